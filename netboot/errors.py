@@ -1,0 +1,64 @@
+"""Every error that netboot raises on purpose: one tree, each with the operation, the object and the cure in its text.
+
+Not answering a machine is no error but a value (`model.offer.Ignored`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class NetbootError(Exception):
+    """Anything that an operator can be told in one sentence."""
+
+
+class WireError(NetbootError):
+    """A datagram or request that is not what its protocol says; the sender gets silence, the counter goes up."""
+
+
+class TransitionError(NetbootError):
+    """A move that the table of installs does not have, or an arming that is not allowed now."""
+
+
+class RenderError(NetbootError):
+    """A document that cannot be made for a host."""
+
+
+class ContentError(NetbootError):
+    """A file, medium or release that is missing, damaged or not what it claims to be."""
+
+
+class StoreError(NetbootError):
+    """The ledger cannot be reached or does not take a write."""
+
+
+class BmcError(NetbootError):
+    """A baseboard controller that refuses, or cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault of a configuration file.
+
+    `line` and `column` count from 1; 0 where the file as a whole is meant.
+    `where` is the path of the object in the file (`hosts.cp2.mac`), empty for the whole file.
+    """
+
+    file: str
+    line: int
+    column: int
+    where: str
+    what: str
+    cure: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        subject = f"{place}: {self.where}" if self.where else place
+        return f"{subject}: {self.what}; {self.cure}" if self.cure else f"{subject}: {self.what}"
+
+
+class ConfigError(NetbootError):
+    """Settings or hosts that cannot be used; carries every fault of every file, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,88 @@
+"""A machine that asks for a boot: who it is and at which stage, told from its packet by `proto.pxe`."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from netboot.model.mac import Mac
+
+
+class Arch(IntEnum):
+    """Client system architectures of option 93 that are ever served (IANA; RFC 4578 §2.1 with erratum 4624)."""
+
+    X86_BIOS = 0
+    IA32_UEFI = 6
+    X64_UEFI = 7
+    X64_UEFI_9 = 9  # RFC 4578's "EFI x86-64"; both 7 and 9 are x64 in the field
+    ARM32_UEFI = 10
+    ARM64_UEFI = 11
+    IA32_UEFI_HTTP = 15
+    X64_UEFI_HTTP = 16
+    EBC_HTTP = 17  # x64 in the field, as 9 is
+    ARM32_UEFI_HTTP = 18
+    ARM64_UEFI_HTTP = 19
+    RISCV64_UEFI = 27
+    RISCV64_UEFI_HTTP = 28
+    LOONGARCH64_UEFI = 39
+    LOONGARCH64_UEFI_HTTP = 40
+
+
+class Cpu(StrEnum):
+    """What a loader must be built for."""
+
+    X86_BIOS = "x86-bios"
+    IA32 = "ia32"
+    X64 = "x64"
+    ARM32 = "arm32"
+    ARM64 = "arm64"
+    RISCV64 = "riscv64"
+    LOONGARCH64 = "loongarch64"
+
+
+CPU_OF_ARCH = {
+    Arch.X86_BIOS: Cpu.X86_BIOS,
+    Arch.IA32_UEFI: Cpu.IA32,
+    Arch.X64_UEFI: Cpu.X64,
+    Arch.X64_UEFI_9: Cpu.X64,
+    Arch.ARM32_UEFI: Cpu.ARM32,
+    Arch.ARM64_UEFI: Cpu.ARM64,
+    Arch.IA32_UEFI_HTTP: Cpu.IA32,
+    Arch.X64_UEFI_HTTP: Cpu.X64,
+    Arch.EBC_HTTP: Cpu.X64,
+    Arch.ARM32_UEFI_HTTP: Cpu.ARM32,
+    Arch.ARM64_UEFI_HTTP: Cpu.ARM64,
+    Arch.RISCV64_UEFI: Cpu.RISCV64,
+    Arch.RISCV64_UEFI_HTTP: Cpu.RISCV64,
+    Arch.LOONGARCH64_UEFI: Cpu.LOONGARCH64,
+    Arch.LOONGARCH64_UEFI_HTTP: Cpu.LOONGARCH64,
+}
+
+
+class BootProtocol(StrEnum):
+    """How a machine's firmware loads its first file; told by the class in option 60, never by the architecture."""
+
+    PXE = "pxe"  # PXEClient: TFTP
+    HTTP = "http"  # HTTPClient: UEFI HTTP boot
+
+
+class Stage(StrEnum):
+    """How far the boot is: a firmware wants a loader, a loader wants its script."""
+
+    FIRMWARE = "firmware"
+    IPXE = "ipxe"
+
+
+@dataclass(frozen=True, slots=True)
+class BootClient:
+    """One machine at one question."""
+
+    mac: Mac
+    arch: Arch
+    protocol: BootProtocol
+    stage: Stage
+    vendor_class: str = ""  # option 60, escaped for a log
+    uuid: bytes | None = None  # option 97 without its type byte, as it came
+
+    @property
+    def cpu(self) -> Cpu:
+        """What its loader must be built for."""
+        return CPU_OF_ARCH[self.arch]

@@ -1,0 +1,172 @@
+"""The install of one host: its states, the events that move it, and the only legal moves.
+
+No clock, no I/O. Machines retry, so a repeated event stays where it is; what is not in the table did not happen.
+An install moves only by what a machine did or said; being armed is a flag beside the state, set by a person alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from netboot.errors import TransitionError
+from netboot.model.host import HostName
+
+
+class InstallState(StrEnum):
+    """How far a host is."""
+
+    REGISTERED = "registered"
+    OFFERED = "offered"
+    LOADING = "loading"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class InstallEvent(StrEnum):
+    """What moves an install."""
+
+    OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
+    SCRIPT_SENT = "script-sent"  # it got the installer's script: one boot into the installer is spent
+    REPORTED_STARTED = "reported-started"  # `%pre`: the disk is there and is about to be written
+    REPORTED_DONE = "reported-done"  # `%post`: everything is written
+    REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
+    IGNITION_SENT = "ignition-sent"  # the installed system asked for its configuration
+    REPORTED_READY = "reported-ready"  # the installed system is up
+    ATTEMPTS_SPENT = "attempts-spent"  # the next boot into the installer would be one too many
+
+
+S = InstallState
+E = InstallEvent
+
+TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
+    S.REGISTERED: {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING},
+    S.OFFERED: {
+        E.OFFER_SENT: S.OFFERED,  # firmware asks again after 4, 8, 16 s, and iPXE asks once more
+        E.SCRIPT_SENT: S.LOADING,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.LOADING: {
+        E.OFFER_SENT: S.OFFERED,  # reset before the installer said anything: the next attempt
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_STARTED: S.INSTALLING,
+        E.REPORTED_DONE: S.INSTALLED,  # `started` got lost
+        E.REPORTED_FAILED: S.FAILED,
+        E.IGNITION_SENT: S.INSTALLED,  # both reports got lost, the disk proves the install
+        E.REPORTED_READY: S.READY,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.INSTALLING: {
+        E.OFFER_SENT: S.OFFERED,  # powered off half way: the next attempt of this arming, if one is left
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_STARTED: S.INSTALLING,
+        E.REPORTED_DONE: S.INSTALLED,
+        E.REPORTED_FAILED: S.FAILED,
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.INSTALLED: {
+        E.OFFER_SENT: S.OFFERED,  # armed again
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_DONE: S.INSTALLED,
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
+    },
+    S.READY: {
+        E.OFFER_SENT: S.OFFERED,  # armed again
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_READY: S.READY,
+    },
+    S.FAILED: {
+        E.OFFER_SENT: S.OFFERED,  # still armed: the next attempt
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_FAILED: S.FAILED,
+        E.REPORTED_DONE: S.INSTALLED,  # a late end is an end
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+}
+
+MID_INSTALL: Final = frozenset({S.LOADING, S.INSTALLING})
+ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})
+NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.ATTEMPTS_SPENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """A person's word that this host may be installed once."""
+
+    at: datetime
+    reason: str
+    attempts: int  # boots into the installer that it allows
+    spent: int = 0  # boots into the installer so far
+
+    @property
+    def is_spent(self) -> bool:
+        """No further boot into the installer is left."""
+        return self.spent >= self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The capabilities of one boot into the installer: 128 random bits in hex each; empty before the first."""
+
+    kickstart: str = field(default="", repr=False)
+    ignition: str = field(default="", repr=False)
+    report: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Where one host stands. `version` counts its writes: the store compares it before it sets."""
+
+    host: HostName
+    state: InstallState = S.REGISTERED
+    changed_at: datetime | None = None
+    arming: Arming | None = None
+    tokens: Tokens = Tokens()
+    version: int = 0
+
+    @property
+    def is_armed(self) -> bool:
+        """May be led into the installer."""
+        return self.arming is not None
+
+    def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
+        """Return this install after `event`; raise TransitionError where the table has no such move."""
+        if event in NEEDS_ARMING and self.arming is None:
+            raise TransitionError(
+                f"{self.host} is not armed, so {event} cannot move it; netboot install arm {self.host}"
+            )
+        try:
+            state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise TransitionError(f"{self.host} is {self.state}: {event} does not move it from there") from None
+        arming = None if event in ENDS_ARMING else self.arming
+        if event is E.REPORTED_FAILED and arming is not None and arming.is_spent:
+            arming = None
+        return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
+
+    def armed(self, *, at: datetime, reason: str, attempts: int) -> "Install":
+        """Return this install with a fresh arming; raise TransitionError in the middle of a running one."""
+        if self.arming is not None and self.state in MID_INSTALL:
+            raise TransitionError(
+                f"{self.host} is {self.state} under its arming of {self.arming.at:%Y-%m-%d %H:%M}; "
+                f"let it end, or netboot install cancel {self.host} first"
+            )
+        return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens())
+
+    def cancelled(self) -> "Install":
+        """Return this install without its arming; what the machine has begun may still report its end."""
+        return replace(self, arming=None)
+
+    def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
+        """Return this install with one more boot spent and the tokens of that boot."""
+        moved = self.moved_by(E.SCRIPT_SENT, at=at)
+        assert moved.arming is not None
+        return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens)
