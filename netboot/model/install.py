@@ -94,7 +94,8 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
 
 MID_INSTALL: Final = frozenset({S.LOADING, S.INSTALLING})
 ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})
-NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.ATTEMPTS_SPENT})
+# `started` among them: a cancelled installer is stopped before it writes anything.
+NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.ATTEMPTS_SPENT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Events on record: written behind in batches, never awaited by a reply; what was lost is said.
+
+Ids rise and are given at the write, so a reader that asks "after 17" misses nothing and sees nothing twice.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import RowMapping, delete, func, insert, select
+
+from netboot.errors import StoreError
+from netboot.model.event import Event, Step
+from netboot.model.host import HostName
+from netboot.model.mac import Mac
+from netboot.store import tables
+from netboot.store.database import Database
+
+BUFFERED = 10_000  # events held while the ledger is away
+KEPT = 100_000  # events on record; the oldest go
+BATCH = 500
+PRUNE_EVERY = 5_000
+RETRY_S = 1.0
+GATHER_S = 0.05  # a batch gathers this long: a boot storm makes few writes
+
+log = structlog.get_logger()
+
+
+class EventLog:
+    """The table of events and its buffer."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+        self._waiting: deque[Event] = deque()
+        self._lost = 0
+        self._written = 0
+        self._has_work = asyncio.Event()
+        self._grown = asyncio.Condition()
+
+    def record(self, event: Event) -> None:
+        """Take an event at once; it is on record within a moment, or counted as lost."""
+        if len(self._waiting) >= BUFFERED:
+            self._waiting.popleft()
+            self._lost += 1
+        self._waiting.append(event)
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Write what was recorded until cancelled; then write the rest once."""
+        try:
+            while True:
+                await self._has_work.wait()
+                await asyncio.sleep(GATHER_S)
+                if not await self._flush():
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            await self._flush()
+
+    async def _flush(self) -> bool:
+        while self._waiting or self._lost:
+            if self._lost:
+                self._waiting.append(Event("store.events_lost", self._now(), data={"count": self._lost}))
+                self._lost = 0
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            try:
+                await self._write(batch)
+            except StoreError as error:
+                self._waiting.extendleft(reversed(batch))
+                log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
+                return False
+        self._has_work.clear()
+        return True
+
+    async def _write(self, batch: list[Event]) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(insert(tables.events), [_columns(event) for event in batch])
+            self._written += len(batch)
+            if self._written >= PRUNE_EVERY:
+                self._written = 0
+                newest = await connection.scalar(select(func.max(tables.events.c.id)))
+                await connection.execute(delete(tables.events).where(tables.events.c.id <= (newest or 0) - KEPT))
+        async with self._grown:
+            self._grown.notify_all()
+
+    async def after(self, last_id: int, *, host: HostName | None = None, limit: int = 1000) -> list[Event]:
+        """Read the events that follow `last_id`, oldest first."""
+        wanted = select(tables.events).where(tables.events.c.id > last_id).order_by(tables.events.c.id).limit(limit)
+        if host is not None:
+            wanted = wanted.where(tables.events.c.host == host)
+        async with self._database.transaction() as connection:
+            return [_event(row) for row in (await connection.execute(wanted)).mappings()]
+
+    async def last_id(self) -> int:
+        """Read the newest event's id; 0 where there is none."""
+        async with self._database.transaction() as connection:
+            return await connection.scalar(select(func.max(tables.events.c.id))) or 0
+
+    async def follow(self, last_id: int, *, host: HostName | None = None, poll_s: float = 2.0) -> AsyncIterator[Event]:
+        """Give the events that follow `last_id`, for ever; `poll_s` bounds the wait for another daemon's."""
+        while True:
+            found = await self.after(last_id, host=host)
+            for event in found:
+                last_id = event.id
+                yield event
+            if not found:
+                async with self._grown:
+                    try:
+                        await asyncio.wait_for(self._grown.wait(), poll_s)
+                    except TimeoutError:
+                        continue
+
+
+def _columns(event: Event) -> dict[str, Any]:
+    return {
+        "at": event.at.isoformat(),
+        "name": event.name,
+        "host": event.host,
+        "mac": event.mac,
+        "step": event.step,
+        "data": dict(event.data),
+    }
+
+
+def _event(row: RowMapping) -> Event:
+    return Event(
+        id=row["id"],
+        at=datetime.fromisoformat(row["at"]),
+        name=row["name"],
+        host=HostName(row["host"]) if row["host"] else None,
+        mac=Mac(row["mac"]) if row["mac"] else None,
+        step=Step(row["step"]) if row["step"] else None,
+        data=row["data"],
+    )

@@ -1,0 +1,171 @@
+"""The installs on record, moved by compare-and-set alone: of two daemons that make one move, one succeeds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from netboot.errors import StoreError
+from netboot.model.host import HostName
+from netboot.model.install import Arming, Install, InstallState, Tokens
+from netboot.store import tables
+from netboot.store.database import Database
+
+ATTEMPTS = 5  # of one compare-and-set against other writers
+
+
+class TokenKind(StrEnum):
+    """Which document a token opens."""
+
+    KICKSTART = "kickstart_token"
+    IGNITION = "ignition_token"
+    REPORT = "report_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write that took place."""
+
+    before: Install
+    after: Install
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One line of a host's history. `note` is a person's reason, or the tail of a failed installer's log."""
+
+    at: datetime
+    what: str
+    before: InstallState
+    after: InstallState
+    note: str
+
+
+class Installs:
+    """The table of installs. Every method raises StoreError where the ledger fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Install]:
+        """Read every install on record; a host that is not among them is registered and nothing more."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(tables.installs))
+            return [_install(row) for row in rows.mappings()]
+
+    async def get(self, host: HostName) -> Install:
+        """Read the install of one host."""
+        async with self._database.transaction() as connection:
+            return await _read(connection, host)
+
+    async def by_token(self, kind: TokenKind, token: str) -> Install | None:
+        """Find the install that a token belongs to; alive or dead, that is for the reader to judge."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(tables.installs).where(tables.installs.c[kind.value] == token))
+            row = rows.mappings().first()
+            return _install(row) if row else None
+
+    async def change(
+        self, host: HostName, move: Callable[[Install], Install], *, at: datetime, what: str, note: str = ""
+    ) -> Change:
+        """Apply `move` to what is on record now, and write it with a line of history, or neither.
+
+        `move` may be called again where another writer came between; its TransitionError passes through.
+        """
+        for _attempt in range(ATTEMPTS):
+            async with self._database.transaction() as connection:
+                before = await _read(connection, host)
+                after = move(before)
+                if after == before:
+                    return Change(before, before)
+                if await _write(connection, after, expected_version=before.version):
+                    line = {
+                        "host": host,
+                        "at": at.isoformat(),
+                        "what": what,
+                        "from_state": before.state,
+                        "to_state": after.state,
+                        "note": note,
+                    }
+                    await connection.execute(insert(tables.moves).values(line))
+                    return Change(before, await _read(connection, host))
+        raise StoreError(f"{host}: {ATTEMPTS} other writers came between; try again")
+
+    async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
+        """Read the newest lines of a host's history, oldest first."""
+        newest = select(tables.moves).where(tables.moves.c.host == host).order_by(tables.moves.c.id.desc()).limit(limit)
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(newest)).mappings().all()
+        return [
+            Move(
+                at=datetime.fromisoformat(row["at"]),
+                what=row["what"],
+                before=InstallState(row["from_state"]),
+                after=InstallState(row["to_state"]),
+                note=row["note"],
+            )
+            for row in reversed(rows)
+        ]
+
+
+async def _read(connection: AsyncConnection, host: HostName) -> Install:
+    rows = await connection.execute(select(tables.installs).where(tables.installs.c.host == host))
+    row = rows.mappings().first()
+    return _install(row) if row else Install(host)
+
+
+async def _write(connection: AsyncConnection, install: Install, *, expected_version: int) -> bool:
+    values = _columns(install) | {"version": expected_version + 1}
+    if expected_version == 0:
+        try:
+            async with connection.begin_nested():
+                await connection.execute(insert(tables.installs).values(host=install.host, **values))
+        except IntegrityError:
+            return False
+        return True
+    mine = (tables.installs.c.host == install.host) & (tables.installs.c.version == expected_version)
+    result = await connection.execute(update(tables.installs).where(mine).values(values))
+    return result.rowcount == 1
+
+
+def _install(row: RowMapping | Mapping[str, Any]) -> Install:
+    arming = None
+    if row["armed_at"] is not None:
+        arming = Arming(
+            at=datetime.fromisoformat(row["armed_at"]),
+            reason=row["armed_reason"],
+            attempts=row["attempts"],
+            spent=row["spent"],
+        )
+    return Install(
+        host=HostName(row["host"]),
+        state=InstallState(row["state"]),
+        changed_at=datetime.fromisoformat(row["changed_at"]) if row["changed_at"] else None,
+        arming=arming,
+        tokens=Tokens(
+            kickstart=row["kickstart_token"] or "",
+            ignition=row["ignition_token"] or "",
+            report=row["report_token"] or "",
+        ),
+        version=row["version"],
+    )
+
+
+def _columns(install: Install) -> dict[str, Any]:
+    arming = install.arming
+    return {
+        "state": install.state.value,
+        "changed_at": install.changed_at.isoformat() if install.changed_at else None,
+        "armed_at": arming.at.isoformat() if arming else None,
+        "armed_reason": arming.reason if arming else None,
+        "attempts": arming.attempts if arming else None,
+        "spent": arming.spent if arming else None,
+        "kickstart_token": install.tokens.kickstart or None,
+        "ignition_token": install.tokens.ignition or None,
+        "report_token": install.tokens.report or None,
+    }

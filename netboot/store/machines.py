@@ -1,0 +1,103 @@
+"""The machines that the wire showed: known or not, with the addresses that they were given. Written behind."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address
+
+import structlog
+from sqlalchemy import delete, insert, select
+
+from netboot.errors import StoreError
+from netboot.model.mac import Mac
+from netboot.store import tables
+from netboot.store.database import Database
+
+WRITE_EVERY_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One MAC that asked for a boot or for an address. `addresses`: oldest first."""
+
+    mac: Mac
+    first_seen: datetime
+    last_seen: datetime
+    arch: str | None = None
+    vendor_class: str | None = None
+    uuid: str | None = None
+    addresses: tuple[IPv4Address, ...] = ()
+
+
+class Machines:
+    """The table of machines. Its reader holds the truth in memory, this is what survives a restart."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changed: dict[Mac, Machine] = {}
+        self._has_work = asyncio.Event()
+
+    async def all(self) -> Mapping[Mac, Machine]:
+        """Read every machine on record, the longest unseen first."""
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(select(tables.machines).order_by(tables.machines.c.last_seen))).mappings()
+            return {
+                Mac(row["mac"]): Machine(
+                    mac=Mac(row["mac"]),
+                    first_seen=datetime.fromisoformat(row["first_seen"]),
+                    last_seen=datetime.fromisoformat(row["last_seen"]),
+                    arch=row["arch"],
+                    vendor_class=row["vendor_class"],
+                    uuid=row["uuid"],
+                    addresses=tuple(IPv4Address(address) for address in row["addresses"]),
+                )
+                for row in rows
+            }
+
+    def keep(self, machine: Machine) -> None:
+        """Take the present state of a machine; it is written within a moment."""
+        self._changed[machine.mac] = machine
+        self._has_work.set()
+
+    def forget(self, mac: Mac) -> None:
+        """Drop what was not written yet: memory let this machine go."""
+        self._changed.pop(mac, None)
+
+    async def run(self) -> None:
+        """Write what was kept until cancelled; then write the rest once."""
+        try:
+            while True:
+                await self._has_work.wait()
+                await asyncio.sleep(WRITE_EVERY_S)
+                await self._flush()
+        finally:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        self._has_work.clear()
+        batch, self._changed = self._changed, {}
+        if not batch:
+            return
+        rows = [
+            {
+                "mac": machine.mac,
+                "first_seen": machine.first_seen.isoformat(),
+                "last_seen": machine.last_seen.isoformat(),
+                "arch": machine.arch,
+                "vendor_class": machine.vendor_class,
+                "uuid": machine.uuid,
+                "addresses": [str(address) for address in machine.addresses],
+            }
+            for machine in batch.values()
+        ]
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(list(batch))))
+                await connection.execute(insert(tables.machines), rows)
+        except StoreError as error:
+            self._changed = batch | self._changed
+            self._has_work.set()
+            log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))

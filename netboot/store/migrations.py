@@ -1,0 +1,41 @@
+"""How the ledger came to its present shape: a numbered list of statements, run once each, in one transaction.
+
+Add a migration at the end; never change one that was released.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+
+from netboot.errors import StoreError
+from netboot.store import tables
+
+
+def _create(*names: str) -> list[ExecutableDDLElement]:
+    statements: list[ExecutableDDLElement] = []
+    for table in (tables.metadata.tables[name] for name in names):
+        statements.append(CreateTable(table))
+        statements.extend(CreateIndex(index) for index in table.indexes)
+    return statements
+
+
+MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (_create("installs", "moves", "events", "machines"),)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the ledger to this program's shape; raise StoreError where a newer program has been at it."""
+    tables.schema.create(connection, checkfirst=True)
+    done = set(connection.scalars(select(tables.schema.c.version)))
+    if done and max(done) > len(MIGRATIONS):
+        raise StoreError(
+            f"the ledger has shape {max(done)}, this netboot knows up to {len(MIGRATIONS)}; "
+            "run the version that wrote it, or restore a backup"
+        )
+    for version, statements in enumerate(MIGRATIONS, start=1):
+        if version in done:
+            continue
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(insert(tables.schema).values(version=version))

@@ -1,0 +1,62 @@
+"""The tables of the ledger. Times are UTC, as ISO 8601 text, so that both databases order and show them alike."""
+
+from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+installs = Table(
+    "installs",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("changed_at", Text),
+    Column("armed_at", Text),
+    Column("armed_reason", Text),
+    Column("attempts", Integer),
+    Column("spent", Integer),
+    Column("kickstart_token", Text, unique=True),
+    Column("ignition_token", Text, unique=True),
+    Column("report_token", Text, unique=True),
+    Column("version", Integer, nullable=False),
+)
+
+moves = Table(
+    "moves",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("host", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("moves_by_host", "host", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("host", Text),
+    Column("mac", Text),
+    Column("step", Text),
+    Column("data", JSON, nullable=False),
+    Index("events_by_host", "host", "id"),
+    sqlite_autoincrement=True,  # an id is never given twice, also after the oldest events were pruned
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("mac", Text, primary_key=True),
+    Column("first_seen", Text, nullable=False),
+    Column("last_seen", Text, nullable=False),
+    Column("arch", Text),
+    Column("vendor_class", Text),
+    Column("uuid", Text),
+    Column("addresses", JSON, nullable=False),
+)

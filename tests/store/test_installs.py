@@ -1,0 +1,155 @@
+"""The installs on record survive a restart, and of two writers one wins."""
+
+import asyncio
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from netboot.errors import StoreError, TransitionError
+from netboot.model.host import HostName
+from netboot.model.install import Install, InstallEvent, InstallState, Tokens
+from netboot.store.database import Database
+from netboot.store.installs import Installs, TokenKind
+
+CP1 = HostName("cp1")
+NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+TOKENS = Tokens(kickstart="a" * 32, ignition="b" * 32, report="c" * 32)
+
+
+def arm(install: Install) -> Install:
+    return install.armed(at=NOW, reason="new disk", attempts=3)
+
+
+def boot_the_installer(install: Install) -> Install:
+    return install.booting_the_installer(TOKENS, at=NOW)
+
+
+def test_a_host_that_nobody_touched_is_registered_and_not_armed(ledger_url: str):
+    async def scenario() -> Install:
+        database = await Database.open(ledger_url)
+        try:
+            return await Installs(database).get(CP1)
+        finally:
+            await database.close()
+
+    assert asyncio.run(scenario()) == Install(CP1)
+
+
+def test_what_was_written_is_there_after_the_database_was_opened_again(ledger_url: str):
+    async def scenario() -> tuple[Install, Install, list[Install]]:
+        first = await Database.open(ledger_url)
+        await Installs(first).change(CP1, arm, at=NOW, what="armed", note="new disk")
+        written = (await Installs(first).change(CP1, boot_the_installer, at=NOW, what="script-sent")).after
+        await first.close()
+        second = await Database.open(ledger_url)
+        read = await Installs(second).get(CP1)
+        everything = await Installs(second).all()
+        await second.close()
+        return written, read, everything
+
+    written, read, everything = asyncio.run(scenario())
+
+    assert written.state is InstallState.LOADING
+    assert written.arming is not None
+    assert written.arming.spent == 1
+    assert read == written
+    assert everything == [written]
+
+
+def test_a_token_finds_its_install_by_its_kind_alone(ledger_url: str):
+    async def scenario() -> dict[TokenKind, Install | None]:
+        database = await Database.open(ledger_url)
+        installs = Installs(database)
+        await installs.change(CP1, arm, at=NOW, what="armed")
+        await installs.change(CP1, boot_the_installer, at=NOW, what="script-sent")
+        found = {kind: await installs.by_token(kind, TOKENS.kickstart) for kind in TokenKind}
+        await database.close()
+        return found
+
+    found = asyncio.run(scenario())
+
+    assert found[TokenKind.KICKSTART] is not None
+    assert found[TokenKind.IGNITION] is None
+    assert found[TokenKind.REPORT] is None
+
+
+def test_of_fifty_writers_at_once_each_adds_its_move_exactly_once(ledger_url: str):
+    def spend(install: Install) -> Install:
+        assert install.arming is not None
+        return replace(install, arming=replace(install.arming, spent=install.arming.spent + 1))
+
+    async def scenario() -> int:
+        one, other = await Database.open(ledger_url), await Database.open(ledger_url)
+        await Installs(one).change(CP1, arm, at=NOW, what="armed")
+        writers = (Installs(one if n % 2 else other).change(CP1, spend, at=NOW, what="spent") for n in range(50))
+        await asyncio.gather(*writers)
+        install = await Installs(one).get(CP1)
+        await one.close()
+        await other.close()
+        assert install.arming is not None
+        return install.arming.spent
+
+    assert asyncio.run(scenario()) == 50
+
+
+def test_a_move_that_the_table_refuses_writes_nothing(ledger_url: str):
+    async def scenario() -> tuple[list[object], list[Install]]:
+        database = await Database.open(ledger_url)
+        installs = Installs(database)
+        with pytest.raises(TransitionError, match="cp1 is not armed"):
+            await installs.change(
+                CP1, lambda install: install.moved_by(InstallEvent.OFFER_SENT, at=NOW), at=NOW, what="offer-sent"
+            )
+        history: list[object] = list(await installs.history(CP1))
+        everything = await installs.all()
+        await database.close()
+        return history, everything
+
+    assert asyncio.run(scenario()) == ([], [])
+
+
+def test_the_history_tells_each_move_with_its_reason(ledger_url: str):
+    async def scenario() -> list[tuple[str, str, str, str]]:
+        database = await Database.open(ledger_url)
+        installs = Installs(database)
+        await installs.change(CP1, arm, at=NOW, what="armed", note="new disk")
+        await installs.change(CP1, boot_the_installer, at=NOW, what="script-sent")
+        history = await installs.history(CP1)
+        await database.close()
+        return [(move.what, move.before, move.after, move.note) for move in history]
+
+    assert asyncio.run(scenario()) == [
+        ("armed", "registered", "registered", "new disk"),
+        ("script-sent", "registered", "loading", ""),
+    ]
+
+
+def test_the_ledger_is_readable_by_its_owner_alone(ledger_url: str, tmp_path: Path):
+    async def scenario() -> None:
+        await (await Database.open(ledger_url)).close()
+
+    asyncio.run(scenario())
+
+    assert stat.S_IMODE((tmp_path / "netboot.db").stat().st_mode) == 0o600
+
+
+def test_a_ledger_of_a_newer_netboot_is_refused(ledger_url: str):
+    async def scenario() -> None:
+        database = await Database.open(ledger_url)
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("INSERT INTO schema_version (version) VALUES (99)")
+        await database.close()
+        await Database.open(ledger_url)
+
+    with pytest.raises(StoreError, match="the ledger has shape 99"):
+        asyncio.run(scenario())
+
+
+def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StoreError, match=r"cannot open the ledger .*/file/netboot.db"):
+        asyncio.run(Database.open(f"sqlite+aiosqlite:///{tmp_path}/file/netboot.db"))
