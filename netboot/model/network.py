@@ -1,0 +1,37 @@
+"""The LAN on which machines boot: which interfaces serve it, and how loudly this box answers there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+
+class DhcpMode(StrEnum):
+    """`dhcp.mode`: what this box is beside the LAN's own DHCP server."""
+
+    PROXY = "proxy"  # boot data alone; another server leases the addresses
+    OFF = "off"  # no socket at all
+    LISTEN = "listen"  # sends nothing and says what it would have answered
+    RESERVATION = "reservation"  # leases the addresses of the registered hosts as well
+
+
+@dataclass(frozen=True, slots=True)
+class WantedInterface:
+    """One entry of `network.interfaces`; `address` chooses among several on one card."""
+
+    name: str
+    address: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface as it is now: there, and with an address to answer from.
+
+    `address` goes into replies that nobody asked for by address; `addresses` are all that the card has, in
+    the kernel's order. `mtu_bytes` is the link's, IP header included.
+    """
+
+    name: str
+    index: int
+    address: IPv4Address
+    addresses: tuple[IPv4Address, ...]
+    mtu_bytes: int = 1500
