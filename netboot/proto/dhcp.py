@@ -70,7 +70,7 @@ class MessageType(IntEnum):
 # Plain integers and a tuple: an enum looks each code up again, tens of thousands of times a second.
 _OVERLOAD, _MESSAGE_TYPE, _PAD, _END = int(Option.OVERLOAD), int(Option.MESSAGE_TYPE), int(Option.PAD), int(Option.END)
 _NEVER_WRITTEN: Final = frozenset({_PAD, _OVERLOAD, _END})
-_MESSAGE_TYPES: Final = (None, *MessageType)
+_MESSAGE_TYPES: Final[tuple[MessageType | None, ...]] = (None, *MessageType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,207 @@
+"""Tell who asks for a boot, and whether the question may be answered at all on the port that heard it.
+
+Never decides what the machine gets (`boot.decide`), never writes a packet (`proto.pxe_reply`). Everything that gets
+no answer has a `Silence`, the same word in log, metric and documentation.
+
+PXE 2.1 §2 (who asks what on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
+UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
+"""
+
+from collections.abc import Container
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Final
+
+from netboot.model.client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.mac import Mac
+from netboot.proto import dhcp
+from netboot.proto.dhcp import DhcpMessage, MessageType, Option
+
+BOOT_SERVER_PORT: Final = 4011
+
+PXE_CLIENT: Final = b"PXEClient"
+HTTP_CLIENT: Final = b"HTTPClient"
+
+BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware asks for
+_SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
+
+_ARCHES: Final = {int(arch): arch for arch in Arch}
+_ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
+_ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
+
+# The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
+# get undionly.kpxe. With UEFI on the same board architecture 11 asks, and is a client like any other.
+_RASPBERRY_PI: Final = frozenset(
+    bytes.fromhex(oui) for oui in ("b827eb", "dca632", "e45f01", "28cdc1", "d83add", "2ccf67")
+)
+
+
+class Silence(StrEnum):
+    """Why a datagram gets no answer on the wire."""
+
+    MALFORMED = "malformed"  # counted by the door: `dhcp.parse` refused it
+    NOT_A_REQUEST = "not-a-request"  # a server's reply
+    NO_MESSAGE_TYPE = "no-message-type"  # plain BOOTP, or an option 53 that is none
+    OTHER_MESSAGE_TYPE = "other-message-type"  # the lease server's business, or not this port's
+    NOT_A_BOOT_CLIENT = "not-a-boot-client"  # a running system, a GRUB, an installer
+    BOGUS_RELAY = "bogus-relay"
+    OTHER_BOOT_SERVER = "other-boot-server"
+    SIGNED_BOOT_ITEM = "signed-boot-item"
+    NO_MAC = "no-mac"
+    GUID_FOR_MAC = "guid-for-mac"  # EDK2 with SendGUID: the system's UUID in chaddr
+    NO_ARCHITECTURE = "no-architecture"
+    UNKNOWN_ARCHITECTURE = "unknown-architecture"
+    RASPBERRY_PI_ROM = "raspberry-pi-rom"
+    NO_REPLY_SHAPE = "no-reply-shape"  # a decision that this client's firmware has no words for
+    BOOT_FILE_TOO_LONG = "boot-file-too-long"  # over the 255 bytes of option 67
+
+
+def offer_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+    """Read a message heard on port 67: a DISCOVER of a boot client, or why it stays without an answer.
+
+    `ours` are this box's addresses; a relay that claims one of them is none.
+    """
+    if message.op != dhcp.REQUEST:
+        return Silence.NOT_A_REQUEST
+    kind = message.message_type
+    if kind is not MessageType.DISCOVER:
+        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+    if message.giaddr != dhcp.NO_ADDRESS and dhcp.is_bogus_relay(message, ours):
+        return Silence.BOGUS_RELAY
+    return boot_client(message)
+
+
+def boot_server_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+    """Read a message heard on port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no answer.
+
+    `ours` are the addresses of the interface that heard it. EDK2 sends no option 54, iPXE names us in it.
+    """
+    if message.op != dhcp.REQUEST:
+        return Silence.NOT_A_REQUEST
+    kind = message.message_type
+    if kind is not MessageType.REQUEST and kind is not MessageType.INFORM:
+        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+    if not message.options.get(Option.VENDOR_CLASS, b"").startswith(PXE_CLIENT):
+        return Silence.NOT_A_BOOT_CLIENT
+    if Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours:
+        return Silence.OTHER_BOOT_SERVER
+    item = boot_item(message)
+    if item is not None and item[2] & _SIGNED_BOOT_ITEM:
+        return Silence.SIGNED_BOOT_ITEM
+    return boot_client(message)
+
+
+def boot_client(message: DhcpMessage) -> BootClient | Silence:
+    """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message."""
+    options = message.options
+    vendor_class = options.get(Option.VENDOR_CLASS, b"")
+    protocol = _protocol(vendor_class)
+    if protocol is None:
+        return Silence.NOT_A_BOOT_CLIENT
+    mac = client_mac(message)
+    if mac is None:
+        return Silence.GUID_FOR_MAC if message.hlen == 16 else Silence.NO_MAC
+    number = _architecture(message, vendor_class)
+    if number is None:
+        return Silence.NO_ARCHITECTURE
+    arch = _ARCHES.get(number)
+    if arch is None:
+        return Silence.UNKNOWN_ARCHITECTURE
+    is_ipxe = Option.IPXE in options or _has_ipxe_class(options.get(Option.USER_CLASS, b""))
+    if arch is Arch.X86_BIOS and not is_ipxe and message.chaddr[:3] in _RASPBERRY_PI:
+        return Silence.RASPBERRY_PI_ROM
+    return BootClient(
+        mac=mac,
+        arch=arch,
+        protocol=protocol,
+        stage=Stage.IPXE if is_ipxe else Stage.FIRMWARE,
+        vendor_class=_for_a_log(vendor_class),
+        uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
+    )
+
+
+def client_mac(message: DhcpMessage) -> Mac | None:
+    """Find the MAC of who asks: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
+
+    None where there is neither, as with InfiniBand's DUID or a GUID in `chaddr`.
+    """
+    if message.htype in _ETHERNET and message.hlen == 6:
+        raw = message.chaddr[:6]
+    else:
+        client_id = message.options.get(Option.CLIENT_ID, b"")
+        if len(client_id) != 7 or client_id[0] != _ETHERNET_CLIENT_ID:
+            return None
+        raw = client_id[1:]
+    try:
+        return Mac.from_bytes(raw)
+    except ValueError:
+        return None
+
+
+def address_shown(message: DhcpMessage) -> tuple[Mac, IPv4Address] | None:
+    """Find the lease that a REQUEST of any client shows to everybody who listens: option 50, else `ciaddr`."""
+    if message.op != dhcp.REQUEST or message.message_type is not MessageType.REQUEST:
+        return None
+    address = message.address_option(Option.REQUESTED_ADDRESS) or message.ciaddr
+    mac = client_mac(message)
+    return (mac, address) if mac is not None and address != dhcp.NO_ADDRESS else None
+
+
+def boot_item(message: DhcpMessage) -> bytes | None:
+    """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer.
+
+    What is malformed within option 43 ends its reading and discards nothing else.
+    """
+    data = message.options.get(Option.VENDOR_OPTIONS, b"")
+    at = 0
+    while at + 1 < len(data) and data[at] != Option.END:
+        if data[at] == Option.PAD:
+            at += 1
+            continue
+        value = data[at + 2 : at + 2 + data[at + 1]]
+        if data[at] == BOOT_ITEM:
+            return value if len(value) == data[at + 1] == 4 else None
+        at += 2 + data[at + 1]
+    return None
+
+
+def _protocol(vendor_class: bytes) -> BootProtocol | None:
+    # A prefix, byte by byte: vendors append anything, a trailing NUL included; iPXE may say no more than this.
+    if vendor_class.startswith(PXE_CLIENT):
+        return BootProtocol.PXE
+    return BootProtocol.HTTP if vendor_class.startswith(HTTP_CLIENT) else None
+
+
+def _architecture(message: DhcpMessage, vendor_class: bytes) -> int | None:
+    """Read the first architecture of option 93, else `Arch:NNNNN` in the class; never guess."""
+    listed = message.options.get(Option.CLIENT_ARCH, b"")
+    if len(listed) >= 2 and len(listed) % 2 == 0:
+        return listed[0] << 8 | listed[1]
+    _, found, rest = vendor_class.partition(b":Arch:")
+    digits = rest[:5]
+    return int(digits) if found and len(digits) == 5 and digits.isdigit() else None
+
+
+def _has_ipxe_class(user_class: bytes) -> bool:
+    """Tell iPXE by option 77: the bare bytes that it sends, or a list with lengths as RFC 3004 wants them."""
+    if user_class == b"iPXE":
+        return True
+    at, classes = 0, []
+    while at < len(user_class):
+        end = at + 1 + user_class[at]
+        if end == at + 1 or end > len(user_class):
+            return False  # no list after all, and not iPXE as raw bytes either
+        classes.append(user_class[at + 1 : end])
+        at = end
+    return b"iPXE" in classes
+
+
+def _uuid(value: bytes) -> bytes | None:
+    """Take the UUID of option 97; zeros mean that the firmware never read its SMBIOS."""
+    return value[1:] if len(value) == 17 and value[0] == 0 and any(value) else None
+
+
+def _for_a_log(raw: bytes) -> str:
+    """Escape hostile bytes: control characters, escape sequences, anything that is not ASCII."""
+    text = raw.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
