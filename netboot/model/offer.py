@@ -60,6 +60,12 @@ class InstallPlan:
 
     host: Host
     kickstart_token: str
+    mac: Mac | None = None  # the card that asks; None: the host's first
+
+    @property
+    def boot_mac(self) -> Mac:
+        """The card that the installer has to use: the one that just booted."""
+        return self.mac or self.host.mac
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,91 @@
+"""Templates made into text, strictly: an undefined word, or a value that would break its line, is an error.
+
+Knows templates, their errors and nothing else; never reads a clock or a file other than a template, and never imports
+`content`: the caller says where templates lie.
+Every `{{ … }}` prints one line: a value with a control character never reaches a document. A template that means to
+print several lines by one expression (`super()`, a macro) says so with the filter `lines`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from netboot.errors import RenderError
+from netboot.model.host import Host
+from netboot.render.quoting import FILTERS, UnfitValueError, one_line
+
+_HOST_SETTINGS: Final = frozenset(field.name for field in fields(Host))
+_QUOTED: Final = re.compile(r"'([^']+)'")
+
+
+class _Lines(str):
+    """Text of several lines that the template means to print as it is."""
+
+    __slots__ = ()
+
+
+def _printed(value: object) -> object:
+    return value if isinstance(value, _Lines) else one_line(value)
+
+
+class Engine:
+    """The templates of the given directories; of two with one name the first directory's counts."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._directories = tuple(directories)
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader([str(directory) for directory in directories]),
+            undefined=StrictUndefined,
+            autoescape=False,  # nothing here is HTML; each target has its own quoting filter
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            finalize=_printed,
+        )
+        self._environment.filters.update(FILTERS, lines=_Lines)
+
+    def render(self, template: str, *, subject: str, context: Mapping[str, object]) -> str:
+        """Render `template` (`kickstart/node.ks.j2`) for `subject`, a host's name or a MAC.
+
+        Raises RenderError that names the document, the subject, the template's line and what to set.
+        """
+        operation = f"cannot render {template.partition('/')[0]} for {subject}"
+        try:
+            return self._environment.get_template(template).render(context)
+        except UndefinedError as error:
+            name = (_QUOTED.findall(error.message or "") or ["?"])[-1]
+            cure = f"set hosts.{subject}.{name}" if name in _HOST_SETTINGS else "correct the template"
+            raise RenderError(
+                f"{operation}: template {_place(error, template)} uses undefined {name!r}; {cure}"
+            ) from None
+        except UnfitValueError as error:
+            raise RenderError(f"{operation}: template {_place(error, template)}: {error}") from None
+        except TemplateNotFound as error:
+            searched = ", ".join(str(directory) for directory in self._directories) or "no directory"
+            raise RenderError(f"{operation}: no template {error.name} in {searched}; restore it") from None
+        except TemplateSyntaxError as error:
+            place = f"{error.name or template}:{error.lineno}"
+            raise RenderError(f"{operation}: template {place}: {error.message}; correct the template") from None
+        except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # SecurityError, and whatever a template of the site's own does to its values.
+            place = _place(error, template)
+            raise RenderError(f"{operation}: template {place}: {error}; correct the template") from None
+        except OSError as error:
+            raise RenderError(f"{operation}: cannot read template {template}: {error.strerror}; restore it") from None
+
+
+def _place(error: BaseException, template: str) -> str:
+    """Find template and line in the traceback, which Jinja rewrites to the template's own; the innermost counts."""
+    place, step = template, error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_filename.endswith(".j2"):
+            place = f"{Path(code.co_filename).parent.name}/{Path(code.co_filename).name}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -1,0 +1,44 @@
+"""The same three answers as `render.ipxe`, for GRUB 2.06 and later (shim, Secure Boot).
+
+Pure: a plan in, text out; never decides what a machine may do. GRUB names an HTTP server as `(http,host:port)`.
+"""
+
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
+from netboot.render import kernel_line
+from netboot.render.engine import Engine
+from netboot.render.ipxe import HIDDEN_TOKEN
+
+
+def config(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+    """Render the grub.cfg for `plan`; `base_url` is `http://ADDRESS:PORT`. Raises RenderError."""
+    device = f"(http,{urlsplit(base_url).netloc})"
+    match plan:
+        case InstallPlan(host=host, kickstart_token=token):
+            mac = plan.boot_mac
+            context = {
+                "host": host,
+                "mac": mac,
+                "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
+                "medium_path": f"{device}/content/{host.boot_media}",
+                "arguments": kernel_line.installer(
+                    host, mac=mac, base_url=base_url, kickstart_token=token if tokens_shown else HIDDEN_TOKEN
+                ),
+            }
+            return engine.render("grub/install.cfg.j2", subject=host.name, context=context)
+        case LocalBootPlan(mac=mac, host=local_host):
+            name = local_host.name if local_host else mac
+            return engine.render("grub/local.cfg.j2", subject=name, context={"mac": mac, "name": name})
+        case WaitPlan(mac=mac, reason=reason, host=waiting_host):
+            name = waiting_host.name if waiting_host else mac
+            context = {
+                "mac": mac,
+                "name": name,
+                "reason": reason,
+                "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
+            }
+            return engine.render("grub/wait.cfg.j2", subject=name, context=context)
+        case _:
+            assert_never(plan)

@@ -1,0 +1,118 @@
+"""The Ignition of one host: a wrapper that merges the role's file, untouched, with an overlay for this machine.
+
+Pure: values in, JSON bytes out; the role's file is read for its version alone and never changed.
+Every file of the overlay says `"compression": ""`: without it a child inherits the parent's `gzip` (Ignition 2.14).
+"""
+
+import json
+import re
+from typing import Final
+from urllib.parse import quote
+
+from netboot.errors import RenderError
+from netboot.model.host import Host
+from netboot.model.mac import Mac
+from netboot.render.engine import Engine
+
+_VERSION: Final = re.compile(r"3\.[0-6]\.0")  # the specifications to date; 3.6 came with Ignition 2.26
+_RESPONSE_HEADERS_S: Final = 30
+
+Json = dict[str, object]
+
+
+def version_of(role_document: bytes) -> str:
+    """Return the specification that a role's file is written in, such as `3.4.0`.
+
+    Raises RenderError for what is no Ignition JSON, or of a specification that this program does not know.
+    """
+    cure = "write it again with ocne cluster start or join"
+    try:
+        document = json.loads(role_document)
+        version = document["ignition"]["version"]
+    except (ValueError, LookupError, TypeError):
+        raise RenderError(f"cannot read the role's file: it is no Ignition JSON; {cure}") from None
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise RenderError(f"cannot read the role's file: Ignition {version!r} is none of 3.0.0 to 3.6.0; {cure}")
+    return version
+
+
+def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overlay_sha512: str) -> bytes:
+    """Write the document behind `ignition.config.url`; the overlay comes last, so it wins.
+
+    The hashes are hex, over the exact bytes served at `/ign/TOKEN/role` and `/ign/TOKEN/overlay`. No `httpTotal` is
+    set: the children may answer 503 for as long as they like.
+    """
+    children = [
+        {"source": f"{base_url}/ign/{token}/{name}", "compression": "", "verification": {"hash": f"sha512-{sha512}"}}
+        for name, sha512 in (("role", role_sha512), ("overlay", overlay_sha512))
+    ]
+    return _json(
+        {
+            "ignition": {
+                "version": version,
+                "config": {"merge": children},
+                "timeouts": {"httpResponseHeaders": _RESPONSE_HEADERS_S},
+            }
+        }
+    )
+
+
+def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Mac | None = None) -> bytes:
+    """Write what the role's file cannot know: name, network, keys, card, and the unit that reports *ready*.
+
+    `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from, the first if not given.
+    Raises RenderError.
+    """
+    interface = host.network.interface if host.network else None
+    context = {
+        "host": host,
+        "mac": mac or host.mac,
+        "network": host.network,
+        "interface": interface,
+        "ready_url": ready_url,
+    }
+
+    def rendered(template: str) -> str:
+        return engine.render(f"ignition/{template}", subject=host.name, context=context)
+
+    connection = f"/etc/NetworkManager/system-connections/{interface or 'netboot'}.nmconnection"
+    document: Json = {
+        "ignition": {"version": version},
+        "storage": {
+            "files": [
+                _file("/etc/hostname", f"{host.name}\n", mode=0o644),
+                _file(connection, rendered("connection.nmconnection.j2"), mode=0o600),
+                _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
+            ]
+        },
+        "systemd": {
+            "units": [
+                *_interface_dropin(interface),
+                {"name": "netboot-ready.service", "enabled": True, "contents": rendered("netboot-ready.service.j2")},
+            ]
+        },
+    }
+    if host.ssh_keys:
+        document["passwd"] = {"users": [{"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}]}
+    return _json(document)
+
+
+def _interface_dropin(interface: str | None) -> list[Json]:
+    """Correct the card's name that `ocne` froze for the whole role; the name sorts after its `bootstrap.conf`."""
+    if interface is None:
+        return []
+    contents = f"[Service]\nEnvironment=NET_INTERFACE={interface}\n"
+    return [{"name": "ocne.service", "dropins": [{"name": "zz-netif.conf", "contents": contents}]}]
+
+
+def _file(path: str, text: str, *, mode: int) -> Json:
+    return {
+        "path": path,
+        "overwrite": True,
+        "mode": mode,
+        "contents": {"compression": "", "source": f"data:,{quote(text)}", "verification": {}},
+    }
+
+
+def _json(document: Json) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

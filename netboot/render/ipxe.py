@@ -1,0 +1,59 @@
+"""A machine's iPXE script: install, boot the own disk, or wait and ask again.
+
+Pure: a plan in, text out; never decides what a machine may do. Written for iPXE of 2019 (Debian 12) and later:
+absolute URLs alone (`${next-server}` belongs to the LAN's own DHCP server), no option that came after that year.
+"""
+
+from typing import Final, assert_never
+
+from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.render import kernel_line
+from netboot.render.engine import Engine
+
+HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what a reader without the right to it sees
+
+
+def script(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+    """Render the script for `plan`; it begins with `#!ipxe` and its newline.
+
+    `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN. Raises RenderError.
+    """
+    match plan:
+        case InstallPlan():
+            return _install(engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+        case LocalBootPlan(mac=mac, host=host):
+            name = host.name if host else mac
+            return engine.render("ipxe/local.ipxe.j2", subject=name, context={"mac": mac, "name": name})
+        case WaitPlan():
+            return _wait(engine, plan, base_url=base_url)
+        case _:
+            assert_never(plan)
+
+
+def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: bool) -> str:
+    host, mac = plan.host, plan.boot_mac
+    token = plan.kickstart_token if tokens_shown else HIDDEN_TOKEN
+    arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token)
+    context = {
+        "host": host,
+        "mac": mac,
+        "script_url": f"{base_url}/boot/{mac}.ipxe",
+        "medium_url": f"{base_url}/content/{host.boot_media}",
+        "arguments": arguments,
+    }
+    return engine.render("ipxe/install.ipxe.j2", subject=host.name, context=context)
+
+
+def _wait(engine: Engine, plan: WaitPlan, *, base_url: str) -> str:
+    would_boot: tuple[str, ...] = ()
+    if plan.reason is WaitReason.NOT_ANNOUNCED and plan.host is not None and plan.host.boot_media is not None:
+        would_boot = kernel_line.installer(plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN)
+    name = plan.host.name if plan.host else plan.mac
+    context = {
+        "mac": plan.mac,
+        "name": name,
+        "reason": plan.reason,
+        "script_url": f"{base_url}/boot/{plan.mac}.ipxe",
+        "would_boot": would_boot,
+    }
+    return engine.render("ipxe/wait.ipxe.j2", subject=name, context=context)

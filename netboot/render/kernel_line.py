@@ -1,0 +1,79 @@
+"""The kernel arguments of the installer and of the installed system, made from one record for every document.
+
+Pure: a host and its URLs in, words out; each target quotes them in its own way (`render.quoting`).
+"""
+
+from typing import Final
+
+from netboot.errors import RenderError
+from netboot.model.host import Host, HostNetwork
+from netboot.model.mac import Mac
+
+COMMAND_LINE_SIZE: Final = 2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is cut in silence
+
+
+def installer(host: Host, *, mac: Mac, base_url: str, kickstart_token: str) -> tuple[str, ...]:
+    """List the arguments of Anaconda's kernel (EL8 to EL10) without `initrd=`, which is the loader's affair.
+
+    No interface is named: BOOTIF tells dracut the card that just booted, whatever this kernel calls it.
+    Raises RenderError for a host without boot_media, and for a line that the kernel would cut.
+    """
+    if host.boot_media is None:
+        raise RenderError(
+            f"cannot render the installer's kernel line for {host.name}: it has no boot medium; "
+            f"set hosts.{host.name}.boot_media"
+        )
+    return _fitting(
+        host,
+        (
+            f"inst.stage2={base_url}/content/{host.boot_media}",  # no slash at its end: EL8 would keep it
+            f"inst.ks={base_url}/ks/{kickstart_token}",
+            "inst.ks.sendmac",
+            "inst.ks.sendsn",
+            "inst.text",
+            *_address(host, interface=""),
+            f"BOOTIF=01-{mac.hyphenated}",
+            "rd.neednet=1",
+            *host.kernel_arguments,
+        ),
+    )
+
+
+def installed(host: Host, *, base_url: str, ignition_token: str) -> tuple[str, ...]:
+    """List the arguments of the installed system: its network, so that its first boot can fetch its Ignition.
+
+    Raises RenderError for a line that the kernel would cut.
+    """
+    interface = host.network.interface or "" if host.network else ""
+    return _fitting(
+        host,
+        (
+            "rw",
+            *_address(host, interface=interface),
+            "rd.neednet=1",
+            "ignition.platform.id=metal",
+            "ignition.firstboot=1",
+            f"ignition.config.url={base_url}/ign/{ignition_token}",
+            *host.kernel_arguments,
+        ),
+    )
+
+
+def _address(host: Host, *, interface: str) -> tuple[str, ...]:
+    """Say dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method."""
+    match host.network:
+        case None:
+            return ("ip=dhcp",)
+        case HostNetwork(address=address, gateway=gateway, nameservers=nameservers):
+            static = f"ip={address.ip}::{gateway or ''}:{address.netmask}:{host.name}:{interface}:none"
+            return (static, *(f"nameserver={nameserver}" for nameserver in nameservers))
+
+
+def _fitting(host: Host, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    length = len(" ".join(arguments))
+    if length >= COMMAND_LINE_SIZE:
+        raise RenderError(
+            f"cannot render the kernel line for {host.name}: {length} characters, the kernel takes "
+            f"{COMMAND_LINE_SIZE - 1}; shorten hosts.{host.name}.kernel_arguments"
+        )
+    return arguments

@@ -1,0 +1,38 @@
+"""The Kickstart of one install, in the shape of Oracle's `byo`: one disk, one OSTree commit, every step reported.
+
+Pure: a host, its URLs and tokens in, text out. The document carries tokens: it is never logged and never kept.
+The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`).
+"""
+
+from netboot.model.host import Host
+from netboot.model.mac import Mac
+from netboot.render import kernel_line
+from netboot.render.engine import Engine
+
+
+def kickstart(
+    engine: Engine,
+    host: Host,
+    *,
+    mac: Mac,
+    base_url: str,
+    report_token: str,
+    ignition_token: str,
+    ref: str = "ock",
+) -> str:
+    """Render the Kickstart with which `host` installs itself, booted from card `mac`.
+
+    `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive.
+    Raises RenderError, also for a host without disk or release: neither has a default.
+    """
+    context: dict[str, object] = {
+        "host": host,
+        "mac": mac,
+        "base_url": base_url,
+        "report_url": f"{base_url}/report/{report_token}",
+        "arguments": kernel_line.installed(host, base_url=base_url, ignition_token=ignition_token),
+        "ref": ref,
+    }
+    # What has no default stays out of the context when it is not set, so that the template's line names it.
+    context |= {name: value for name, value in (("disk", host.disk), ("release", host.release)) if value is not None}
+    return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
