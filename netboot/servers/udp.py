@@ -1,0 +1,148 @@
+"""One UDP port on one interface: datagrams in with the address they were sent to, answers out from there.
+
+A fault in one datagram is counted and never ends the loop; no line is logged per bad packet. Never blocks: what
+the kernel does not take at once is counted and lost, as UDP may.
+
+Why 0.0.0.0 with SO_BINDTODEVICE: a broadcast reaches every socket on the port except those bound to one address, and a
+unicast the best match alone. SO_REUSEADDR lets another server on the same box keep its own socket. IP_PKTINFO tells
+which address was asked, and sends from it: a broadcast has no route to follow.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, Protocol
+
+import structlog
+
+from netboot.model.network import Interface
+
+log = structlog.get_logger()
+
+Address = tuple[str, int]
+
+DATAGRAMS_PER_WAKE: Final = 64  # then the loop's other tasks have their turn
+LARGEST_DATAGRAM_BYTES: Final = 4096  # nobody who boots sends more; a longer one is dropped whole
+RECEIVE_BUFFER_BYTES: Final = 4 << 20  # a rack that powers on at once
+FAULT_LOG_INTERVAL_S: Final = 60.0
+
+_IP_PKTINFO: Final = 8  # <linux/in.h>; the socket module has no name for it
+_SO_RCVBUFFORCE: Final = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
+_PKTINFO: Final = Struct("=I4s4s")  # interface, local address (which we send from), destination in the header
+_ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_PKTINFO.size)
+
+
+class Counters(Protocol):
+    """What is counted instead of logged."""
+
+    def count(self, name: str, **labels: str) -> None:
+        """Add one to the counter `name` with these labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """What came in: the bytes, who sent them, and the address of ours (or the broadcast) that they were sent to."""
+
+    data: bytes
+    source: Address
+    destination: str
+
+
+class UdpSocket:
+    """A bound, non-blocking socket on one interface; `watch` gives what comes to a function, `send` answers."""
+
+    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
+        """Bind; raise OSError where the port is held without SO_REUSEADDR, or the right to bind is missing."""
+        self.port = port
+        self.interface = interface
+        self._counters = counters
+        self._fault_logged_at: float | None = None
+        self._socket = _bound(port, interface)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def bound_port(self) -> int:
+        """The port in use, where 0 asked the kernel to choose."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def watch(self, receive: Callable[[Datagram], None]) -> None:
+        """Call `receive` for every datagram from now on, in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._drain, receive)
+
+    def close(self) -> None:
+        """Stop receiving and give the port back; closing twice is no fault."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop = None
+        self._socket.close()
+
+    def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
+        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
+        pktinfo = _PKTINFO.pack(self.interface.index, source, bytes(4))
+        try:
+            self._socket.sendmsg((data,), ((socket.IPPROTO_IP, _IP_PKTINFO, pktinfo),), 0, to)
+        except OSError as error:
+            self._counters.count(
+                "udp_send_failed", port=str(self.port), iface=self.interface.name, error=_name_of(error)
+            )
+            return False
+        return True
+
+    def _drain(self, receive: Callable[[Datagram], None]) -> None:
+        """Take what waits, a bounded number at a time; the selector calls again for the rest."""
+        for _ in range(DATAGRAMS_PER_WAKE):
+            if self._loop is None:  # closed by what the last datagram did
+                return
+            try:
+                data, ancillary, flags, source = self._socket.recvmsg(LARGEST_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # an ICMP error for an answer of ours, the link went down
+                self._counters.count(
+                    "udp_receive_failed", port=str(self.port), iface=self.interface.name, error=_name_of(error)
+                )
+                continue
+            if flags & socket.MSG_TRUNC or not ancillary:
+                self._counters.count("udp_oversized", port=str(self.port), iface=self.interface.name)
+                continue
+            destination = socket.inet_ntoa(ancillary[0][2][8:12])
+            try:
+                receive(Datagram(data, source, destination))
+            except Exception as error:  # a fault of ours in one datagram must not silence the port
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Count a fault of ours; log it with its traceback at most once a minute."""
+        self._counters.count("udp_datagram_failed", port=str(self.port), iface=self.interface.name)
+        now = asyncio.get_running_loop().time()
+        if self._fault_logged_at is None or now - self._fault_logged_at >= FAULT_LOG_INTERVAL_S:
+            self._fault_logged_at = now
+            log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
+
+
+def _bound(port: int, interface: Interface) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        with suppress(PermissionError):  # the sum above is held to net.core.rmem_max; this is not
+            bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode() + b"\0")
+        bound.bind(("0.0.0.0", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _name_of(error: OSError) -> str:
+    """Name an error as errno(3) does: a label with few values."""
+    return errno.errorcode.get(error.errno or 0, "unknown")
