@@ -1,0 +1,69 @@
+"""What a guest says on its serial line: kept as text without terminal codes, searched for markers.
+
+Firmware writes partial lines (`>>Start PXE over IPv4.`) and draws with escape sequences, so nothing here waits for a
+line's end.
+"""
+
+import asyncio
+import re
+from typing import Final
+
+from netboot.errors import LabError
+
+# CSI and OSC sequences, single-character escapes, and what remains of control characters
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[@-_=>c]|[\x00-\x08\x0b-\x1f\x7f]")
+_UNFINISHED: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*)?$")
+
+
+class Console:
+    """The serial line of one power cycle."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = ""
+        self.is_closed = False
+        self._rest = ""  # an escape sequence that the next chunk ends
+        self._changed = asyncio.Event()
+
+    def feed(self, data: bytes) -> None:
+        """Take what the guest wrote."""
+        raw = self._rest + data.decode("utf-8", errors="replace")
+        unfinished = _UNFINISHED.search(raw)
+        self._rest = unfinished[0] if unfinished else ""
+        self.text += _ESCAPES.sub("", raw[: len(raw) - len(self._rest)].replace("\r\n", "\n"))
+        self._wake()
+
+    def close(self) -> None:
+        """Tell whoever waits that nothing more will come."""
+        self.is_closed = True
+        self._wake()
+
+    async def wait_for(self, *markers: str, timeout_s: float) -> str:
+        """Return the first of these texts to appear since power-on; raise LabError with the console's tail."""
+        found = self._first_of(markers)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while found is None and not self.is_closed:
+                    self._changed.clear()
+                    await self._changed.wait()
+                    found = self._first_of(markers)
+        except TimeoutError:
+            raise self._missing(markers, f"within {timeout_s:.0f} s") from None
+        if found is None:
+            raise self._missing(markers, "before it was switched off")
+        return found
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines that hold anything."""
+        return "\n".join([line.rstrip() for line in self.text.splitlines() if line.strip()][-lines:])
+
+    def _first_of(self, markers: tuple[str, ...]) -> str | None:
+        places = [(self.text.find(marker), marker) for marker in markers]
+        return min(((place, marker) for place, marker in places if place >= 0), default=(0, None))[1]
+
+    def _missing(self, markers: tuple[str, ...], when: str) -> LabError:
+        wanted = " or ".join(f"'{marker}'" for marker in markers)
+        return LabError(f"{self.name} did not say {wanted} {when}; its console ends:\n{self.tail()}")
+
+    def _wake(self) -> None:
+        self._changed.set()

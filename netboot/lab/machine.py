@@ -1,0 +1,95 @@
+"""The lab's kinds of machine, as QEMU command lines. Pure: paths in, arguments out.
+
+Emulated without KVM: /dev/kvm may exist and hang the guest. Cards and disks have fixed PCI addresses, so that
+`/dev/disk/by-path/pci-0000:00:03.0` and `enp0s2` mean the same on every guest.
+"""
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, assert_never
+
+OVMF_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+DISK_PATH: Final = "/dev/disk/by-path/pci-0000:00:03.0"
+CARD_NAME: Final = "enp0s2"
+_NO_PXE = ("IPv4PXESupport", "IPv6PXESupport")
+
+
+class Firmware(StrEnum):
+    """Who asks first when the machine is switched on."""
+
+    OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE helps
+    OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
+    SEABIOS_IPXE = "seabios-ipxe"  # BIOS with QEMU's iPXE ROM
+
+    @property
+    def is_uefi(self) -> bool:
+        """Whether it can start what the installer leaves on a disk."""
+        return self is not Firmware.SEABIOS_IPXE
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One guest as it is bought: its card, its firmware, its empty disk."""
+
+    name: str
+    mac: str
+    firmware: Firmware = Firmware.OVMF_PXE
+    disk_gib: int | None = 20  # sparse; None: no disk
+    memory_mib: int = 512
+
+    @property
+    def serial(self) -> str:
+        """The serial number on its board."""
+        return f"LAB-{self.name.upper()}"
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The board's UUID (option 97), the same at each power-on."""
+        return uuid.uuid5(uuid.NAMESPACE_OID, self.mac)
+
+
+def qemu_command(machine: Machine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
+    """Return QEMU's command line; the serial line goes to standard output and to `log`."""
+    return (
+        "qemu-system-x86_64",
+        *("-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-accel", "tcg,thread=multi,tb-size=128"),  # a larger buffer costs seconds after the guest's reboot
+        *("-m", str(machine.memory_mib), "-smp", "1"),
+        *("-uuid", str(machine.uuid), "-smbios", f"type=1,serial={machine.serial},uuid={machine.uuid}"),
+        *("-chardev", f"stdio,id=console,signal=off,logfile={log}", "-serial", "chardev:console"),
+        *("-netdev", f"tap,id=n0,ifname={tap},script=no,downscript=no"),
+        *_firmware(machine, variables),
+        *(_disk(disk) if machine.disk_gib is not None else ()),
+        *("-device", "virtio-rng-pci,addr=0x4"),
+    )
+
+
+def _firmware(machine: Machine, variables: Path) -> tuple[str, ...]:
+    card = f"virtio-net-pci,netdev=n0,mac={machine.mac},addr=0x2"
+    ovmf = (
+        *("-machine", "q35,graphics=off"),
+        *("-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}"),
+        *("-drive", f"if=pflash,format=raw,file={variables}"),
+        # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of asking).
+        *("-device", f"{card},romfile="),
+    )
+    match machine.firmware:
+        case Firmware.OVMF_PXE:
+            return (*ovmf, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
+        case Firmware.OVMF_HTTP:
+            off = (("-fw_cfg", f"name=opt/org.tianocore/{name},string=n") for name in _NO_PXE)
+            return (*ovmf, *(word for pair in off for word in pair))
+        case Firmware.SEABIOS_IPXE:
+            return ("-machine", "pc,graphics=off", "-device", f"{card},bootindex=1")
+        case _:
+            assert_never(machine.firmware)
+
+
+def _disk(disk: Path) -> tuple[str, ...]:
+    return (
+        *("-drive", f"if=none,id=d0,file={disk},format=raw,cache=unsafe"),
+        *("-device", "virtio-blk-pci,drive=d0,serial=root,addr=0x3"),
+    )

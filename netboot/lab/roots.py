@@ -1,0 +1,97 @@
+"""Root file systems out of the programs of this machine: busybox, single tools with their libraries, kernel modules.
+
+Nothing is downloaded or installed here; what a root holds is copied from the running Debian.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from netboot.errors import LabError
+
+BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_DIRECTORIES = ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "proc", "sys", "run", "tmp")
+_NOT_BUSYBOX = frozenset({"blkid", "findfs", "mkfs.vfat"})  # the real ones are copied; these would shadow them
+
+
+def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = None) -> bytes:
+    """Run one build command to its end and return its output; raise LabError with what it said."""
+    try:
+        done = subprocess.run([str(word) for word in command], cwd=cwd, input=stdin, capture_output=True, check=True)
+    except FileNotFoundError:
+        raise LabError(f"cannot build the lab's media: no program {command[0]}; run `make setup`") from None
+    except subprocess.CalledProcessError as failure:
+        said = (failure.stderr or failure.stdout).decode(errors="replace").strip()[-600:]
+        raise LabError(f"cannot build the lab's media: {command[0]} ended with {failure.returncode}: {said}") from None
+    return done.stdout
+
+
+def make_root(directory: Path) -> Path:
+    """Make an empty root, usr-merged, with busybox and a link for each of its applets."""
+    for name in _DIRECTORIES:
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    for name in _MERGED:
+        (directory / name).symlink_to(f"usr/{name}")
+    shutil.copy2(BUSYBOX, directory / "usr/bin/busybox")
+    for applet in run(BUSYBOX, "--list").decode().split():
+        if applet not in _NOT_BUSYBOX and applet != "busybox":
+            (directory / "usr/bin" / applet).symlink_to("busybox")
+    return directory
+
+
+def add_program(root: Path, program: str | Path, *, at: str | None = None) -> None:
+    """Copy a program (a name on PATH or a path) and every library it is linked with; a busybox link gives way."""
+    found = shutil.which(str(program), path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if found is None:
+        raise LabError(f"cannot build the lab's media: no program {program}; run `make setup`")
+    source = Path(found)
+    _replace(source, root / (at or f"usr/bin/{source.name}"))
+    for library in libraries(source):
+        _replace(library, root / library.relative_to("/"))
+
+
+def libraries(program: Path) -> tuple[Path, ...]:
+    """Return the shared objects that the dynamic loader would open for this program; none for a static one."""
+    listing = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
+    return parse_ldd(listing)
+
+
+def parse_ldd(listing: str) -> tuple[Path, ...]:
+    """Read the paths out of what ldd prints: `name => /path (0x…)` and `/lib64/ld-linux… (0x…)`."""
+    words = (line.split("=>")[-1].split() for line in listing.splitlines())
+    return tuple(Path(word[0]) for word in words if word and word[0].startswith("/"))
+
+
+def add_file(root: Path, path: str, source: Path, *, mode: int = 0o644) -> None:
+    """Copy one file to `path` below the root with this mode."""
+    target = root / path
+    _replace(source, target)
+    target.chmod(mode)
+
+
+def add_scripts(root: Path, scripts: Iterable[tuple[Path, str]]) -> None:
+    """Copy executable scripts, each (source, path below the root)."""
+    for source, path in scripts:
+        add_file(root, path, source, mode=0o755)
+
+
+def pack_initrd(root: Path, image: Path) -> None:
+    """Write the root as a zstd-compressed newc archive, owned by root."""
+    names = run("find", ".", "-mindepth", "1", "-print0", cwd=root)
+    archive = run("cpio", "--create", "--format=newc", "--null", "--owner=0:0", "--quiet", cwd=root, stdin=names)
+    image.write_bytes(run("zstd", "-15", "-T0", "--quiet", "--stdout", stdin=archive))
+
+
+def pack_squashfs(root: Path, image: Path) -> None:
+    """Write the root as a zstd-compressed squashfs, owned by root."""
+    run("mksquashfs", root, image, "-comp", "zstd", "-Xcompression-level", "15", "-all-root", "-quiet", "-no-progress")
+
+
+def _replace(source: Path, target: Path) -> None:
+    # A plain copy onto a busybox link would write through it, into busybox itself.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink() or target.exists():
+        target.unlink()
+    shutil.copy2(source, target)
