@@ -1,0 +1,114 @@
+"""A boot medium on disk: kernel, initrd and stage 2 of one installer, under the names that the clients ask for.
+
+A medium lies flat (`vmlinuz`, `initrd.img`, `images/install.img`) or as it was on its ISO (`images/pxeboot/…`);
+either is asked for by both names. Where it has no `.treeinfo` one is made: lorax puts none on a boot ISO.
+Reads files, so call it off the loop. Never writes.
+"""
+
+import re
+import zlib
+from pathlib import Path
+from typing import Final
+
+from netboot.errors import ContentError
+from netboot.model.release import BootMedium, ContentKind
+
+# What scripts and Anaconda ask for: where it may lie, best first.
+KERNEL: Final = ("vmlinuz", "images/pxeboot/vmlinuz")
+INITRD: Final = ("initrd.img", "images/pxeboot/initrd.img")
+STAGE2: Final = ("images/install.img", "LiveOS/squashfs.img")
+TREEINFO: Final = ".treeinfo"
+
+KIND_OF_MEMBER: Final = {
+    **dict.fromkeys(KERNEL, ContentKind.KERNEL),
+    **dict.fromkeys(INITRD, ContentKind.INITRD),
+    **dict.fromkeys(STAGE2, ContentKind.STAGE2),
+    TREEINFO: ContentKind.TREEINFO,
+}
+ALIASES: Final = {name: other for pair in (KERNEL, INITRD) for name, other in (pair, pair[::-1])}
+
+_HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, in which its version text lies, is at most 64 sectors
+_PE_MACHINES: Final = {0x8664: "x86_64", 0xAA64: "aarch64"}
+
+
+def read_medium(directory: Path, name: str) -> BootMedium:
+    """Check that a medium has all that an installer needs; raise ContentError naming what is missing."""
+    root = directory / "media" / name
+    if not root.is_dir():
+        raise ContentError(
+            f"cannot find boot medium {name}: {root} is no directory; "
+            f"netboot content import-iso FILE --name {name}, or copy vmlinuz, initrd.img and images/install.img there"
+        )
+    missing = [names[0] for names in (KERNEL, INITRD, STAGE2) if not any((root / n).is_file() for n in names)]
+    if missing:
+        raise ContentError(f"boot medium {name} has no {' and no '.join(missing)}; copy it from the ISO into {root}")
+    return BootMedium(name)
+
+
+def kernel_architecture(head: bytes) -> str | None:
+    """Tell `x86_64` or `aarch64` from the first bytes of a kernel image; None for what is no such kernel.
+
+    Linux Documentation/arch/x86/boot.rst (HdrS at 0x202), arm64/booting.rst (magic at 0x38), PE/COFF §3.3 for
+    EFI zboot images; a gzip-packed arm64 Image, as EL8 has it, is looked into.
+    """
+    if head[:2] == b"\x1f\x8b":
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
+        except zlib.error:
+            return None
+    if head[0x202:0x206] == b"HdrS":
+        return "x86_64"
+    if head[0x38:0x3C] == b"ARM\x64":
+        return "aarch64"
+    at = int.from_bytes(head[0x3C:0x40], "little")
+    if head[:2] == b"MZ" and head[at : at + 4] == b"PE\0\0":
+        return _PE_MACHINES.get(int.from_bytes(head[at + 4 : at + 6], "little"))
+    return None
+
+
+def kernel_version(head: bytes) -> str:
+    """Read the version text of an x86 kernel (`5.15.0-206.153.7.el8uek.x86_64 …`); empty where there is none."""
+    if head[0x202:0x206] != b"HdrS":
+        return ""
+    at = int.from_bytes(head[0x20E:0x210], "little") + 0x200
+    return head[at : at + 128].partition(b"\0")[0].decode("ascii", "replace")
+
+
+def made_treeinfo(root: Path) -> bytes | None:
+    """Write the `.treeinfo` of a medium that has none; None where kernel or stage 2 are missing.
+
+    Anaconda reads `[stage2] mainimage` alone; the rest says to people and other tools what the tree is.
+    """
+    kernel = next((name for name in KERNEL if (root / name).is_file()), None)
+    initrd = next((name for name in INITRD if (root / name).is_file()), INITRD[0])
+    stage2 = next((name for name in STAGE2 if (root / name).is_file()), None)
+    if kernel is None or stage2 is None:
+        return None
+    with (root / kernel).open("rb") as image:
+        head = image.read(_HEAD_BYTES)
+    arch = kernel_architecture(head) or "x86_64"
+    version = _release_version(root, kernel_version(head))
+    return (
+        "[general]\n"
+        "family = Oracle Linux\n"
+        + (f"version = {version}\n" if version else "")
+        + f"name = {' '.join(filter(None, ('Oracle Linux', version)))}\n"
+        f"arch = {arch}\n"
+        "\n[stage2]\n"
+        f"mainimage = {stage2}\n"
+        f"\n[images-{arch}]\n"
+        f"kernel = {kernel}\n"
+        f"initrd = {initrd}\n"
+    ).encode()
+
+
+def _release_version(root: Path, kernel: str) -> str:
+    """Take the release from `.discinfo` (its second line), else the major number from the kernel's `el8`."""
+    try:
+        lines = (root / ".discinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    if len(lines) > 1 and (found := re.search(r"\d+(\.\d+)*", lines[1])):
+        return found[0]
+    found = re.search(r"\.el(\d+)", kernel)
+    return found[1] if found else ""

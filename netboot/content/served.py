@@ -1,0 +1,81 @@
+"""One file as it is served: where it lies, how long it is, what it is called on the wire.
+
+Never opens a file. The cache rules are those of an OSTree archive: what is named by its checksum never changes,
+what is named by a person may change at any moment.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from netboot.model.release import ContentKind
+
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+NO_CACHE: Final = "no-cache"  # may be kept, must be asked for again: the ETag makes that cheap
+
+OCTETS: Final = "application/octet-stream"
+_CONTENT_TYPES: Final = {".efi": "application/efi", ".treeinfo": "text/plain; charset=utf-8"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """A file below a boot medium, a release or a directory of boot files.
+
+    `path` is absolute and free of links. `body` is set where the file is made by us and lies nowhere.
+    `owner` is the medium or release, `member` the name below it as it was asked for.
+    `etag` is quoted and strong: a checksum, or size, mtime and inode of what lies at `path`.
+    """
+
+    path: str
+    size_bytes: int
+    etag: str
+    content_type: str
+    cache_control: str
+    kind: ContentKind
+    owner: str = ""
+    member: str = ""
+    body: bytes | None = None
+
+    @property
+    def is_immutable(self) -> bool:
+        """Named by its checksum: what was read once may be kept."""
+        return self.cache_control is IMMUTABLE
+
+
+def etag_of(status: os.stat_result) -> str:
+    """Make the strong ETag of a file from what changes whenever somebody replaces or rewrites it."""
+    return stat_etag(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def stat_etag(size_bytes: int, mtime_ns: int, inode: int) -> str:
+    """Write the three numbers of `etag_of` as an ETag."""
+    return f'"{size_bytes:x}-{mtime_ns:x}-{inode:x}"'
+
+
+def content_type_of(name: str) -> str:
+    """Say what firmware needs to hear: UEFI HTTP boot refuses a loader of an unknown type."""
+    last = name.rpartition("/")[2].lower()
+    return _CONTENT_TYPES.get(last) or _CONTENT_TYPES.get(PurePosixPath(last).suffix, OCTETS)
+
+
+def served_file(
+    path: str,
+    status: os.stat_result,
+    *,
+    kind: ContentKind = ContentKind.OTHER,
+    owner: str = "",
+    member: str = "",
+    cache_control: str = NO_CACHE,
+) -> ServedFile:
+    """Describe a regular file of the disk by its `os.stat_result`."""
+    return ServedFile(
+        path=path,
+        size_bytes=status.st_size,
+        etag=etag_of(status),
+        content_type=content_type_of(member or path),
+        cache_control=cache_control,
+        kind=kind,
+        owner=owner,
+        member=member,
+    )
