@@ -1,0 +1,234 @@
+"""Read and write TFTP packets, and settle the options of a read (RFC 1350, 2347, 2348, 2349, 7440).
+
+Must never open, look up or send anything. A packet that deserves an ERROR raises RefusedRequestError with its code,
+one that deserves silence a plain WireError. An ERROR is never answered: two servers would talk for ever.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from struct import Struct
+from typing import Final, assert_never
+
+from netboot.errors import WireError
+
+
+class Opcode(IntEnum):
+    """The first two bytes of a packet."""
+
+    RRQ = 1
+    WRQ = 2
+    DATA = 3
+    ACK = 4
+    ERROR = 5
+    OACK = 6
+
+
+class ErrorCode(IntEnum):
+    """RFC 1350 §5, and 8 from RFC 2347."""
+
+    NOT_DEFINED = 0
+    FILE_NOT_FOUND = 1
+    ACCESS_VIOLATION = 2
+    DISK_FULL = 3  # firmware says so when its buffer is too small, and asks again with another
+    ILLEGAL_OPERATION = 4
+    UNKNOWN_TRANSFER_ID = 5
+    FILE_EXISTS = 6
+    NO_SUCH_USER = 7
+    OPTION_REFUSED = 8
+
+
+class Mode(StrEnum):
+    """How the bytes travel; `mail` is long dead."""
+
+    OCTET = "octet"
+    NETASCII = "netascii"
+
+
+class RefusedRequestError(WireError):
+    """A packet whose sender is told an error code."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """RRQ. `name` is as it came (undecodable bytes escaped as surrogates); option names are in lower case."""
+
+    name: str
+    mode: Mode = Mode.OCTET
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """One block, numbered modulo 65,536."""
+
+    block: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """All blocks up to this one arrived."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The end of a transfer. `code` stays a number: machines send what no RFC knows."""
+
+    code: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionAck:
+    """The options that a transfer will use."""
+
+    options: Mapping[str, str]
+
+
+Packet = ReadRequest | Data | Ack | Error | OptionAck
+
+_TWO_WORDS: Final = Struct("!HH")
+DEFAULT_BLKSIZE: Final = 512
+SMALLEST_BLKSIZE: Final = 8
+LARGEST_BLKSIZE: Final = 65464  # RFC 2348 §3
+LARGEST_WINDOWSIZE: Final = 64  # of the 65,535 of RFC 7440: a window must fit into a socket's buffer
+HEADERS: Final = 32  # IP 20, UDP 8, TFTP 4
+
+
+def parse(datagram: bytes) -> Packet:
+    """Read one packet; raise RefusedRequestError where an ERROR is due, WireError where silence is."""
+    if len(datagram) < 2:
+        raise WireError("cannot read a TFTP packet: it has no opcode")
+    opcode, rest = int.from_bytes(datagram[:2], "big"), datagram[2:]
+    match opcode:
+        case Opcode.RRQ:
+            return _read_request(rest)
+        case Opcode.WRQ:
+            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "this server is read-only")
+        case Opcode.DATA:
+            return Data(_block(rest), rest[2:])
+        case Opcode.ACK:
+            return Ack(_block(rest))
+        case Opcode.ERROR:
+            return Error(_block(rest), _text(rest[2:].split(b"\0", 1)[0]))
+        case Opcode.OACK:
+            return OptionAck(_options(_fields(rest)))
+        case _:
+            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "unknown opcode")
+
+
+def build(packet: Packet) -> bytes:
+    """Write one packet."""
+    match packet:
+        case ReadRequest(name, mode, options):
+            return b"\0\1" + _raw(name) + b"\0" + mode.encode() + b"\0" + _pairs(options)
+        case Data(block, payload):
+            return _TWO_WORDS.pack(Opcode.DATA, block) + payload
+        case Ack(block):
+            return _TWO_WORDS.pack(Opcode.ACK, block)
+        case Error(code, message):
+            return _TWO_WORDS.pack(Opcode.ERROR, code) + _raw(message) + b"\0"
+        case OptionAck(options):
+            return b"\0\6" + _pairs(options)
+        case _:
+            assert_never(packet)
+
+
+def _block(rest: bytes) -> int:
+    if len(rest) < 2:
+        raise WireError("cannot read a TFTP packet: its number is cut")
+    return int.from_bytes(rest[:2], "big")
+
+
+def _fields(rest: bytes) -> list[bytes]:
+    if not rest.endswith(b"\0"):
+        raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the request does not end in a zero byte")
+    return rest[:-1].split(b"\0")
+
+
+def _read_request(rest: bytes) -> ReadRequest:
+    name, *others = _fields(rest)
+    if not name or not others:
+        raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the request has no file name or no mode")
+    try:
+        mode = Mode(_text(others[0]).lower())
+    except ValueError:
+        raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the mode is neither octet nor netascii") from None
+    return ReadRequest(_text(name), mode, _options(others[1:]))
+
+
+def _options(fields: list[bytes]) -> dict[str, str]:
+    """Pair names and values. The first of a repeated name counts; a name without a value, or padding, is left out."""
+    options: dict[str, str] = {}
+    for name, value in zip(fields[::2], fields[1::2], strict=False):
+        if name:
+            options.setdefault(_text(name).lower(), _text(value))
+    return options
+
+
+def _pairs(options: Mapping[str, str]) -> bytes:
+    return b"".join(_raw(name) + b"\0" + _raw(value) + b"\0" for name, value in options.items())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def printable(text: str) -> str:
+    """Escape what a machine sent so that it can do no harm in a log: plain ASCII, at most 128 characters."""
+    return text[:128].encode("unicode_escape").decode("ascii")[:128]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What both sides agreed on. `acknowledged` is the OACK's content; empty: DATA 1 comes at once."""
+
+    blksize: int = DEFAULT_BLKSIZE
+    windowsize: int = 1
+    timeout_s: int | None = None
+    acknowledged: Mapping[str, str] = field(default_factory=dict)
+
+
+def negotiate(request: ReadRequest, size_bytes: int, *, mtu: int) -> Terms:
+    """Take the options that we know and whose values are good; leave out the rest without a word (RFC 2347).
+
+    Only what was asked for is acknowledged, nothing larger than asked: EDK2 aborts otherwise (Mtftp4RrqOackValid).
+    `mtu` is the interface's: many ROMs lose fragments.
+    """
+    asked = {name: number for name, text in request.options.items() if (number := _number(text)) is not None}
+    blksize, windowsize, timeout_s = DEFAULT_BLKSIZE, 1, None
+    acknowledged: dict[str, str] = {}
+    for name, number in asked.items():
+        match name:
+            case "blksize" if SMALLEST_BLKSIZE <= number <= LARGEST_BLKSIZE:
+                blksize = min(number, max(mtu - HEADERS, SMALLEST_BLKSIZE))
+                acknowledged[name] = str(blksize)
+            case "windowsize" if 1 <= number <= 65535:
+                windowsize = min(number, LARGEST_WINDOWSIZE)
+                acknowledged[name] = str(windowsize)
+            case "timeout" if 1 <= number <= 255:
+                timeout_s = number
+                acknowledged[name] = str(number)
+            case "tsize" if request.mode is Mode.OCTET:  # netascii has another size than the file
+                acknowledged[name] = str(size_bytes)
+    return Terms(blksize, windowsize, timeout_s, acknowledged)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
+def to_netascii(content: bytes) -> bytes:
+    """Write a file as netascii: LF becomes CR LF, a CR becomes CR NUL (RFC 764)."""
+    return content.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
