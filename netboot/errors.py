@@ -15,6 +15,10 @@ class WireError(NetbootError):
     """A datagram or request that is not what its protocol says; the sender gets silence, the counter goes up."""
 
 
+class PortError(NetbootError):
+    """A port that cannot be bound: somebody else holds it, or the right to bind it is missing."""
+
+
 class TransitionError(NetbootError):
     """A move that the table of installs does not have, or an arming that is not allowed now."""
 
@@ -33,6 +37,10 @@ class StoreError(NetbootError):
 
 class BmcError(NetbootError):
     """A baseboard controller that refuses, or cannot be reached."""
+
+
+class LabError(NetbootError):
+    """A part of the lab that cannot be built or started, or a guest that did not get where it was led."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -209,12 +209,15 @@ def reply_address(message: DhcpMessage) -> tuple[str, int]:
 
 
 def is_bogus_relay(message: DhcpMessage, ours: Container[IPv4Address]) -> bool:
-    """Tell a `giaddr` that no relay has: this network, loopback, a group, one of `ours`. Else we reflect and loop."""
+    """Tell a `giaddr` that no relay has: not a unicast address, or one of `ours`. Else we reflect and loop."""
     giaddr = message.giaddr
-    if giaddr == NO_ADDRESS:
-        return False
-    first = giaddr.packed[0]
-    return first in (0, 127) or first >= 224 or giaddr in ours
+    return giaddr != NO_ADDRESS and (not is_unicast(giaddr) or giaddr in ours)
+
+
+def is_unicast(address: IPv4Address) -> bool:
+    """Tell an address that one machine on a LAN may have: not in 0/8, 127/8, nor 224.0.0.0 and above."""
+    first = address.packed[0]
+    return 0 < first < 224 and first != 127
 
 
 def _address(raw: bytes) -> IPv4Address:

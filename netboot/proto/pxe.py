@@ -66,7 +66,7 @@ def offer_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootCl
     kind = message.message_type
     if kind is not MessageType.DISCOVER:
         return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
-    if message.giaddr != dhcp.NO_ADDRESS and dhcp.is_bogus_relay(message, ours):
+    if dhcp.is_bogus_relay(message, ours):
         return Silence.BOGUS_RELAY
     return boot_client(message)
 
@@ -139,12 +139,21 @@ def client_mac(message: DhcpMessage) -> Mac | None:
 
 
 def address_shown(message: DhcpMessage) -> tuple[Mac, IPv4Address] | None:
-    """Find the lease that a REQUEST of any client shows to everybody who listens: option 50, else `ciaddr`."""
-    if message.op != dhcp.REQUEST or message.message_type is not MessageType.REQUEST:
+    """Find the address that a REQUEST or INFORM of any client shows to who listens: option 50, else `ciaddr`."""
+    kind = message.message_type
+    if message.op != dhcp.REQUEST or (kind is not MessageType.REQUEST and kind is not MessageType.INFORM):
         return None
     address = message.address_option(Option.REQUESTED_ADDRESS) or message.ciaddr
     mac = client_mac(message)
-    return (mac, address) if mac is not None and address != dhcp.NO_ADDRESS else None
+    return (mac, address) if mac is not None and dhcp.is_unicast(address) else None
+
+
+def ack_address(source: tuple[str, int]) -> tuple[str, int]:
+    """Say where the answer to a question on port 4011 goes: to the address and port that asked.
+
+    EDK2 asks from 4011 and hears there, iPXE from 68. Who has no address yet can hear a broadcast alone.
+    """
+    return source if source[0] != str(dhcp.NO_ADDRESS) else (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 
 def boot_item(message: DhcpMessage) -> bytes | None:

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from netboot.errors import PortError
 from netboot.model.network import Interface
 
 log = structlog.get_logger()
@@ -39,8 +40,8 @@ _ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_PKTINFO.size)
 class Counters(Protocol):
     """What is counted instead of logged."""
 
-    def count(self, name: str, **labels: str) -> None:
-        """Add one to the counter `name` with these labels."""
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to the counter `name` with exactly the labels that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class UdpSocket:
     """A bound, non-blocking socket on one interface; `watch` gives what comes to a function, `send` answers."""
 
     def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
-        """Bind; raise OSError where the port is held without SO_REUSEADDR, or the right to bind is missing."""
+        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
         self.port = port
         self.interface = interface
         self._counters = counters
@@ -88,9 +89,7 @@ class UdpSocket:
         try:
             self._socket.sendmsg((data,), ((socket.IPPROTO_IP, _IP_PKTINFO, pktinfo),), 0, to)
         except OSError as error:
-            self._counters.count(
-                "udp_send_failed", port=str(self.port), iface=self.interface.name, error=_name_of(error)
-            )
+            self._lost(_name_of(error))
             return False
         return True
 
@@ -104,12 +103,10 @@ class UdpSocket:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
-                self._counters.count(
-                    "udp_receive_failed", port=str(self.port), iface=self.interface.name, error=_name_of(error)
-                )
+                self._lost(_name_of(error))
                 continue
             if flags & socket.MSG_TRUNC or not ancillary:
-                self._counters.count("udp_oversized", port=str(self.port), iface=self.interface.name)
+                self._lost("oversized")
                 continue
             destination = socket.inet_ntoa(ancillary[0][2][8:12])
             try:
@@ -117,9 +114,12 @@ class UdpSocket:
             except Exception as error:  # a fault of ours in one datagram must not silence the port
                 self._tell(error)
 
+    def _lost(self, reason: str) -> None:
+        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
+
     def _tell(self, error: Exception) -> None:
         """Count a fault of ours; log it with its traceback at most once a minute."""
-        self._counters.count("udp_datagram_failed", port=str(self.port), iface=self.interface.name)
+        self._counters.count("datagram_faults", port=str(self.port))
         now = asyncio.get_running_loop().time()
         if self._fault_logged_at is None or now - self._fault_logged_at >= FAULT_LOG_INTERVAL_S:
             self._fault_logged_at = now
@@ -137,10 +137,20 @@ def _bound(port: int, interface: Interface) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode() + b"\0")
         bound.bind(("0.0.0.0", port))
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise PortError(f"cannot bind UDP port {port} on {interface.name}: {error.strerror}; {_cure(error)}") from error
     return bound
+
+
+def _cure(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "stop what holds it (ss -lunp), or have it share the port: dnsmasq does with bind-interfaces"
+        case errno.EACCES | errno.EPERM:
+            return "give the daemon CAP_NET_BIND_SERVICE and CAP_NET_RAW, as netboot.service does"
+        case _:
+            return "see that the interface is there"
 
 
 def _name_of(error: OSError) -> str:
