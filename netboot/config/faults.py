@@ -1,0 +1,58 @@
+"""Gathers faults instead of stopping at the first; knows places in files and the nearest known name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from netboot.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a file; line and column count from 1, 0 for the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(slots=True)
+class Faults:
+    """All faults so far, in the order of finding."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, place: Place, where: str, *, what: str, cure: str) -> None:
+        """Note one fault of the object `where` at `place`."""
+        self.problems.append(Problem(place.file, place.line, place.column, where, what, cure))
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+
+def shown(text: str, *, limit: int = 60) -> str:
+    """Quote an operator's text for a message: one line, not endless, nothing that a terminal would obey."""
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Say the cure for an unknown name: the nearest known one, else all of them."""
+    names = sorted(known)
+    near = nearest(word, names)
+    if near is not None:
+        return f"did you mean {near}?"
+    return f"known here: {', '.join(names)}" if names else "remove it"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known name that was probably meant."""
+    return next(iter(get_close_matches(word[:100], sorted(known), n=1)), None)
+
+
+def beside(path: Path, written_in: str) -> Path:
+    """Resolve a path against the file in which an operator wrote it."""
+    return Path(written_in).absolute().parent / path

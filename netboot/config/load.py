@@ -1,0 +1,55 @@
+"""Reads a whole configuration: `netboot.yaml` and the hosts files that it names, into Settings and a HostSet.
+
+`load` either returns everything or raises every fault of every file at once. It reads files and nothing else:
+a reload calls it in a thread and swaps what it returns, or keeps what it has and reports the faults.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netboot.config.faults import Faults
+from netboot.config.host_files import NamedFile, list_files, read_declared
+from netboot.config.hosts import build_hosts
+from netboot.config.settings import Settings
+from netboot.config.settings_file import find, read_settings
+from netboot.config.yaml_lines import Listing, Node
+from netboot.errors import ConfigError
+from netboot.model.host import HostSet
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What an operator declared, at one moment."""
+
+    settings: Settings
+    hosts: HostSet
+    files: tuple[Path, ...]  # all that was read, netboot.yaml first
+
+
+def load(path: Path) -> Configuration:
+    """Read the configuration that begins at `path`; raise ConfigError with every fault of every file."""
+    faults = Faults()
+    settings, tree = read_settings(path, faults)
+    files = list_files(_named_files(path, settings, tree), faults)
+    hosts = build_hosts(read_declared(files, faults), faults)
+    if faults:
+        raise ConfigError(faults.problems)
+    return Configuration(settings, hosts, (path, *files))
+
+
+def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[NamedFile]:
+    """Pair each of `hosts.files` with the place that names it, and show it as near as `path` was given.
+
+    Where that list is faulty, nothing is known of the hosts, and its default is read only as far as it is there.
+    """
+    directory = path.absolute().parent
+    shown = [
+        path.parent / file.relative_to(directory) if file.is_relative_to(directory) else file
+        for file in settings.hosts.files
+    ]
+    named = find(tree, ("hosts", "files"))
+    if tree is not None and named is None:
+        return [NamedFile(file) for file in shown]
+    if isinstance(named, Listing) and len(named.items) == len(shown):
+        return [NamedFile(file, item.place) for file, item in zip(shown, named.items, strict=True)]
+    return [NamedFile(file) for file in shown if file.exists()]

@@ -1,0 +1,164 @@
+"""The kinds of value that a setting can have: how each is read, refused and named in the documentation.
+
+A refusal is a `PydanticCustomError` whose context carries the cure; `settings_file` gives it its place.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from netboot.config.faults import shown
+from netboot.config.yaml_lines import Scalar
+
+INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
+LOOPBACK: Final = IPv4Address("127.0.0.1")
+_STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the documentation names a type."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address and a port to listen on."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+
+
+def refuse(what: str, cure: str) -> PydanticCustomError:
+    """Make the error of a validator from the two halves of a message."""
+    return PydanticCustomError("netboot", "{what}", {"what": what, "cure": cure})
+
+
+def text_of(value: Any) -> Any:
+    """Take the text of a scalar as it was written; leave every other value to pydantic."""
+    if isinstance(value, Scalar):
+        if value.is_null:
+            raise refuse("is empty", "write a value or remove the key")
+        return value.text
+    return value
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[Any], Any]:
+    """Make a reader of whole numbers between two bounds."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Scalar):
+            written, value = text_of(value), value.as_integer()
+            if value is None:
+                raise refuse(f"{shown(written)} is no whole number", f"write one from {lowest} to {highest}")
+        if isinstance(value, int) and not lowest <= value <= highest:
+            raise refuse(f"{value} is out of range", f"write a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def _flag(value: Any) -> Any:
+    if not isinstance(value, Scalar):
+        return value
+    written, boolean = text_of(value), value.as_boolean()
+    if boolean is None:
+        raise refuse(f"{shown(written)} is neither true nor false", "write true or false")
+    return boolean
+
+
+def _address(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise refuse(f"{shown(text)} is no IPv4 address", "write one, as 192.0.2.10") from None
+
+
+def _interface(value: Any) -> Any:
+    text = text_of(value)
+    if isinstance(text, str) and not INTERFACE_NAME.fullmatch(text):
+        raise refuse(f"{shown(text)} is no name of an interface", "`ip link` shows their names")
+    return text
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str | Path):
+        return text
+    if text == "":
+        raise refuse("is empty", "write a path or remove the key")
+    base: Path | None = (info.context or {}).get("directory")
+    return base / text if base else Path(text)
+
+
+def _endpoint(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    address, colon, port = text.rpartition(":")
+    try:
+        if not colon or not port.isascii() or not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
+            raise ValueError
+        return Endpoint(ip_address(address.removeprefix("[").removesuffix("]")), int(port))
+    except ValueError:
+        raise refuse(f"{shown(text)} is no address with a port", "write it as 127.0.0.1:8470") from None
+
+
+def _loopback(endpoint: Endpoint) -> Endpoint:
+    if not endpoint.address.is_loopback:
+        cure = "use 127.0.0.1:8470 and reach it by an SSH tunnel"
+        raise refuse(f"{endpoint} is beyond loopback, which would need TLS and a token; that is not there yet", cure)
+    return endpoint
+
+
+def _store_url(value: Any, info: ValidationInfo) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme not in _STORE_SCHEMES:
+        cure = "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot"
+        raise refuse(f"the scheme {shown(url.scheme)} is no ledger that netboot can keep", cure)
+    if url.scheme == "postgresql+asyncpg":
+        return text
+    prefix, path = "sqlite+aiosqlite:///", text.removeprefix("sqlite+aiosqlite:///")
+    if not text.startswith(prefix) or path.startswith(":memory:") or not path:
+        raise refuse("names no file", "an install must outlive the daemon; use sqlite+aiosqlite:////path/netboot.db")
+    base: Path | None = (info.context or {}).get("directory")
+    return f"{prefix}{base / path}" if base else text
+
+
+def choice(*, described: str) -> Any:
+    """Mark an enumeration as read from its text."""
+    return BeforeValidator(text_of), Kind(described)
+
+
+Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), Kind("port, 1–65535")]
+Count = Annotated[int, BeforeValidator(whole_number(1, 100_000)), Kind("whole number, at least 1")]
+Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), Kind("whole number, 1–100")]
+Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
+Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
+OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
+InterfaceName = Annotated[str, BeforeValidator(_interface), Kind("name of an interface")]
+LocalPath = Annotated[Path, BeforeValidator(_path), Kind("path")]
+LoopbackEndpoint = Annotated[
+    Endpoint, AfterValidator(_loopback), BeforeValidator(_endpoint), Kind("loopback address with a port")
+]
+StoreUrl = Annotated[str, BeforeValidator(_store_url), Kind("URL")]

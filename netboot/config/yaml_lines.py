@@ -1,0 +1,264 @@
+"""Reads YAML into a tree that knows the line and column of everything and types nothing.
+
+YAML 1.2, core schema (yaml.org/spec/1.2.2 §10.3), but only on demand: a scalar keeps the text that the operator wrote,
+and the reader who knows what it wants asks for a whole number or a boolean. So `52:54:00:12:34:56`, `1.30`, `no` and
+`on` stay text, where plain PyYAML (YAML 1.1) makes 41135085296, 1.3, False and True of them.
+
+It must never raise for any text, build an object from a tag, or let an alias grow the tree beyond `NODE_LIMIT`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+import yaml
+
+from netboot.config.faults import Faults, Place, shown
+from netboot.config.files import position
+
+NODE_LIMIT: Final = 200_000  # a thousand hosts with everything written out are 25,000
+DEPTH_LIMIT: Final = 32
+
+# What no configuration needs and what could break out of a script or deceive a reader: C0 and C1 controls, Unicode's
+# line ends, direction marks, a stray byte-order mark, half a surrogate pair.
+_UNSEEN: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_UNSEEN_IN_FILE: Final = re.compile(f"[{_UNSEEN}]")
+_UNSEEN_IN_SCALAR: Final = re.compile(f"[\t\n\r{_UNSEEN}]")
+
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
+_PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value or key as it was written; `plain` where it stood without quotes."""
+
+    place: Place
+    text: str
+    plain: bool = True
+
+    @property
+    def is_null(self) -> bool:
+        """Nothing was written, or a plain null."""
+        return self.plain and self.text in _NULLS
+
+    def as_boolean(self) -> bool | None:
+        """Read a plain `true` or `false`; None for all else, `yes` and `on` among it."""
+        return _BOOLEANS.get(self.text) if self.plain else None
+
+    def as_integer(self) -> int | None:
+        """Read a plain whole number: decimal, `0o17` or `0x1f`; None for all else."""
+        if not self.plain or not _INTEGER.fullmatch(self.text):
+            return None
+        return int(self.text, {"0o": 8, "0x": 16}.get(self.text[:2], 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A YAML sequence."""
+
+    place: Place
+    items: "tuple[Node, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a table with its value."""
+
+    key: Scalar
+    value: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A YAML mapping; its keys are unique text."""
+
+    place: Place
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+Node = Scalar | Listing | Table
+
+
+def parse(text: str, file: str, faults: Faults) -> Node | None:
+    """Read one document; None where the file cannot be understood at all. Every fault goes to `faults`."""
+    if unseen := _UNSEEN_IN_FILE.search(text):
+        place = Place(file, *position(text, unseen.start()))
+        code = f"U+{ord(unseen.group()):04X}"
+        faults.add(place, "", what=f"has an invisible character ({code})", cure="remove it")
+        return None
+    reader = _Reader(file, faults)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            reader.take(event)
+    except _GiveUpError:
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        what, cure = _in_plain_words(error, text)
+        faults.add(place, "", what=what, cure=cure)
+        return None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape or a version beyond what Python can hold
+        faults.add(Place(file), "", what=f"is not YAML ({str(error).splitlines()[0]})", cure="correct it")
+        return None
+    return reader.root or Scalar(Place(file, 1, 1), "")
+
+
+class _GiveUpError(Exception):
+    """The rest of the file cannot be trusted; the fault is noted already."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    place: Place
+    anchor: str | None
+    is_table: bool
+    items: list[Node] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    key: Scalar | None = None
+    size: int = 1
+
+
+class _Reader:
+    """Builds the tree from the parser's events. No recursion, so no text can exhaust the stack."""
+
+    def __init__(self, file: str, faults: Faults) -> None:
+        self._file = file
+        self._faults = faults
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._documents = 0
+        self.root: Node | None = None
+
+    def take(self, event: yaml.Event) -> None:
+        match event:
+            case yaml.DocumentStartEvent():
+                self._start_document(event)
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._start(event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._end()
+            case _:  # starts and ends of streams and documents say nothing more
+                pass
+
+    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._give_up(event, "a second document starts here", "keep one document in a file")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._refuse_tag(event)
+        place = self._place(event)
+        if unseen := _UNSEEN_IN_SCALAR.search(event.value):
+            code = f"U+{ord(unseen.group()):04X}"
+            what = f"{shown(event.value)} holds a line end or control character ({code})"
+            self._fault(place, what, "write it on one line, without")
+        scalar = Scalar(place, event.value, plain=event.style is None and event.tag is None)
+        self._close(scalar, event.anchor, 1)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        name = event.anchor
+        if any(frame.anchor == name for frame in self._open):
+            self._give_up(event, f"*{name} would hold itself", "write the value out")
+        if name not in self._anchors:
+            self._give_up(event, f"*{name} has no anchor &{name} before it", "write the value out")
+        node, size = self._anchors[name]
+        self._close(node, None, size)
+
+    def _start(self, event: yaml.CollectionStartEvent) -> None:
+        self._refuse_tag(event)
+        if len(self._open) >= DEPTH_LIMIT:
+            self._give_up(event, f"is nested more than {DEPTH_LIMIT} deep", "nothing here needs that; correct it")
+        is_table = isinstance(event, yaml.MappingStartEvent)
+        self._open.append(_Open(self._place(event), event.anchor, is_table))
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        node = Table(frame.place, frame.entries) if frame.is_table else Listing(frame.place, tuple(frame.items))
+        self._close(node, frame.anchor, frame.size)
+
+    def _close(self, node: Node, anchor: str | None, size: int) -> None:
+        """Put a finished node where it belongs."""
+        if anchor is not None:
+            self._anchors[anchor] = (node, size)
+        if not self._open:
+            self.root = node
+            return
+        frame = self._open[-1]
+        frame.size += size
+        if sum(open_.size for open_ in self._open) > NODE_LIMIT:
+            what = f"grows beyond {NODE_LIMIT} values here"
+            self._fault(node.place, what, "write less by aliases, or split the file")
+            raise _GiveUpError
+        if not frame.is_table:
+            frame.items.append(node)
+        elif frame.key is None:
+            frame.key = self._as_key(node)
+        else:
+            self._store(frame, frame.key, node)
+            frame.key = None
+
+    def _as_key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar) and node.text:
+            return node
+        self._fault(node.place, "a key must be a word", "write `name: value`")
+        raise _GiveUpError
+
+    def _store(self, frame: _Open, key: Scalar, node: Node) -> None:
+        first = frame.entries.get(key.text)
+        if key.plain and key.text == "<<":
+            cure = "put what machines share under defaults or roles"
+            self._fault(key.place, "merge keys (<<) are not YAML 1.2", cure)
+        elif first is not None:
+            self._fault(key.place, f"is there already ({first.key.place})", "keep one of the two")
+        else:
+            frame.entries[key.text] = Entry(key, node)
+
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.tag is not None and event.tag not in _PLAIN_TAGS:
+            self._fault(self._place(event), f"the tag {shown(event.tag)} is not used here", "remove it")
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        assert mark is not None  # only events that a program makes have none
+        return Place(self._file, mark.line + 1, mark.column + 1)
+
+    def _fault(self, place: Place, what: str, cure: str) -> None:
+        self._faults.add(place, self._where(), what=what, cure=cure)
+
+    def _give_up(self, event: yaml.Event, what: str, cure: str) -> NoReturn:
+        self._fault(self._place(event), what, cure)
+        raise _GiveUpError
+
+    def _where(self) -> str:
+        """Name the object that is being read: `hosts.cp1.ssh_keys[2]`."""
+        path = ""
+        for frame in self._open:
+            if not frame.is_table:
+                path += f"[{len(frame.items)}]"
+            elif frame.key is not None:
+                path += f".{frame.key.text}" if path else frame.key.text
+        return path
+
+
+def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str]:
+    """Say what PyYAML stumbled over, and what an operator does about it."""
+    problem = str(error.problem or error.context or "cannot be read").replace("\n", " ")
+    mark = error.problem_mark
+    if mark and "cannot start any token" in problem and text.splitlines()[mark.line : mark.line + 1]:
+        here = text.splitlines()[mark.line][mark.column : mark.column + 1]
+        if here == "\t":
+            return "a tab cannot indent YAML", "use spaces"
+        return f"a value cannot begin with {shown(here)}", "put it in quotes"
+    if "mapping values are not allowed" in problem:
+        return "a second `: ` in one line", "put the value in quotes, or begin a new line"
+    return f"is not YAML ({problem})", "correct the indentation, quotes or brackets here or just above"
