@@ -12,19 +12,20 @@ SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> bytes | None:
     """Return the content of a regular file of at most 4 MiB; None with a fault at `place` for anything else."""
+    subject = "" if str(path) == place.file else f"{path} "  # a message does not say its own file twice
     try:
         # without O_NONBLOCK a FIFO in the place of the file would hang the daemon's reload
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                faults.add(place, where, what=f"{path} is no regular file", cure="name a file")
+                faults.add(place, where, what=f"{subject}is no regular file", cure="name a file")
                 return None
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        faults.add(place, where, what=f"cannot read {path}: {reason}", cure=_cure(error))
+        faults.add(place, where, what=f"{subject}cannot be read ({reason})", cure=_cure(error))
         return None
     if len(content) > SIZE_LIMIT_BYTES:
-        faults.add(place, where, what=f"{path} is larger than 4 MiB", cure="this cannot be the file that was meant")
+        faults.add(place, where, what=f"{subject}is larger than 4 MiB", cure="name the file that was meant")
         return None
     return content
 

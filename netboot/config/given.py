@@ -40,6 +40,9 @@ class Given:
 
     def items(self) -> "list[Given] | None":
         """Take the members of a list."""
+        if isinstance(self.node, Scalar) and self.node.is_null:
+            self.refuse("is empty", "write a list or remove the key")
+            return None
         if not isinstance(self.node, Listing):
             self.refuse("must be a list", "write it in brackets: [first, second]")
             return None

@@ -23,6 +23,7 @@ class NamedFile:
 
     path: Path
     named_at: Place | None = None
+    index: int = 0
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ def read_declared(files: Sequence[Path], faults: Faults) -> Declared:
 
 def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
     path, place = named.path, named.named_at or Place(str(named.path))
-    where = "hosts.files" if named.named_at else ""
+    where = f"hosts.files[{named.index}]" if named.named_at else ""
     try:
         if path.is_dir():
             for file in sorted(path.iterdir()):
@@ -84,7 +85,9 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
             faults.add(place, where, what=f"{path} is not there", cure="write the file, or correct the name")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        faults.add(place, where, what=f"cannot read {path}: {reason}", cure="let the user that runs netboot read it")
+        faults.add(
+            place, where, what=f"{path} cannot be read ({reason})", cure="let the user that runs netboot read it"
+        )
 
 
 def _add_section(declared: Declared, name: str, entry: Entry, faults: Faults) -> None:

@@ -66,8 +66,8 @@ def read_mac(given: Given) -> Mac | None:
         return None
     try:
         return Mac.parse(text)
-    except ValueError as error:
-        given.refuse(str(error), "write the card's own, as 52:54:00:aa:bb:01")
+    except ValueError:
+        given.refuse(f"{shown(text)} is no unicast MAC address", "write the card's own, as 52:54:00:aa:bb:01")
         return None
 
 

@@ -51,5 +51,8 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
     if tree is not None and named is None:
         return [NamedFile(file) for file in shown]
     if isinstance(named, Listing) and len(named.items) == len(shown):
-        return [NamedFile(file, item.place) for file, item in zip(shown, named.items, strict=True)]
+        return [
+            NamedFile(file, item.place, index)
+            for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
+        ]
     return [NamedFile(file) for file in shown if file.exists()]

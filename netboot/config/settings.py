@@ -4,6 +4,7 @@
 Only this file and `setting_types` know pydantic; reading a file with positions is the work of `settings_file`.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,10 +78,9 @@ class Network(_Section):
     @field_validator("interfaces")
     @classmethod
     def _each_once(cls, interfaces: tuple[BootInterface, ...]) -> tuple[BootInterface, ...]:
-        names = [interface.name for interface in interfaces]
-        for name in names:
-            if names.count(name) > 1:
-                raise refuse(f"{name} is named {names.count(name)} times", "name each interface once")
+        for name, times in Counter(interface.name for interface in interfaces).items():
+            if times > 1:
+                raise refuse(f"{name} is named {times} times", "name each interface once")
         return interfaces
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from netboot.config.faults import Faults, Place, did_you_mean
+from netboot.config.faults import Faults, Place, did_you_mean, shown
 from netboot.config.files import read_text
 from netboot.config.settings import Settings
 from netboot.config.yaml_lines import Listing, Node, Scalar, Table, parse
@@ -82,12 +82,13 @@ def _report(detail: ErrorDetails, tree: Table, faults: Faults) -> None:
 def _words(detail: ErrorDetails) -> tuple[str, str]:
     context = detail.get("ctx", {})
     given = detail["input"]
-    written = repr(given.text if isinstance(given, Scalar) else given)
+    if isinstance(given, Scalar) and given.is_null:
+        return "is empty", "write a value or remove the key"
     match detail["type"]:
         case "netboot":
             return str(context["what"]), str(context["cure"])
-        case "enum":
-            return f"{written} is none of its values", f"use {str(context['expected']).replace(chr(39), '')}"
+        case "enum" if isinstance(given, str):
+            return f"{shown(given)} is none of its values", f"use {str(context['expected']).replace(chr(39), '')}"
         case "missing":
             return "is missing", "write it"
         case "model_type" | "dict_type" | "model_attributes_type":

@@ -162,7 +162,8 @@ class _Reader:
             code = f"U+{ord(unseen.group()):04X}"
             what = f"{shown(event.value)} holds a line end or control character ({code})"
             self._fault(place, what, "write it on one line, without")
-        scalar = Scalar(place, event.value, plain=event.style is None and event.tag is None)
+        text = _UNSEEN_IN_SCALAR.sub("\N{REPLACEMENT CHARACTER}", event.value)  # messages may show it
+        scalar = Scalar(place, text, plain=event.style is None and event.tag is None)
         self._close(scalar, event.anchor, 1)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
