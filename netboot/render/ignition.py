@@ -15,6 +15,7 @@ from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 
 _VERSION: Final = re.compile(r"3\.[0-6]\.0")  # the specifications to date; 3.6 came with Ignition 2.26
+_INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name
 _RESPONSE_HEADERS_S: Final = 30
 
 Json = dict[str, object]
@@ -29,7 +30,7 @@ def version_of(role_document: bytes) -> str:
     try:
         document = json.loads(role_document)
         version = document["ignition"]["version"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise RenderError(f"cannot read the role's file: it is no Ignition JSON; {cure}") from None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise RenderError(f"cannot read the role's file: Ignition {version!r} is none of 3.0.0 to 3.6.0; {cure}")
@@ -63,7 +64,7 @@ def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Ma
     `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from, the first if not given.
     Raises RenderError.
     """
-    interface = host.network.interface if host.network else None
+    interface = _interface(host)
     context = {
         "host": host,
         "mac": mac or host.mac,
@@ -80,29 +81,45 @@ def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Ma
         "ignition": {"version": version},
         "storage": {
             "files": [
-                _file("/etc/hostname", f"{host.name}\n", mode=0o644),
+                _file("/etc/hostname", rendered("hostname.j2"), mode=0o644),
                 _file(connection, rendered("connection.nmconnection.j2"), mode=0o600),
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
             ]
         },
         "systemd": {
             "units": [
-                *_interface_dropin(interface),
+                *([_dropin(rendered("zz-netif.conf.j2"))] if interface else []),
                 {"name": "netboot-ready.service", "enabled": True, "contents": rendered("netboot-ready.service.j2")},
             ]
         },
     }
     if host.ssh_keys:
-        document["passwd"] = {"users": [{"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}]}
+        document["passwd"] = {"users": [_user(host)]}
     return _json(document)
 
 
-def _interface_dropin(interface: str | None) -> list[Json]:
+def _interface(host: Host) -> str | None:
+    name = host.network.interface if host.network else None
+    if name is not None and not _INTERFACE.fullmatch(name):
+        raise RenderError(
+            f"cannot render ignition for {host.name}: {name!r} is no interface; set hosts.{host.name}.network.interface"
+        )
+    return name
+
+
+def _dropin(contents: str) -> Json:
     """Correct the card's name that `ocne` froze for the whole role; the name sorts after its `bootstrap.conf`."""
-    if interface is None:
-        return []
-    contents = f"[Service]\nEnvironment=NET_INTERFACE={interface}\n"
-    return [{"name": "ocne.service", "dropins": [{"name": "zz-netif.conf", "contents": contents}]}]
+    return {"name": "ocne.service", "dropins": [{"name": "zz-netif.conf", "contents": contents}]}
+
+
+def _user(host: Host) -> Json:
+    for key in host.ssh_keys:
+        if not key.isprintable():
+            raise RenderError(
+                f"cannot render ignition for {host.name}: an SSH key has a line break or a control character; "
+                f"set hosts.{host.name}.ssh_keys to one key per entry"
+            )
+    return {"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}
 
 
 def _file(path: str, text: str, *, mode: int) -> Json:

@@ -39,9 +39,10 @@ def installer(host: Host, *, mac: Mac, base_url: str, kickstart_token: str) -> t
     )
 
 
-def installed(host: Host, *, base_url: str, ignition_token: str) -> tuple[str, ...]:
+def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tuple[str, ...]:
     """List the arguments of the installed system: its network, so that its first boot can fetch its Ignition.
 
+    The registry's interface is named; where it has none, BOOTIF keeps dracut from trying every card of the machine.
     Raises RenderError for a line that the kernel would cut.
     """
     interface = host.network.interface or "" if host.network else ""
@@ -50,6 +51,7 @@ def installed(host: Host, *, base_url: str, ignition_token: str) -> tuple[str, .
         (
             "rw",
             *_address(host, interface=interface),
+            *(() if interface else (f"BOOTIF=01-{mac.hyphenated}",)),
             "rd.neednet=1",
             "ignition.platform.id=metal",
             "ignition.firstboot=1",

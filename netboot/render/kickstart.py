@@ -30,7 +30,7 @@ def kickstart(
         "mac": mac,
         "base_url": base_url,
         "report_url": f"{base_url}/report/{report_token}",
-        "arguments": kernel_line.installed(host, base_url=base_url, ignition_token=ignition_token),
+        "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
     }
     # What has no default stays out of the context when it is not set, so that the template's line names it.

@@ -1,0 +1,55 @@
+"""GRUB is told what iPXE is told; its own checker judges every file."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from netboot.model.host import Host
+from netboot.model.mac import Mac
+from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.render import grub
+from netboot.render.engine import Engine
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+STRANGER = Mac.parse("52:54:00:aa:bb:99")
+
+
+def test_the_install_configuration_of_each_host(
+    host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    golden(
+        f"{host.name}-install-grub.cfg", grub.config(engine, InstallPlan(host, TOKEN, host.macs[-1]), base_url=base_url)
+    )
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_the_waiting_configuration_for_each_reason(
+    reason: WaitReason, cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    plan = WaitPlan(STRANGER, reason) if reason is WaitReason.UNKNOWN_HOST else WaitPlan(cp1.mac, reason, cp1)
+
+    golden(f"wait-{reason}-grub.cfg", grub.config(engine, plan, base_url=base_url))
+
+
+def test_the_configuration_to_the_own_disk(
+    cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    golden("cp1-local-grub.cfg", grub.config(engine, LocalBootPlan(cp1.mac, cp1), base_url=base_url))
+
+
+def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url: str, tool: Callable[[str], str]):
+    plans: list[ScriptPlan] = [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(STRANGER, None)]
+    plans += [WaitPlan(host.mac, reason, host) for reason in WaitReason]
+
+    for plan in plans:
+        text = grub.config(engine, plan, base_url=base_url)
+        judged = subprocess.run(
+            [tool("grub-script-check")], check=False, input=text, capture_output=True, text=True, timeout=10
+        )
+
+        assert (judged.returncode, judged.stderr) == (0, "")
+
+
+def test_a_reader_without_the_right_to_it_sees_no_token(cp1: Host, engine: Engine, base_url: str):
+    assert TOKEN not in grub.config(engine, InstallPlan(cp1, TOKEN), base_url=base_url, tokens_shown=False)

@@ -1,0 +1,198 @@
+"""Wrapper and overlay as golden files; the real Ignition judges and merges them with what `ocne` writes."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from netboot.errors import RenderError
+from netboot.model.host import Host
+from netboot.render.engine import Engine
+from netboot.render.ignition import overlay, version_of, wrapper
+
+TOKEN = "b" * 32
+READY = f"http://192.0.2.10:8080/report/{'a' * 32}/ready"
+
+
+def lowered(document: bytes) -> bytes:
+    """Make a copy for Debian's Ignition 2.14, which stops at 3.3.0."""
+    return document.replace(b'"version":"3.4.0"', b'"version":"3.3.0"')
+
+
+def the_three(engine: Engine, host: Host, base_url: str, version: str = "3.4.0") -> dict[str, bytes]:
+    """Make the documents of one host by the path below /ign/."""
+    assert host.ignition
+    role = host.ignition.read_bytes()
+    if version == "3.3.0":
+        role = lowered(role)
+    over = overlay(engine, host, version=version_of(role), ready_url=READY, mac=host.macs[-1])
+    wrapped = wrapper(
+        version=version_of(role),
+        base_url=base_url,
+        token=TOKEN,
+        role_sha512=hashlib.sha512(role).hexdigest(),
+        overlay_sha512=hashlib.sha512(over).hexdigest(),
+    )
+    return {"": wrapped, "/role": role, "/overlay": over}
+
+
+def readable(document: bytes) -> str:
+    return json.dumps(json.loads(document), indent=2, ensure_ascii=False) + "\n"
+
+
+def text_of(document: dict[str, Any], path: str) -> str:
+    (file,) = [file for file in document["storage"]["files"] if file["path"] == path]
+    return unquote(file["contents"]["source"].removeprefix("data:,"))
+
+
+def test_the_overlay_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
+    document = the_three(engine, host, base_url)["/overlay"]
+
+    golden(f"{host.name}-overlay.ign", readable(document))
+    for file in json.loads(document)["storage"]["files"]:
+        golden(f"{host.name}-{Path(file['path']).name}", text_of(json.loads(document), file["path"]))
+
+
+def test_the_wrapper_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
+    golden(f"{host.name}-wrapper.ign", readable(the_three(engine, host, base_url)[""]))
+
+
+def test_ignition_validate_accepts_every_document(
+    host: Host, engine: Engine, base_url: str, tmp_path: Path, tool: Callable[[str], str]
+):
+    for name, document in the_three(engine, host, base_url).items():
+        file = tmp_path / "config.ign"
+        file.write_bytes(lowered(document))
+        judged = subprocess.run(
+            [tool("ignition-validate"), str(file)], check=False, capture_output=True, text=True, timeout=10
+        )
+
+        assert (name, judged.returncode, judged.stderr) == (name, 0, "")
+
+
+def test_no_file_inherits_a_compression_and_none_is_left_from_an_older_install(host: Host, engine: Engine):
+    document = json.loads(overlay(engine, host, version="3.4.0", ready_url=READY))
+
+    assert [(file["overwrite"], file["contents"]["compression"]) for file in document["storage"]["files"]] == [
+        (True, "")
+    ] * 3
+
+
+def test_what_holds_a_secret_is_for_root_alone(cp1: Host, engine: Engine):
+    document = json.loads(overlay(engine, cp1, version="3.4.0", ready_url=READY))
+
+    assert {file["path"]: oct(file["mode"]) for file in document["storage"]["files"]} == {
+        "/etc/hostname": "0o644",
+        "/etc/NetworkManager/system-connections/enp1s0.nmconnection": "0o600",
+        "/etc/netboot/report-ready": "0o700",
+    }
+
+
+def test_the_ready_unit_has_one_plain_command(host: Host, engine: Engine):
+    document = json.loads(overlay(engine, host, version="3.4.0", ready_url=READY))
+    (unit,) = [unit for unit in document["systemd"]["units"] if unit["name"] == "netboot-ready.service"]
+
+    assert unit["enabled"] is True
+    assert re.findall(r"^ExecStart.*$", unit["contents"], re.MULTILINE) == [
+        "ExecStart=/bin/sh /etc/netboot/report-ready"
+    ]
+    assert "/report/" not in unit["contents"]  # anyone may read a unit
+
+
+@pytest.mark.parametrize("interface", ["eth0\nExecStart=/bin/true", "../../cron.d/x", "", "a" * 16, "eth0 "])
+def test_what_cannot_be_an_interface_is_refused(interface: str, cp1: Host, engine: Engine):
+    assert cp1.network
+    odd = replace(cp1, network=replace(cp1.network, interface=interface))
+
+    with pytest.raises(RenderError, match=r"for cp1: .* is no interface; set hosts\.cp1\.network\.interface"):
+        overlay(engine, odd, version="3.4.0", ready_url=READY)
+
+
+def test_a_key_of_two_lines_is_refused(cp1: Host, engine: Engine):
+    with pytest.raises(RenderError, match=r"an SSH key has a line break .*; set hosts\.cp1\.ssh_keys"):
+        overlay(engine, replace(cp1, ssh_keys=("ssh-ed25519 A\nssh-rsa B",)), version="3.4.0", ready_url=READY)
+
+
+@pytest.mark.parametrize("version", ["3.0.0", "3.3.0", "3.4.0", "3.6.0"])
+def test_the_version_is_read_from_the_roles_file(version: str):
+    assert version_of(json.dumps({"ignition": {"version": version}}).encode()) == version
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"null", b"[]", b"{}", b"\xff\xfe", b"#!ipxe", b'{"ignition":null}', b'{"ignition":[]}', b"[" * 100_000],
+)
+def test_what_is_no_ignition_is_refused(document: bytes):
+    with pytest.raises(RenderError, match="it is no Ignition JSON; write it again with ocne"):
+        version_of(document)
+
+
+@pytest.mark.parametrize("version", ["2.3.0", "3.7.0", "4.0.0", "3.4.0-experimental", "3.4", "", 3, None])
+def test_a_specification_that_we_do_not_know_is_refused(version: object):
+    with pytest.raises(RenderError, match=r"is none of 3\.0\.0 to 3\.6\.0"):
+        version_of(json.dumps({"ignition": {"version": version}}).encode())
+
+
+@contextmanager
+def served(documents: dict[str, bytes]) -> Iterator[int]:
+    """Serve what `documents` holds at that moment, below /ign/TOKEN, on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            document = documents[self.path.removeprefix(f"/ign/{TOKEN}")]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(document)))
+            self.end_headers()
+            self.wfile.write(document)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield httpd.server_port
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+@pytest.mark.integration
+def test_the_real_ignition_merges_role_and_overlay(
+    host: Host, engine: Engine, tmp_path: Path, tool: Callable[[str], str]
+):
+    documents: dict[str, bytes] = {}
+    with served(documents) as port:
+        documents |= the_three(engine, host, f"http://127.0.0.1:{port}", version="3.3.0")
+        (tmp_path / "wrapper.ign").write_bytes(documents[""])
+        fetched = subprocess.run(
+            [
+                tool("ignition"), "--platform=file", "--stage=fetch", f"--root={tmp_path}", "--log-to-stdout",
+                f"--config-cache={tmp_path}/merged.json", f"--state-file={tmp_path}/state.json",
+                f"--neednet={tmp_path}/neednet",
+            ],
+            check=False, capture_output=True, text=True, timeout=60,
+            env=os.environ | {"IGNITION_CONFIG_FILE": str(tmp_path / "wrapper.ign")},
+        )  # fmt: skip
+
+    assert fetched.returncode == 0, fetched.stdout
+    merged = json.loads((tmp_path / "merged.json").read_bytes())
+    (user,) = [user for user in merged["passwd"]["users"] if user["name"] == "ocne"]
+    paths = {file["path"] for file in merged["storage"]["files"]}
+    units = {unit["name"] for unit in merged["systemd"]["units"]}
+    assert {"/etc/hostname", "/etc/kubernetes/kubeadm.conf", "/etc/netboot/report-ready"} <= paths
+    assert {"ocne.service", "kubelet.service", "netboot-ready.service"} <= units
+    assert set(host.ssh_keys) <= set(user["sshAuthorizedKeys"])
+    assert user["passwordHash"]

@@ -1,0 +1,98 @@
+"""The scripts as golden files, and the rules that hold for each of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from netboot.errors import RenderError
+from netboot.model.host import Host
+from netboot.model.mac import Mac
+from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.render import ipxe
+from netboot.render.engine import Engine
+
+# The commands of iPXE as of 2019 (Debian 12) that a script of ours may use; `label` stands for a `:label` line.
+COMMANDS_OF_2019 = {
+    "boot", "chain", "dhcp", "echo", "exit", "goto", "imgfree", "inc", "initrd", "iseq", "isset", "kernel", "label",
+    "sanboot", "set", "sleep",
+}  # fmt: skip
+TOKEN = "0123456789abcdef0123456789abcdef"
+STRANGER = Mac.parse("52:54:00:aa:bb:99")
+
+
+def commands_of(script: str) -> set[str]:
+    """Name every command of a script: the first word of a line, and what follows || and &&."""
+    found = set()
+    for line in script.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        for part in line.replace("||", "\0").replace("&&", "\0").split("\0"):
+            if word := part.split():
+                found.add("label" if word[0].startswith(":") else word[0])
+    return found
+
+
+def test_the_install_script_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
+    script = ipxe.script(engine, InstallPlan(host, TOKEN, host.macs[-1]), base_url=base_url)
+
+    golden(f"{host.name}-install.ipxe", script)
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_the_waiting_script_for_each_reason(
+    reason: WaitReason, cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
+):
+    known = None if reason is WaitReason.UNKNOWN_HOST else cp1
+    plan = WaitPlan(cp1.mac if known else STRANGER, reason, known)
+
+    golden(f"wait-{reason}.ipxe", ipxe.script(engine, plan, base_url=base_url))
+
+
+def test_the_script_to_the_own_disk(cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
+    golden("cp1-local.ipxe", ipxe.script(engine, LocalBootPlan(cp1.mac, cp1), base_url=base_url))
+
+
+def every_plan(host: Host) -> list[ScriptPlan]:
+    waits: list[ScriptPlan] = [WaitPlan(host.mac, reason, host) for reason in WaitReason]
+    return [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(STRANGER, None), *waits]
+
+
+def test_every_script_begins_as_ipxe_wants_and_uses_only_commands_of_2019(host: Host, engine: Engine, base_url: str):
+    for plan in every_plan(host):
+        script = ipxe.script(engine, plan, base_url=base_url)
+
+        assert script.startswith("#!ipxe\n")
+        assert script.endswith("\n")
+        assert script.isascii()
+        assert commands_of(script) <= COMMANDS_OF_2019
+        assert "next-server" not in script
+
+
+def test_every_goto_has_its_label(host: Host, engine: Engine, base_url: str):
+    for plan in every_plan(host):
+        script = ipxe.script(engine, plan, base_url=base_url)
+        labels = {line[1:] for line in script.splitlines() if line.startswith(":")}
+        targets = {word for line in script.splitlines() for word in line.partition("goto ")[2].split()[:1]}
+
+        assert targets <= labels
+
+
+def test_no_script_but_the_one_to_the_disk_can_run_off_its_end(host: Host, engine: Engine, base_url: str):
+    for plan in every_plan(host):
+        if not isinstance(plan, LocalBootPlan):
+            assert ipxe.script(engine, plan, base_url=base_url).splitlines()[-1] == "goto ask_again"
+
+
+def test_a_reader_without_the_right_to_it_sees_no_token(cp1: Host, engine: Engine, base_url: str):
+    hidden = ipxe.script(engine, InstallPlan(cp1, TOKEN), base_url=base_url, tokens_shown=False)
+
+    assert TOKEN not in hidden
+    assert hidden.replace(ipxe.HIDDEN_TOKEN, TOKEN) == ipxe.script(engine, InstallPlan(cp1, TOKEN), base_url=base_url)
+
+
+def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: Engine, base_url: str):
+    with pytest.raises(
+        RenderError, match=r"cannot render ipxe for cp1: template ipxe/install\.ipxe\.j2:\d+: iPXE has no"
+    ):
+        ipxe.script(engine, InstallPlan(replace(cp1, kernel_arguments=("a=${b}",)), TOKEN), base_url=base_url)

@@ -1,0 +1,92 @@
+"""The Kickstart of each host as a golden file; pykickstart's validator judges it for EL8, EL9 and EL10."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pykickstart.parser import KickstartParser
+from pykickstart.version import makeVersion
+
+from netboot.errors import RenderError
+from netboot.model.host import Host
+from netboot.render.engine import Engine
+from netboot.render.kickstart import kickstart
+
+REPORT, IGNITION = "a" * 32, "b" * 32
+
+
+def rendered(engine: Engine, host: Host, base_url: str) -> str:
+    return kickstart(engine, host, mac=host.macs[-1], base_url=base_url, report_token=REPORT, ignition_token=IGNITION)
+
+
+def test_the_kickstart_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
+    golden(f"{host.name}.ks", rendered(engine, host, base_url))
+
+
+@pytest.mark.parametrize("version", ["RHEL8", "RHEL9", "RHEL10"])
+def test_ksvalidator_accepts_the_kickstart(
+    version: str, host: Host, engine: Engine, base_url: str, tmp_path: Path, tool: Callable[[str], str]
+):
+    file = tmp_path / "node.ks"
+    file.write_text(rendered(engine, host, base_url))
+
+    judged = subprocess.run(
+        [tool("ksvalidator"), "--version", version, "--firsterror", str(file)],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert (judged.returncode, judged.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_every_script_section_is_clean_for_bash_and_for_a_plain_shell(
+    shell: str, host: Host, engine: Engine, base_url: str
+):
+    sections = re.findall(r"^%(pre|post|onerror).*\n((?:.*\n)*?)%end$", rendered(engine, host, base_url), re.MULTILINE)
+
+    assert [name for name, _ in sections] == ["pre", "post", "onerror"]
+    for _, body in sections:
+        judged = subprocess.run([shell, "-n"], check=False, input=body, capture_output=True, text=True, timeout=10)
+        assert (judged.returncode, judged.stderr) == (0, "")
+
+
+def test_only_the_chosen_disk_is_named(host: Host, engine: Engine, base_url: str):
+    disks = set(re.findall(r"/dev/(?!null\b)[\w/.:-]+", rendered(engine, host, base_url).replace(REPORT, "")))
+
+    assert disks - {"/dev/disk/by-path", "/dev/disk/by-id"} == {host.disk}
+
+
+@pytest.mark.parametrize("setting", ["disk", "release"])
+def test_what_has_no_default_is_named_with_its_cure(setting: str, cp1: Host, engine: Engine, base_url: str):
+    with pytest.raises(
+        RenderError,
+        match=rf"^cannot render kickstart for cp1: template kickstart/node\.ks\.j2:\d+ "
+        rf"uses undefined '{setting}'; set hosts\.cp1\.{setting}$",
+    ):
+        rendered(engine, replace(cp1, **{setting: None}), base_url)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"disk": "/dev/sda\n%pre\nrm -rf /\n%end"}, id="disk"),
+        pytest.param({"kernel_arguments": ('a"\nclearpart --all',)}, id="kernel-argument"),
+        pytest.param({"timezone": "UTC\nrootpw --plaintext x"}, id="timezone"),
+    ],
+)
+def test_a_value_cannot_smuggle_in_a_line(changes: dict[str, object], cp1: Host, engine: Engine, base_url: str):
+    with pytest.raises(RenderError, match="has a control character"):
+        rendered(engine, replace(cp1, **changes), base_url)
+
+
+def test_a_kernel_argument_with_quotes_reaches_the_bootloader_whole(
+    cp1: Host, engine: Engine, base_url: str, tmp_path: Path
+):
+    argument = 'dyndbg="file drivers/net/* +p"'
+    parser = KickstartParser(makeVersion("RHEL9"))
+    parser.readKickstartFromString(rendered(engine, replace(cp1, kernel_arguments=(argument,)), base_url))
+
+    assert parser.handler.bootloader.appendLine.endswith(f" {argument}")
