@@ -17,6 +17,8 @@ SMALL_BODY_BYTES: Final = 64 * 1024
 CACHE_BYTES: Final = 32 * 1024 * 1024
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO})
+
 
 class FileChangedError(ContentError):
     """The file on disk is not the one of the index: replaced, rewritten or gone."""
@@ -27,6 +29,8 @@ def open_file(file: ServedFile) -> int:
     try:
         descriptor = os.open(file.path, _OPEN_FLAGS)
     except OSError as error:
+        if error.errno not in _GONE:
+            raise ContentError(f"cannot open {file.path}: {error.strerror}") from error
         raise FileChangedError(f"cannot open {file.path}: {error.strerror}; copy it again") from error
     status = os.fstat(descriptor)
     if status.st_size == file.size_bytes and stat.S_ISREG(status.st_mode) and _is_unchanged(file, status):
@@ -77,6 +81,8 @@ class Bodies:
         descriptor = open_file(file)
         try:
             body = os.pread(descriptor, file.size_bytes + 1, 0)
+        except OSError as error:
+            raise ContentError(f"cannot read {file.path}: {error.strerror}; look at the disk's health") from error
         finally:
             os.close(descriptor)
         if len(body) != file.size_bytes:

@@ -5,18 +5,25 @@ serves those that began with another one (iPXE keeps the connection of its scrip
 Never decides who may have a file: content is the same for all, secrets are elsewhere.
 """
 
+import time
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
+import structlog
 from aiohttp import web
 
 from netboot.content.bodies import Bodies, FileChangedError
 from netboot.content.objects import Content
 from netboot.content.served import ServedFile
+from netboot.errors import ContentError
 from netboot.model.release import ContentKind
-from netboot.servers.http_files import FileAnswer
-from netboot.servers.http_send import send_file
+from netboot.servers.http_files import FileAnswer, unreadable
+from netboot.servers.http_send import refused, send_file
 
+log = structlog.get_logger()
+
+_LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, ContentKind.STAGE2, ContentKind.TREEINFO})
 CONTENT_PREFIXES: Final = ("/content/", "/ostree/")
 
 
@@ -50,20 +57,37 @@ class ContentDoor:
         """Find a file in memory, else on disk."""
         return self.content.find(raw_path) or await self.content.find_new(raw_path)
 
-    def tell(self, remote: str | None, file: ServedFile | None, *, answer: FileAnswer, bytes_sent: int) -> None:
-        """Count an answer; tell the desk of bytes that a machine got."""
-        self.counters.content_sent(file.kind if file else ContentKind.OTHER, answer.status, bytes_sent)
-        if file is None or not bytes_sent or not remote:
+    def tell(
+        self, remote: str | None, file: ServedFile | None, *, answer: FileAnswer, bytes_sent: int, began: float
+    ) -> None:
+        """Count an answer, log it, and tell the desk of bytes that a machine got. `began` is monotonic seconds.
+
+        A pull is told object by object to the desk, which knows its progress; it is never logged object by object.
+        """
+        kind = file.kind if file else ContentKind.OTHER
+        self.counters.content_sent(kind, answer.status, bytes_sent)
+        if file is None or answer.text:
+            log.debug("http.content_refused", address=remote, status=answer.status.value)
             return
-        try:
-            address = IPv4Address(remote)
-        except ValueError:
-            return  # IPv6: no machine of ours, PXE is IPv4 here
-        self.desk.content_served(address, file, bytes_sent)
+        if kind in _LOGGED_KINDS:
+            ms = round((time.monotonic() - began) * 1000)
+            name = f"{file.owner}/{file.member}"
+            log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
+        if bytes_sent and (address := _machine(remote)):
+            self.desk.content_served(address, file, bytes_sent)
 
     def reloaded(self) -> None:
         """Forget what was read before a refresh of the index."""
         self.bodies.clear()
+
+
+@lru_cache(maxsize=1024)
+def _machine(remote: str | None) -> IPv4Address | None:
+    """Read a peer's address; None for IPv6, by which no machine of ours boots."""
+    try:
+        return IPv4Address(remote or "")
+    except ValueError:
+        return None
 
 
 def content_routes(door: ContentDoor) -> list[web.AbstractRouteDef]:
@@ -77,18 +101,22 @@ def content_routes(door: ContentDoor) -> list[web.AbstractRouteDef]:
 
 async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
     """Answer one request for content."""
+    began = time.monotonic()
     path = path_of_target(request.raw_path)
     file = await door.find(path)
     try:
-        sent = await send_file(request, file, bodies=door.bodies)
-    except FileChangedError:
-        file = await door.content.find_new(path)
         try:
             sent = await send_file(request, file, bodies=door.bodies)
-        except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
-            file = None
-            sent = await send_file(request, None, bodies=door.bodies)
-    door.tell(request.remote, file, answer=sent.answer, bytes_sent=sent.bytes_sent)
+        except FileChangedError:
+            file = await door.content.find_new(path)
+            sent = await send_file(request, file, bodies=door.bodies)
+    except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
+        file = None
+        sent = await send_file(request, None, bodies=door.bodies)
+    except (ContentError, OSError) as error:
+        log.error("http.content_unreadable", path=path, reason=str(error))
+        sent = refused(unreadable())
+    door.tell(request.remote, file, answer=sent.answer, bytes_sent=sent.bytes_sent, began=began)
     return sent.response
 
 

@@ -8,6 +8,8 @@ the field's name in exactly this case (facts/wire.md §9).
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -34,6 +36,10 @@ class FileAnswer:
     start: int = 0
     length: int = 0
     text: bytes = b""
+
+    def piece_of(self, body: bytes) -> bytes:
+        """Cut the answer's bytes out of a whole body."""
+        return body if self.length == len(body) else body[self.start : self.start + self.length]
 
 
 def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
@@ -72,6 +78,11 @@ def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnsw
 def not_found() -> FileAnswer:
     """Answer for what is not there."""
     return refusal(HTTPStatus.NOT_FOUND, "no such file")
+
+
+def unreadable() -> FileAnswer:
+    """Answer for a file that is there and cannot be read: a fault of ours, worth another try."""
+    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
 
 
 def method_not_allowed() -> FileAnswer:
@@ -117,3 +128,20 @@ def _names(field: str, etag: str, *, weakly: bool) -> bool:
         return True
     tags = (tag.strip() for tag in field.split(","))  # our tags hold no comma
     return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in tags)
+
+
+def head_of(answer: FileAnswer, second: int, *, is_last: bool) -> bytes:
+    """Write the head of an answer that leaves at this second of the epoch; the body follows in the same write."""
+    fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
+    ending = "Connection: close\r\n" if is_last else ""
+    return f"{_status_line(answer.status)}{_date_and_server(second)}{fields}{ending}\r\n".encode("latin-1")
+
+
+@lru_cache(maxsize=1)
+def _date_and_server(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n"
+
+
+@lru_cache(maxsize=32)
+def _status_line(status: HTTPStatus) -> str:
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n"

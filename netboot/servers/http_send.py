@@ -8,6 +8,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import FileIO
 from typing import Final
 
 from aiohttp import web
@@ -17,8 +18,8 @@ from netboot.content.served import ServedFile
 from netboot.servers.http_files import SERVER, FileAnswer, answer_for, method_not_allowed, not_found
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
-SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; the slot is worth more
-_FIRST_PIECE_BYTES: Final = 64 * 1024  # leaves with the head
+SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; its slot is worth more
+FIRST_PIECE_BYTES: Final = 64 * 1024  # leaves with the head of a large file
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,61 +37,89 @@ async def send_file(request: web.Request, file: ServedFile | None, *, bodies: Bo
     Raises FileChangedError, before anything was sent, where the disk no longer has what `file` says.
     """
     if request.method not in ("GET", "HEAD"):
-        return _refused(method_not_allowed())
+        return refused(method_not_allowed())
     if file is None:
-        return _refused(not_found())
+        return refused(not_found())
     answer = answer_for(file, request.method, request.headers.get)
     if answer.text:
-        return _refused(answer)
+        return refused(answer)
     if request.method == "HEAD" or answer.status is HTTPStatus.NOT_MODIFIED:
         return Sent(web.Response(status=answer.status, headers=_headers(answer)), answer, 0)
-    if file.size_bytes <= SMALL_BODY_BYTES or file.body is not None:
-        body = bodies.read_now(file)
-        if body is None:
-            body = await asyncio.to_thread(bodies.read_later, file)
-        piece = body[answer.start : answer.start + answer.length]
-        return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
-    return await _send_large(request, file, answer)
+    if is_large(file):
+        return await _send_large(request, file, answer)
+    piece = answer.piece_of(await read_small(file, bodies))
+    return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
+
+
+def is_large(file: ServedFile) -> bool:
+    """Tell whether a file is copied by the kernel rather than held in memory."""
+    return file.body is None and file.size_bytes > SMALL_BODY_BYTES
+
+
+async def read_small(file: ServedFile, bodies: Bodies) -> bytes:
+    """Read a file that is not large; raise FileChangedError where it is not what the index knows."""
+    body = bodies.read_now(file)
+    return body if body is not None else await asyncio.to_thread(bodies.read_later, file)
+
+
+async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:
+    """Open a large file and read what leaves with the head; raise FileChangedError. The caller closes the file."""
+
+    def read() -> tuple[FileIO, bytes]:
+        opened = FileIO(open_file(file), "rb")
+        return opened, os.pread(opened.fileno(), min(answer.length, FIRST_PIECE_BYTES), answer.start)
+
+    return await asyncio.to_thread(read)
+
+
+async def copy_rest(transport: asyncio.Transport, opened: FileIO, answer: FileAnswer, *, sent: int) -> int:
+    """Let the kernel copy an answer's bytes after the first `sent`; return how many left in all.
+
+    Fewer than the answer's length where the reader went away or stood still, or the file shrank: the promise cannot
+    be kept then, and the caller aborts the connection so that the reader sees it.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        while sent < answer.length:
+            count = min(SLICE_BYTES, answer.length - sent)
+            async with asyncio.timeout(SLICE_TIMEOUT_S):
+                moved = await loop.sendfile(transport, opened, answer.start + sent, count)
+            sent += moved
+            if moved < count:
+                break
+    except (OSError, RuntimeError, TimeoutError):  # RuntimeError: the transport closes already
+        pass
+    return sent
 
 
 def _headers(answer: FileAnswer) -> dict[str, str]:
     return {**dict(answer.headers), "Server": SERVER}
 
 
-def _refused(answer: FileAnswer) -> Sent:
+def refused(answer: FileAnswer) -> Sent:
+    """Turn a refusal into a response."""
     return Sent(web.Response(status=answer.status, headers=_headers(answer), body=answer.text), answer, 0)
 
 
 async def _send_large(request: web.Request, file: ServedFile, answer: FileAnswer) -> Sent:
     response = web.StreamResponse(status=answer.status, headers=_headers(answer))
-    descriptor = await asyncio.to_thread(open_file, file)
-    sent = 0
-    with os.fdopen(descriptor, "rb", buffering=0) as opened:
-        first = await asyncio.to_thread(os.pread, descriptor, min(answer.length, _FIRST_PIECE_BYTES), answer.start)
-        await response.prepare(request)
+    opened, first = await open_large(file, answer)
+    with opened:
         try:
+            await response.prepare(request)
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 await response.write(first)
-            sent = len(first)
-            while sent < answer.length and (transport := request.transport) is not None:
-                count = min(SLICE_BYTES, answer.length - sent)
-                async with asyncio.timeout(SLICE_TIMEOUT_S):
-                    moved = await asyncio.get_running_loop().sendfile(transport, opened, answer.start + sent, count)
-                sent += moved
-                if moved < count:
-                    break  # the file shrank under us
-        except (OSError, TimeoutError, asyncio.CancelledError) as error:
-            _let_go(request)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return Sent(response, answer, sent)
-        if sent < answer.length:  # the promised length cannot be kept; the reader must see that
-            _let_go(request)
-        else:
-            await response.write_eof()
+        except (OSError, TimeoutError):
+            return Sent(_given_up(request, response), answer, 0)
+        transport = request.transport
+        sent = len(first) if transport is None else await copy_rest(transport, opened, answer, sent=len(first))
+    if sent < answer.length:
+        return Sent(_given_up(request, response), answer, sent)
+    await response.write_eof()
     return Sent(response, answer, sent)
 
 
-def _let_go(request: web.Request) -> None:
+def _given_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
+    return response
