@@ -37,7 +37,7 @@ def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: 
     context = {
         "host": host,
         "mac": mac,
-        "script_url": f"{base_url}/boot/{mac}.ipxe",
+        "script_url": f"{base_url}/boot/{mac.hyphenated}.ipxe",
         "medium_url": f"{base_url}/content/{host.boot_media}",
         "arguments": arguments,
     }
@@ -53,7 +53,7 @@ def _wait(engine: Engine, plan: WaitPlan, *, base_url: str) -> str:
         "mac": plan.mac,
         "name": name,
         "reason": plan.reason,
-        "script_url": f"{base_url}/boot/{plan.mac}.ipxe",
+        "script_url": f"{base_url}/boot/{plan.mac.hyphenated}.ipxe",
         "would_boot": would_boot,
     }
     return engine.render("ipxe/wait.ipxe.j2", subject=name, context=context)
