@@ -9,26 +9,30 @@ import heapq
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from functools import partial
 from itertools import count
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from netboot.content.bootfile_cache import LargeFile
+from netboot.errors import ContentError
 from netboot.proto import tftp
 from netboot.proto.tftp import ErrorCode, ReadRequest, Terms, printable
 from netboot.proto.tftp_transfer import Outcome, Sender
+from netboot.servers.tftp_disk import BootFileDisk
+from netboot.servers.udp import Address, Counters
 
-log = structlog.get_logger(__name__)
-
-Peer = tuple[str, int]  # address and port, as a socket gives them
+log = structlog.get_logger()
 
 _DATAGRAMS_PER_TURN: Final = 8  # of one transfer, before the others have theirs
 _LONGEST_FROM_PEER: Final = 2048
 _LATE_DUPLICATE_S: Final = 1.0  # a request that comes again in mid-transfer so soon is an echo
 _LOOK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout of 255 s, and its end frees memory
+_IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
+_IP_PMTUDISC_DONT: Final = 0
 _STRANGER: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
 
 _EVENTS: Final = {
@@ -39,13 +43,6 @@ _EVENTS: Final = {
     Outcome.TIMED_OUT: ("warning", "tftp.aborted"),
     Outcome.UNREADABLE: ("error", "tftp.aborted"),
 }  # the others say nothing that an operator needs: debug, tftp.aborted
-
-
-class Counters(Protocol):
-    """Where a door counts."""
-
-    def count(self, name: str, **labels: str) -> None:
-        """Add one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +66,10 @@ class Transfer:
         "sender", "started_at", "terms",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer, request: ReadRequest, *, terms: Terms, sender: Sender, now: float) -> None:
+    def __init__(self, peer: Address, request: ReadRequest, *, name: str, terms: Terms, sender: Sender) -> None:
         self.peer = peer
         self.request = request
-        self.name = printable(request.name)
+        self.name = name
         self.terms = terms
         self.sender = sender
         self.send: Callable[[bytes], object]
@@ -80,7 +77,32 @@ class Transfer:
         self.file: LargeFile | None = None
         self.is_reading = False  # a piece of the file is on its way from the disk
         self.is_half_open = True
-        self.started_at = self.last_heard_at = now
+        self.started_at = self.last_heard_at = 0.0
+
+    def close(self) -> None:
+        """Give the socket back, and the file unless a thread reads it just now."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.file is not None and not self.is_reading:
+            self.file.close()
+            self.file = None
+
+
+def transfer_socket(interface: str, address: str) -> socket.socket:
+    """Open a port for one transfer on the address that was asked; raises OSError.
+
+    DF stays off: a router on the way may fragment what its next link cannot carry.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        opened.bind((address, 0))
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 class Transfers:
@@ -91,18 +113,18 @@ class Transfers:
         interface: str,
         *,
         limits: TransferLimits,
+        disk: BootFileDisk,
         counters: Counters,
-        read_piece: Callable[[Transfer, int, int], None],
         ended: Callable[[Transfer, float], None],
     ) -> None:
         self._interface = interface
         self._limits = limits
+        self._disk = disk
         self._counters = counters
-        self._read_piece = read_piece  # brings file bytes to `supply`
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._running: dict[Peer, Transfer] = {}
-        self._half_open: dict[Peer, Transfer] = {}  # oldest first
+        self._running: dict[Address, Transfer] = {}
+        self._half_open: dict[Address, Transfer] = {}  # oldest first
         self._per_client: Counter[str] = Counter()
         self._due: list[tuple[float, int, Transfer]] = []
         self._serial = count()
@@ -113,11 +135,11 @@ class Transfers:
     def __len__(self) -> int:
         return len(self._running)
 
-    def get(self, peer: Peer) -> Transfer | None:
+    def get(self, peer: Address) -> Transfer | None:
         """Find the transfer of one machine's port."""
         return self._running.get(peer)
 
-    def takes_repeat(self, peer: Peer, request: ReadRequest) -> bool:
+    def takes_repeat(self, peer: Address, request: ReadRequest) -> bool:
         """Answer a repeated request from the transfer that it began; make way where the machine began anew."""
         transfer = self._running.get(peer)
         if transfer is None:
@@ -153,31 +175,20 @@ class Transfers:
         self.idle.clear()
         if transfer.connection is not None:
             self._loop.add_reader(transfer.connection, self._on_readable, transfer)
-        now = self._loop.time()
+        now = transfer.started_at = transfer.last_heard_at = self._loop.time()
         self._advance(transfer, now)
         self._look_again(transfer, now)
         self._set_timer()
 
-    def receive(self, transfer: Transfer, datagram: bytes, now: float) -> None:
+    def receive(self, transfer: Transfer, datagram: bytes) -> None:
         """Take one datagram of the transfer's own peer."""
+        now = self._loop.time()
         transfer.sender.receive_datagram(datagram, now)
         transfer.last_heard_at = now
         if transfer.is_half_open and transfer.sender.is_answered:
             transfer.is_half_open = False
             self._half_open.pop(transfer.peer, None)
         self._advance(transfer, now)
-
-    def supply(self, transfer: Transfer, offset: int, content: bytes) -> None:
-        """Hand over a piece of the file that `read_piece` was asked for."""
-        transfer.is_reading = False
-        transfer.sender.supply(offset, content)
-        self._advance(transfer, self._loop.time())
-
-    def fail(self, transfer: Transfer, message: str) -> None:
-        """End a transfer whose file cannot be read."""
-        transfer.is_reading = False
-        transfer.sender.fail(message)
-        self._advance(transfer, self._loop.time())
 
     def close(self) -> None:
         """End every transfer without a word."""
@@ -195,20 +206,18 @@ class Transfers:
             except OSError:  # nothing more now
                 return
             if peer == transfer.peer:
-                self.receive(transfer, datagram, self._loop.time())
+                self.receive(transfer, datagram)
                 if transfer.sender.outcome is not None:
                     return
             else:
                 self._answer_stranger(connection, peer, datagram)
 
-    def _answer_stranger(self, connection: socket.socket, peer: Peer, datagram: bytes) -> None:
+    def _answer_stranger(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
         self._counters.count("tftp_strangers", interface=self._interface)
         if datagram[:2] == b"\0\5":  # an ERROR is never answered
             return
-        try:
+        with suppress(OSError):
             connection.sendto(_STRANGER, peer)
-        except OSError:
-            self._counters.count("tftp_send_failures", interface=self._interface)
 
     def _advance(self, transfer: Transfer, now: float) -> None:
         """Send what is due; then end, or see to more of the file."""
@@ -221,8 +230,21 @@ class Transfers:
         if sender.outcome is not None:
             self._end(transfer, sender.outcome)
         elif transfer.file is not None and not transfer.is_reading and (wanted := sender.wanted()) is not None:
+            offset, length = wanted
             transfer.is_reading = True
-            self._read_piece(transfer, *wanted)
+            self._disk.piece(transfer.file, offset, length=length, then=partial(self._take_piece, transfer, offset))
+
+    def _take_piece(self, transfer: Transfer, offset: int, piece: bytes | ContentError) -> None:
+        transfer.is_reading = False
+        if transfer.sender.is_done:
+            transfer.close()
+            return
+        if isinstance(piece, ContentError):
+            log.error("tftp.unreadable", boot_file=printable(transfer.name), reason=str(piece))
+            transfer.sender.fail("the file cannot be read any more")
+        else:
+            transfer.sender.supply(offset, piece)
+        self._advance(transfer, self._loop.time())
 
     def _end(self, transfer: Transfer, outcome: Outcome) -> None:
         transfer.sender.stop(outcome)
@@ -236,7 +258,7 @@ class Transfers:
             del self._per_client[address]
         if transfer.connection is not None:
             self._loop.remove_reader(transfer.connection)
-            transfer.connection.close()
+        transfer.close()
         if not self._running:
             self.idle.set()
         seconds = self._loop.time() - transfer.started_at
@@ -244,7 +266,7 @@ class Transfers:
         try:
             self._ended(transfer, seconds)
         except Exception:  # who listens must not stop the others' timer
-            log.exception("tftp.failed", iface=self._interface, boot_file=transfer.name)
+            log.exception("tftp.failed", iface=self._interface, boot_file=printable(transfer.name))
 
     def _tell(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
         self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
@@ -257,8 +279,8 @@ class Transfers:
         getattr(log, level)(
             event,
             iface=self._interface,
-            address=str(IPv4Address(transfer.peer[0])),
-            boot_file=transfer.name,
+            address=transfer.peer[0],
+            boot_file=printable(transfer.name),
             bytes=transfer.sender.bytes_sent,
             seconds=round(seconds, 3),
             retransmissions=transfer.sender.retransmissions,
