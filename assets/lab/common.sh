@@ -57,7 +57,8 @@ configure_network() {
     *:*:*:*:*:*:*)
         echo "$1" | {
             IFS=: read -r address _ gateway mask host card _
-            [ -n "$host" ] && hostname "$host"
+            [ -z "$host" ] || hostname "$host"
+            card=${card:-$(boot_card)}
             [ -e "/sys/class/net/$card" ] || { say "no card $card, only $(cat /run/cards)"; exit 1; }
             ifconfig "$card" "$address" netmask "$mask" up
             [ -z "$gateway" ] || route add default gw "$gateway"

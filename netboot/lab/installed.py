@@ -98,7 +98,7 @@ def _initramfs(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Pat
 
 
 def _prepare_root(directory: Path) -> Path:
-    """Unpack Debian's `ostree-boot` for its ostree-prepare-root; installing it would change this machine's initramfs."""
+    """Unpack `ostree-boot` for its ostree-prepare-root; installed, it would change this machine's initramfs."""
     directory.mkdir(parents=True)
     run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", "ostree-boot", cwd=directory)
     run("dpkg", "--extract", next(directory.glob("ostree-boot_*.deb")), directory)

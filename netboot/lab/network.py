@@ -82,8 +82,14 @@ class Lan:
         ip.link("set", index=_index(ip, "lo"), state="up")
         ip.link("set", index=card, state="up")
         for address in (DHCP_SERVER, DHCP_SERVER_V6):
-            flags = {"flags": _NO_DAD} if address.version == 6 else {"broadcast": str(address.network.broadcast_address)}
-            ip.addr("add", index=card, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
+            # no broadcast address: dnsmasq answers broadcasts to 255.255.255.255
+            ip.addr(
+                "add",
+                index=card,
+                address=str(address.ip),
+                prefixlen=address.network.prefixlen,
+                flags=_NO_DAD if address.version == 6 else 0,
+            )
 
 
 def _inside(namespace: str, command: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,117 @@
+"""The daemon as the lab runs it: a process of its own on the lab's LAN, configured by files, ready by sd_notify."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+from typing import Final
+
+from netboot.client import ControlClient
+from netboot.errors import LabError
+from netboot.lab.guest import ProcessStarted
+from netboot.lab.hosts import AppliancePaths
+from netboot.lab.network import Lan
+
+READY_S: Final = 20.0
+STOP_S: Final = 10.0
+
+
+class Appliance:
+    """One netboot daemon. Its files outlive its process, as on a real box."""
+
+    def __init__(self, paths: AppliancePaths, lan: Lan, *, on_start: ProcessStarted) -> None:
+        self.paths = paths
+        self._lan = lan
+        self._on_start = on_start
+        self._process: Process | None = None
+
+    @property
+    def log(self) -> Path:
+        """What it wrote to stderr, over all its starts."""
+        return self.paths.directory / "appliance.log"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.returncode is None
+
+    def control(self) -> ControlClient:
+        """Return a client of its control socket, to be entered."""
+        return ControlClient(self.paths.socket)
+
+    async def start(self) -> None:
+        """Start it and wait until it says that it is ready; raise LabError with the end of its log."""
+        address = self.paths.socket.with_name("notify")
+        with _notify_socket(address) as notify:
+            await self._spawn(str(address))
+            try:
+                async with asyncio.timeout(READY_S):
+                    await self._ready_or_gone(notify)
+            except TimeoutError:
+                raise LabError(f"the appliance was not ready in {READY_S:.0f} s:\n{self.log_tail()}") from None
+
+    async def wait(self) -> int | None:
+        """Wait until it ends and return its exit status."""
+        return await self._process.wait() if self._process else None
+
+    async def kill(self) -> None:
+        """End it as a power cut does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> int | None:
+        """End it by SIGTERM and return its exit status; SIGKILL when it does not end in time."""
+        if self._process is None or self._process.returncode is not None:
+            return None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                return await self._process.wait()
+        except TimeoutError:
+            await self.kill()
+            return None
+
+    def log_tail(self, lines: int = 15) -> str:
+        """Return the last lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    async def _spawn(self, notify: str) -> None:
+        environment = os.environ | {"NETBOOT_CONFIG": str(self.paths.settings), "NOTIFY_SOCKET": notify}
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._lan.inside(sys.executable, "-m", "netboot", "serve"),
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        self._on_start(self._process.pid, "appliance")
+
+    async def _ready_or_gone(self, notify: socket.socket) -> None:
+        assert self._process is not None
+        loop = asyncio.get_running_loop()
+        gone = asyncio.ensure_future(self._process.wait())
+        try:
+            while True:
+                said = asyncio.ensure_future(loop.sock_recv(notify, 4096))
+                await asyncio.wait({said, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not said.done():
+                    said.cancel()
+                    raise LabError(f"the appliance ended with {gone.result()} at its start:\n{self.log_tail()}")
+                if b"READY=1" in said.result().split(b"\n"):
+                    return
+        finally:
+            gone.cancel()
+
+
+def _notify_socket(address: Path) -> socket.socket:
+    """Return the socket on which a daemon says READY=1, as systemd's does (sd_notify(3))."""
+    address.unlink(missing_ok=True)
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(address))
+    notify.setblocking(False)
+    return notify

@@ -1,0 +1,15 @@
+"""The demonstration: two machines with empty disks, from power-on to ready, by the daemon that a rack would use."""
+
+from netboot.lab.follow import OnChange, boot_to_the_end
+from netboot.lab.hosts import CP1, W1
+from netboot.lab.lab import running_lab
+from netboot.lab.media import Say
+from netboot.lab.timeline import BootTimeline
+
+
+async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:
+    """Install a control-plane node (UEFI PXE) and a worker (UEFI HTTP boot); raise LabError where one stalls."""
+    async with running_lab((CP1, W1), say=say) as lab, lab.appliance.control() as daemon:
+        for name in lab.guests:
+            await daemon.arm(name, reason="demo")
+        return await boot_to_the_end(daemon, lab.guests.values(), on_change=on_change)

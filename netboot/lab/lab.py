@@ -1,0 +1,115 @@
+"""One lab: LAN, DHCP server, appliance and guests, made together and always removed together.
+
+A lab that died is cleaned up by the next: its records below /run say what it left (see `records`).
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from netboot.content.assets import assets_directory
+from netboot.errors import LabError
+from netboot.lab.appliance import Appliance
+from netboot.lab.guest import Guest
+from netboot.lab.hosts import LAB_HOSTS, AppliancePaths, LabHost, write_configuration
+from netboot.lab.lan_dhcp import dnsmasq_command
+from netboot.lab.media import Say, build_media, cache_directory
+from netboot.lab.network import Lan
+from netboot.lab.packages import require_lab_packages
+from netboot.lab.records import Records, all_records
+
+SOCKET_NAME: Final = "control.sock"
+
+
+class Lab:
+    """A running lab, as its maker sees it, or a later command that joined it."""
+
+    def __init__(self, records: Records, hosts: Iterable[LabHost]) -> None:
+        self.records = records
+        self.work = records.work
+        self.lan = Lan(records.lab_id)
+        paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / SOCKET_NAME)
+        self.appliance = Appliance(paths, self.lan, on_start=records.add_process)
+        self.hosts = {host.machine.name: host for host in hosts}
+        self.guests = {
+            name: Guest(host.machine, self.lan, self.work / name, on_start=records.add_process)
+            for name, host in self.hosts.items()
+        }
+        self._dhcp: Process | None = None
+
+    def guest(self, name: str) -> Guest:
+        """Return one of its machines; raise LabError for a name that it has not."""
+        try:
+            return self.guests[name]
+        except KeyError:
+            raise LabError(f"the lab has no machine {name}; it has {', '.join(self.guests)}") from None
+
+    async def start(self, content: Path, *, attempts: int) -> None:
+        """Make the LAN, start its DHCP server and the appliance, and wait until that is ready."""
+        # Hard links: what this lab serves stays, whatever happens to the cache, and costs no room.
+        await asyncio.to_thread(
+            shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
+        )
+        examples = assets_directory() / "examples"
+        write_configuration(self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts)
+        await asyncio.to_thread(self.lan.create)
+        command = self.lan.inside_dhcp(*dnsmasq_command(self.work / "leases"))
+        with (self.work / "dhcp.log").open("ab") as log:
+            self._dhcp = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
+        self.records.add_process(self._dhcp.pid, "dhcp")
+        await self.appliance.start()
+
+    async def stop(self) -> None:
+        """Switch everything off and remove it."""
+        for guest in self.guests.values():
+            await guest.power_off()
+        await self.appliance.stop()
+        if self._dhcp is not None:
+            self._dhcp.kill()
+            await self._dhcp.wait()
+        await asyncio.to_thread(remove, self.records)
+
+
+@asynccontextmanager
+async def running_lab(
+    hosts: Iterable[LabHost] = LAB_HOSTS, *, say: Say, name: str | None = None, attempts: int = 3
+) -> AsyncIterator[Lab]:
+    """Run a lab with these hosts, nobody armed and nobody switched on; remove it at the end, whatever happens."""
+    require_lab_packages()
+    await asyncio.to_thread(remove_remains)
+    content = await asyncio.to_thread(build_media, say)
+    lab_id = name or secrets.token_hex(3)
+    try:
+        records = Records.create(lab_id, cache_directory() / "labs" / lab_id)
+    except FileExistsError:
+        raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
+    lab = Lab(records, hosts)
+    try:
+        shutil.rmtree(lab.work, ignore_errors=True)  # of a lab of this name, before the machine's last reboot
+        lab.work.mkdir(parents=True)
+        await lab.start(content, attempts=attempts)
+        yield lab
+    finally:
+        await lab.stop()
+
+
+def remove_remains() -> tuple[str, ...]:
+    """Remove every lab whose maker is gone, and return their names."""
+    dead = [records for records in all_records() if not records.owner.is_alive]
+    for records in dead:
+        remove(records)
+    return tuple(records.lab_id for records in dead)
+
+
+def remove(records: Records) -> None:
+    """End the processes of a lab, remove its namespaces and its files."""
+    for process in records.processes():
+        process.end()
+    Lan(records.lab_id).remove()
+    records.remove()
