@@ -47,6 +47,12 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
     S.OFFERED: {
         E.OFFER_SENT: S.OFFERED,  # firmware asks again after 4, 8, 16 s, and iPXE asks once more
         E.SCRIPT_SENT: S.LOADING,
+        # Offers are written behind: one may reach the store after what followed it on the wire. Reports carry a token.
+        E.REPORTED_STARTED: S.INSTALLING,
+        E.REPORTED_DONE: S.INSTALLED,
+        E.REPORTED_FAILED: S.FAILED,
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.LOADING: {

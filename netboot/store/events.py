@@ -55,12 +55,13 @@ class EventLog:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(GATHER_S)
-                if not await self._flush():
+                if not await self.flush():
                     await asyncio.sleep(RETRY_S)
         finally:
-            await self._flush()
+            await self.flush()
 
-    async def _flush(self) -> bool:
+    async def flush(self) -> bool:
+        """Write what was recorded now; False where the ledger does not take it."""
         while self._waiting or self._lost:
             if self._lost:
                 self._waiting.append(Event("store.events_lost", self._now(), data={"count": self._lost}))

@@ -1,0 +1,5 @@
+"""`python -m netboot` is `netboot`."""
+
+from netboot.cli.main import main
+
+main()

@@ -1,0 +1,298 @@
+"""The fuse box: builds everything from the settings, runs it in one TaskGroup, reloads it, stops it.
+
+The only room, beside the commands, that sees the settings. Decides nothing itself.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from netboot import __version__
+from netboot.boot.administration import Administration, View
+from netboot.boot.desk import Clock, Desk
+from netboot.boot.documents import Documents
+from netboot.boot.installs import InstallBook
+from netboot.boot.seen import SeenMachines
+from netboot.boot.token_desk import TokenDesk
+from netboot.config.load import Configuration, load
+from netboot.config.settings import Settings
+from netboot.content.assets import assets_directory
+from netboot.content.bootfiles import BootFiles
+from netboot.content.objects import Content
+from netboot.errors import ConfigError, NetbootError
+from netboot.model.network import Interface, WantedInterface
+from netboot.model.offer import Policy
+from netboot.render.engine import Engine
+from netboot.servers import http_api, logs, systemd
+from netboot.servers.dhcp import DhcpServer, DhcpSettings
+from netboot.servers.http import HttpDoor, counted
+from netboot.servers.http_boot import BootHttp
+from netboot.servers.http_bootfiles import BootFilesHttp
+from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.interfaces import Interfaces
+from netboot.servers.metrics import Metrics
+from netboot.servers.tftp import TftpServer, TftpSettings
+from netboot.servers.tftp_transfers import TransferLimits
+from netboot.store.database import Database
+from netboot.store.events import EventLog
+from netboot.store.installs import Installs
+from netboot.store.machines import Machine, Machines
+
+DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """Tell the time of day, for records."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The open store."""
+
+    book: InstallBook
+    events: EventLog
+    machines: Machines
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open the store that the settings name; raise StoreError."""
+    database = await Database.open(settings.store.url)
+    try:
+        events = EventLog(database, now=utc_now)
+        book = InstallBook(Installs(database), events, now=utc_now)
+        yield Ledger(book, events, Machines(database))
+        await events.flush()
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def offline_administration(configuration: Configuration) -> AsyncIterator[Administration]:
+    """Open the administration on the store itself, where no daemon runs."""
+    async with open_ledger(configuration.settings) as ledger:
+        administration = Administration(ledger.book, ledger.events, attempts=configuration.settings.install.attempts)
+        administration.use(configuration.hosts)
+        yield administration
+
+
+def documents_for(settings: Settings) -> Documents:
+    """Build the maker of documents: the operator's templates are searched before ours."""
+    templates = [*settings.render.templates, assets_directory() / "templates"]
+    return Documents(Engine(templates), settings.content.directory)
+
+
+def policy_for(settings: Settings, bootfiles: BootFiles) -> Policy:
+    """Gather what decides beside host and install."""
+    return Policy(unknown=settings.hosts.unknown, loaders=bootfiles.loaders())
+
+
+class Daemon:
+    """The running appliance: what `serve` runs, and what the API may ask of it."""
+
+    def __init__(self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines) -> None:
+        self._path = path
+        self._settings = configuration.settings
+        self._started_at = utc_now()
+        self._ledger = ledger
+        self._stopping = asyncio.Event()
+        self.metrics = Metrics()
+        self.content = Content(self._settings.content.directory)
+        self.desk = Desk(
+            book=ledger.book,
+            events=ledger.events,
+            machines=ledger.machines,
+            seen=seen,
+            clock=Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes),
+        )
+        self.administration = Administration(ledger.book, ledger.events, attempts=self._settings.install.attempts)
+        self.content_door = ContentDoor(self.content, self.desk, counters=self.metrics)
+
+    async def use(self, configuration: Configuration) -> None:
+        """Answer from this configuration from now on; files are read off the loop first."""
+        settings = configuration.settings
+        bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
+        documents = documents_for(settings)
+        await asyncio.to_thread(self.content.refresh)
+        self.content_door.reloaded()
+        policy = policy_for(settings, bootfiles)
+        self.desk.use(configuration.hosts, policy, documents=documents, bootfiles=bootfiles)
+        self.administration.use(configuration.hosts)
+        for problem in self.content.problems:
+            log.warning("content.left_out", reason=problem)
+
+    async def reload(self) -> View:
+        """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
+        try:
+            configuration = await asyncio.to_thread(load, self._path)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("config.rejected", problem=str(problem))
+            raise
+        needs_restart = _needs_restart(self._settings, configuration.settings)
+        await self.use(configuration)
+        log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
+        return {"hosts": len(configuration.hosts), "needs_restart": needs_restart}
+
+    def status(self) -> View:
+        """Say how the daemon is."""
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at.isoformat(),
+            "hosts": len(self.desk.hosts),
+            "machines": len(self.desk.discovered()),
+            "media": list(self.content.media),
+            "releases": list(self.content.releases),
+            "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in self.desk.policy.loaders.items()},
+        }
+
+    def discovered(self) -> list[Machine]:
+        """List the machines that nobody registered."""
+        return self.desk.discovered()
+
+    async def run(self) -> None:
+        """Open every door, tell systemd, and serve until SIGTERM or SIGINT."""
+        settings = self._settings
+        wanted = [WantedInterface(interface.name, interface.address) for interface in settings.network.interfaces]
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._ledger.events.run()),
+                tasks.create_task(self._ledger.machines.run()),
+                tasks.create_task(self.desk.run()),
+            ]
+            try:
+                await self._open_admin(stack)
+                interfaces = await stack.enter_async_context(Interfaces(wanted))
+                running += await self._open_boot_doors(stack, interfaces, tasks)
+                self._listen_to_signals(tasks)
+                systemd.notify("READY=1", f"STATUS=serving {len(self.desk.hosts)} hosts")
+                log.info("daemon.started", version=__version__, hosts=len(self.desk.hosts), pid=os.getpid())
+                await self._stopping.wait()
+                systemd.notify("STOPPING=1")
+            finally:
+                await stack.aclose()
+                for task in running:
+                    task.cancel()
+        log.info("daemon.stopped")
+
+    async def _open_boot_doors(
+        self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
+    ) -> list[asyncio.Task[None]]:
+        settings = self._settings
+        boot_http = HttpDoor(self._boot_application(), port=settings.http.port, drain_s=DRAIN_S)
+        await boot_http.open()
+        stack.push_async_callback(boot_http.close)
+        ports = DhcpSettings(settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port, settings.http.port)
+        dhcp = DhcpServer(self.desk, ports, counters=self.metrics)
+        tftp = TftpServer(self.desk, self._tftp_settings(), counters=self.metrics)
+        stack.callback(tftp.close)
+        stack.push_async_callback(tftp.drain, DRAIN_S)
+        stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
+        interfaces.on_change(tftp.serve)
+        fixed = [str(address) for address in settings.http.listen]
+        if fixed:
+            await boot_http.listen(fixed)
+        else:
+            await boot_http.listen(str(interface.address) for interface in interfaces.current)
+        interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
+        running = [tasks.create_task(interfaces.follow())]
+        if not fixed:
+            running.append(tasks.create_task(_follow_addresses(interfaces, boot_http)))
+        return running
+
+    async def _open_admin(self, stack: AsyncExitStack) -> None:
+        settings = self._settings
+        app = http_api.build(self.administration, self, self.metrics)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        socket = settings.admin.socket
+        try:
+            socket.parent.mkdir(parents=True, exist_ok=True)
+            await web.UnixSite(runner, str(socket)).start()
+            socket.chmod(0o660)
+            await web.TCPSite(runner, str(settings.admin.listen.address), settings.admin.listen.port).start()
+        except OSError as error:
+            raise NetbootError(
+                f"cannot open the administration on {socket} and {settings.admin.listen}: {error.strerror}; "
+                "is another netboot running? see admin.socket and admin.listen"
+            ) from error
+
+    def _boot_application(self) -> web.Application:
+        app = web.Application(middlewares=[counted(self.metrics)])
+        app.add_routes(BootHttp(self.desk, TokenDesk(self.desk)).routes())
+        app.add_routes(BootFilesHttp(self.desk).routes())
+        app.add_routes(content_routes(self.content_door))
+        return app
+
+    def _tftp_settings(self) -> TftpSettings:
+        tftp = self._settings.tftp
+        limits = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
+        return TftpSettings(tftp.port, tftp.single_port, limits)
+
+    def _listen_to_signals(self, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.create_task(self._reload_for_systemd()))
+
+    async def _reload_for_systemd(self) -> None:
+        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            await self.reload()
+            status = f"serving {len(self.desk.hosts)} hosts"
+        except NetbootError as error:
+            status = f"kept the old configuration: {str(error).splitlines()[0]}"
+        systemd.notify("READY=1", f"STATUS={status}")
+
+
+async def serve(path: Path) -> None:
+    """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
+    configuration = load(path)
+    settings = configuration.settings
+    logs.configure(level=settings.log.level, form=settings.log.format)
+    async with open_ledger(settings) as ledger:
+        await ledger.book.load()
+        daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
+        await daemon.use(configuration)
+        await daemon.run()
+
+
+async def _follow_addresses(interfaces: Interfaces, door: HttpDoor) -> None:
+    changed = asyncio.Event()
+
+    def note(_interfaces: Sequence[Interface]) -> None:
+        changed.set()
+
+    interfaces.on_change(note)
+    while True:
+        await changed.wait()
+        changed.clear()
+        try:
+            await door.listen(str(interface.address) for interface in interfaces.current)
+        except NetbootError as error:
+            log.error("http.bind_failed", reason=str(error))
+
+
+def _needs_restart(running: Settings, read: Settings) -> list[str]:
+    """Name the sections that were changed and that a reload does not touch."""
+    return [
+        section
+        for section in ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install")
+        if getattr(running, section) != getattr(read, section)
+    ] + (["content"] if running.content != read.content else [])

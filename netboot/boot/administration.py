@@ -1,0 +1,156 @@
+"""What an operator may ask and do: hosts, installs, machines, events; as plain dictionaries, ready for JSON.
+
+The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from netboot.boot.installs import InstallBook
+from netboot.errors import NetbootError
+from netboot.model.event import Event
+from netboot.model.host import Host, HostSet
+from netboot.model.install import Install
+from netboot.store.events import EventLog
+from netboot.store.installs import Move
+from netboot.store.machines import Machine
+
+View = Mapping[str, Any]
+
+
+class UnknownHostError(NetbootError):
+    """A name that no file declares."""
+
+
+class Administration:
+    """The operator's side of the house."""
+
+    def __init__(self, book: InstallBook, events: EventLog, *, attempts: int) -> None:
+        self._book = book
+        self._events = events
+        self._attempts = attempts
+
+    def use(self, hosts: HostSet) -> None:
+        """Answer from these hosts from now on."""
+        self._hosts = hosts
+
+    async def hosts(self) -> list[View]:
+        """List every host with its install."""
+        return [host_view(host, await self._book.ask(host.name)) for host in self._hosts]
+
+    async def host(self, name: str) -> View:
+        """Show one host; raise UnknownHostError."""
+        host = self._host(name)
+        return host_view(host, await self._book.ask(host.name))
+
+    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None) -> View:
+        """Allow one install of a host; raise TransitionError in the middle of one."""
+        host = self._host(name)
+        return install_view(
+            await self._book.arm(host.name, reason=reason or "no reason given", attempts=attempts or self._attempts)
+        )
+
+    async def cancel(self, name: str, *, reason: str = "") -> View:
+        """Take a host's arming back."""
+        return install_view(await self._book.cancel(self._host(name).name, reason=reason))
+
+    async def install(self, name: str) -> View:
+        """Show a host's install."""
+        return install_view(await self._book.ask(self._host(name).name))
+
+    async def history(self, name: str) -> list[View]:
+        """Tell every move of a host, oldest first."""
+        return [move_view(move) for move in await self._book.history(self._host(name).name)]
+
+    async def last_event_id(self) -> int:
+        """Give the id of the newest event."""
+        return await self._events.last_id()
+
+    async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
+        """Give the events after an id; then those to come, where `follow`."""
+        name = self._host(host).name if host else None
+        if follow:
+            async for event in self._events.follow(after, host=name):
+                yield event_view(event)
+        else:
+            for event in await self._events.after(after, host=name, limit=100_000):
+                yield event_view(event)
+
+    def _host(self, name: str) -> Host:
+        host = self._hosts.get(name)
+        if host is None:
+            known = ", ".join(sorted(self._hosts.hosts)[:20]) or "none"
+            raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
+        return host
+
+
+def host_view(host: Host, install: Install) -> View:
+    """Show a host as the API and `--json` do."""
+    network = host.network
+    return {
+        "name": host.name,
+        "role": host.role.value,
+        "macs": list(host.macs),
+        "boot_media": host.boot_media,
+        "release": host.release,
+        "disk": host.disk,
+        "timezone": host.timezone,
+        "kernel_arguments": list(host.kernel_arguments),
+        "network": network
+        and {
+            "address": str(network.address),
+            "gateway": network.gateway and str(network.gateway),
+            "nameservers": [str(server) for server in network.nameservers],
+            "interface": network.interface,
+        },
+        "ssh_keys": list(host.ssh_keys),
+        "ignition": host.ignition and str(host.ignition),
+        "declared_at": host.declared_at,
+        "install": install_view(install),
+    }
+
+
+def install_view(install: Install) -> View:
+    """Show an install without its tokens."""
+    arming = install.arming
+    return {
+        "host": install.host,
+        "state": install.state.value,
+        "changed_at": install.changed_at and install.changed_at.isoformat(),
+        "armed": install.is_armed,
+        "arming": arming
+        and {"at": arming.at.isoformat(), "reason": arming.reason, "attempts": arming.attempts, "spent": arming.spent},
+    }
+
+
+def move_view(move: Move) -> View:
+    """Show one line of a host's history."""
+    return {
+        "at": move.at.isoformat(),
+        "what": move.what,
+        "from": move.before.value,
+        "to": move.after.value,
+        "note": move.note,
+    }
+
+
+def event_view(event: Event) -> View:
+    """Show an event."""
+    return {
+        "id": event.id,
+        "at": event.at.isoformat(),
+        "event": event.name,
+        "host": event.host,
+        "mac": event.mac,
+        "step": event.step.value if event.step else None,
+        "data": dict(event.data),
+    }
+
+
+def machine_view(machine: Machine) -> View:
+    """Show a machine that the wire showed."""
+    view = asdict(machine)
+    view["first_seen"], view["last_seen"] = machine.first_seen.isoformat(), machine.last_seen.isoformat()
+    view["addresses"] = [str(address) for address in machine.addresses]
+    return view

@@ -1,0 +1,125 @@
+"""The documents of one host, made at the moment they are asked for: script, Kickstart, Ignition.
+
+Knows where the inputs lie; decides nothing and moves nothing. Files are read in threads.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from netboot.content.media import read_medium
+from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable
+from netboot.errors import ContentError, RenderError
+from netboot.model.host import Host
+from netboot.model.install import Tokens
+from netboot.model.mac import Mac
+from netboot.model.offer import InstallPlan, ScriptPlan
+from netboot.model.release import Release
+from netboot.render import grub, ignition, ipxe, kickstart
+from netboot.render.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class IgnitionSet:
+    """The wrapper and its two children, the exact bytes that its hashes are over."""
+
+    wrapper: bytes
+    role: bytes
+    overlay: bytes
+
+
+class Documents:
+    """Makes documents from one set of templates and one content directory. Lives as long as a configuration."""
+
+    def __init__(self, engine: Engine, content: Path) -> None:
+        self._engine = engine
+        self._content = content
+        self._releases: dict[str, ReachableObjects] = {}
+
+    def ipxe(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+        """Write an iPXE script; raise RenderError."""
+        return ipxe.script(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+
+    def grub(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+        """Write a GRUB configuration; raise RenderError."""
+        return grub.config(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+
+    async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
+        """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
+        release = await self.release(host)
+        return kickstart.kickstart(
+            self._engine,
+            host,
+            mac=mac,
+            base_url=base_url,
+            report_token=tokens.report,
+            ignition_token=tokens.ignition,
+            ref=release.ref,
+        )
+
+    async def ignition(self, host: Host, tokens: Tokens, *, base_url: str) -> IgnitionSet:
+        """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError."""
+        role = await asyncio.to_thread(_read_role, host)
+        version = ignition.version_of(role)
+        overlay = ignition.overlay(
+            self._engine, host, version=version, ready_url=f"{base_url}/report/{tokens.report}/ready"
+        )
+        wrapper = ignition.wrapper(
+            version=version,
+            base_url=base_url,
+            token=tokens.ignition,
+            role_sha512=hashlib.sha512(role).hexdigest(),
+            overlay_sha512=hashlib.sha512(overlay).hexdigest(),
+        )
+        return IgnitionSet(wrapper, role, overlay)
+
+    async def release(self, host: Host) -> Release:
+        """Read the release that a host installs, once; raise ContentError."""
+        if host.release is None:
+            raise RenderError(f"{host.name} has no release to install; set hosts.{host.name}.release")
+        reachable = self._releases.get(host.release)
+        if reachable is None:
+            reachable = await asyncio.to_thread(read_reachable, self._content, host.release)
+            self._releases[host.release] = reachable
+        return reachable.release
+
+    def progress_of(self, name: str) -> PullProgress | None:
+        """Begin to count a pull of a release that some host was given already; from memory."""
+        reachable = self._releases.get(name)
+        return PullProgress(reachable) if reachable else None
+
+    async def problems(self, host: Host) -> list[RenderError | ContentError]:
+        """Make everything that this host would be given, and throw it away; list what cannot be made."""
+        base_url, tokens = "http://192.0.2.1:8080", Tokens("0" * 32, "0" * 32, "0" * 32)
+        found: list[RenderError | ContentError] = []
+        for attempt in (
+            self._medium(host),
+            self.kickstart(host, tokens, mac=host.mac, base_url=base_url),
+            self.ignition(host, tokens, base_url=base_url),
+        ):
+            try:
+                await attempt
+            except (RenderError, ContentError) as error:
+                found.append(error)
+        try:
+            self.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url)
+        except RenderError as error:
+            found.append(error)
+        return found
+
+    async def _medium(self, host: Host) -> None:
+        if host.boot_media is None:
+            return  # the script's own error names it
+        await asyncio.to_thread(read_medium, self._content, host.boot_media)
+
+
+def _read_role(host: Host) -> bytes:
+    if host.ignition is None:
+        raise RenderError(
+            f"{host.name} has no Ignition file; set roles.{host.role}.ignition to what ocne cluster start or join wrote"
+        )
+    try:
+        return host.ignition.read_bytes()
+    except OSError as error:
+        raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition}: {error.strerror}") from error

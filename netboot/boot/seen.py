@@ -1,0 +1,141 @@
+"""What the wire showed of each machine: that it announced itself, its addresses, how far its present boot is.
+
+In memory, bounded; `store.machines` keeps what must outlive a restart. Never decides.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import IPv4Address
+from typing import Final
+
+from netboot.content.ostree import PullProgress
+from netboot.model.client import BootClient, Stage
+from netboot.model.event import Step
+from netboot.model.mac import Mac
+from netboot.model.offer import OfferKind
+from netboot.store.machines import Machine
+
+MACHINES: Final = 4096  # the longest unseen is forgotten
+ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
+ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over TFTP is within it
+SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
+
+
+@dataclass(slots=True)
+class SeenMachine:
+    """One MAC. Times ending in `_s` are on the monotonic clock."""
+
+    machine: Machine
+    announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
+    boot_began_s: float | None = None
+    last_offer: OfferKind | None = None
+    steps: set[Step] = field(default_factory=set)  # of the present boot
+    took_installer: bool = False  # its present announcement was used for a boot into the installer
+    pull: PullProgress | None = None
+
+    @property
+    def mac(self) -> Mac:
+        return self.machine.mac
+
+    def is_announced(self, now_s: float) -> bool:
+        """It asked for a boot lately."""
+        return self.announced_s is not None and now_s - self.announced_s <= ANNOUNCED_S
+
+    def take_step(self, step: Step) -> bool:
+        """Note a step; False where this boot had it already."""
+        if step in self.steps:
+            return False
+        self.steps.add(step)
+        return True
+
+    def begin_boot(self, now_s: float) -> None:
+        """Forget the boot before."""
+        self.boot_began_s = now_s
+        self.steps.clear()
+        self.last_offer = None
+        self.pull = None
+
+
+class SeenMachines:
+    """All of them, by MAC and by address."""
+
+    def __init__(self, recorded: Mapping[Mac, Machine]) -> None:
+        self._by_mac: OrderedDict[Mac, SeenMachine] = OrderedDict()
+        self._by_address: dict[IPv4Address, Mac] = {}
+        for machine in recorded.values():
+            self._add(machine)
+
+    def get(self, mac: Mac) -> SeenMachine | None:
+        """Find a machine by its card."""
+        return self._by_mac.get(mac)
+
+    def by_address(self, address: IPv4Address) -> SeenMachine | None:
+        """Find the machine that the wire last showed at this address."""
+        mac = self._by_address.get(address)
+        return self._by_mac.get(mac) if mac else None
+
+    def all(self) -> list[Machine]:
+        """Every machine, the longest unseen first."""
+        return [seen.machine for seen in self._by_mac.values()]
+
+    def of(self, mac: Mac, *, now: datetime) -> SeenMachine:
+        """Find a machine, or begin to know it."""
+        return self._by_mac.get(mac) or self._touch(mac, now)
+
+    def announce(self, client: BootClient, *, now: datetime, now_s: float) -> SeenMachine:
+        """Note that a machine asks for a boot; a firmware that went on, or paused, boots anew."""
+        seen = self._touch(client.mac, now)
+        last_s, seen.announced_s = seen.announced_s, now_s
+        seen.took_installer = False
+        went_on = bool(seen.steps - {Step.OFFER})
+        pause = last_s is None or now_s - last_s > SAME_BOOT_S
+        if seen.boot_began_s is None or pause or (client.stage is Stage.FIRMWARE and went_on):
+            seen.begin_boot(now_s)
+        machine = seen.machine
+        known = (machine.arch, machine.vendor_class, machine.uuid)
+        told = (
+            client.arch.name.lower().replace("_", "-"),
+            client.vendor_class,
+            client.uuid.hex() if client.uuid else None,
+        )
+        if known != told:
+            seen.machine = replace(machine, last_seen=now, arch=told[0], vendor_class=told[1], uuid=told[2])
+        return seen
+
+    def give_address(self, mac: Mac, address: IPv4Address, *, now: datetime) -> SeenMachine:
+        """Note that the wire showed this address for this machine; another machine that had it has it no more."""
+        owner = self._by_address.get(address)
+        if owner is not None and owner != mac:
+            self._replace_addresses(owner, tuple(a for a in self._by_mac[owner].machine.addresses if a != address))
+        seen = self._touch(mac, now)
+        if seen.machine.addresses[-1:] != (address,):
+            others = tuple(a for a in seen.machine.addresses if a != address)
+            for dropped in others[: -(ADDRESSES - 1)]:
+                self._by_address.pop(dropped, None)
+            self._replace_addresses(mac, (*others[-(ADDRESSES - 1) :], address))
+        self._by_address[address] = mac
+        return seen
+
+    def _replace_addresses(self, mac: Mac, addresses: tuple[IPv4Address, ...]) -> None:
+        seen = self._by_mac[mac]
+        seen.machine = replace(seen.machine, addresses=addresses)
+
+    def _touch(self, mac: Mac, now: datetime) -> SeenMachine:
+        seen = self._by_mac.get(mac)
+        if seen is None:
+            return self._add(Machine(mac, first_seen=now, last_seen=now))
+        self._by_mac.move_to_end(mac)
+        return seen
+
+    def _add(self, machine: Machine) -> SeenMachine:
+        seen = self._by_mac[machine.mac] = SeenMachine(machine)
+        for address in machine.addresses:
+            self._by_address[address] = machine.mac
+        while len(self._by_mac) > MACHINES:
+            _, forgotten = self._by_mac.popitem(last=False)
+            for address in forgotten.machine.addresses:
+                if self._by_address.get(address) == forgotten.mac:
+                    del self._by_address[address]
+        return seen

@@ -1,0 +1,71 @@
+"""`netboot check`: everything that can be wrong before a machine boots."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from netboot import app
+from netboot.cli.output import json_option, print_json
+from netboot.config.load import Configuration, load
+from netboot.content.bootfiles import BootFiles
+from netboot.content.objects import Content
+from netboot.errors import ConfigError
+from netboot.model.client import BootProtocol, Cpu
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def check(config: Path, as_json: bool) -> None:
+    """Check settings, hosts, loaders, content, and every host's rendered Kickstart and Ignition.
+
+    Exit 2 where a file of the configuration has faults, each named with line and column; 1 where the files are
+    fine but a machine could not be served.
+    """
+    try:
+        configuration = load(config)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "faults": [_fault(problem) for problem in error.problems], "problems": []})
+        raise SystemExit(2) from None
+    problems = asyncio.run(_problems(configuration))
+    if as_json:
+        print_json({"ok": not problems, "faults": [], "problems": problems})
+    else:
+        for problem in problems:
+            click.echo(problem, err=True)
+        hosts = len(configuration.hosts)
+        click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {len(problems) or 'no'} problems")
+    if problems:
+        raise SystemExit(1)
+
+
+async def _problems(configuration: Configuration) -> list[str]:
+    settings = configuration.settings
+    problems = list(_loader_problems(BootFiles(settings.bootfiles.directories)))
+    if not settings.network.interfaces:
+        problems.append("network.interfaces names none, so no machine is answered; name the boot LAN's interface")
+    content = Content(settings.content.directory)
+    content.refresh()
+    problems.extend(content.problems)
+    documents = app.documents_for(settings)
+    for host in configuration.hosts:
+        problems.extend(str(problem) for problem in await documents.problems(host))
+    return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
+
+
+def _loader_problems(bootfiles: BootFiles) -> Iterator[str]:
+    """Only what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
+    loaders = bootfiles.loaders()
+    if (BootProtocol.PXE, Cpu.X64) not in loaders and (BootProtocol.PXE, Cpu.ARM64) not in loaders:
+        directories = ", ".join(map(str, bootfiles.directories))
+        yield f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"
+
+
+def _fault(problem: object) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(problem)  # type: ignore[call-overload,no-any-return]

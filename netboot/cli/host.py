@@ -1,0 +1,74 @@
+"""`netboot host`: the declared machines and where their installs stand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.cli.administration import run_with_administration
+from netboot.cli.output import ago, json_option, print_json, print_table
+
+
+@click.group()
+def host() -> None:
+    """List and show the registered machines."""
+
+
+@host.command(name="list")
+@json_option
+@click.pass_obj
+def list_hosts(config: Path, as_json: bool) -> None:
+    """List every host with its role, cards and install."""
+    hosts = run_with_administration(config, lambda daemon: daemon.hosts())
+    if as_json:
+        print_json(hosts)
+        return
+    rows = [
+        (
+            item["name"],
+            item["role"],
+            ", ".join(item["macs"]),
+            item["install"]["state"],
+            armed_text(item["install"]),
+            ago(item["install"]["changed_at"]),
+        )
+        for item in hosts
+    ]
+    print_table(("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
+
+
+@host.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(config: Path, name: str, as_json: bool) -> None:
+    """Show one host with every default applied."""
+    found = run_with_administration(config, lambda daemon: daemon.host(name))
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if key == "install":
+            click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
+            click.echo(f"{'armed':<18}{armed_text(value)}")
+        else:
+            click.echo(f"{key:<18}{_shown(value)}")
+
+
+def armed_text(install: Mapping[str, Any]) -> str:
+    """Say in a few words whether a host may be installed."""
+    arming = install["arming"]
+    if arming is None:
+        return "no"
+    return f"yes, attempt {arming['spent']} of {arming['attempts']} spent: {arming['reason']}"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    return str(value)

@@ -1,0 +1,107 @@
+"""`netboot install`: arm a host, take it back, follow its boot."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.boot.administration import Administration
+from netboot.cli.administration import run_with_administration
+from netboot.cli.host import armed_text
+from netboot.cli.output import ago, json_option, print_json, print_table
+from netboot.cli.timeline import Timeline
+from netboot.client import ControlClient
+from netboot.errors import NetbootError
+
+WATCHED_END = {"ready", "failed"}
+
+
+@click.group()
+def install() -> None:
+    """Arm hosts for one install, and follow it."""
+
+
+@install.command()
+@click.argument("host")
+@click.option("--reason", default="", help="Why; it stays in the host's history.")
+@click.option(
+    "--attempts", type=click.IntRange(1, 100), help="Boots into the installer; install.attempts if not given."
+)
+@json_option
+@click.pass_obj
+def arm(config: Path, host: str, reason: str, attempts: int | None, as_json: bool) -> None:
+    """Allow HOST to be installed once, at its next network boot. This will wipe its disk."""
+    found = run_with_administration(config, lambda daemon: daemon.arm(host, reason=reason, attempts=attempts))
+    _print_install(found, as_json, f"{host} is armed: its next network boot installs it; netboot install watch {host}")
+
+
+@install.command()
+@click.argument("host")
+@click.option("--reason", default="", help="Why; it stays in the host's history.")
+@json_option
+@click.pass_obj
+def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
+    """Take HOST's arming back: from now on it is led to its own disk."""
+    found = run_with_administration(config, lambda daemon: daemon.cancel(host, reason=reason))
+    _print_install(found, as_json, f"{host} is not armed; it boots its own disk")
+
+
+@install.command()
+@click.argument("host")
+@json_option
+@click.pass_obj
+def show(config: Path, host: str, as_json: bool) -> None:
+    """Show where HOST's install stands."""
+    found = run_with_administration(config, lambda daemon: daemon.install(host))
+    text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
+    _print_install(found, as_json, text)
+
+
+@install.command()
+@click.argument("host")
+@json_option
+@click.pass_obj
+def history(config: Path, host: str, as_json: bool) -> None:
+    """Tell every move of HOST's install, oldest first."""
+    moves = run_with_administration(config, lambda daemon: daemon.history(host))
+    if as_json:
+        print_json(moves)
+        return
+    rows = [(m["at"][:19], m["what"], m["from"], m["to"], _last_line(m["note"])) for m in moves]
+    print_table(("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
+
+
+@install.command()
+@click.argument("host")
+@click.option("--follow/--no-follow", default=True, help="Stay until the host is ready or failed.")
+@json_option
+@click.pass_obj
+def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
+    """Show HOST's boot step by step, live; from the arming on. --json prints one event a line."""
+
+    async def ask(daemon: Administration | ControlClient) -> str | None:
+        arming = (await daemon.install(host))["arming"]
+        timeline = Timeline(since=arming["at"] if arming else None, as_json=as_json)
+        if follow and not isinstance(daemon, ControlClient):
+            raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
+        async for event in daemon.events(host=host, follow=follow):
+            timeline.take(event)
+            if follow and timeline.ended_with in WATCHED_END:
+                return timeline.ended_with
+        return timeline.ended_with
+
+    if run_with_administration(config, ask) == "failed":
+        raise SystemExit(1)
+
+
+def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(text)
+
+
+def _last_line(note: str) -> str:
+    lines = note.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,0 +1,125 @@
+"""Speaks to a running daemon over its control socket; the same questions as `boot.administration` answers.
+
+Used by the commands and by the lab. Never opens the ledger or a file of the daemon's.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from netboot.errors import NetbootError
+
+View = Mapping[str, Any]
+
+CONNECT_S = 5.0
+ANSWER_S = 30.0
+
+
+class NoDaemonError(NetbootError):
+    """Nobody listens on the control socket."""
+
+
+class RefusedError(NetbootError):
+    """The daemon understood and said no; its own words."""
+
+
+class ControlClient:
+    """One conversation with the daemon; an async context manager."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S)
+        connector = aiohttp.UnixConnector(path=str(self._socket))
+        self._session = aiohttp.ClientSession("http://netboot", connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def status(self) -> View:
+        """Ask the daemon how it is."""
+        return dict(await self._ask("GET", "status"))
+
+    async def reload(self) -> View:
+        """Have the daemon read its files again; raise RefusedError with every fault, and it keeps the old ones."""
+        return dict(await self._ask("POST", "reload"))
+
+    async def hosts(self) -> list[View]:
+        """List every host with its install."""
+        return list(await self._ask("GET", "hosts"))
+
+    async def machines(self) -> list[View]:
+        """List the machines that asked for a boot and that nobody registered."""
+        return list(await self._ask("GET", "machines"))
+
+    async def host(self, name: str) -> View:
+        """Show one host."""
+        return dict(await self._ask("GET", f"hosts/{name}"))
+
+    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None) -> View:
+        """Allow one install of a host."""
+        return dict(await self._ask("POST", f"hosts/{name}/arm", {"reason": reason, "attempts": attempts}))
+
+    async def cancel(self, name: str, *, reason: str = "") -> View:
+        """Take a host's arming back."""
+        return dict(await self._ask("POST", f"hosts/{name}/cancel", {"reason": reason}))
+
+    async def install(self, name: str) -> View:
+        """Show a host's install."""
+        return dict(await self._ask("GET", f"hosts/{name}/install"))
+
+    async def history(self, name: str) -> list[View]:
+        """Tell every move of a host, oldest first."""
+        return list(await self._ask("GET", f"hosts/{name}/history"))
+
+    async def last_event_id(self) -> int:
+        """Give the id of the newest event."""
+        return int((await self.status())["last_event_id"])
+
+    async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
+        """Give the events after an id; then those to come, where `follow`, until the daemon goes."""
+        query = {"after": str(after), "follow": "1" if follow else "0"} | ({"host": host} if host else {})
+        endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=None)
+        try:
+            async with self._open().get("/api/v1/events", params=query, timeout=endless) as answer:
+                await _raise_for(answer)
+                async for line in answer.content:
+                    if line.startswith(b"data: "):
+                        yield json.loads(line[6:])
+        except aiohttp.ClientError as error:
+            raise self._gone(error) from error
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+        try:
+            async with self._open().request(method, f"/api/v1/{path}", json=body) as answer:
+                await _raise_for(answer)
+                return await answer.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._gone(error) from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("ControlClient is a context manager")
+        return self._session
+
+    def _gone(self, error: Exception) -> NoDaemonError:
+        return NoDaemonError(f"no daemon answers on {self._socket}: {error}; systemctl start netboot, or netboot serve")
+
+
+async def _raise_for(answer: aiohttp.ClientResponse) -> None:
+    if answer.status >= 400:
+        try:
+            reason = str((await answer.json())["error"])
+        except (ValueError, KeyError, aiohttp.ContentTypeError):
+            reason = f"the daemon answered {answer.status}"
+        raise RefusedError(reason)

@@ -1,0 +1,92 @@
+"""The HTTP door of the boot LAN: one aiohttp application on each address that machines reach us by.
+
+Opens and closes its listeners as addresses come and go; the routes are `http_boot`'s, `http_bootfiles`' and
+`http_content`'s.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from netboot.errors import NetbootError
+from netboot.servers.metrics import Metrics
+
+KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
+BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
+
+log = structlog.get_logger()
+
+
+class HttpDoor:
+    """One application, several listeners."""
+
+    def __init__(self, app: web.Application, *, port: int, drain_s: float) -> None:
+        """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEPALIVE_S, handle_signals=False, shutdown_timeout=drain_s
+        )
+        self._port = port
+        self._sites: dict[str, web.TCPSite] = {}
+
+    async def open(self) -> None:
+        """Make ready to listen."""
+        await self._runner.setup()
+
+    async def listen(self, addresses: Iterable[str]) -> None:
+        """Listen on these addresses from now on, and on no others.
+
+        Raises NetbootError where the port of one is taken; the others are listened on all the same.
+        """
+        wanted = set(addresses)
+        for address in self._sites.keys() - wanted:
+            await self._sites.pop(address).stop()
+            log.info("http.closed", address=address, port=self._port)
+        problems: list[str] = []
+        for address in sorted(wanted - self._sites.keys()):
+            site = web.TCPSite(self._runner, address, self._port, backlog=BACKLOG, reuse_address=True)
+            try:
+                await site.start()
+            except OSError as error:
+                problems.append(f"cannot listen on {address}:{self._port}: {error.strerror}; see http.port")
+                continue
+            self._sites[address] = site
+            log.info("http.opened", address=address, port=self._port)
+        if problems:
+            raise NetbootError("; ".join(problems))
+
+    async def close(self) -> None:
+        """Take no more requests, let the running ones end within aiohttp's grace, and stop."""
+        await self._runner.cleanup()
+
+
+def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Make the middleware that counts each request of the boot LAN by its area and status."""
+
+    @web.middleware
+    async def count(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        status = 500
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as error:
+            status = error.status
+            return web.Response(status=status, text=f"{error.reason.lower()}\n", headers=_without_body_headers(error))
+        except asyncio.CancelledError:
+            status = 499  # the machine went away
+            raise
+        finally:
+            resource = request.match_info.route.resource
+            area = resource.canonical.split("/")[1] if resource else "none"
+            metrics.count("http_requests", area=area, status=str(status))
+        return response
+
+    return count
+
+
+def _without_body_headers(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}

@@ -1,0 +1,162 @@
+"""The administration: `/api/v1/…`, `/metrics` and events, on the control socket and on `admin.listen`.
+
+Thin: each route asks `boot.administration` and writes what it says as JSON. Never on the boot LAN.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from netboot.boot.administration import Administration, UnknownHostError, View, machine_view
+from netboot.errors import ConfigError, NetbootError, StoreError, TransitionError
+from netboot.servers.metrics import Metrics
+from netboot.store.machines import Machine
+
+EVENT_HEARTBEAT = b": \n\n"
+
+
+class Daemon(Protocol):
+    """What the API may ask of the running daemon itself."""
+
+    def status(self) -> View:
+        """Say how the daemon is."""
+
+    async def reload(self) -> View:
+        """Read the files again; raise ConfigError, and keep the old ones."""
+
+    def discovered(self) -> list[Machine]:
+        """List the machines that nobody registered."""
+
+
+def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> web.Application:
+    """Make the application that both listeners serve."""
+    api = _Api(administration, daemon, metrics)
+    app = web.Application(middlewares=[_errors_as_json])
+    app.add_routes(
+        [
+            web.get("/metrics", api.metrics),
+            web.get("/api/v1/status", api.status),
+            web.post("/api/v1/reload", api.reload),
+            web.get("/api/v1/machines", api.machines),
+            web.get("/api/v1/hosts", api.hosts),
+            web.get("/api/v1/hosts/{host}", api.host),
+            web.post("/api/v1/hosts/{host}/arm", api.arm),
+            web.post("/api/v1/hosts/{host}/cancel", api.cancel),
+            web.get("/api/v1/hosts/{host}/install", api.install),
+            web.get("/api/v1/hosts/{host}/history", api.history),
+            web.get("/api/v1/events", api.events),
+        ]
+    )
+    return app
+
+
+class _Api:
+    def __init__(self, administration: Administration, daemon: Daemon, metrics: Metrics) -> None:
+        self._administration = administration
+        self._daemon = daemon
+        self._metrics = metrics
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        status = dict(self._daemon.status())
+        try:
+            status["last_event_id"] = await self._administration.last_event_id()
+        except StoreError as error:
+            status["store"] = str(error)
+        return web.json_response(status)
+
+    async def reload(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.reload())
+
+    async def machines(self, _request: web.Request) -> web.Response:
+        return web.json_response([machine_view(machine) for machine in self._daemon.discovered()])
+
+    async def hosts(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.hosts())
+
+    async def host(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.host(request.match_info["host"]))
+
+    async def arm(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        attempts = asked.get("attempts")
+        if attempts is not None and not (isinstance(attempts, int) and 1 <= attempts <= 100):
+            raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
+        host = request.match_info["host"]
+        return web.json_response(
+            await self._administration.arm(host, reason=str(asked.get("reason", "")), attempts=attempts)
+        )
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        host = request.match_info["host"]
+        return web.json_response(await self._administration.cancel(host, reason=str(asked.get("reason", ""))))
+
+    async def install(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.install(request.match_info["host"]))
+
+    async def history(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.history(request.match_info["host"]))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
+        after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
+        if not after.isdecimal():
+            raise web.HTTPBadRequest(text="after is the id of an event")
+        follow = request.query.get("follow", "1") != "0"
+        events = self._administration.events(after=int(after), host=request.query.get("host"), follow=follow)
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        first = await anext(events, None) if not follow else None  # an unknown host is told before the stream begins
+        await answer.prepare(request)
+        await answer.write(EVENT_HEARTBEAT)
+        if first is not None:
+            await answer.write(_server_sent(first))
+        async for event in events:
+            await answer.write(_server_sent(event))
+        return answer
+
+
+def _server_sent(event: View) -> bytes:
+    return f"id: {event['id']}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if not request.can_read_body:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        raise web.HTTPBadRequest(text="the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="the body is no JSON object")
+    return body
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.text}, status=error.status)
+    except NetbootError as error:
+        return web.json_response({"error": str(error)}, status=_status_of(error))
+
+
+def _status_of(error: NetbootError) -> int:
+    match error:
+        case UnknownHostError():
+            return 404
+        case TransitionError():
+            return 409
+        case ConfigError():
+            return 422
+        case StoreError():
+            return 503
+        case _:
+            return 500

@@ -1,0 +1,141 @@
+"""What a booting machine asks for by HTTP, and what it reports: scripts, boot files, Kickstart, Ignition.
+
+Thin: reads the question, asks the desk, writes the answer with its length. Content is `servers.http_content`.
+Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
+"""
+
+from ipaddress import IPv4Address
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from netboot.boot.desk import Desk
+from netboot.boot.token_desk import IgnitionPart, Refusal, Report, TokenDesk
+from netboot.errors import ContentError, RenderError, StoreError
+from netboot.model.mac import Mac
+
+LONGEST_REPORT: Final = 1 << 20
+KEPT_OF_REPORT: Final = 1 << 16  # the tail of a log says why
+
+log = structlog.get_logger()
+
+
+class BootHttp:
+    """The handlers of the boot LAN that need the desk."""
+
+    def __init__(self, desk: Desk, token_desk: TokenDesk) -> None:
+        self._desk = desk
+        self._token_desk = token_desk
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the routes; GET brings HEAD."""
+        return [
+            web.get("/boot/{mac}.ipxe", self.ipxe_script),
+            web.get("/boot/{mac}/grub.cfg", self.grub_config),
+            web.get("/ks/{token}", self.kickstart),
+            web.get("/ign/{token}", self.ignition),
+            web.get("/ign/{token}/{part:role|overlay}", self.ignition),
+            web.post("/report/{token}/{event}", self.report),
+            web.get("/healthz", self.health),
+        ]
+
+    async def ipxe_script(self, request: web.Request) -> web.Response:
+        plan = await self._desk.script_for(_mac(request), _remote(request), is_look=request.method == "HEAD")
+        return _text(self._desk.documents.ipxe(plan, base_url=_base_url(request)))
+
+    async def grub_config(self, request: web.Request) -> web.Response:
+        plan = await self._desk.script_for(_mac(request), _remote(request), is_look=request.method == "HEAD")
+        return _text(self._desk.documents.grub(plan, base_url=_base_url(request)))
+
+    async def kickstart(self, request: web.Request) -> web.Response:
+        try:
+            found = await self._token_desk.kickstart_for(
+                request.match_info["token"], _remote(request), base_url=_base_url(request)
+            )
+        except (StoreError, RenderError, ContentError) as error:
+            return _not_now("kickstart", request, error)
+        return _refused(found) if isinstance(found, Refusal) else _text(found)
+
+    async def ignition(self, request: web.Request) -> web.Response:
+        try:
+            found = await self._token_desk.ignition_for(
+                request.match_info["token"],
+                IgnitionPart(request.match_info.get("part", "wrapper")),
+                address=_remote(request),
+                base_url=_base_url(request),
+                is_look=request.method == "HEAD",
+            )
+        except (StoreError, RenderError, ContentError) as error:
+            return _not_now("ignition", request, error)
+        if isinstance(found, Refusal):
+            return _refused(found)
+        return web.Response(body=found, content_type="application/vnd.coreos.ignition+json", headers=_SECRET)
+
+    async def report(self, request: web.Request) -> web.Response:
+        try:
+            report = Report(request.match_info["event"])
+        except ValueError:
+            return _refused(Refusal.UNKNOWN)
+        try:
+            body = await _tail(request)
+            refusal = await self._token_desk.report(
+                request.match_info["token"], report, address=_remote(request), body=body
+            )
+        except StoreError as error:
+            return _not_now("report", request, error)
+        if refusal is not None:
+            return _refused(refusal)
+        log.info("boot.report_taken", report=report.value, address=str(_remote(request)))
+        return _text("taken\n")
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return _text("ok\n")
+
+
+_SECRET: Final = {"Cache-Control": "no-store"}
+
+
+def _text(body: str) -> web.Response:
+    return web.Response(text=body, content_type="text/plain", headers=_SECRET)
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    if refusal is Refusal.STRANGER:
+        return web.Response(status=403, text="forbidden\n", headers=_SECRET)
+    return web.Response(status=404, text="not found\n", headers=_SECRET)
+
+
+def _not_now(what: str, request: web.Request, error: Exception) -> web.Response:
+    log.error("boot.document_held_back", document=what, address=str(_remote(request)), reason=str(error))
+    return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
+
+
+def _mac(request: web.Request) -> Mac:
+    try:
+        return Mac.parse(request.match_info["mac"])
+    except ValueError:
+        raise web.HTTPNotFound(text="not found\n") from None
+
+
+def _remote(request: web.Request) -> IPv4Address:
+    return IPv4Address(request.remote or "0.0.0.0")
+
+
+def _base_url(request: web.Request) -> str:
+    """Name us as this machine reached us; its Host header is a claim, the socket is not."""
+    assert request.transport is not None
+    address, port = request.transport.get_extra_info("sockname")[:2]
+    return f"http://{address}:{port}"
+
+
+async def _tail(request: web.Request) -> str:
+    taken = bytearray()
+    total = 0
+    async for chunk in request.content.iter_chunked(1 << 16):
+        total += len(chunk)
+        if total > LONGEST_REPORT:
+            break
+        taken += chunk
+        del taken[:-KEPT_OF_REPORT]
+    return taken.decode("utf-8", "replace")

@@ -1,0 +1,65 @@
+"""The counters of one running daemon, in Prometheus' form. Each app has a registry of its own."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from netboot.model.release import ContentKind
+
+# Every counter is declared with its labels, so that a misspelt one fails in the first test that meets it.
+COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "dhcp_offered": ("Offers and acknowledgements that left", ("arch", "kind")),
+    "dhcp_ignored": ("DHCP datagrams that got silence", ("reason",)),
+    "dhcp_left_out": ("Options that did not fit into a reply", ("option",)),
+    "tftp_transfers": ("TFTP transfers by their end", ("interface", "outcome")),
+    "tftp_refused": ("TFTP requests that got an error or silence", ("interface", "reason")),
+    "tftp_strangers": ("Datagrams to a transfer from another machine", ("interface",)),
+    "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
+    "http_requests": ("HTTP requests on the boot LAN", ("area", "status")),
+    "http_malformed": ("HTTP requests that were none", ()),
+    "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
+    "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
+    "datagrams_lost": ("Datagrams that were cut, or that the kernel did not take", ("port", "reason")),
+    "datagram_faults": ("Datagrams whose handling failed; a bug if not zero", ("port",)),
+}
+
+
+class Metrics:
+    """Counts what is declared in `COUNTERS`; raises KeyError for anything else."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(f"netboot_{name}", text, labels, registry=self._registry)
+            for name, (text, labels) in COUNTERS.items()
+        }
+        self._children: dict[tuple[str, tuple[str, ...]], Counter] = {}
+
+    def count(self, name: str, **labels: str) -> None:
+        """Add one to a counter; its labels are exactly those that were declared."""
+        self._child(name, labels).inc()
+
+    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
+        """Count one answer of the content trees."""
+        self.count("content_requests", kind=kind.value, status=str(int(status)))
+        self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
+
+    def request_malformed(self) -> None:
+        """Count one request that is no HTTP."""
+        self.count("http_malformed")
+
+    def _child(self, name: str, labels: Mapping[str, str]) -> Counter:
+        key = (name, tuple(labels.values()))
+        child = self._children.get(key)
+        if child is None:
+            counter = self._counters[name]
+            child = self._children[key] = counter.labels(**labels) if labels else counter
+        return child
+
+    def exposition(self) -> bytes:
+        """Write all counters in the text format of Prometheus."""
+        return generate_latest(self._registry)

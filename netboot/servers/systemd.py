@@ -1,0 +1,23 @@
+"""Tells systemd how the daemon is: sd_notify(3). Silent where no systemd started us."""
+
+import os
+import socket
+
+
+def notify(*assignments: str) -> bool:
+    """Send lines such as `READY=1` to the service manager; False where there is none.
+
+    Never raises: a manager that does not listen must not stop a boot server.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return False
+    if address.startswith("@"):  # Linux's abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+            manager.connect(address)
+            manager.sendall("\n".join(assignments).encode())
+    except OSError:
+        return False
+    return True
