@@ -186,7 +186,7 @@ def _architecture(message: DhcpMessage, vendor_class: bytes) -> int | None:
     listed = message.options.get(Option.CLIENT_ARCH, b"")
     if len(listed) >= 2 and len(listed) % 2 == 0:
         return listed[0] << 8 | listed[1]
-    _, found, rest = vendor_class.partition(b":Arch:")
+    _, found, rest = vendor_class.partition(b"Arch:")
     digits = rest[:5]
     return int(digits) if found and len(digits) == 5 and digits.isdigit() else None
 
