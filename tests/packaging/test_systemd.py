@@ -1,0 +1,78 @@
+"""systemd's own tools judge the unit, the user and the directories; the unit says why each line is there."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+UNIT = (SYSTEMD / "netboot.service").read_text()
+
+
+def settings_of(unit: str) -> dict[str, list[str]]:
+    """Gather the values of each key in the order of the file."""
+    found: dict[str, list[str]] = {}
+    for key, value in re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.integration
+def test_systemd_analyze_finds_no_fault(tmp_path: Path):
+    # It wants the program to exist; nothing else of the unit is changed.
+    file = tmp_path / "netboot.service"
+    file.write_text(UNIT.replace("/opt/netboot/bin/netboot", "/bin/true"))
+
+    verified = run("systemd-analyze", "verify", "--man=no", str(file))
+
+    assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
+
+
+@pytest.mark.integration
+def test_systemd_analyze_calls_the_service_well_kept():
+    judged = run("systemd-analyze", "security", "--offline=true", "--threshold=30", str(SYSTEMD / "netboot.service"))
+
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_the_service_has_two_capabilities_and_no_more():
+    settings = settings_of(UNIT)
+
+    assert set(" ".join(settings["AmbientCapabilities"]).split()) == {"CAP_NET_BIND_SERVICE", "CAP_NET_RAW"}
+    assert set(settings["CapabilityBoundingSet"][0].split()) == {"CAP_NET_BIND_SERVICE", "CAP_NET_RAW"}
+
+
+def test_every_group_of_settings_is_explained():
+    body = UNIT.partition("[Service]\n")[2].partition("[Install]")[0]
+    unexplained = [
+        line for before, line in zip(body.splitlines(), body.splitlines()[1:], strict=False)
+        if re.match(r"\w+=", line) and not before
+    ]  # fmt: skip
+
+    assert unexplained == []
+
+
+@pytest.mark.integration
+def test_systemd_sysusers_makes_a_user_that_cannot_log_in(tmp_path: Path):
+    (tmp_path / "etc").mkdir()
+
+    made = run("systemd-sysusers", f"--root={tmp_path}", "--replace=/etc/sysusers.d/netboot.conf",
+               str(SYSTEMD / "netboot.sysusers.conf"))  # fmt: skip
+
+    assert made.returncode == 0, made.stderr
+    (user,) = [line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines() if "netboot" in line]
+    assert (user[0], user[5], user[6]) == ("netboot", "/var/lib/netboot", "/usr/sbin/nologin")
+
+
+def test_every_directory_is_closed_to_others():
+    lines = [line.split() for line in (SYSTEMD / "netboot.tmpfiles.conf").read_text().splitlines() if line[:2] == "d "]
+
+    assert {line[2] for line in lines} == {"0750", "0770"}
+    assert {line[1] for line in lines if line[2] == "0770"} == {"/etc/netboot/hosts.d"}
+    assert {tuple(line[3:]) for line in lines if line[1].startswith("/etc/")} == {("root", "netboot")}
+    assert {tuple(line[3:]) for line in lines if line[1].startswith("/var/")} == {("netboot", "netboot")}
