@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from netboot.config.faults import Faults, Place, did_you_mean
-from netboot.config.yaml_lines import Entry, Listing, Node, Scalar, Table
+from netboot.config.nodes import Entry, Listing, Node, Scalar, Table
 
 T = TypeVar("T")
 

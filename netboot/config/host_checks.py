@@ -8,7 +8,7 @@ from netboot.config.faults import did_you_mean, shown
 from netboot.config.given import Given, Said
 from netboot.config.ignition_files import IgnitionFiles, Use
 from netboot.config.layers import HostEntry, Layer
-from netboot.config.yaml_lines import Scalar
+from netboot.config.nodes import Scalar
 from netboot.model.host import HostName, Role
 from netboot.model.mac import Mac
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from netboot.config.faults import Faults, Place, did_you_mean
 from netboot.config.files import read_text
-from netboot.config.yaml_lines import Entry, Scalar, Table, parse
+from netboot.config.nodes import Entry, Scalar, Table
+from netboot.config.yaml_lines import parse
 
 SECTIONS: Final = ("cluster", "defaults", "roles", "hosts")
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
@@ -23,7 +24,7 @@ class NamedFile:
 
     path: Path
     named_at: Place | None = None
-    index: int = 0
+    where: str = ""  # hosts.files[0]
 
 
 @dataclass(slots=True)
@@ -72,8 +73,7 @@ def read_declared(files: Sequence[Path], faults: Faults) -> Declared:
 
 
 def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
-    path, place = named.path, named.named_at or Place(str(named.path))
-    where = f"hosts.files[{named.index}]" if named.named_at else ""
+    path, where, place = named.path, named.where, named.named_at or Place(str(named.path))
     try:
         if path.is_dir():
             for file in sorted(path.iterdir()):

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from netboot.config import host_values as values
 from netboot.config.faults import Place
 from netboot.config.given import Given, Said
-from netboot.config.yaml_lines import Listing, Scalar, Table
+from netboot.config.nodes import Listing, Scalar, Table
 from netboot.model.host import Role
 from netboot.model.mac import Mac
 
@@ -92,7 +92,8 @@ def read_host(given: Given, *, declared_at: Place) -> HostEntry:
         "role": f"add role: {' or '.join(Role)}",
         "mac": "add mac: 52:54:00:aa:bb:01, the address of the card that boots",
     }
-    for key in lacking.keys() - said.keys():
+    is_table = isinstance(given.node, Table) or (isinstance(given.node, Scalar) and given.node.is_null)
+    for key in lacking.keys() - said.keys() if is_table else ():
         given.faults.add(declared_at, given.where, what=f"has no {key}", cure=lacking[key])
     network = said.get("network")
     return HostEntry(
@@ -106,7 +107,8 @@ def read_host(given: Given, *, declared_at: Place) -> HostEntry:
 
 
 def _lacks_address(network: Given) -> bool:
-    return isinstance(network.node, Table) and "address" not in network.node.entries
+    node = network.node
+    return isinstance(node, Table) and bool(node.entries) and "address" not in node.entries
 
 
 def _macs(given: Given) -> tuple[Said[Mac], ...]:

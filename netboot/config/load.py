@@ -10,9 +10,9 @@ from pathlib import Path
 from netboot.config.faults import Faults
 from netboot.config.host_files import NamedFile, list_files, read_declared
 from netboot.config.hosts import build_hosts
+from netboot.config.nodes import Listing, Node, Table
 from netboot.config.settings import Settings
 from netboot.config.settings_file import find, read_settings
-from netboot.config.yaml_lines import Listing, Node
 from netboot.errors import ConfigError
 from netboot.model.host import HostSet
 
@@ -47,12 +47,11 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
         path.parent / file.relative_to(directory) if file.is_relative_to(directory) else file
         for file in settings.hosts.files
     ]
-    named = find(tree, ("hosts", "files"))
-    if tree is not None and named is None:
-        return [NamedFile(file) for file in shown]
+    section, named = find(tree, ("hosts",)), find(tree, ("hosts", "files"))
     if isinstance(named, Listing) and len(named.items) == len(shown):
         return [
-            NamedFile(file, item.place, index)
+            NamedFile(file, item.place, f"hosts.files[{index}]")
             for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
         ]
-    return [NamedFile(file) for file in shown if file.exists()]
+    is_default = tree is not None and named is None and isinstance(section, Table | None)
+    return [NamedFile(file) for file in shown if is_default or file.exists()]

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from netboot.config.faults import shown
-from netboot.config.yaml_lines import Scalar
+from netboot.config.nodes import Scalar
 
 INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
 LOOPBACK: Final = IPv4Address("127.0.0.1")
@@ -162,3 +163,23 @@ LoopbackEndpoint = Annotated[
     Endpoint, AfterValidator(_loopback), BeforeValidator(_endpoint), Kind("loopback address with a port")
 ]
 StoreUrl = Annotated[str, BeforeValidator(_store_url), Kind("URL")]
+
+
+def kind_of(field: FieldInfo) -> str:
+    """Name the type of a setting as its documentation does."""
+    for held in field.metadata:
+        if isinstance(held, Kind):
+            return held.text
+    item = get_args(field.annotation)[0]  # of a tuple[Annotated[..., Kind], ...]
+    return f"list: {next(held.text for held in get_args(item) if isinstance(held, Kind))}"
+
+
+def written(default: object) -> str:
+    """Write a default as it would stand in netboot.yaml."""
+    match default:
+        case tuple():
+            return f"[{', '.join(map(written, default))}]"
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default)

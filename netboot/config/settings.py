@@ -9,25 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from netboot.config import setting_types as kinds
+from netboot.config.nodes import Scalar
 from netboot.config.setting_types import Endpoint, Kind, choice, refuse
-from netboot.config.yaml_lines import Scalar
+from netboot.model.network import DhcpMode
 from netboot.model.offer import UnknownHosts
-
-
-class DhcpMode(StrEnum):
-    """What the daemon does on the DHCP ports."""
-
-    PROXY = "proxy"  # answers PXE clients beside the LAN's own DHCP server
-    OFF = "off"
-    LISTEN = "listen"  # sends nothing and says what it would have sent
-    RESERVATION = "reservation"  # the LAN's only DHCP server
 
 
 class LogLevel(StrEnum):
@@ -112,7 +102,9 @@ class Tftp(_Section):
     """TFTP, read only."""
 
     port: kinds.Port = Field(default=69, description="The port of TFTP.")
-    single_port: kinds.Flag = Field(default=False, description="Answer from this port alone, for a firewall between.")
+    single_port: kinds.Flag = Field(
+        default=False, description="Answer from this port alone, instead of from a new one for each transfer."
+    )
     max_transfers: kinds.Count = Field(default=512, description="Transfers at one time.")
     max_transfers_per_client: kinds.Count = Field(default=64, description="Transfers of one address at one time.")
 
@@ -120,8 +112,10 @@ class Tftp(_Section):
 class Http(_Section):
     """HTTP on the boot LAN."""
 
-    port: kinds.Port = Field(default=8080, description="The port of scripts, Kickstarts, Ignition and content.")
-    listen: tuple[kinds.Address, ...] = Field(default=(), description="Addresses; empty: those of network.interfaces.")
+    port: kinds.Port = Field(
+        default=8080, description="The port on the boot LAN of scripts, Kickstarts, Ignition and content."
+    )
+    listen: tuple[kinds.Address, ...] = Field(default=(), description="Addresses to listen on.")
 
 
 class Admin(_Section):
@@ -131,7 +125,8 @@ class Admin(_Section):
         default=Endpoint(kinds.LOOPBACK, 8470), description="Where dashboard, API, metrics and events are."
     )
     socket: kinds.LocalPath = Field(
-        default=Path("/run/netboot/control.sock"), description="The Unix socket of the command line."
+        default=Path("/run/netboot/control.sock"),
+        description="The Unix socket by which the command line talks to the daemon.",
     )
 
 
@@ -237,34 +232,15 @@ class Settings(_Section):
             assert isinstance(held.annotation, type)
             assert issubclass(held.annotation, _Section)
             for name, field in held.annotation.model_fields.items():
-                yield Setting(f"{section}.{name}", _written(field.default), _kind(field), field.description or "")
+                yield Setting(
+                    f"{section}.{name}", kinds.written(field.default), kinds.kind_of(field), field.description or ""
+                )
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any], *, directory: Path) -> Self:
         """Check what was read from a file in `directory`, against which relative paths are meant.
 
-        Leaves are `yaml_lines.Scalar`. Raises pydantic's ValidationError with every fault.
+        Leaves are `nodes.Scalar`. Raises pydantic's ValidationError with every fault.
         """
         sections: dict[str, Any] = {section: {} for section in cls.model_fields}
         return cls.model_validate(sections | tree, context={"directory": directory})
-
-
-_NO_DEFAULT: Final = "none"
-
-
-def _written(default: Any) -> str:
-    match default:
-        case tuple():
-            return f"[{', '.join(map(_written, default))}]"
-        case bool():
-            return str(default).lower()
-        case _:
-            return _NO_DEFAULT if default is PydanticUndefined else str(default)
-
-
-def _kind(field: FieldInfo) -> str:
-    for held in field.metadata:
-        if isinstance(held, Kind):
-            return held.text
-    item = get_args(field.annotation)[0]  # tuple[Annotated[..., Kind], ...]
-    return "list: " + next(held.text for held in get_args(item) if isinstance(held, Kind))

@@ -8,8 +8,9 @@ from pydantic_core import ErrorDetails
 
 from netboot.config.faults import Faults, Place, did_you_mean, shown
 from netboot.config.files import read_text
+from netboot.config.nodes import Listing, Node, Scalar, Table
 from netboot.config.settings import Settings
-from netboot.config.yaml_lines import Listing, Node, Scalar, Table, parse
+from netboot.config.yaml_lines import parse
 
 
 def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
@@ -125,7 +126,7 @@ def _nearest(tree: Node, path: tuple[int | str, ...]) -> Place:
 def _drop(data: dict[str, Any], path: tuple[int | str, ...]) -> None:
     """Take a faulty setting out, so that its default stands in while the rest of the files is read."""
     section = data.get(str(path[0])) if path else None
-    if isinstance(section, dict) and len(path) > 1:
-        section.pop(str(path[1]), None)
-    elif path:
+    if isinstance(section, dict) and len(path) > 1 and path[1] in section:
+        del section[str(path[1])]
+    elif path:  # the section as a whole, also where a key that is not written collides with one that is
         data.pop(str(path[0]), None)

@@ -1,10 +1,7 @@
-"""Reads YAML into a tree that knows the line and column of everything and types nothing.
-
-YAML 1.2, core schema (yaml.org/spec/1.2.2 §10.3), but only on demand: a scalar keeps the text that the operator wrote,
-and the reader who knows what it wants asks for a whole number or a boolean. So `52:54:00:12:34:56`, `1.30`, `no` and
-`on` stay text, where plain PyYAML (YAML 1.1) makes 41135085296, 1.3, False and True of them.
+"""Reads YAML text into `nodes`: everything with its line and column, nothing typed, every fault told.
 
 It must never raise for any text, build an object from a tag, or let an alias grow the tree beyond `NODE_LIMIT`.
+What PyYAML would pass over is refused: a key written twice, merge keys, a second document, characters nobody sees.
 """
 
 import re
@@ -15,6 +12,7 @@ import yaml
 
 from netboot.config.faults import Faults, Place, shown
 from netboot.config.files import position
+from netboot.config.nodes import Entry, Listing, Node, Scalar, Table
 
 NODE_LIMIT: Final = 200_000  # a thousand hosts with everything written out are 25,000
 DEPTH_LIMIT: Final = 32
@@ -25,61 +23,7 @@ _UNSEEN: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 _UNSEEN_IN_FILE: Final = re.compile(f"[{_UNSEEN}]")
 _UNSEEN_IN_SCALAR: Final = re.compile(f"[\t\n\r{_UNSEEN}]")
 
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
 _PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """One value or key as it was written; `plain` where it stood without quotes."""
-
-    place: Place
-    text: str
-    plain: bool = True
-
-    @property
-    def is_null(self) -> bool:
-        """Nothing was written, or a plain null."""
-        return self.plain and self.text in _NULLS
-
-    def as_boolean(self) -> bool | None:
-        """Read a plain `true` or `false`; None for all else, `yes` and `on` among it."""
-        return _BOOLEANS.get(self.text) if self.plain else None
-
-    def as_integer(self) -> int | None:
-        """Read a plain whole number: decimal, `0o17` or `0x1f`; None for all else."""
-        if not self.plain or not _INTEGER.fullmatch(self.text):
-            return None
-        return int(self.text, {"0o": 8, "0x": 16}.get(self.text[:2], 10))
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A YAML sequence."""
-
-    place: Place
-    items: "tuple[Node, ...]" = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One key of a table with its value."""
-
-    key: Scalar
-    value: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A YAML mapping; its keys are unique text."""
-
-    place: Place
-    entries: dict[str, Entry] = field(default_factory=dict)
-
-
-Node = Scalar | Listing | Table
 
 
 def parse(text: str, file: str, faults: Faults) -> Node | None:

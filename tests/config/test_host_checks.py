@@ -1,0 +1,124 @@
+import pytest
+
+CP1 = "cp1: {role: control-plane, mac: 52:54:00:00:00:01}"
+W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "hosts:\n  a: {role: worker, mac: 52:54:00:00:00:01}\n  b: {role: worker, mac: 5254.0000.0001}\n",
+            "3:26: hosts.b.mac: 52:54:00:00:00:01 belongs to a already (hosts.yaml:2:26); give each NIC to one host",
+            id="one-card-in-two-hosts-however-it-is-spelt",
+        ),
+        pytest.param(
+            "hosts:\n  a: {role: worker, mac: [52:54:00:00:00:01, 52-54-00-00-00-01]}\n",
+            "2:46: hosts.a.mac[1]: 52:54:00:00:00:01 is listed already (hosts.yaml:2:27); list it once",
+            id="one-card-twice-in-a-host",
+        ),
+        pytest.param(
+            "hosts:\n"
+            "  a: {role: worker, mac: 52:54:00:00:00:01, network: {address: 192.0.2.5/24}}\n"
+            "  b: {role: worker, mac: 52:54:00:00:00:02, network: {address: 192.0.2.5/16}}\n",
+            "3:64: hosts.b.network.address: 192.0.2.5 belongs to a already (hosts.yaml:2:64); give each host its own",
+            id="one-address-in-two-hosts",
+        ),
+        pytest.param(
+            "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {gateway: 192.0.2.1}}}\n",
+            "1:60: hosts.a.network: has no address; add address: 192.0.2.101/24, or remove network",
+            id="a-network-without-an-address",
+        ),
+        pytest.param(
+            "defaults: {network: {gateway: 192.0.2.1}}\n"
+            "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {address: 192.0.2.1/24}}}\n",
+            "2:70: hosts.a.network.address: the gateway 192.0.2.1 (hosts.yaml:1:31) is the host itself; "
+            "name the router of that network",
+            id="a-host-that-is-its-own-gateway",
+        ),
+        pytest.param(
+            "defaults: {network: {gateway: 192.0.2.1}}\n"
+            "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {address: 198.51.100.5/24}}}\n",
+            "2:70: hosts.a.network.address: the gateway 192.0.2.1 (hosts.yaml:1:31) is outside 198.51.100.0/24; "
+            "correct the gateway or the prefix",
+            id="a-gateway-out-of-reach",
+        ),
+        pytest.param(
+            "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, "
+            "network: {address: 192.0.2.5/24, gateway: 192.0.2.255}}}\n",
+            "1:93: hosts.a.network.gateway: the gateway 192.0.2.255 is no machine's address in 192.0.2.0/24; "
+            "name the router",
+            id="a-broadcast-address-as-gateway",
+        ),
+        pytest.param(
+            "defaults: {network: {address: 192.0.2.5/24}}\n",
+            "1:31: defaults.network.address: cannot be shared; write it at each host; gateway and nameservers can stay",
+            id="one-address-for-all",
+        ),
+        pytest.param(
+            "defaults: {mac: 52:54:00:00:00:01}\n",
+            "1:12: defaults.mac: no such key; known here: boot_media, disk, ignition, kernel_arguments, network, "
+            "release, ssh_keys, timezone",
+            id="one-card-for-all",
+        ),
+        pytest.param(
+            f"cluster: {{init: cp2}}\nhosts: {{{CP1}}}\n",
+            "1:17: cluster.init: no host is called 'cp2'; did you mean cp1?",
+            id="an-unknown-first-node",
+        ),
+        pytest.param(
+            "cluster: {init: cp2}\n",
+            "1:17: cluster.init: no host is called 'cp2'; remove it",
+            id="a-first-node-and-no-hosts",
+        ),
+        pytest.param(
+            f"cluster: {{init: w1}}\nhosts: {{{W1}}}\n",
+            "1:17: cluster.init: w1 is a worker (hosts.yaml:2:20), and the first node cannot be one; "
+            "name a control-plane host",
+            id="a-worker-as-first-node",
+        ),
+        pytest.param(
+            f"cluster: {{init: cp1}}\nroles: {{control-plane: {{ignition: {{join: join.ign}}}}}}\nhosts: {{{CP1}}}\n",
+            "1:17: cluster.init: cp1 starts the cluster, but its role has no init Ignition; "
+            "add roles.control-plane.ignition.init, or remove cluster.init",
+            id="a-first-node-without-its-file",
+        ),
+        pytest.param(
+            f"roles: {{control-plane: {{ignition: {{init: init.ign}}}}}}\nhosts: {{{CP1}}}\n",
+            "1:42: roles.control-plane.ignition.init: is for the host that starts the cluster, and none does; "
+            "add cluster: {init: cp1}",
+            id="a-file-for-a-first-node-that-nobody-is",
+        ),
+    ],
+)
+def test_what_only_several_values_show_is_told_with_place_and_cure(site, text, expected):
+    site.write("hosts.yaml", text)
+
+    assert site.faults() == [f"hosts.yaml:{expected}"]
+
+
+def test_a_host_says_its_role_and_its_card(site):
+    site.write("hosts.yaml", "hosts:\n  a:\n")
+
+    assert site.faults() == [
+        "hosts.yaml:2:3: hosts.a: has no mac; add mac: 52:54:00:aa:bb:01, the address of the card that boots",
+        "hosts.yaml:2:3: hosts.a: has no role; add role: control-plane or worker",
+    ]
+
+
+def test_a_value_that_cannot_be_read_is_not_called_missing_as_well(site):
+    site.write("hosts.yaml", "hosts: {a: {role: x, mac: y, network: {address: z, gateway: 192.0.2.1}}}\n")
+
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in site.faults()] == [
+        "hosts.a.role",
+        "hosts.a.mac",
+        "hosts.a.network.address",
+    ]
+
+
+def test_a_host_without_address_asks_dhcp_whatever_the_defaults_say(site):
+    site.write("hosts.yaml", f"defaults: {{network: {{gateway: 192.0.2.1}}}}\nhosts: {{{W1}}}\n")
+
+    [host] = site.load().hosts
+
+    assert host.network is None

@@ -1,0 +1,179 @@
+"""One faulty value a row: the whole message, with its place and cure."""
+
+import pytest
+
+A_HOST = "hosts: {{cp1: {{role: worker, mac: '52:54:00:00:00:01', {}}}}}\n"
+
+
+NO_DISK = "is no path of a disk; write one path of letters, digits and ._:+@=- below /dev"
+NO_PLAIN_DISK = "is no plain disk, and OCK starts from no other; name the disk itself"
+NO_NAME = "is no name; use letters, digits, dots, hyphens and underscores, 64 at most"
+NO_ZONE = "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
+UNSAFE = "cannot stand safely on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
+OURS = "is written by netboot itself; remove it"
+NO_KEY = "is no public SSH key; copy the one line of a .pub file"
+NO_MAC = "is no unicast MAC address; write the card's own, as 52:54:00:aa:bb:01"
+NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.example.com"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "disk: sda",
+            "disk: 'sda' is not below /dev; write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1",
+        ),
+        ("disk: /dev/", f"disk: '/dev/' {NO_DISK}"),
+        ("disk: /dev/../etc", f"disk: '/dev/../etc' {NO_DISK}"),
+        ("disk: '/dev/sda,/dev/sdb'", f"disk: '/dev/sda,/dev/sdb' {NO_DISK}"),
+        ("disk: /dev/$(reboot)", f"disk: '/dev/$(reboot)' {NO_DISK}"),
+        ("disk: '/dev/sda /dev/sdb'", f"disk: '/dev/sda /dev/sdb' {NO_DISK}"),
+        ("disk: /dev/sda1", "disk: /dev/sda1 is a partition; name the whole disk"),
+        ("disk: /dev/nvme0n1p2", "disk: /dev/nvme0n1p2 is a partition; name the whole disk"),
+        ("disk: /dev/disk/by-id/ata-X-part1", "disk: /dev/disk/by-id/ata-X-part1 is a partition; name the whole disk"),
+        ("disk: /dev/mapper/mpatha", f"disk: /dev/mapper/mpatha {NO_PLAIN_DISK}"),
+        ("disk: /dev/md0", f"disk: /dev/md0 {NO_PLAIN_DISK}"),
+        ("disk: ~", "disk: is empty; write a value or remove the key"),
+        ("disk: [/dev/sda]", "disk: must be one value; write a single word, number or path"),
+        ("boot_media: ../x", f"boot_media: '../x' {NO_NAME}"),
+        ("release: 'a b'", f"release: 'a b' {NO_NAME}"),
+        ("timezone: Europe/Berln", "timezone: no such time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
+        ("timezone: ../../etc/passwd", f"timezone: no such time zone '../../etc/passwd'; {NO_ZONE}"),
+        ("timezone: 7", f"timezone: no such time zone '7'; {NO_ZONE}"),
+        ("kernel_arguments: quiet", "kernel_arguments: must be a list; write it in brackets: [first, second]"),
+        ("kernel_arguments: ", "kernel_arguments: is empty; write a list or remove the key"),
+        ("kernel_arguments: [a b]", f"kernel_arguments[0]: 'a b' {UNSAFE}"),
+        ("kernel_arguments: [ok, 'a${net0/mac}']", f"kernel_arguments[1]: 'a${{net0/mac}}' {UNSAFE}"),
+        ("kernel_arguments: ['a\"']", f"kernel_arguments[0]: 'a\"' {UNSAFE}"),
+        ("kernel_arguments: ['a\\']", f"kernel_arguments[0]: 'a\\\\' {UNSAFE}"),
+        ("kernel_arguments: ['--']", f"kernel_arguments[0]: '--' {UNSAFE}"),
+        ("kernel_arguments: ['inst.ks=http://x/']", f"kernel_arguments[0]: 'inst.ks=http://x/' {OURS}"),
+        ("kernel_arguments: [ignition.firstboot]", f"kernel_arguments[0]: 'ignition.firstboot' {OURS}"),
+        ("ssh_keys: [ssh-ed25519]", f"ssh_keys[0]: 'ssh-ed25519' {NO_KEY}"),
+        ("ssh_keys: ['ssh-rsa AAAAB3 a\"b']", f"ssh_keys[0]: 'ssh-rsa AAAAB3 a\"b' {NO_KEY}"),
+        (
+            "ssh_keys: [-----BEGIN OPENSSH PRIVATE KEY-----]",
+            "ssh_keys[0]: is a private key; give the public one, the line in the .pub file",
+        ),
+        (
+            "network: {address: 192.0.2.1}",
+            "network.address: '192.0.2.1' has no prefix length; write it as 192.0.2.1/24",
+        ),
+        (
+            "network: {address: 192.0.2.1/255.255.255.0}",
+            "network.address: '192.0.2.1/255.255.255.0' has no prefix length; write it as 192.0.2.1/24",
+        ),
+        (
+            "network: {address: 192.0.2.0/24}",
+            "network.address: 192.0.2.0/24 is the network address of 192.0.2.0/24; give the machine one of its own",
+        ),
+        (
+            "network: {address: 192.0.2.255/24}",
+            "network.address: 192.0.2.255/24 is the broadcast address of 192.0.2.0/24; give the machine one of its own",
+        ),
+        (
+            "network: {address: 224.0.0.5/24}",
+            "network.address: 224.0.0.5/24 is no unicast address; write it as 192.0.2.101/24",
+        ),
+        (
+            "network: {address: '2001:db8::1/64'}",
+            "network.address: '2001:db8::1/64' is no IPv4 address; write it as 192.0.2.101/24 (IPv6 is not there yet)",
+        ),
+        (
+            "network: {address: 192.0.2.5/24, gateway: x}",
+            "network.gateway: 'x' is no IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+        ),
+        (
+            "network: {address: 192.0.2.5/24, nameservers: [127.0.0.1]}",
+            "network.nameservers[0]: 127.0.0.1 is the address of no other machine; "
+            "write a unicast address, as 192.0.2.1",
+        ),
+        (
+            "network: {address: 192.0.2.5/24, interface: en/0}",
+            "network.interface: 'en/0' is no name of an interface; write one of at most 15 characters, as enp1s0",
+        ),
+        (
+            "network: {adress: 192.0.2.5/24, address: 192.0.2.6/24}",
+            "network.adress: no such key; did you mean address?",
+        ),
+        ("network: 192.0.2.5/24", "network: must be a table of keys; write `key: value` pairs below it"),
+        ("ignition: {initt: x}", "ignition.initt: no such key; did you mean init?"),
+        ("dsk: /dev/sda", "dsk: no such key; did you mean disk?"),
+    ],
+)
+def test_a_faulty_value_is_told_with_place_and_cure(site, said, expected):
+    site.write("hosts.yaml", A_HOST.format(said))
+
+    [fault] = site.faults()
+
+    place, _, message = fault.partition(": ")
+    assert message == f"hosts.cp1.{expected}"
+    assert place.startswith("hosts.yaml:1:")
+
+
+@pytest.mark.parametrize("zone", ["Europe", "America/Indiana"])
+def test_a_directory_of_time_zones_is_none(site, zone):
+    site.write("hosts.yaml", f"defaults: {{timezone: {zone}}}\n")
+
+    [fault] = site.faults()
+
+    assert fault.startswith(f"hosts.yaml:1:22: defaults.timezone: no such time zone '{zone}'; ")
+
+
+@pytest.mark.parametrize(
+    ("mac", "expected"),
+    [
+        ("zz", f"34: hosts.cp1.mac: 'zz' {NO_MAC}"),
+        ("01:00:5e:00:00:01", f"34: hosts.cp1.mac: '01:00:5e:00:00:01' {NO_MAC}"),
+        ("00:00:00:00:00:00", f"34: hosts.cp1.mac: '00:00:00:00:00:00' {NO_MAC}"),
+        ("[]", "34: hosts.cp1.mac: is empty; write the address of the card that boots"),
+        ("[52:54:00:00:00:01, x]", f"54: hosts.cp1.mac[1]: 'x' {NO_MAC}"),
+    ],
+)
+def test_a_faulty_mac_is_told_with_place_and_cure(site, mac, expected):
+    site.write("hosts.yaml", f"hosts: {{cp1: {{role: worker, mac: {mac}}}}}\n")
+
+    assert site.faults() == [f"hosts.yaml:1:{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Cp1", "'Cp1' has capital letters, which Kubernetes refuses; write cp1"),
+        ("cp_1", f"'cp_1' {NO_HOST_NAME}"),
+        ("-cp1", f"'-cp1' {NO_HOST_NAME}"),
+        ("cp1.", f"'cp1.' {NO_HOST_NAME}"),
+        ("../cp1", f"'../cp1' {NO_HOST_NAME}"),
+        ("192.0.2.1", "'192.0.2.1' cannot name a machine; give it a name of its own, as cp1"),
+        ("localhost", "'localhost' cannot name a machine; give it a name of its own, as cp1"),
+        ("a" * 65, "is 65 characters long; Linux takes a host name of 64 at most"),
+    ],
+)
+def test_a_faulty_host_name_is_told_with_its_cure(site, name, expected):
+    site.write("hosts.yaml", f"hosts: {{{name}: {{role: worker, mac: 52:54:00:00:00:01}}}}\n")
+
+    assert site.faults() == [f"hosts.yaml:1:9: hosts.{name}: {expected}"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "disk: /dev/sda",
+        "disk: /dev/nvme0n1",
+        "disk: /dev/disk/by-id/nvme-eui.0025388b71b2a5f1",
+        "disk: /dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0",
+        "kernel_arguments: ['console=ttyS0,115200n8', 'crashkernel=512M-2G:64M,2G-:128M', nomodeset, isolcpus=1-3]",
+        "timezone: America/Argentina/Buenos_Aires",
+        "network: {address: 192.0.2.0/31, gateway: 192.0.2.1}",
+        "network: {address: 192.0.2.7/32}",
+        "network: {}",
+        "ssh_keys: ['ecdsa-sha2-nistp256 AAAAE2Vj+/== operator (laptop) at home']",
+        "ssh_keys: []",
+        "release: 1.30",
+        "boot_media: no",
+    ],
+)
+def test_what_operators_write_is_taken(site, said):
+    site.write("hosts.yaml", A_HOST.format(said))
+
+    assert len(site.load().hosts) == 1

@@ -1,0 +1,108 @@
+import pytest
+
+CLUSTER = """\
+cluster: {init: cp1}
+roles:
+  control-plane: {ignition: {init: init.ign, join: join.ign}}
+  worker: {ignition: {join: join.ign}}
+hosts:
+  cp1: {role: control-plane, mac: 52:54:00:00:00:01}
+  cp2: {role: control-plane, mac: 52:54:00:00:00:02}
+  w1: {role: worker, mac: 52:54:00:00:00:11}
+"""
+
+
+def test_the_first_node_gets_init_and_all_others_join(site):
+    site.write("hosts.yaml", CLUSTER)
+
+    assert {host.name: host.ignition for host in site.load().hosts} == {
+        "cp1": site.directory / "init.ign",
+        "cp2": site.directory / "join.ign",
+        "w1": site.directory / "join.ign",
+    }
+
+
+def test_a_host_may_name_the_one_file_that_it_gets(site):
+    site.write("hosts.yaml", CLUSTER + "  w2: {role: worker, mac: 52:54:00:00:00:12, ignition: own.ign}\n")
+    site.write_ignition("own.ign", action="join", version="3.3.0")
+
+    own = site.load().hosts.get("w2")
+
+    assert own is not None
+    assert own.ignition == site.directory / "own.ign"
+
+
+def test_a_path_is_meant_from_the_file_that_names_it(site):
+    site.write("hosts.d/a.yaml", "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, ignition: a.ign}}\n")
+    site.write_ignition("hosts.d/a.ign", action="join")
+
+    [host] = site.load().hosts
+
+    assert host.ignition == site.directory / "hosts.d" / "a.ign"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout"),
+        (
+            "[" * 100_000,
+            "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout",
+        ),
+        ("9" * 10_000, "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout"),
+        ("[]", "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration"),
+        ("{}", "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration"),
+        (
+            '{"ignition": {"version": 3}}',
+            "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration",
+        ),
+        (
+            '{"ignition": {"version": "2.2.0"}}',
+            "join.ign is Ignition '2.2.0'; give one of spec 3.0.0 to 3.6.0, as ocne writes",
+        ),
+    ],
+)
+def test_a_file_that_is_no_ignition_is_told_once_where_it_is_named_first(site, content, expected):
+    site.write("hosts.yaml", CLUSTER)
+    site.write("join.ign", content)
+
+    assert site.faults() == [f"hosts.yaml:3:52: roles.control-plane.ignition.join: {expected}"]
+
+
+def test_a_file_that_is_not_there_is_told_where_it_is_named(site):
+    site.write("hosts.yaml", CLUSTER)
+    (site.directory / "init.ign").unlink()
+
+    assert site.faults() == [
+        "hosts.yaml:3:36: roles.control-plane.ignition.init: init.ign cannot be read (No such file or directory); "
+        "write the file, or correct the name"
+    ]
+
+
+def test_a_file_that_starts_a_cluster_goes_to_one_host_alone(site):
+    site.write("hosts.yaml", CLUSTER)
+    site.write_ignition("join.ign", action="init")
+
+    assert site.faults() == [
+        "hosts.yaml:3:52: roles.control-plane.ignition.join: join.ign starts a cluster (ACTION=init), "
+        "and cp2 would start a second one; give it what `ocne cluster join` printed",
+        "hosts.yaml:4:29: roles.worker.ignition.join: join.ign starts a cluster (ACTION=init), "
+        "and w1 would start a second one; give it what `ocne cluster join` printed",
+    ]
+
+
+def test_the_first_node_is_not_given_a_file_that_joins(site):
+    site.write("hosts.yaml", CLUSTER)
+    site.write_ignition("init.ign", action="join")
+
+    assert site.faults() == [
+        "hosts.yaml:3:36: roles.control-plane.ignition.init: init.ign joins a cluster (ACTION=join), "
+        "and cp1 is to start it; give it what `ocne cluster start` printed"
+    ]
+
+
+def test_no_fault_shows_what_a_file_holds(site):
+    site.write("hosts.yaml", CLUSTER)
+    site.write("join.ign", '{"token": "secret"')
+
+    assert "secret" not in "".join(site.faults())

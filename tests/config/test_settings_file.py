@@ -1,0 +1,151 @@
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+
+from netboot.config.setting_types import Endpoint
+from netboot.config.settings import BootInterface, DhcpMode
+
+
+def test_interfaces_are_names_or_names_with_an_address(site):
+    site.write("netboot.yaml", "network: {interfaces: [eno2, {name: eno3.100, address: 192.0.2.10}]}\n")
+
+    assert site.load().settings.network.interfaces == (
+        BootInterface(name="eno2"),
+        BootInterface(name="eno3.100", address=IPv4Address("192.0.2.10")),
+    )
+
+
+def test_relative_paths_are_meant_from_the_settings_file(site):
+    site.write(
+        "netboot.yaml",
+        """
+        content: {directory: data}
+        admin: {socket: run/control.sock}
+        bootfiles: {directories: [loaders, /usr/lib/ipxe]}
+        store: {url: sqlite+aiosqlite:///netboot.db}
+        """,
+    )
+
+    settings = site.load().settings
+
+    assert settings.content.directory == site.directory / "data"
+    assert settings.admin.socket == site.directory / "run/control.sock"
+    assert settings.bootfiles.directories == (site.directory / "loaders", Path("/usr/lib/ipxe"))
+    assert settings.store.url == f"sqlite+aiosqlite:///{site.directory}/netboot.db"
+
+
+def test_an_absolute_ledger_stays_where_it_is(site):
+    site.write("netboot.yaml", "store: {url: 'sqlite+aiosqlite:////var/lib/n.db'}\n")
+
+    assert site.load().settings.store.url == "sqlite+aiosqlite:////var/lib/n.db"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "http:\n", "---\n...\n"])
+def test_an_empty_file_and_an_empty_section_have_the_defaults(site, text):
+    site.write("netboot.yaml", text)
+
+    assert site.load().settings.http.port == 8080
+
+
+def test_values_are_read_as_yaml_1_2_has_them(site):
+    site.write(
+        "netboot.yaml", "tftp: {single_port: true, port: 0o105}\ndhcp: {mode: off}\nhttp: {listen: [192.0.2.1]}\n"
+    )
+
+    settings = site.load().settings
+
+    assert (settings.tftp.single_port, settings.tftp.port) == (True, 69)
+    assert settings.dhcp.mode is DhcpMode.OFF
+    assert settings.http.listen == (IPv4Address("192.0.2.1"),)
+
+
+def test_the_dashboard_may_listen_on_ipv6_loopback(site):
+    site.write("netboot.yaml", "admin: {listen: '[::1]:9000'}\n")
+
+    listen = site.load().settings.admin.listen
+
+    assert (listen, str(listen)) == (Endpoint(IPv6Address("::1"), 9000), "[::1]:9000")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("htpp: {port: 1}", "1:1: htpp: no such setting; did you mean http?"),
+        ("http: {prot: 1}", "1:8: http.prot: no such setting; did you mean port?"),
+        ("log: {xyzzy: 1}", "1:7: log.xyzzy: no such setting; known here: format, level"),
+        ("http: 8080", "1:7: http: must be a table of keys; write `key: value` pairs below it"),
+        ("[http]", "1:1: is no table of settings; write sections, as `http: {port: 8080}`"),
+        ("http: {port: 0}", "1:14: http.port: 0 is out of range; write a whole number from 1 to 65535"),
+        ("http: {port: 65536}", "1:14: http.port: 65536 is out of range; write a whole number from 1 to 65535"),
+        ("http: {port: '80'}", "1:14: http.port: '80' is no whole number; write one from 1 to 65535"),
+        ("http: {port: 80.0}", "1:14: http.port: '80.0' is no whole number; write one from 1 to 65535"),
+        ("http: {port: [80]}", "1:14: http.port: must be one value; write a single word, number or path"),
+        ("http: {port: }", "1:13: http.port: is empty; write a value or remove the key"),
+        ("http: {listen: 192.0.2.1}", "1:16: http.listen: must be a list; write it in brackets: [first, second]"),
+        ("http: {listen: }", "1:15: http.listen: is empty; write a value or remove the key"),
+        ("http: {listen: [eno2]}", "1:17: http.listen[0]: 'eno2' is no IPv4 address; write one, as 192.0.2.10"),
+        ("dhcp: {mode: prox}", "1:14: dhcp.mode: 'prox' is none of its values; use proxy, off, listen or reservation"),
+        ("dhcp: {mode: {}}", "1:14: dhcp.mode: must be one value; write a single word, number or path"),
+        (
+            "dhcp: {mode: reservation}",
+            "1:14: dhcp.mode: reservation is not there yet; keep the LAN's DHCP server and use proxy",
+        ),
+        (
+            "dhcp: {port: 4011}",
+            "1:7: dhcp.pxe_port: 4011 is dhcp.port as well; give each its own; firmware knows only 4011",
+        ),
+        ("tftp: {single_port: no}", "1:21: tftp.single_port: 'no' is neither true nor false; write true or false"),
+        (
+            "network: {interfaces: [a b]}",
+            "1:24: network.interfaces[0].name: 'a b' is no name of an interface; `ip link` shows their names",
+        ),
+        (
+            "network: {interfaces: [eno2, eno2]}",
+            "1:23: network.interfaces: eno2 is named 2 times; name each interface once",
+        ),
+        ("network: {interfaces: [{}]}", "1:24: network.interfaces[0].name: is missing; write it"),
+        (
+            "network: {interfaces: [{name: a, adress: b}]}",
+            "1:34: network.interfaces[0].adress: no such setting; did you mean address?",
+        ),
+        (
+            "admin: {listen: '0.0.0.0:80'}",
+            "1:17: admin.listen: 0.0.0.0:80 is beyond loopback, which would need TLS and a token; "
+            "that is not there yet; use 127.0.0.1:8470 and reach it by an SSH tunnel",
+        ),
+        (
+            "admin: {listen: '8470'}",
+            "1:17: admin.listen: '8470' is no address with a port; write it as 127.0.0.1:8470",
+        ),
+        (
+            "admin: {listen: '127.0.0.1:99999'}",
+            "1:17: admin.listen: '127.0.0.1:99999' is no address with a port; write it as 127.0.0.1:8470",
+        ),
+        (
+            "store: {url: 'mysql://x'}",
+            "1:14: store.url: the scheme 'mysql' is no ledger that netboot can keep; "
+            "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot",
+        ),
+        (
+            "store: {url: 'sqlite+aiosqlite:///:memory:'}",
+            "1:14: store.url: names no file; "
+            "an install must outlive the daemon; use sqlite+aiosqlite:////path/netboot.db",
+        ),
+        ("content: {directory: ''}", "1:22: content.directory: is empty; write a path or remove the key"),
+        ("hosts: {unknown: hide}", "1:18: hosts.unknown: 'hide' is none of its values; use ignore or wait"),
+        ("install: {attempts: 101}", "1:21: install.attempts: 101 is out of range; write a whole number from 1 to 100"),
+    ],
+)  # fmt: skip
+def test_a_faulty_setting_is_told_with_place_and_cure(site, text, expected):
+    site.write("netboot.yaml", text + "\n")
+
+    assert site.faults() == [f"netboot.yaml:{expected}"]
+
+
+def test_a_missing_file_is_one_clear_fault(site):
+    (site.directory / "netboot.yaml").unlink()
+
+    assert site.faults() == [
+        "netboot.yaml: cannot be read (No such file or directory); write the file, or correct the name"
+    ]
