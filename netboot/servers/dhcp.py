@@ -213,10 +213,10 @@ class DhcpDoor:
         to = self._port.reply_address(message, datagram.source)
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return
-        self._desk.offered(client, offer)
         self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
+        self._desk.offered(client, offer)
         self._tell("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
 
     def _tell(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:

@@ -1,0 +1,349 @@
+"""The DHCP doors on real wires: what a raw client hears, who hears it, and from which address."""
+
+import os
+import random
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
+
+from netboot.errors import ConfigError, PortError
+from netboot.model.mac import Mac
+from netboot.model.network import DhcpMode, WantedInterface
+from netboot.proto.dhcp import build, parse
+from netboot.servers.dhcp import DhcpSettings
+
+pytestmark = pytest.mark.integration
+
+Capture = Callable[[str], bytes]
+
+MAC = Mac("52:54:00:aa:bb:01")
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+
+
+def envelope(frame: Any) -> tuple[str, str, int, str, int]:
+    assert frame is not None, "no answer came"
+    return frame[Ether].dst, frame[IP].src, frame[UDP].sport, frame[IP].dst, frame[UDP].dport
+
+
+def body(frame: Any) -> bytes:
+    return bytes(frame[UDP].payload)
+
+
+def asked_by(data: bytes, mac: Mac) -> bytes:
+    """The same question from another machine."""
+    return build(replace(parse(data), chaddr=bytes.fromhex(mac.replace(":", "")) + bytes(10)))
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("discover-bios", "offer-bios"), ("discover-edk2-arm64-http", "offer-edk2-arm64-http")],
+)
+def test_a_discover_is_offered_a_boot_by_broadcast_from_67(
+    lan: Any, serve: Any, capture: Capture, question: str, answer: str
+) -> None:
+    serving = serve()
+    wire = lan.wire("c0")
+
+    wire.broadcast(capture(question))
+    frame = wire.receive()
+
+    assert envelope(frame) == (EVERYBODY, "192.0.2.10", 67, "255.255.255.255", 68)
+    assert body(frame) == capture(answer)
+    assert serving.desk.offers.get(timeout=5).mac == MAC
+
+
+def test_a_repeated_discover_gets_the_same_answer(lan: Any, serve: Any, capture: Capture) -> None:
+    serve()
+    wire = lan.wire("c0")
+
+    for secs in (0, 4, 12, 28):
+        wire.broadcast(build(replace(parse(capture("discover-bios")), secs=secs)))
+
+    assert [body(wire.receive()) for _ in range(4)] == [capture("offer-bios")] * 4
+
+
+def test_a_relay_hears_on_67_at_its_own_address(lan: Any, serve: Any, capture: Capture) -> None:
+    serve("s1")
+    wire = lan.wire("c1")
+
+    wire.send(
+        capture("discover-relayed"),
+        source=("198.51.100.1", 67),
+        to=("198.51.100.10", 67),
+        ether=lan.server_mac("s1"),
+    )
+    frame = wire.receive()
+
+    assert envelope(frame)[1:] == ("198.51.100.10", 67, "198.51.100.1", 67)
+    ours = IPv4Address("198.51.100.10").packed
+    assert body(frame) == capture("offer-relayed").replace(IPv4Address("192.0.2.10").packed, ours)
+
+
+def test_each_interface_answers_with_its_own_address(lan: Any, serve: Any, capture: Capture) -> None:
+    serve("s0", "s1")
+    wires = [lan.wire("c0"), lan.wire("c1")]
+
+    told = []
+    for wire in wires:
+        wire.broadcast(capture("discover-edk2-x64"))
+        frame = wire.receive()
+        told.append((frame[IP].src, str(parse(body(frame)).siaddr)))
+
+    assert told == [("192.0.2.10", "192.0.2.10"), ("198.51.100.10", "198.51.100.10")]
+    assert [wire.receive(patience_s=0.1) for wire in wires] == [None, None]
+
+
+@pytest.mark.parametrize("port", [68, 4011, 50000])
+def test_4011_answers_from_4011_to_the_address_and_port_that_asked(
+    lan: Any, serve: Any, capture: Capture, port: int
+) -> None:
+    serving = serve()
+
+    with lan.client_socket(port) as client:
+        client.sendto(capture("request-edk2-4011"), ("192.0.2.10", 4011))
+        data, source = client.recvfrom(2048)
+
+    assert source == ("192.0.2.10", 4011)
+    told = BOOTP(data)
+    assert ("message-type", 5) in told[DHCP].options
+    assert told.file.rstrip(b"\0") == b"snponly.efi"
+    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"))
+
+
+def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, capture: Capture) -> None:
+    serve()
+    wire = lan.wire("c0")
+
+    wire.send(capture("request-edk2-4011"), to=("255.255.255.255", 4011), ether=EVERYBODY)
+
+    assert envelope(wire.receive()) == (EVERYBODY, "192.0.2.10", 4011, "255.255.255.255", 68)
+
+
+def test_the_address_that_was_asked_answers_where_a_card_has_several(lan: Any, serve: Any, capture: Capture) -> None:
+    lan.ip(lan.server, "addr", "add", "192.0.2.11/24", "dev", "s0")
+    serve(WantedInterface("s0", IPv4Address("192.0.2.11")))
+    wire = lan.wire("c0")
+
+    wire.broadcast(capture("discover-bios"))
+    offer = wire.receive()
+    with lan.client_socket(4011) as client:
+        client.sendto(capture("request-edk2-4011"), ("192.0.2.10", 4011))
+        data, source = client.recvfrom(2048)
+
+    assert (offer[IP].src, str(parse(body(offer)).siaddr)) == ("192.0.2.11", "192.0.2.11")
+    assert (source, str(parse(data).siaddr)) == (("192.0.2.10", 4011), "192.0.2.10")
+
+
+def test_several_addresses_and_none_chosen_is_an_error_that_names_them(lan: Any, serve: Any) -> None:
+    lan.ip(lan.server, "addr", "add", "192.0.2.11/24", "dev", "s0")
+
+    with pytest.raises(
+        ConfigError, match=r"s0: has the addresses 192\.0\.2\.10, 192\.0\.2\.11 .*address: 192\.0\.2\.10"
+    ):
+        serve("s0")
+
+
+def test_a_lan_that_appears_after_the_start_is_served(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve("s0", "s2")
+
+    lan.ip(lan.server, "link", "add", "s2", "type", "veth", "peer", "name", "c2", "netns", lan.client)
+    lan.ip(lan.client, "link", "set", "c2", "up")
+    lan.ip(lan.server, "link", "set", "s2", "up")
+    lan.ip(lan.server, "addr", "add", "203.0.113.10/24", "dev", "s2")
+    serving.wait_for_interfaces("s0=192.0.2.10", "s2=203.0.113.10")
+    wire = lan.wire("c2")
+    wire.broadcast(capture("discover-bios"))
+    assert wire.receive()[IP].src == "203.0.113.10"
+
+    lan.ip(lan.server, "link", "del", "s2")
+    serving.wait_for_interfaces("s0=192.0.2.10")
+
+
+def test_a_changed_address_is_the_one_that_answers(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve()
+    wire = lan.wire("c0")
+
+    lan.ip(lan.server, "addr", "add", "192.0.2.20/24", "dev", "s0")
+    lan.ip(lan.server, "addr", "del", "192.0.2.10/24", "dev", "s0")
+    lan.ip(lan.server, "addr", "replace", "192.0.2.20/24", "dev", "s0")
+    serving.wait_for_interfaces("s0=192.0.2.20")
+    wire.broadcast(capture("discover-bios"))
+
+    frame = wire.receive()
+    assert (frame[IP].src, str(parse(body(frame)).siaddr)) == ("192.0.2.20", "192.0.2.20")
+
+
+def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_silence(
+    lan: Any, serve: Any, capture: Capture
+) -> None:
+    serving = serve()
+    wire = lan.wire("c0")
+    request = bytes(
+        BOOTP(chaddr=bytes.fromhex("525400aabb01"), xid=9)
+        / DHCP(options=[("message-type", "request"), ("requested_addr", "192.0.2.50"), "end"])
+    )
+
+    wire.broadcast(request)
+    wire.broadcast(capture("discover-bios"))
+
+    assert body(wire.receive()) == capture("offer-bios")
+    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"))
+    assert serving.counted["dhcp_ignored", "other-message-type"] == 1
+
+
+def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve()
+    wire = lan.wire("c0")
+    good = capture("discover-bios")
+    reply = capture("offer-bios")
+    cut = good[:240] + bytes.fromhex("3501015d0200003cc8505845436c69656e74")
+    bogus_relay = build(replace(parse(good), giaddr=IPv4Address("192.0.2.10")))
+    stranger = asked_by(good, Mac("52:54:00:aa:bb:99"))
+
+    for data in (
+        b"",
+        good[:100],
+        cut,
+        reply,
+        bogus_relay,
+        stranger,
+        bytes(4000),
+        bytes(5000),
+    ):  # the last two in fragments
+        wire.broadcast(data)
+    wire.broadcast(good)
+
+    assert body(wire.receive()) == capture("offer-bios")
+    assert wire.receive(patience_s=0.1) is None
+    assert serving.desk.offers.get(timeout=5).mac == MAC
+    assert serving.counted == {
+        ("dhcp_ignored", "malformed"): 4,
+        ("dhcp_ignored", "not-a-request"): 1,
+        ("dhcp_ignored", "bogus-relay"): 1,
+        ("dhcp_ignored", "unknown-host"): 1,
+        ("datagrams_lost", "67", "oversized"): 1,
+        ("dhcp_offered", "x86-bios", "loader"): 1,
+    }
+
+
+def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve()
+    serving.desk.faulty = Mac("52:54:00:aa:bb:66")
+    wire = lan.wire("c0")
+
+    for _ in range(3):
+        wire.broadcast(asked_by(capture("discover-bios"), serving.desk.faulty))
+    wire.broadcast(capture("discover-bios"))
+
+    assert body(wire.receive()) == capture("offer-bios")
+    assert serving.counted["datagram_faults", "67"] == 3
+
+
+def test_mutated_datagrams_never_silence_the_port(lan: Any, serve: Any, capture: Capture) -> None:
+    serve()
+    wire = lan.wire("c0")
+    chance = random.Random(67)
+    good = capture("discover-relayed")
+
+    for number in range(2000):
+        data = bytearray(good[: chance.randrange(len(good) + 1)] if number % 2 else good)
+        for _ in range(chance.randrange(1, 8)):
+            if data:
+                data[chance.randrange(len(data))] = chance.randrange(256)
+        wire.broadcast(bytes(data))
+    last = asked_by(capture("discover-edk2-x64"), MAC)
+    wire.broadcast(last)
+
+    answers = 0
+    while (frame := wire.receive()) is not None and parse(body(frame)).xid != parse(last).xid:
+        answers += 1
+        assert answers <= 2000
+    assert frame is not None
+
+
+def test_an_unarmed_machine_is_led_to_its_disk_on_both_ports(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve()
+    serving.desk.is_armed = False
+    wire = lan.wire("c0")
+
+    wire.broadcast(capture("discover-edk2-x64"))
+    offer = parse(body(wire.receive()))
+    with lan.client_socket(4011) as client:
+        client.sendto(capture("request-edk2-4011"), ("192.0.2.10", 4011))
+        ack = parse(client.recv(2048))
+
+    assert [(told.options[43], told.file, 67 in told.options) for told in (offer, ack)] == [
+        (bytes.fromhex("060108ff"), b"", False)
+    ] * 2
+
+
+def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, serve: Any, capture: Capture) -> None:
+    serving = serve(settings=DhcpSettings(mode=DhcpMode.LISTEN))
+    wire = lan.wire("c0")
+
+    wire.broadcast(capture("discover-bios"))
+
+    assert serving.desk.asked.get(timeout=5).mac == MAC
+    assert wire.receive(patience_s=0.2) is None
+    assert (serving.desk.offers.empty(), serving.counted) == (True, {})
+
+
+def test_off_binds_nothing(lan: Any, serve: Any) -> None:
+    serve(settings=DhcpSettings(mode=DhcpMode.OFF))
+
+    listening = subprocess.run(
+        ["ip", "netns", "exec", lan.server, "ss", "-Huln"], check=True, capture_output=True, timeout=10
+    )
+
+    assert listening.stdout == b""
+
+
+def test_a_port_that_another_holds_is_an_error_with_its_cure(lan: Any, serve: Any) -> None:
+    held = subprocess.Popen(
+        ["ip", "netns", "exec", lan.server, "python3", "-c", _HOLD], stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+    try:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"held\n"
+
+        with pytest.raises(PortError, match=r"cannot bind UDP port 67 on s0: .*; stop what holds it"):
+            serve()
+    finally:
+        held.communicate()
+
+
+_HOLD = "import socket; s = socket.socket(type=2); s.bind(('', 67)); print('held', flush=True); input()"
+
+
+def test_tshark_finds_no_fault_in_any_reply(lan: Any, serve: Any, capture: Capture, tmp_path: Path) -> None:
+    serving = serve()
+    wire = lan.wire("c0")
+    names = ("discover-bios", "discover-edk2-x64", "discover-edk2-arm64-http", "discover-ipxe-x64")
+    frames = []
+    for is_armed in (True, False):
+        serving.desk.is_armed = is_armed
+        for name in names:
+            wire.broadcast(capture(name))
+            frames.append(wire.receive())
+    pcap = tmp_path / "replies.pcap"
+    wrpcap(str(pcap), frames)
+
+    read = subprocess.run(
+        ["tshark", "-r", pcap, "-T", "fields", "-e", "dhcp.option.dhcp", "-e", "_ws.malformed", "-e", "_ws.expert"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+
+    assert read.stdout.splitlines() == ["2\t\t"] * 8
