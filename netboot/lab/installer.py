@@ -24,6 +24,7 @@ def build_medium(medium: Path, kernel: Kernel, *, assets: Path, work: Path) -> N
 
 def _stage1(directory: Path, kernel: Kernel, assets: Path) -> Path:
     root = make_root(directory)
+    (root / "etc").mkdir()  # for resolv.conf
     add_program(root, "curl")
     kernel.add_modules(root, _STAGE1_MODULES)
     add_file(root, "lib/netboot/common.sh", assets / "common.sh")
