@@ -1,7 +1,7 @@
 """The settings of the daemon, `netboot.yaml`: every one with its default, its type and what it does.
 
 `docs/settings.md` has one heading for each (a test holds them equal). Frozen: a reload builds another.
-Only this file and `setting_types` know pydantic; reading a file with positions is the work of `settings_file`.
+Pydantic stays in this file, `setting_types` and `settings_file`, which finds the place of what it refuses.
 """
 
 from collections import Counter
