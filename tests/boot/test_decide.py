@@ -1,0 +1,115 @@
+"""Every branch of the decision has a row here."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from netboot.boot.decide import decide, script_without_install
+from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.host import Host, HostName, Role
+from netboot.model.install import Install, InstallState
+from netboot.model.mac import Mac
+from netboot.model.offer import (
+    Ignored,
+    IgnoreReason,
+    LocalBootPlan,
+    Offer,
+    OfferKind,
+    Policy,
+    UnknownHosts,
+    WaitPlan,
+    WaitReason,
+)
+
+MAC = Mac.parse("52:54:00:aa:bb:01")
+CP1 = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LOADERS = {
+    (BootProtocol.PXE, Cpu.X86_BIOS): "undionly.kpxe",
+    (BootProtocol.PXE, Cpu.X64): "snponly.efi",
+    (BootProtocol.HTTP, Cpu.X64): "snponly.efi",
+}
+IGNORES = Policy(UnknownHosts.IGNORE, LOADERS)
+WAITS = Policy(UnknownHosts.WAIT, LOADERS)
+
+BIOS = BootClient(MAC, Arch.X86_BIOS, BootProtocol.PXE, Stage.FIRMWARE)
+UEFI = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE)
+UEFI_9 = BootClient(MAC, Arch.X64_UEFI_9, BootProtocol.PXE, Stage.FIRMWARE)
+HTTP = BootClient(MAC, Arch.X64_UEFI_HTTP, BootProtocol.HTTP, Stage.FIRMWARE)
+HTTP_AS_7 = BootClient(MAC, Arch.X64_UEFI, BootProtocol.HTTP, Stage.FIRMWARE)
+ARM = BootClient(MAC, Arch.ARM64_UEFI, BootProtocol.PXE, Stage.FIRMWARE)
+IPXE = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.IPXE)
+IPXE_ON_BIOS = BootClient(MAC, Arch.X86_BIOS, BootProtocol.PXE, Stage.IPXE)
+IPXE_ON_ARM = BootClient(MAC, Arch.ARM64_UEFI, BootProtocol.PXE, Stage.IPXE)
+
+
+def unarmed(state: InstallState = InstallState.REGISTERED) -> Install:
+    return Install(CP1.name, state)
+
+
+def armed(state: InstallState = InstallState.REGISTERED) -> Install:
+    return Install(CP1.name, state).armed(at=NOW, reason="test", attempts=3)
+
+
+def loader(name: str) -> Offer:
+    return Offer(OfferKind.LOADER, MAC, name)
+
+
+SCRIPT = Offer(OfferKind.SCRIPT, MAC)
+LOCAL_DISK = Offer(OfferKind.LOCAL_DISK, MAC)
+
+
+@pytest.mark.parametrize(
+    ("client", "install", "expected"),
+    [
+        pytest.param(BIOS, armed(), loader("undionly.kpxe"), id="armed-bios-gets-undionly"),
+        pytest.param(UEFI, armed(), loader("snponly.efi"), id="armed-uefi-gets-the-loader"),
+        pytest.param(UEFI_9, armed(), loader("snponly.efi"), id="9-is-x64-too"),
+        pytest.param(HTTP, armed(), loader("snponly.efi"), id="armed-http-boot-gets-the-loader"),
+        pytest.param(HTTP_AS_7, armed(), loader("snponly.efi"), id="an-http-client-that-says-7-is-x64-by-http"),
+        pytest.param(ARM, armed(), Ignored(IgnoreReason.NO_LOADER_FOR_ARCH), id="no-loader-for-arm64-is-no-answer"),
+        pytest.param(IPXE, armed(), SCRIPT, id="armed-ipxe-gets-the-script"),
+        pytest.param(IPXE_ON_ARM, armed(), SCRIPT, id="ipxe-needs-no-loader-of-ours"),
+        pytest.param(UEFI, armed(InstallState.READY), loader("snponly.efi"), id="a-ready-host-armed-again-installs"),
+        pytest.param(UEFI, armed(InstallState.FAILED), loader("snponly.efi"), id="a-failed-attempt-is-tried-again"),
+        pytest.param(UEFI, unarmed(), LOCAL_DISK, id="registered-is-not-armed"),
+        pytest.param(HTTP, unarmed(), LOCAL_DISK, id="http-boot-of-an-unarmed-host-ends"),
+        pytest.param(ARM, unarmed(), LOCAL_DISK, id="local-boot-needs-no-loader"),
+        pytest.param(IPXE, unarmed(), SCRIPT, id="unarmed-ipxe-gets-a-script-that-leaves"),
+        pytest.param(IPXE_ON_BIOS, unarmed(), SCRIPT, id="and-so-on-bios"),
+        pytest.param(BIOS, unarmed(), loader("undionly.kpxe"), id="unarmed-bios-gets-ipxe-whose-script-leaves"),
+        *(
+            pytest.param(UEFI, unarmed(state), LOCAL_DISK, id=f"unarmed-{state}-boots-its-disk")
+            for state in InstallState
+        ),
+    ],
+)
+def test_a_registered_host_is_offered(client: BootClient, install: Install, expected: Offer | Ignored):
+    assert decide(client, CP1, install, IGNORES) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "policy", "expected"),
+    [
+        pytest.param(UEFI, IGNORES, Ignored(IgnoreReason.UNKNOWN_HOST), id="ignored-by-default"),
+        pytest.param(UEFI, WAITS, loader("snponly.efi"), id="wait-leads-to-a-loader"),
+        pytest.param(IPXE, WAITS, SCRIPT, id="wait-leads-to-a-script"),
+        pytest.param(ARM, WAITS, Ignored(IgnoreReason.NO_LOADER_FOR_ARCH), id="wait-cannot-without-a-loader"),
+    ],
+)
+def test_a_machine_that_nobody_registered_is_offered(client: BootClient, policy: Policy, expected: Offer | Ignored):
+    assert decide(client, None, None, policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "install", "policy", "expected"),
+    [
+        pytest.param(None, None, IGNORES, LocalBootPlan(MAC, None), id="unknown-leaves"),
+        pytest.param(None, None, WAITS, WaitPlan(MAC, WaitReason.UNKNOWN_HOST), id="unknown-waits-where-asked"),
+        pytest.param(CP1, None, IGNORES, WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, CP1), id="no-store-no-install"),
+        pytest.param(CP1, unarmed(), IGNORES, LocalBootPlan(MAC, CP1), id="unarmed-leaves"),
+        pytest.param(CP1, armed(), IGNORES, None, id="armed-may-install"),
+    ],
+)
+def test_the_script_of(host: Host | None, install: Install | None, policy: Policy, expected: object):
+    assert script_without_install(MAC, host, install, policy) == expected

@@ -1,0 +1,272 @@
+"""What a token opens, for whom, and until when."""
+
+import hashlib
+import json
+
+from boot.house import (
+    ADDRESS,
+    BASE_URL,
+    FIRMWARE,
+    IPXE,
+    MAC,
+    OTHER_MAC,
+    STRANGER_ADDRESS,
+    House,
+    InHouse,
+)
+
+from netboot.boot.token_desk import IgnitionPart, Refusal, Report
+from netboot.model.host import HostName
+from netboot.model.install import InstallState, Tokens
+
+CP1 = HostName("cp1")
+
+
+async def boot_the_installer(house: House) -> Tokens:
+    await house.book.arm(CP1, reason="test", attempts=3)
+    house.boots(FIRMWARE, IPXE)
+    await house.desk.script_for(MAC, ADDRESS)
+    return (await house.book.ask(CP1)).tokens
+
+
+async def kickstart(house: House, token: str) -> str | Refusal:
+    return await house.token_desk.kickstart_for(token, ADDRESS, base_url=BASE_URL)
+
+
+async def ignition(house: House, token: str, part: IgnitionPart = IgnitionPart.WRAPPER) -> bytes | Refusal:
+    return await house.token_desk.ignition_for(token, part, address=ADDRESS, base_url=BASE_URL)
+
+
+async def report(house: House, token: str, what: Report, body: str = "") -> Refusal | None:
+    return await house.token_desk.report(token, what, address=ADDRESS, body=body)
+
+
+async def state(house: House) -> InstallState:
+    return (await house.book.ask(CP1)).state
+
+
+def test_a_whole_install_from_kickstart_to_ready(in_house: InHouse):
+    async def scenario(house: House) -> list[str]:
+        tokens = await boot_the_installer(house)
+        document = await kickstart(house, tokens.kickstart)
+        assert isinstance(document, str)
+        assert tokens.report in document
+        assert await report(house, tokens.report, Report.STARTED) is None
+        assert await report(house, tokens.report, Report.DONE) is None
+        assert not (await house.book.ask(CP1)).is_armed
+        assert isinstance(await ignition(house, tokens.ignition), bytes)
+        assert await report(house, tokens.report, Report.READY) is None
+        assert await state(house) is InstallState.READY
+        return [event.step for event in await house.events() if event.step]
+
+    assert in_house(scenario) == ["offer", "script", "kickstart", "installing", "installed", "ignition", "ready"]
+
+
+def test_three_tokens_open_three_different_documents(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+
+        assert len({tokens.kickstart, tokens.ignition, tokens.report}) == 3
+        assert await kickstart(house, tokens.ignition) is Refusal.UNKNOWN
+        assert await ignition(house, tokens.report) is Refusal.UNKNOWN
+        assert await report(house, tokens.kickstart, Report.DONE) is Refusal.UNKNOWN
+
+    in_house(scenario)
+
+
+def test_the_kickstart_is_dead_once_the_installer_has_started(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await report(house, tokens.report, Report.STARTED)
+
+        assert await kickstart(house, tokens.kickstart) is Refusal.SPENT
+
+    in_house(scenario)
+
+
+def test_all_documents_are_dead_when_the_install_has_ended(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        for what in (Report.STARTED, Report.DONE, Report.READY):
+            await report(house, tokens.report, what)
+
+        assert await kickstart(house, tokens.kickstart) is Refusal.SPENT
+        for part in IgnitionPart:
+            assert await ignition(house, tokens.ignition, part) is Refusal.SPENT
+        assert await report(house, tokens.report, Report.STARTED) is Refusal.SPENT
+
+    in_house(scenario)
+
+
+def test_a_lost_acknowledgement_is_given_again(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        for what in (Report.STARTED, Report.STARTED, Report.DONE, Report.DONE, Report.READY, Report.READY):
+            assert await report(house, tokens.report, what) is None
+
+        assert await state(house) is InstallState.READY
+
+    in_house(scenario)
+
+
+def test_a_stranger_with_a_live_token_is_refused_and_raises_an_alarm(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        ask = house.token_desk
+
+        refused = [
+            await ask.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL),
+            await ask.ignition_for(tokens.ignition, IgnitionPart.ROLE, address=STRANGER_ADDRESS, base_url=BASE_URL),
+            await ask.report(tokens.report, Report.DONE, address=STRANGER_ADDRESS),
+        ]
+
+        assert refused == [Refusal.STRANGER] * 3
+        assert (await house.event_names()).count("boot.alarm_raised") == 3
+        assert await state(house) is InstallState.LOADING
+
+    in_house(scenario)
+
+
+def test_a_stranger_with_a_spent_token_learns_nothing_but_raises_an_alarm(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await report(house, tokens.report, Report.READY)
+
+        refused = await house.token_desk.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL)
+
+        assert refused is Refusal.SPENT
+        assert "boot.alarm_raised" in await house.event_names()
+
+    in_house(scenario)
+
+
+def test_a_cancelled_installer_gets_no_kickstart_and_may_not_start(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await house.book.cancel(CP1, reason="wrong host")
+
+        assert await kickstart(house, tokens.kickstart) is Refusal.SPENT
+        assert await report(house, tokens.report, Report.STARTED) is Refusal.SPENT
+
+    in_house(scenario)
+
+
+def test_a_token_of_the_attempt_before_opens_nothing(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        first = await boot_the_installer(house)
+        house.clock.pass_(300)
+        house.boots(FIRMWARE, IPXE)
+        await house.desk.script_for(MAC, ADDRESS)
+
+        assert await kickstart(house, first.kickstart) is Refusal.UNKNOWN
+        assert await report(house, first.report, Report.DONE) is Refusal.UNKNOWN
+
+    in_house(scenario)
+
+
+def test_the_wrapper_names_the_very_bytes_of_its_children(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        wrapper = await ignition(house, tokens.ignition)
+        role = await ignition(house, tokens.ignition, IgnitionPart.ROLE)
+        overlay = await ignition(house, tokens.ignition, IgnitionPart.OVERLAY)
+        assert isinstance(wrapper, bytes)
+        assert isinstance(role, bytes)
+        assert isinstance(overlay, bytes)
+
+        merged = json.loads(wrapper)["ignition"]["config"]["merge"]
+
+        assert [child["verification"]["hash"] for child in merged] == [
+            f"sha512-{hashlib.sha512(part).hexdigest()}" for part in (role, overlay)
+        ]
+        assert role == house.desk.hosts.get("cp1").ignition.read_bytes()  # type: ignore[union-attr]
+
+    in_house(scenario)
+
+
+def test_the_children_stay_what_the_wrapper_said_though_the_file_was_replaced(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await ignition(house, tokens.ignition)
+        role_file = house.desk.hosts.get("cp1").ignition  # type: ignore[union-attr]
+        before = role_file.read_bytes()  # type: ignore[union-attr]
+        role_file.write_bytes(before.replace(b"nginx_script", b"nginx_scripx"))  # type: ignore[union-attr]
+
+        assert await ignition(house, tokens.ignition, IgnitionPart.ROLE) == before
+
+    in_house(scenario)
+
+
+def test_the_ignition_of_the_installed_system_ends_the_arming_though_every_report_was_lost(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+
+        await ignition(house, tokens.ignition)
+
+        install = await house.book.ask(CP1)
+        assert (install.state, install.is_armed) == (InstallState.INSTALLED, False)
+
+    in_house(scenario)
+
+
+def test_a_look_at_the_ignition_moves_nothing(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+
+        await house.token_desk.ignition_for(
+            tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=BASE_URL, is_look=True
+        )
+
+        assert await state(house) is InstallState.LOADING
+
+    in_house(scenario)
+
+
+def test_the_tail_of_a_failed_installers_log_stays_in_its_history(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+
+        await report(house, tokens.report, Report.FAILED, "anaconda: no such disk /dev/vda")
+
+        history = await house.book.history(CP1)
+        assert (history[-1].what, history[-1].note) == ("reported-failed", "anaconda: no such disk /dev/vda")
+        assert (await house.book.ask(CP1)).is_armed
+
+    in_house(scenario)
+
+
+def test_a_machine_may_ask_from_any_of_its_own_addresses_but_not_from_another_hosts(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        house.desk.saw_address(OTHER_MAC, STRANGER_ADDRESS)
+
+        refused = await house.token_desk.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL)
+
+        assert refused is Refusal.STRANGER
+
+    in_house(scenario)
+
+
+def test_noise_instead_of_a_token_costs_no_look_into_the_store(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        async with house.database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE installs")
+
+        assert await kickstart(house, "../../etc/passwd") is Refusal.UNKNOWN
+
+    in_house(scenario)
+
+
+def test_events_and_history_never_hold_a_token(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await kickstart(house, tokens.kickstart)
+        await ignition(house, tokens.ignition)
+        await report(house, tokens.report, Report.READY)
+
+        told = f"{await house.events()} {await house.book.history(CP1)}"
+
+        for token in (tokens.kickstart, tokens.ignition, tokens.report):
+            assert token not in told
+
+    in_house(scenario)

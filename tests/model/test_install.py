@@ -1,0 +1,143 @@
+"""The table of installs: what moves, what does not, and when an arming ends."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from netboot.errors import TransitionError
+from netboot.model.host import HostName
+from netboot.model.install import NEEDS_ARMING, TRANSITIONS, Install, InstallEvent, InstallState, Tokens
+
+CP1 = HostName("cp1")
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+E = InstallEvent
+S = InstallState
+
+
+def an_armed_install(*, attempts: int = 3) -> Install:
+    return Install(CP1).armed(at=NOW, reason="test", attempts=attempts)
+
+
+def tokens(letter: str) -> Tokens:
+    return Tokens(letter * 32, letter * 32, letter * 32)
+
+
+def test_the_straight_line_ends_ready_and_disarmed():
+    install = an_armed_install()
+
+    states = []
+    for event in (E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY):
+        install = install.moved_by(event, at=LATER)
+        states.append((install.state, install.is_armed))
+
+    assert states == [
+        (S.OFFERED, True),
+        (S.LOADING, True),
+        (S.INSTALLING, True),
+        (S.INSTALLED, False),
+        (S.INSTALLED, False),
+        (S.READY, False),
+    ]
+
+
+def test_a_repeated_event_changes_nothing():
+    install = an_armed_install().moved_by(E.OFFER_SENT, at=NOW)
+
+    assert install.moved_by(E.OFFER_SENT, at=LATER) == install
+
+
+@pytest.mark.parametrize("event", sorted(NEEDS_ARMING))
+@pytest.mark.parametrize("state", list(S))
+def test_nothing_leads_an_unarmed_host_towards_an_installer(state: InstallState, event: InstallEvent):
+    with pytest.raises(TransitionError, match="cp1 is not armed"):
+        Install(CP1, state).moved_by(event, at=NOW)
+
+
+def test_a_cancelled_installer_may_not_begin_to_write():
+    install = an_armed_install().moved_by(E.SCRIPT_SENT, at=NOW).cancelled()
+
+    with pytest.raises(TransitionError):
+        install.moved_by(E.REPORTED_STARTED, at=NOW)
+
+
+def test_a_late_end_is_an_end_also_after_cancel_and_failure():
+    cancelled = an_armed_install().moved_by(E.SCRIPT_SENT, at=NOW).cancelled()
+    failed = an_armed_install().moved_by(E.SCRIPT_SENT, at=NOW).moved_by(E.REPORTED_FAILED, at=NOW)
+
+    assert cancelled.moved_by(E.REPORTED_DONE, at=NOW).state is S.INSTALLED
+    assert failed.moved_by(E.REPORTED_DONE, at=NOW).state is S.INSTALLED
+    assert not failed.moved_by(E.REPORTED_DONE, at=NOW).is_armed
+
+
+def test_each_boot_into_the_installer_spends_one_attempt_and_draws_new_tokens():
+    first = an_armed_install().booting_the_installer(tokens("a"), at=NOW)
+    second = first.booting_the_installer(tokens("b"), at=LATER)
+
+    assert first.arming is not None
+    assert second.arming is not None
+    assert (first.arming.spent, first.tokens) == (1, tokens("a"))
+    assert (second.arming.spent, second.tokens) == (2, tokens("b"))
+
+
+def test_a_failure_keeps_the_arming_while_attempts_are_left_and_ends_it_with_the_last():
+    first = an_armed_install(attempts=2).booting_the_installer(tokens("a"), at=NOW).moved_by(E.REPORTED_FAILED, at=NOW)
+    last = first.booting_the_installer(tokens("b"), at=NOW).moved_by(E.REPORTED_FAILED, at=NOW)
+
+    assert (first.state, first.is_armed) == (S.FAILED, True)
+    assert (last.state, last.is_armed) == (S.FAILED, False)
+
+
+def test_arming_in_the_middle_of_an_install_says_what_to_do():
+    running = an_armed_install().moved_by(E.SCRIPT_SENT, at=NOW)
+
+    with pytest.raises(TransitionError) as refused:
+        running.armed(at=LATER, reason="again", attempts=3)
+
+    assert str(refused.value) == (
+        "cp1 is loading under its arming of 2026-11-21 00:00; let it end, or netboot install cancel cp1 first"
+    )
+
+
+def test_arming_again_forgets_the_tokens_of_the_install_before():
+    ready = Install(CP1, S.READY, tokens=tokens("a"))
+
+    assert ready.armed(at=NOW, reason="again", attempts=3).tokens == Tokens()
+
+
+def test_tokens_do_not_show_in_a_repr():
+    assert "aaaa" not in repr(Install(CP1, tokens=tokens("a")))
+
+
+@given(some.lists(some.sampled_from(list(E)), max_size=40))
+def test_whatever_happens_an_arming_allows_no_more_boots_into_the_installer_than_it_says(events: list[InstallEvent]):
+    install = an_armed_install()
+    boots = 0
+
+    for event in events:
+        try:
+            if event is E.SCRIPT_SENT:
+                if install.arming is not None and install.arming.is_spent:
+                    install = install.moved_by(E.ATTEMPTS_SPENT, at=NOW)
+                    continue
+                install = install.booting_the_installer(tokens("a"), at=NOW)
+                boots += 1
+            else:
+                install = install.moved_by(event, at=NOW)
+        except TransitionError:
+            continue
+
+    assert boots <= 3
+
+
+@given(some.sampled_from(list(S)), some.sampled_from(list(E)))
+def test_what_is_not_in_the_table_did_not_happen(state: InstallState, event: InstallEvent):
+    install = an_armed_install().__class__(CP1, state, arming=an_armed_install().arming)
+
+    if event in TRANSITIONS[state]:
+        assert install.moved_by(event, at=NOW).state is TRANSITIONS[state][event]
+    else:
+        with pytest.raises(TransitionError):
+            install.moved_by(event, at=NOW)
