@@ -61,13 +61,14 @@ def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overla
 def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Mac | None = None) -> bytes:
     """Write what the role's file cannot know: name, network, keys, card, and the unit that reports *ready*.
 
-    `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from, the first if not given.
+    `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
+    goes to the first card, and DHCP to any card of a machine that has several.
     Raises RenderError.
     """
     interface = _interface(host)
     context = {
         "host": host,
-        "mac": mac or host.mac,
+        "mac": mac or (host.mac if host.network or len(host.macs) == 1 else None),
         "network": host.network,
         "interface": interface,
         "ready_url": ready_url,

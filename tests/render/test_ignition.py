@@ -18,6 +18,7 @@ import pytest
 
 from netboot.errors import RenderError
 from netboot.model.host import Host
+from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 from netboot.render.ignition import overlay, version_of, wrapper
 
@@ -97,6 +98,20 @@ def test_what_holds_a_secret_is_for_root_alone(cp1: Host, engine: Engine):
         "/etc/NetworkManager/system-connections/enp1s0.nmconnection": "0o600",
         "/etc/netboot/report-ready": "0o700",
     }
+
+
+def connection_of(engine: Engine, host: Host, mac: Mac | None) -> str:
+    document = json.loads(overlay(engine, host, version="3.4.0", ready_url=READY, mac=mac))
+    return text_of(document, "/etc/NetworkManager/system-connections/netboot.nmconnection")
+
+
+def test_the_connection_belongs_to_the_card_that_booted(cp2: Host, w1: Host, engine: Engine):
+    several = replace(w1, macs=cp2.macs)
+
+    assert "mac-address=52:54:00:AA:BB:12\n" in connection_of(engine, cp2, cp2.macs[1])
+    assert "mac-address=52:54:00:AA:BB:02\n" in connection_of(engine, cp2, None)
+    assert "mac-address=52:54:00:AA:BB:12\n" in connection_of(engine, several, several.macs[1])
+    assert "mac-address" not in connection_of(engine, several, None)
 
 
 def test_the_ready_unit_has_one_plain_command(host: Host, engine: Engine):
