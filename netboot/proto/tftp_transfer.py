@@ -133,7 +133,7 @@ class Sender:
         if self.outcome is not None:
             return []
         datagrams = []
-        end = 0 if self._next == 0 else min(self._acked + self._windowsize, self._last)
+        end = 0 if self._acked < 0 else min(self._acked + self._windowsize, self._last)
         while self._next <= end and (datagram := self._datagram(self._next)) is not None:
             datagrams.append(datagram)
             if self._next <= self._highest:
