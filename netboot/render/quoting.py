@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_GRUB_PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _IPXE_OPERATORS: Final = frozenset({"||", "&&", ";"})
-_KICKSTART_PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _LIVE_IN_DOUBLE_QUOTES: Final = frozenset('"\\$`')
 
 
@@ -35,7 +34,7 @@ def shell(value: object) -> str:
 def kickstart(value: object) -> str:
     """Quote one word of a Kickstart command line, which pykickstart splits as a shell would."""
     text = one_line(value)
-    if _KICKSTART_PLAIN.fullmatch(text):
+    if _PLAIN_WORD.fullmatch(text):
         return text
     return shlex.quote(text) if _LIVE_IN_DOUBLE_QUOTES & set(text) else f'"{text}"'
 
@@ -43,7 +42,7 @@ def kickstart(value: object) -> str:
 def grub(value: object) -> str:
     """Quote one word of a GRUB script."""
     text = one_line(value)
-    return text if _GRUB_PLAIN.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
+    return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
 
 
 def ipxe(value: object) -> str:
