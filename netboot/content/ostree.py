@@ -7,10 +7,10 @@ Formats: facts/ocne.md §7, after libostree's ostree-core.c.
 
 import configparser
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from netboot.content.gvariant import array_elements, tuple_ends
 from netboot.content.object_table import KINDS, ObjectTable, object_key
@@ -21,6 +21,8 @@ PREFERRED_REF: Final = "ock"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")
 _DIGEST_BYTES: Final = 32
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _ref(root: Path, name: str) -> tuple[str, str]:
 
 def _reachable_keys(root: Path, commit: str) -> set[bytes]:
     """Gather the key of every object from the commit down."""
-    tree, meta = _commit_root(_metadata(root, bytes.fromhex(commit), "commit"))
+    tree, meta = _read(root, bytes.fromhex(commit), "commit", _commit_root)
     keys = {_key(bytes.fromhex(commit), "commit"), _key(meta, "dirmeta")}
     waiting = [tree]
     while waiting:
@@ -94,12 +96,10 @@ def _reachable_keys(root: Path, commit: str) -> set[bytes]:
         if key in keys:
             continue
         keys.add(key)
-        data = _metadata(root, tree, "dirtree")
-        end_of_files, end_of_directories = tuple_ends(data, 1)
-        keys.update(_key(digest, "filez") for digest in _file_digests(data[:end_of_files]))
-        for child, child_meta in _child_digests(data[end_of_files:end_of_directories]):
-            keys.add(_key(child_meta, "dirmeta"))
-            waiting.append(child)
+        files, directories = _read(root, tree, "dirtree", _dirtree)
+        keys.update(_key(digest, "filez") for digest in files)
+        keys.update(_key(child_meta, "dirmeta") for _, child_meta in directories)
+        waiting.extend(child for child, _ in directories)
     return keys
 
 
@@ -108,6 +108,12 @@ def _commit_root(data: bytes) -> tuple[bytes, bytes]:
     *_, end_of_body, end_of_tree, end = tuple_ends(data, 6)
     start_of_tree = (end_of_body + 7) // 8 * 8 + 8  # the time between them is a number, aligned to 8
     return _digest(data[start_of_tree:end_of_tree]), _digest(data[end_of_tree:end])
+
+
+def _dirtree(data: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+    """Read a dirtree `(a(say)a(sayay))`: its files, its directories."""
+    end_of_files, end_of_directories = tuple_ends(data, 1)
+    return list(_file_digests(data[:end_of_files])), list(_child_digests(data[end_of_files:end_of_directories]))
 
 
 def _file_digests(array: bytes) -> Iterator[bytes]:
@@ -126,7 +132,7 @@ def _child_digests(array: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _digest(data: bytes) -> bytes:
     if len(data) != _DIGEST_BYTES:
-        raise ContentError(f"a checksum of {len(data)} bytes stands where 32 belong; copy the archive again")
+        raise ContentError(f"a checksum of {len(data)} bytes stands where 32 belong")
     return data
 
 
@@ -134,15 +140,19 @@ def _key(digest: bytes, kind: str) -> bytes:
     return digest + bytes((KINDS[kind],))
 
 
-def _metadata(root: Path, digest: bytes, kind: str) -> bytes:
+def _read(root: Path, digest: bytes, kind: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Read and parse one metadata object; every fault names it."""
     checksum = digest.hex()
     path = root / "objects" / checksum[:2] / f"{checksum[2:]}.{kind}"
+    name = path.relative_to(root)
     try:
-        return path.read_bytes()
+        return parse(path.read_bytes())
     except OSError as error:
         raise ContentError(
-            f"release {root.name} lacks {path.relative_to(root)} ({error.strerror}); copy the archive again whole"
+            f"release {root.name} lacks {name} ({error.strerror}); copy the archive again whole"
         ) from error
+    except ContentError as error:
+        raise ContentError(f"release {root.name}: {name} is damaged: {error}; copy the archive again") from error
 
 
 class PullProgress:
