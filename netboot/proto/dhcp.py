@@ -9,7 +9,7 @@ RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, �
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, unique
+from enum import IntEnum
 from ipaddress import IPv4Address
 from struct import Struct
 from typing import Final
@@ -24,14 +24,13 @@ BROADCAST: Final = IPv4Address("255.255.255.255")
 REQUEST: Final = 1  # op: from a client
 REPLY: Final = 2  # op: from a server
 
-HEADER_BYTES: Final = 240  # the magic cookie included
 SMALLEST_MESSAGE_BYTES: Final = 300  # RFC 1542 §2.1; some relays and ROMs drop less
 COOKIE: Final = bytes.fromhex("63825363")
 _HEADER: Final = Struct("!4BIHH4s4s4s4s16s64s128s4s")
+HEADER_BYTES: Final = _HEADER.size  # 240, the magic cookie included
 _ZERO: Final = bytes(4)
 
 
-@unique
 class Option(IntEnum):
     """The option codes that netboot reads or writes (IANA, RFC 2132 unless noted)."""
 
@@ -179,10 +178,10 @@ def build(message: DhcpMessage) -> bytes:
         message.xid,
         message.secs,
         message.flags,
-        message.ciaddr.packed,
-        message.yiaddr.packed,
-        message.siaddr.packed,
-        message.giaddr.packed,
+        _packed(message.ciaddr),
+        _packed(message.yiaddr),
+        _packed(message.siaddr),
+        _packed(message.giaddr),
         message.chaddr,
         message.sname,
         message.file,
@@ -222,6 +221,10 @@ def is_unicast(address: IPv4Address) -> bool:
 
 def _address(raw: bytes) -> IPv4Address:
     return NO_ADDRESS if raw == _ZERO else IPv4Address(raw)
+
+
+def _packed(address: IPv4Address) -> bytes:
+    return _ZERO if address is NO_ADDRESS else address.packed
 
 
 def _read_options(data: bytes, at: int, options: dict[int, bytes]) -> bool:

@@ -74,7 +74,7 @@ def offer_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootCl
 def boot_server_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
     """Read a message heard on port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no answer.
 
-    `ours` are the addresses of the interface that heard it. EDK2 sends no option 54, iPXE names us in it.
+    `ours` are this box's addresses. EDK2 sends no option 54, iPXE names us in it.
     """
     if message.op != dhcp.REQUEST:
         return Silence.NOT_A_REQUEST
@@ -101,7 +101,7 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
     mac = client_mac(message)
     if mac is None:
         return Silence.GUID_FOR_MAC if message.hlen == 16 else Silence.NO_MAC
-    number = _architecture(message, vendor_class)
+    number = architecture(message)
     if number is None:
         return Silence.NO_ARCHITECTURE
     arch = _ARCHES.get(number)
@@ -118,6 +118,16 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
         vendor_class=_for_a_log(vendor_class),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
     )
+
+
+def architecture(message: DhcpMessage) -> int | None:
+    """Read the first architecture of option 93, else `Arch:NNNNN` in the class; never guess."""
+    listed = message.options.get(Option.CLIENT_ARCH, b"")
+    if len(listed) >= 2 and len(listed) % 2 == 0:
+        return listed[0] << 8 | listed[1]
+    _, found, rest = message.options.get(Option.VENDOR_CLASS, b"").partition(b"Arch:")
+    digits = rest[:5]
+    return int(digits) if found and len(digits) == 5 and digits.isdigit() else None
 
 
 def client_mac(message: DhcpMessage) -> Mac | None:
@@ -179,16 +189,6 @@ def _protocol(vendor_class: bytes) -> BootProtocol | None:
     if vendor_class.startswith(PXE_CLIENT):
         return BootProtocol.PXE
     return BootProtocol.HTTP if vendor_class.startswith(HTTP_CLIENT) else None
-
-
-def _architecture(message: DhcpMessage, vendor_class: bytes) -> int | None:
-    """Read the first architecture of option 93, else `Arch:NNNNN` in the class; never guess."""
-    listed = message.options.get(Option.CLIENT_ARCH, b"")
-    if len(listed) >= 2 and len(listed) % 2 == 0:
-        return listed[0] << 8 | listed[1]
-    _, found, rest = vendor_class.partition(b"Arch:")
-    digits = rest[:5]
-    return int(digits) if found and len(digits) == 5 and digits.isdigit() else None
 
 
 def _has_ipxe_class(user_class: bytes) -> bool:

@@ -40,7 +40,7 @@ _ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_PKTINFO.size)
 class Counters(Protocol):
     """What is counted instead of logged."""
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: str, **labels: str) -> None:
         """Add to the counter `name` with exactly the labels that it has."""
 
 

@@ -225,6 +225,7 @@ class Serving:
     desk: PlainDesk
     counted: CountedThings
     changes: queue.Queue[tuple[str, ...]]  # the interfaces that it serves, after each change
+    stop: Callable[[], None] = lambda: None  # and wait for its end
 
     def wait_for_interfaces(self, *expected: str) -> None:
         """Wait until exactly these are served, written as `name=address`."""
@@ -281,8 +282,14 @@ def _serving(lan: Lan, wanted: Sequence[WantedInterface], settings: DhcpSettings
     except BaseException:
         thread.join(PATIENCE_S)
         raise
+
+    def end() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(PATIENCE_S)
+
+    serving.stop = end
     try:
         yield serving
     finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_S)
+        end()

@@ -14,6 +14,7 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
+from structlog.testing import capture_logs
 
 from netboot.errors import ConfigError, PortError
 from netboot.model.mac import Mac
@@ -233,6 +234,46 @@ def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any
         ("datagrams_lost", "67", "oversized"): 1,
         ("dhcp_offered", "x86-bios", "loader"): 1,
     }
+
+
+def test_an_offer_is_one_line_that_says_who_got_what(lan: Any, serve: Any, capture: Capture) -> None:
+    with capture_logs() as lines:
+        serving = serve()
+        lan.wire("c0").broadcast(capture("discover-edk2-x64"))
+        serving.desk.offers.get(timeout=5)
+        serving.stop()
+
+    assert [line for line in lines if line["event"].startswith("dhcp.")] == [
+        {
+            "event": "dhcp.offered",
+            "log_level": "info",
+            "mac": MAC,
+            "host": "cp1",
+            "role": "control-plane",
+            "arch": "x64-uefi",
+            "stage": "firmware",
+            "kind": "loader",
+            "boot_file": "snponly.efi",
+            "iface": "s0",
+            "port": 67,
+        }
+    ]
+
+
+def test_an_architecture_that_nothing_is_made_for_is_told_once(lan: Any, serve: Any, capture: Capture) -> None:
+    bios_by_http = capture("discover-edk2-arm64-http").replace(bytes.fromhex("5d020013"), bytes.fromhex("5d020014"))
+    with capture_logs() as lines:
+        serving = serve()
+        wire = lan.wire("c0")
+        for _ in range(3):
+            wire.broadcast(bios_by_http)
+        wire.broadcast(capture("discover-bios"))
+        serving.desk.offers.get(timeout=5)
+        serving.stop()
+
+    told = [line for line in lines if line["event"] == "dhcp.architecture_refused"]
+    assert [(line["architecture"], line["reason"], line["mac"]) for line in told] == [(20, "unknown-architecture", MAC)]
+    assert serving.counted["dhcp_ignored", "unknown-architecture"] == 3
 
 
 def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve: Any, capture: Capture) -> None:

@@ -1,0 +1,174 @@
+"""One DHCP door: a port on an interface, where each datagram is read, asked about, answered, and told in one line.
+
+Never answers who does not ask for a boot, never leases, never sends in `listen` mode. One datagram's way, in the order
+of the lines:
+
+    proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+import structlog
+
+from netboot.errors import WireError
+from netboot.model.client import Arch, BootClient
+from netboot.model.host import HostSet
+from netboot.model.mac import Mac
+from netboot.model.offer import Ignored, IgnoreReason, Offer
+from netboot.proto import dhcp, pxe
+from netboot.proto.dhcp import DhcpMessage
+from netboot.proto.pxe import Silence
+from netboot.proto.pxe_reply import Reply, ServerAddress
+from netboot.servers.udp import Address, Counters, Datagram, UdpSocket
+
+log = structlog.get_logger()
+
+ARCH_NAMES: Final = {arch: arch.name.lower().replace("_", "-") for arch in Arch}
+REFUSALS_TOLD: Final = 32  # architectures; the number is a stranger's, so the list has an end
+
+
+class Desk(Protocol):
+    """Who decides (`boot.desk.Desk`): from memory, at once, never awaited."""
+
+    @property
+    def hosts(self) -> HostSet:
+        """The registered machines, for the log line."""
+
+    def offer_for(self, client: BootClient) -> Offer | Ignored:
+        """Say what a machine is offered now."""
+
+    def offered(self, client: BootClient, offer: Offer) -> None:
+        """Take note of an offer that left."""
+
+    def saw_address(self, mac: Mac, address: IPv4Address) -> None:
+        """Take note of an address that the wire showed for a machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpPort:
+    """What differs between 67 and 4011: which messages are questions, what answers them, and where that goes."""
+
+    number: int
+    question: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | Silence]
+    reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | Silence]
+    reply_address: Callable[[DhcpMessage, Address], Address]
+
+
+class DhcpDoor:
+    """One port on one interface: takes each datagram to its end, an answer or silence with its reason."""
+
+    def __init__(
+        self,
+        port: DhcpPort,
+        socket: UdpSocket,
+        *,
+        desk: Desk,
+        http_port: int,
+        is_listening_only: bool,
+        counters: Counters,
+        ours: Container[IPv4Address],
+    ) -> None:
+        self._port = port
+        self._socket = socket
+        self._desk = desk
+        self._is_listening_only = is_listening_only
+        self._counters = counters
+        self._ours = ours
+        self._refused: set[int] = set()
+        interface = socket.interface
+        self._servers = {
+            str(address): ServerAddress(address, http_port, interface.mtu_bytes) for address in interface.addresses
+        }
+        self._server = self._servers[str(interface.address)]
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+    def receive(self, datagram: Datagram) -> None:
+        """Answer one datagram, or not."""
+        try:
+            message = dhcp.parse(datagram.data)
+        except WireError:
+            self._ignore(Silence.MALFORMED, None)
+            return
+        shown = pxe.address_shown(message)
+        if shown is not None:
+            self._desk.saw_address(*shown)
+        client = self._port.question(message, self._ours)
+        if isinstance(client, Silence):
+            self._ignore(client, message)
+            return
+        match self._desk.offer_for(client):
+            case Ignored(reason):
+                self._ignore(reason, message)
+            case Offer() as offer:
+                self._answer(datagram, message, client=client, offer=offer)
+
+    def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, offer: Offer) -> None:
+        """Send what was decided from the address that was asked; the interface's own where everybody was."""
+        server = self._servers.get(datagram.destination, self._server)
+        reply = self._port.reply(message, client, offer, server)
+        if isinstance(reply, Silence):
+            self._ignore(reply, message)
+            return
+        if self._is_listening_only:
+            self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
+            return
+        to = self._port.reply_address(message, datagram.source)
+        if not self._socket.send(reply.data, to, source=server.address.packed):
+            return
+        self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)
+        for option in reply.left_out:
+            self._counters.count("dhcp_left_out", option=str(int(option)))
+        self._desk.offered(client, offer)
+        self._tell("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
+
+    def _tell(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
+        host = self._desk.hosts.by_mac(client.mac)
+        log.info(
+            event,
+            mac=client.mac,
+            host=host.name if host else None,
+            role=host.role.value if host else None,
+            arch=ARCH_NAMES[client.arch],
+            stage=client.stage.value,
+            kind=offer.kind.value,
+            boot_file=boot_file,
+            iface=self._socket.interface.name,
+            port=self._port.number,
+        )
+
+    def _ignore(self, reason: Silence | IgnoreReason, message: DhcpMessage | None) -> None:
+        self._counters.count("dhcp_ignored", reason=reason.value)
+        if message is not None and (
+            reason is Silence.UNKNOWN_ARCHITECTURE or reason is IgnoreReason.NO_LOADER_FOR_ARCH
+        ):
+            self._tell_of_architecture(reason, message)
+        log.debug(
+            "dhcp.ignored",
+            mac=message and pxe.client_mac(message),
+            reason=reason.value,
+            iface=self._socket.interface.name,
+            port=self._port.number,
+        )
+
+    def _tell_of_architecture(self, reason: Silence | IgnoreReason, message: DhcpMessage) -> None:
+        """Warn of a machine that boots from nothing we have: once for each architecture, not for each machine."""
+        number = pxe.architecture(message)
+        if number is None or number in self._refused or len(self._refused) >= REFUSALS_TOLD:
+            return
+        self._refused.add(number)
+        log.warning(
+            "dhcp.architecture_refused",
+            mac=pxe.client_mac(message),
+            architecture=number,
+            reason=reason.value,
+            cure="put its loader below one of bootfiles.directories"
+            if reason is IgnoreReason.NO_LOADER_FOR_ARCH
+            else "choose another network boot in its firmware: nothing is made for this one",
+            iface=self._socket.interface.name,
+        )
