@@ -58,12 +58,15 @@ class Documents:
             ref=release.ref,
         )
 
-    async def ignition(self, host: Host, tokens: Tokens, *, base_url: str) -> IgnitionSet:
-        """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError."""
+    async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
+        """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError.
+
+        `mac` is the card that the machine asks with.
+        """
         role = await asyncio.to_thread(_read_role, host)
         version = ignition.version_of(role)
         overlay = ignition.overlay(
-            self._engine, host, version=version, ready_url=f"{base_url}/report/{tokens.report}/ready"
+            self._engine, host, version=version, ready_url=f"{base_url}/report/{tokens.report}/ready", mac=mac
         )
         wrapper = ignition.wrapper(
             version=version,
@@ -96,7 +99,7 @@ class Documents:
         for attempt in (
             self._medium(host),
             self.kickstart(host, tokens, mac=host.mac, base_url=base_url),
-            self.ignition(host, tokens, base_url=base_url),
+            self.ignition(host, tokens, mac=host.mac, base_url=base_url),
         ):
             try:
                 await attempt

@@ -88,7 +88,9 @@ class TokenDesk:
             return opened
         documents = self._pinned.get(token)
         if documents is None or part is IgnitionPart.WRAPPER:
-            documents = await self._desk.documents.ignition(opened.host, opened.install.tokens, base_url=base_url)
+            documents = await self._desk.documents.ignition(
+                opened.host, opened.install.tokens, mac=self._mac_at(opened.host, address), base_url=base_url
+            )
             self._pin(token, documents)
         match part:
             case IgnitionPart.WRAPPER if is_look:

@@ -52,7 +52,9 @@ def up(name: str, as_json: bool) -> None:
 
 @lab.command()
 @click.argument("host", required=False)
-@click.option("--firmware", type=click.Choice(list(Firmware)), help="The machine with this firmware.")
+@click.option(
+    "--firmware", type=click.Choice([firmware.value for firmware in Firmware]), help="The machine with this firmware."
+)
 @click.option("--arm", is_flag=True, help="Arm the host first: its disk is written.")
 @click.option("--name", default=DEFAULT_NAME, show_default=True, help="What the lab is called.")
 @json_option

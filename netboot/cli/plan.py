@@ -98,7 +98,7 @@ async def _kickstart(documents: Documents, host: Host, base_url: str) -> str:
 
 async def _ignition(documents: Documents, host: Host, base_url: str, *, show_secrets: bool) -> dict[str, str]:
     try:
-        made = await documents.ignition(host, HIDDEN, base_url=base_url)
+        made = await documents.ignition(host, HIDDEN, mac=host.mac, base_url=base_url)
     except (RenderError, ContentError) as error:
         return {"error": str(error)}
     role = made.role.decode("utf-8", "replace") if show_secrets else f"hidden, {len(made.role)} bytes; --show-secrets"

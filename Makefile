@@ -1,0 +1,111 @@
+# What a newcomer types. `make` alone prints this help. Everything here runs on a bare Debian 12 as root.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+PYTHON ?= python3
+
+# What the lab boots and what the tests have as peers. One package a line, so that a change is one line.
+LAB_PACKAGES := \
+	busybox-static \
+	cpio \
+	curl \
+	dnsmasq-base \
+	dosfstools \
+	efibootmgr \
+	fdisk \
+	ignition \
+	iproute2 \
+	ipxe \
+	ipxe-qemu \
+	kmod \
+	ostree \
+	ovmf \
+	qemu-system-x86 \
+	qemu-utils \
+	seabios \
+	squashfs-tools \
+	systemd-boot-efi \
+	xfsprogs \
+	xz-utils \
+	zstd
+TEST_PACKAGES := \
+	atftp \
+	grub-common \
+	systemd \
+	tftp-hpa \
+	vagrant \
+	wget \
+	xorriso
+BENCH_PACKAGES := \
+	nginx-light \
+	tftpd-hpa \
+	wrk
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+
+.PHONY: help demo run check test unit integration e2e bench golden clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in under three minutes
+	$(BIN)/netboot lab demo
+
+run: $(STAMPS)/python ## run the daemon in the foreground, with /etc/netboot/netboot.yaml or $$NETBOOT_CONFIG
+	$(BIN)/netboot serve
+
+check: $(STAMPS)/python ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmware; what CI runs
+	$(MAKE) check
+	$(BIN)/pytest
+
+unit: $(STAMPS)/python ## the rooms' own tests: no network
+	$(BIN)/pytest -m "not integration and not e2e and not bench"
+
+integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with other people's clients
+	$(BIN)/pytest -m integration
+
+e2e: $(STAMPS)/test ## real firmware in QEMU
+	$(BIN)/pytest -m e2e
+
+bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
+	$(BIN)/pytest -m bench --bench -s
+
+golden: $(STAMPS)/python ## write the golden files of rendered documents anew; read the diff
+	$(BIN)/pytest tests/render --golden
+
+clean: ## remove the virtual environment, caches and the lab's media
+	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis /var/cache/netboot-lab
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp stands for "done with this very list": it is older than the Makefile only when the list may have changed.
+$(STAMPS)/python: pyproject.toml | $(STAMPS)
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && $(APT) install -y --no-install-recommends python3 python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev,postgres,lint]'
+	@touch $@
+
+$(STAMPS)/lab: Makefile $(STAMPS)/python
+	$(APT) update
+	$(APT) install -y --no-install-recommends $(LAB_PACKAGES)
+	@touch $@
+
+$(STAMPS)/test: Makefile $(STAMPS)/lab
+	$(APT) install -y --no-install-recommends $(TEST_PACKAGES)
+	@touch $@
+
+$(STAMPS)/bench: Makefile $(STAMPS)/test
+	$(APT) install -y --no-install-recommends $(BENCH_PACKAGES)
+	@touch $@
+
+$(STAMPS):
+	@mkdir -p $@

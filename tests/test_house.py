@@ -1,0 +1,154 @@
+"""The house keeps its own rules: sizes, rooms, and documentation that cannot lie."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from netboot.config.settings import Settings
+from netboot.model.install import TRANSITIONS, InstallEvent, InstallState
+from netboot.servers.metrics import COUNTERS
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = REPOSITORY / "netboot"
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_and_its_functions_stay_short(source: Path):
+    text = source.read_text()
+    long_functions = {
+        node.name: length
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    }
+
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert long_functions == {}
+
+
+def test_no_room_and_no_file_has_a_name_that_says_nothing():
+    assert [path for path in PACKAGE.rglob("*") if path.stem in FORBIDDEN_NAMES] == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_says_what_it_is_for(source: Path):
+    assert ast.get_docstring(ast.parse(source.read_text()))
+
+
+def test_every_test_file_of_a_room_has_the_name_of_a_file_in_that_room():
+    strays = []
+    for path in sorted((REPOSITORY / "tests").glob("*/test_*.py")):
+        room = PACKAGE / path.parent.name
+        if room.is_dir() and not (room / f"{path.stem.removeprefix('test_')}.py").exists():
+            strays.append(str(path.relative_to(REPOSITORY)))
+
+    assert strays == []
+
+
+def test_every_setting_is_documented():
+    documented = set(re.findall(r"^#+ `([a-z0-9_.]+)`$", (REPOSITORY / "docs/settings.md").read_text(), re.MULTILINE))
+
+    assert documented == {setting.path for setting in Settings.walk()}
+
+
+def test_every_event_and_log_line_is_documented():
+    documented = set(re.findall(r"^\| `([a-z0-9_.]+)` \|", (REPOSITORY / "docs/events.md").read_text(), re.MULTILINE))
+
+    assert documented == set(_event_names())
+
+
+def test_every_counter_is_documented():
+    documented = set(
+        re.findall(r"^\| `netboot_([a-z0-9_]+)_total` \|", (REPOSITORY / "docs/events.md").read_text(), re.M)
+    )
+
+    assert documented == set(COUNTERS)
+
+
+def test_every_counter_that_the_doors_use_is_declared_with_its_labels():
+    used: dict[str, set[str]] = {}
+    for source in SOURCES:
+        for call in _calls(source, "count"):
+            if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
+                used.setdefault(call.args[0].value, set()).update(keyword.arg or "" for keyword in call.keywords)
+
+    assert used == {name: set(labels) for name, (_, labels) in COUNTERS.items() if name in used}
+
+
+def test_the_install_diagram_is_the_table():
+    told = re.search(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
+
+    assert told is not None
+    assert told[1] == draw(TRANSITIONS)
+
+
+def test_the_readme_shows_every_command():
+    readme = (REPOSITORY / "README.md").read_text()
+    commands = re.findall(
+        r"^    @?cli\.add_command|^for command in \(([^)]*)\)", (PACKAGE / "cli/main.py").read_text(), re.M
+    )
+    names = [name.strip() for name in commands[0].split(",")]
+
+    assert [name for name in names if f"netboot {name}" not in readme] == []
+
+
+def test_every_relative_link_in_the_documentation_leads_somewhere():
+    dead = []
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            if not (page.parent / target).exists():
+                dead.append(f"{page.relative_to(REPOSITORY)} -> {target}")
+
+    assert dead == []
+
+
+def test_the_makefile_prints_its_targets():
+    told = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+    wanted = ["demo", "run", "check", "test", "e2e", "bench", "golden", "clean"]
+    assert [target for target in wanted if f"make {target}" not in told] == []
+
+
+def draw(transitions: Mapping[InstallState, Mapping[InstallEvent, InstallState]]) -> str:
+    """Draw the table as Mermaid does; moves that stay are left out."""
+    lines = ["stateDiagram-v2", "    [*] --> registered"]
+    for state, moves in transitions.items():
+        for target in InstallState:
+            events = [event.value for event, reached in moves.items() if reached is target and target is not state]
+            if events:
+                lines.append(f"    {state} --> {target}: {', '.join(events)}")
+    return "\n".join(lines) + "\n"
+
+
+def _event_names() -> Iterator[str]:
+    for source in SOURCES:
+        if source.relative_to(PACKAGE).parts[0] in ("lab", "cli", "probe"):
+            continue
+        for method in ("debug", "info", "warning", "error"):
+            yield from _first_words(source, method)
+        for method in ("_tell", "Event", "record"):
+            yield from _first_words(source, method)
+
+
+def _first_words(source: Path, function: str) -> Iterator[str]:
+    for call in _calls(source, function):
+        for argument in call.args[:2]:
+            if isinstance(argument, ast.Constant) and re.fullmatch(r"[a-z0-9]+\.[a-z0-9_]+", str(argument.value)):
+                yield argument.value
+
+
+def _calls(source: Path, function: str) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name == function:
+                yield node
