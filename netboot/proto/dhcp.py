@@ -1,7 +1,6 @@
 """Read and write DHCPv4 messages: the fixed header and the options, and nothing of what they mean.
 
-Never decides whom to answer (`proto.pxe`), never opens a socket, never writes what it only reads: option
-overload and split options.
+Never decides whom to answer (`proto.pxe`), never writes what it only reads: option overload and split options.
 
 RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §9.3 (options, overload) · RFC 1542 §2.1
 (300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).

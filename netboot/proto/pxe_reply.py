@@ -81,7 +81,7 @@ _TAKE_THE_FILE: Final = bytes.fromhex("060108 ff")
 # Discover nobody (43.6 = 3); a menu (43.9) of one entry of type 0, the local disk; a prompt (43.10) of 0 seconds.
 _LOCAL_DISK_MENU: Final = b"\x06\x01\x03\x09\x0d\x00\x00\x0aLocal disk\x0a\x0b\x00Local disk\xff"
 # Option 175.1, the priority: 1 lets our file name win over one from the lease server.
-_ABOVE_THE_LEASE_SERVER: Final = bytes.fromhex("010101")
+_ABOVE_THE_LEASE: Final = bytes.fromhex("010101")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,17 @@ class Shape:
 # by HTTP a 404 is. iPXE asks for its script in any case: the script says `exit`.
 # iPXE looks for "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
 SHAPES: Final[Mapping[tuple[Reader, OfferKind], Shape]] = {
-    # who reads        is led to                        60          43              175   file and 67
+    # fmt: off
+    # who reads        is led to                    60           43                175                file and 67
     (Reader.BIOS, OfferKind.LOADER): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _tftp_name),
     (Reader.BIOS, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _LOCAL_DISK_MENU, None, _no_file),
     (Reader.UEFI, OfferKind.LOADER): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _tftp_name),
     (Reader.UEFI, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _no_file),
     (Reader.UEFI_HTTP, OfferKind.LOADER): Shape(HTTP_CLIENT, None, None, _bootfile_url),
     (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Shape(HTTP_CLIENT, None, None, _missing_url),
-    (Reader.IPXE, OfferKind.SCRIPT): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE_SERVER, _script_url),
-    (Reader.IPXE, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE_SERVER, _script_url),
+    (Reader.IPXE, OfferKind.SCRIPT): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE, _script_url),
+    (Reader.IPXE, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE, _script_url),
+    # fmt: on
 }
 
 
@@ -154,6 +156,7 @@ def _reply(
         return Silence.BOOT_FILE_TOO_LONG
     if item is not None:
         shape = replace(shape, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
+    in_header = file if len(file) <= LONGEST_FILE_FIELD else b""
     options = _options(message.options, shape, file, kind=kind, server=server.address)
     answer = DhcpMessage(
         op=dhcp.REPLY,
@@ -164,9 +167,7 @@ def _reply(
         siaddr=server.address,  # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
         giaddr=message.giaddr,
         chaddr=message.chaddr,
-        file=file
-        if len(file) <= LONGEST_FILE_FIELD
-        else b"",  # shim and U-Boot read nothing else; EDK2 prefers option 67
+        file=in_header,  # shim and U-Boot read nothing else; EDK2 prefers option 67
         options=options,
     )
     room = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
