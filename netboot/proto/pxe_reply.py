@@ -97,19 +97,19 @@ class Shape:
 # A UEFI machine led to its disk: by PXE "take the file" without a file is PXE-E21 and the next boot entry after 4 s,
 # by HTTP a 404 is. iPXE asks for its script in any case: the script says `exit`.
 # iPXE looks for "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
+# fmt: off
 SHAPES: Final[Mapping[tuple[Reader, OfferKind], Shape]] = {
-    # fmt: off
-    # who reads        is led to                    60           43                175                file and 67
-    (Reader.BIOS, OfferKind.LOADER): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _tftp_name),
-    (Reader.BIOS, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _LOCAL_DISK_MENU, None, _no_file),
-    (Reader.UEFI, OfferKind.LOADER): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _tftp_name),
-    (Reader.UEFI, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _TAKE_THE_FILE, None, _no_file),
-    (Reader.UEFI_HTTP, OfferKind.LOADER): Shape(HTTP_CLIENT, None, None, _bootfile_url),
-    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Shape(HTTP_CLIENT, None, None, _missing_url),
-    (Reader.IPXE, OfferKind.SCRIPT): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE, _script_url),
-    (Reader.IPXE, OfferKind.LOCAL_DISK): Shape(PXE_CLIENT, _TAKE_THE_FILE, _ABOVE_THE_LEASE, _script_url),
-    # fmt: on
+    # who reads        is led to                    60           43                175               file and 67
+    (Reader.BIOS,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.BIOS,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _LOCAL_DISK_MENU, None,             _no_file),
+    (Reader.UEFI,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.UEFI,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _no_file),
+    (Reader.UEFI_HTTP, OfferKind.LOADER):     Shape(HTTP_CLIENT, None,             None,             _bootfile_url),
+    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Shape(HTTP_CLIENT, None,             None,             _missing_url),
+    (Reader.IPXE,      OfferKind.SCRIPT):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+    (Reader.IPXE,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
 }
+# fmt: on
 
 
 def reader_of(client: BootClient) -> Reader:
