@@ -5,6 +5,7 @@ the store at that moment. What needs a token is asked at `boot.token_desk`.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,7 +104,7 @@ class Desk:
             seen.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
             step = Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER
-            self._tell("dhcp.offered", seen, host, step if seen.take_step(step) else None, **data)
+            self._tell("boot.offered", seen, host, step if seen.take_step(step) else None, **data)
         if host is None or offer.kind is OfferKind.LOCAL_DISK:
             return
         install = self.book.known(host.name)
@@ -250,7 +251,6 @@ class Desk:
             self._tell(
                 "boot.machine_discovered", seen, None, None, arch=seen.machine.arch, vendor_class=client.vendor_class
             )
-            log.info("boot.machine_discovered", mac=client.mac, arch=seen.machine.arch)
 
     # What is told
 
@@ -269,8 +269,9 @@ class Desk:
                     self._tell("boot.script_served", seen, host, None, plan="wait", reason=reason.value)
 
     def _tell_not_ready(self, seen: SeenMachine, host: Host, error: NetbootError) -> None:
-        log.error("boot.script_held_back", host=host.name, mac=seen.mac, reason=str(error))
-        self._tell("boot.script_held_back", seen, host, None, reason=str(error))
+        data = {"reason": str(error)}
+        event = Event("boot.script_held_back", self.clock.now(), host.name, seen.mac, None, data)
+        self.events.record(event, level=logging.ERROR)
 
     def _tell(
         self, event: str, seen: SeenMachine, host: Host | None, step: Step | None, **data: str | int | float | None

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
 from netboot.errors import TransitionError
 from netboot.model.event import Event, Step
 from netboot.model.host import HostName
@@ -16,8 +14,6 @@ from netboot.model.install import Install, InstallEvent, InstallState, Tokens
 from netboot.model.mac import Mac
 from netboot.store.events import EventLog
 from netboot.store.installs import Change, Installs, Move, TokenKind
-
-log = structlog.get_logger()
 
 _STEP_OF_STATE = {
     InstallState.INSTALLING: Step.INSTALLING,
@@ -122,6 +118,5 @@ class InstallBook:
             "attempt": after.arming.spent if after.arming else None,
             "note": cause.note[-500:] or None,
         }
-        log.info("install.moved", host=after.host, mac=cause.mac, **{key: data[key] for key in data if key != "note"})
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
         self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data))

@@ -4,6 +4,7 @@ All of it asks the store at that moment. A token opens one document of one insta
 a second asker raises an alarm. Never logs a token or a document.
 """
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -162,18 +163,17 @@ class TokenDesk:
             case Refusal.UNKNOWN:
                 log.debug("boot.token_refused", **data)
             case Refusal.SPENT:
-                log.warning("boot.token_refused", host=host and host.name, **data)
-                self._tell("boot.token_refused", host, None, **data)
+                self._tell("boot.token_refused", host, None, level=logging.WARNING, **data)
             case Refusal.STRANGER:
-                log.error("boot.alarm_raised", host=host and host.name, **data)
-                self._tell("boot.alarm_raised", host, None, **data)
+                self._tell("boot.alarm_raised", host, None, level=logging.ERROR, **data)
             case _:
                 assert_never(refusal)
         return refusal
 
-    def _tell(self, name: str, host: Host | None, step: Step | None, **data: str) -> None:
+    def _tell(self, name: str, host: Host | None, step: Step | None, *, level: int = logging.INFO, **data: str) -> None:
         now = self._desk.clock.now()
-        self._desk.events.record(Event(name, now, host.name if host else None, host.mac if host else None, step, data))
+        event = Event(name, now, host.name if host else None, host.mac if host else None, step, data)
+        self._desk.events.record(event, level=level)
 
 
 _EVENT_OF_REPORT: Final = {

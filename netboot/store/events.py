@@ -4,6 +4,7 @@ Ids rise and are given at the write, so a reader that asks "after 17" misses not
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -41,8 +42,9 @@ class EventLog:
         self._has_work = asyncio.Event()
         self._grown = asyncio.Condition()
 
-    def record(self, event: Event) -> None:
-        """Take an event at once; it is on record within a moment, or counted as lost."""
+    def record(self, event: Event, *, level: int = logging.INFO) -> None:
+        """Take an event at once, and log it; it is on record within a moment, or counted as lost."""
+        log.log(level, event.name, host=event.host, mac=event.mac, step=event.step, **event.data)
         if len(self._waiting) >= BUFFERED:
             self._waiting.popleft()
             self._lost += 1
