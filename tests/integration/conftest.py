@@ -127,9 +127,13 @@ class Lan:
         with inside(self.server):
             return socket_mac(interface)
 
-    def client_socket(self, port: int) -> socket.socket:
-        with inside(self.client):
+    def client_socket(self, port: int, *, loopback: bool = False) -> socket.socket:
+        """Open a UDP socket of the client; with `loopback`, one on the server's own `lo`."""
+        with inside(self.server if loopback else self.client):
             bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if loopback:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
         bound.bind(("0.0.0.0", port))
         bound.settimeout(PATIENCE_S)
         return bound

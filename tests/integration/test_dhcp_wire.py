@@ -327,6 +327,19 @@ def test_an_unarmed_machine_is_led_to_its_disk_on_both_ports(lan: Any, serve: An
     ] * 2
 
 
+def test_loopback_is_an_interface_like_any_other(lan: Any, serve: Any, capture: Capture) -> None:
+    serve("lo")
+
+    with lan.client_socket(68, loopback=True) as client:
+        client.sendto(capture("discover-bios"), ("255.255.255.255", 67))
+        offer, offered_from = client.recvfrom(2048)
+        client.sendto(capture("request-edk2-4011"), ("127.0.0.1", 4011))
+        ack, acked_from = client.recvfrom(2048)
+
+    assert (offered_from, acked_from) == (("127.0.0.1", 67), ("127.0.0.1", 4011))
+    assert [str(parse(data).siaddr) for data in (offer, ack)] == ["127.0.0.1"] * 2
+
+
 def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, serve: Any, capture: Capture) -> None:
     serving = serve(settings=DhcpSettings(mode=DhcpMode.LISTEN))
     wire = lan.wire("c0")
