@@ -67,7 +67,7 @@ def read_head(buffer: bytes) -> ContentRequest | Judgement:
     if found is None:
         return _judge_other(buffer)
     fields = _fields(found[3])
-    if "host" not in fields or not _BODY_FIELDS.isdisjoint(fields):
+    if "," in fields.get("host", ",") or not _BODY_FIELDS.isdisjoint(fields):
         return _judge_other(buffer)
     path = found[2].decode("utf-8", "surrogateescape")
     return ContentRequest(found[1].decode(), path, fields, found.end())
@@ -78,8 +78,7 @@ def _judge_other(buffer: bytes) -> Judgement:
     if found is None:
         return Judgement.MALFORMED
     fields = _fields(found[2])
-    has_one_host = "host" in fields and "," not in fields["host"]
-    if found[1] == b"1" and not has_one_host:
+    if found[1] == b"1" and "," in fields.get("host", ","):  # none, or several
         return Judgement.MALFORMED
     length = fields.get("content-length")
     if length is not None and ("transfer-encoding" in fields or not (length.isascii() and length.isdigit())):

@@ -1,0 +1,117 @@
+"""A request's head is understood whole, another's, or no HTTP."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
+
+GET = b"GET /content/ol8/vmlinuz HTTP/1.1\r\n"
+HOST = b"Host: 192.0.2.1:8080\r\n"
+
+
+def test_a_content_request_is_understood() -> None:
+    head = GET + HOST + b"User-Agent: iPXE/1.21\r\nRANGE:bytes=1-2 \r\nConnection: keep-alive\r\n\r\n"
+
+    assert read_head(head + b"GET /next") == ContentRequest(
+        "GET",
+        "/content/ol8/vmlinuz",
+        {"host": "192.0.2.1:8080", "range": "bytes=1-2", "connection": "keep-alive"},
+        len(head),
+    )
+
+
+def test_libostrees_wish_for_http2_changes_nothing() -> None:
+    head = (
+        b"GET /ostree/ock/config HTTP/1.1\r\n" + HOST + b"User-Agent: libostree/2022.7 libcurl/7.88\r\n"
+        b"Accept: */*\r\nAccept-Encoding: gzip\r\n"
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n"
+    )
+
+    request = read_head(head)
+
+    assert isinstance(request, ContentRequest)
+    assert not request.is_last
+
+
+@pytest.mark.parametrize("value", [b"close", b"Close", b"keep-alive, close"])
+def test_the_last_request_of_a_connection_is_told(value: bytes) -> None:
+    request = read_head(GET + HOST + b"Connection: " + value + b"\r\n\r\n")
+
+    assert isinstance(request, ContentRequest)
+    assert request.is_last
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /boot/52:54:00:aa:bb:01.ipxe HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"POST /content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n12345",
+        b"DELETE /content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET http://192.0.2.1/content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /content/ol8/vmlinuz HTTP/1.0\r\n\r\n",
+        GET + HOST + b"Content-Length: 1\r\n\r\n1",
+        GET + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        GET + HOST + b"Expect: 100-continue\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /contents HTTP/1.1\r\n" + HOST + b"\r\n",
+    ],
+)
+def test_another_request_is_somebody_elses(head: bytes) -> None:
+    assert read_head(head) is Judgement.OTHER
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\r\n\r\n",
+        b"GET /content/x\r\n\r\n",
+        b"GET  /content/x HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /content/a b HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /content/\x00 HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /content/x HTTP/2.0\r\n" + HOST + b"\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        GET + b"\r\n",
+        GET + HOST + HOST + b"\r\n",
+        GET + HOST + b" folded\r\n\r\n",
+        GET + HOST + b"no colon\r\n\r\n",
+        GET + HOST + b"Space : before\r\n\r\n",
+        GET + HOST + b"Nul: \x00\r\n\r\n",
+        GET + HOST + b"Bare: \r return\r\n\r\n",
+        GET + HOST + b"Bare: \n feed\r\n\r\n",
+        GET + HOST + b"Content-Length: -1\r\n\r\n",
+        GET + HOST + b"Content-Length: 1, 2\r\n\r\n",
+        GET + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        GET + HOST + b"X: " + b"x" * LONGEST_HEAD_BYTES,
+        b"x" * LONGEST_HEAD_BYTES,
+    ],
+)
+def test_what_is_no_http_is_malformed(head: bytes) -> None:
+    assert read_head(head) is Judgement.MALFORMED
+
+
+@given(st.integers(0, len(GET + HOST) + 1))
+def test_a_head_that_has_not_ended_is_waited_for(length: int) -> None:
+    assert read_head((GET + HOST + b"\r\n")[:length]) is Judgement.INCOMPLETE
+
+
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=100).map(lambda tail: GET + HOST + tail + b"\r\n\r\n")))
+def test_any_bytes_are_judged(data: bytes) -> None:
+    judged = read_head(data)
+
+    if isinstance(judged, ContentRequest):
+        assert data[: judged.length].endswith(b"\r\n\r\n")
+        assert judged.method in ("GET", "HEAD")
+
+
+def test_a_hostile_head_costs_no_more_than_a_plain_one() -> None:
+    head = GET + HOST + b"a:" * 7000 + b"\x00\r\n\r\n"
+
+    began = time.process_time()
+    for _ in range(100):
+        assert read_head(head) is Judgement.MALFORMED
+
+    assert time.process_time() - began < 1.0
