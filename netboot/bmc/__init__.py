@@ -1,1 +1,1 @@
-
+"""Power, by Redfish."""

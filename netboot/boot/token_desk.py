@@ -119,7 +119,8 @@ class TokenDesk:
         if isinstance(opened, Refusal):
             return opened
         try:
-            await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=body)
+            note = tokens.hidden_in(body, opened.install.tokens)  # an installer's log names its own URLs
+            await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=note)
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, opened.host, address)
         return None

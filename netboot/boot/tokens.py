@@ -21,6 +21,14 @@ def draw(random_bytes: RandomBytes) -> Tokens:
     )
 
 
+def hidden_in(text: str, tokens: Tokens) -> str:
+    """Take the tokens of one install out of a text that will be kept and shown."""
+    for token in (tokens.kickstart, tokens.ignition, tokens.report):
+        if token:
+            text = text.replace(token, "TOKEN-HIDDEN")
+    return text
+
+
 def is_well_formed(token: str) -> bool:
     """Tell a possible token from noise, so that noise costs no look into the store."""
     return _TOKEN.fullmatch(token) is not None

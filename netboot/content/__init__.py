@@ -1,1 +1,1 @@
-
+"""The files that machines fetch: found, indexed, imported, verified."""

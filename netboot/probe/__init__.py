@@ -1,1 +1,1 @@
-
+"""A machine's side of DHCP, TFTP and HTTP, by other people's code."""

@@ -1,1 +1,1 @@
-
+"""How it is said on the wire: bytes and time in, bytes and deadlines out. Never decides."""

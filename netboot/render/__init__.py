@@ -1,1 +1,1 @@
-
+"""Scripts, Kickstarts and Ignition, from templates. Pure."""

@@ -226,10 +226,11 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(in_house: InHo
     async def scenario(house: House) -> None:
         tokens = await boot_the_installer(house)
 
-        await report(house, tokens.report, Report.FAILED, "anaconda: no such disk /dev/vda")
+        await report(house, tokens.report, Report.FAILED, f"inst.ks=http://x/ks/{tokens.kickstart}\nno disk /dev/vda")
 
         history = await house.book.history(CP1)
-        assert (history[-1].what, history[-1].note) == ("reported-failed", "anaconda: no such disk /dev/vda")
+        assert history[-1].what == "reported-failed"
+        assert history[-1].note == "inst.ks=http://x/ks/TOKEN-HIDDEN\nno disk /dev/vda"
         assert (await house.book.ask(CP1)).is_armed
 
     in_house(scenario)
