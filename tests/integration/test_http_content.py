@@ -1,0 +1,309 @@
+"""Content over loopback to other people's clients, through the engine and through aiohttp alike."""
+
+import asyncio
+import filecmp
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from netboot.content.objects import Content
+from netboot.content.ostree import PullProgress, read_reachable
+from netboot.content.served import ServedFile
+from netboot.model.release import ContentKind
+from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_engine import ContentEngine
+
+pytestmark = pytest.mark.integration
+PATIENCE_S = 60.0
+LARGE = bytes(range(256)) * 20_000
+
+
+@dataclass
+class Ledger:
+    """Remembers what it is told, as desk and counters."""
+
+    served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
+    malformed: int = 0
+
+    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        self.served.append((address, file, bytes_sent))
+
+    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
+        """Counted elsewhere."""
+
+    def request_malformed(self) -> None:
+        self.malformed += 1
+
+
+@dataclass
+class Server:
+    """A running server of one content directory."""
+
+    directory: Path
+    port: int
+    ledger: Ledger
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are; return all that comes until the server closes. aiohttp drops half-closed clients."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def run(*command: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A medium, and an archive of a thousand objects made by `ostree`."""
+    root = tmp_path_factory.mktemp("content")
+    medium = root / "media" / "ol8"
+    (medium / "images").mkdir(parents=True)
+    (medium / "vmlinuz").write_bytes(LARGE)
+    (medium / "initrd.img").write_bytes(LARGE[:50_000])
+    (medium / "images" / "install.img").write_bytes(LARGE)
+    (root / "secret").write_text("secret")
+    tree = tmp_path_factory.mktemp("tree")
+    for n in range(1000):
+        (tree / f"{n % 20}").mkdir(exist_ok=True)
+        (tree / f"{n % 20}" / f"{n}").write_bytes(f"{n}".encode() * n)
+    (tree / "large").write_bytes(LARGE)
+    (root / "ostree").mkdir()
+    repo = f"--repo={root / 'ostree' / 'ock-1'}"
+    assert run("ostree", "init", repo, "--mode=archive").returncode == 0
+    assert run("ostree", "commit", repo, "--branch=ock", f"--tree=dir={tree}", "-s", "OCK").returncode == 0
+    return root
+
+
+@pytest.fixture(scope="module", params=["engine", "aiohttp"])
+def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
+    """The real doors on a loop in a thread of their own."""
+    loop = asyncio.new_event_loop()
+    ledger = Ledger()
+
+    async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
+        content = Content(directory)
+        content.refresh()
+        door = ContentDoor(content, ledger, counters=ledger)
+        app = web.Application()
+        app.add_routes(content_routes(door))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        assert runner.server is not None
+        engine = ContentEngine(door, runner.server)
+        factory = engine.protocol if request.param == "engine" else runner.server
+        return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
+
+    async def stop(listener: asyncio.Server, engine: ContentEngine, runner: web.AppRunner) -> None:
+        listener.close()
+        await engine.stop(5.0)
+        await runner.cleanup()
+
+    running = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield Server(directory, running[0].sockets[0].getsockname()[1], ledger)
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(PATIENCE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE_S)
+        loop.close()
+
+
+def test_curl_gets_kernel_initrd_and_stage2(server: Server, tmp_path: Path) -> None:
+    for name in ("vmlinuz", "initrd.img", "images/install.img", "images/pxeboot/vmlinuz"):
+        got = tmp_path / "got"
+        done = run("curl", "-fsS", "--retry", "3", "-o", str(got), server.url(f"/content/ol8/{name}"))
+
+        assert done.returncode == 0, done.stderr
+        assert filecmp.cmp(got, server.directory / "media" / "ol8" / name.replace("images/pxeboot/", ""), shallow=False)
+
+
+def test_the_desk_hears_who_got_what(server: Server) -> None:
+    server.ledger.served.clear()
+
+    run("curl", "-fsS", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
+    run("curl", "-fsSI", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
+
+    ((address, file, bytes_sent),) = server.ledger.served
+    assert (address, file.owner, file.member) == (IPv4Address("127.0.0.1"), "ol8", "vmlinuz")
+    assert (file.kind, bytes_sent) == (ContentKind.KERNEL, len(LARGE))
+
+
+def test_curl_resumes_and_wget_continues_a_download(server: Server, tmp_path: Path) -> None:
+    for command in (["curl", "-fsS", "-C", "-", "-o"], ["wget", "-q", "-c", "-O"]):
+        got = tmp_path / command[0]
+        got.write_bytes(LARGE[:1_234_567])
+
+        done = run(*command, str(got), server.url("/content/ol8/vmlinuz"))
+
+        assert done.returncode == 0, done.stderr
+        assert got.read_bytes() == LARGE
+
+
+def test_wget_takes_a_treeinfo_that_we_made(server: Server) -> None:
+    done = run("wget", "-q", "-S", "-O", "-", server.url("/content/ol8/.treeinfo"))
+
+    assert b"mainimage = images/install.img\n" in done.stdout
+    assert b"Content-Type: text/plain; charset=utf-8" in done.stderr
+
+
+def test_curl_sends_what_it_knows_and_gets_304(server: Server, tmp_path: Path) -> None:
+    tag, url = str(tmp_path / "tag"), server.url("/ostree/ock-1/refs/heads/ock")
+    first = run("curl", "-fsS", "--etag-save", tag, url)
+    second = run("curl", "-sS", "--etag-compare", tag, "-w", "%{http_code}", url)
+
+    assert len(first.stdout) == 65
+    assert second.stdout == b"304"
+
+
+def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Path) -> None:
+    server.ledger.served.clear()
+    repo = f"--repo={tmp_path / 'repo'}"
+    run("ostree", "init", repo, "--mode=bare-user")
+    run("ostree", "remote", "add", repo, "--no-gpg-verify", "ock", server.url("/ostree/ock-1/"))
+
+    pulled = run("ostree", "pull", repo, "ock", "ock")
+    checked = run("ostree", "fsck", repo)
+
+    assert pulled.returncode == 0, pulled.stderr
+    assert checked.returncode == 0, checked.stderr
+    reachable = read_reachable(server.directory, "ock-1")
+    progress = PullProgress(reachable)
+    objects = [file for _, file, _ in server.ledger.served if file.kind is ContentKind.OSTREE_OBJECT]
+    percents = [progress.asked(file.member) for file in objects]
+    assert len(objects) == reachable.release.object_count
+    assert percents == sorted(percents)
+    assert percents[-2:] == [99, 100]
+
+
+def test_ostree_pulls_by_static_delta_and_summary_made_while_we_run(server: Server, tmp_path: Path) -> None:
+    name = tmp_path.name  # copied in by hand while the daemon runs
+    shutil.copytree(server.directory / "ostree" / "ock-1", server.directory / "ostree" / name)
+    served = f"--repo={server.directory / 'ostree' / name}"
+    repo = f"--repo={tmp_path / 'repo'}"
+    assert run("curl", "-fsS", "-o", "/dev/null", server.url(f"/ostree/{name}/config")).returncode == 0
+    assert run("ostree", "static-delta", "generate", served, "--empty", "--to=ock").returncode == 0
+    assert run("ostree", "summary", served, "-u").returncode == 0
+    run("ostree", "init", repo, "--mode=bare-user")
+    run("ostree", "remote", "add", repo, "--no-gpg-verify", "ock", server.url(f"/ostree/{name}"))
+
+    pulled = run("ostree", "pull", repo, "--require-static-deltas", "ock", "ock")
+
+    assert pulled.returncode == 0, pulled.stderr
+    assert run("ostree", "fsck", repo).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/content/../secret",
+        b"/content/ol8/../../../secret",
+        b"/content/%2e%2e/secret",
+        b"/content/%2e%2e%2fsecret",
+        b"/content/ol8/..%2f..%2f..%2fsecret",
+        b"/content/..\\secret",
+        b"/content/ol8/.%2e/.%2e/.%2e/secret",
+        b"/content//../secret",
+        b"//content/../../secret",
+        b"/content/ol8//etc/passwd",
+        b"/content//etc/passwd",
+        b"/content/ol8/%00",
+        b"/content/ol8/%c0%ae%c0%ae/secret",
+        b"/content/ol8",
+        b"/content/ol8/",
+        b"/content/ol8/images",
+        b"/content/",
+        b"/ostree/ock-1/tmp/",
+        b"/ostree/ock-1/.lock",
+        b"/ostree/ock-1/../../secret",
+        b"http://127.0.0.1/content/../secret",
+        b"http://127.0.0.1/content/%2e%2e/secret",
+    ],
+)
+def test_no_target_leads_out(server: Server, target: bytes) -> None:
+    answer = server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 Not Found\r\n"), answer
+    assert f"\r\nContent-Length: {len(body)}".encode() in head
+    assert b"chunked" not in head
+    assert b"secret" not in body
+
+
+def test_a_target_in_absolute_form_is_served(server: Server) -> None:
+    target = server.url("/content/ol8/initrd.img").encode()
+    answer = server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert answer.endswith(b"\r\n\r\n" + LARGE[:50_000])
+
+
+def test_a_raw_nul_is_a_malformed_request(server: Server) -> None:
+    answer = server.raw(b"GET /content/ol8/\x00 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert answer.startswith((b"HTTP/1.1 400 Bad Request\r\n", b"HTTP/1.0 400 Bad Request\r\n"))
+    assert b"\r\nContent-Length: " in answer
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+def test_files_are_only_given(server: Server, method: str) -> None:
+    done = run("curl", "-sS", "-i", "-X", method, "-d", "x=y", server.url("/content/ol8/vmlinuz"))
+
+    assert done.stdout.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+    assert b"\r\nAllow: GET, HEAD\r\n" in done.stdout
+    assert b"\r\nContent-Length: " in done.stdout
+
+
+@pytest.mark.parametrize("path", ["/content/ol8/vmlinuz", "/content/ol8/initrd.img", "/ostree/ock-1/config"])
+def test_the_answer_has_what_grub_reads_literally(server: Server, path: str) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: GRUB 2.06\r\nRange: bytes=10-\r\n"
+    head = server.raw(request.encode() + b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[0]
+
+    assert head.startswith(b"HTTP/1.1 206 Partial Content\r\n")
+    assert re.search(rb"\r\nContent-Length: [0-9]+(\r\n|$)", head)
+    assert re.search(rb"\r\nContent-Range: bytes 10-\d+/\d+(\r\n|$)", head)
+    for name in (b"Date", b"ETag", b"Cache-Control", b"Content-Type"):
+        assert head.count(b"\r\n" + name + b": ") == 1
+
+
+def test_a_wish_for_http2_is_ignored(server: Server) -> None:
+    done = run(
+        "curl", "-fsS", "--http2", "-o", "/dev/null", "-w", "%{http_version}", server.url("/ostree/ock-1/config")
+    )
+
+    assert done.stdout == b"1.1"
+
+
+def test_a_compressed_sibling_is_never_given(server: Server) -> None:
+    (server.directory / "media" / "ol8" / "initrd.img.gz").write_bytes(b"gz")
+
+    done = run("curl", "-fsS", "-i", "-H", "Accept-Encoding: gzip", server.url("/content/ol8/initrd.img"))
+
+    assert b"Content-Encoding" not in done.stdout
+    assert done.stdout.endswith(LARGE[:50_000])
+
+
+def test_one_connection_serves_script_and_content_as_ipxe_asks(server: Server) -> None:
+    """iPXE keeps the connection of its script for kernel and initrd."""
+    paths = ("/boot/x.ipxe", "/content/ol8/initrd.img", "/content/ol8/vmlinuz", "/ostree/ock-1/config")
+    requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: iPXE/1.21.1\r\n\r\n".encode() for path in paths]
+
+    answer = server.raw(b"".join(requests).removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
+
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"404", b"200", b"200", b"200"]
+    assert LARGE[:50_000] in answer
+    assert LARGE in answer
