@@ -130,6 +130,10 @@ def servers(directory):
             process.wait(10)
 
 
+def say(line):
+    sys.stdout.write(line + "\n")
+
+
 def main():
     os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
     with tempfile.TemporaryDirectory() as directory:
@@ -153,7 +157,7 @@ def main():
                     row[3].append(max(times) / min(times))
             for name, row in rows.items():
                 best = [f"{max(figures):.1f} MB/s" for figures in row[:3]]
-                sys.stdout.write(f"| {name} | {' | '.join(best)} | {max(row[3]):.2f} |" + "\n")
+                say(f"| {name} | {' | '.join(best)} | {max(row[3]):.2f} |")
 
 
 if __name__ == "__main__":
