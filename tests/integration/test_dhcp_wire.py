@@ -89,6 +89,17 @@ def test_a_relay_hears_on_67_at_its_own_address(lan: Any, serve: Any, capture: C
     assert body(frame) == capture("offer-relayed").replace(IPv4Address("192.0.2.10").packed, ours)
 
 
+def test_a_relay_behind_a_router_is_reached_by_its_route(lan: Any, serve: Any, capture: Capture) -> None:
+    lan.ip(lan.server, "route", "add", "203.0.113.0/24", "via", "192.0.2.50")
+    serve()
+    wire = lan.wire("c0")
+    relayed = build(replace(parse(capture("discover-relayed")), flags=0x8000, giaddr=IPv4Address("203.0.113.1")))
+
+    wire.send(relayed, source=("203.0.113.1", 67), to=("192.0.2.10", 67), ether=lan.server_mac("s0"))
+
+    assert envelope(wire.receive())[1:] == ("192.0.2.10", 67, "203.0.113.1", 67)
+
+
 def test_each_interface_answers_with_its_own_address(lan: Any, serve: Any, capture: Capture) -> None:
     serve("s0", "s1")
     wires = [lan.wire("c0"), lan.wire("c1")]

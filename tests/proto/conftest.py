@@ -5,6 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy-box", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy-box")
 
 CAPTURES = Path(__file__).parent / "captures"
 
