@@ -85,7 +85,9 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 async def offline_administration(configuration: Configuration) -> AsyncIterator[Administration]:
     """Open the administration on the store itself, where no daemon runs."""
     async with open_ledger(configuration.settings) as ledger:
-        administration = Administration(ledger.book, ledger.events, attempts=configuration.settings.install.attempts)
+        administration = Administration(
+            ledger.book, ledger.events, machines=ledger.machines, attempts=configuration.settings.install.attempts
+        )
         administration.use(configuration.hosts)
         yield administration
 
@@ -119,7 +121,9 @@ class Daemon:
             seen=seen,
             clock=Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes),
         )
-        self.administration = Administration(ledger.book, ledger.events, attempts=self._settings.install.attempts)
+        self.administration = Administration(
+            ledger.book, ledger.events, machines=ledger.machines, attempts=self._settings.install.attempts
+        )
         self.content_door = ContentDoor(self.content, self.desk, counters=self.metrics)
 
     async def use(self, configuration: Configuration) -> None:

@@ -14,7 +14,7 @@ from netboot.model.host import Host, HostSet
 from netboot.model.install import Install
 from netboot.store.events import EventLog
 from netboot.store.installs import Move
-from netboot.store.machines import Machine
+from netboot.store.machines import Machine, Machines
 
 View = Mapping[str, Any]
 
@@ -26,9 +26,10 @@ class UnknownHostError(NetbootError):
 class Administration:
     """The operator's side of the house."""
 
-    def __init__(self, book: InstallBook, events: EventLog, *, attempts: int) -> None:
+    def __init__(self, book: InstallBook, events: EventLog, *, machines: Machines, attempts: int) -> None:
         self._book = book
         self._events = events
+        self._machines = machines
         self._attempts = attempts
 
     def use(self, hosts: HostSet) -> None:
@@ -38,6 +39,11 @@ class Administration:
     async def hosts(self) -> list[View]:
         """List every host with its install."""
         return [host_view(host, await self._book.ask(host.name)) for host in self._hosts]
+
+    async def machines(self) -> list[View]:
+        """List the machines that asked for a boot and that nobody registered; as far as they are on record."""
+        recorded = (await self._machines.all()).values()
+        return [machine_view(found) for found in recorded if found.arch and self._hosts.by_mac(found.mac) is None]
 
     async def host(self, name: str) -> View:
         """Show one host; raise UnknownHostError."""

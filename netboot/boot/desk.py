@@ -214,6 +214,7 @@ class Desk:
         if install.arming is not None and install.arming.is_spent:
             await self.book.move(host.name, InstallEvent.ATTEMPTS_SPENT, cause=cause)
             return LocalBootPlan(mac, host)
+        await self._machines.flush()  # a daemon that is killed now still knows whose address this is
         try:
             install = await self.book.boot_the_installer(host.name, tokens.draw(self.clock.random_bytes), cause=cause)
         except TransitionError:

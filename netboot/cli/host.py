@@ -16,10 +16,14 @@ def host() -> None:
 
 
 @host.command(name="list")
+@click.option("--discovered", is_flag=True, help="The machines that asked for a boot and that nobody registered.")
 @json_option
 @click.pass_obj
-def list_hosts(config: Path, as_json: bool) -> None:
+def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
     """List every host with its role, cards and install."""
+    if discovered:
+        _list_discovered(config, as_json=as_json)
+        return
     hosts = run_with_administration(config, lambda daemon: daemon.hosts())
     if as_json:
         print_json(hosts)
@@ -36,6 +40,18 @@ def list_hosts(config: Path, as_json: bool) -> None:
         for item in hosts
     ]
     print_table(("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
+
+
+def _list_discovered(config: Path, *, as_json: bool) -> None:
+    machines = run_with_administration(config, lambda daemon: daemon.machines())
+    if as_json:
+        print_json(machines)
+        return
+    rows = [
+        (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
+        for item in machines
+    ]
+    print_table(("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), rows)
 
 
 @host.command()

@@ -72,11 +72,12 @@ class Machines:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(WRITE_EVERY_S)
-                await self._flush()
+                await self.flush()
         finally:
-            await self._flush()
+            await self.flush()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Write what was kept now, or keep it for later where the ledger does not take it."""
         self._has_work.clear()
         batch, self._changed = self._changed, {}
         if not batch:
