@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 
 class DhcpMode(StrEnum):
@@ -12,6 +12,13 @@ class DhcpMode(StrEnum):
     OFF = "off"  # no socket at all
     LISTEN = "listen"  # sends nothing and says what it would have answered
     RESERVATION = "reservation"  # leases the addresses of the registered hosts as well
+
+
+class DhcpListen(StrEnum):
+    """`dhcp.listen`: how datagrams are heard and sent on the DHCP ports."""
+
+    UDP = "udp"  # a socket on the port
+    PACKET = "packet"  # frames, whoever holds the port
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Interface:
     """One interface as it is now: there, and with an address to answer from.
 
     `address` goes into replies that nobody asked for by address; `addresses` are all that the card has, in
-    the kernel's order. `mtu_bytes` is the link's, IP header included.
+    the kernel's order, and `networks` the networks of these. `mtu_bytes` is the link's, IP header included.
     """
 
     name: str
@@ -35,3 +42,4 @@ class Interface:
     address: IPv4Address
     addresses: tuple[IPv4Address, ...]
     mtu_bytes: int = 1500
+    networks: tuple[IPv4Network, ...] = ()

@@ -34,13 +34,23 @@ class Option(IntEnum):
     """The option codes that netboot reads or writes (IANA, RFC 2132 unless noted)."""
 
     PAD = 0
+    SUBNET_MASK = 1
+    ROUTERS = 3
+    NAME_SERVERS = 6
+    HOST_NAME = 12
+    DOMAIN_NAME = 15
+    BROADCAST_ADDRESS = 28
     VENDOR_OPTIONS = 43
     REQUESTED_ADDRESS = 50
+    LEASE_TIME = 51
     OVERLOAD = 52
     MESSAGE_TYPE = 53
     SERVER_ID = 54
     PARAMETER_LIST = 55
+    MESSAGE = 56
     MAX_MESSAGE_SIZE = 57
+    RENEWAL_TIME = 58
+    REBINDING_TIME = 59
     VENDOR_CLASS = 60
     CLIENT_ID = 61
     BOOT_FILE = 67

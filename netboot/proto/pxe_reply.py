@@ -22,7 +22,8 @@ from netboot.proto.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, Silence, boot_
 IP_AND_UDP_BYTES: Final = 28
 LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs want behind them
 LONGEST_OPTION: Final = 255
-_SPARED: Final = (Option.CLIENT_ID, Option.RELAY_INFORMATION)  # the first that a reply does without
+# The first that a reply does without.
+_SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option.RELAY_INFORMATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +148,32 @@ def _reply(
     kind: MessageType,
     item: bytes | None,
 ) -> Reply | Silence:
+    answer = boot_answer(message, client, offer, server, kind=kind, item=item)
+    return answer if isinstance(answer, Silence) else written(message, answer, server)
+
+
+def boot_answer(
+    message: DhcpMessage,
+    client: BootClient,
+    offer: Offer,
+    server: ServerAddress,
+    *,
+    kind: MessageType,
+    item: bytes | None = None,
+) -> DhcpMessage | Silence:
+    """Put the answer together, as large as it wants to be; `written` makes a datagram of it.
+
+    `item` is the entry of a boot menu that the client asked for.
+    """
     shape = SHAPES.get((reader_of(client), offer.kind))
     if shape is None:
         return Silence.NO_REPLY_SHAPE
-    name = shape.boot_file(offer, server)
-    file = name.encode()
+    file = shape.boot_file(offer, server).encode()
     if len(file) > LONGEST_OPTION:
         return Silence.BOOT_FILE_TOO_LONG
     if item is not None:
         shape = replace(shape, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
-    in_header = file if len(file) <= LONGEST_FILE_FIELD else b""
-    options = _options(message.options, shape, file, kind=kind, server=server.address)
-    answer = DhcpMessage(
+    return DhcpMessage(
         op=dhcp.REPLY,
         htype=message.htype,
         hlen=message.hlen,
@@ -167,11 +182,16 @@ def _reply(
         siaddr=server.address,  # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
         giaddr=message.giaddr,
         chaddr=message.chaddr,
-        file=in_header,  # shim and U-Boot read nothing else; EDK2 prefers option 67
-        options=options,
+        file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67
+        options=_options(message.options, shape, file, kind=kind, server=server.address),
     )
+
+
+def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:
+    """Write an answer to `message`, without the options that its sender or the link has no room for."""
+    boot_file = answer.options.get(Option.BOOT_FILE, b"").decode()
+    reply = Reply(dhcp.build(answer), boot_file, _not_returned(message, answer.options))
     room = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
-    reply = Reply(dhcp.build(answer), name, _not_returned(message, options))
     return reply if len(reply.data) <= room else _fitted(answer, reply, room_bytes=room)
 
 
@@ -213,7 +233,7 @@ def _not_returned(message: DhcpMessage, options: Mapping[int, bytes]) -> tuple[O
 
 
 def _fitted(answer: DhcpMessage, reply: Reply, *, room_bytes: int) -> Reply:
-    """Leave out whole options until the reply fits: 67 where `file` has the name, 61, then 82."""
+    """Leave out whole options until the reply fits: 67 where `file` has the name, a lease's names, 61, then 82."""
     droppable = (Option.BOOT_FILE, *_SPARED) if answer.file else _SPARED
     options = dict(answer.options)
     for option in droppable:

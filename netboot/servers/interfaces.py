@@ -8,7 +8,8 @@ address that was in use stays while it lasts, else the interface falls silent an
 import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
 from socket import AF_INET
 from types import TracebackType
 from typing import Any, Final, Self
@@ -107,18 +108,19 @@ class Interfaces:
         return await self._dump()
 
     async def _dump(self) -> Mapping[str, Interface]:
-        addresses: dict[int, list[IPv4Address]] = {}
+        addresses: dict[int, list[IPv4Interface]] = {}
         async for record in await self._netlink.get_addr(family=AF_INET):
             if record["scope"] != _SCOPE_LINK:
                 # IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link
                 ours = record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS")
-                addresses.setdefault(record["index"], []).append(IPv4Address(ours))
+                addresses.setdefault(record["index"], []).append(IPv4Interface((ours, record["prefixlen"])))
         found: dict[str, Interface] = {}
         async for record in await self._netlink.get_links():
             name, index = record.get_attr("IFLA_IFNAME"), record["index"]
             if name in self._wanted and index in addresses:
-                ours = tuple(addresses[index])
-                found[name] = Interface(name, index, ours[0], ours, record.get_attr("IFLA_MTU"))
+                here = addresses[index]
+                ours, networks = tuple(each.ip for each in here), tuple(dict.fromkeys(each.network for each in here))
+                found[name] = Interface(name, index, ours[0], ours, record.get_attr("IFLA_MTU"), networks)
         return found
 
     def _take(self, found: Mapping[str, Interface]) -> None:
@@ -160,7 +162,7 @@ def _chosen(found: Interface, wanted: WantedInterface, before: Interface | None)
         return None
     if address not in found.addresses:
         return None
-    return Interface(found.name, found.index, address, found.addresses, found.mtu_bytes)
+    return replace(found, address=address)
 
 
 def _ambiguity(name: str, addresses: Sequence[IPv4Address]) -> Problem:
