@@ -38,6 +38,7 @@ TEST_PACKAGES := \
 	grub-common \
 	systemd \
 	tftp-hpa \
+	tshark \
 	vagrant \
 	wget \
 	xorriso

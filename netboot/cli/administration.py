@@ -4,24 +4,29 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from netboot.app import offline_administration
-from netboot.boot.administration import Administration
 from netboot.client import ControlClient
 from netboot.config.load import Configuration, load
+
+if TYPE_CHECKING:
+    from netboot.boot.administration import Administration
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def administration(configuration: Configuration) -> AsyncIterator[Administration | ControlClient]:
+async def administration(configuration: Configuration) -> AsyncIterator["Administration | ControlClient"]:
     """Open whichever of the two there is."""
     socket = configuration.settings.admin.socket
     if await is_answered(socket):
         async with ControlClient(socket) as client:
             yield client
     else:
+        from netboot.app import offline_administration  # the store's libraries take half a second to load
+        from netboot.servers import logs
+
+        logs.configure(level="warning", form="auto")
         async with offline_administration(configuration) as offline:
             yield offline
 
@@ -37,7 +42,9 @@ async def is_answered(socket: Path) -> bool:
     return True
 
 
-def run_with_administration(config: Path, ask: Callable[[Administration | ControlClient], Coroutine[Any, Any, T]]) -> T:
+def run_with_administration(
+    config: Path, ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]]
+) -> T:
     """Load the configuration, open the administration, ask, and close it again."""
 
     async def run() -> T:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from netboot.cli.output import json_option, print_json
 from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
-from netboot.errors import ConfigError
+from netboot.errors import ConfigError, Problem
 from netboot.model.client import BootProtocol, Cpu
 
 
@@ -65,7 +66,5 @@ def _loader_problems(bootfiles: BootFiles) -> Iterator[str]:
         yield f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"
 
 
-def _fault(problem: object) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(problem)  # type: ignore[call-overload,no-any-return]
+def _fault(problem: Problem) -> dict[str, object]:
+    return asdict(problem)

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netboot.boot.administration import Administration
 from netboot.cli.administration import run_with_administration
 from netboot.cli.host import armed_text
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.cli.timeline import Timeline
 from netboot.client import ControlClient
 from netboot.errors import NetbootError
+
+if TYPE_CHECKING:
+    from netboot.boot.administration import Administration
 
 WATCHED_END = {"ready", "failed"}
 
@@ -80,7 +82,7 @@ def history(config: Path, host: str, as_json: bool) -> None:
 def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
     """Show HOST's boot step by step, live; from the arming on. --json prints one event a line."""
 
-    async def ask(daemon: Administration | ControlClient) -> str | None:
+    async def ask(daemon: "Administration | ControlClient") -> str | None:
         arming = (await daemon.install(host))["arming"]
         timeline = Timeline(since=arming["at"] if arming else None, as_json=as_json)
         if follow and not isinstance(daemon, ControlClient):

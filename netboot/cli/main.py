@@ -1,24 +1,39 @@
-"""The `netboot` command: its groups, and how an error reaches a person."""
+"""The `netboot` command: its groups, and how an error reaches a person.
+
+A command's module is imported when the command is used: the daemon's parts take a second to load, a question does not
+need them.
+"""
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import click
 
 from netboot import __version__
-from netboot.cli.check import check
-from netboot.cli.host import host
-from netboot.cli.install import install
-from netboot.cli.lab import lab
-from netboot.cli.plan import plan
-from netboot.cli.serve import serve
 from netboot.errors import ConfigError, NetbootError
-from netboot.servers import logs
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
+COMMANDS: Final = ("serve", "check", "plan", "host", "install", "lab")  # each in a module of its name
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """Finds a command in the module of its name."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"netboot.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -32,11 +47,6 @@ DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 def cli(context: click.Context, config: Path) -> None:
     """Turn bare-metal servers into Oracle Cloud Native Environment nodes, over the network."""
     context.obj = config
-    logs.configure(level="warning", form="auto")  # `serve` sets its own from the settings
-
-
-for command in (serve, check, plan, host, install, lab):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,16 +1,24 @@
 """How the daemon's log is written: JSON lines for a machine, readable lines on a terminal; to stderr, nothing else."""
 
+import json
 import logging
 import sys
 
 import structlog
 
 
+_ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)  # made once: json.dumps makes one for each line
+
+
+def _json(line: object, **_options: object) -> str:
+    return _ENCODER.encode(line)
+
+
 def configure(*, level: str, form: str) -> None:
     """Set up structlog for the process. `form`: `json`, `console`, or `auto` for what stderr is."""
     is_console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer(serializer=_json)
     )
     structlog.configure(
         processors=[
