@@ -6,7 +6,6 @@ import sys
 
 import structlog
 
-
 _ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)  # made once: json.dumps makes one for each line
 
 

@@ -67,7 +67,12 @@ def _make_private_file(path: Path) -> None:
     # It holds the tokens that open Kickstart and Ignition.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        if is_new and os.geteuid() == 0:
+            # A command of root's that comes before the daemon's first start must not lock the daemon's user out.
+            owner = path.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise StoreError(f"cannot open the ledger {path}: {error.strerror}; see store.url") from error
 

@@ -1,6 +1,7 @@
 """The installs on record survive a restart, and of two writers one wins."""
 
 import asyncio
+import os
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -134,6 +135,22 @@ def test_the_ledger_is_readable_by_its_owner_alone(ledger_url: str, tmp_path: Pa
     asyncio.run(scenario())
 
     assert stat.S_IMODE((tmp_path / "netboot.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_ledger_that_root_makes_belongs_to_whom_its_directory_belongs(tmp_path: Path):
+    directory = tmp_path / "of-somebody"
+    directory.mkdir()
+    os.chown(directory, 1234, 1234)
+
+    async def scenario() -> None:
+        database = await Database.open(f"sqlite+aiosqlite:///{directory}/netboot.db")
+        await Installs(database).change(CP1, arm, at=NOW, what="armed")
+        await database.close()
+
+    asyncio.run(scenario())
+
+    assert {path.stat().st_uid for path in directory.iterdir()} == {1234}
 
 
 def test_a_ledger_of_a_newer_netboot_is_refused(ledger_url: str):
