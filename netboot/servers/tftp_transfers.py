@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
@@ -34,15 +34,6 @@ _LOOK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout 
 _IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
 _IP_PMTUDISC_DONT: Final = 0
 _STRANGER: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
-
-_EVENTS: Final = {
-    Outcome.SENT: ("info", "tftp.sent"),
-    Outcome.UNCONFIRMED: ("info", "tftp.unconfirmed"),
-    Outcome.CLOSED: ("info", "tftp.aborted"),
-    Outcome.REFUSED_BY_PEER: ("warning", "tftp.aborted"),
-    Outcome.TIMED_OUT: ("warning", "tftp.aborted"),
-    Outcome.UNREADABLE: ("error", "tftp.aborted"),
-}  # the others say nothing that an operator needs: debug, tftp.aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,24 +261,35 @@ class Transfers:
 
     def _tell(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
         self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
-        level, event = _EVENTS.get(outcome, ("debug", "tftp.aborted"))
-        facts: dict[str, object] = {} if outcome is Outcome.SENT else {"reason": outcome}
+        facts: dict[str, object] = {
+            "iface": self._interface,
+            "address": transfer.peer[0],
+            "boot_file": printable(transfer.name),
+            "bytes": transfer.sender.bytes_sent,
+            "seconds": round(seconds, 3),
+            "retransmissions": transfer.sender.retransmissions,
+            "blksize": transfer.terms.blksize,
+            "windowsize": transfer.terms.windowsize,
+        }
         if outcome in (Outcome.TIMED_OUT, Outcome.UNCONFIRMED):
             facts["unanswered_block"] = transfer.sender.block + 1
         if (error := transfer.sender.peer_error) is not None:
             facts["peer_error"] = f"{error.code} {printable(error.message)}".strip()
-        getattr(log, level)(
-            event,
-            iface=self._interface,
-            address=transfer.peer[0],
-            boot_file=printable(transfer.name),
-            bytes=transfer.sender.bytes_sent,
-            seconds=round(seconds, 3),
-            retransmissions=transfer.sender.retransmissions,
-            blksize=transfer.terms.blksize,
-            windowsize=transfer.terms.windowsize,
-            **facts,
-        )
+        match outcome:
+            case Outcome.SENT:
+                log.info("tftp.sent", **facts)
+            case Outcome.UNCONFIRMED:
+                log.info("tftp.unconfirmed", **facts)
+            case Outcome.CLOSED:
+                log.info("tftp.aborted", reason=outcome, **facts)
+            case Outcome.REFUSED_BY_PEER | Outcome.TIMED_OUT:
+                log.warning("tftp.aborted", reason=outcome, **facts)
+            case Outcome.UNREADABLE:
+                log.error("tftp.aborted", reason=outcome, **facts)
+            case Outcome.PROBED | Outcome.UNANSWERED | Outcome.REPLACED | Outcome.STOPPED:
+                log.debug("tftp.aborted", reason=outcome, **facts)  # normal, or forged: nothing for an operator
+            case _:
+                assert_never(outcome)
 
     def _set_timer(self) -> None:
         if self._due and (self._timer is None or self._due[0][0] < self._timer.when()):
