@@ -74,10 +74,11 @@ def kernel_version(head: bytes) -> str:
     return head[at : at + 128].partition(b"\0")[0].decode("ascii", "replace")
 
 
-def made_treeinfo(root: Path) -> bytes | None:
+def made_treeinfo(root: Path, version: str = "") -> bytes | None:
     """Write the `.treeinfo` of a medium that has none; None where kernel or stage 2 are missing.
 
     Anaconda reads `[stage2] mainimage` alone; the rest says to people and other tools what the tree is.
+    `version` is the release (`8.10`) where the caller knows it.
     """
     kernel = next((name for name in KERNEL if (root / name).is_file()), None)
     initrd = next((name for name in INITRD if (root / name).is_file()), INITRD[0])
@@ -87,7 +88,7 @@ def made_treeinfo(root: Path) -> bytes | None:
     with (root / kernel).open("rb") as image:
         head = image.read(_HEAD_BYTES)
     arch = kernel_architecture(head) or "x86_64"
-    version = _release_version(root, kernel_version(head))
+    version = version or _release_version(root, kernel_version(head))
     return (
         "[general]\n"
         "family = Oracle Linux\n"

@@ -38,11 +38,30 @@ def read_release(directory: Path, name: str) -> Release:
     return read_reachable(directory, name).release
 
 
+def read_ref(root: Path, name: str) -> tuple[str, str]:
+    """Read the ref of the archive at `root` and the commit that it names; raise ContentError, which calls it `name`."""
+    _check_is_archive(root, name)
+    return _ref(root, name)
+
+
+def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
+    """Name what a commit or dirtree refers to, each by digest and kind; other kinds refer to nothing."""
+    match kind:
+        case "commit":
+            tree, meta = _commit_root(data)
+            return [(tree, "dirtree"), (meta, "dirmeta")]
+        case "dirtree":
+            files, directories = _dirtree(data)
+            below = [child for tree, meta in directories for child in ((tree, "dirtree"), (meta, "dirmeta"))]
+            return [(digest, "filez") for digest in files] + below
+        case _:
+            return []
+
+
 def read_reachable(directory: Path, name: str) -> ReachableObjects:
     """Walk a release from its ref; raise ContentError where it is no archive, or lacks its commit or a dirtree."""
     root = directory / "ostree" / name
-    _check_is_archive(root, name)
-    ref, commit = _ref(root, name)
+    ref, commit = read_ref(root, name)
     table = ObjectTable((key, 0, 0, 0) for key in _reachable_keys(root, commit))
     return ReachableObjects(Release(name, ref, commit, len(table)), table)
 

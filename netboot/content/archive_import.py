@@ -1,0 +1,181 @@
+"""Imports a release: unpacks it into staging, proves every object, puts it in place by one rename. Blocks for minutes.
+
+Objects are proved by other processes while the next are unpacked. A release never changes: the same archive again is
+fine and does nothing, another commit under the same name is refused.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from netboot.content.archive_source import Repository, default_name, open_source, repository_part
+from netboot.content.disk import told_as, tree_size
+from netboot.content.fsck import ArchiveCheck, Checker, judged
+from netboot.content.layers import unpack
+from netboot.content.library import Entry, Kind, Library, Staging, checked_name
+from netboot.content.oci import Image
+from netboot.content.ostree import read_ref
+from netboot.content.progress import Progress, Silent
+from netboot.content.record import Record
+from netboot.content.release_writer import ReleaseWriter
+from netboot.content.tar_stream import ByteStream
+from netboot.errors import ContentError
+
+_SHOWN_FAULTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRelease:
+    """A release that is in the library now. `linked_bytes` of it are shared with other releases."""
+
+    name: str
+    is_new: bool
+    ref: str
+    commit: str
+    architecture: str
+    object_count: int
+    size_bytes: int
+    linked_bytes: int
+
+
+def import_archive(
+    library: Library, path: Path, name: str | None = None, *, now: datetime, progress: Progress | None = None
+) -> ImportedRelease:
+    """Bring an archive into the library as the release `name`; raise ContentError saying what is wrong and what to do.
+
+    Without a name it is called after its file, with the architecture of the image.
+    """
+    source = open_source(path)
+    architecture = source.architecture if isinstance(source, Image) else ""
+    name = checked_name(name or default_name(path, architecture))
+    record = Record(
+        source=path.resolve().name,
+        source_digest=source.digest,
+        imported_at=now.isoformat(timespec="seconds"),
+        architecture=architecture,
+    )
+    with library.changing() as staging:
+        there = library.get(Kind.RELEASE, name)
+        if there is not None and (known := there.record) is not None and known.source_digest == source.digest:
+            return _already(there, known)
+        return _Import(staging, source, name, record, progress or Silent()).run(there)
+
+
+def _already(entry: Entry, record: Record) -> ImportedRelease:
+    if entry.alias_of is not None:
+        raise ContentError(_is_alias(entry))
+    return ImportedRelease(
+        entry.name, False, record.ref, record.commit, record.architecture, record.object_count, tree_size(entry.path), 0
+    )
+
+
+def _is_alias(entry: Entry) -> str:
+    return (
+        f"{entry.name} is another name of {entry.alias_of}; "
+        "import under a name of its own, then netboot content promote"
+    )
+
+
+@dataclass(slots=True)
+class _Import:
+    staging: Staging
+    source: Image | Repository
+    name: str
+    record: Record
+    progress: Progress
+
+    def run(self, there: Entry | None) -> ImportedRelease:
+        if there is not None and there.alias_of is not None:
+            raise ContentError(_is_alias(there))
+        self.staging.check_space(self._needed_bytes(), self.record.source)
+        root = self.staging.make("release")
+        donors = [entry.path for entry in self.staging.library.entries() if _is_donor(entry)]
+        with Checker(root) as checker, told_as(self.staging.library.directory):
+            writer = ReleaseWriter(root, donors, on_complete=checker.give)
+            self._unpack(writer)
+            writer.finish()
+            self.progress.step(f"checking {self.name}", writer.object_bytes)
+            check = judged(root, self.record.source, checker.gather(self.progress))
+        _raise_for_faults(check, self.record.source)
+        if there is not None:
+            self._compare(there, check)
+            return self._imported(check, writer, is_new=False)
+        _leave_out(root, check)
+        record = replace(self.record, ref=check.ref, commit=check.commit, object_count=check.object_count)
+        record.write(root)
+        self.staging.publish(root, Kind.RELEASE, self.name)
+        return self._imported(check, writer, is_new=True)
+
+    def _needed_bytes(self) -> int:
+        if isinstance(self.source, Image):
+            return sum(layer.part.size_bytes for layer in self.source.layers)
+        return tree_size(self.source.root)
+
+    def _unpack(self, writer: ReleaseWriter) -> None:
+        if isinstance(self.source, Image):
+            unpack(self.source, writer, self.record.source, self.progress)
+        else:
+            _copy(self.source.root, writer, self.progress)
+
+    def _compare(self, there: Entry, check: ArchiveCheck) -> None:
+        commit = read_ref(there.path, there.name)[1]
+        if commit != check.commit:
+            raise ContentError(
+                f"release {there.name} is there already with commit {commit[:12]}, and {self.record.source} has "
+                f"{check.commit[:12]}; a release never changes: choose another name by --name"
+            )
+
+    def _imported(self, check: ArchiveCheck, writer: ReleaseWriter, *, is_new: bool) -> ImportedRelease:
+        return ImportedRelease(
+            self.name,
+            is_new,
+            check.ref,
+            check.commit,
+            self.record.architecture,
+            check.object_count,
+            check.size_bytes,
+            writer.linked_bytes,
+        )
+
+
+def _is_donor(entry: Entry) -> bool:
+    return entry.kind is Kind.RELEASE and entry.alias_of is None
+
+
+def _copy(root: Path, writer: ReleaseWriter, progress: Progress) -> None:
+    progress.step(f"copying {root}", tree_size(root))
+    for member in _members(root):
+        part = repository_part(root, member)
+        writer.put(member, part.size_bytes, ByteStream(part.chunks()))
+        progress.advance(part.size_bytes)
+
+
+def _members(root: Path) -> Iterator[str]:
+    """Name the regular files below a directory in order, without following links."""
+    for parent, directories, names in os.walk(root):
+        directories.sort()
+        below = os.path.relpath(parent, root)
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                yield name if below == "." else f"{below}/{name}"
+
+
+def _raise_for_faults(check: ArchiveCheck, source: str) -> None:
+    if check.is_sound:
+        return
+    more = len(check.faults) - _SHOWN_FAULTS
+    shown = "; ".join(str(fault) for fault in check.faults[:_SHOWN_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+    raise ContentError(
+        f"{source} holds a damaged OSTree archive: {shown}; "
+        "copy it again, or make it again: ocne image create --type ostree"
+    )
+
+
+def _leave_out(root: Path, check: ArchiveCheck) -> None:
+    """Delete what nothing refers to: nobody will ask for it."""
+    for name in check.unreferred:
+        (root / "objects" / name[:2] / name[2:]).unlink()

@@ -1,0 +1,69 @@
+"""What the content directory needs of a disk: sizes, syncing, and a refusal to write said so that it can be cured."""
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from netboot.errors import ContentError
+
+
+def tree_size(path: Path) -> int:
+    """Add the sizes of the files below a directory, each inode once."""
+    seen: dict[tuple[int, int], int] = {}
+    for parent, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):
+                status = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - 50,000 times
+                seen[status.st_dev, status.st_ino] = status.st_size
+    return sum(seen.values())
+
+
+def megabytes(size_bytes: int) -> str:
+    """Write a size for people."""
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def cannot_write(directory: Path, error: OSError) -> ContentError:
+    """Say why the content directory does not take a file, and what to do."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            cure = "run it as root or as the daemon's user"
+        case _:
+            cure = "look at the disk: dmesg"
+    return ContentError(f"cannot write below {directory}: {error.strerror}; {cure}")
+
+
+@contextmanager
+def told_as(directory: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into ContentError."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Have a directory's entries on disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file_system(path: Path) -> None:
+    """Have all that was written to a file system on disk: one call for 50,000 files, where fsync would take minutes."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs is None:
+            os.sync()
+        elif syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,208 @@
+"""The content directory as it is changed: one writer at a time, staged first, put in place by one rename.
+
+    media/NAME/       ostree/NAME/        what is served; a link (`stable`) is another name of the directory it leads to
+    .staging/…        what is not whole yet, or is being removed; nobody's after a crash: `gc` removes it
+    .lock             held by whoever changes something; the kernel lets go of it when he dies
+
+Whatever is below `media` and `ostree` is whole and on disk: kill -9 at any moment leaves it as it was.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from netboot.content.disk import cannot_write, megabytes, sync_directory, sync_file_system, told_as, tree_size
+from netboot.content.record import Record
+from netboot.errors import ContentError
+
+STAGING: Final = ".staging"
+LOCK: Final = ".lock"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SPARE_BYTES: Final = 64 << 20  # a full disk stops the daemon's ledger too
+
+
+class Kind(StrEnum):
+    """What is kept; the value is its directory."""
+
+    MEDIUM = "media"
+    RELEASE = "ostree"
+
+    @property
+    def word(self) -> str:
+        """What people call it."""
+        return "boot medium" if self is Kind.MEDIUM else "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A medium, a release, or another name of one."""
+
+    kind: Kind
+    name: str
+    path: Path
+    alias_of: str | None = None
+
+    @property
+    def record(self) -> Record | None:
+        """What its import wrote down."""
+        return Record.read(self.path)
+
+
+def checked_name(name: str) -> str:
+    """Return a name that is fit for a URL and a directory; raise ContentError."""
+    if not _NAME.fullmatch(name):
+        raise ContentError(
+            f"{name!r} is no name; use letters, digits, dots, dashes, at most 63, a letter or digit first"
+        )
+    return name
+
+
+class Library:
+    """The content directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Look at `directory`, which may be missing yet."""
+        self.directory = directory
+
+    def entries(self) -> list[Entry]:
+        """List media, releases and their other names, by kind and name."""
+        return [entry for kind in Kind for entry in self._entries(kind)]
+
+    def _entries(self, kind: Kind) -> Iterator[Entry]:
+        parent = self.directory / kind
+        try:
+            names = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir())
+        except OSError:
+            return
+        for name in names:
+            path = parent / name
+            if not name.startswith("."):
+                yield Entry(kind, name, path, alias_of=path.resolve().name if path.is_symlink() else None)
+
+    def find(self, name: str) -> Entry:
+        """Find a medium or release by name; raise ContentError where it is not there, or is both."""
+        found = [entry for entry in self.entries() if entry.name == name]
+        if not found:
+            raise ContentError(f"there is no medium and no release {name} in {self.directory}; netboot content list")
+        if len(found) > 1:
+            raise ContentError(f"{name} is a medium and a release; rename one below {self.directory} by mv")
+        return found[0]
+
+    def get(self, kind: Kind, name: str) -> Entry | None:
+        """Find one of a kind."""
+        return next((entry for entry in self._entries(kind) if entry.name == name), None)
+
+    @contextmanager
+    def changing(self) -> Iterator["Staging"]:
+        """Hold the lock, and a staging directory that is gone at the end; raise ContentError where another holds it."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise cannot_write(self.directory, error) from error
+        try:
+            _take(lock, self.directory)
+            parent = self.directory / STAGING
+            with told_as(self.directory):
+                parent.mkdir(exist_ok=True)
+                own = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+            try:
+                yield Staging(self, own)
+            finally:
+                shutil.rmtree(own, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+    def remains(self) -> list[Path]:
+        """List what unfinished work left behind. Ask while `changing`: then nothing of it belongs to anyone."""
+        try:
+            return sorted((self.directory / STAGING).iterdir())
+        except OSError:
+            return []
+
+    def aliases_of(self, entry: Entry) -> list[str]:
+        """List the other names of a medium or release."""
+        return [other.name for other in self._entries(entry.kind) if other.alias_of == entry.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """The right to change a library, and a directory on its file system."""
+
+    library: Library
+    directory: Path
+
+    def make(self, name: str) -> Path:
+        """Make an empty directory to be published."""
+        made = self.directory / name
+        made.mkdir(mode=0o755)
+        made.chmod(0o755)  # whatever the umask: the daemon is another user
+        return made
+
+    def publish(self, made: Path, kind: Kind, name: str) -> None:
+        """Put a whole directory in its place, after all of it is on disk."""
+        parent = self.library.directory / kind
+        with told_as(self.library.directory):
+            parent.mkdir(exist_ok=True)
+            sync_file_system(made)
+            made.rename(parent / name)
+            sync_directory(parent)
+
+    def remove(self, entry: Entry) -> None:
+        """Take a medium, a release or another name out of the library at once, then delete its files."""
+        with told_as(self.library.directory):
+            if entry.alias_of is not None:
+                entry.path.unlink()
+            else:
+                entry.path.rename(self.directory / "removed")
+            sync_directory(entry.path.parent)
+
+    def promote(self, entry: Entry, alias: str) -> None:
+        """Make `alias` another name of a medium or release, at once; what it named before stays."""
+        target = entry.path.resolve()
+        place = target.parent / checked_name(alias)
+        if place.is_dir() and not place.is_symlink():
+            raise ContentError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
+        new = self.directory / "link"
+        with told_as(self.library.directory):
+            new.symlink_to(target.name)
+            new.rename(place)
+            sync_directory(target.parent)
+
+    def collect(self) -> tuple[int, int]:
+        """Delete what unfinished work left behind; return how many directories and bytes that was."""
+        remains = [path for path in self.library.remains() if path != self.directory]
+        size_bytes = sum(tree_size(path) for path in remains)
+        for path in remains:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(remains), size_bytes
+
+    def check_space(self, needed_bytes: int, what: str) -> None:
+        """Raise ContentError where the file system has not this much room, and a reserve."""
+        status = os.statvfs(self.directory)
+        free = status.f_bavail * status.f_frsize
+        if free < needed_bytes + _SPARE_BYTES:
+            raise ContentError(
+                f"cannot import {what}: it needs {megabytes(needed_bytes + _SPARE_BYTES)} in {self.library.directory} "
+                f"and {megabytes(free)} are free; netboot content gc, remove a release, or enlarge the file system"
+            )
+
+
+def _take(lock: int, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        raise ContentError(
+            f"{directory} is being changed by process {holder or 'unknown'}; wait until it has ended"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,0 +1,148 @@
+"""Whether each object of an OSTree archive is what its name says: one worker process of `content.fsck`.
+
+Reads the name of a directory below `objects/` a line (`ab`), writes one line of JSON for it. Imports little, so that
+a worker starts in 50 ms. Never writes to the archive, never follows what an object refers to: `fsck` does that.
+
+A commit, dirtree or dirmeta is named by the SHA-256 of its bytes. A `filez` is BE32 length, 4 zero bytes, header
+`(tuuuusa(ayay))`, raw deflate; its name is the SHA-256 of BE32 length, 4 zero bytes, the same header without its
+first member (the size), content (facts/ocne.md §7, after ostree-core.c). As in libostree, neither that size nor bytes
+behind the deflate stream count: nobody reads them.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from netboot.content.gvariant import offset_width, tuple_ends
+from netboot.content.object_table import object_key
+from netboot.content.ostree import children
+from netboot.errors import ContentError
+
+_CHUNK_BYTES: Final = 1 << 20
+_LARGEST_HEADER: Final = 16 << 20  # xattrs are small; a length beyond this is damage
+_LARGEST_METADATA: Final = 10 << 20  # libostree refuses larger ones
+_SIZE_BYTES: Final = 8
+_SYMLINK: Final = 0o120000
+_FORMAT: Final = 0o170000
+
+
+@dataclass(slots=True)
+class DirectoryCheck:
+    """What one directory below `objects/` holds. Objects are named `<64 hex>.<kind>`."""
+
+    present: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)  # and what is wrong with each
+    refers: dict[str, list[str]] = field(default_factory=dict)  # what each sound commit and dirtree names
+    size_bytes: int = 0
+
+
+def check_directory(objects: Path, directory: str) -> DirectoryCheck:
+    """Check every object of `objects/{directory}`; one that cannot be read is damaged."""
+    found = DirectoryCheck()
+    try:
+        with os.scandir(objects / directory) as listing:
+            entries = list(listing)
+    except FileNotFoundError:
+        return found
+    for entry in entries:
+        if object_key(directory, entry.name) is None:
+            continue
+        name = directory + entry.name
+        found.present.append(name)
+        try:
+            with Path(entry.path).open("rb", buffering=0) as file:
+                found.size_bytes += os.fstat(file.fileno()).st_size
+                refers = check_object(name, file)
+        except ContentError as error:
+            found.damaged[name] = str(error)
+        except OSError as error:
+            found.damaged[name] = f"it cannot be read: {error.strerror}"
+        else:
+            if refers:
+                found.refers[name] = refers
+    return found
+
+
+def check_object(name: str, file: IO[bytes]) -> list[str]:
+    """Check one object against its name and return the names that it refers to; a ContentError says what is wrong."""
+    checksum, _, kind = name.partition(".")
+    if kind == "filez":
+        actual, refers = _filez_checksum(file), []
+    else:
+        data = file.read(_LARGEST_METADATA + 1)
+        if len(data) > _LARGEST_METADATA:
+            raise ContentError(f"it is larger than {_LARGEST_METADATA} bytes, which no client takes")
+        actual = hashlib.sha256(data).hexdigest()
+        refers = [f"{digest.hex()}.{kind}" for digest, kind in children(kind, data)] if actual == checksum else []
+    if actual != checksum:
+        raise ContentError(f"its bytes have the checksum {actual}")
+    return refers
+
+
+def _filez_checksum(file: IO[bytes]) -> str:
+    data = file.read(_CHUNK_BYTES)
+    length = int.from_bytes(data[:4], "big")
+    if len(data) < 8 or length > _LARGEST_HEADER:
+        raise ContentError("it does not begin with a filez header")
+    while len(data) < 8 + length:
+        more = file.read(_CHUNK_BYTES)
+        if not more:
+            raise ContentError("it is cut off in its header")
+        data += more
+    header = _header_without_size(data[8 : 8 + length])
+    digest = hashlib.sha256(len(header).to_bytes(4, "big") + bytes(4) + header)
+    is_symlink = int.from_bytes(header[8:12], "big") & _FORMAT == _SYMLINK
+    if not is_symlink:
+        _hash_content(data[8 + length :], file, digest)
+    return digest.hexdigest()
+
+
+def _hash_content(data: bytes, file: IO[bytes], digest: Any) -> None:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        while data:
+            digest.update(inflate.decompress(data, _CHUNK_BYTES))
+            data = inflate.unconsumed_tail or (b"" if inflate.eof else file.read(_CHUNK_BYTES))
+        digest.update(inflate.flush())
+    except zlib.error as error:
+        raise ContentError(f"its content cannot be inflated: {error}") from error
+    if not inflate.eof:
+        raise ContentError("it is cut off in its content")
+
+
+def _header_without_size(header: bytes) -> bytes:
+    """Turn `(tuuuusa(ayay))` into `(uuuusa(ayay))`: 8 bytes less, and the framing offset of the string anew."""
+    end_of_target, end = tuple_ends(header, 1)
+    if end_of_target < _SIZE_BYTES + 16:
+        raise ContentError("its header is too short")
+    body = header[_SIZE_BYTES:end]
+    width = next(width for width in (1, 2, 4, 8) if offset_width(len(body) + width) <= width)
+    return body + (end_of_target - _SIZE_BYTES).to_bytes(width, "little")
+
+
+def main() -> None:
+    """Answer each line of standard input until it ends; it ends too when the parent is killed."""
+    objects = Path(sys.argv[1])
+    for line in sys.stdin:
+        found = check_directory(objects, line.strip())
+        sys.stdout.write(
+            json.dumps(
+                {
+                    "present": found.present,
+                    "damaged": found.damaged,
+                    "refers": found.refers,
+                    "size_bytes": found.size_bytes,
+                }
+            )
+            + "\n"
+        )
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
