@@ -86,11 +86,12 @@ hosts:
 
 def hosts_yaml(hosts: Iterable[LabHost]) -> str:
     """Return the appliance's hosts.yaml; JSON values are YAML too, and need no quoting rules of their own."""
+    hosts = tuple(hosts)
+    init = f"\n  init: {CP1.machine.name}" if CP1.machine.name in {host.machine.name for host in hosts} else ""
     entries = "".join(f"  {host.machine.name}: {json.dumps(_entry(host))}\n" for host in hosts)
     return f"""\
 cluster:
-  name: lab
-  init: {CP1.machine.name}
+  name: lab{init}
 defaults:
   boot_media: {MEDIUM}
   release: {RELEASE}

@@ -95,6 +95,9 @@ async def running_lab(
         lab.work.mkdir(parents=True)
         await lab.start(content, attempts=attempts)
         yield lab
+    except Exception as fault:
+        fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # it is removed with the lab
+        raise
     finally:
         await lab.stop()
 

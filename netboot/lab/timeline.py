@@ -67,6 +67,6 @@ def _note(step: Step, data: Mapping[str, Any]) -> str:
         case Step.OFFER | Step.LOADER:
             return str(data.get("boot_file") or data.get("name") or "")
         case Step.FAILED:
-            return str(data.get("log") or data.get("reason") or "")
+            return str(data.get("note") or "").strip()
         case _:
             return ""

@@ -1,0 +1,53 @@
+"""Runs the coroutine tests of this room: all that were chosen, two at a time, each in a lab of its own.
+
+A guest keeps one core busy and mostly waits for itself, so two at once take hardly longer than one. Every test makes
+its own LAN, appliance and machines: they share nothing but the media, and their order does not matter.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+AT_ONCE = 2
+
+_RUNNER: pytest.StashKey[asyncio.Runner] = pytest.StashKey()
+_STORIES: pytest.StashKey[dict[str, asyncio.Task[None]]] = pytest.StashKey()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Play a coroutine test to its end, while the others of the session go on beside it."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    session = pyfuncitem.session
+    if _RUNNER not in session.stash:
+        session.stash[_RUNNER] = asyncio.Runner()
+        session.stash[_STORIES] = session.stash[_RUNNER].run(_start_all(session))
+    session.stash[_RUNNER].run(_ended(session.stash[_STORIES][pyfuncitem.nodeid]))
+    return True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Cancel what still plays; each lab removes itself."""
+    if _RUNNER in session.stash:
+        session.stash[_RUNNER].close()
+
+
+async def _start_all(session: pytest.Session) -> dict[str, asyncio.Task[None]]:
+    room = asyncio.Semaphore(AT_ONCE)
+    return {
+        item.nodeid: asyncio.create_task(_play(item.obj, room), name=item.name)
+        for item in session.items
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
+    }
+
+
+async def _play(story: Callable[[], Awaitable[None]], room: asyncio.Semaphore) -> None:
+    async with room:
+        await story()
+
+
+async def _ended(story: asyncio.Task[None]) -> None:
+    await story

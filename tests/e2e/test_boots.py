@@ -1,0 +1,131 @@
+"""Real firmware, the real daemon, real disks: what a rack would see."""
+
+from dataclasses import replace
+
+import pytest
+
+from netboot.lab.follow import boot_to_the_end
+from netboot.lab.guest import Guest
+from netboot.lab.hosts import BIOS1, CP1, W1, LabHost
+from netboot.lab.lab import Lab, running_lab
+from netboot.model.event import Step
+
+pytestmark = pytest.mark.e2e
+
+INSTALLER = "netboot-lab: installer stage 1"
+INSTALLER_INIT = "netboot-lab: installer stage 2"
+PULLING = "netboot-lab: pulling ock"
+FROM_DISK = "netboot-lab: booting from disk"
+READY = "netboot-lab: ready"
+LOCAL_BOOT = "boots its own disk"
+BOOT_S = 120.0
+INSTALL_S = 240.0
+
+
+def without_disk(host: LabHost, name: str) -> LabHost:
+    return replace(host, machine=replace(host.machine, name=name, disk_gib=None), address=None)
+
+
+def quiet(*_: object) -> None: ...
+
+
+async def installed(lab: Lab, guest: Guest) -> list[Step]:
+    """Arm a host, switch it on, and return the steps that it went through to ready."""
+    name = guest.machine.name
+    async with lab.appliance.control() as daemon:
+        await daemon.arm(name, reason="test")
+        timelines = await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
+    return list(timelines[name].moments)
+
+
+async def state_of(lab: Lab, name: str) -> tuple[str, bool]:
+    async with lab.appliance.control() as daemon:
+        install = await daemon.install(name)
+    return install["state"], install["armed"]
+
+
+async def test_three_kinds_of_firmware_boot_to_userspace():
+    machines = (without_disk(CP1, "cp1"), without_disk(W1, "w1"), BIOS1)
+    async with running_lab(machines, say=quiet) as lab, lab.appliance.control() as daemon:
+        for name, guest in lab.guests.items():
+            await daemon.arm(name, reason="test")
+            await guest.power_on()
+
+        for guest in lab.guests.values():
+            assert await guest.console.wait_for(INSTALLER_INIT, timeout_s=BOOT_S) == INSTALLER_INIT
+
+
+async def test_an_installed_host_boots_its_disk_for_ever_until_it_is_armed_again():
+    async with running_lab([CP1], say=quiet) as lab:
+        guest = lab.guest("cp1")
+        first = await installed(lab, guest)
+        assert first == [
+            *(Step.OFFER, Step.LOADER, Step.SCRIPT, Step.KERNEL, Step.INITRD, Step.KICKSTART, Step.STAGE2),
+            *(Step.INSTALLING, Step.OSTREE, Step.INSTALLED, Step.LOCAL_BOOT, Step.IGNITION, Step.READY),
+        ]
+
+        for _ in range(3):
+            console = await guest.power_cycle()
+            assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
+            assert FROM_DISK in console.text
+        assert await state_of(lab, "cp1") == ("ready", False)
+
+        await guest.power_off()
+        assert await installed(lab, guest) == first
+
+
+async def test_a_registered_host_that_nobody_armed_boots_its_disk_even_with_a_fresh_ledger():
+    async with running_lab([W1], say=quiet) as lab:
+        guest = lab.guest("w1")
+        await installed(lab, guest)
+        await guest.power_off()
+        await lab.appliance.stop()
+        for file in lab.appliance.paths.directory.glob("netboot.db*"):
+            file.unlink()
+        await lab.appliance.start()
+
+        console = await guest.power_on()
+
+        assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
+        assert await state_of(lab, "w1") == ("registered", False)
+
+
+async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
+    async with running_lab([CP1], say=quiet) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("cp1")
+        await daemon.arm("cp1", reason="test")
+        console = await guest.power_on()
+        await console.wait_for(PULLING, timeout_s=BOOT_S)
+        await guest.power_off()
+        assert await state_of(lab, "cp1") == ("installing", True)
+
+        timelines = await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
+
+        assert Step.READY in timelines["cp1"].moments
+        assert await state_of(lab, "cp1") == ("ready", False)
+
+
+async def test_an_installer_that_always_fails_stops_after_its_attempts():
+    async with running_lab([BIOS1], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
+        await daemon.arm("bios1", reason="test: it has no disk")
+
+        console = await lab.guest("bios1").power_on()
+
+        await console.wait_for(LOCAL_BOOT, timeout_s=BOOT_S)
+        assert console.text.count(INSTALLER) == 2
+        assert await state_of(lab, "bios1") == ("failed", False)
+
+
+async def test_an_install_ends_well_though_the_daemon_is_killed_in_its_middle():
+    async with running_lab([CP1], say=quiet) as lab:
+        guest = lab.guest("cp1")
+        async with lab.appliance.control() as daemon:
+            await daemon.arm("cp1", reason="test")
+        console = await guest.power_on()
+        await console.wait_for(PULLING, timeout_s=BOOT_S)
+
+        await lab.appliance.kill()
+        await lab.appliance.start()
+
+        await console.wait_for(READY, timeout_s=INSTALL_S)
+        assert await state_of(lab, "cp1") == ("ready", False)
