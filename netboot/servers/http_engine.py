@@ -20,7 +20,7 @@ from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_files import FileAnswer, answer_for, head_of, not_found, refusal, unreadable
-from netboot.servers.http_head import ContentRequest, Judgement, read_head
+from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
 from netboot.servers.http_send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
@@ -109,10 +109,12 @@ class ContentConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came and answer what is whole."""
-        if not self._buffer:
+        if not self._buffer and not self._is_busy:
             self._since = time.monotonic()
         self._buffer += data
         self._work()
+        if len(self._buffer) > LONGEST_HEAD_BYTES:  # it pipelines, and has to wait for the answers
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Answer what was asked before closing: `printf … | nc -N` is a client too."""
@@ -127,6 +129,7 @@ class ContentConnection(asyncio.Protocol):
         """Go on answering."""
         self._is_blocked = False
         self._since = time.monotonic()
+        self._transport.resume_reading()
         self._work()
 
     def close_if_overdue(self, now: float) -> None:
@@ -180,7 +183,6 @@ class ContentConnection(asyncio.Protocol):
 
     def _go_on_next_turn(self) -> None:
         self._is_busy = True
-        self._transport.pause_reading()
         asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
@@ -193,7 +195,7 @@ class ContentConnection(asyncio.Protocol):
         """Answer from memory and page cache, or leave it to a task."""
         file = self._door.content.find(request.path)
         if file is None or (request.is_get and is_large(file)):
-            self._answer_by_task(request)
+            self._answer_by_task(request, file)
             return
         answer = answer_for(file, request.method, request.fields.get)
         body: bytes | None = answer.text
@@ -203,11 +205,13 @@ class ContentConnection(asyncio.Protocol):
             except ContentError:  # the task looks the file up anew, or says what is wrong
                 body = None
         if body is None:
-            self._answer_by_task(request)
+            self._answer_by_task(request, file)
         else:
             self._write(request, file, answer, body=answer.piece_of(body))
 
     def _write(self, request: ContentRequest, file: ServedFile | None, answer: FileAnswer, *, body: bytes) -> None:
+        if self._transport.is_closing():
+            return  # the client went away meanwhile
         head = head_of(answer, int(time.time()), is_last=self._is_ending)
         self._transport.write(head + body if request.is_get else head)
         sent = answer.length if request.is_get else 0
@@ -216,27 +220,31 @@ class ContentConnection(asyncio.Protocol):
         if self._is_ending:
             self._transport.close()
 
-    def _answer_by_task(self, request: ContentRequest) -> None:
+    def _answer_by_task(self, request: ContentRequest, file: ServedFile | None) -> None:
         self._is_busy = True
-        self._transport.pause_reading()
-        self._engine.start(asyncio.create_task(self._answer_later(request)))
+        self._engine.start(asyncio.create_task(self._answer_later(request, file)))
 
-    async def _answer_later(self, request: ContentRequest) -> None:
-        file = await self._door.find(request.path)
+    async def _answer_later(self, request: ContentRequest, file: ServedFile | None) -> None:
+        try:
+            await self._answer_waiting(request, file)
+        except BaseException:  # a stop, or a fault of ours: the client must see a cut, not a silence
+            self._transport.abort()
+            raise
+        self._go_on()
+
+    async def _answer_waiting(self, request: ContentRequest, file: ServedFile | None) -> None:
+        """Answer what needs a disk, a directory or time."""
         try:
             try:
-                await self._send(request, file)
+                await self._send(request, file or await self._door.content.find_new(request.path))
             except FileChangedError:
-                file = await self._door.content.find_new(request.path)
-                await self._send(request, file)
+                await self._send(request, await self._door.content.find_new(request.path))
         except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
             await self._send(request, None)
         except (ContentError, OSError) as error:
             log.error("http.content_unreadable", path=request.path, reason=str(error))
             answer = unreadable()
             self._write(request, None, answer, body=answer.text)
-        finally:
-            self._go_on()
 
     async def _send(self, request: ContentRequest, file: ServedFile | None) -> None:
         answer = answer_for(file, request.method, request.fields.get) if file else not_found()
