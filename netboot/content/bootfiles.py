@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +46,7 @@ class BootFile:
     path: Path
     size_bytes: int
     name: str
+    cpu: Cpu | None = field(default=None, compare=False)  # None for what is no PE image, a BIOS loader among it
 
 
 def boot_file_name(asked: str) -> str:
@@ -74,7 +75,7 @@ class BootFiles:
         self._by_folded_name: dict[str, list[BootFile]] = {}
         for file in self._by_name.values():
             self._by_folded_name.setdefault(file.name.casefold(), []).append(file)
-        self._loaders = {key: name for key in LOADER_NAMES if (name := self._loader_name(*key)) is not None}
+        self._loaders = {key: names for key in LOADER_NAMES if (names := self._loader_names(*key))}
 
     def __iter__(self) -> Iterator[BootFile]:
         return iter(self._by_name.values())
@@ -95,13 +96,17 @@ class BootFiles:
 
     def loaders(self) -> dict[tuple[BootProtocol, Cpu], str]:
         """Name the loader for each protocol and CPU that has one built for it: `Policy.loaders`."""
-        return dict(self._loaders)
+        return {key: names[0] for key, names in self._loaders.items()}
+
+    def other_loaders(self) -> dict[tuple[BootProtocol, Cpu], tuple[str, ...]]:
+        """Name those that come after it in the order of preference: `Policy.others`."""
+        return {key: names[1:] for key, names in self._loaders.items()}
 
     def loader(self, protocol: BootProtocol, arch: Arch) -> str:
         """Name the loader for one architecture; raise ContentError that says what is missing and what to install."""
         cpu = CPU_OF_ARCH[arch]
-        if (name := self._loaders.get((protocol, cpu))) is not None:
-            return name
+        if (found_names := self._loaders.get((protocol, cpu))) is not None:
+            return found_names[0]
         names = LOADER_NAMES.get((protocol, cpu), ())
         what = f"no loader for {cpu} (option 93 = {arch.value})"
         where = ", ".join(str(directory) for directory in self.directories) or "no directory"
@@ -116,13 +121,13 @@ class BootFiles:
         cure = _CURES.get(cpu, f"put one there as {names[0]}")
         raise ContentError(f"{what}: {found}; {cure}")
 
-    def _loader_name(self, protocol: BootProtocol, cpu: Cpu) -> str | None:
+    def _loader_names(self, protocol: BootProtocol, cpu: Cpu) -> tuple[str, ...]:
         told = None if cpu is Cpu.X86_BIOS else cpu  # a BIOS loader has no header to tell by
-        for name in LOADER_NAMES[protocol, cpu]:
-            file = self._by_name.get(name)
-            if file is not None and loader_cpu(file.path) is told:
-                return name
-        return None
+        return tuple(
+            name
+            for name in LOADER_NAMES[protocol, cpu]
+            if (file := self._by_name.get(name)) is not None and loader_cpu(file.path) is told
+        )
 
 
 def loader_cpu(path: Path) -> Cpu | None:
@@ -151,7 +156,8 @@ def _served_files(directories: Sequence[Path]) -> Iterator[BootFile]:
                 listed = Path(folder, name)
                 file = _regular_file(listed, roots)
                 if file is not None:
-                    yield BootFile(*file, listed.relative_to(root).as_posix())
+                    cpu = loader_cpu(file[0]) if ".efi" in name.lower() else None
+                    yield BootFile(*file, listed.relative_to(root).as_posix(), cpu)
 
 
 def _regular_file(listed: Path, roots: Sequence[Path]) -> tuple[Path, int] | None:

@@ -1,0 +1,174 @@
+"""The files of an ISO 9660 image, by the names that a mount would show: Rock Ridge, else UDF, Joliet, plain ISO 9660.
+
+Through pycdlib: no root, no mount, no loop device. Never writes to the image.
+ECMA-119 §8.4 (primary volume descriptor), isomd5sum's libcheckisomd5 (the checksum that Oracle's media carry in it).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pycdlib
+from pycdlib.pycdlibexception import PyCdlibException
+
+from netboot.content.progress import Progress
+from netboot.errors import ContentError
+
+CHUNK_BYTES: Final = 1 << 20
+_SECTOR: Final = 2048
+_DESCRIPTOR: Final = 16 * _SECTOR
+_APPLICATION_USE: Final = slice(883, 883 + 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What the primary volume descriptor says."""
+
+    identifier: str  # `OL-8-10-0-BaseOS-x86_64`
+    size_bytes: int
+    implanted: bytes  # the application's use of it: `ISO MD5SUM = …;SKIPSECTORS = 15;…`
+
+
+def read_volume(path: Path) -> Volume:
+    """Read what a file says of itself as an ISO; raise ContentError where it is none, or is cut off."""
+    try:
+        with path.open("rb") as file:
+            file.seek(_DESCRIPTOR)
+            descriptor = file.read(_SECTOR)
+        size = path.stat().st_size
+    except OSError as error:
+        raise ContentError(f"cannot read {path}: {error.strerror}") from error
+    if len(descriptor) < _SECTOR or descriptor[1:6] != b"CD001":
+        raise ContentError(f"{path} is no ISO 9660 image ({size} bytes); give the ISO as it was downloaded")
+    volume = Volume(
+        identifier=descriptor[40:72].decode("ascii", "replace").strip(),
+        size_bytes=int.from_bytes(descriptor[80:84], "little") * _SECTOR,
+        implanted=descriptor[_APPLICATION_USE],
+    )
+    if size < volume.size_bytes:
+        raise ContentError(
+            f"{path} is cut off: {size} bytes of {volume.size_bytes}; continue the download (curl -C - -O URL)"
+        )
+    return volume
+
+
+class IsoImage:
+    """An open image; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._iso = pycdlib.PyCdlib()
+        self._by = "iso_path"
+
+    def __enter__(self) -> Self:
+        try:
+            self._iso.open(str(self.path))
+        except (PyCdlibException, OSError, ValueError, IndexError) as error:
+            raise ContentError(f"{self.path} cannot be read as an ISO: {error}; download it again") from error
+        ways = {
+            "rr_path": self._iso.has_rock_ridge(),
+            "udf_path": self._iso.has_udf(),
+            "joliet_path": self._iso.has_joliet(),
+        }
+        self._by = next((way for way, is_there in ways.items() if is_there), "iso_path")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._iso.close()
+
+    def size_of(self, name: str) -> int | None:
+        """Give the size of a file (`images/install.img`) in bytes, -1 for a directory; None where there is none."""
+        record = self._record(name)
+        if record is None:
+            return None
+        return -1 if record.is_dir() else int(record.get_data_length())
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Read the beginning of a file; nothing where there is none."""
+        if (self.size_of(name) or -1) < 0:
+            return b""
+        with self._open(name) as file:
+            return bytes(file.read(most_bytes))
+
+    def copy(self, name: str, to: Path, progress: Progress) -> str:
+        """Copy a file out of the image and return its SHA-256; raise ContentError where it ends early."""
+        digest = hashlib.sha256()
+        size = left = self.size_of(name) or 0
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.parent.chmod(0o755)
+        with self._open(name) as file, to.open("xb") as copy:
+            while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                digest.update(chunk)
+                copy.write(chunk)
+                left -= len(chunk)
+                progress.advance(len(chunk))
+        if left:
+            raise ContentError(f"{self.path}: {name} ends after {size - left} of {size} bytes; download the ISO again")
+        to.chmod(0o644)
+        return digest.hexdigest()
+
+    def _open(self, name: str) -> Any:
+        return self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
+
+    def _record(self, name: str) -> Any:
+        for is_directory in (False, True):
+            try:
+                return self._iso.get_record(**{self._by: self._spelled(name, is_directory=is_directory)})
+            except PyCdlibException:
+                continue
+        return None
+
+    def _spelled(self, name: str, *, is_directory: bool) -> str:
+        """Spell a name as plain ISO 9660 has it where the image has nothing better (ECMA-119 §7.5)."""
+        if self._by != "iso_path":
+            return f"/{name}"
+        *directories, last = name.upper().split("/")
+        if is_directory:
+            return "/" + "/".join([*directories, last])
+        stem, dot, ending = last.rpartition(".")
+        plain = f"{stem}.{ending}" if dot else f"{last}."
+        return "/" + "/".join([*directories, f"{plain};1"])
+
+
+def implanted_checksum(volume: Volume) -> tuple[str, int] | None:
+    """Read the MD5 that `implantisomd5` wrote into an image, and how many bytes it covers; None where there is none."""
+    pairs = (part.partition("=") for part in volume.implanted.decode("ascii", "replace").split(";"))
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    checksum, skipped = values.get("ISO MD5SUM", ""), values.get("SKIPSECTORS", "0")
+    if len(checksum) != 32 or not skipped.isdecimal():
+        return None
+    return checksum, volume.size_bytes - int(skipped) * _SECTOR
+
+
+def chunks_of(path: Path, size_bytes: int, progress: Progress) -> Iterator[bytes]:
+    """Read the first `size_bytes` of a file in pieces."""
+    left = size_bytes
+    with path.open("rb", buffering=0) as file:
+        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+            left -= len(chunk)
+            progress.advance(len(chunk))
+            yield chunk
+
+
+def check_implanted(path: Path, volume: Volume, progress: Progress) -> bool | None:
+    """Compare an image with the checksum implanted in it; None where it has none. MD5 proves no intent, only damage."""
+    implanted = implanted_checksum(volume)
+    if implanted is None:
+        return None
+    checksum, covered = implanted
+    progress.step(f"comparing {path.name} with the checksum in it", covered)
+    digest = hashlib.md5(usedforsecurity=False)
+    blank = _DESCRIPTOR + _APPLICATION_USE.start
+    at = 0
+    for chunk in chunks_of(path, covered, progress):
+        if at <= blank < at + len(chunk):  # what the checksum itself stands in counts as blanks
+            place = blank - at
+            chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.hexdigest() == checksum

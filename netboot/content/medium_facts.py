@@ -1,0 +1,98 @@
+"""Which installer an ISO is, told by what is on it, never by its name. Pure.
+
+Asked in this order, because each knows more than the next: `.treeinfo` (full media), the volume identifier
+(`OL-8-10-0-BaseOS-x86_64`), `.discinfo`, the kernel (`…el8uek.x86_64`). Facts: ocne.md §4.
+"""
+
+import configparser
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.errors import ContentError
+
+KNOWN_RELEASES: Final = (8, 9, 10)
+_VOLUME: Final = re.compile(r"OL-(\d+)-(\d+)(?:-\d+)?-\w+-(x86_64|aarch64)")
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What was found on an ISO; empty where it was not."""
+
+    volume: str
+    treeinfo: str
+    discinfo: str
+    kernel_architecture: str
+    kernel_release: str
+    has_packages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediumFacts:
+    """Which installer it is."""
+
+    is_oracle: bool
+    version: str  # `8.10`, `8` where only that is known, empty
+    architecture: str
+    variant: str  # `boot`, `boot-uek`, `full`
+
+    @property
+    def description(self) -> str:
+        """What people call it."""
+        family = "Oracle Linux" if self.is_oracle else "Linux"
+        return " ".join(filter(None, (family, self.version, self.architecture, self.variant)))
+
+    @property
+    def default_name(self) -> str | None:
+        """`ol8u10-x86_64`; None where the ISO does not say enough."""
+        major, _, minor = self.version.partition(".")
+        if not (self.is_oracle and major):
+            return None
+        return f"ol{major}{f'u{minor}' if minor else ''}-{self.architecture}"
+
+
+def medium_facts(clues: Clues, source: str) -> MediumFacts:
+    """Put the clues together; raise ContentError where they contradict each other or name what cannot install OCK."""
+    treeinfo = _read_treeinfo(clues.treeinfo)
+    discinfo = clues.discinfo.splitlines()
+    volume = _VOLUME.fullmatch(clues.volume)
+    kernel = re.search(r"\.el(\d+)", clues.kernel_release)
+    architectures = {
+        "its kernel": clues.kernel_architecture,
+        ".treeinfo": treeinfo.get("arch", ""),
+        "its volume identifier": volume[3] if volume else "",
+        ".discinfo": discinfo[2].strip() if len(discinfo) > 2 else "",
+    }
+    told = {each for each in architectures.values() if each}
+    if len(told) > 1:
+        said = ", ".join(f"{who} says {what}" for who, what in architectures.items() if what)
+        raise ContentError(f"{source} contradicts itself: {said}; download it again")
+    found = re.search(r"\d+(\.\d+)?", discinfo[1]) if len(discinfo) > 1 else None
+    version = (
+        treeinfo.get("version", "")
+        or (f"{volume[1]}.{volume[2]}" if volume else "")
+        or (found[0] if found else "")
+        or (kernel[1] if kernel else "")
+    )
+    family = treeinfo.get("family", "") + (discinfo[1] if len(discinfo) > 1 else "")
+    facts = MediumFacts(
+        is_oracle=volume is not None or "Oracle" in family,
+        version=version,
+        architecture=clues.kernel_architecture,
+        variant="full" if clues.has_packages else "boot-uek" if "uek" in clues.kernel_release else "boot",
+    )
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) not in KNOWN_RELEASES:
+        raise ContentError(
+            f"{source} is {facts.description}, which cannot install OCK; take the UEK boot ISO of Oracle Linux 8 or 9"
+        )
+    return facts
+
+
+def _read_treeinfo(text: str) -> dict[str, str]:
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read_string(text)
+    except configparser.Error:
+        return {}
+    return dict(config["general"]) if config.has_section("general") else {}

@@ -1,0 +1,369 @@
+"""Media in the layouts of Oracle Linux 8, 9 and 10, made by xorriso and genisoimage, imported and refused."""
+
+import gzip
+import hashlib
+import lzma
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from netboot.content.iso import ImportedMedium, import_iso
+from netboot.content.library import Kind, Library
+from netboot.content.media import read_medium
+from netboot.content.record import Record
+from netboot.errors import ContentError
+from netboot.model.release import BootMedium
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+UEK8 = "5.15.0-206.153.7.el8uek.x86_64"
+
+
+def bzimage(release: str) -> bytes:
+    """The head of an x86 kernel (boot.rst): magic at 0x202, its version text where 0x20E says."""
+    image = bytearray(0x4000)
+    image[0x202:0x206] = b"HdrS"
+    image[0x20E:0x210] = (0x3000 - 0x200).to_bytes(2, "little")
+    text = f"{release} (mockbuild@host) #2 SMP".encode() + b"\0"
+    image[0x3000 : 0x3000 + len(text)] = text
+    return bytes(image)
+
+
+def arm64_image(release: str) -> bytes:
+    """A bare arm64 Image (booting.rst), with the text that it prints first."""
+    image = bytearray(0x4000)
+    image[0x38:0x3C] = b"ARM\x64"
+    return bytes(image) + f"Linux version {release} (mockbuild@host)".encode() + bytes(100)
+
+
+def efi(machine: int, size: int = 0x400) -> bytearray:
+    """The head of an EFI program (PE/COFF §3.3)."""
+    image = bytearray(size)
+    image[:2] = b"MZ"
+    image[0x3C:0x40] = (0x80).to_bytes(4, "little")
+    image[0x80:0x86] = b"PE\0\0" + machine.to_bytes(2, "little")
+    return image
+
+
+def zboot(release: str) -> bytes:
+    """An arm64 kernel as EL9 packs it: an EFI program with a gzip payload (Makefile.zboot)."""
+    payload = gzip.compress(arm64_image(release))
+    image = efi(0xAA64)
+    image[4:8] = b"zimg"
+    image[8:12] = len(image).to_bytes(4, "little")
+    image[12:16] = len(payload).to_bytes(4, "little")
+    return bytes(image) + payload
+
+
+def squashfs(size: int = 4096) -> bytes:
+    """The superblock of a squashfs of this size, and as many bytes."""
+    return (b"hsqs" + bytes(36) + size.to_bytes(8, "little")).ljust(size, b"\0")
+
+
+def initrd(release: str, *, pack: str = "xz", early: bool = True) -> bytes:
+    """An initrd as dracut makes it, by the real cpio: microcode first, then what is packed."""
+
+    def cpio(names: list[str]) -> bytes:
+        made = b""
+        for name in [*names, "TRAILER!!!"]:
+            fields = [0] * 13
+            fields[11] = len(name) + 1
+            header = "070701" + "".join(f"{each:08x}" for each in fields)
+            made += (header.encode() + name.encode() + b"\0").ljust((110 + len(name) + 1 + 3) // 4 * 4, b"\0")
+        return made.ljust((len(made) + 511) // 512 * 512, b"\0")
+
+    main = cpio([".", "usr", "usr/lib", "usr/lib/modules", f"usr/lib/modules/{release}", "usr/sbin"])
+    packed = {"xz": lambda: lzma.compress(main, check=lzma.CHECK_CRC32), "gzip": lambda: gzip.compress(main)}
+    return (cpio(["kernel/x86/microcode"]) if early else b"") + packed[pack]()
+
+
+X64_LOADERS = {f"EFI/BOOT/{name}": bytes(efi(0x8664)) for name in ("BOOTX64.EFI", "grubx64.efi", "mmx64.efi")}
+ARM_LOADERS = {f"EFI/BOOT/{name}": bytes(efi(0xAA64)) for name in ("BOOTAA64.EFI", "grubaa64.efi")}
+
+
+def installer(kernel: bytes, ramdisk: bytes) -> dict[str, bytes]:
+    return {
+        "images/pxeboot/vmlinuz": kernel,
+        "images/pxeboot/initrd.img": ramdisk,
+        "images/install.img": squashfs(),
+    }
+
+
+def el8(release: str = UEK8, *, modules: str = UEK8) -> dict[str, bytes]:
+    """Oracle Linux 8: neither .treeinfo nor .discinfo."""
+    return installer(bzimage(release), initrd(modules)) | X64_LOADERS
+
+
+EL9_ARM = "5.15.0-3.60.5.1.el9uek.aarch64"
+EL9 = installer(zboot(EL9_ARM), initrd(EL9_ARM, pack="gzip", early=False)) | ARM_LOADERS
+EL10 = installer(bzimage("6.12.0-55.9.1.el10_0.x86_64"), initrd("6.12.0-55.9.1.el10_0.x86_64")) | X64_LOADERS
+FULL_TREEINFO = (
+    b"[general]\nfamily = Oracle Linux Server\nversion = 8.10\narch = x86_64\n"
+    b"[stage2]\nmainimage = images/install.img\n"
+)
+
+
+def make_iso(directory: Path, files: Mapping[str, bytes], *, volume: str, program: str = "xorriso") -> Path:
+    """Write an ISO by somebody else's program: Rock Ridge by xorriso, UDF or plain ISO 9660 by genisoimage."""
+    tree = directory / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    for name, data in files.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    iso = directory / "download.iso"
+    iso.unlink(missing_ok=True)
+    ways = {
+        "xorriso": ["xorriso", "-as", "mkisofs", "-R", "-J"],
+        "udf": ["genisoimage", "-udf", "-allow-limited-size", "-quiet"],
+        "plain": ["genisoimage", "-quiet", "-iso-level", "3"],
+    }
+    command = [*ways[program], "-V", volume, "-o", str(iso), str(tree)]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return iso
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "content")
+
+
+def names_below(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+
+
+def test_a_boot_medium_without_treeinfo_is_told_by_its_volume_and_kernel(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+
+    imported = import_iso(library, iso, now=NOW)
+
+    root = library.directory / "media" / "ol8u10-x86_64"
+    files = (".treeinfo", *sorted(X64_LOADERS), "images/install.img", "initrd.img", "vmlinuz")
+    assert imported == ImportedMedium(
+        name="ol8u10-x86_64",
+        is_new=True,
+        description="Oracle Linux 8.10 x86_64 boot-uek",
+        kernel=UEK8,
+        size_bytes=imported.size_bytes,
+        files=files,
+        notes=("nothing proves its download: it carries no checksum; give the published one by --checksum",),
+    )
+    assert names_below(root) == sorted([*files, ".netboot.json"])
+    assert read_medium(library.directory, "ol8u10-x86_64") == BootMedium("ol8u10-x86_64")
+    assert (root / "vmlinuz").read_bytes() == bzimage(UEK8)
+    assert (root / ".treeinfo").read_text() == (
+        "[general]\nfamily = Oracle Linux\nversion = 8.10\nname = Oracle Linux 8.10\narch = x86_64\n"
+        "\n[stage2]\nmainimage = images/install.img\n\n[images-x86_64]\nkernel = vmlinuz\ninitrd = initrd.img\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "volume", "name", "description"),
+    [
+        pytest.param(
+            EL9, "OL-9-5-0-BaseOS-aarch64", "ol9u5-aarch64", "Oracle Linux 9.5 aarch64 boot-uek", id="el9-arm"
+        ),
+        pytest.param(
+            EL9 | {".discinfo": b"1700000000.0\nOracle Linux 9.5\naarch64\n"},
+            "CDROM",
+            "ol9u5-aarch64",
+            "Oracle Linux 9.5 aarch64 boot-uek",
+            id="el9-arm-by-discinfo",
+        ),
+        pytest.param(EL10, "OL-10-0-0-BaseOS-x86_64", "ol10u0-x86_64", "Oracle Linux 10.0 x86_64 boot", id="el10-rhck"),
+        pytest.param(
+            el8() | {".treeinfo": FULL_TREEINFO, "BaseOS/repodata/repomd.xml": b"<repomd/>"},
+            "OL-8-10-0-BaseOS-x86_64",
+            "ol8u10-x86_64",
+            "Oracle Linux 8.10 x86_64 full",
+            id="el8-full",
+        ),
+        pytest.param(
+            installer(gzip.compress(arm64_image("5.15.0-1.el8uek.aarch64")), b"unknown") | ARM_LOADERS,
+            "OL-8-9-0-BaseOS-aarch64",
+            "ol8u9-aarch64",
+            "Oracle Linux 8.9 aarch64 boot-uek",
+            id="el8-arm-gzip",
+        ),
+    ],
+)
+def test_media_are_told_apart_by_what_is_on_them(
+    tmp_path: Path, library: Library, files: Mapping[str, bytes], volume: str, name: str, description: str
+) -> None:
+    imported = import_iso(library, make_iso(tmp_path, files, volume=volume), now=NOW)
+
+    assert (imported.name, imported.description) == (name, description)
+
+
+@pytest.mark.parametrize("program", ["udf", "plain"])
+def test_an_iso_without_rock_ridge_is_read_as_well(tmp_path: Path, library: Library, program: str) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64", program=program)
+
+    imported = import_iso(library, iso, now=NOW)
+
+    root = library.directory / "media" / imported.name
+    assert (root / "initrd.img").read_bytes() == initrd(UEK8)
+    assert (root / "EFI/BOOT/grubx64.efi").is_file()
+
+
+def test_its_own_treeinfo_is_kept_byte_for_byte(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8() | {".treeinfo": FULL_TREEINFO}, volume="OL-8-10-0-BaseOS-x86_64")
+
+    imported = import_iso(library, iso, now=NOW)
+
+    assert (library.directory / "media" / imported.name / ".treeinfo").read_bytes() == FULL_TREEINFO
+
+
+def test_the_same_iso_again_does_nothing(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    first = import_iso(library, iso, now=NOW)
+    inode = (library.directory / "media" / first.name).stat().st_ino
+
+    again = import_iso(library, iso, now=NOW)
+
+    assert again.is_new is False
+    assert (library.directory / "media" / first.name).stat().st_ino == inode
+    assert [entry.name for entry in library.entries()] == ["ol8u10-x86_64"]
+
+
+def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Library) -> None:
+    import_iso(library, make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64"), now=NOW)
+    other = "4.18.0-553.el8_10.x86_64"
+    iso = make_iso(tmp_path, el8(other, modules=other), volume="OL-8-10-0-BaseOS-x86_64")
+
+    with pytest.raises(ContentError, match=r"ol8u10-x86_64 is there already and differs .*; a medium never changes"):
+        import_iso(library, iso, now=NOW)
+
+    assert import_iso(library, iso, "ol8u10-rhck", now=NOW).description == "Oracle Linux 8.10 x86_64 boot"
+
+
+def test_a_published_checksum_proves_the_download(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    checksum = hashlib.sha256(iso.read_bytes()).hexdigest()
+
+    with pytest.raises(
+        ContentError, match=rf"has the checksum sha256:{checksum}, not the given one; download it again"
+    ):
+        import_iso(library, iso, now=NOW, checksum="sha256:" + "0" * 64)
+    assert import_iso(library, iso, now=NOW, checksum=f"sha256:{checksum}").notes == ()
+    with pytest.raises(ContentError, match="is no checksum"):
+        import_iso(library, iso, now=NOW, checksum="md5:12")
+
+
+@pytest.mark.skipif(shutil.which("implantisomd5") is None, reason="isomd5sum is not installed")
+def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    subprocess.run(["implantisomd5", str(iso)], check=True, capture_output=True, timeout=60)
+
+    assert import_iso(library, iso, "whole", now=NOW).notes == ()
+
+    data = bytearray(iso.read_bytes())
+    at = data.index(squashfs())
+    data[at + 3000] ^= 1
+    iso.write_bytes(data)
+    with pytest.raises(ContentError, match="is damaged: the checksum that is implanted in it differs"):
+        import_iso(library, iso, "damaged", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("files", "volume", "message"),
+    [
+        pytest.param(
+            el8(modules="4.18.0-553.el8_10.x86_64"),
+            "OL-8-10-0-BaseOS-x86_64",
+            rf"kernel and initrd do not belong together: the kernel is {UEK8}, "
+            r"the initrd has the modules of 4\.18\.0-553\.el8_10\.x86_64; take both from one ISO",
+            id="foreign-initrd",
+        ),
+        pytest.param(
+            {name: data for name, data in el8().items() if name != "images/install.img"},
+            "OL-8-10-0-BaseOS-x86_64",
+            r"has no images/install\.img: it is no installer's medium; take the UEK boot ISO",
+            id="no-stage2",
+        ),
+        pytest.param(
+            {"readme": b"hello"}, "DATA", r"\(DATA\) has no vmlinuz and no initrd\.img and no", id="no-medium"
+        ),
+        pytest.param(
+            el8() | {"images/install.img": squashfs(8192)[:4096]},
+            "OL-8-10-0-BaseOS-x86_64",
+            r"install\.img is cut off: 4096 bytes of 8192; download it again",
+            id="short-stage2",
+        ),
+        pytest.param(
+            el8() | {"images/install.img": b"ext4" * 99}, "OL-8-10-0-BaseOS-x86_64", "is no squashfs", id="no-squashfs"
+        ),
+        pytest.param(
+            el8() | {"images/pxeboot/vmlinuz": b"?" * 99}, "OL-8-10-0-BaseOS-x86_64", "is no kernel", id="no-kernel"
+        ),
+        pytest.param(
+            el8() | {"EFI/BOOT/grubx64.efi": bytes(efi(0xAA64))},
+            "OL-8-10-0-BaseOS-x86_64",
+            r"EFI/BOOT/grubx64\.efi is no EFI program for x86_64",
+            id="foreign-grub",
+        ),
+        pytest.param(
+            el8(),
+            "OL-8-10-0-BaseOS-aarch64",
+            "contradicts itself: its kernel says x86_64, its volume identifier says aarch64; download it again",
+            id="contradiction",
+        ),
+        pytest.param(
+            installer(bzimage("5.4.17-1.el7uek.x86_64"), b"?") | X64_LOADERS,
+            "OL-7-9-0-Server-x86_64",
+            "which cannot install OCK; take the UEK boot ISO of Oracle Linux 8 or 9",
+            id="el7",
+        ),
+        pytest.param(
+            installer(bzimage("6.1.0-13-amd64"), b"?"),
+            "Debian 12",
+            r"does not say which Oracle Linux it is \(volume 'Debian 12'\); give it a name: --name",
+            id="no-name",
+        ),
+    ],
+)
+def test_what_is_no_whole_medium_is_refused_with_its_reason(
+    tmp_path: Path, library: Library, files: Mapping[str, bytes], volume: str, message: str
+) -> None:
+    iso = make_iso(tmp_path, files, volume=volume)
+
+    with pytest.raises(ContentError, match=message):
+        import_iso(library, iso, now=NOW)
+
+    assert library.entries() == []
+    assert list((library.directory / ".staging").iterdir()) == []
+
+
+def test_a_download_that_was_cut_off_is_named(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    size = iso.stat().st_size
+    with iso.open("r+b") as file:
+        file.truncate(size - 100_000)
+
+    with pytest.raises(ContentError, match=rf"is cut off: {size - 100_000} bytes of \d+; continue the download"):
+        import_iso(library, iso, now=NOW)
+
+
+def test_what_is_no_iso_is_named(tmp_path: Path, library: Library) -> None:
+    other = tmp_path / "x.iso"
+    other.write_bytes(b"<html>404</html>")
+
+    with pytest.raises(ContentError, match=r"is no ISO 9660 image \(16 bytes\)"):
+        import_iso(library, other, now=NOW)
+
+
+def test_the_record_names_every_file_and_its_checksum(tmp_path: Path, library: Library) -> None:
+    imported = import_iso(library, make_iso(tmp_path, EL10, volume="OL-10-0-0-BaseOS-x86_64"), now=NOW)
+
+    entry = library.get(Kind.MEDIUM, imported.name)
+    assert entry is not None
+    record = entry.record
+    assert isinstance(record, Record)
+    assert record.imported_at == "2026-11-21T00:00:00+00:00"
+    assert set(record.files) == set(imported.files)
+    assert record.files["vmlinuz"] == hashlib.sha256(EL10["images/pxeboot/vmlinuz"]).hexdigest()
