@@ -91,6 +91,7 @@ class ContentConnection(asyncio.Protocol):
         self._is_busy = False  # a task answers, or the next turn of the loop will
         self._is_blocked = False  # the reader does not take what was written
         self._is_ending = False  # the answer under way is the last
+        self._is_handed_over = False  # aiohttp has it
         self._peer_is_done = False  # it sends nothing more, but may still read
         self._since = 0.0  # monotonic: when the head under way began, or the last answer left
 
@@ -113,8 +114,6 @@ class ContentConnection(asyncio.Protocol):
             self._since = time.monotonic()
         self._buffer += data
         self._work()
-        if len(self._buffer) > LONGEST_HEAD_BYTES:  # it pipelines, and has to wait for the answers
-            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Answer what was asked before closing: `printf … | nc -N` is a client too."""
@@ -129,7 +128,6 @@ class ContentConnection(asyncio.Protocol):
         """Go on answering."""
         self._is_blocked = False
         self._since = time.monotonic()
-        self._transport.resume_reading()
         self._work()
 
     def close_if_overdue(self, now: float) -> None:
@@ -160,6 +158,16 @@ class ContentConnection(asyncio.Protocol):
             self._go_on_next_turn()
         if self._peer_is_done and not self._is_busy:
             self._transport.close()
+        self._read_on_or_hold_back()
+
+    def _read_on_or_hold_back(self) -> None:
+        """Read nothing more of a client that pipelines while it has to wait; once handed over, reading is aiohttp's."""
+        if self._is_handed_over:
+            return
+        if (self._is_busy or self._is_blocked) and len(self._buffer) > LONGEST_HEAD_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _take_one(self) -> bool:
         """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
@@ -188,7 +196,6 @@ class ContentConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         self._is_busy = False
         if not self._transport.is_closing():
-            self._transport.resume_reading()
             self._work()
 
     def _answer(self, request: ContentRequest) -> None:
@@ -277,6 +284,8 @@ class ContentConnection(asyncio.Protocol):
     def _hand_over(self) -> None:
         """Give the connection, with what was read of it, to aiohttp for good."""
         self._engine.connections.discard(self)
+        self._is_handed_over = True
+        self._transport.resume_reading()
         other = self._engine.others()
         self._transport.set_protocol(other)
         other.connection_made(self._transport)
