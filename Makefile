@@ -43,6 +43,7 @@ TEST_PACKAGES := \
 	wget \
 	xorriso
 BENCH_PACKAGES := \
+	dnsmasq-base \
 	nginx-light \
 	tftpd-hpa \
 	wrk
@@ -70,7 +71,7 @@ test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmwar
 	$(BIN)/pytest
 
 unit: $(STAMPS)/python ## the rooms' own tests: no network
-	$(BIN)/pytest -m "not integration and not e2e and not bench"
+	$(BIN)/pytest -m "not integration and not e2e"
 
 integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with other people's clients
 	$(BIN)/pytest -m integration
@@ -79,7 +80,7 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 	$(BIN)/pytest -m e2e
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
-	$(BIN)/pytest -m bench --bench -s
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
 golden: $(STAMPS)/python ## write the golden files of rendered documents anew; read the diff
 	$(BIN)/pytest tests/render --golden
