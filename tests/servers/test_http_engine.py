@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from netboot.content.objects import Content
 from netboot.content.served import ServedFile
 from netboot.model.release import ContentKind
+from netboot.servers.http_connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, ContentConnection
 from netboot.servers.http_content import ContentDoor
-from netboot.servers.http_engine import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, ContentConnection, ContentEngine
+from netboot.servers.http_engine import ContentEngine
 from netboot.servers.http_send import SLICE_TIMEOUT_S
 
 OBJECT = f"objects/ab/{'cd' * 31}.filez"

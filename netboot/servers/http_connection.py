@@ -1,0 +1,263 @@
+"""One connection of a machine that fetches content: bytes in, answers out, in the order of the requests.
+
+What `http_head` fully understands is answered at once, head and body in one write, without a task or a thread where
+the page cache has the file; a task takes what needs a disk or time. Any other well-formed request takes the connection
+to aiohttp, where it stays; a head that is no HTTP gets 400 and a counter. Never waits for a disk on the loop, never
+holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
+"""
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from netboot.content.bodies import FileChangedError
+from netboot.content.served import ServedFile
+from netboot.errors import ContentError
+from netboot.servers.http_content import ContentDoor
+from netboot.servers.http_files import FileAnswer, answer_for, head_of, not_found, refusal, unreadable
+from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
+from netboot.servers.http_send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
+
+HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
+IDLE_TIMEOUT_S: Final = 75.0  # between two requests
+_REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold up an offer
+
+log = structlog.get_logger()
+
+
+class ConnectionOwner(Protocol):
+    """Who holds the connections: `http_engine.ContentEngine`."""
+
+    door: ContentDoor
+
+    def opened(self, connection: "ContentConnection") -> None:
+        """Take a connection in."""
+
+    def closed(self, connection: "ContentConnection") -> None:
+        """Forget a connection: it ended, or went to aiohttp."""
+
+    def start(self, task: asyncio.Task[None]) -> None:
+        """Hold an answer that takes its time."""
+
+    def other_protocol(self) -> asyncio.Protocol:
+        """Make the protocol that takes over what asks for anything else."""
+        ...
+
+
+class ContentConnection(asyncio.Protocol):
+    """One connection: one request after the other, in the order in which they came."""
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
+        self._door = owner.door
+        self._transport: asyncio.Transport
+        self._remote = ""
+        self._buffer = b""
+        self._is_busy = False  # a task answers, or the next turn of the loop will
+        self._is_blocked = False  # the reader does not take what was written
+        self._is_ending = False  # the answer under way is the last
+        self._is_handed_over = False  # aiohttp has it
+        self._peer_is_done = False  # it sends nothing more, but may still read
+        self._since = 0.0  # monotonic: when the head under way began, or the last answer left
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; asyncio has set TCP_NODELAY."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._remote = peer[0] if peer else ""
+        self._since = time.monotonic()
+        self._owner.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """End; a task that still sends finds the transport closed."""
+        self._owner.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came and answer what is whole."""
+        if not self._buffer and not self._is_busy:
+            self._since = time.monotonic()
+        self._buffer += data
+        self._work()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before closing: `printf … | nc -N` is a client too."""
+        self._peer_is_done = True
+        return self._is_busy
+
+    def pause_writing(self) -> None:
+        """Stop answering: the reader is slower than the disk."""
+        self._is_blocked = True
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._is_blocked = False
+        self._since = time.monotonic()
+        self._work()
+
+    def close_if_overdue(self, now: float) -> None:
+        """Let go of a reader that stands still, a head that does not end, a connection that nobody uses."""
+        if self._is_busy:
+            return  # the task has timeouts of its own
+        is_writing = self._is_blocked or self._transport.is_closing()
+        limit_s = SLICE_TIMEOUT_S if is_writing else HEAD_TIMEOUT_S if self._buffer else IDLE_TIMEOUT_S
+        if now - self._since > limit_s:
+            self._transport.abort() if is_writing else self._transport.close()
+
+    def close_when_idle(self) -> None:
+        """Close after the answer under way, or now."""
+        self._is_ending = True
+        if not self._is_busy:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _work(self) -> None:
+        """Answer the whole requests in the buffer, some in each turn, as long as nothing has to be waited for."""
+        for _ in range(_REQUESTS_PER_TURN):
+            if not self._take_one():
+                break
+        else:
+            self._go_on_next_turn()
+        if self._peer_is_done and not self._is_busy:
+            self._transport.close()
+        self._read_on_or_hold_back()
+
+    def _read_on_or_hold_back(self) -> None:
+        """Read nothing more of a client that pipelines while it has to wait; once handed over, reading is aiohttp's."""
+        if self._is_handed_over:
+            return
+        if (self._is_busy or self._is_blocked) and len(self._buffer) > LONGEST_HEAD_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _take_one(self) -> bool:
+        """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
+        if not self._buffer or self._is_busy or self._is_blocked or self._transport.is_closing():
+            return False
+        match read_head(self._buffer):
+            case ContentRequest() as request:
+                self._buffer = self._buffer[request.length :]
+                self._is_ending = self._is_ending or request.is_last
+                self._answer(request)
+                return True
+            case Judgement.INCOMPLETE:
+                return False
+            case Judgement.OTHER:
+                self._hand_over()
+            case Judgement.MALFORMED:
+                self._refuse()
+            case unexpected:
+                assert_never(unexpected)
+        return False
+
+    def _go_on_next_turn(self) -> None:
+        self._is_busy = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_busy = False
+        if not self._transport.is_closing():
+            self._work()
+
+    def _answer(self, request: ContentRequest) -> None:
+        """Answer from memory and page cache, or leave it to a task."""
+        file = self._door.content.find(request.path)
+        if file is None or (request.is_get and is_large(file)):
+            self._answer_by_task(request, file)
+            return
+        answer = answer_for(file, request.method, request.fields.get)
+        body: bytes | None = answer.text
+        if request.is_get and answer.length:
+            try:
+                body = self._door.bodies.read_now(file)
+            except ContentError:  # the task looks the file up anew, or says what is wrong
+                body = None
+        if body is None:
+            self._answer_by_task(request, file)
+        else:
+            self._write(request, file, answer, body=answer.piece_of(body))
+
+    def _write(self, request: ContentRequest, file: ServedFile | None, answer: FileAnswer, *, body: bytes) -> None:
+        if self._transport.is_closing():
+            return  # the client went away meanwhile
+        head = head_of(answer, int(time.time()), is_last=self._is_ending)
+        self._transport.write(head + body if request.is_get else head)
+        sent = answer.length if request.is_get else 0
+        self._door.tell(self._remote, file, answer=answer, bytes_sent=sent, began=self._since)
+        self._since = time.monotonic()
+        if self._is_ending:
+            self._transport.close()
+
+    def _answer_by_task(self, request: ContentRequest, file: ServedFile | None) -> None:
+        self._is_busy = True
+        self._owner.start(asyncio.create_task(self._answer_later(request, file)))
+
+    async def _answer_later(self, request: ContentRequest, file: ServedFile | None) -> None:
+        try:
+            await self._answer_waiting(request, file)
+        except BaseException:  # a stop, or a fault of ours: the client must see a cut, not a silence
+            self._transport.abort()
+            raise
+        self._go_on()
+
+    async def _answer_waiting(self, request: ContentRequest, file: ServedFile | None) -> None:
+        """Answer what needs a disk, a directory or time."""
+        try:
+            try:
+                await self._send(request, file or await self._door.content.find_new(request.path))
+            except FileChangedError:
+                await self._send(request, await self._door.content.find_new(request.path))
+        except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
+            await self._send(request, None)
+        except (ContentError, OSError) as error:
+            log.error("http.content_unreadable", path=request.path, reason=str(error))
+            answer = unreadable()
+            self._write(request, None, answer, body=answer.text)
+
+    async def _send(self, request: ContentRequest, file: ServedFile | None) -> None:
+        answer = answer_for(file, request.method, request.fields.get) if file else not_found()
+        if file is None or not answer.length or not request.is_get:
+            self._write(request, file, answer, body=answer.text)
+        elif is_large(file):
+            await self._send_large(file, answer)
+        else:
+            body = await read_small(file, self._door.bodies)
+            self._write(request, file, answer, body=answer.piece_of(body))
+
+    async def _send_large(self, file: ServedFile, answer: FileAnswer) -> None:
+        opened, first = await open_large(file, answer)
+        with opened:
+            self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
+            sent = await copy_rest(self._transport, opened, answer, sent=len(first))
+        self._door.tell(self._remote, file, answer=answer, bytes_sent=sent, began=self._since)
+        self._since = time.monotonic()
+        if sent < answer.length:
+            self._transport.abort()
+        elif self._is_ending:
+            self._transport.close()
+
+    def _refuse(self) -> None:
+        self._door.counters.request_malformed()
+        answer = refusal(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+        self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
+        self._transport.close()
+
+    def _hand_over(self) -> None:
+        """Give the connection, with what was read of it, to aiohttp for good."""
+        self._owner.closed(self)
+        self._is_handed_over = True
+        self._transport.resume_reading()
+        other = self._owner.other_protocol()
+        self._transport.set_protocol(other)
+        other.connection_made(self._transport)
+        other.data_received(self._buffer)
+        if self._peer_is_done:
+            self._peer_is_done = False
+            other.eof_received()
