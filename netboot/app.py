@@ -23,6 +23,7 @@ from netboot.boot.administration import Administration, View
 from netboot.boot.desk import Clock, Desk
 from netboot.boot.documents import Documents
 from netboot.boot.installs import InstallBook
+from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.seen import SeenMachines
 from netboot.boot.token_desk import TokenDesk
 from netboot.config.load import Configuration, load
@@ -31,11 +32,13 @@ from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.lease import LeasePolicy
 from netboot.model.network import Interface, WantedInterface
 from netboot.model.offer import Policy
 from netboot.render.engine import Engine
 from netboot.servers import http_api, logs, systemd
 from netboot.servers.dhcp import DhcpServer, DhcpSettings
+from netboot.servers.dhcp_leases import Leasing
 from netboot.servers.http import HttpDoor, counted
 from netboot.servers.http_boot import BootHttp
 from netboot.servers.http_bootfiles import BootFilesHttp
@@ -47,6 +50,7 @@ from netboot.servers.tftp_transfers import TransferLimits
 from netboot.store.database import Database
 from netboot.store.events import EventLog
 from netboot.store.installs import Installs
+from netboot.store.leases import LeaseLedger
 from netboot.store.machines import Machine, Machines
 
 DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
@@ -66,6 +70,7 @@ class Ledger:
     book: InstallBook
     events: EventLog
     machines: Machines
+    leases: LeaseLedger
 
 
 @asynccontextmanager
@@ -75,7 +80,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     try:
         events = EventLog(database, now=utc_now)
         book = InstallBook(Installs(database), events, now=utc_now)
-        yield Ledger(book, events, Machines(database))
+        yield Ledger(book, events, Machines(database), LeaseLedger(database))
         await events.flush()
     finally:
         await database.close()
@@ -100,7 +105,13 @@ def documents_for(settings: Settings) -> Documents:
 
 def policy_for(settings: Settings, bootfiles: BootFiles) -> Policy:
     """Gather what decides beside host and install."""
-    return Policy(unknown=settings.hosts.unknown, loaders=bootfiles.loaders())
+    return Policy(unknown=settings.hosts.unknown, loaders=bootfiles.loaders(), others=bootfiles.other_loaders())
+
+
+def lease_policy_for(settings: Settings) -> LeasePolicy:
+    """Gather what leases say beside the registry."""
+    dhcp = settings.dhcp
+    return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain)
 
 
 class Daemon:
@@ -114,13 +125,16 @@ class Daemon:
         self._stopping = asyncio.Event()
         self.metrics = Metrics()
         self.content = Content(self._settings.content.directory)
+        clock = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)
         self.desk = Desk(
             book=ledger.book,
             events=ledger.events,
             machines=ledger.machines,
             seen=seen,
-            clock=Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes),
+            clock=clock,
         )
+        policy = lease_policy_for(self._settings)
+        self.leases = LeaseDesk(policy, ledger.leases, events=ledger.events, clock=clock)
         self.administration = Administration(
             ledger.book, ledger.events, machines=ledger.machines, attempts=self._settings.install.attempts
         )
@@ -135,6 +149,7 @@ class Daemon:
         self.content_door.reloaded()
         policy = policy_for(settings, bootfiles)
         self.desk.use(configuration.hosts, policy, documents=documents, bootfiles=bootfiles)
+        self.leases.use(configuration.hosts)
         self.administration.use(configuration.hosts)
         for problem in self.content.problems:
             log.warning("content.left_out", reason=problem)
@@ -202,7 +217,8 @@ class Daemon:
         await boot_http.open()
         stack.push_async_callback(boot_http.close)
         ports = DhcpSettings(settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port, settings.http.port)
-        dhcp = DhcpServer(self.desk, ports, counters=self.metrics)
+        leasing = Leasing(self.leases, tasks.create_task)
+        dhcp = DhcpServer(self.desk, ports, counters=self.metrics, leasing=leasing)
         tftp = TftpServer(self.desk, self._tftp_settings(), counters=self.metrics)
         stack.callback(tftp.close)
         stack.push_async_callback(tftp.drain, DRAIN_S)
@@ -214,7 +230,7 @@ class Daemon:
         else:
             await boot_http.listen(str(interface.address) for interface in interfaces.current)
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
-        running = [tasks.create_task(interfaces.follow())]
+        running = [tasks.create_task(interfaces.follow()), tasks.create_task(self.leases.run())]
         if not fixed:
             running.append(tasks.create_task(_follow_addresses(interfaces, boot_http)))
         return running
@@ -247,7 +263,7 @@ class Daemon:
     def _tftp_settings(self) -> TftpSettings:
         tftp = self._settings.tftp
         limits = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
-        return TftpSettings(tftp.port, tftp.single_port, limits)
+        return TftpSettings(tftp.port, tftp.single_port, limits, self._settings.http.port)
 
     def _listen_to_signals(self, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -273,6 +289,7 @@ async def serve(path: Path) -> None:
     async with open_ledger(settings) as ledger:
         await ledger.book.load()
         daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
+        await daemon.leases.load()
         await daemon.use(configuration)
         await daemon.run()
 

@@ -6,7 +6,9 @@ Every branch has a row in tests/boot/test_decide.py.
 
 from typing import assert_never
 
+from netboot.boot.shapes import Choices, choices_for
 from netboot.model.client import BootClient, BootProtocol, Cpu, Stage
+from netboot.model.firmware import BootShape
 from netboot.model.host import Host
 from netboot.model.install import Install
 from netboot.model.mac import Mac
@@ -23,37 +25,44 @@ from netboot.model.offer import (
 )
 
 
-def decide(client: BootClient, host: Host | None, install: Install | None, policy: Policy) -> Offer | Ignored:
-    """Say what this machine is offered. `host` and `install` are None together: nobody registered it."""
+def decide(
+    client: BootClient,
+    host: Host | None,
+    install: Install | None,
+    policy: Policy,
+    *,
+    shape: BootShape | None = None,
+) -> Offer | Ignored:
+    """Say what this machine is offered. `host` and `install` are None together: nobody registered it.
+
+    `shape` is what its firmware was found to understand; None, or one that is no more to be had: the first.
+    """
     if host is None or install is None:
         match policy.unknown:
             case UnknownHosts.IGNORE:
                 return Ignored(IgnoreReason.UNKNOWN_HOST)
             case UnknownHosts.WAIT:
-                return _lead_to_script(client, policy)
+                return _lead_to_script(client, choices_for(client, None, policy), shape)
             case _:
                 assert_never(policy.unknown)
-    if install.is_armed:
-        return _lead_to_script(client, policy)
-    return _lead_to_disk(client, policy)
+    if install.is_armed or _needs_a_script_for_its_disk(client):
+        return _lead_to_script(client, choices_for(client, host, policy), shape)
+    return Offer(OfferKind.LOCAL_DISK, client.mac)
 
 
-def _lead_to_script(client: BootClient, policy: Policy) -> Offer | Ignored:
+def _lead_to_script(client: BootClient, choices: Choices | IgnoreReason, shape: BootShape | None) -> Offer | Ignored:
     if client.stage is Stage.IPXE:
         return Offer(OfferKind.SCRIPT, client.mac)
-    loader = policy.loader_for(client)
-    if loader is None:
-        return Ignored(IgnoreReason.NO_LOADER_FOR_ARCH)
-    return Offer(OfferKind.LOADER, client.mac, loader)
+    if isinstance(choices, IgnoreReason):
+        return Ignored(choices)
+    chosen = choices.fit(shape)
+    return Offer(OfferKind.LOADER, client.mac, chosen.loader, chosen.reply)
 
 
-def _lead_to_disk(client: BootClient, policy: Policy) -> Offer | Ignored:
-    if client.stage is Stage.IPXE:
-        return Offer(OfferKind.SCRIPT, client.mac)  # a script that leaves
-    if client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS:
-        # A BIOS ROM has no answer that all of them take as "go to the disk"; iPXE's `sanboot` goes there.
-        return _lead_to_script(client, policy)
-    return Offer(OfferKind.LOCAL_DISK, client.mac)
+def _needs_a_script_for_its_disk(client: BootClient) -> bool:
+    """A BIOS ROM has no answer that all of them take as "go to the disk"; iPXE's `sanboot` goes there."""
+    is_bios = client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS
+    return client.stage is Stage.IPXE or is_bios
 
 
 def script_without_install(

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
-from netboot.boot import tokens
+from netboot.boot import names, tokens
 from netboot.boot.decide import decide, script_without_install
 from netboot.boot.documents import Documents
 from netboot.boot.installs import Cause, InstallBook
 from netboot.boot.seen import SeenMachine, SeenMachines
+from netboot.boot.shape_book import ShapeBook
 from netboot.content.bootfiles import BootFile, BootFiles
 from netboot.content.served import ServedFile
 from netboot.errors import NetbootError, StoreError, TransitionError
@@ -28,10 +29,11 @@ from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import InstallEvent, InstallState
 from netboot.model.mac import Mac
 from netboot.model.offer import (
+    DocumentKind,
     Ignored,
-    IgnoreReason,
     InstallPlan,
     LocalBootPlan,
+    MachineDocument,
     Offer,
     OfferKind,
     Policy,
@@ -78,6 +80,7 @@ class Desk:
         self.seen = seen
         self.clock = clock
         self._machines = machines
+        self._shapes = ShapeBook(events, machines, now=clock.now)
         self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
         self._has_offered = asyncio.Event()
 
@@ -91,15 +94,15 @@ class Desk:
         """Say what a machine is offered now; the same for 67 and 4011. Never waits."""
         host = self.hosts.by_mac(client.mac)
         install = self.book.known(host.name) if host else None
-        offer = decide(client, host, install, self.policy)
-        if isinstance(offer, Offer) or offer.reason is IgnoreReason.UNKNOWN_HOST:
-            self._announce(client, host)
-        return offer
+        seen = self._announce(client, host)
+        shape = self._shapes.shape_for(seen, client, host, policy=self.policy, now_s=self.clock.monotonic())
+        return decide(client, host, install, self.policy, shape=shape)
 
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
         seen = self.seen.of(client.mac, now=self.clock.now())
         host = self.hosts.by_mac(client.mac)
+        self._shapes.offered(seen, client, offer)
         if seen.last_offer is not offer.kind:
             seen.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
@@ -117,6 +120,8 @@ class Desk:
         known = self.seen.get(mac)
         if known is None and self.hosts.by_mac(mac) is None:
             return  # not a machine that boots from us
+        if known is not None:
+            known.asks_for_address(self.clock.monotonic())
         if known is None or known.machine.addresses[-1:] != (address,):
             self._machines.keep(self.seen.give_address(mac, address, now=self.clock.now()).machine)
 
@@ -136,17 +141,57 @@ class Desk:
 
     # What a loader and its kernel fetch
 
-    def loader_for(self, _address: IPv4Address, name: str) -> BootFile | bytes | None:
-        """Find a network boot program; the same for every machine, and harmless to any: what it loads next is not."""
-        return self.bootfiles.find(name)
+    def loader_for(
+        self, address: IPv4Address, name: str, *, mac: Mac | None = None
+    ) -> BootFile | MachineDocument | None:
+        """Find what a name is to the machine at this address: a network boot program, or a document of its own.
+
+        `mac` is what the machine says it is, where its URL holds one. A program is harmless to any machine: what it
+        loads next is asked about. A document is made by `document_for`.
+        """
+        seen, _host = self._machine_at(address)
+        document = names.document_named(name)
+        if document is not None:
+            kind, named = document
+            return MachineDocument(kind, mac or self._asking(named, address) or (seen.mac if seen else None))
+        file = names.find_loader(self.bootfiles, name)
+        if seen is not None:
+            seen.trace.asked_for(name, file)
+        return file
+
+    async def document_for(
+        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
+    ) -> str | None:
+        """Write what `loader_for` found; None where nobody knows whose it is. Raises RenderError.
+
+        `base_url` is this server as the machine reaches it. `is_look` (a HEAD) moves nothing.
+        """
+        match document.kind:
+            case DocumentKind.IPXE_AUTOEXEC:
+                return self.documents.autoexec(document.mac, base_url=base_url)
+            case DocumentKind.GRUB_CONFIG:
+                if document.mac is None:
+                    return None
+                plan = await self.script_for(document.mac, address, is_look=is_look)
+                return self.documents.grub(plan, base_url=base_url)
+            case _:
+                assert_never(document.kind)
+
+    def _asking(self, named: Mac | None, address: IPv4Address) -> Mac | None:
+        """Take the MAC in a name, unless the wire shows another machine at the address that asks."""
+        seen = self.seen.by_address(address)
+        host = self.hosts.by_mac(named) if named else None
+        is_another = seen is not None and seen.mac != named and (host is None or seen.mac not in host.macs)
+        return None if is_another else named
 
     def loader_sent(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         """Take note of how a transfer of a network boot program ended, by TFTP or HTTP."""
         seen, host = self._machine_at(address)
-        if seen is None or outcome not in ("sent", "unconfirmed", "closed"):
+        if seen is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
+        seen.trace.got(name)
         if seen.take_step(Step.LOADER):
             told = {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self._tell("boot.loader_sent", seen, host, Step.LOADER, name=name, outcome=outcome, **told)
@@ -182,6 +227,9 @@ class Desk:
         `is_look` (a HEAD) moves nothing.
         """
         host = self.hosts.by_mac(mac)
+        seen = self.seen.get(mac)
+        if seen is not None and not is_look:
+            self._shapes.reached_script(seen, host, self.policy)
         try:
             install = await self.book.ask(host.name) if host else None
             plan: ScriptPlan | None = script_without_install(mac, host, install, self.policy)
@@ -242,16 +290,17 @@ class Desk:
         host = self.hosts.by_address(address)
         return (self.seen.of(host.mac, now=self.clock.now()), host) if host else (None, None)
 
-    def _announce(self, client: BootClient, host: Host | None) -> None:
-        is_new = self.seen.get(client.mac) is None
-        before = None if is_new else self.seen.of(client.mac, now=self.clock.now()).machine
+    def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
+        known = self.seen.get(client.mac)
+        before = known and known.machine
         seen = self.seen.announce(client, now=self.clock.now(), now_s=self.clock.monotonic())
         if seen.machine is not before:
             self._machines.keep(seen.machine)
-        if is_new and host is None:
+        if known is None and host is None:
             self._tell(
                 "boot.machine_discovered", seen, None, None, arch=seen.machine.arch, vendor_class=client.vendor_class
             )
+        return seen
 
     # What is told
 

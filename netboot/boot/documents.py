@@ -41,6 +41,10 @@ class Documents:
         """Write an iPXE script; raise RenderError."""
         return ipxe.script(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)
 
+    def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
+        """Write the script that leads an iPXE to its script; raise RenderError."""
+        return ipxe.autoexec(self._engine, mac, base_url=base_url)
+
     def grub(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
         """Write a GRUB configuration; raise RenderError."""
         return grub.config(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)

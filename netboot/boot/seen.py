@@ -10,9 +10,11 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Final
 
+from netboot.boot.shapes import REQUEST_WITHIN_S, BootTrace, Learned
 from netboot.content.ostree import PullProgress
 from netboot.model.client import BootClient, Stage
 from netboot.model.event import Step
+from netboot.model.firmware import BootShape
 from netboot.model.mac import Mac
 from netboot.model.offer import OfferKind
 from netboot.store.machines import Machine
@@ -34,6 +36,11 @@ class SeenMachine:
     steps: set[Step] = field(default_factory=set)  # of the present boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer
     pull: PullProgress | None = None
+    trace: BootTrace = field(default_factory=BootTrace)  # of the present boot
+    ended: BootTrace | None = None  # the boot before, until it is judged
+    learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
+    exchange: int | None = None  # of its firmware's last DISCOVER
+    elapsed: int = 0
 
     @property
     def mac(self) -> Mac:
@@ -56,6 +63,31 @@ class SeenMachine:
         self.steps.clear()
         self.last_offer = None
         self.pull = None
+        self.ended, self.trace = self.trace, BootTrace()
+
+    def learned_of(self, client: BootClient) -> Learned:
+        """Say what is known of the firmware that this client is: learned since the start, else on record."""
+        learned = self.learned.get(client.firmware)
+        if learned is None:
+            learned = self.learned[client.firmware] = _recorded(self.machine.shapes.get(client.firmware))
+        return learned
+
+    def learn(self, client: BootClient, learned: Learned) -> None:
+        """Know this of that firmware from now on."""
+        self.learned[client.firmware] = learned
+
+    def asks_for_address(self, now_s: float) -> None:
+        """Note its REQUEST; what comes long after its firmware's question is a running system's."""
+        if self.announced_s is not None and now_s - self.announced_s <= REQUEST_WITHIN_S:
+            self.trace.has_address = True
+
+    def asks_anew(self, client: BootClient) -> bool:
+        """Note a DISCOVER of its firmware; True where it begins another exchange than the last one did."""
+        if client.stage is not Stage.FIRMWARE or client.exchange is None:
+            return False
+        is_new = self.exchange is not None and (client.exchange != self.exchange or client.elapsed < self.elapsed)
+        self.exchange, self.elapsed = client.exchange, client.elapsed
+        return is_new
 
 
 class SeenMachines:
@@ -85,14 +117,17 @@ class SeenMachines:
         return self._by_mac.get(mac) or self._touch(mac, now)
 
     def announce(self, client: BootClient, *, now: datetime, now_s: float) -> SeenMachine:
-        """Note that a machine asks for a boot; a firmware that went on, or paused, boots anew."""
+        """Note that a machine asks for a boot; a firmware that went on, paused or began again boots anew."""
         seen = self._touch(client.mac, now)
         last_s, seen.announced_s = seen.announced_s, now_s
         seen.took_installer = False
         went_on = bool(seen.steps - {Step.OFFER})
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
-        if seen.boot_began_s is None or pause or (client.stage is Stage.FIRMWARE and went_on):
+        is_anew = seen.asks_anew(client)
+        if seen.boot_began_s is None or pause or is_anew or (client.stage is Stage.FIRMWARE and went_on):
             seen.begin_boot(now_s)
+        if client.stage is Stage.FIRMWARE and client.exchange is not None:
+            seen.trace.questions += 1
         machine = seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
         told = (
@@ -139,3 +174,12 @@ class SeenMachines:
                 if self._by_address.get(address) == forgotten.mac:
                     del self._by_address[address]
         return seen
+
+
+def _recorded(text: str | None) -> Learned:
+    if text is None:
+        return Learned()
+    try:
+        return Learned(BootShape.parse(text), is_proven=True)
+    except ValueError:  # written by another version
+        return Learned()

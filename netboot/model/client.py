@@ -1,6 +1,6 @@
 """A machine that asks for a boot: who it is and at which stage, told from its packet by `proto.pxe`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from netboot.model.mac import Mac
@@ -81,8 +81,16 @@ class BootClient:
     stage: Stage
     vendor_class: str = ""  # option 60, escaped for a log
     uuid: bytes | None = None  # option 97 without its type byte, as it came
+    # `xid` of a DISCOVER, one for all its repetitions; None on port 4011, for which EDK2 draws a new one
+    exchange: int | None = field(default=None, compare=False)
+    elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange
 
     @property
     def cpu(self) -> Cpu:
         """What its loader must be built for."""
         return CPU_OF_ARCH[self.arch]
+
+    @property
+    def firmware(self) -> str:
+        """Name its way of booting: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
+        return f"{self.protocol}/{self.cpu}"

@@ -1,10 +1,12 @@
 """What a machine is told: an offer on the wire, a plan for its script, or nothing with the reason why."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from netboot.model.client import BootClient, BootProtocol, Cpu
+from netboot.model.firmware import ReplyShape
 from netboot.model.host import Host
 from netboot.model.mac import Mac
 
@@ -14,6 +16,7 @@ class IgnoreReason(StrEnum):
 
     UNKNOWN_HOST = "unknown-host"
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
+    LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
     HTTP_BOOT_OF_THIS_ARCH = "http-boot-of-this-arch"
 
 
@@ -36,6 +39,12 @@ class Offer:
     kind: OfferKind
     mac: Mac
     boot_file: str = ""
+    shape: ReplyShape = ReplyShape.WITH_43  # how a PXE firmware is told of its loader
+
+    @property
+    def wants_its_own_directory(self) -> bool:
+        """The loader is a shim or a GRUB, which look for what comes next beside themselves."""
+        return self.boot_file.rpartition("/")[2].lower().startswith(("shim", "grub"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,21 @@ class WaitPlan:
 ScriptPlan = InstallPlan | LocalBootPlan | WaitPlan
 
 
+class DocumentKind(StrEnum):
+    """A file that is written anew for the machine that asks for it."""
+
+    IPXE_AUTOEXEC = "autoexec.ipxe"  # leads to the machine's script
+    GRUB_CONFIG = "grub.cfg"  # is the machine's script
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDocument:
+    """What a name stands for where no file does; `mac` is None for a machine that the wire did not show."""
+
+    kind: DocumentKind
+    mac: Mac | None
+
+
 class UnknownHosts(StrEnum):
     """`hosts.unknown`: what a machine gets that nobody registered."""
 
@@ -96,18 +120,48 @@ class UnknownHosts(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LoaderRule:
+    """One entry of `bootfiles.loaders`: which loader some machines get instead of the usual one."""
+
+    protocol: BootProtocol
+    cpu: Cpu
+    loader: str
+    oui: str | None = None  # the first half of a MAC, as `3c:fd:fe`
+    vendor_class: str | None = None  # how option 60 begins
+
+    def holds_for(self, client: BootClient) -> bool:
+        """Tell whether this client is meant."""
+        return (
+            (client.protocol, client.cpu) == (self.protocol, self.cpu)
+            and (self.oui is None or client.mac.startswith(self.oui))
+            and (self.vendor_class is None or client.vendor_class.startswith(self.vendor_class))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What decides beside client, host and install.
 
-    `loaders` holds only files that exist, by protocol and CPU.
+    Every loader in it is a file that exists; those of `loaders` and `others` are built for their protocol and CPU.
     """
 
     unknown: UnknownHosts
     loaders: dict[tuple[BootProtocol, Cpu], str]
+    others: Mapping[tuple[BootProtocol, Cpu], tuple[str, ...]] = field(default_factory=dict)  # where the first fails
+    rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
+    cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
 
-    def loader_for(self, client: BootClient) -> str | None:
-        """Name the loader that this client's protocol and CPU want, if there is one."""
-        return self.loaders.get((client.protocol, client.cpu))
+    def loaders_for(self, client: BootClient) -> tuple[str, ...]:
+        """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""
+        for rule in self.rules:
+            if rule.holds_for(client):
+                return (rule.loader,)
+        first = self.loaders.get((client.protocol, client.cpu))
+        return () if first is None else (first, *self.others.get((client.protocol, client.cpu), ()))
+
+    def cpu_of(self, loader: str) -> Cpu:
+        """Say for what a loader that a host names is built."""
+        return self.cpus.get(loader, Cpu.X86_BIOS)
 
 
 # In the order of preference. snponly drives the card by the firmware that just booted from it;

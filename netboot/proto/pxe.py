@@ -117,6 +117,8 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
         stage=Stage.IPXE if is_ipxe else Stage.FIRMWARE,
         vendor_class=_for_a_log(vendor_class),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
+        exchange=message.xid if message.message_type is MessageType.DISCOVER else None,
+        elapsed=message.secs,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from urllib.parse import quote
 
 from netboot.model.client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.firmware import ReplyShape
 from netboot.model.offer import Offer, OfferKind
 from netboot.proto import dhcp
 from netboot.proto.dhcp import DhcpMessage, MessageType, Option
@@ -61,7 +62,10 @@ def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
 
 
 def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
-    return f"http://{server.address}:{server.http_port}/bootfiles/{quote(offer.boot_file)}"
+    base_url = f"http://{server.address}:{server.http_port}"
+    if offer.wants_its_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
+        return f"{base_url}/boot/{offer.mac.hyphenated}/{quote(offer.boot_file.rpartition('/')[2])}"
+    return f"{base_url}/bootfiles/{quote(offer.boot_file)}"
 
 
 def _script_url(offer: Offer, server: ServerAddress) -> str:
@@ -171,6 +175,8 @@ def boot_answer(
     file = shape.boot_file(offer, server).encode()
     if len(file) > LONGEST_OPTION:
         return Silence.BOOT_FILE_TOO_LONG
+    if offer.shape is ReplyShape.WITHOUT_43 and kind is MessageType.OFFER:
+        shape = replace(shape, option_43=None)  # so that the firmware asks port 4011, whose answer has it
     if item is not None:
         shape = replace(shape, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
     return DhcpMessage(

@@ -6,6 +6,7 @@ absolute URLs alone (`${next-server}` belongs to the LAN's own DHCP server), no 
 
 from typing import Final, assert_never
 
+from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.render import kernel_line
 from netboot.render.engine import Engine
@@ -28,6 +29,16 @@ def script(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: boo
             return _wait(engine, plan, base_url=base_url)
         case _:
             assert_never(plan)
+
+
+def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
+    """Render the `autoexec.ipxe` that leads to a machine's script by its whole URL; raise RenderError.
+
+    None for `mac`: whoever asks names itself, by the card that it booted from.
+    """
+    name = mac.hyphenated if mac else "${mac:hexhyp}"
+    context = {"mac": mac, "script_url": f"{base_url}/boot/{name}.ipxe"}
+    return engine.render("ipxe/autoexec.ipxe.j2", subject=mac or "any machine", context=context)
 
 
 def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: bool) -> str:

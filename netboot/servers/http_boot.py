@@ -4,7 +4,6 @@ Thin: reads the question, asks the desk, writes the answer with its length. Cont
 Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
-from ipaddress import IPv4Address
 from typing import Final
 
 import structlog
@@ -13,7 +12,7 @@ from aiohttp import web
 from netboot.boot.desk import Desk
 from netboot.boot.token_desk import IgnitionPart, Refusal, Report, TokenDesk
 from netboot.errors import ContentError, RenderError, StoreError
-from netboot.model.mac import Mac
+from netboot.servers.http_question import base_url, mac_in_path, remote_address
 
 LONGEST_REPORT: Final = 1 << 20
 KEPT_OF_REPORT: Final = 1 << 16  # the tail of a log says why
@@ -32,7 +31,6 @@ class BootHttp:
         """List the routes; GET brings HEAD."""
         return [
             web.get("/boot/{mac}.ipxe", self.ipxe_script),
-            web.get("/boot/{mac}/grub.cfg", self.grub_config),
             web.get("/ks/{token}", self.kickstart),
             web.get("/ign/{token}", self.ignition),
             web.get("/ign/{token}/{part:role|overlay}", self.ignition),
@@ -41,17 +39,15 @@ class BootHttp:
         ]
 
     async def ipxe_script(self, request: web.Request) -> web.Response:
-        plan = await self._desk.script_for(_mac(request), _remote(request), is_look=request.method == "HEAD")
-        return _text(self._desk.documents.ipxe(plan, base_url=_base_url(request)))
-
-    async def grub_config(self, request: web.Request) -> web.Response:
-        plan = await self._desk.script_for(_mac(request), _remote(request), is_look=request.method == "HEAD")
-        return _text(self._desk.documents.grub(plan, base_url=_base_url(request)))
+        mac = mac_in_path(request)
+        assert mac is not None
+        plan = await self._desk.script_for(mac, remote_address(request), is_look=request.method == "HEAD")
+        return _text(self._desk.documents.ipxe(plan, base_url=base_url(request)))
 
     async def kickstart(self, request: web.Request) -> web.Response:
         try:
             found = await self._token_desk.kickstart_for(
-                request.match_info["token"], _remote(request), base_url=_base_url(request)
+                request.match_info["token"], remote_address(request), base_url=base_url(request)
             )
         except (StoreError, RenderError, ContentError) as error:
             return _not_now("kickstart", request, error)
@@ -62,8 +58,8 @@ class BootHttp:
             found = await self._token_desk.ignition_for(
                 request.match_info["token"],
                 IgnitionPart(request.match_info.get("part", "wrapper")),
-                address=_remote(request),
-                base_url=_base_url(request),
+                address=remote_address(request),
+                base_url=base_url(request),
                 is_look=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
@@ -80,13 +76,13 @@ class BootHttp:
         try:
             body = await _tail(request)
             refusal = await self._token_desk.report(
-                request.match_info["token"], report, address=_remote(request), body=body
+                request.match_info["token"], report, address=remote_address(request), body=body
             )
         except StoreError as error:
             return _not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
-        log.info("boot.report_taken", report=report.value, address=str(_remote(request)))
+        log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
         return _text("taken\n")
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -107,26 +103,8 @@ def _refused(refusal: Refusal) -> web.Response:
 
 
 def _not_now(what: str, request: web.Request, error: Exception) -> web.Response:
-    log.error("boot.document_held_back", document=what, address=str(_remote(request)), reason=str(error))
+    log.error("boot.document_held_back", document=what, address=str(remote_address(request)), reason=str(error))
     return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
-
-
-def _mac(request: web.Request) -> Mac:
-    try:
-        return Mac.parse(request.match_info["mac"])
-    except ValueError:
-        raise web.HTTPNotFound(text="not found\n") from None
-
-
-def _remote(request: web.Request) -> IPv4Address:
-    return IPv4Address(request.remote or "0.0.0.0")
-
-
-def _base_url(request: web.Request) -> str:
-    """Name us as this machine reached us; its Host header is a claim, the socket is not."""
-    assert request.transport is not None
-    address, port = request.transport.get_extra_info("sockname")[:2]
-    return f"http://{address}:{port}"
 
 
 async def _tail(request: web.Request) -> str:

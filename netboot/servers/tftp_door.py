@@ -6,6 +6,7 @@ address. The way of a request, in the order of the lines:
     proto.tftp.parse -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender -> tftp_transfers
 """
 
+import asyncio
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,8 @@ import structlog
 
 from netboot.content.bootfile_cache import LargeFile
 from netboot.content.bootfiles import BootFile, boot_file_name
-from netboot.errors import ContentError, WireError
+from netboot.errors import ContentError, NetbootError, WireError
+from netboot.model.offer import MachineDocument
 from netboot.proto import tftp
 from netboot.proto.tftp import ErrorCode, Mode, ReadRequest, RefusedRequestError, printable
 from netboot.proto.tftp_transfer import Outcome, Sender
@@ -31,10 +33,13 @@ _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
 
 
 class TftpDesk(Protocol):
-    """Who may read what. Both are asked on the loop and answer from memory."""
+    """Who may read what. Asked on the loop; all but a document comes from memory."""
 
-    def loader_for(self, address: IPv4Address, name: str) -> BootFile | bytes | None:
+    def loader_for(self, address: IPv4Address, name: str) -> BootFile | MachineDocument | None:
         """Say what this machine gets under this name, which `boot_file_name` has cleaned."""
+
+    async def document_for(self, document: MachineDocument, address: IPv4Address, *, base_url: str) -> str | None:
+        """Write a document for this machine; `base_url` is this server's HTTP as it reaches us. Raises NetbootError."""
 
     def loader_sent(
         self,
@@ -51,11 +56,12 @@ class TftpDesk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TftpSettings:
-    """What the settings say of the doors: `tftp.port`, `tftp.single_port` and the limits."""
+    """What the settings say of the doors: `tftp.port`, `tftp.single_port`, the limits and `http.port`."""
 
     port: int = 69
     single_port: bool = False  # for firewalls that do not follow TFTP to a new port
     limits: TransferLimits = DEFAULT_LIMITS
+    http_port: int = 8080  # documents lead there
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class TftpDoor:
         self._interface = udp.interface
         self._desk = desk
         self._single_port = settings.single_port
+        self._http_port = settings.http_port
         self._disk = disk
         self._counters = counters
         self._addresses = {str(address) for address in udp.interface.addresses}
@@ -85,6 +92,7 @@ class TftpDoor:
             self._interface.name, limits=settings.limits, disk=disk, counters=counters, ended=self._transfer_ended
         )
         self._opening: set[Address] = set()
+        self._writing: set[asyncio.Task[None]] = set()
         self._takes_requests = True
 
     @property
@@ -112,6 +120,8 @@ class TftpDoor:
     def close(self) -> None:
         """Stop at once."""
         self.retire()
+        for writing in self._writing:
+            writing.cancel()
         self._transfers.close()
 
     def receive(self, datagram: Datagram) -> None:
@@ -152,18 +162,36 @@ class TftpDoor:
         match found:
             case None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-            case bytes():
-                self._begin(asked, found)
+            case MachineDocument():
+                self._opening.add(peer)
+                writing = asyncio.get_running_loop().create_task(self._write(asked, found))
+                self._writing.add(writing)
+                writing.add_done_callback(self._writing.discard)
             case BootFile():
                 self._opening.add(peer)
                 self._disk.open(found, partial(self._opened, asked))
             case _:
                 assert_never(found)
 
-    def _opened(self, asked: _Asked, content: bytes | LargeFile | ContentError) -> None:
+    async def _write(self, asked: _Asked, document: MachineDocument) -> None:
+        """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
+        content: bytes | NetbootError | None
+        try:
+            base_url = f"http://{asked.ours}:{self._http_port}"
+            text = await self._desk.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
+            content = None if text is None else text.encode()
+        except NetbootError as error:
+            content = error
+        finally:
+            self._opening.discard(asked.peer)
+        self._opened(asked, content)
+
+    def _opened(self, asked: _Asked, content: bytes | LargeFile | NetbootError | None) -> None:
         self._opening.discard(asked.peer)
         try:
-            if isinstance(content, ContentError):
+            if content is None:
+                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
+            if isinstance(content, NetbootError):
                 log.error("tftp.unreadable", boot_file=printable(asked.name), reason=str(content))
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
             self._begin(asked, content)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 
@@ -30,6 +30,7 @@ class Machine:
     vendor_class: str | None = None
     uuid: str | None = None
     addresses: tuple[IPv4Address, ...] = ()
+    shapes: Mapping[str, str] = field(default_factory=dict)  # of `BootShape`, by `BootClient.firmware`: what worked
 
 
 class Machines:
@@ -53,6 +54,7 @@ class Machines:
                     vendor_class=row["vendor_class"],
                     uuid=row["uuid"],
                     addresses=tuple(IPv4Address(address) for address in row["addresses"]),
+                    shapes=row["shapes"] or {},
                 )
                 for row in rows
             }
@@ -91,6 +93,7 @@ class Machines:
                 "vendor_class": machine.vendor_class,
                 "uuid": machine.uuid,
                 "addresses": [str(address) for address in machine.addresses],
+                "shapes": dict(machine.shapes),
             }
             for machine in batch.values()
         ]

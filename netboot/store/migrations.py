@@ -6,7 +6,7 @@ Add a migration at the end; never change one that was released.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import DDL, Connection, insert, select
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from netboot.errors import StoreError
@@ -21,7 +21,22 @@ def _create(*names: str) -> list[ExecutableDDLElement]:
     return statements
 
 
-MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (_create("installs", "moves", "events", "machines"),)
+def _sql(statement: str) -> ExecutableDDLElement:
+    element: ExecutableDDLElement = DDL(statement)  # type: ignore[no-untyped-call]
+    return element
+
+
+# As it was at first; `tables.machines` has what the later migrations add.
+_MACHINES: Final = _sql(
+    "CREATE TABLE machines (mac TEXT NOT NULL, first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, arch TEXT, "
+    "vendor_class TEXT, uuid TEXT, addresses JSON NOT NULL, PRIMARY KEY (mac))"
+)
+
+MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (
+    [*_create("installs", "moves", "events"), _MACHINES],
+    [_sql("ALTER TABLE machines ADD COLUMN shapes JSON")],
+    _create("leases"),
+)
 
 
 def migrate(connection: Connection) -> None:

@@ -59,4 +59,16 @@ machines = Table(
     Column("vendor_class", Text),
     Column("uuid", Text),
     Column("addresses", JSON, nullable=False),
+    Column("shapes", JSON),  # NULL where an older version wrote the row
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("mac", Text),
+    Column("state", Text, nullable=False),
+    Column("lease_s", Integer, nullable=False),
+    Column("ends_at", Text, nullable=False),
 )

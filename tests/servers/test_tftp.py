@@ -16,6 +16,7 @@ import structlog
 from netboot.content.bootfiles import BootFiles
 from netboot.errors import PortError
 from netboot.model.network import Interface
+from netboot.model.offer import DocumentKind, MachineDocument
 from netboot.proto.tftp_transfer import Outcome
 from netboot.servers.tftp import TftpServer, TftpSettings
 from netboot.servers.tftp_transfers import TransferLimits
@@ -40,7 +41,18 @@ class ADesk:
         assert isinstance(address, IPv4Address)
         if name == "defective":
             raise RuntimeError("the desk is broken")
-        return GRUB_CFG if name == "grub.cfg" else self.files.find(name)
+        if name == "grub.cfg":
+            return MachineDocument(DocumentKind.GRUB_CONFIG, None)
+        return self.files.find(name)
+
+    async def document_for(self, document, address, *, base_url):
+        await asyncio.sleep(0)  # as one that asks the store
+        assert (document.kind, address, base_url) == (
+            DocumentKind.GRUB_CONFIG,
+            IPv4Address(HOST),
+            f"http://{HOST}:8080",
+        )
+        return GRUB_CFG.decode()
 
     def loader_sent(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
         assert seconds >= 0

@@ -1,0 +1,224 @@
+"""Dead ends: which shape of boot a firmware is offered, learned from how its boots ended. Pure; time is an argument.
+
+A shape is a reply (with option 43; or without, so that the firmware asks port 4011) and a loader. The order is fixed:
+
+    at first                                           the first reply, the first loader
+    a boot that came to no loader, or to another's  -> the next reply, the same loader
+    a boot whose loader never asked for its script  -> the same reply, the next loader
+    nothing is left                                 -> a dead end: said once, the first shape again, no move for an hour
+
+Only whole boots count, `BOOTS_PER_SHAPE` in a row; within one boot the same question gets the same answer.
+facts/wire.md §6, §7; docs/firmware.md tells the operator.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from netboot.content.bootfiles import BootFile
+from netboot.model.client import BootClient, BootProtocol, Cpu
+from netboot.model.firmware import BootShape, ReplyShape
+from netboot.model.host import Host
+from netboot.model.offer import IgnoreReason, Policy
+
+BOOTS_PER_SHAPE: Final = 2  # one alone may be somebody at the power button
+WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange: firmware sends four in 60 s, and one of them may be lost
+REST_S: Final = 3600.0  # after a dead end
+FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
+REQUEST_WITHIN_S: Final = 34.0  # of a DISCOVER; firmware waits 32 s at most, a running system asks later
+
+
+class Ending(StrEnum):
+    """How a boot ended that was offered a loader; the reason in events and documentation."""
+
+    REACHED = "reached-script"
+    NO_REQUEST = "no-request"  # DISCOVERs, and no REQUEST to anybody
+    NO_LOADER = "no-loader"  # it took an address and never asked for its loader
+    WRONG_LOADER = "wrong-loader"  # it asked for a file that we did not offer and that cannot run there
+    LOADER_CUT = "loader-cut"  # its loader did not come through whole
+    NO_SCRIPT = "no-script"  # its loader came through, and its script was never asked for
+
+
+@dataclass(slots=True)
+class BootTrace:
+    """What the wire showed of one boot."""
+
+    client: BootClient | None = None  # its firmware, as it was offered a loader
+    shape: BootShape | None = None  # None: it was offered none
+    questions: int = 0  # DISCOVERs of its firmware
+    has_address: bool = False
+    asked_for_loader: bool = False
+    stranger: str = ""  # a file that it asked for instead
+    got_loader: bool = False
+    reached_script: bool = False
+
+    def asked_for(self, name: str, file: BootFile | None) -> None:
+        """Note a request for a file: ours, another that may run there, or a stranger's."""
+        if self.shape is None or self.client is None or self.got_loader:
+            return
+        if file is not None and (file.name == self.shape.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
+            self.asked_for_loader, self.stranger = True, ""
+        else:
+            self.stranger = name
+
+    def got(self, name: str) -> None:
+        """Note a file that arrived whole."""
+        self.got_loader = self.got_loader or (self.asked_for_loader and name != self.stranger)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What one machine's firmware may be offered, in order."""
+
+    replies: tuple[ReplyShape, ...]
+    loaders: tuple[str, ...]
+
+    @property
+    def first(self) -> BootShape:
+        """Where every machine begins."""
+        return BootShape(self.replies[0], self.loaders[0])
+
+    def fit(self, shape: BootShape | None) -> BootShape:
+        """Keep a shape that is still among them; else the first."""
+        if shape is None or shape.reply not in self.replies or shape.loader not in self.loaders:
+            return self.first
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of one firmware of one machine. Times are seconds on the monotonic clock."""
+
+    shape: BootShape | None = None  # None: the first
+    is_proven: bool = False  # a script was reached by it
+    failure: Ending | None = None
+    boots: int = 0  # that ended so, in a row, with this shape
+    ended_s: float = 0.0
+    rests_until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The machine gets another shape from its next boot on."""
+
+    reason: Ending
+    before: BootShape
+    after: BootShape
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEnd:
+    """No shape helps; somebody has to do something."""
+
+    reason: Ending
+    shape: BootShape
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A shape that is not the first led to the script: worth remembering."""
+
+    shape: BootShape
+
+
+Verdict = Moved | DeadEnd | Proven
+
+
+def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
+    """Say what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
+    replies = tuple(ReplyShape) if client.protocol is BootProtocol.PXE else (ReplyShape.WITH_43,)
+    if host is not None and host.firmware is not None:
+        replies = (host.firmware,)
+    if host is not None and host.loader is not None:
+        if policy.cpu_of(host.loader) is not client.cpu:
+            return IgnoreReason.LOADER_FOR_ANOTHER_CPU
+        return Choices(replies, (host.loader,))
+    loaders = policy.loaders_for(client)
+    return Choices(replies, loaders) if loaders else IgnoreReason.NO_LOADER_FOR_ARCH
+
+
+def ending(trace: BootTrace) -> Ending | None:
+    """Tell how a boot ended; None where it was no whole boot, or was offered no loader."""
+    if trace.shape is None:
+        return None
+    if trace.reached_script:
+        return Ending.REACHED
+    if trace.got_loader:
+        return Ending.NO_SCRIPT
+    if trace.stranger:
+        return Ending.WRONG_LOADER
+    if trace.asked_for_loader:
+        return Ending.LOADER_CUT
+    if trace.has_address:
+        return Ending.NO_LOADER
+    return Ending.NO_REQUEST if trace.questions >= WHOLE_CYCLE else None
+
+
+def judge(
+    learned: Learned, trace: BootTrace, choices: Choices, *, now_s: float, is_pinned: bool = False
+) -> tuple[Learned, Verdict | None]:
+    """Learn from a boot that is over. `is_pinned`: an operator named the shape."""
+    reason = ending(trace)
+    if reason is None or trace.shape is None or choices.fit(trace.shape) is not trace.shape:
+        return learned, None
+    if reason is Ending.REACHED:
+        return reached(learned, trace.shape, choices)
+    if learned.rests_until_s is not None and now_s < learned.rests_until_s:
+        return learned, None
+    is_same = learned.failure is reason and choices.fit(learned.shape) == trace.shape
+    boots = learned.boots + 1 if is_same and now_s - learned.ended_s <= FORGET_S else 1
+    if boots < BOOTS_PER_SHAPE:
+        return replace(learned, failure=reason, boots=boots, ended_s=now_s, rests_until_s=None), None
+    after = next_shape(trace.shape, reason, choices)
+    if after is None:
+        cure = cure_for(reason, trace, is_pinned=is_pinned)
+        return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.shape, cure)
+    return Learned(after, ended_s=now_s), Moved(reason, trace.shape, after)
+
+
+def reached(learned: Learned, shape: BootShape, choices: Choices) -> tuple[Learned, Proven | None]:
+    """Learn that a shape led to the script: what failed before is forgotten."""
+    is_news = shape != choices.first and not (learned.is_proven and learned.shape == shape)
+    return Learned(shape, is_proven=True), Proven(shape) if is_news else None
+
+
+def next_shape(shape: BootShape, reason: Ending, choices: Choices) -> BootShape | None:
+    """Move to the next shape that differs in what failed; None where there is none."""
+    match reason:
+        case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
+            replies = choices.replies[choices.replies.index(shape.reply) + 1 :]
+            return replace(shape, reply=replies[0]) if replies else None
+        case Ending.NO_SCRIPT:
+            loaders = choices.loaders[choices.loaders.index(shape.loader) + 1 :]
+            return replace(shape, loader=loaders[0]) if loaders else None
+        case Ending.LOADER_CUT | Ending.REACHED:
+            return None
+
+
+def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
+    """Say what a person can do where no shape helps."""
+    assert trace.shape is not None
+    loader = trace.shape.loader
+    cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
+    cure = (cure or _CURES[reason]).format(loader=loader, stranger=trace.stranger)
+    return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
+
+
+_CURES: Final = {
+    Ending.NO_REQUEST: "this firmware joins no two offers: let the LAN's DHCP server name this box as next-server "
+    "(option 66) and {loader} as its boot file (option 67), or lease the addresses here with dhcp.mode: reservation",
+    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware asks "
+    "that server alone; else let UDP 69 and 4011 through to this box",
+    Ending.WRONG_LOADER: "it asks for {stranger}, which the LAN's DHCP server names: take the boot file (option 67, "
+    "filename) out there",
+    Ending.LOADER_CUT: "the loader begins and does not arrive: look for a small MTU or a firewall on the way; "
+    "tftp.single_port helps against firewalls",
+    Ending.NO_SCRIPT: "{loader} runs and is not heard of again: see its screen; put another loader below "
+    "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
+}
+_HTTP_CURES: Final = {
+    Ending.NO_REQUEST: "this firmware takes no HTTP boot from a second server: choose PXE in its setup",
+    Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some allow https alone; choose PXE in its setup, "
+    "and let TCP through to http.port",
+}
