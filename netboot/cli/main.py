@@ -16,7 +16,7 @@ from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
-COMMANDS: Final = ("serve", "check", "plan", "host", "install", "lab")  # each in a module of its name
+COMMANDS: Final = ("serve", "check", "plan", "host", "install", "content", "lab")  # each in a module of its name
 
 
 class _Commands(click.Group):

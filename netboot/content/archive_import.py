@@ -29,7 +29,7 @@ _SHOWN_FAULTS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportedRelease:
-    """A release that is in the library now. `linked_bytes` of it are shared with other releases."""
+    """A release that is in the library now. `linked_bytes` of it were there already, in this or another release."""
 
     name: str
     is_new: bool
@@ -68,7 +68,14 @@ def _already(entry: Entry, record: Record) -> ImportedRelease:
     if entry.alias_of is not None:
         raise ContentError(_is_alias(entry))
     return ImportedRelease(
-        entry.name, False, record.ref, record.commit, record.architecture, record.object_count, tree_size(entry.path), 0
+        entry.name,
+        False,
+        record.ref,
+        record.commit,
+        record.architecture,
+        record.object_count,
+        record.size_bytes,
+        record.size_bytes,
     )
 
 
@@ -104,7 +111,13 @@ class _Import:
             self._compare(there, check)
             return self._imported(check, writer, is_new=False)
         _leave_out(root, check)
-        record = replace(self.record, ref=check.ref, commit=check.commit, object_count=check.object_count)
+        record = replace(
+            self.record,
+            ref=check.ref,
+            commit=check.commit,
+            object_count=check.object_count,
+            size_bytes=check.size_bytes,
+        )
         record.write(root)
         self.staging.publish(root, Kind.RELEASE, self.name)
         return self._imported(check, writer, is_new=True)

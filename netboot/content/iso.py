@@ -96,7 +96,7 @@ class _Import:
 
     def run(self, name: str | None, *, is_proved: bool) -> ImportedMedium:
         root = self.staging.make("medium")
-        members = self._members()
+        members = members_on(self.image, self.volume)
         needed = sum(self.image.size_of(source) or 0 for source in members.values())
         self.staging.check_space(needed, self.image.path.name)
         self.progress.step(f"copying from {self.image.path.name}", needed)
@@ -109,35 +109,12 @@ class _Import:
             sums[TREEINFO] = hashlib.sha256(made).hexdigest()
         name = self._name(name, facts)
         is_new = self._is_new(name, sums)
+        size_bytes = tree_size(root)
         if is_new:
-            self._record(facts, kernel, sums).write(root)
+            self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
             self.staging.publish(root, Kind.MEDIUM, name)
-        place = self.staging.library.directory / Kind.MEDIUM / name
         notes = tuple(_notes(members, facts, is_proved=is_proved))
-        return ImportedMedium(name, is_new, facts.description, kernel, tree_size(place), tuple(sorted(sums)), notes)
-
-    def _members(self) -> dict[str, str]:
-        """Say what is taken: each member's name in the medium, and on the ISO."""
-        found = {
-            "vmlinuz": self._first(_KERNEL),
-            "initrd.img": self._first(_INITRD),
-            "images/install.img": self._first(STAGE2),
-        }
-        missing = [member for member, source in found.items() if source is None]
-        if missing:
-            raise ContentError(
-                f"{self.image.path} ({self.volume.identifier or 'without a name'}) has no {' and no '.join(missing)}: "
-                "it is no installer's medium; take the UEK boot ISO of Oracle Linux 8 or 9"
-            )
-        members = {member: source for member, source in found.items() if source is not None}
-        architecture = kernel_architecture(self.image.read(members["vmlinuz"], _HEAD_BYTES))
-        if architecture is None:
-            raise ContentError(f"{self.image.path}: {members['vmlinuz']} is no kernel; download the ISO again")
-        extra = (*_LOADERS[architecture], TREEINFO, ".discinfo")
-        return members | {each: each for each in extra if (self.image.size_of(each) or -1) > 0}
-
-    def _first(self, names: tuple[str, ...]) -> str | None:
-        return next((name for name in names if (self.image.size_of(name) or -1) > 0), None)
+        return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, tuple(sorted(sums)), notes)
 
     def _clues(self, root: Path, kernel: str) -> Clues:
         with (root / "vmlinuz").open("rb") as file:
@@ -191,7 +168,7 @@ class _Import:
             )
         return False
 
-    def _record(self, facts: MediumFacts, kernel: str, sums: dict[str, str]) -> Record:
+    def _record(self, facts: MediumFacts, kernel: str, sums: dict[str, str], *, size_bytes: int) -> Record:
         return Record(
             source=self.image.path.resolve().name,
             source_digest=f"sha256:{hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()}",
@@ -200,7 +177,33 @@ class _Import:
             kernel=kernel,
             architecture=facts.architecture,
             files=sums,
+            size_bytes=size_bytes,
         )
+
+
+def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:
+    """Say what a medium takes from an ISO: each member's name in the medium, and on the ISO; raise ContentError."""
+    found = {
+        "vmlinuz": _first(image, _KERNEL),
+        "initrd.img": _first(image, _INITRD),
+        "images/install.img": _first(image, STAGE2),
+    }
+    missing = [member for member, source in found.items() if source is None]
+    if missing:
+        raise ContentError(
+            f"{image.path} ({volume.identifier or 'without a name'}) has no {' and no '.join(missing)}: "
+            "it is no installer's medium; take the UEK boot ISO of Oracle Linux 8 or 9"
+        )
+    members = {member: source for member, source in found.items() if source is not None}
+    architecture = kernel_architecture(image.read(members["vmlinuz"], _HEAD_BYTES))
+    if architecture is None:
+        raise ContentError(f"{image.path}: {members['vmlinuz']} is no kernel; download the ISO again")
+    extra = (*_LOADERS[architecture], TREEINFO, ".discinfo")
+    return members | {each: each for each in extra if (image.size_of(each) or -1) > 0}
+
+
+def _first(image: IsoImage, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if (image.size_of(name) or -1) > 0), None)
 
 
 def _notes(members: dict[str, str], facts: MediumFacts, *, is_proved: bool) -> list[str]:

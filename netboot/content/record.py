@@ -24,6 +24,7 @@ class Record:
     ref: str = ""
     commit: str = ""
     object_count: int = 0
+    size_bytes: int = 0
     files: dict[str, str] = field(default_factory=dict)  # of a medium: each member and its SHA-256
 
     @classmethod

@@ -1,0 +1,244 @@
+"""`netboot content`: boot media and releases, imported, proved, listed, removed.
+
+Works on the content directory itself, whether a daemon runs or not; a running one is told to look again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.cli.administration import is_answered
+from netboot.cli.content_progress import shown_progress
+from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
+from netboot.cli.output import ago, json_option, print_json, print_table
+from netboot.client import ControlClient
+from netboot.config.load import Configuration, load
+from netboot.content.archive_import import import_archive
+from netboot.content.disk import megabytes, tree_size
+from netboot.content.iso import import_iso
+from netboot.content.library import Library
+from netboot.content.verify import Verdict, repair, verify
+from netboot.errors import ContentError, NetbootError
+
+
+@click.group()
+def content() -> None:
+    """Bring in boot media and releases, and keep them."""
+
+
+@content.command("import-iso")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--name", help="The medium's name; what it is (ol8u10-x86_64) if not given.")
+@click.option("--checksum", help="What the file must have: sha256:… as it was published.")
+@json_option
+@click.pass_obj
+def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
+    """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
+    configuration = load(config)
+    with shown_progress(is_silent=as_json) as progress:
+        done = import_iso(
+            _library(configuration), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress
+        )
+    _tell_daemon(configuration)
+    if as_json:
+        print_json(asdict(done))
+        return
+    state = "is there now" if done.is_new else "was there already, the same"
+    click.echo(
+        f"{done.name} {state}: {done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
+    )
+    for note in done.notes:
+        click.echo(f"note: {note}")
+
+
+@content.command("import-archive")
+@click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.option("--name", help="The release's name; its file's (ock-1.31-amd64) if not given.")
+@json_option
+@click.pass_obj
+def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
+    """Take the OSTree archive from what `ocne image create --type ostree` wrote, and prove every object of it."""
+    configuration = load(config)
+    with shown_progress(is_silent=as_json) as progress:
+        done = import_archive(_library(configuration), source, name, now=datetime.now(UTC), progress=progress)
+    _tell_daemon(configuration)
+    if as_json:
+        print_json(asdict(done))
+        return
+    state = "is there now" if done.is_new else "was there already, the same"
+    shared = f", {megabytes(done.linked_bytes)} of it shared" if done.is_new and done.linked_bytes else ""
+    click.echo(
+        f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
+        f"{megabytes(done.size_bytes)}{shared}, every object proved"
+    )
+
+
+@content.command("list")
+@json_option
+@click.pass_obj
+def list_command(config: Path, as_json: bool) -> None:
+    """List boot media and releases, and who uses them."""
+    configuration = load(config)
+    views = [entry_view(entry, configuration) for entry in _library(configuration).entries()]
+    if as_json:
+        print_json(views)
+        return
+    rows = [
+        (
+            view["name"],
+            view["kind"],
+            f"= {view['alias_of']}" if view["alias_of"] else view["what"],
+            "" if view["alias_of"] else megabytes(view["size_bytes"]),
+            ago(view["imported_at"]) if view["imported_at"] else "copied in",
+            ", ".join(view["used_by"]) or "-",
+        )
+        for view in views
+    ]
+    print_table(("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
+
+
+@content.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(config: Path, name: str, as_json: bool) -> None:
+    """Show all that is known of NAME."""
+    configuration = load(config)
+    entry = _library(configuration).find(name)
+    record = entry.record
+    view = {**entry_view(entry, configuration), **({"record": asdict(record)} if record else {})}
+    if as_json:
+        print_json(view)
+        return
+    for key, value in view.items():
+        if key != "record" and value:
+            text = ", ".join(value) if isinstance(value, list) else megabytes(value) if key == "size_bytes" else value
+            click.echo(f"{key.replace('_', ' ')}: {text}")
+    if record is not None:
+        for member, checksum in record.files.items():
+            click.echo(f"  {checksum}  {member}")
+
+
+@content.command("verify")
+@click.argument("name", required=False)
+@click.option(
+    "--repair-from",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="SOURCE",
+    help="An ISO, an archive, or a directory: bad files are replaced from it.",
+)
+@json_option
+@click.pass_obj
+def verify_command(config: Path, name: str | None, repair_from: Path | None, as_json: bool) -> None:
+    """Prove every byte of NAME, or of all there is; name each bad file. Exit 1 where one stays bad."""
+    if repair_from is not None and name is None:
+        raise click.UsageError("--repair-from wants the NAME that is repaired")
+    configuration = load(config)
+    library = _library(configuration)
+    entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
+    results: list[tuple[Verdict, tuple[str, ...]]] = []
+    with shown_progress(is_silent=as_json) as progress:
+        for entry in entries:
+            verdict = verify(entry, progress)
+            repaired: tuple[str, ...] = ()
+            if repair_from is not None and not verdict.is_sound:
+                with library.changing() as staging:
+                    repaired = repair(staging, entry, verdict, repair_from, progress=progress)
+                verdict = verify(entry, progress)
+            results.append((verdict, repaired))
+    if any(repaired for _, repaired in results):
+        _tell_daemon(configuration)
+    if as_json:
+        print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
+    else:
+        for verdict, repaired in results:
+            print_verdict(verdict, repaired)
+    if not all(verdict.is_sound for verdict, _ in results):
+        raise SystemExit(1)
+
+
+@content.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def remove(config: Path, name: str, as_json: bool) -> None:
+    """Remove a boot medium, a release, or another name of one. Refused while a host refers to it."""
+    configuration = load(config)
+    library = _library(configuration)
+    with library.changing() as staging:
+        entry = library.find(name)
+        if users := used_by(entry, configuration):
+            raise ContentError(
+                f"{name} is used by {', '.join(users)}; give {'them' if len(users) > 1 else 'it'} another in hosts.yaml"
+            )
+        if entry.alias_of is None and (aliases := library.aliases_of(entry)):
+            raise ContentError(
+                f"{name} is also called {', '.join(aliases)}; netboot content promote another, or remove it"
+            )
+        _refuse_while_pulled(configuration, f"cannot remove {name}")
+        freed = 0 if entry.alias_of else tree_size(entry.path)
+        staging.remove(entry)
+    _tell_daemon(configuration)
+    say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
+
+
+@content.command()
+@json_option
+@click.pass_obj
+def gc(config: Path, as_json: bool) -> None:
+    """Delete what unfinished imports and removals left behind. Refused while a machine pulls."""
+    configuration = load(config)
+    _refuse_while_pulled(configuration, "cannot collect")
+    with _library(configuration).changing() as staging:
+        count, size_bytes = staging.collect()
+    text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
+    say({"deleted": count, "size_bytes": size_bytes}, text, as_json)
+
+
+@content.command()
+@click.argument("name")
+@click.argument("alias")
+@json_option
+@click.pass_obj
+def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
+    """Make ALIAS (`stable`) another name of NAME, at once. Hosts that refer to ALIAS get NAME from now on."""
+    configuration = load(config)
+    library = _library(configuration)
+    _refuse_while_pulled(configuration, f"cannot move {alias}")
+    with library.changing() as staging:
+        entry = library.find(name)
+        staging.promote(entry, alias)
+    _tell_daemon(configuration)
+    say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
+
+
+def _library(configuration: Configuration) -> Library:
+    return Library(configuration.settings.content.directory)
+
+
+def _refuse_while_pulled(configuration: Configuration, what: str) -> None:
+    """Raise ContentError while the daemon says that machines pull a release."""
+    pulls = asyncio.run(_ask_daemon(configuration, "status")).get("pulls")
+    if pulls:
+        raise ContentError(f"{what}: machines are pulling now ({pulls}); wait until they are done")
+
+
+def _tell_daemon(configuration: Configuration) -> None:
+    """Have a running daemon look at the directory again; a word where it would not."""
+    try:
+        asyncio.run(_ask_daemon(configuration, "reload"))
+    except NetbootError as error:
+        click.echo(f"note: the daemon did not look again: {error}", err=True)
+
+
+async def _ask_daemon(configuration: Configuration, question: str) -> Mapping[str, Any]:
+    socket = configuration.settings.admin.socket
+    if not await is_answered(socket):
+        return {}
+    async with ControlClient(socket) as client:
+        return await (client.status() if question == "status" else client.reload())

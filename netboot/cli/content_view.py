@@ -1,0 +1,81 @@
+"""What a person or a program is told of the library's content."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from netboot.cli.output import print_json
+from netboot.config.load import Configuration
+from netboot.content.disk import tree_size
+from netboot.content.library import Entry, Kind
+from netboot.content.verify import Verdict
+
+_SHOWN_FAULTS: Final = 20
+
+
+def used_by(entry: Entry, configuration: Configuration) -> list[str]:
+    """Name the hosts that refer to a medium or release by this very name."""
+    return [
+        host.name
+        for host in configuration.hosts
+        if entry.name == (host.boot_media if entry.kind is Kind.MEDIUM else host.release)
+    ]
+
+
+def entry_view(entry: Entry, configuration: Configuration) -> dict[str, Any]:
+    """Say what is known of a medium or release."""
+    record = entry.record
+    what = ""
+    if record is not None:
+        what = record.description or f"{record.ref} {record.commit[:12]}, {record.object_count} objects"
+    return {
+        "name": entry.name,
+        "kind": entry.kind.word,
+        "alias_of": entry.alias_of,
+        "what": what,
+        "size_bytes": record.size_bytes if record else tree_size(entry.path),
+        "imported_at": record.imported_at if record else None,
+        "source": record.source if record else None,
+        "path": os.fspath(entry.path),
+        "used_by": used_by(entry, configuration),
+    }
+
+
+def verdict_view(verdict: Verdict, repaired: tuple[str, ...]) -> dict[str, Any]:
+    """Say what a check found, and what was replaced."""
+    return {
+        "name": verdict.name,
+        "kind": verdict.kind.word,
+        "ok": verdict.is_sound,
+        "checked": verdict.checked,
+        "faults": dict(verdict.faults),
+        "repaired": list(repaired),
+        "notes": list(verdict.notes),
+    }
+
+
+def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
+    """Print what a check found, a bad file a line."""
+    if repaired:
+        click.echo(f"{verdict.name}: {len(repaired)} replaced: {', '.join(repaired[:_SHOWN_FAULTS])}")
+    for member, what in verdict.faults.items():
+        click.echo(f"{verdict.name}: {member}: {what}")
+    things = "objects" if verdict.kind is Kind.RELEASE else "files"
+    if verdict.is_sound:
+        click.echo(f"{verdict.name}: sound, {verdict.checked} {things}")
+    else:
+        click.echo(
+            f"{verdict.name}: {len(verdict.faults)} bad; netboot content verify {verdict.name} --repair-from SOURCE"
+        )
+    for note in verdict.notes:
+        click.echo(f"{verdict.name}: note: {note}")
+
+
+def say(view: Mapping[str, Any], text: str, as_json: bool) -> None:
+    """Print what was done, as it was asked for."""
+    if as_json:
+        print_json(view)
+    else:
+        click.echo(text)
