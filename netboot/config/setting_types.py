@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
@@ -17,8 +18,11 @@ from pydantic_core import PydanticCustomError
 
 from netboot.config.faults import shown
 from netboot.config.nodes import Scalar
+from netboot.model.lease import AddressRange
 
 INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
+DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+LARGEST_POOL: Final = 1024  # of addresses; it is for the few that nobody registered yet
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -106,6 +110,39 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     return base / text if base else Path(text)
 
 
+def _address_range(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    first, dash, last = text.partition("-")
+    try:
+        found = AddressRange(IPv4Address(first.strip()), IPv4Address((last if dash else first).strip()))
+    except ValueError:
+        raise refuse(f"{shown(text)} is no range of addresses", "write it as 192.0.2.200-192.0.2.220") from None
+    if found.last < found.first:
+        raise refuse(f"{found} ends before it begins", "write the lower address first")
+    if len(found) > LARGEST_POOL:
+        raise refuse(f"{found} holds {len(found)} addresses", f"a pool holds {LARGEST_POOL} at most")
+    return found
+
+
+def apart(ranges: tuple[AddressRange, ...]) -> tuple[AddressRange, ...]:
+    """Refuse ranges that share an address, and more addresses than a pool holds."""
+    for before, after in pairwise(sorted(ranges, key=lambda each: each.first)):
+        if after.first <= before.last:
+            raise refuse(f"{before} and {after} share addresses", "write each address once")
+    if sum(map(len, ranges)) > LARGEST_POOL:
+        raise refuse(f"holds {sum(map(len, ranges))} addresses", f"a pool holds {LARGEST_POOL} at most")
+    return ranges
+
+
+def _domain(value: Any) -> Any:
+    text = text_of(value)
+    if isinstance(text, str) and not (len(text) <= 253 and DOMAIN_NAME.fullmatch(text)):
+        raise refuse(f"{shown(text)} is no name of a domain", "write it as rack.example.org")
+    return text
+
+
 def _endpoint(value: Any) -> Any:
     text = text_of(value)
     if not isinstance(text, str):
@@ -157,6 +194,12 @@ Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), Kind("whole num
 Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
+NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address), Kind("IPv4 address")]
+Range = Annotated[
+    AddressRange, BeforeValidator(_address_range), Kind("first and last address, 192.0.2.200-192.0.2.220")
+]
+LeaseSeconds = Annotated[int, BeforeValidator(whole_number(60, 31_536_000)), Kind("whole number, 60–31536000")]
+Domain = Annotated[str | None, BeforeValidator(_domain), Kind("name of a domain")]
 InterfaceName = Annotated[str, BeforeValidator(_interface), Kind("name of an interface")]
 LocalPath = Annotated[Path, BeforeValidator(_path), Kind("path")]
 LoopbackEndpoint = Annotated[
@@ -181,5 +224,7 @@ def written(default: object) -> str:
             return f"[{', '.join(map(written, default))}]"
         case bool():
             return str(default).lower()
+        case None:
+            return "none"
         case _:
             return str(default)

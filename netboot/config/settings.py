@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from netboot.config import setting_types as kinds
 from netboot.config.nodes import Scalar
@@ -83,12 +83,17 @@ class Dhcp(_Section):
     port: kinds.Port = Field(default=67, description="The port of DHCP.")
     pxe_port: kinds.Port = Field(default=4011, description="The port on which UEFI firmware asks for its boot file.")
 
-    @field_validator("mode")
-    @classmethod
-    def _reservation_is_not_yet_there(cls, mode: DhcpMode) -> DhcpMode:
-        if mode is DhcpMode.RESERVATION:
-            raise refuse("reservation is not there yet", "keep the LAN's DHCP server and use proxy")
-        return mode
+    pool: Annotated[tuple[kinds.Range, ...], AfterValidator(kinds.apart)] = Field(
+        default=(), description="Addresses that machines get which nobody registered, in the mode reservation."
+    )
+    lease_s: kinds.LeaseSeconds = Field(default=3600, description="How long a lease lasts, in seconds.")
+    router: kinds.NoAddress = Field(
+        default=None, description="The router that a lease names where the host has no gateway of its own."
+    )
+    nameservers: tuple[kinds.Address, ...] = Field(
+        default=(), description="The name servers that a lease names where the host has none of its own."
+    )
+    domain: kinds.Domain = Field(default=None, description="The domain that a lease names.")
 
     @field_validator("pxe_port")
     @classmethod

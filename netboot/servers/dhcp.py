@@ -1,31 +1,24 @@
 """The DHCP doors: port 67 and port 4011 on every interface that is served, opened and closed as interfaces come and go.
 
-Beside a DHCP server that nobody may change. What a door does with a datagram is `servers.dhcp_door`.
+Beside a DHCP server that nobody may change, or as the LAN's only one. What a door does with a datagram is
+`servers.dhcp_door`, and where it leases too `servers.dhcp_leases`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Final, assert_never
+from typing import assert_never
 
 import structlog
 
-from netboot.errors import ConfigError, PortError, Problem
+from netboot.errors import PortError
 from netboot.model.network import DhcpMode, Interface
 from netboot.proto import dhcp, pxe, pxe_reply
 from netboot.servers.dhcp_door import Desk, DhcpDoor, DhcpPort
+from netboot.servers.dhcp_leases import LeaseDoor, Leasing
 from netboot.servers.udp import Counters, UdpSocket
 
 log = structlog.get_logger()
-
-_RESERVATION_TO_COME: Final = Problem(
-    file="dhcp.mode",
-    line=0,
-    column=0,
-    where="reservation",
-    what="is not there yet",
-    cure="keep the LAN's DHCP server and use proxy",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +32,20 @@ class DhcpSettings:
 
 
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
+    """List the ports of boot questions; who leases as well has another door on 67."""
+    offers = DhcpPort(
+        settings.port, pxe.offer_question, pxe_reply.offer_reply, lambda asked, _: dhcp.reply_address(asked)
+    )
+    boot_servers = DhcpPort(
+        settings.pxe_port, pxe.boot_server_question, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source)
+    )
     match settings.mode:
         case DhcpMode.OFF:
             return ()
         case DhcpMode.PROXY | DhcpMode.LISTEN:
-            return (
-                DhcpPort(
-                    settings.port, pxe.offer_question, pxe_reply.offer_reply, lambda asked, _: dhcp.reply_address(asked)
-                ),
-                DhcpPort(
-                    settings.pxe_port,
-                    pxe.boot_server_question,
-                    pxe_reply.ack_reply,
-                    lambda _, source: pxe.ack_address(source),
-                ),
-            )
+            return offers, boot_servers
         case DhcpMode.RESERVATION:
-            raise ConfigError([_RESERVATION_TO_COME])
+            return (boot_servers,)
         case _:
             assert_never(settings.mode)
 
@@ -63,12 +53,16 @@ def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
 class DhcpServer:
     """Every door that is open. Give `serve` to `Interfaces.on_change`."""
 
-    def __init__(self, desk: Desk, settings: DhcpSettings, *, counters: Counters) -> None:
+    def __init__(
+        self, desk: Desk, settings: DhcpSettings, *, counters: Counters, leasing: Leasing | None = None
+    ) -> None:
+        """`leasing` is what the mode `reservation` leases with; the other modes lease nothing."""
         self._desk = desk
+        self._leasing = leasing if settings.mode is DhcpMode.RESERVATION else None
         self._settings = settings
         self._counters = counters
         self._ports = _ports(settings)
-        self._doors: dict[Interface, list[DhcpDoor]] = {}
+        self._doors: dict[Interface, list[DhcpDoor | LeaseDoor]] = {}
         self._ours: set[IPv4Address] = set()  # on every interface; the doors look at it
         self._has_served = False
 
@@ -95,23 +89,45 @@ class DhcpServer:
         doors = self._doors[interface] = []
         try:
             for port in self._ports:
-                socket = UdpSocket(port.number, interface, counters=self._counters)
-                door = DhcpDoor(
-                    port,
-                    socket,
-                    desk=self._desk,
-                    http_port=self._settings.http_port,
-                    is_listening_only=self._settings.mode is DhcpMode.LISTEN,
-                    counters=self._counters,
-                    ours=self._ours,
-                )
-                doors.append(door)
-                socket.watch(door.receive)
+                doors += [self._boot_door(port, interface)]  # one by one: each must be closed if the next fails
+            if self._leasing is not None:
+                doors.append(self._lease_door(self._leasing, interface))
         except PortError as error:
             self._close(interface)
             if not self._has_served:
                 raise
             log.error("dhcp.bind_failed", iface=interface.name, reason=str(error))
+
+    def _boot_door(self, port: DhcpPort, interface: Interface) -> DhcpDoor:
+        socket = UdpSocket(port.number, interface, counters=self._counters)
+        door = DhcpDoor(
+            port,
+            socket,
+            desk=self._desk,
+            http_port=self._settings.http_port,
+            is_listening_only=self._settings.mode is DhcpMode.LISTEN,
+            counters=self._counters,
+            ours=self._ours,
+        )
+        socket.watch(door.receive)
+        return door
+
+    def _lease_door(self, leasing: Leasing, interface: Interface) -> LeaseDoor:
+        socket = UdpSocket(self._settings.port, interface, counters=self._counters)
+        try:
+            door = LeaseDoor(
+                socket,
+                leasing,
+                desk=self._desk,
+                http_port=self._settings.http_port,
+                counters=self._counters,
+                ours=self._ours,
+            )
+        except PortError:
+            socket.close()
+            raise
+        socket.watch(door.receive)
+        return door
 
     def _close(self, interface: Interface) -> None:
         for door in self._doors.pop(interface):

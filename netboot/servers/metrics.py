@@ -13,6 +13,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "dhcp_offered": ("Offers and acknowledgements that left", ("arch", "kind")),
     "dhcp_ignored": ("DHCP datagrams that got silence", ("reason",)),
     "dhcp_left_out": ("Options that did not fit into a reply", ("option",)),
+    "lease_answered": ("Answers of the lease server, by kind", ("answer",)),
+    "lease_probes_lost": ("ARP probes that the kernel did not take", ()),
     "tftp_transfers": ("TFTP transfers by their end", ("interface", "outcome")),
     "tftp_refused": ("TFTP requests that got an error or silence", ("interface", "reason")),
     "tftp_strangers": ("Datagrams to a transfer from another machine", ("interface",)),

@@ -112,12 +112,12 @@ class UdpSocket:
             try:
                 receive(Datagram(data, source, destination))
             except Exception as error:  # a fault of ours in one datagram must not silence the port
-                self._tell(error)
+                self.tell_fault(error)
 
     def _lost(self, reason: str) -> None:
         self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
 
-    def _tell(self, error: Exception) -> None:
+    def tell_fault(self, error: Exception) -> None:
         """Count a fault of ours; log it with its traceback at most once a minute."""
         self._counters.count("datagram_faults", port=str(self.port))
         now = asyncio.get_running_loop().time()

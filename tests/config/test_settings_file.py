@@ -5,6 +5,7 @@ import pytest
 
 from netboot.config.setting_types import Endpoint
 from netboot.config.settings import BootInterface, DhcpMode
+from netboot.model.lease import AddressRange
 
 
 def test_interfaces_are_names_or_names_with_an_address(site):
@@ -48,6 +49,16 @@ def test_an_empty_file_and_an_empty_section_have_the_defaults(site, text):
     assert site.load().settings.http.port == 8080
 
 
+def test_a_pool_is_read_as_ranges_and_single_addresses(site):
+    site.write("netboot.yaml", "dhcp: {mode: reservation, pool: [192.0.2.200-192.0.2.220, 192.0.2.7], domain: lan}\n")
+
+    dhcp = site.load().settings.dhcp
+
+    lone = IPv4Address("192.0.2.7")
+    wide = AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220"))
+    assert (dhcp.mode, dhcp.pool, dhcp.domain) == (DhcpMode.RESERVATION, (wide, AddressRange(lone, lone)), "lan")
+
+
 def test_values_are_read_as_yaml_1_2_has_them(site):
     site.write(
         "netboot.yaml", "tftp: {single_port: true, port: 0o105}\ndhcp: {mode: off}\nhttp: {listen: [192.0.2.1]}\n"
@@ -88,8 +99,26 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("dhcp: {mode: prox}", "1:14: dhcp.mode: 'prox' is none of its values; use proxy, off, listen or reservation"),
         ("dhcp: {mode: {}}", "1:14: dhcp.mode: must be one value; write a single word, number or path"),
         (
-            "dhcp: {mode: reservation}",
-            "1:14: dhcp.mode: reservation is not there yet; keep the LAN's DHCP server and use proxy",
+            "dhcp: {pool: [192.0.2.9-192.0.2.1]}",
+            "1:15: dhcp.pool[0]: 192.0.2.9-192.0.2.1 ends before it begins; write the lower address first",
+        ),
+        (
+            "dhcp: {pool: [192.0.2.0/24]}",
+            "1:15: dhcp.pool[0]: '192.0.2.0/24' is no range of addresses; write it as 192.0.2.200-192.0.2.220",
+        ),
+        (
+            "dhcp: {pool: [10.0.0.0-10.0.4.0]}",
+            "1:15: dhcp.pool[0]: 10.0.0.0-10.0.4.0 holds 1025 addresses; a pool holds 1024 at most",
+        ),
+        (
+            "dhcp: {pool: [192.0.2.5-192.0.2.9, 192.0.2.9]}",
+            "1:14: dhcp.pool: 192.0.2.5-192.0.2.9 and 192.0.2.9 share addresses; write each address once",
+        ),
+        ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
+        ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is no IPv4 address; write one, as 192.0.2.10"),
+        (
+            "dhcp: {domain: a..b}",
+            "1:16: dhcp.domain: 'a..b' is no name of a domain; write it as rack.example.org",
         ),
         (
             "dhcp: {port: 4011}",

@@ -1,0 +1,82 @@
+"""The leases on record: one row an address, on disk before the client hears of it.
+
+Many machines that ask at once share one write: who comes while another writes goes with the next.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Address
+
+from sqlalchemy import RowMapping, delete, insert, select
+
+from netboot.errors import StoreError
+from netboot.model.lease import Lease, LeaseState
+from netboot.model.mac import Mac
+from netboot.store import tables
+from netboot.store.database import Database
+
+
+@dataclass(slots=True)
+class _Batch:
+    leases: dict[IPv4Address, Lease] = field(default_factory=dict)
+    is_written: bool = False
+    error: StoreError | None = None
+
+
+class LeaseLedger:
+    """The table of leases. Every method raises StoreError where the ledger fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writing = asyncio.Lock()
+        self._next = _Batch()
+
+    async def all(self) -> list[Lease]:
+        """Read every lease on record; the bound ones last, so that they count where a client had several."""
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(select(tables.leases).order_by(tables.leases.c.ends_at))).mappings()
+            leases = [_lease(row) for row in rows]
+        return sorted(leases, key=lambda lease: lease.state is LeaseState.BOUND)
+
+    async def keep(self, lease: Lease) -> None:
+        """Write a lease; it is on disk when this returns."""
+        batch = self._next
+        batch.leases[lease.address] = lease
+        async with self._writing:
+            if batch is self._next:
+                self._next = _Batch()
+                try:
+                    await self._write(batch.leases)
+                    batch.is_written = True
+                except StoreError as error:
+                    batch.error = error
+        if not batch.is_written:
+            raise batch.error or StoreError("the write of a lease was broken off; the client asks again")
+
+    async def _write(self, leases: dict[IPv4Address, Lease]) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(tables.leases).where(tables.leases.c.address.in_(map(str, leases))))
+            await connection.execute(insert(tables.leases), [_columns(lease) for lease in leases.values()])
+
+
+def _columns(lease: Lease) -> dict[str, str | int | None]:
+    return {
+        "address": str(lease.address),
+        "client": lease.client,
+        "mac": lease.mac,
+        "state": lease.state.value,
+        "lease_s": lease.lease_s,
+        "ends_at": lease.ends_at.isoformat(),
+    }
+
+
+def _lease(row: RowMapping) -> Lease:
+    return Lease(
+        address=IPv4Address(row["address"]),
+        client=row["client"],
+        mac=Mac(row["mac"]) if row["mac"] else None,
+        state=LeaseState(row["state"]),
+        lease_s=row["lease_s"],
+        ends_at=datetime.fromisoformat(row["ends_at"]),
+    )
