@@ -1,0 +1,60 @@
+"""What machines ask for beside their loader, as shim, GRUB and iPXE spell it."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot.boot.names import document_named, find_loader
+from netboot.content.bootfiles import BootFiles
+from netboot.model.mac import Mac
+from netboot.model.offer import DocumentKind
+
+MAC = Mac.parse("52:54:00:aa:bb:01")
+GRUB, AUTOEXEC = DocumentKind.GRUB_CONFIG, DocumentKind.IPXE_AUTOEXEC
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("grub.cfg", (GRUB, None), id="grub"),
+        pytest.param("boot/grub/grub.cfg", (GRUB, None), id="in-whatever-directory"),
+        pytest.param("grub.cfg-01-52-54-00-aa-bb-01", (GRUB, MAC), id="by-mac"),
+        pytest.param("EFI/redhat/grub.cfg-01-52-54-00-AA-BB-01", (GRUB, MAC), id="in-any-case"),
+        pytest.param("grub.cfg-00112233-4455-6677-8899-aabbccddeeff", (GRUB, None), id="by-uuid"),
+        pytest.param("grub.cfg-C0000232", (GRUB, None), id="by-address"),
+        pytest.param("grub.cfg-C", (GRUB, None), id="by-a-piece-of-it"),
+        pytest.param("grub.cfg-01-ff-ff-ff-ff-ff-ff", (GRUB, None), id="no-machine-s-mac"),
+        pytest.param("autoexec.ipxe", (AUTOEXEC, None), id="ipxe"),
+        pytest.param("ipxe/autoexec.ipxe", (AUTOEXEC, None), id="ipxe-in-a-directory"),
+        pytest.param("grub.cfg.bak", None, id="something-else"),
+        pytest.param("grub.cfg-of-mine", None, id="no-hex"),
+        pytest.param("x-grub.cfg", None, id="not-from-its-beginning"),
+        pytest.param("grub.cfg/x", None, id="a-directory"),
+        pytest.param("snponly.efi", None, id="a-loader"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_the_document_behind_a_name(name: str, expected: tuple[DocumentKind, Mac | None] | None):
+    assert document_named(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("grubx64.efi", "grubnetx64.efi.signed", id="debian-s-signed-grub"),
+        pytest.param("EFI/BOOT/grubx64.efi", "grubnetx64.efi.signed", id="beside-shim-wherever-that-is"),
+        pytest.param("shimx64.efi", "shimx64.efi", id="the-name-itself-first"),
+        pytest.param("mmx64.efi", "mmx64.efi.signed", id="mokmanager"),
+        pytest.param("MMX64.EFI", "mmx64.efi.signed", id="in-capitals"),
+        pytest.param("grubaa64.efi", None, id="not-there"),
+        pytest.param("revocations_sbat.efi", None, id="optional-and-absent"),
+        pytest.param("EFI/BOOT/other.efi", None, id="other-names-mean-their-directory"),
+    ],
+)
+def test_the_file_behind_a_name(tmp_path: Path, asked: str, found: str | None):
+    for name in ("grubnetx64.efi.signed", "shimx64.efi", "shimx64.efi.signed", "mmx64.efi.signed", "other.efi"):
+        (tmp_path / name).write_bytes(b"x")
+
+    file = find_loader(BootFiles([tmp_path]), asked)
+
+    assert (file and file.name) == found

@@ -1,0 +1,254 @@
+"""Machines that come to nothing, boot after boot, as the desk sees and treats them."""
+
+from dataclasses import replace
+
+from boot.house import ADDRESS, FIRMWARE, IPXE, MAC, House, InHouse
+
+from netboot.boot.seen import SeenMachines
+from netboot.content.bootfiles import BootFiles
+from netboot.model.client import Arch, BootClient, BootProtocol, Cpu
+from netboot.model.firmware import ReplyShape
+from netboot.model.host import HostName, HostSet
+from netboot.model.offer import Offer, Policy, UnknownHosts
+from netboot.store.machines import Machine, Machines
+
+CP1 = HostName("cp1")
+WITH, WITHOUT = ReplyShape.WITH_43, ReplyShape.WITHOUT_43
+SENT = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
+
+
+def pe_image(machine: int) -> bytes:
+    return b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(64)
+
+
+async def arm(house: House) -> None:
+    """Arm cp1, and give the house two loaders and a stranger."""
+    directory = house.directory / "loaders"
+    directory.mkdir(exist_ok=True)
+    for name in ("snponly.efi", "ipxe.efi"):
+        (directory / name).write_bytes(pe_image(0x8664))
+    (directory / "undionly.kpxe").write_bytes(b"x")
+    bootfiles = BootFiles([directory])
+    policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders(), others=bootfiles.other_loaders())
+    house.desk.use(house.desk.hosts, policy, documents=house.desk.documents, bootfiles=bootfiles)
+    await house.book.arm(CP1, reason="test", attempts=3)
+
+
+class Machine1:
+    """cp1's firmware, one power cycle after the other."""
+
+    def __init__(self, house: House, client: BootClient = FIRMWARE) -> None:
+        self.house = house
+        self.client = client
+        self.exchange = 100
+
+    def discovers(self, times: int = 1) -> list[tuple[ReplyShape, str]]:
+        """Ask as firmware does, with growing pauses; give what each answer said."""
+        self.exchange += 1
+        answers = []
+        for elapsed in (0, 4, 12, 28)[:times]:
+            client = replace(self.client, exchange=self.exchange, elapsed=elapsed)
+            offer = self.house.desk.offer_for(client)
+            assert isinstance(offer, Offer)
+            self.house.desk.offered(client, offer)
+            answers.append((offer.shape, offer.boot_file))
+            self.house.clock.pass_(4)
+        self.house.clock.pass_(20)
+        return answers
+
+    def loads(self, name: str) -> None:
+        self.house.desk.saw_address(MAC, ADDRESS)
+        self.house.desk.loader_for(ADDRESS, name)
+        self.house.desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+
+
+async def told(house: House) -> list[tuple[str, object]]:
+    """What the operator reads of shapes and dead ends."""
+    return [
+        (event.name, event.data.get("to") or event.data.get("shape") or event.data.get("reason"))
+        for event in await house.events()
+        if event.name.startswith(("boot.shape", "boot.dead"))
+    ]
+
+
+def test_within_one_boot_the_same_question_gets_the_same_answer(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+
+        answers = [machine.discovers(4) for _ in range(4)]
+
+        assert answers[:2] == [[(WITH, "snponly.efi")] * 4] * 2
+        assert answers[2:] == [[(WITHOUT, "snponly.efi")] * 4] * 2
+
+    in_house(scenario)
+
+
+def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person_is_told(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(6):
+            machine.discovers(4)
+
+        assert await told(house) == [
+            ("boot.shape_moved", "without-43 snponly.efi"),
+            ("boot.dead_end_met", "without-43 snponly.efi"),
+        ]
+        assert machine.discovers(1) == [(WITH, "snponly.efi")]
+
+    in_house(scenario)
+
+
+def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_that_is_remembered(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(2):
+            machine.discovers()
+            machine.loads("snponly.efi")
+        assert machine.discovers() == [(WITH, "ipxe.efi")]
+        machine.loads("ipxe.efi")
+        house.boots(IPXE)
+        await house.desk.script_for(MAC, ADDRESS)
+
+        assert machine.discovers() == [(WITH, "ipxe.efi")]
+        assert await told(house) == [
+            ("boot.shape_moved", "with-43 ipxe.efi"),
+            ("boot.shape_kept", "with-43 ipxe.efi"),
+        ]
+        kept = house.desk.seen.all()[0]
+        assert kept.shapes == {"pxe/x64": "with-43 ipxe.efi"}
+
+    in_house(scenario)
+
+
+def test_what_worked_is_offered_first_after_a_restart(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        now = house.clock.now()
+        recorded = Machine(MAC, now, now, shapes={"pxe/x64": "without-43 ipxe.efi"})
+        house.desk.seen = SeenMachines({MAC: recorded})
+
+        assert Machine1(house).discovers() == [(WITHOUT, "ipxe.efi")]
+
+    in_house(scenario)
+
+
+def test_what_is_on_record_and_cannot_be_read_is_as_if_it_were_not(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        now = house.clock.now()
+        house.desk.seen = SeenMachines({MAC: Machine(MAC, now, now, shapes={"pxe/x64": "by pigeon"})})
+
+        assert Machine1(house).discovers() == [(WITH, "snponly.efi")]
+
+    in_house(scenario)
+
+
+def test_each_firmware_of_a_card_is_learned_for_itself(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        by_http = Machine1(house, replace(FIRMWARE, arch=Arch.X64_UEFI_HTTP, protocol=BootProtocol.HTTP))
+        by_http.exchange = 900
+        for _ in range(2):
+            machine.discovers(4)
+            by_http.discovers(1)
+
+        assert machine.discovers() == [(WITHOUT, "snponly.efi")]
+        assert by_http.discovers() == [(WITH, "snponly.efi")]
+
+    in_house(scenario)
+
+
+def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(3):
+            machine.discovers(3)
+            on_4011 = replace(FIRMWARE, exchange=None)
+            house.desk.saw_address(MAC, ADDRESS)
+            offer = house.desk.offer_for(on_4011)
+            assert isinstance(offer, Offer)
+            house.desk.offered(on_4011, offer)
+
+        moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
+        assert [event.data["reason"] for event in moved] == ["no-loader"]
+
+    in_house(scenario)
+
+
+def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(3):
+            machine.discovers(4)
+            house.clock.pass_(30)
+            house.desk.saw_address(MAC, ADDRESS)  # the disk's Linux
+
+        moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
+        assert [event.data["reason"] for event in moved] == ["no-request"]
+
+    in_house(scenario)
+
+
+def test_a_machine_that_loads_what_another_server_named_is_told_apart(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(5):
+            machine.discovers()
+            machine.loads("undionly.kpxe")  # for BIOS, on a UEFI machine
+
+        events = {event.name: event.data for event in await house.events()}
+        assert events["boot.shape_moved"]["reason"] == "wrong-loader"
+        assert "it asks for undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
+
+    in_house(scenario)
+
+
+def test_a_pinned_machine_is_never_moved_and_the_cure_says_why(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        pinned = [replace(host, firmware=WITHOUT, loader="ipxe.efi") for host in house.desk.hosts]
+        policy = replace(house.desk.policy, cpus={"ipxe.efi": Cpu.X64})
+        hosts = HostSet.of(house.desk.hosts.cluster, pinned)
+        house.desk.use(hosts, policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
+        machine = Machine1(house)
+
+        answers = [machine.discovers(4)[0] for _ in range(5)]
+
+        assert answers == [(WITHOUT, "ipxe.efi")] * 5
+        ends = [event for event in await house.events() if event.name == "boot.dead_end_met"]
+        assert [str(end.data["cure"])[-32:] for end in ends] == ["loader, so nothing else is tried"]
+
+    in_house(scenario)
+
+
+def test_a_host_that_is_led_to_its_disk_is_never_judged(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        await house.book.cancel(CP1, reason="test")
+        machine = Machine1(house)
+        for _ in range(6):
+            machine.discovers(4)
+
+        assert await told(house) == []
+
+    in_house(scenario)
+
+
+def test_what_worked_survives_a_restart_of_the_daemon(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        now = house.clock.now()
+        machine = Machine(MAC, now, now, shapes={"pxe/x64": "without-43 ipxe.efi"})
+        machines = Machines(house.database)
+        machines.keep(machine)
+        await machines.flush()
+
+        assert await Machines(house.database).all() == {MAC: machine}
+
+    in_house(scenario)

@@ -1,0 +1,72 @@
+"""A ledger of any earlier version becomes one of this version, with everything in it."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from netboot.errors import StoreError
+from netboot.model.mac import Mac
+from netboot.store import tables
+from netboot.store.database import Database
+from netboot.store.machines import Machines
+from netboot.store.migrations import MIGRATIONS
+
+MAC = "52:54:00:aa:bb:01"
+
+
+def open_once(path: Path) -> None:
+    async def scenario() -> None:
+        await (await Database.open(f"sqlite+aiosqlite:///{path}")).close()
+
+    asyncio.run(scenario())
+
+
+def test_every_migration_together_makes_the_tables_of_this_version(tmp_path: Path):
+    open_once(tmp_path / "netboot.db")
+
+    inspector = inspect(create_engine(f"sqlite:///{tmp_path}/netboot.db"))
+    assert {
+        table: {column["name"] for column in inspector.get_columns(table)} for table in inspector.get_table_names()
+    } == {table.name: set(table.columns.keys()) for table in tables.metadata.tables.values()}
+
+
+def test_machines_of_the_first_version_are_kept(tmp_path: Path):
+    path = tmp_path / "netboot.db"
+    open_once(path)
+    with sqlite3.connect(path) as old:  # as the first version left it
+        old.execute("DELETE FROM schema_version WHERE version > 1")
+        old.execute("ALTER TABLE machines DROP COLUMN shapes")
+        for table in {"leases"} & {
+            row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }:
+            old.execute(f"DROP TABLE {table}")
+        old.execute(
+            "INSERT INTO machines VALUES (?, '2026-11-21T00:00:00+00:00', '2026-11-21T00:00:00+00:00', 'x64-uefi',"
+            " 'PXEClient', NULL, '[\"192.0.2.50\"]')",
+            (MAC,),
+        )
+    old.close()
+
+    async def scenario() -> None:
+        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        try:
+            machine = (await Machines(database).all())[Mac(MAC)]
+        finally:
+            await database.close()
+        assert (machine.arch, machine.shapes) == ("x64-uefi", {})
+
+    asyncio.run(scenario())
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path):
+    path = tmp_path / "netboot.db"
+    open_once(path)
+    with sqlite3.connect(path) as newer:
+        newer.execute("INSERT INTO schema_version VALUES (99)")
+    newer.close()
+
+    with pytest.raises(StoreError, match=f"shape 99, this netboot knows up to {len(MIGRATIONS)}"):
+        open_once(path)
