@@ -22,7 +22,7 @@ from netboot.lab.lan_dhcp import dnsmasq_command
 from netboot.lab.media import Say, build_media, cache_directory
 from netboot.lab.network import Lan
 from netboot.lab.packages import require_lab_packages
-from netboot.lab.records import Records, all_records
+from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
 
 SOCKET_NAME: Final = "control.sock"
 
@@ -104,9 +104,10 @@ async def running_lab(
 
 def remove_remains() -> tuple[str, ...]:
     """Remove every lab whose maker is gone, and return their names."""
-    dead = [records for records in all_records() if not records.owner.is_alive]
-    for records in dead:
-        remove(records)
+    with locked(RUN_DIRECTORY / ".remains.lock"):  # two labs may start at once
+        dead = [records for records in all_records() if not records.owner.is_alive]
+        for records in dead:
+            remove(records)
     return tuple(records.lab_id for records in dead)
 
 

@@ -4,14 +4,12 @@ Layout, as the daemon reads it: media/<medium>/{vmlinuz,initrd.img,images/instal
 The key is a hash of the lab's scripts, of the code that builds, and of the versions of the programs that are copied.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +17,7 @@ from netboot.content.assets import assets_directory
 from netboot.lab.installed import build_release
 from netboot.lab.installer import build_medium
 from netboot.lab.kernel import fetch_kernel
+from netboot.lab.records import locked
 from netboot.lab.roots import run
 
 MEDIUM: Final = "lab-installer"
@@ -42,7 +41,7 @@ def build_media(say: Say, *, cache: Path | None = None) -> Path:
     assets = assets_directory() / "lab"
     wanted = cache / "media" / media_key(assets)
     wanted.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "media.lock"):
+    with locked(cache / "media.lock"):
         if not wanted.is_dir():
             _build(wanted, assets, say)
             _forget_old(wanted.parent)
@@ -67,6 +66,8 @@ def _build(wanted: Path, assets: Path, say: Say) -> None:
     def told(what: str) -> None:
         say(f"lab media: {what} ({time.monotonic() - started:.0f} s)")
 
+    for unfinished in wanted.parent.glob(".build-*"):  # of a build that was killed; the lock says there is no other
+        shutil.rmtree(unfinished, ignore_errors=True)
     # Beside its final place, so that the last step is one rename: a build is there whole or not at all.
     with tempfile.TemporaryDirectory(prefix=".build-", dir=wanted.parent) as name:
         work, content = Path(name) / "work", Path(name) / "content"
@@ -92,10 +93,3 @@ def _forget_old(builds: Path) -> None:
     newest = sorted(builds.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
     for build in newest[_KEPT_BUILDS:]:
         shutil.rmtree(build, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

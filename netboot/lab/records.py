@@ -5,11 +5,12 @@ from a later one that got the same number. One file per fact, so that several co
 Never ends a process whose start time differs, nor removes a namespace without the lab's prefix.
 """
 
+import fcntl
 import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -108,6 +109,15 @@ class Records:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.work)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes while the block runs; the file stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def all_records(run_directory: Path = RUN_DIRECTORY) -> Iterator[Records]:

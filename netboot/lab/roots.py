@@ -21,7 +21,7 @@ def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = Non
     try:
         done = subprocess.run([str(word) for word in command], cwd=cwd, input=stdin, capture_output=True, check=True)
     except FileNotFoundError:
-        raise LabError(f"cannot build the lab's media: no program {command[0]}; run `make setup`") from None
+        raise LabError(f"cannot build the lab's media: no program {command[0]}; install its package") from None
     except subprocess.CalledProcessError as failure:
         said = (failure.stderr or failure.stdout).decode(errors="replace").strip()[-600:]
         raise LabError(f"cannot build the lab's media: {command[0]} ended with {failure.returncode}: {said}") from None
@@ -45,7 +45,7 @@ def add_program(root: Path, program: str | Path, *, at: str | None = None) -> No
     """Copy a program (a name on PATH or a path) and every library it is linked with; a busybox link gives way."""
     found = shutil.which(str(program), path="/usr/sbin:/usr/bin:/sbin:/bin")
     if found is None:
-        raise LabError(f"cannot build the lab's media: no program {program}; run `make setup`")
+        raise LabError(f"cannot build the lab's media: no program {program}; install its package")
     source = Path(found)
     _replace(source, root / (at or f"usr/bin/{source.name}"))
     for library in libraries(source):

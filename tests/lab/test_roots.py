@@ -38,7 +38,7 @@ def test_a_program_replaces_busyboxs_link_and_leaves_busybox_alone(tmp_path):
 
 
 def test_a_missing_program_is_named_with_the_cure():
-    with pytest.raises(LabError, match="no program netboot-has-none; run `make setup`"):
+    with pytest.raises(LabError, match="no program netboot-has-none; install its package"):
         run("netboot-has-none")
 
 

@@ -1,0 +1,69 @@
+"""A lab that is killed leaves nothing that runs, and the next one removes the rest."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+
+import pytest
+from pyroute2 import netns
+
+from netboot.lab.records import ProcessRecord, Records
+
+pytestmark = pytest.mark.e2e
+
+UP_S = 120.0  # the media may have to be built first
+
+
+async def netboot(*words: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "netboot", *words, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+    )
+
+
+async def a_lab_that_is_up(name: str) -> tuple[Process, dict[str, object]]:
+    lab = await netboot("lab", "up", "--name", name, "--json")
+    assert lab.stdout is not None
+    async with asyncio.timeout(UP_S):
+        return lab, json.loads(await lab.stdout.readline())
+
+
+def namespaces(name: str) -> list[str]:
+    return [namespace for namespace in netns.listnetns() if namespace.startswith(f"nblab-{name}-")]
+
+
+def wait_until_gone(processes: tuple[ProcessRecord, ...]) -> None:
+    deadline = time.monotonic() + 10
+    while any(process.is_alive for process in processes):
+        assert time.monotonic() < deadline, processes
+        time.sleep(0.05)
+
+
+async def test_a_killed_lab_takes_its_processes_along_and_the_next_command_removes_the_rest():
+    lab, _ = await a_lab_that_is_up("killed")
+    records = Records("killed")
+    work, processes = records.work, records.processes()
+    assert [process.what for process in processes if process.is_alive] == ["dhcp", "appliance"]
+
+    lab.kill()
+    await lab.communicate()
+    await asyncio.to_thread(wait_until_gone, processes)
+    await (await netboot("lab", "down", "--name", "killed")).communicate()  # or a lab that started just now
+
+    assert namespaces("killed") == []
+    assert not work.exists()
+    assert not records.directory.exists()
+
+
+async def test_down_ends_a_running_lab_and_leaves_nothing():
+    lab, _ = await a_lab_that_is_up("ended")
+    assert namespaces("ended") != []
+
+    down = await netboot("lab", "down", "--name", "ended")
+    await down.communicate()
+
+    assert (down.returncode, await lab.wait()) == (0, 128 + signal.SIGTERM)
+    assert namespaces("ended") == []
+    assert not Records("ended").directory.exists()
