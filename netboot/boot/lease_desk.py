@@ -4,6 +4,7 @@ A lease is on disk before its ACK may leave; where the ledger fails, no address 
 """
 
 import asyncio
+import logging
 from collections.abc import Collection
 from ipaddress import IPv4Address
 from typing import Final
@@ -115,10 +116,10 @@ class LeaseDesk:
             if not self._is_news(event, address):
                 return
             data = {**data, "cure": cure}
-            log.error(event, address=shown, mac=mac, **data)
         host = self._hosts.by_mac(mac) if self._hosts is not None and mac is not None else None
         told = {"address": shown, **data}
-        self._events.record(Event(event, self._clock.now(), host.name if host else None, mac, data=told))
+        happened = Event(event, self._clock.now(), host.name if host else None, mac, data=told)
+        self._events.record(happened, level=logging.ERROR if cure else logging.INFO)
 
     def _is_news(self, event: str, address: IPv4Address | None) -> bool:
         now_s, key = self._clock.monotonic(), (event, address)
