@@ -4,10 +4,12 @@ Never resolves a dot segment and never guesses: what is not plainly a name below
 RFC 3986 §2.1 (percent-encoding), §3.3 (path).
 """
 
+import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 LONGEST_PATH: Final = 2048
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++")  # what a pull asks for ten thousand times
 VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # Anaconda asks for it; every other hidden file stays hidden
 
 
@@ -18,6 +20,8 @@ def segments(url_path: str) -> tuple[str, ...] | None:
     None for a dot segment in any spelling, a hidden name, a control character, an encoded slash, bytes that are no
     UTF-8, a trailing slash (directories are never listed), more than 2,048 characters.
     """
+    if len(url_path) <= LONGEST_PATH and _PLAIN.fullmatch(url_path):
+        return tuple(url_path[1:].split("/"))
     path = url_path.partition("?")[0]
     if not path.startswith("/") or path.endswith("/") or len(path) > LONGEST_PATH:
         return None

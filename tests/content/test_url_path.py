@@ -21,6 +21,7 @@ from netboot.content.url_path import LONGEST_PATH, segments
         ("/content/ol8/%C3%A9", ("content", "ol8", "é")),
         ("/content/ol8/é", ("content", "ol8", "é")),
         ("/content/ol8/a..b", ("content", "ol8", "a..b")),
+        ("/content/ol8/a@b:c", ("content", "ol8", "a@b:c")),
     ],
 )
 def test_a_plain_path_becomes_its_names(url_path: str, expected: tuple[str, ...]) -> None:
