@@ -14,7 +14,9 @@ import pytest
 from netboot.content.iso import ImportedMedium, import_iso
 from netboot.content.library import Kind, Library
 from netboot.content.media import read_medium
+from netboot.content.progress import Silent
 from netboot.content.record import Record
+from netboot.content.verify import repair, verify
 from netboot.errors import ContentError
 from netboot.model.release import BootMedium
 
@@ -367,3 +369,29 @@ def test_the_record_names_every_file_and_its_checksum(tmp_path: Path, library: L
     assert record.imported_at == "2026-11-21T00:00:00+00:00"
     assert set(record.files) == set(imported.files)
     assert record.files["vmlinuz"] == hashlib.sha256(EL10["images/pxeboot/vmlinuz"]).hexdigest()
+
+
+def test_bad_files_of_a_medium_are_mended_from_its_iso(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    entry = library.find(import_iso(library, iso, now=NOW).name)
+    (entry.path / "images" / "install.img").write_bytes(b"bad")
+    (entry.path / "vmlinuz").unlink()
+    (entry.path / ".treeinfo").write_text("")
+    verdict = verify(entry)
+    assert set(verdict.faults) == {"images/install.img", "vmlinuz", ".treeinfo"}
+
+    with library.changing() as staging:
+        repaired = repair(staging, entry, verdict, iso, progress=Silent())
+
+    assert set(repaired) == set(verdict.faults)
+    assert verify(entry).is_sound
+
+
+def test_another_iso_mends_nothing_that_differs(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    entry = library.find(import_iso(library, iso, now=NOW).name)
+    (entry.path / "vmlinuz").unlink()
+    other = make_iso(tmp_path, EL10, volume="OL-10-0-0-BaseOS-x86_64")
+
+    with library.changing() as staging:
+        assert repair(staging, entry, verify(entry), other, progress=Silent()) == ()

@@ -1,0 +1,429 @@
+"""Archives as `ocne` writes them, whole and damaged, and what is no archive at all."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zstandard
+
+from netboot.content.archive_import import ImportedRelease, import_archive
+from netboot.content.library import Kind, Library
+from netboot.content.ostree import read_ref, read_release
+from netboot.errors import ContentError
+
+if TYPE_CHECKING:
+    Images = Any  # of conftest.py
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+REPOSITORY = "usr/share/nginx/html/ostree"
+BASE = {"etc/pki/tls/private.key": b"the build node's secret", "usr/share/nginx/html/index.html": b"<html>"}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "content")
+
+
+def put(library: Library, path: Path, name: str | None = None) -> ImportedRelease:
+    return import_archive(library, path, name, now=NOW)
+
+
+def files_of(repo: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(repo)): path.read_bytes()
+        for path in sorted(repo.rglob("*"))
+        if path.is_file() and path.name not in (".lock", ".netboot.json")
+    }
+
+
+def zstd_in_frames(data: bytes) -> bytes:
+    """Pack as `zstd:chunked` does: several frames, and one that readers skip (RFC 8878 §3.1.2)."""
+    half = len(data) // 2
+    skipped = b"\x50\x2a\x4d\x18" + (8).to_bytes(4, "little") + b"metadata"
+    return zstandard.compress(data[:half]) + zstandard.compress(data[half:]) + skipped
+
+
+def gzip_in_members(data: bytes) -> bytes:
+    half = len(data) // 2
+    return gzip.compress(data[:half], 1) + gzip.compress(data[half:], 1)
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "tar": bytes,
+    "gzip": lambda data: gzip.compress(data, 1),
+    "gzip-members": gzip_in_members,
+    "zstd": lambda data: zstandard.compress(data, 1),
+    "zstd-frames": zstd_in_frames,
+}
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
+def test_an_archive_of_ocne_becomes_a_release(
+    library: Library, images: "Images", small_archive: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    layers = [images.layer(BASE), images.layer(images.repository(small_archive))]
+    path = images.write(images.oci_blobs(layers, pack=pack))
+
+    imported = put(library, path)
+
+    root = library.directory / "ostree" / "ock-1.31-amd64"
+    ref, commit = read_ref(small_archive, "ock")
+    assert imported == ImportedRelease(
+        name="ock-1.31-amd64",
+        is_new=True,
+        ref=ref,
+        commit=commit,
+        architecture="amd64",
+        object_count=read_release(library.directory, "ock-1.31-amd64").object_count,
+        size_bytes=sum(path.stat().st_size for path in (small_archive / "objects").rglob("*.*")),
+        linked_bytes=0,
+    )
+    assert files_of(root) == files_of(small_archive)
+    assert subprocess.run(["ostree", "fsck", f"--repo={root}"], capture_output=True, timeout=60).returncode == 0
+    assert not [path for path in library.directory.rglob("*") if "secret" in path.name or path.name == "private.key"]
+
+
+def test_what_docker_and_podman_save_without_a_format_is_read_too(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    layers = [images.layer(BASE), images.layer(images.repository(small_archive))]
+
+    imported = put(library, images.write(images.docker_members(layers), "ock-1.31-amd64-ostree.tar"))
+
+    assert imported.name == "ock-1.31-arm64"  # the image says so, whatever the file is called
+    assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
+
+
+def test_a_directory_of_an_archive_is_copied_never_linked(
+    library: Library, tmp_path: Path, small_archive: Path
+) -> None:
+    repo = tmp_path / "ock-1.32-arm64"
+    shutil.copytree(small_archive, repo)
+
+    imported = put(library, repo)
+
+    root = library.directory / "ostree" / "ock-1.32-arm64"
+    assert imported.name == "ock-1.32-arm64"
+    assert files_of(root) == files_of(small_archive)
+    assert all(path.stat().st_nlink == 1 for path in root.rglob("*") if path.is_file())
+
+
+def test_upper_layers_replace_and_take_away(library: Library, images: "Images", small_archive: Path) -> None:
+    whole = images.repository(small_archive)
+    stale = {f"{REPOSITORY}/refs/heads/old": b"0" * 64 + b"\n", f"{REPOSITORY}/refs/heads/ock": b"1" * 64 + b"\n"}
+    hidden = {f"{REPOSITORY}/refs/heads/.wh.old": b""}
+    ref = {name: data for name, data in whole.items() if name.endswith("refs/heads/ock")}
+
+    imported = put(
+        library, images.write(images.oci_blobs([images.layer(each) for each in (whole | stale, hidden, ref)]))
+    )
+
+    assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
+
+
+@pytest.mark.parametrize(
+    "opaque",
+    [f"{REPOSITORY}/.wh..wh..opq", "usr/share/nginx/.wh.html", "usr/.wh..wh..opq", f"{REPOSITORY}/.wh.objects"],
+)
+def test_what_lower_layers_had_is_gone_where_a_layer_hides_it(
+    library: Library, images: "Images", small_archive: Path, opaque: str
+) -> None:
+    junk = images.repository(small_archive) | {f"{REPOSITORY}/objects/00/{'0' * 62}.filez": b"junk"}
+    layers = [images.layer(junk), images.layer({opaque: b""} | images.repository(small_archive))]
+
+    imported = put(library, images.write(images.oci_blobs(layers)))
+
+    assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
+
+
+def test_hard_links_within_the_repository_are_kept(library: Library, images: "Images", small_archive: Path) -> None:
+    files = images.repository(small_archive)
+    first, second = [name for name in files if name.endswith(".filez")][:2]
+    linked = files | {second: files[first]}  # not what its name says: it shows that the link was made
+    linked = {name: data for name, data in linked.items() if name != second} | {second: first}
+
+    with pytest.raises(ContentError, match=second.removeprefix(f"{REPOSITORY}/").replace(".", r"\.")):
+        put(library, images.write(images.oci_blobs([images.layer(linked)])))
+
+
+def test_the_bytes_behind_the_tars_end_are_an_older_files(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    path = images.write(images.oci_blobs([images.layer(images.repository(small_archive))]))
+    path.write_bytes(path.read_bytes() + b"what was there before, longer" * 10_000)
+
+    assert put(library, path).is_new
+
+
+def test_the_same_archive_again_does_nothing(library: Library, images: "Images", small_archive: Path) -> None:
+    layer = images.layer(images.repository(small_archive))
+    path = images.write(images.oci_blobs([layer]))
+    first = put(library, path)
+    before = (library.directory / "ostree" / first.name).stat()
+
+    again = put(library, path)
+    packed_otherwise = put(library, images.write(images.oci_blobs([layer], pack=gzip.compress)))
+
+    assert (again.is_new, packed_otherwise.is_new) == (False, False)
+    assert (again.commit, packed_otherwise.commit) == (first.commit, first.commit)
+    assert (library.directory / "ostree" / first.name).stat() == before
+
+
+def test_another_commit_under_the_same_name_is_refused(
+    library: Library, images: "Images", small_archive: Path, archive: Path
+) -> None:
+    put(library, images.write(images.oci_blobs([images.layer(images.repository(small_archive))])))
+    before = files_of(library.directory / "ostree" / "ock-1.31-amd64")
+
+    with pytest.raises(ContentError, match=r"is there already with commit .* a release never changes"):
+        put(library, archive, "ock-1.31-amd64")
+
+    assert files_of(library.directory / "ostree" / "ock-1.31-amd64") == before
+
+
+def test_a_second_release_costs_only_what_changed(library: Library, tmp_path: Path, small_archive: Path) -> None:
+    put(library, small_archive, "first")
+    changed = tmp_path / "changed"
+    shutil.copytree(small_archive, changed)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "added").write_text("added")
+    subprocess.run(
+        ["ostree", "commit", f"--repo={changed}", "--branch=ock", "--tree=ref=ock", f"--tree=dir={tmp_path / 'new'}"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+    second = put(library, changed, "second")
+
+    first_root, second_root = library.directory / "ostree" / "first", library.directory / "ostree" / "second"
+    shared = {path.stat().st_ino for path in first_root.rglob("*.*") if path.is_file()}
+    own = [path for path in (second_root / "objects").rglob("*.*") if path.stat().st_ino not in shared]
+    assert sorted(path.suffix for path in own) == [".commit", ".dirtree", ".filez"]
+    assert second.size_bytes - second.linked_bytes == sum(path.stat().st_size for path in own)
+
+
+def test_a_damaged_object_of_another_release_is_not_linked(library: Library, small_archive: Path) -> None:
+    put(library, small_archive, "first")
+    bad = max((library.directory / "ostree" / "first").rglob("*.filez"), key=lambda path: path.stat().st_size)
+    data = bytearray(bad.read_bytes())
+    data[-100] ^= 1
+    bad.write_bytes(data)
+
+    put(library, small_archive, "second")
+
+    good = library.directory / "ostree" / "second" / bad.relative_to(library.directory / "ostree" / "first")
+    assert good.read_bytes() != bad.read_bytes()
+    assert files_of(library.directory / "ostree" / "second") == files_of(small_archive)
+
+
+def test_what_nothing_refers_to_is_left_out(library: Library, images: "Images", small_archive: Path) -> None:
+    stray = {f"{REPOSITORY}/objects/00/{'0' * 62}.filez": b"junk", f"{REPOSITORY}/tmp/x": b"1"}
+
+    imported = put(library, images.write(images.oci_blobs([images.layer(images.repository(small_archive) | stray)])))
+
+    assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
+
+
+def corrupted(members: dict[str, bytes], *, name: str | None = None) -> dict[str, bytes]:
+    """Flip a byte in the middle of the named member, or of the largest blob."""
+    name = name or max(members, key=lambda each: len(members[each]))
+    data = bytearray(members[name])
+    data[len(data) // 2] ^= 0xFF
+    return members | {name: bytes(data)}
+
+
+def replaced_diff_id(members: dict[str, bytes], images: "Images", layer: bytes) -> dict[str, bytes]:
+    """Lie about a layer in the configuration, with every digest right."""
+    lying = images.oci_blobs([layer + bytes(512)])
+    honest = json.loads(members["index.json"])["manifests"][0]["digest"].partition(":")[2]
+    manifest = json.loads(members[f"blobs/sha256/{honest}"])
+    other = json.loads(lying["index.json"])["manifests"][0]["digest"].partition(":")[2]
+    manifest["config"] = json.loads(lying[f"blobs/sha256/{other}"])["config"]
+    data = json.dumps(manifest).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    index = {"manifests": [{"digest": f"sha256:{digest}", "size": len(data), "mediaType": "x"}]}
+    return members | lying | {f"blobs/sha256/{digest}": data, "index.json": json.dumps(index).encode()}
+
+
+def refused(library: Library, path: Path, message: str) -> None:
+    with pytest.raises(ContentError, match=message):
+        put(library, path)
+    assert library.entries() == []
+    staging = library.directory / ".staging"
+    assert not staging.exists() or list(staging.iterdir()) == []
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
+def test_a_damaged_layer_is_refused(
+    library: Library, images: "Images", small_archive: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    members = images.oci_blobs([images.layer(images.repository(small_archive))], pack=pack)
+
+    refused(library, images.write(corrupted(members)), r"ostree\.tar: .*damaged.*copy the archive again")
+
+
+def test_a_layer_that_is_another_one_is_refused(library: Library, images: "Images", small_archive: Path) -> None:
+    layer = images.layer(images.repository(small_archive))
+    members = replaced_diff_id(images.oci_blobs([layer]), images, layer)
+
+    refused(library, images.write(members), r"layer sha256:[0-9a-f]{64} is another one")
+
+
+def test_damaged_json_is_refused(library: Library, images: "Images", small_archive: Path) -> None:
+    members = images.oci_blobs([images.layer(images.repository(small_archive))])
+    manifest = f"blobs/{json.loads(members['index.json'])['manifests'][0]['digest'].replace(':', '/')}"
+
+    refused(library, images.write(corrupted(members, name=manifest)), "the blob sha256:.* is damaged")
+    refused(library, images.write(members | {"index.json": b"{"}), r"index\.json is no JSON")
+    refused(library, images.write(members | {"index.json": b"[]"}), "is no image that can be read")
+
+
+@pytest.mark.parametrize("left", [600, 5_000, 700_000, 1_540_000])
+def test_an_archive_that_was_cut_off_is_refused(
+    library: Library, images: "Images", small_archive: Path, left: int
+) -> None:
+    path = images.write(images.oci_blobs([images.layer(images.repository(small_archive))]))
+    path.write_bytes(path.read_bytes()[:left])
+
+    refused(
+        library, path, r"is cut off or damaged \(.*\); copy it again and compare sizes, or make it again: ocne image"
+    )
+
+
+def test_an_archive_that_was_cut_off_between_two_members_is_refused(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    members = images.oci_blobs([images.layer(images.repository(small_archive))])
+    whole = images.write(members).read_bytes()
+    first = next(iter(members.values()))
+    path = images.write({})
+    path.write_bytes(whole[: 512 + (len(first) + 511) // 512 * 512])
+
+    refused(library, path, "it has no end marker")
+
+
+def test_a_blob_that_is_missing_or_too_short_is_named(library: Library, images: "Images", small_archive: Path) -> None:
+    members = images.oci_blobs([images.layer(images.repository(small_archive))])
+    largest = max(members, key=lambda name: len(members[name]))
+
+    without = {name: data for name, data in members.items() if name != largest}
+    refused(library, images.write(without), r"lacks the blob sha256:\w+: it is cut off or incomplete")
+    refused(library, images.write(members | {largest: members[largest][:-1]}), r"the blob \S+ has \d+ bytes instead of")
+    without_index = {name: data for name, data in members.items() if name != "index.json"}
+    refused(library, images.write(without_index), r"has blobs but no index\.json: it is cut off")
+
+
+def test_a_damaged_repository_in_a_whole_image_is_refused_by_its_objects(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    files = images.repository(small_archive, leave_out=".dirmeta")
+    (meta,) = (path for path in small_archive.rglob("*.dirmeta"))
+
+    refused(
+        library,
+        images.write(images.oci_blobs([images.layer(files)])),
+        rf"holds a damaged OSTree archive: objects/{meta.parent.name}/{meta.name}: it is missing; copy it again",
+    )
+
+
+def test_another_image_is_told_from_the_archive(library: Library, images: "Images") -> None:
+    refused(library, images.write(images.oci_blobs([images.layer(BASE)])), "it is another image; give what ocne image")
+    ock = {"sysroot/ostree/repo/objects/00/x.file": b"1", "ostree": None}
+    refused(library, images.write(images.oci_blobs([images.layer(ock)])), "it is the OCK image itself")
+    disk = {"disk/boot.qcow2": b"QFI\xfb"}
+    refused(library, images.write(images.oci_blobs([images.layer(disk)])), "it is a disk image in a container")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        pytest.param(b"QFI\xfb" + bytes(2000), r"a qcow2 disk image, .*ocne image create --type ostree", id="qcow2"),
+        pytest.param(b"\xeb" + bytes(509) + b"\x55\xaa" + bytes(512), "a raw disk image", id="raw"),
+        pytest.param(b"x" * 0x8001 + b"CD001" + bytes(600), "an ISO; netboot content import-iso", id="iso"),
+        pytest.param(gzip.compress(bytes(range(256)) * 900, 0), "compressed as a whole; gunzip it", id="gzip"),
+        pytest.param(zstandard.compress(bytes(range(256)) * 90) + bytes(900), "unzstd it", id="zstd"),
+        pytest.param(b"<!doctype html>" * 60, "no tar; give what ocne image create", id="html"),
+        pytest.param(b"", "has 0 bytes and is no archive", id="empty"),
+    ],
+)
+def test_what_is_no_archive_is_named_with_what_to_do(
+    library: Library, tmp_path: Path, head: bytes, message: str
+) -> None:
+    path = tmp_path / "ock-1.31-amd64-ostree.tar"
+    path.write_bytes(head)
+
+    refused(library, path, message)
+
+
+def test_an_images_name_is_no_file(library: Library) -> None:
+    refused(
+        library,
+        Path("localhost/ock-ostree:latest"),
+        r"looks like an image's name: podman save --format=oci-archive -o ock-ostree\.tar localhost/ock-ostree:latest",
+    )
+    refused(library, Path("/nowhere/ock.tar"), "there is no file /nowhere/ock.tar$")
+
+
+def test_repositories_that_cannot_be_served_are_named(library: Library, tmp_path: Path, images: "Images") -> None:
+    bare = tmp_path / "bare"
+    subprocess.run(["ostree", "init", f"--repo={bare}", "--mode=bare"], check=True, timeout=60)
+
+    refused(library, bare, "in mode bare, which cannot be served over HTTP; ostree init .* pull-local")
+    refused(library, tmp_path, "is no OSTree archive: it has no config and objects")
+    refused(
+        library, images.write({"config": b"", "refs/heads/ock": b""}), "is a tar of an OSTree repository; unpack it"
+    )
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(library: Library) -> None:
+    with library.changing() as staging:
+        status = os.statvfs(library.directory)
+        with pytest.raises(ContentError, match=r"cannot import x: it needs .* and .* are free; netboot content gc"):
+            staging.check_space(status.f_bavail * status.f_frsize, "x")
+        staging.check_space(0, "x")
+
+
+def test_hostile_names_lead_nowhere(library: Library, images: "Images", small_archive: Path, tmp_path: Path) -> None:
+    hostile = {
+        f"{REPOSITORY}/../../../../../../../../..{tmp_path}/escaped": b"1",
+        f"{REPOSITORY}/refs/../../../escaped": b"1",
+        f"/{REPOSITORY}/refs/heads/../../../escaped": b"1",
+        f"{REPOSITORY}/objects/../../escaped": b"1",
+    }
+
+    put(library, images.write(images.oci_blobs([images.layer(images.repository(small_archive) | hostile)])))
+
+    assert not list(tmp_path.rglob("*escaped*"))
+    bad = images.repository(small_archive) | {f"{REPOSITORY}/.wh...": b""}
+    with pytest.raises(ContentError, match="takes away nothing that has a name"):
+        put(library, images.write(images.oci_blobs([images.layer(bad)])), "other")
+
+
+def test_another_import_at_the_same_time_is_refused(library: Library, small_archive: Path) -> None:
+    with (
+        library.changing(),
+        pytest.raises(ContentError, match=r"is being changed by process \d+; wait until it has ended"),
+    ):
+        put(library, small_archive, "x")
+
+    assert put(library, small_archive, "x").is_new
+
+
+def test_an_alias_is_no_name_for_a_release(library: Library, small_archive: Path) -> None:
+    put(library, small_archive, "first")
+    with library.changing() as staging:
+        entry = library.get(Kind.RELEASE, "first")
+        assert entry is not None
+        staging.promote(entry, "stable")
+
+    with pytest.raises(ContentError, match="stable is another name of first"):
+        put(library, small_archive, "stable")

@@ -1,0 +1,128 @@
+"""The content directory as it is changed: names, other names, removal, what a crash leaves."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netboot.content.library import Entry, Kind, Library, checked_name
+from netboot.content.objects import Content
+from netboot.errors import ContentError
+
+
+@pytest.fixture
+def library(content_directory: Path) -> Library:
+    """Medium `ol8` and release `ock-1`."""
+    return Library(content_directory)
+
+
+def promoted(library: Library, name: str, alias: str) -> None:
+    with library.changing() as staging:
+        staging.promote(library.find(name), alias)
+
+
+def test_an_empty_library_has_nothing(tmp_path: Path) -> None:
+    assert Library(tmp_path / "nothing").entries() == []
+
+
+def test_media_releases_and_other_names_are_listed(library: Library) -> None:
+    promoted(library, "ock-1", "stable")
+
+    assert library.entries() == [
+        Entry(Kind.MEDIUM, "ol8", library.directory / "media" / "ol8"),
+        Entry(Kind.RELEASE, "ock-1", library.directory / "ostree" / "ock-1"),
+        Entry(Kind.RELEASE, "stable", library.directory / "ostree" / "stable", alias_of="ock-1"),
+    ]
+    assert library.aliases_of(library.find("ock-1")) == ["stable"]
+
+
+def test_the_server_serves_a_release_by_its_other_name(library: Library) -> None:
+    promoted(library, "ock-1", "stable")
+    content = Content(library.directory)
+    content.refresh()
+
+    ours, theirs = content.find("/ostree/stable/refs/heads/ock"), content.find("/ostree/ock-1/refs/heads/ock")
+
+    assert content.releases == ("ock-1", "stable")
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.path, ours.etag) == (theirs.path, theirs.etag)
+
+
+def test_another_name_moves_at_once_and_by_any_name_of_its_target(library: Library) -> None:
+    (library.directory / "ostree" / "ock-2").mkdir()
+    promoted(library, "ock-1", "stable")
+    promoted(library, "ock-2", "stable")
+    promoted(library, "stable", "newest")
+
+    assert (library.directory / "ostree" / "stable").readlink() == Path("ock-2")
+    assert (library.directory / "ostree" / "newest").readlink() == Path("ock-2")
+    assert library.remains() == []
+
+
+def test_a_release_is_not_hidden_by_another_name(library: Library) -> None:
+    (library.directory / "ostree" / "ock-2").mkdir()
+
+    with pytest.raises(ContentError, match="ock-2 is a release itself"):
+        promoted(library, "ock-1", "ock-2")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a b", "-x", "é", "x" * 64, "a\n"])
+def test_a_name_that_is_unfit_for_a_url_is_refused(name: str) -> None:
+    with pytest.raises(ContentError, match="is no name"):
+        checked_name(name)
+
+
+def test_what_is_not_there_is_said(library: Library) -> None:
+    with pytest.raises(ContentError, match="there is no medium and no release ock-9 in"):
+        library.find("ock-9")
+
+
+def test_what_is_removed_is_gone(library: Library) -> None:
+    promoted(library, "ock-1", "stable")
+
+    with library.changing() as staging:
+        staging.remove(library.find("stable"))
+        staging.remove(library.find("ock-1"))
+
+    assert [entry.name for entry in library.entries()] == ["ol8"]
+    assert library.remains() == []
+
+
+def test_what_a_crash_left_behind_is_collected(library: Library) -> None:
+    killed = library.directory / ".staging" / "1234-killed" / "release"
+    killed.mkdir(parents=True)
+    (killed / "config").write_bytes(b"12345")
+
+    with library.changing() as staging:
+        assert staging.collect() == (1, 5)
+        assert staging.collect() == (0, 0)
+
+
+def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from netboot.content.library import Library\n"
+        "with Library(Path(sys.argv[1])).changing(): print('held', flush=True); time.sleep(60)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(library.directory)], stdout=subprocess.PIPE, cwd=root, text=True
+    )
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ContentError, match=f"is being changed by process {holder.pid}"), library.changing():
+            pass
+        holder.send_signal(signal.SIGKILL)
+
+    with library.changing() as staging:
+        assert staging.collect()[0] == 1
+
+
+def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(ContentError, match=r"cannot write below .*file"), Library(tmp_path / "file").changing():
+        pass

@@ -1,0 +1,73 @@
+"""Our reader of tar beside Python's writer, and on any bytes."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netboot.content.tar_stream import ByteStream, tar_members
+from netboot.errors import ContentError
+
+
+def pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def read(data: bytes, *, piece: int = 1000) -> dict[str, bytes]:
+    stream = ByteStream(pieces(data, piece))
+    return {member.name: stream.take(member.size_bytes) for member in tar_members(stream)}
+
+
+def written(files: dict[str, bytes], form: int) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=form) as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
+@given(
+    files=st.dictionaries(
+        st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1, max_size=150),
+        st.binary(max_size=2000),
+        max_size=8,
+    ),
+    piece=st.integers(1, 5000),
+)
+def test_what_tarfile_writes_is_read(form: int, files: dict[str, bytes], piece: int) -> None:
+    assert read(written(files, form), piece=piece) == files
+
+
+def test_what_follows_the_end_marker_is_not_read() -> None:
+    data = written({"a": b"1"}, tarfile.USTAR_FORMAT)
+
+    assert read(data + written({"b": b"2"}, tarfile.USTAR_FORMAT)) == {"a": b"1"}
+
+
+def test_a_tar_without_its_end_is_refused() -> None:
+    data = written({"a": bytes(2000)}, tarfile.USTAR_FORMAT)
+
+    for size in (0, 100, 512, 1024, 2559, 2560):
+        with pytest.raises(ContentError, match="ends in the middle"):
+            read(data[:size])
+
+
+def test_a_changed_header_is_refused() -> None:
+    data = bytearray(written({"a": b"1"}, tarfile.USTAR_FORMAT))
+    data[0] ^= 1
+
+    with pytest.raises(ContentError, match="the checksum of a header does not fit"):
+        read(bytes(data))
+
+
+@given(st.binary(max_size=2048))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with suppress(ContentError):
+        read(data)
