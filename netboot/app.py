@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from netboot import __version__
+from netboot.boot import loaders
 from netboot.boot.administration import Administration, View
 from netboot.boot.desk import Clock, Desk
 from netboot.boot.documents import Documents
@@ -32,6 +33,7 @@ from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.host import HostSet
 from netboot.model.lease import LeasePolicy
 from netboot.model.network import Interface, WantedInterface
 from netboot.model.offer import Policy
@@ -103,9 +105,10 @@ def documents_for(settings: Settings) -> Documents:
     return Documents(Engine(templates), settings.content.directory)
 
 
-def policy_for(settings: Settings, bootfiles: BootFiles) -> Policy:
-    """Gather what decides beside host and install."""
-    return Policy(unknown=settings.hosts.unknown, loaders=bootfiles.loaders(), others=bootfiles.other_loaders())
+def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> Policy:
+    """Gather what decides beside host and install; raise ConfigError for a loader that is not there."""
+    rules = [choice.rule() for choice in settings.bootfiles.loaders]
+    return loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
 
 
 def lease_policy_for(settings: Settings) -> LeasePolicy:
@@ -144,10 +147,10 @@ class Daemon:
         """Answer from this configuration from now on; files are read off the loop first."""
         settings = configuration.settings
         bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
+        policy = policy_for(settings, bootfiles, configuration.hosts)
         documents = documents_for(settings)
         await asyncio.to_thread(self.content.refresh)
         self.content_door.reloaded()
-        policy = policy_for(settings, bootfiles)
         self.desk.use(configuration.hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(configuration.hosts)
         self.administration.use(configuration.hosts)
@@ -158,12 +161,12 @@ class Daemon:
         """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
         try:
             configuration = await asyncio.to_thread(load, self._path)
+            needs_restart = _needs_restart(self._settings, configuration.settings)
+            await self.use(configuration)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("config.rejected", problem=str(problem))
             raise
-        needs_restart = _needs_restart(self._settings, configuration.settings)
-        await self.use(configuration)
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         return {"hosts": len(configuration.hosts), "needs_restart": needs_restart}
 

@@ -112,6 +112,8 @@ def host_view(host: Host, install: Install) -> View:
         },
         "ssh_keys": list(host.ssh_keys),
         "ignition": host.ignition and str(host.ignition),
+        "loader": host.loader,
+        "firmware": host.firmware and host.firmware.value,
         "declared_at": host.declared_at,
         "install": install_view(install),
     }

@@ -46,7 +46,7 @@ def check(config: Path, as_json: bool) -> None:
 
 async def _problems(configuration: Configuration) -> list[str]:
     settings = configuration.settings
-    problems = list(_loader_problems(BootFiles(settings.bootfiles.directories)))
+    problems = list(_loader_problems(configuration, BootFiles(settings.bootfiles.directories)))
     if not settings.network.interfaces:
         problems.append("network.interfaces names none, so no machine is answered; name the boot LAN's interface")
     content = Content(settings.content.directory)
@@ -58,8 +58,12 @@ async def _problems(configuration: Configuration) -> list[str]:
     return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
 
 
-def _loader_problems(bootfiles: BootFiles) -> Iterator[str]:
-    """Only what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
+def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
+    """What the files name, and what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
+    try:
+        app.policy_for(configuration.settings, bootfiles, configuration.hosts)
+    except ConfigError as error:
+        yield from map(str, error.problems)
     loaders = bootfiles.loaders()
     if (BootProtocol.PXE, Cpu.X64) not in loaders and (BootProtocol.PXE, Cpu.ARM64) not in loaders:
         directories = ", ".join(map(str, bootfiles.directories))

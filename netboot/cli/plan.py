@@ -67,7 +67,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 async def _given(configuration: Configuration, host: Host, *, show_secrets: bool) -> Given:
     settings = configuration.settings
     documents = app.documents_for(settings)
-    policy = app.policy_for(settings, BootFiles(settings.bootfiles.directories))
+    policy = app.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
     base_url = _base_url(settings)
     tokens = HIDDEN
     return Given(

@@ -12,7 +12,8 @@ from typing import Final
 
 from netboot.config.faults import beside, did_you_mean, nearest, shown
 from netboot.config.given import Given
-from netboot.config.setting_types import INTERFACE_NAME
+from netboot.config.setting_types import INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
+from netboot.model.firmware import ReplyShape
 from netboot.model.host import HostName, Role
 from netboot.model.mac import Mac
 
@@ -196,6 +197,27 @@ def read_interface_address(given: Given) -> IPv4Interface | None:
     else:
         return interface
     return None
+
+
+def read_loader(given: Given) -> str | None:
+    """Read the name of a loader below `bootfiles.directories`."""
+    text = given.text()
+    if text is None or LOADER_NAME.fullmatch(text):
+        return text
+    given.refuse(f"{shown(text)} is no name of a boot file", LOADER_NAME_CURE)
+    return None
+
+
+def read_firmware(given: Given) -> ReplyShape | None:
+    """Read how a firmware is told of its loader."""
+    text = given.text()
+    if text is None:
+        return None
+    try:
+        return ReplyShape(text)
+    except ValueError:
+        given.refuse(f"no such shape of a reply {shown(text)}", did_you_mean(text, ReplyShape))
+        return None
 
 
 def read_path(given: Given) -> Path | None:

@@ -83,6 +83,8 @@ def _host(name: HostName, role: Role, *, entry: HostEntry, layer: Layer, is_init
         network=_network(layer),
         ssh_keys=_value(layer.ssh_keys) or (),
         ignition=_value(layer.ignition_for(is_init=is_init)),
+        loader=_value(layer.loader),
+        firmware=_value(layer.firmware),
         declared_at=str(entry.declared_at),
     )
 

@@ -10,13 +10,15 @@ from netboot.config import host_values as values
 from netboot.config.faults import Place
 from netboot.config.given import Given, Said
 from netboot.config.nodes import Listing, Scalar, Table
+from netboot.model.firmware import ReplyShape
 from netboot.model.host import Role
 from netboot.model.mac import Mac
 
 T = TypeVar("T")
 
 SHARED_KEYS: Final = (
-    "boot_media", "release", "disk", "timezone", "kernel_arguments", "network", "ssh_keys", "ignition",
+    "boot_media", "release", "disk", "timezone", "kernel_arguments", "network", "ssh_keys", "ignition", "loader",
+    "firmware",
 )  # fmt: skip
 HOST_KEYS: Final = ("role", "mac", *SHARED_KEYS)
 _NETWORK_KEYS: Final = ("address", "gateway", "nameservers", "interface")
@@ -38,6 +40,8 @@ class Layer:
     interface: Said[str] | None = None
     ignition_init: Said[Path] | None = None
     ignition_join: Said[Path] | None = None
+    loader: Said[str] | None = None
+    firmware: Said[ReplyShape] | None = None
 
     def over(self, lower: "Layer") -> "Layer":
         """Return this layer, with what it does not say taken from `lower`; a list covers a list as a whole."""
@@ -82,6 +86,8 @@ def read_shared(given: dict[str, Given], *, is_host: bool) -> Layer:
         interface=_one(network.get("interface"), values.read_interface_name),
         ignition_init=init,
         ignition_join=join,
+        loader=_one(given.get("loader"), values.read_loader),
+        firmware=_one(given.get("firmware"), values.read_firmware),
     )
 
 

@@ -16,13 +16,18 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from netboot.config.faults import shown
+from netboot.config.faults import did_you_mean, shown
 from netboot.config.nodes import Scalar
+from netboot.model.client import Cpu
 from netboot.model.lease import AddressRange
 
 INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
 DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 LARGEST_POOL: Final = 1024  # of addresses; it is for the few that nobody registered yet
+# A name below `bootfiles.directories`: no `..`, no leading slash, nothing that a packet or URL would change.
+LOADER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
+LOADER_NAME_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
+LOADER_ARCHES: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86_BIOS))
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -183,6 +188,37 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
     return f"{prefix}{base / path}" if base else text
 
 
+def _loader_arch(value: Any) -> Any:
+    text = text_of(value)
+    if isinstance(text, str) and text not in LOADER_ARCHES:
+        raise refuse(f"no such architecture {shown(text)}", did_you_mean(text, LOADER_ARCHES))
+    return text
+
+
+def _loader_name(value: Any) -> Any:
+    text = text_of(value)
+    if isinstance(text, str) and not LOADER_NAME.fullmatch(text):
+        raise refuse(f"{shown(text)} is no name of a boot file", LOADER_NAME_CURE)
+    return text
+
+
+def _oui(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    digits = re.sub(r"[:.-]", "", text.lower())
+    if not re.fullmatch(r"[0-9a-f]{6}", digits):
+        raise refuse(f"{shown(text)} is no first half of a MAC", 'write three bytes, as "3c:fd:fe"')
+    return bytes.fromhex(digits).hex(":")
+
+
+def _class_prefix(value: Any) -> Any:
+    text = text_of(value)
+    if isinstance(text, str) and not text.startswith(("PXEClient", "HTTPClient")):
+        raise refuse(f"{shown(text)} is the class of no firmware", "write how it begins, as PXEClient:Arch:00007")
+    return text
+
+
 def choice(*, described: str) -> Any:
     """Mark an enumeration as read from its text."""
     return BeforeValidator(text_of), Kind(described)
@@ -205,6 +241,10 @@ LocalPath = Annotated[Path, BeforeValidator(_path), Kind("path")]
 LoopbackEndpoint = Annotated[
     Endpoint, AfterValidator(_loopback), BeforeValidator(_endpoint), Kind("loopback address with a port")
 ]
+LoaderArch = Annotated[str, BeforeValidator(_loader_arch)]
+LoaderName = Annotated[str, BeforeValidator(_loader_name)]
+Oui = Annotated[str | None, BeforeValidator(_oui)]
+ClassPrefix = Annotated[str | None, BeforeValidator(_class_prefix)]
 StoreUrl = Annotated[str, BeforeValidator(_store_url), Kind("URL")]
 
 

@@ -16,8 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from netboot.config import setting_types as kinds
 from netboot.config.nodes import Scalar
 from netboot.config.setting_types import Endpoint, Kind, choice, refuse
+from netboot.model.client import BootProtocol, Cpu
 from netboot.model.network import DhcpMode
-from netboot.model.offer import UnknownHosts
+from netboot.model.offer import LoaderRule, UnknownHosts
 
 
 class LogLevel(StrEnum):
@@ -143,6 +144,22 @@ class Content(_Section):
     )
 
 
+class LoaderChoice(_Section):
+    """A loader for some machines instead of the usual one."""
+
+    arch: kinds.LoaderArch
+    loader: kinds.LoaderName
+    oui: kinds.Oui = None
+    vendor_class: kinds.ClassPrefix = None
+
+    def rule(self) -> LoaderRule:
+        """Give it as the decision reads it."""
+        is_http = self.arch.endswith("-http")
+        cpu = Cpu(self.arch.removesuffix("-http"))
+        protocol = BootProtocol.HTTP if is_http else BootProtocol.PXE
+        return LoaderRule(protocol, cpu, self.loader, oui=self.oui, vendor_class=self.vendor_class)
+
+
 class Bootfiles(_Section):
     """Loaders."""
 
@@ -154,6 +171,9 @@ class Bootfiles(_Section):
             Path("/usr/share/ipxe/arm64-efi"),
         ),
         description="Directories of loaders, searched in order.",
+    )
+    loaders: Annotated[tuple[LoaderChoice, ...], Kind("list of {arch, loader, oui, vendor_class}")] = Field(
+        default=(), description="Loaders for some machines instead of the usual ones; the first that fits counts."
     )
 
 

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from netboot.config.faults import Faults, Place, did_you_mean, shown
 from netboot.config.files import read_text
 from netboot.config.nodes import Listing, Node, Scalar, Table
-from netboot.config.settings import Settings
+from netboot.config.settings import LoaderChoice, Settings
 from netboot.config.yaml_lines import parse
 
 
@@ -106,6 +106,8 @@ def _names_at(path: tuple[int | str, ...]) -> list[str]:
             return list(Settings.model_fields)
         case ("network", "interfaces", *_):
             return ["name", "address"]
+        case ("bootfiles", "loaders", *_):
+            return list(LoaderChoice.model_fields)
         case (str(section), *_):
             model = Settings.model_fields[section].annotation
             assert isinstance(model, type)

@@ -12,6 +12,7 @@ NO_ZONE = "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
 UNSAFE = "cannot stand safely on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
 OURS = "is written by netboot itself; remove it"
 NO_KEY = "is no public SSH key; copy the one line of a .pub file"
+NO_LOADER = "is no name of a boot file; write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
 NO_MAC = "is no unicast MAC address; write the card's own, as 52:54:00:aa:bb:01"
 NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.example.com"
 
@@ -98,6 +99,10 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ),
         ("network: 192.0.2.5/24", "network: must be a table of keys; write `key: value` pairs below it"),
         ("ignition: {initt: x}", "ignition.initt: no such key; did you mean init?"),
+        ("loader: ../shadow", f"loader: '../shadow' {NO_LOADER}"),
+        ("loader: /etc/shadow", f"loader: '/etc/shadow' {NO_LOADER}"),
+        ("loader: ''", "loader: is empty; write a value or remove the key"),
+        ("firmware: without-42", "firmware: no such shape of a reply 'without-42'; did you mean without-43?"),
         ("dsk: /dev/sda", "dsk: no such key; did you mean disk?"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from netboot.config.load import Configuration, load
 from netboot.errors import ConfigError
 from netboot.model.cluster import Cluster
+from netboot.model.firmware import ReplyShape
 from netboot.model.host import Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.mac import Mac
 
@@ -68,7 +69,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
           network: {gateway: 192.0.2.1, nameservers: [192.0.2.1, 192.0.2.2]}
         roles:
           control-plane: {release: ock-1.31-amd64, ignition: {init: init.ign, join: join.ign}}
-          worker: {ignition: {join: join.ign}}
+          worker: {ignition: {join: join.ign}, loader: ipxe.efi, firmware: without-43}
         hosts:
           cp1:
             role: control-plane
@@ -81,6 +82,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
             role: worker
             mac: [52-54-00-12-34-57, 5254.0012.3458]
             timezone: UTC
+            loader: efi/shimx64.efi
         """,
     )
 
@@ -114,6 +116,8 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 release="1.30",
                 kernel_arguments=("quiet",),
                 ignition=site.directory / "join.ign",
+                loader="efi/shimx64.efi",
+                firmware=ReplyShape.WITHOUT_43,
                 declared_at="hosts.yaml:20:3",
             ),
         },

@@ -5,7 +5,9 @@ import pytest
 
 from netboot.config.setting_types import Endpoint
 from netboot.config.settings import BootInterface, DhcpMode
+from netboot.model.client import BootProtocol, Cpu
 from netboot.model.lease import AddressRange
+from netboot.model.offer import LoaderRule
 
 
 def test_interfaces_are_names_or_names_with_an_address(site):
@@ -15,6 +17,23 @@ def test_interfaces_are_names_or_names_with_an_address(site):
         BootInterface(name="eno2"),
         BootInterface(name="eno3.100", address=IPv4Address("192.0.2.10")),
     )
+
+
+def test_loaders_are_chosen_by_architecture_card_and_class(site):
+    site.write(
+        "netboot.yaml",
+        """
+        bootfiles:
+          loaders:
+            - {arch: x64, loader: ipxe.efi, oui: 3C-FD-FE}
+            - {arch: arm64-http, loader: grub/grubaa64.efi, vendor_class: "HTTPClient:Arch:00019"}
+        """,
+    )
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(BootProtocol.PXE, Cpu.X64, "ipxe.efi", oui="3c:fd:fe"),
+        LoaderRule(BootProtocol.HTTP, Cpu.ARM64, "grub/grubaa64.efi", vendor_class="HTTPClient:Arch:00019"),
+    ]
 
 
 def test_relative_paths_are_meant_from_the_settings_file(site):
@@ -132,6 +151,30 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         (
             "network: {interfaces: [eno2, eno2]}",
             "1:23: network.interfaces: eno2 is named 2 times; name each interface once",
+        ),
+        ("bootfiles: {loaders: [{arch: x64}]}", "1:23: bootfiles.loaders[0].loader: is missing; write it"),
+        (
+            "bootfiles: {loaders: [{arch: x86-bios-http, loader: x}]}",
+            "1:30: bootfiles.loaders[0].arch: no such architecture 'x86-bios-http'; did you mean x86-bios?",
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: ../x}]}",
+            "1:43: bootfiles.loaders[0].loader: '../x' is no name of a boot file; "
+            "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi",
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, oui: 3c:fd}]}",
+            "1:51: bootfiles.loaders[0].oui: '3c:fd' is no first half of a MAC; "
+            'write three bytes, as "3c:fd:fe"',
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, vendor_class: MSFT}]}",
+            "1:60: bootfiles.loaders[0].vendor_class: 'MSFT' is the class of no firmware; "
+            "write how it begins, as PXEClient:Arch:00007",
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, vendor: y}]}",
+            "1:46: bootfiles.loaders[0].vendor: no such setting; did you mean vendor_class?",
         ),
         ("network: {interfaces: [{}]}", "1:24: network.interfaces[0].name: is missing; write it"),
         (

@@ -1,0 +1,58 @@
+"""Makes the policy: which loader each machine may be given, and that each of them is there and built for it.
+
+Reads what `content.bootfiles` found; decides nothing. A name that no file has, or one for another CPU, is refused
+before a machine meets it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from netboot.boot.names import find_loader
+from netboot.content.bootfiles import BootFiles
+from netboot.errors import ConfigError, Problem
+from netboot.model.client import Cpu
+from netboot.model.host import Host
+from netboot.model.offer import LoaderRule, Policy, UnknownHosts
+
+
+def policy(
+    unknown: UnknownHosts, rules: Sequence[LoaderRule], *, hosts: Iterable[Host], bootfiles: BootFiles
+) -> Policy:
+    """Gather what decides beside client, host and install; raise ConfigError with every loader that cannot be."""
+    problems: list[Problem] = []
+    for number, rule in enumerate(rules):
+        what = _fault(rule.loader, bootfiles, wanted=rule.cpu)
+        if what is not None:
+            where = f"bootfiles.loaders[{number}].loader"
+            problems.append(Problem("netboot.yaml", 0, 0, where, *what))
+    cpus: dict[str, Cpu] = {}
+    for host in hosts:
+        if host.loader is None:
+            continue
+        what = _fault(host.loader, bootfiles)
+        file = find_loader(bootfiles, host.loader)
+        if what is not None:
+            problems.append(Problem(*_place(host), f"hosts.{host.name}.loader", *what))
+        elif file is not None and file.cpu is not None:
+            cpus[host.loader] = file.cpu
+    if problems:
+        raise ConfigError(problems)
+    return Policy(unknown, bootfiles.loaders(), bootfiles.other_loaders(), tuple(rules), cpus)
+
+
+def _place(host: Host) -> tuple[str, int, int]:
+    file, line, column = host.declared_at.rsplit(":", 2)
+    return file, int(line), int(column)
+
+
+def _fault(name: str, bootfiles: BootFiles, *, wanted: Cpu | None = None) -> tuple[str, str] | None:
+    """Say what is wrong with a loader and what to do; `wanted` is the CPU that it has to be built for, if one is."""
+    file = find_loader(bootfiles, name)
+    if file is None:
+        searched = ", ".join(map(str, bootfiles.directories)) or "no directory"
+        return f"there is no {name} below {searched}", "put it there, or see bootfiles.directories"
+    built_for = file.cpu or Cpu.X86_BIOS
+    if wanted is not None and built_for is not wanted:
+        return f"{file.path} is built for {built_for}, not for {wanted}", "name one that is"
+    if file.cpu is None and ".efi" in file.name.lower():
+        return f"{file.path} is no EFI program that any firmware would run", "put a whole one there"
+    return None

@@ -1,0 +1,90 @@
+"""Which loaders the files may name, told before a machine meets one."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot.boot.loaders import policy
+from netboot.content.bootfiles import BootFiles
+from netboot.errors import ConfigError
+from netboot.model.client import BootProtocol, Cpu
+from netboot.model.host import Host, HostName, Role
+from netboot.model.mac import Mac
+from netboot.model.offer import LoaderRule, Policy, UnknownHosts
+
+X64, ARM64 = 0x8664, 0xAA64
+
+
+def pe_image(machine: int) -> bytes:
+    return b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(64)
+
+
+@pytest.fixture
+def bootfiles(tmp_path: Path) -> BootFiles:
+    for name in ("snponly.efi", "ipxe.efi", "shimx64.efi.signed"):
+        (tmp_path / name).write_bytes(pe_image(X64))
+    (tmp_path / "grubaa64.efi").write_bytes(pe_image(ARM64))
+    (tmp_path / "undionly.kpxe").write_bytes(b"x")
+    (tmp_path / "page.efi").write_bytes(b"<html>")
+    return BootFiles([tmp_path])
+
+
+def host(loader: str | None, name: str = "cp1", line: int = 9) -> Host:
+    mac = Mac.parse("52:54:00:aa:bb:01")
+    return Host(HostName(name), Role.CONTROL_PLANE, (mac,), loader=loader, declared_at=f"hosts.yaml:{line}:3")
+
+
+def rule(cpu: Cpu, loader: str) -> LoaderRule:
+    return LoaderRule(BootProtocol.PXE, cpu, loader)
+
+
+def test_the_policy_holds_what_is_there_and_what_is_named(bootfiles: BootFiles):
+    rules = (rule(Cpu.ARM64, "grubaa64.efi"), rule(Cpu.X86_BIOS, "undionly.kpxe"))
+
+    made = policy(
+        UnknownHosts.WAIT,
+        rules,
+        hosts=[host("shimx64.efi"), host("undionly.kpxe"), host(None)],
+        bootfiles=bootfiles,
+    )
+
+    assert made == Policy(
+        UnknownHosts.WAIT,
+        loaders={
+            (BootProtocol.PXE, Cpu.X86_BIOS): "undionly.kpxe",
+            (BootProtocol.PXE, Cpu.X64): "snponly.efi",
+            (BootProtocol.HTTP, Cpu.X64): "snponly.efi",
+        },
+        others={
+            (BootProtocol.PXE, Cpu.X86_BIOS): (),
+            (BootProtocol.PXE, Cpu.X64): ("ipxe.efi",),
+            (BootProtocol.HTTP, Cpu.X64): ("ipxe.efi",),
+        },
+        rules=rules,
+        cpus={"shimx64.efi": Cpu.X64},
+    )
+
+
+def test_what_is_missing_or_for_another_cpu_is_refused_all_at_once(bootfiles: BootFiles):
+    directory = bootfiles.directories[0]
+
+    with pytest.raises(ConfigError) as caught:
+        policy(
+            UnknownHosts.IGNORE,
+            (rule(Cpu.X64, "grubaa64.efi"), rule(Cpu.X64, "undionly.kpxe"), rule(Cpu.X64, "gone.efi")),
+            hosts=[host("gone.efi"), host("page.efi", "w1", 20)],
+            bootfiles=bootfiles,
+        )
+
+    assert str(caught.value).splitlines() == [
+        f"hosts.yaml:9:3: hosts.cp1.loader: there is no gone.efi below {directory}; "
+        "put it there, or see bootfiles.directories",
+        f"hosts.yaml:20:3: hosts.w1.loader: {directory}/page.efi is no EFI program that any firmware would run; "
+        "put a whole one there",
+        f"netboot.yaml: bootfiles.loaders[0].loader: {directory}/grubaa64.efi is built for arm64, not for x64; "
+        "name one that is",
+        f"netboot.yaml: bootfiles.loaders[1].loader: {directory}/undionly.kpxe is built for x86-bios, not for x64; "
+        "name one that is",
+        f"netboot.yaml: bootfiles.loaders[2].loader: there is no gone.efi below {directory}; "
+        "put it there, or see bootfiles.directories",
+    ]
