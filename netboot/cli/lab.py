@@ -105,7 +105,7 @@ async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: Boot
                 answer = timelines[host].as_json()
             else:
                 console = await guest.power_on()
-                await console.wait_for("netboot-lab: ready", timeout_s=120)
+                await console.wait_for("netboot-lab: ready", timeout_s=180)
                 answer = {"host": host, "ready": True, "seconds": round(time.monotonic() - guest.powered_on_at, 1)}
         finally:
             await guest.power_off()

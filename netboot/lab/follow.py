@@ -12,7 +12,7 @@ from netboot.lab.guest import Guest
 from netboot.lab.timeline import BootTimeline, Moment
 from netboot.model.event import Step
 
-STALL_S: Final = 60.0  # without any event of a machine; the longest silence of a good boot is about 15 s
+STALL_S: Final = 120.0  # without any event of a machine; 15 s in a good boot, 50 s seen on a busy box
 _TICK_S: Final = 0.5
 
 OnChange = Callable[[Mapping[str, BootTimeline], Moment | None], None]
@@ -24,7 +24,7 @@ async def boot_to_the_end(
     *,
     on_change: OnChange,
     stall_s: float = STALL_S,
-    limit_s: float = 300.0,
+    limit_s: float = 600.0,
 ) -> dict[str, BootTimeline]:
     """Switch guests on together and follow each until it is ready.
 
