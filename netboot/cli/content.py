@@ -12,11 +12,9 @@ from typing import Any
 
 import click
 
-from netboot.cli.administration import is_answered
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
 from netboot.cli.output import ago, json_option, print_json, print_table
-from netboot.client import ControlClient
 from netboot.config.load import Configuration, load
 from netboot.content.archive_import import import_archive
 from netboot.content.disk import megabytes, tree_size
@@ -238,7 +236,12 @@ def _tell_daemon(configuration: Configuration) -> None:
 
 async def _ask_daemon(configuration: Configuration, question: str) -> Mapping[str, Any]:
     socket = configuration.settings.admin.socket
-    if not await is_answered(socket):
+    if not socket.exists():
         return {}
-    async with ControlClient(socket) as client:
-        return await (client.status() if question == "status" else client.reload())
+    from netboot.client import ControlClient, NoDaemonError  # aiohttp: half of the time of a command without a daemon
+
+    try:
+        async with ControlClient(socket) as client:
+            return await (client.status() if question == "status" else client.reload())
+    except NoDaemonError:  # a socket that a crash left behind
+        return {}

@@ -32,16 +32,32 @@ def open_file(file: ServedFile) -> int:
         if error.errno not in _GONE:
             raise ContentError(f"cannot open {file.path}: {error.strerror}") from error
         raise FileChangedError(f"cannot open {file.path}: {error.strerror}; copy it again") from error
-    status = os.fstat(descriptor)
-    if status.st_size == file.size_bytes and stat.S_ISREG(status.st_mode) and _is_unchanged(file, status):
+    if _is_unchanged(file, os.fstat(descriptor)):
         return descriptor
     os.close(descriptor)
     raise FileChangedError(f"{file.path} was changed since it was listed; it is looked up anew")
 
 
+def check_unchanged(file: ServedFile) -> None:
+    """Raise FileChangedError where the index is behind the disk: before an answer that needs no byte of the file.
+
+    A 304 for a ref or summary that was replaced meanwhile would keep a machine at an old release. What is named by
+    its checksum is not looked at.
+    """
+    if file.is_immutable or file.body is not None:
+        return
+    try:
+        status = os.lstat(file.path)
+    except OSError as error:
+        raise FileChangedError(f"cannot look at {file.path}: {error.strerror}; copy it again") from error
+    if not _is_unchanged(file, status):
+        raise FileChangedError(f"{file.path} was changed since it was listed; it is looked up anew")
+
+
 def _is_unchanged(file: ServedFile, status: os.stat_result) -> bool:
     is_checksum = "-" not in file.etag  # of an object whose name is what it holds
-    return is_checksum or file.etag == etag_of(status)
+    is_same = file.size_bytes == status.st_size if is_checksum else file.etag == etag_of(status)
+    return is_same and stat.S_ISREG(status.st_mode)
 
 
 class Bodies:

@@ -62,6 +62,15 @@ class ByteStream:
         for _ in self._chunks:
             pass
 
+    def is_at_end(self) -> bool:
+        """Tell whether nothing is left."""
+        while self._at == len(self._chunk):
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return True
+            self._chunk, self._at = chunk, 0
+        return False
+
     def _next(self) -> None:
         self._chunk, self._at = b"", 0
         while not self._chunk:
@@ -84,10 +93,11 @@ class TarMember:
 def tar_members(stream: ByteStream) -> Iterator[TarMember]:
     """Give each member; whoever takes it must take or skip all of its content before the next.
 
-    Raises ContentError for what is no tar, or ends before its end marker.
+    Raises ContentError for what is no tar, or ends in the middle of a member. One that ends without a marker (umoci
+    writes none) is whole only if the caller's checksum says so.
     """
     extended: dict[str, str] = {}
-    while (header := stream.take(_BLOCK)) != _ZEROS:
+    while not stream.is_at_end() and (header := stream.take(_BLOCK)) != _ZEROS:
         _check(header)
         kind = header[156:157]
         size = _number(header[124:136])
