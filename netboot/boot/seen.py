@@ -23,6 +23,7 @@ MACHINES: Final = 4096  # the longest unseen is forgotten
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over TFTP is within it
 SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
+SHORTEST_BOOT_S: Final = 3.0  # no machine fails, starts again and asks in less; who does is a tester, or forged
 
 
 @dataclass(slots=True)
@@ -121,9 +122,12 @@ class SeenMachines:
         seen = self._touch(client.mac, now)
         last_s, seen.announced_s = seen.announced_s, now_s
         seen.took_installer = False
-        went_on = bool(seen.steps - {Step.OFFER})
+        went_on = bool(seen.steps - {Step.OFFER, Step.LOCAL_BOOT})
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
         is_anew = seen.asks_anew(client)
+        if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:
+            is_anew = False
+            seen.trace.is_jumbled = True
         if seen.boot_began_s is None or pause or is_anew or (client.stage is Stage.FIRMWARE and went_on):
             seen.begin_boot(now_s)
         if client.stage is Stage.FIRMWARE and client.exchange is not None:

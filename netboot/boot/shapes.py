@@ -51,6 +51,7 @@ class BootTrace:
     stranger: str = ""  # a file that it asked for instead
     got_loader: bool = False
     reached_script: bool = False
+    is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
 
     def asked_for(self, name: str, file: BootFile | None) -> None:
         """Note a request for a file: ours, another that may run there, or a stranger's."""
@@ -144,6 +145,8 @@ def ending(trace: BootTrace) -> Ending | None:
         return None
     if trace.reached_script:
         return Ending.REACHED
+    if trace.is_jumbled:
+        return None
     if trace.got_loader:
         return Ending.NO_SCRIPT
     if trace.stranger:

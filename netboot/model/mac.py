@@ -1,5 +1,6 @@
 """The hardware address of a network card, in one spelling."""
 
+import hashlib
 import re
 from typing import Self
 
@@ -31,6 +32,15 @@ class Mac(str):
         if len(raw) != 6 or raw[0] & 1 or not any(raw):
             raise ValueError(f"{raw.hex()} is no unicast Ethernet address")
         return cls(raw.hex(":"))
+
+    @classmethod
+    def standing_for(cls, identity: bytes) -> Self:
+        """Make the MAC that stands for a machine which shows another identity: locally administered, no card's.
+
+        It is the same each time, so such a machine can be found among the discovered ones and registered by it.
+        """
+        digest = hashlib.blake2b(identity, digest_size=5).digest()
+        return cls.from_bytes(b"\x02" + digest)
 
     @property
     def hyphenated(self) -> str:

@@ -27,6 +27,8 @@ _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS
 
 _ARCHES: Final = {int(arch): arch for arch in Arch}
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
+_INFINIBAND: Final = 32  # htype; its `chaddr` is empty
+_GUID_BYTES: Final = 16
 _ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
 
 # The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
@@ -48,7 +50,6 @@ class Silence(StrEnum):
     OTHER_BOOT_SERVER = "other-boot-server"
     SIGNED_BOOT_ITEM = "signed-boot-item"
     NO_MAC = "no-mac"
-    GUID_FOR_MAC = "guid-for-mac"  # EDK2 with SendGUID: the system's UUID in chaddr
     NO_ARCHITECTURE = "no-architecture"
     UNKNOWN_ARCHITECTURE = "unknown-architecture"
     RASPBERRY_PI_ROM = "raspberry-pi-rom"
@@ -100,7 +101,7 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
         return Silence.NOT_A_BOOT_CLIENT
     mac = client_mac(message)
     if mac is None:
-        return Silence.GUID_FOR_MAC if message.hlen == 16 else Silence.NO_MAC
+        return Silence.NO_MAC
     number = architecture(message)
     if number is None:
         return Silence.NO_ARCHITECTURE
@@ -135,15 +136,23 @@ def architecture(message: DhcpMessage) -> int | None:
 def client_mac(message: DhcpMessage) -> Mac | None:
     """Find the MAC of who asks: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
 
-    None where there is neither, as with InfiniBand's DUID or a GUID in `chaddr`.
+    A GUID in `chaddr` (EDK2 with SendGUID) and InfiniBand's option 61 (RFC 4390 §2.1) have a MAC that stands for them.
+    None where nothing tells one machine from another.
     """
-    if message.htype in _ETHERNET and message.hlen == 6:
-        raw = message.chaddr[:6]
-    else:
-        client_id = message.options.get(Option.CLIENT_ID, b"")
-        if len(client_id) != 7 or client_id[0] != _ETHERNET_CLIENT_ID:
-            return None
-        raw = client_id[1:]
+    is_ethernet = message.htype in _ETHERNET
+    if is_ethernet and message.hlen == 6:
+        return _card(message.chaddr[:6])
+    client_id = message.options.get(Option.CLIENT_ID, b"")
+    if is_ethernet and message.hlen != _GUID_BYTES:
+        return None
+    if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
+        return _card(client_id[1:])
+    if is_ethernet and any(message.chaddr):
+        return Mac.standing_for(message.chaddr)
+    return Mac.standing_for(client_id) if message.htype == _INFINIBAND and len(client_id) >= 2 else None
+
+
+def _card(raw: bytes) -> Mac | None:
     try:
         return Mac.from_bytes(raw)
     except ValueError:

@@ -162,6 +162,29 @@ def test_each_firmware_of_a_card_is_learned_for_itself(in_house: InHouse):
     in_house(scenario)
 
 
+def test_who_asks_faster_than_a_machine_boots_teaches_nothing(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(20):
+            machine.exchange += 1
+            for _ in range(4):
+                offer = house.desk.offer_for(replace(FIRMWARE, exchange=machine.exchange))
+                assert isinstance(offer, Offer)
+                house.desk.offered(FIRMWARE, offer)
+            house.desk.saw_address(MAC, ADDRESS)
+            house.desk.loader_for(ADDRESS, "pxelinux.0")
+            house.clock.pass_(1)
+        house.clock.pass_(60)
+
+        assert machine.discovers() == [(WITH, "snponly.efi")]
+        assert await told(house) == []
+        offers = [event for event in await house.events() if event.name == "boot.offered"]
+        assert len(offers) == 2
+
+    in_house(scenario)
+
+
 def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
     async def scenario(house: House) -> None:
         await arm(house)
@@ -173,6 +196,7 @@ def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
             offer = house.desk.offer_for(on_4011)
             assert isinstance(offer, Offer)
             house.desk.offered(on_4011, offer)
+            house.clock.pass_(20)
 
         moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
         assert [event.data["reason"] for event in moved] == ["no-loader"]

@@ -160,7 +160,7 @@ class Rack:
     # The wire
 
     def machine(self, mac: str, address: str) -> Machine:
-        self._ip(self._client, "addr", "replace", f"{address}/24", "dev", "c0")
+        self.add_client_address(address)
         return Machine(self, mac, address)
 
     def send(self, payload: Packet, mac: str) -> None:
@@ -197,6 +197,29 @@ class Rack:
             wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         wire.bind(("c0", 0))
         return wire
+
+    def client_socket(self, *arguments: int) -> socket.socket:
+        """Open a socket of the client's."""
+        with inside(self._client):
+            return socket.socket(*arguments)
+
+    def server_socket(self, *arguments: int) -> socket.socket:
+        """Open a socket on the appliance."""
+        with inside(self._server):
+            return socket.socket(*arguments)
+
+    def add_route(self, network: str, via: str) -> None:
+        """Let the appliance reach a network behind a router."""
+        self._ip(self._server, "route", "add", network, "via", via)
+
+    def add_client_address(self, address: str) -> None:
+        """Give the client one more address."""
+        self._ip(self._client, "addr", "replace", f"{address}/24", "dev", "c0")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @staticmethod
     def _ip(namespace: str, *arguments: str) -> None:

@@ -189,15 +189,22 @@ def test_ipxe_is_told_by_77_or_175(options: dict[int, bytes], expected: Stage) -
     assert client == a_client(stage=expected)
 
 
+IB_MAC = Mac.standing_for(b"\xff" + bytes(11))
+GUID_MAC = Mac.standing_for(bytes(range(16)))
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "expected"),
     [
         pytest.param({}, {}, MAC, id="Ethernet"),
         pytest.param({"htype": 6}, {}, MAC, id="IEEE 802"),
-        pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {61: b"\xff" + bytes(11)}, None, id="InfiniBand"),
+        pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {61: b"\xff" + bytes(11)}, IB_MAC, id="InfiniBand"),
         pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {61: b"\1" + CHADDR[:6]}, MAC, id="a MAC in 61"),
+        pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {}, None, id="InfiniBand without 61"),
         pytest.param({"hlen": 0}, {}, None, id="no address"),
-        pytest.param({"hlen": 16}, {}, None, id="a GUID"),
+        pytest.param({"hlen": 0}, {61: b"\1" + CHADDR[:6]}, None, id="no address but a MAC in 61"),
+        pytest.param({"hlen": 16, "chaddr": bytes(range(16))}, {}, GUID_MAC, id="a GUID"),
+        pytest.param({"hlen": 16, "chaddr": bytes(16)}, {}, None, id="a GUID of zeros"),
         pytest.param({"chaddr": bytes(16)}, {}, None, id="zeros"),
         pytest.param({"chaddr": b"\x01" + bytes(15)}, {}, None, id="a group address"),
         pytest.param({"chaddr": CHADDR[:6] + b"behind it"}, {}, MAC, id="junk behind six bytes"),
@@ -207,8 +214,7 @@ def test_a_machine_is_its_mac(changes: dict[str, object], options: dict[int, byt
     assert client_mac(a_message({**BIOS, **options}, **changes)) == expected
 
 
-def test_a_guid_and_no_address_at_all_have_reasons_of_their_own() -> None:
-    assert boot_client(a_message(BIOS, hlen=16)) is Silence.GUID_FOR_MAC
+def test_a_machine_without_any_identity_gets_silence() -> None:
     assert boot_client(a_message(BIOS, hlen=0)) is Silence.NO_MAC
 
 
