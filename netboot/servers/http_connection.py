@@ -13,7 +13,7 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
-from netboot.content.bodies import FileChangedError
+from netboot.content.bodies import FileChangedError, check_unchanged
 from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.servers.http_content import ContentDoor
@@ -173,12 +173,15 @@ class ContentConnection(asyncio.Protocol):
             self._answer_by_task(request, file)
             return
         answer = answer_for(file, request.method, request.fields.get)
-        body: bytes | None = answer.text
-        if request.is_get and answer.length:
-            try:
+        body: bytes | None
+        try:
+            if request.is_get and answer.length:
                 body = self._door.bodies.read_now(file)
-            except ContentError:  # the task looks the file up anew, or says what is wrong
-                body = None
+            else:
+                check_unchanged(file)
+                body = answer.text
+        except ContentError:  # the task looks the file up anew, or says what is wrong
+            body = None
         if body is None:
             self._answer_by_task(request, file)
         else:
@@ -222,8 +225,13 @@ class ContentConnection(asyncio.Protocol):
             self._write(request, None, answer, body=answer.text)
 
     async def _send(self, request: ContentRequest, file: ServedFile | None) -> None:
-        answer = answer_for(file, request.method, request.fields.get) if file else not_found()
-        if file is None or not answer.length or not request.is_get:
+        if file is None:
+            answer = not_found()
+            self._write(request, None, answer, body=answer.text)
+            return
+        answer = answer_for(file, request.method, request.fields.get)
+        if not request.is_get or not answer.length:
+            check_unchanged(file)
             self._write(request, file, answer, body=answer.text)
         elif is_large(file):
             await self._send_large(file, answer)

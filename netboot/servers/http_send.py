@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, open_file
+from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, check_unchanged, open_file
 from netboot.content.served import ServedFile
 from netboot.servers.http_files import SERVER, FileAnswer, answer_for, method_not_allowed, not_found
 
@@ -41,6 +41,8 @@ async def send_file(request: web.Request, file: ServedFile | None, *, bodies: Bo
     if file is None:
         return refused(not_found())
     answer = answer_for(file, request.method, request.headers.get)
+    if request.method == "HEAD" or not answer.length:
+        check_unchanged(file)
     if answer.text:
         return refused(answer)
     if request.method == "HEAD" or answer.status is HTTPStatus.NOT_MODIFIED:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, FileChangedError, open_file
+from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, FileChangedError, check_unchanged, open_file
 from netboot.content.served import IMMUTABLE, NO_CACHE, ServedFile, served_file
 
 
@@ -38,9 +38,14 @@ def test_a_file_that_changed_is_never_sent_under_its_old_length(tmp_path: Path, 
         (tmp_path / "g").write_bytes(new)
         (tmp_path / "g").rename(tmp_path / "f")
 
-    for read in (Bodies().read_now, Bodies().read_later, open_file):
+    for read in (Bodies().read_now, Bodies().read_later, open_file, check_unchanged):
         with pytest.raises(FileChangedError, match=str(tmp_path / "f")):
             read(file)
+
+
+def test_what_has_not_changed_passes(tmp_path: Path) -> None:
+    check_unchanged(a_file(tmp_path / "f"))
+    check_unchanged(replace(a_file(tmp_path / "g"), path="", body=b"made"))
 
 
 def test_a_link_or_directory_put_in_a_files_place_is_not_opened(tmp_path: Path) -> None:

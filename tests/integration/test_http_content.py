@@ -171,6 +171,25 @@ def test_curl_sends_what_it_knows_and_gets_304(server: Server, tmp_path: Path) -
     assert second.stdout == b"304"
 
 
+def test_a_ref_that_moved_is_never_answered_with_304_or_its_old_length(server: Server, tmp_path: Path) -> None:
+    name = tmp_path.name
+    shutil.copytree(server.directory / "ostree" / "ock-1", server.directory / "ostree" / name)
+    ref, url = (
+        server.directory / "ostree" / name / "refs" / "heads" / "ock",
+        server.url(f"/ostree/{name}/refs/heads/ock"),
+    )
+    tag = str(tmp_path / "tag")
+    assert run("curl", "-fsS", "--etag-save", tag, url).returncode == 0
+
+    ref.write_text("moved\n")
+    again = run("curl", "-sS", "--etag-compare", tag, "-w", " %{http_code}", url)
+    ref.write_text("and moved again\n")
+    head = run("curl", "-fsSI", url)
+
+    assert again.stdout == b"moved\n 200"
+    assert b"\r\nContent-Length: 16\r\n" in head.stdout
+
+
 def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Path) -> None:
     server.ledger.served.clear()
     repo = f"--repo={tmp_path / 'repo'}"
