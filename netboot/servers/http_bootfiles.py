@@ -4,6 +4,7 @@ Below `/boot/{mac}/` shim and GRUB find, beside themselves, what is this machine
 A small answer leaves in one segment with its head.
 """
 
+import time
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
@@ -60,7 +61,7 @@ class BootFilesHttp:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for a boot file or a document."""
-        began = request.loop.time()
+        began = time.monotonic()
         address, name = remote_address(request), request.match_info["name"]
         found = None if name == NEVER_THERE else self._desk.loader_for(address, name, mac=mac_in_path(request))
         if isinstance(found, MachineDocument) and request.method in ("GET", "HEAD"):
@@ -71,7 +72,7 @@ class BootFilesHttp:
         except FileChangedError:
             sent = await send_file(request, None, bodies=self._bodies)
         if file is not None and sent.bytes_sent >= file.size_bytes:
-            seconds = request.loop.time() - began
+            seconds = time.monotonic() - began
             self._desk.loader_sent(
                 address, name, bytes_sent=sent.bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
             )

@@ -327,3 +327,14 @@ def test_4011_answers_the_address_and_port_that_asked() -> None:
     assert ack_address(("192.0.2.50", 4011)) == ("192.0.2.50", 4011)
     assert ack_address(("192.0.2.50", 68)) == ("192.0.2.50", 68)
     assert ack_address(("0.0.0.0", 68)) == ("255.255.255.255", 68)
+
+
+def test_all_discovers_of_one_exchange_carry_its_number_and_a_question_on_4011_carries_none() -> None:
+    discover = a_message(DISCOVER | BIOS, xid=0x1234, secs=12)
+    on_4011 = replace(discover, options=REQUEST | BIOS)
+
+    asked, asked_again = boot_client(discover), boot_client(on_4011)
+
+    assert isinstance(asked, BootClient)
+    assert isinstance(asked_again, BootClient)
+    assert (asked.exchange, asked.elapsed, asked_again.exchange) == (0x1234, 12, None)

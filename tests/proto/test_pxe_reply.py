@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
 
 from netboot.model.client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.firmware import ReplyShape
 from netboot.model.mac import Mac
 from netboot.model.offer import Offer, OfferKind
 from netboot.proto.dhcp import DhcpMessage, Option, parse
@@ -406,3 +407,31 @@ def test_a_boot_item_comes_back_with_its_four_bytes(capture: Capture) -> None:
     asked = with_options(parse(capture("request-edk2-4011")), {43: bytes.fromhex("470400010000ff")})
 
     assert parse(the_ack(asked, LOADER).data).options[43] == bytes.fromhex("470400010000ff")
+
+
+@pytest.mark.parametrize("question", ["discover-bios", "discover-edk2-x64"])
+def test_without_43_the_firmware_is_told_on_4011(capture: Capture, question: str) -> None:
+    asked = parse(capture(question))
+    offer = replace(LOADER, shape=ReplyShape.WITHOUT_43)
+
+    on_67, on_4011 = parse(the_offer(asked, offer).data), parse(the_ack(asked, offer).data)
+
+    assert Option.VENDOR_OPTIONS not in on_67.options
+    assert replace(on_67, options={**on_67.options, Option.VENDOR_OPTIONS: TAKE_THE_FILE}) == parse(
+        the_offer(asked, LOADER).data
+    )
+    assert on_4011.options[Option.VENDOR_OPTIONS] == TAKE_THE_FILE
+
+
+@pytest.mark.parametrize(
+    ("loader", "url"),
+    [
+        ("shimx64.efi", "http://192.0.2.10:8080/boot/52-54-00-aa-bb-01/shimx64.efi"),
+        ("efi/grubaa64.efi", "http://192.0.2.10:8080/boot/52-54-00-aa-bb-01/grubaa64.efi"),
+        ("efi/snponly.efi", "http://192.0.2.10:8080/bootfiles/efi/snponly.efi"),
+    ],
+)
+def test_shim_and_grub_are_loaded_from_the_machines_own_directory(capture: Capture, loader: str, url: str) -> None:
+    asked = parse(capture("discover-edk2-arm64-http"))
+
+    assert the_offer(asked, an_offer(OfferKind.LOADER, loader)).boot_file == url
