@@ -216,7 +216,9 @@ class Daemon:
         self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
     ) -> list[asyncio.Task[None]]:
         settings = self._settings
-        boot_http = HttpDoor(self._boot_application(), port=settings.http.port, drain_s=DRAIN_S)
+        boot_http = HttpDoor(
+            self._boot_application(), content=self.content_door, port=settings.http.port, drain_s=DRAIN_S
+        )
         await boot_http.open()
         stack.push_async_callback(boot_http.close)
         ports = DhcpSettings(settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port, settings.http.port)

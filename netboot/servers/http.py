@@ -12,6 +12,8 @@ import structlog
 from aiohttp import web
 
 from netboot.errors import NetbootError
+from netboot.servers.http_content import ContentDoor
+from netboot.servers.http_engine import ContentEngine
 from netboot.servers.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
@@ -23,17 +25,22 @@ log = structlog.get_logger()
 class HttpDoor:
     """One application, several listeners."""
 
-    def __init__(self, app: web.Application, *, port: int, drain_s: float) -> None:
+    def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=KEEPALIVE_S, handle_signals=False, shutdown_timeout=drain_s
         )
+        self._content = content
         self._port = port
-        self._sites: dict[str, web.TCPSite] = {}
+        self._drain_s = drain_s
+        self._engine: ContentEngine
+        self._listeners: dict[str, asyncio.Server] = {}
 
     async def open(self) -> None:
         """Make ready to listen."""
         await self._runner.setup()
+        assert self._runner.server is not None
+        self._engine = ContentEngine(self._content, self._runner.server)
 
     async def listen(self, addresses: Iterable[str]) -> None:
         """Listen on these addresses from now on, and on no others.
@@ -41,24 +48,27 @@ class HttpDoor:
         Raises NetbootError where the port of one is taken; the others are listened on all the same.
         """
         wanted = set(addresses)
-        for address in self._sites.keys() - wanted:
-            await self._sites.pop(address).stop()
+        for address in self._listeners.keys() - wanted:
+            self._listeners.pop(address).close()
             log.info("http.closed", address=address, port=self._port)
         problems: list[str] = []
-        for address in sorted(wanted - self._sites.keys()):
-            site = web.TCPSite(self._runner, address, self._port, backlog=BACKLOG, reuse_address=True)
+        for address in sorted(wanted - self._listeners.keys()):
             try:
-                await site.start()
+                self._listeners[address] = await asyncio.get_running_loop().create_server(
+                    self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
+                )
             except OSError as error:
                 problems.append(f"cannot listen on {address}:{self._port}: {error.strerror}; see http.port")
                 continue
-            self._sites[address] = site
             log.info("http.opened", address=address, port=self._port)
         if problems:
             raise NetbootError("; ".join(problems))
 
     async def close(self) -> None:
         """Take no more requests, let the running ones end within aiohttp's grace, and stop."""
+        for listener in self._listeners.values():
+            listener.close()
+        await self._engine.stop(self._drain_s)
         await self._runner.cleanup()
 
 
