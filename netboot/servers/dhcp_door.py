@@ -6,7 +6,7 @@ of the lines:
     proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final, Protocol
@@ -27,6 +27,11 @@ from netboot.servers.udp import Address, Counters, Datagram, UdpSocket
 log = structlog.get_logger()
 
 ARCH_NAMES: Final = {arch: arch.name.lower().replace("_", "-") for arch in Arch}
+_ARCHITECTURE_CURES: Final[Mapping[Silence | IgnoreReason, str]] = {
+    Silence.UNKNOWN_ARCHITECTURE: "choose another network boot in its firmware: nothing is made for this one",
+    IgnoreReason.NO_LOADER_FOR_ARCH: "put its loader below one of bootfiles.directories",
+    IgnoreReason.LOADER_FOR_ANOTHER_CPU: "correct the loader that its hosts entry names: it is for another CPU",
+}
 REFUSALS_TOLD: Final = 32  # architectures; the number is a stranger's, so the list has an end
 
 
@@ -144,9 +149,7 @@ class DhcpDoor:
 
     def _ignore(self, reason: Silence | IgnoreReason, message: DhcpMessage | None) -> None:
         self._counters.count("dhcp_ignored", reason=reason.value)
-        if message is not None and (
-            reason is Silence.UNKNOWN_ARCHITECTURE or reason is IgnoreReason.NO_LOADER_FOR_ARCH
-        ):
+        if message is not None and reason in _ARCHITECTURE_CURES:
             self._tell_of_architecture(reason, message)
         log.debug(
             "dhcp.ignored",
@@ -167,8 +170,6 @@ class DhcpDoor:
             mac=pxe.client_mac(message),
             architecture=number,
             reason=reason.value,
-            cure="put its loader below one of bootfiles.directories"
-            if reason is IgnoreReason.NO_LOADER_FOR_ARCH
-            else "choose another network boot in its firmware: nothing is made for this one",
+            cure=_ARCHITECTURE_CURES[reason],
             iface=self._socket.interface.name,
         )
