@@ -221,7 +221,8 @@ class Daemon:
         )
         await boot_http.open()
         stack.push_async_callback(boot_http.close)
-        ports = DhcpSettings(settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port, settings.http.port)
+        given = settings.dhcp
+        ports = DhcpSettings(given.mode, given.port, given.pxe_port, settings.http.port, given.listen)
         leasing = Leasing(self.leases, tasks.create_task)
         dhcp = DhcpServer(self.desk, ports, counters=self.metrics, leasing=leasing)
         tftp = TftpServer(self.desk, self._tftp_settings(), counters=self.metrics)

@@ -17,7 +17,7 @@ from netboot.config import setting_types as kinds
 from netboot.config.nodes import Scalar
 from netboot.config.setting_types import Endpoint, Kind, choice, refuse
 from netboot.model.client import BootProtocol, Cpu
-from netboot.model.network import DhcpMode
+from netboot.model.network import DhcpListen, DhcpMode
 from netboot.model.offer import LoaderRule, UnknownHosts
 
 
@@ -84,6 +84,9 @@ class Dhcp(_Section):
     port: kinds.Port = Field(default=67, description="The port of DHCP.")
     pxe_port: kinds.Port = Field(default=4011, description="The port on which UEFI firmware asks for its boot file.")
 
+    listen: Annotated[DhcpListen, *choice(described="udp or packet")] = Field(
+        default=DhcpListen.UDP, description="How the daemon hears DHCP."
+    )
     pool: Annotated[tuple[kinds.Range, ...], AfterValidator(kinds.apart)] = Field(
         default=(), description="Addresses that machines get which nobody registered, in the mode reservation."
     )

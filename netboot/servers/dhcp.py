@@ -5,6 +5,7 @@ Beside a DHCP server that nobody may change, or as the LAN's only one. What a do
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import assert_never
@@ -12,23 +13,25 @@ from typing import assert_never
 import structlog
 
 from netboot.errors import PortError
-from netboot.model.network import DhcpMode, Interface
+from netboot.model.network import DhcpListen, DhcpMode, Interface
 from netboot.proto import dhcp, pxe, pxe_reply
 from netboot.servers.dhcp_door import Desk, DhcpDoor, DhcpPort
 from netboot.servers.dhcp_leases import LeaseDoor, Leasing
-from netboot.servers.udp import Counters, UdpSocket
+from netboot.servers.packet import PacketSocket
+from netboot.servers.udp import Counters, DatagramPort, UdpSocket
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class DhcpSettings:
-    """What the settings say of the doors: `dhcp.mode`, `dhcp.port`, `dhcp.pxe_port` and `http.port`."""
+    """What the settings say of the doors: `dhcp.mode`, `.port`, `.pxe_port`, `http.port` and `dhcp.listen`."""
 
     mode: DhcpMode = DhcpMode.PROXY
     port: int = dhcp.SERVER_PORT
     pxe_port: int = pxe.BOOT_SERVER_PORT
     http_port: int = 8080
+    listen: DhcpListen = DhcpListen.UDP
 
 
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
@@ -98,8 +101,20 @@ class DhcpServer:
                 raise
             log.error("dhcp.bind_failed", iface=interface.name, reason=str(error))
 
+    def _datagram_port(self, number: int, interface: Interface) -> DatagramPort:
+        """Open one port. Taking frames, port 4011 is still held where nobody else does.
+
+        A unicast to a port that nobody holds is answered "port unreachable" by the kernel, and firmware gives up.
+        """
+        if self._settings.listen is DhcpListen.UDP:
+            return UdpSocket(number, interface, counters=self._counters)
+        if number == self._settings.pxe_port:
+            with suppress(PortError):
+                return UdpSocket(number, interface, counters=self._counters)
+        return PacketSocket(number, interface, counters=self._counters)
+
     def _boot_door(self, port: DhcpPort, interface: Interface) -> DhcpDoor:
-        socket = UdpSocket(port.number, interface, counters=self._counters)
+        socket = self._datagram_port(port.number, interface)
         door = DhcpDoor(
             port,
             socket,
@@ -113,7 +128,7 @@ class DhcpServer:
         return door
 
     def _lease_door(self, leasing: Leasing, interface: Interface) -> LeaseDoor:
-        socket = UdpSocket(self._settings.port, interface, counters=self._counters)
+        socket = self._datagram_port(self._settings.port, interface)
         try:
             door = LeaseDoor(
                 socket,

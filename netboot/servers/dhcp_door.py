@@ -22,7 +22,8 @@ from netboot.proto import dhcp, pxe
 from netboot.proto.dhcp import DhcpMessage
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
-from netboot.servers.udp import Address, Counters, Datagram, UdpSocket
+from netboot.servers.dhcp_repeats import Answered, Repeats
+from netboot.servers.udp import Address, Counters, Datagram, DatagramPort
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ _ARCHITECTURE_CURES: Final[Mapping[Silence | IgnoreReason, str]] = {
     IgnoreReason.NO_LOADER_FOR_ARCH: "put its loader below one of bootfiles.directories",
     IgnoreReason.LOADER_FOR_ANOTHER_CPU: "correct the loader that its hosts entry names: it is for another CPU",
 }
+_EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 REFUSALS_TOLD: Final = 32  # architectures; the number is a stranger's, so the list has an end
 
 
@@ -68,7 +70,7 @@ class DhcpDoor:
     def __init__(
         self,
         port: DhcpPort,
-        socket: UdpSocket,
+        socket: DatagramPort,
         *,
         desk: Desk,
         http_port: int,
@@ -83,6 +85,7 @@ class DhcpDoor:
         self._counters = counters
         self._ours = ours
         self._refused: set[int] = set()
+        self._repeats = Repeats()
         interface = socket.interface
         self._servers = {
             str(address): ServerAddress(address, http_port, interface.mtu_bytes) for address in interface.addresses
@@ -95,6 +98,10 @@ class DhcpDoor:
 
     def receive(self, datagram: Datagram) -> None:
         """Answer one datagram, or not."""
+        before = self._repeats.find(datagram.data)
+        if before is not None and before.server is self._servers.get(datagram.destination, self._server):
+            self._answer_again(datagram, before)
+            return
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
@@ -107,7 +114,21 @@ class DhcpDoor:
         if isinstance(client, Silence):
             self._ignore(client, message)
             return
-        match self._desk.offer_for(client):
+        self._answer_anew(datagram, message, client=client, decided=self._desk.offer_for(client))
+
+    def _answer_again(self, datagram: Datagram, before: Answered) -> None:
+        """Answer a question that was answered before: the same way, if the decision is the same."""
+        client = before.client_of(datagram.data)
+        decided = self._desk.offer_for(client)
+        if decided == before.offer:
+            self._send(before.reply_to(datagram.data), _EVERYBODY, client=client, offer=before.offer, server=before.server)
+        else:
+            self._answer_anew(datagram, dhcp.parse(datagram.data), client=client, decided=decided)
+
+    def _answer_anew(
+        self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, decided: Offer | Ignored
+    ) -> None:
+        match decided:
             case Ignored(reason):
                 self._ignore(reason, message)
             case Offer() as offer:
@@ -123,7 +144,11 @@ class DhcpDoor:
         if self._is_listening_only:
             self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
             return
+        self._repeats.keep(datagram.data, message, Answered(client, offer, server, reply))
         to = self._port.reply_address(message, datagram.source)
+        self._send(reply, to, client=client, offer=offer, server=server)
+
+    def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return
         self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)

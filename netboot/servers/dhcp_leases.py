@@ -36,7 +36,7 @@ from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
 from netboot.servers.arp import ArpProber
 from netboot.servers.dhcp_door import ARCH_NAMES, Desk
-from netboot.servers.udp import Counters, Datagram, UdpSocket
+from netboot.servers.udp import Counters, Datagram, DatagramPort
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ class LeaseDoor:
 
     def __init__(
         self,
-        socket: UdpSocket,
+        socket: DatagramPort,
         leasing: Leasing,
         *,
         desk: Desk,

@@ -11,6 +11,7 @@ which address was asked, and sends from it: a broadcast has no route to follow.
 import asyncio
 import errno
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,15 +54,51 @@ class Datagram:
     destination: str
 
 
-class UdpSocket:
-    """A bound, non-blocking socket on one interface; `watch` gives what comes to a function, `send` answers."""
+class DatagramPort(ABC):
+    """A port on one interface: `watch` gives what comes to a function, `send` answers. Counts what fails."""
 
     def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
-        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
         self.port = port
         self.interface = interface
         self._counters = counters
         self._fault_logged_at: float | None = None
+
+    @abstractmethod
+    def watch(self, receive: Callable[[Datagram], None]) -> None:
+        """Call `receive` for every datagram from now on, in the running loop."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop receiving and give the port back; closing twice is no fault."""
+
+    @abstractmethod
+    def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
+        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
+
+    def tell_fault(self, error: Exception) -> None:
+        """Count a fault of ours; log it with its traceback at most once a minute."""
+        self._counters.count("datagram_faults", port=str(self.port))
+        now = asyncio.get_running_loop().time()
+        if self._fault_logged_at is None or now - self._fault_logged_at >= FAULT_LOG_INTERVAL_S:
+            self._fault_logged_at = now
+            log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
+
+    def _give(self, receive: Callable[[Datagram], None], datagram: Datagram) -> None:
+        try:
+            receive(datagram)
+        except Exception as error:  # a fault of ours in one datagram must not silence the port
+            self.tell_fault(error)
+
+    def _lost(self, reason: str) -> None:
+        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
+
+
+class UdpSocket(DatagramPort):
+    """A bound, non-blocking socket on one interface."""
+
+    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
+        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
+        super().__init__(port, interface, counters=counters)
         self._socket = _bound(port, interface)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -89,7 +126,7 @@ class UdpSocket:
         try:
             self._socket.sendmsg((data,), ((socket.IPPROTO_IP, _IP_PKTINFO, pktinfo),), 0, to)
         except OSError as error:
-            self._lost(_name_of(error))
+            self._lost(error_name(error))
             return False
         return True
 
@@ -103,27 +140,13 @@ class UdpSocket:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
-                self._lost(_name_of(error))
+                self._lost(error_name(error))
                 continue
             if flags & socket.MSG_TRUNC or not ancillary:
                 self._lost("oversized")
                 continue
             destination = socket.inet_ntoa(ancillary[0][2][8:12])
-            try:
-                receive(Datagram(data, source, destination))
-            except Exception as error:  # a fault of ours in one datagram must not silence the port
-                self.tell_fault(error)
-
-    def _lost(self, reason: str) -> None:
-        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
-
-    def tell_fault(self, error: Exception) -> None:
-        """Count a fault of ours; log it with its traceback at most once a minute."""
-        self._counters.count("datagram_faults", port=str(self.port))
-        now = asyncio.get_running_loop().time()
-        if self._fault_logged_at is None or now - self._fault_logged_at >= FAULT_LOG_INTERVAL_S:
-            self._fault_logged_at = now
-            log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
+            self._give(receive, Datagram(data, source, destination))
 
 
 def _bound(port: int, interface: Interface) -> socket.socket:
@@ -153,6 +176,6 @@ def _cure(error: OSError) -> str:
             return "see that the interface is there"
 
 
-def _name_of(error: OSError) -> str:
+def error_name(error: OSError) -> str:
     """Name an error as errno(3) does: a label with few values."""
     return errno.errorcode.get(error.errno or 0, "unknown")
