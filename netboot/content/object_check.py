@@ -55,7 +55,7 @@ def check_directory(objects: Path, directory: str) -> DirectoryCheck:
         name = directory + entry.name
         found.present.append(name)
         try:
-            with Path(entry.path).open("rb", buffering=0) as file:
+            with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - 50,000 times: a Path costs as much again
                 found.size_bytes += os.fstat(file.fileno()).st_size
                 refers = check_object(name, file)
         except ContentError as error:
