@@ -64,7 +64,7 @@ class SeenMachine:
         self.steps.clear()
         self.last_offer = None
         self.pull = None
-        self.ended, self.trace = self.trace, BootTrace()
+        self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 
     def learned_of(self, client: BootClient) -> Learned:
         """Say what is known of the firmware that this client is: learned since the start, else on record."""
@@ -131,7 +131,7 @@ class SeenMachines:
         if seen.boot_began_s is None or pause or is_anew or (client.stage is Stage.FIRMWARE and went_on):
             seen.begin_boot(now_s)
         if client.stage is Stage.FIRMWARE and client.exchange is not None:
-            seen.trace.questions += 1
+            seen.trace.asked(client.elapsed)
         machine = seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
         told = (

@@ -22,7 +22,9 @@ from netboot.model.host import Host
 from netboot.model.offer import IgnoreReason, Policy
 
 BOOTS_PER_SHAPE: Final = 2  # one alone may be somebody at the power button
-WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange: firmware sends four in 60 s, and one of them may be lost
+WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
+LEAST_S: Final = 10.0  # from a boot that came to nothing to the next one: firmware gives up no sooner
+_REPLIES: Final = tuple(ReplyShape)
 REST_S: Final = 3600.0  # after a dead end
 FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
 REQUEST_WITHIN_S: Final = 34.0  # of a DISCOVER; firmware waits 32 s at most, a running system asks later
@@ -45,13 +47,22 @@ class BootTrace:
 
     client: BootClient | None = None  # its firmware, as it was offered a loader
     shape: BootShape | None = None  # None: it was offered none
-    questions: int = 0  # DISCOVERs of its firmware
+    began_s: float = 0.0  # on the monotonic clock
+    questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
+    elapsed: int = -1
     has_address: bool = False
     asked_for_loader: bool = False
     stranger: str = ""  # a file that it asked for instead
+    got_stranger: bool = False
     got_loader: bool = False
     reached_script: bool = False
     is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
+
+    def asked(self, elapsed: int) -> None:
+        """Note a DISCOVER; a packet that comes twice is one question."""
+        if elapsed > self.elapsed:
+            self.elapsed = elapsed
+            self.questions += 1
 
     def asked_for(self, name: str, file: BootFile | None) -> None:
         """Note a request for a file: ours, another that may run there, or a stranger's."""
@@ -64,6 +75,7 @@ class BootTrace:
 
     def got(self, name: str) -> None:
         """Note a file that arrived whole."""
+        self.got_stranger = self.got_stranger or (bool(name) and name == self.stranger)
         self.got_loader = self.got_loader or (self.asked_for_loader and name != self.stranger)
 
 
@@ -128,7 +140,7 @@ Verdict = Moved | DeadEnd | Proven
 
 def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
     """Say what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
-    replies = tuple(ReplyShape) if client.protocol is BootProtocol.PXE else (ReplyShape.WITH_43,)
+    replies = _REPLIES if client.protocol is BootProtocol.PXE else _REPLIES[:1]
     if host is not None and host.firmware is not None:
         replies = (host.firmware,)
     if host is not None and host.loader is not None:
@@ -169,6 +181,8 @@ def judge(
         return reached(learned, trace.shape, choices)
     if learned.rests_until_s is not None and now_s < learned.rests_until_s:
         return learned, None
+    if _is_cut_short(trace, reason, now_s):
+        return replace(learned, failure=None, boots=0), None
     is_same = learned.failure is reason and choices.fit(learned.shape) == trace.shape
     boots = learned.boots + 1 if is_same and now_s - learned.ended_s <= FORGET_S else 1
     if boots < BOOTS_PER_SHAPE:
@@ -178,6 +192,12 @@ def judge(
         cure = cure_for(reason, trace, is_pinned=is_pinned)
         return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.shape, cure)
     return Learned(after, ended_s=now_s), Moved(reason, trace.shape, after)
+
+
+def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
+    """Tell whether somebody began the boot again before it had come to nothing by itself."""
+    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT) or trace.got_stranger
+    return not is_plain and now_s - trace.began_s < LEAST_S
 
 
 def reached(learned: Learned, shape: BootShape, choices: Choices) -> tuple[Learned, Proven | None]:

@@ -7,6 +7,7 @@ import pytest
 
 from netboot.boot.shapes import (
     FORGET_S,
+    LEAST_S,
     REST_S,
     WHOLE_CYCLE,
     BootTrace,
@@ -125,6 +126,29 @@ def test_a_boot_that_was_cut_short_counts_for_nothing():
     assert boots(SILENT, {"questions": 1}, SILENT) == [None, None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
 
 
+@pytest.mark.parametrize("seen", [LEASED, {**LEASED, "stranger": "x"}, {**LEASED, "asked_for_loader": True}])
+def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, object]):
+    once = Learned(failure=ending(trace(**seen)), boots=1)
+
+    assert judge(once, trace(**seen), CHOICES, now_s=LEAST_S - 1) == (Learned(), None)
+
+
+def test_a_stranger_that_arrived_whole_is_plain_at_once():
+    boot = trace(**LEASED, stranger="x", got_stranger=True)
+
+    _, verdict = judge(Learned(failure=Ending.WRONG_LOADER, boots=1), boot, CHOICES, now_s=1)
+
+    assert verdict == Moved(Ending.WRONG_LOADER, FIRST, BY_4011)
+
+
+def test_the_same_discover_many_times_is_one_question():
+    boot = trace()
+    for elapsed in (0, 0, 4, 4, 0, 12):
+        boot.asked(elapsed)
+
+    assert boot.questions == 3
+
+
 def test_a_success_in_between_begins_the_count_anew():
     assert boots(SILENT, {**LOOPED, "reached_script": True}, SILENT) == [None, None, None]
 
@@ -189,7 +213,7 @@ def test_every_dead_end_has_a_cure(reason: Ending, client: BootClient):
     one = Choices((WITH,), ("snponly.efi",))
     boot = replace(trace(**seen[reason]), client=client)
 
-    _, end = judge(Learned(failure=reason, boots=1), boot, one, now_s=1, is_pinned=True)
+    _, end = judge(Learned(failure=reason, boots=1), boot, one, now_s=LEAST_S, is_pinned=True)
 
     assert isinstance(end, DeadEnd)
     assert "{" not in end.cure
