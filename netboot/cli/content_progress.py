@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 from netboot.content.progress import Progress, Silent
 
@@ -23,13 +24,13 @@ def shown_progress(*, is_silent: bool) -> Iterator[Progress]:
         yield Silent()
     elif console.is_terminal:
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+            BarColumn(bar_width=20),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
         )
-        with RichProgress(*columns, console=console) as bars:
+        with RichProgress(*columns, console=console, expand=True) as bars:
             yield _Bars(bars)
     else:
         yield _Lines()
