@@ -121,7 +121,9 @@ class DhcpDoor:
         client = before.client_of(datagram.data)
         decided = self._desk.offer_for(client)
         if decided == before.offer:
-            self._send(before.reply_to(datagram.data), _EVERYBODY, client=client, offer=before.offer, server=before.server)
+            self._send(
+                before.reply_to(datagram.data), _EVERYBODY, client=client, offer=before.offer, server=before.server
+            )
         else:
             self._answer_anew(datagram, dhcp.parse(datagram.data), client=client, decided=decided)
 
