@@ -231,9 +231,8 @@ def main() -> None:
             print(json.dumps(asdict(load(int(outstanding), float(seconds)))))
         case rest:
             seconds = float(rest[0]) if rest else 3.0
-            print(
-                "| server | outstanding | offers/s | p50 ms | p99 ms | lost | CPU µs per offer |\n|---|---|---|---|---|---|---|"
-            )
+            print("| server | outstanding | offers/s | p50 ms | p99 ms | lost | CPU µs per offer |")
+            print("|---|---|---|---|---|---|---|")
             with tempfile.TemporaryDirectory() as made, namespaces():
                 directory = Path(made)
                 appliance(directory)
