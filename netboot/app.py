@@ -297,7 +297,12 @@ async def serve(path: Path) -> None:
         daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
         await daemon.leases.load()
         await daemon.use(configuration)
-        await daemon.run()
+        try:
+            await daemon.run()
+        except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
+            if len(group.exceptions) == 1 and isinstance(group.exceptions[0], NetbootError):
+                raise group.exceptions[0] from None
+            raise
 
 
 async def _follow_addresses(interfaces: Interfaces, door: HttpDoor) -> None:

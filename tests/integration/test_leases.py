@@ -186,8 +186,9 @@ def test_dhclient_gets_a_lease_comes_back_to_it_and_is_refused_another(lan: Any,
 # What firmware hears
 
 
-def test_firmware_gets_its_lease_and_its_boot_in_one_answer(start: Start, machine: Any) -> None:
-    served = start("")
+@pytest.mark.parametrize("listen", ["udp", "packet"])
+def test_firmware_gets_its_lease_and_its_boot_in_one_answer(start: Start, machine: Any, listen: str) -> None:
+    served = start(f"listen: {listen}")
     cp1 = machine(MAC)
 
     offer = cp1.asks("discover", *EDK2)
