@@ -17,7 +17,7 @@ from netboot.content.bodies import FileChangedError, check_unchanged
 from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.servers.http_content import ContentDoor
-from netboot.servers.http_files import FileAnswer, answer_for, head_of, not_found, refusal, unreadable
+from netboot.servers.http_files import FileAnswer, answer_for, head_of, head_of_whole, not_found, refusal, unreadable
 from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
 from netboot.servers.http_send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
 
@@ -58,6 +58,7 @@ class ContentConnection(asyncio.Protocol):
         self._buffer = b""
         self._is_busy = False  # a task answers, or the next turn of the loop will
         self._is_blocked = False  # the reader does not take what was written
+        self._is_held_back = False  # we do not read: it pipelines more than it reads
         self._is_ending = False  # the answer under way is the last
         self._is_handed_over = False  # aiohttp has it
         self._peer_is_done = False  # it sends nothing more, but may still read
@@ -134,8 +135,10 @@ class ContentConnection(asyncio.Protocol):
             return
         if (self._is_busy or self._is_blocked) and len(self._buffer) > LONGEST_HEAD_BYTES:
             self._transport.pause_reading()
-        else:
+            self._is_held_back = True
+        elif self._is_held_back:
             self._transport.resume_reading()
+            self._is_held_back = False
 
     def _take_one(self) -> bool:
         """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
@@ -172,6 +175,9 @@ class ContentConnection(asyncio.Protocol):
         if file is None or (request.is_get and is_large(file)):
             self._answer_by_task(request, file)
             return
+        if request.is_plain:
+            self._answer_whole(request, file)
+            return
         answer = answer_for(file, request.method, request.fields.get)
         body: bytes | None
         try:
@@ -187,13 +193,28 @@ class ContentConnection(asyncio.Protocol):
         else:
             self._write(request, file, answer, body=answer.piece_of(body))
 
+    def _answer_whole(self, request: ContentRequest, file: ServedFile) -> None:
+        """Send a small file as it is: each object of a pull, so nothing is made here that it does not need."""
+        try:
+            body = self._door.bodies.read_now(file)
+        except ContentError:
+            body = None
+        if body is None:
+            self._answer_by_task(request, file)
+            return
+        self._transport.write(head_of_whole(file, int(time.time()), is_last=self._is_ending) + body)
+        self._wrote(file, HTTPStatus.OK, len(body))
+
     def _write(self, request: ContentRequest, file: ServedFile | None, answer: FileAnswer, *, body: bytes) -> None:
         if self._transport.is_closing():
             return  # the client went away meanwhile
         head = head_of(answer, int(time.time()), is_last=self._is_ending)
         self._transport.write(head + body if request.is_get else head)
         sent = answer.length if request.is_get else 0
-        self._door.tell(self._remote, file, answer=answer, bytes_sent=sent, began=self._since)
+        self._wrote(file, answer.status, sent)
+
+    def _wrote(self, file: ServedFile | None, status: HTTPStatus, bytes_sent: int) -> None:
+        self._door.tell(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
         self._since = time.monotonic()
         if self._is_ending:
             self._transport.close()
@@ -244,7 +265,7 @@ class ContentConnection(asyncio.Protocol):
         with opened:
             self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
             sent = await copy_rest(self._transport, opened, answer, sent=len(first))
-        self._door.tell(self._remote, file, answer=answer, bytes_sent=sent, began=self._since)
+        self._door.tell(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
         self._since = time.monotonic()
         if sent < answer.length:
             self._transport.abort()

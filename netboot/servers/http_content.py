@@ -7,6 +7,7 @@ Never decides who may have a file: content is the same for all, secrets are else
 
 import time
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
@@ -18,7 +19,7 @@ from netboot.content.objects import Content
 from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.model.release import ContentKind
-from netboot.servers.http_files import FileAnswer, unreadable
+from netboot.servers.http_files import unreadable
 from netboot.servers.http_send import refused, send_file
 
 log = structlog.get_logger()
@@ -58,16 +59,16 @@ class ContentDoor:
         return self.content.find(raw_path) or await self.content.find_new(raw_path)
 
     def tell(
-        self, remote: str | None, file: ServedFile | None, *, answer: FileAnswer, bytes_sent: int, began: float
+        self, remote: str | None, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, began: float
     ) -> None:
         """Count an answer, log it, and tell the desk of bytes that a machine got. `began` is monotonic seconds.
 
         A pull is told object by object to the desk, which knows its progress; it is never logged object by object.
         """
         kind = file.kind if file else ContentKind.OTHER
-        self.counters.content_sent(kind, answer.status, bytes_sent)
-        if file is None or answer.text:
-            log.debug("http.content_refused", address=remote, status=answer.status.value)
+        self.counters.content_sent(kind, status, bytes_sent)
+        if file is None or status >= HTTPStatus.BAD_REQUEST:
+            log.debug("http.content_refused", address=remote, status=status.value)
             return
         if kind in _LOGGED_KINDS:
             ms = round((time.monotonic() - began) * 1000)
@@ -116,7 +117,7 @@ async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
     except (ContentError, OSError) as error:
         log.error("http.content_unreadable", path=path, reason=str(error))
         sent = refused(unreadable())
-    door.tell(request.remote, file, answer=sent.answer, bytes_sent=sent.bytes_sent, began=began)
+    door.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
     return sent.response
 
 

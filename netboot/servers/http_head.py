@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 LONGEST_HEAD_BYTES: Final = 16 * 1024
@@ -16,7 +17,8 @@ LONGEST_HEAD_BYTES: Final = 16 * 1024
 # Possessive quantifiers: a hostile head costs one pass, whatever is in it.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINES: Final = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
-_CONTENT: Final = re.compile(rb"(GET|HEAD) (/(?:content|ostree)/[!-~\x80-\xff]*+) HTTP/1\.1\r\n" + _LINES)
+_CONTENT: Final = re.compile(rb"(GET|HEAD) (/(?:content|ostree)/[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
+_ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(_TOKEN + rb" [!-~\x80-\xff]++ HTTP/1\.([01])\r\n" + _LINES)
 _TELLING: Final = re.compile(
     rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect):"
@@ -24,6 +26,9 @@ _TELLING: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _BODY_FIELDS: Final = frozenset({"content-length", "transfer-encoding", "expect"})
+_CONDITIONS: Final = frozenset({"range", "if-range", "if-match", "if-none-match"})
+_REMEMBERED_LINES: Final = 512  # each 1 KiB at most
+_LONGEST_REMEMBERED: Final = 1024
 
 
 class Judgement(StrEnum):
@@ -53,6 +58,11 @@ class ContentRequest:
         return self.method == "GET"
 
     @property
+    def is_plain(self) -> bool:
+        """The client wants the whole file, whatever it may have of it: each object of a pull."""
+        return self.method == "GET" and _CONDITIONS.isdisjoint(self.fields)
+
+    @property
     def is_last(self) -> bool:
         """The client wants the connection closed after the answer."""
         return "close" in self.fields.get("connection", "").lower()
@@ -66,11 +76,12 @@ def read_head(buffer: bytes) -> ContentRequest | Judgement:
     found = _CONTENT.match(buffer)
     if found is None:
         return _judge_other(buffer)
-    fields = _fields(found[3])
-    if "," in fields.get("host", ",") or not _BODY_FIELDS.isdisjoint(fields):
+    lines = buffer[found.end() : end + 4]
+    fields = _remembered_fields(lines) if len(lines) <= _LONGEST_REMEMBERED else _content_fields(lines)
+    if fields is None:
         return _judge_other(buffer)
     path = found[2].decode("utf-8", "surrogateescape")
-    return ContentRequest(found[1].decode(), path, fields, found.end())
+    return ContentRequest(found[1].decode(), path, fields, end + 4)
 
 
 def _judge_other(buffer: bytes) -> Judgement:
@@ -84,6 +95,18 @@ def _judge_other(buffer: bytes) -> Judgement:
     if length is not None and ("transfer-encoding" in fields or not (length.isascii() and length.isdigit())):
         return Judgement.MALFORMED
     return Judgement.OTHER
+
+
+def _content_fields(lines: bytes) -> Mapping[str, str] | None:
+    """Read the fields of a content request up to its blank line; None where it is not one."""
+    if not _ALL_LINES.fullmatch(lines):
+        return None
+    fields = _fields(lines)
+    return None if "," in fields.get("host", ",") or not _BODY_FIELDS.isdisjoint(fields) else fields
+
+
+# A pull says the same lines ten thousand times over.
+_remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_content_fields)
 
 
 def _fields(lines: bytes) -> dict[str, str]:

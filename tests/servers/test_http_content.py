@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from netboot.content.objects import Content
 from netboot.content.served import NO_CACHE, ServedFile
 from netboot.model.release import ContentKind
 from netboot.servers.http_content import ContentDoor, path_of_target
-from netboot.servers.http_files import answer_for, not_found
 
 
 @dataclass
@@ -52,7 +52,7 @@ def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
     ledger = Ledger()
     door = ContentDoor(Content(tmp_path), ledger, counters=ledger)
 
-    door.tell("192.0.2.101", KERNEL, answer=answer_for(KERNEL, "GET", {}.get), bytes_sent=10, began=0.0)
+    door.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
     assert ledger.served == [(IPv4Address("192.0.2.101"), KERNEL, 10)]
     assert ledger.counted == [(ContentKind.KERNEL, 200, 10)]
@@ -61,12 +61,11 @@ def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
 def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path: Path) -> None:
     ledger = Ledger()
     door = ContentDoor(Content(tmp_path), ledger, counters=ledger)
-    whole = answer_for(KERNEL, "GET", {}.get)
 
-    door.tell("192.0.2.101", None, answer=not_found(), bytes_sent=0, began=0.0)
-    door.tell("192.0.2.101", KERNEL, answer=whole, bytes_sent=0, began=0.0)
-    door.tell("2001:db8::1", KERNEL, answer=whole, bytes_sent=10, began=0.0)
-    door.tell(None, KERNEL, answer=whole, bytes_sent=10, began=0.0)
+    door.tell("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
+    door.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
+    door.tell("2001:db8::1", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    door.tell(None, KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
     assert ledger.served == []
     assert [count[1] for count in ledger.counted] == [404, 200, 200, 200]

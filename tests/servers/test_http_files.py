@@ -13,6 +13,7 @@ from netboot.servers.http_files import (
     answer_for,
     byte_range,
     head_of,
+    head_of_whole,
     method_not_allowed,
     not_found,
     refusal,
@@ -110,6 +111,13 @@ def test_a_head_is_written_as_grub_wants_it() -> None:
         b"Connection: close\r\n"
         b"\r\n"
     )
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_short_way_to_the_head_of_a_whole_file_writes_the_same(is_last: bool) -> None:
+    short = head_of_whole(FILE, 1_795_225_800, is_last=is_last)
+
+    assert short == head_of(answer_for(FILE, "GET", {}.get), 1_795_225_800, is_last=is_last)
 
 
 @given(st.text(), st.integers(0, 10**6))
