@@ -145,6 +145,9 @@ class Content(_Section):
     directory: kinds.LocalPath = Field(
         default=Path("/var/lib/netboot/content"), description="The boot media and OSTree archives that are served."
     )
+    deltas: kinds.Flag = Field(
+        default=True, description="Make a static delta and a summary of each release, in the background."
+    )
 
 
 class LoaderChoice(_Section):

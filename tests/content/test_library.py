@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,22 @@ def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
 
     with library.changing() as staging:
         assert staging.collect()[0] == 1
+
+
+def test_who_has_patience_waits_for_the_lock(library: Library) -> None:
+    order = []
+
+    def wait() -> None:
+        with library.changing(patience_s=30):
+            order.append("second")
+
+    waiting = threading.Thread(target=wait)
+    with library.changing():
+        waiting.start()
+        order.append("first")
+    waiting.join(30)
+
+    assert order == ["first", "second"]
 
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
