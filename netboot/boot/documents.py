@@ -5,6 +5,8 @@ Knows where the inputs lie; decides nothing and moves nothing. Files are read in
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +92,12 @@ class Documents:
             reachable = await asyncio.to_thread(read_reachable, self._content, host.release)
             self._releases[host.release] = reachable
         return reachable.release
+
+    async def warm(self, hosts: Iterable[Host]) -> None:
+        """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""
+        for host in hosts:
+            with suppress(RenderError, ContentError):
+                await self.release(host)
 
     def progress_of(self, name: str) -> PullProgress | None:
         """Begin to count a pull of a release that some host was given already; from memory."""
