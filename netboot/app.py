@@ -149,6 +149,7 @@ class Daemon:
         bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
         policy = policy_for(settings, bootfiles, configuration.hosts)
         documents = documents_for(settings)
+        await documents.warm(configuration.hosts)
         await asyncio.to_thread(self.content.refresh)
         self.content_door.reloaded()
         self.desk.use(configuration.hosts, policy, documents=documents, bootfiles=bootfiles)
