@@ -6,7 +6,7 @@ of the lines:
     proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final, Protocol
@@ -17,24 +17,19 @@ from netboot.errors import WireError
 from netboot.model.client import Arch, BootClient
 from netboot.model.host import HostSet
 from netboot.model.mac import Mac
-from netboot.model.offer import Ignored, IgnoreReason, Offer
+from netboot.model.offer import Ignored, Offer
 from netboot.proto import dhcp, pxe
 from netboot.proto.dhcp import DhcpMessage
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
+from netboot.servers.dhcp_ignored import IgnoredQuestions
 from netboot.servers.dhcp_repeats import Answered, Repeats
 from netboot.servers.udp import Address, Counters, Datagram, DatagramPort
 
 log = structlog.get_logger()
 
 ARCH_NAMES: Final = {arch: arch.name.lower().replace("_", "-") for arch in Arch}
-_ARCHITECTURE_CURES: Final[Mapping[Silence | IgnoreReason, str]] = {
-    Silence.UNKNOWN_ARCHITECTURE: "choose another network boot in its firmware: nothing is made for this one",
-    IgnoreReason.NO_LOADER_FOR_ARCH: "put its loader below one of bootfiles.directories",
-    IgnoreReason.LOADER_FOR_ANOTHER_CPU: "correct the loader that its hosts entry names: it is for another CPU",
-}
 _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
-REFUSALS_TOLD: Final = 32  # architectures; the number is a stranger's, so the list has an end
 
 
 class Desk(Protocol):
@@ -84,9 +79,9 @@ class DhcpDoor:
         self._is_listening_only = is_listening_only
         self._counters = counters
         self._ours = ours
-        self._refused: set[int] = set()
         self._repeats = Repeats()
         interface = socket.interface
+        self._ignored = IgnoredQuestions(interface, port.number, counters=counters)
         self._servers = {
             str(address): ServerAddress(address, http_port, interface.mtu_bytes) for address in interface.addresses
         }
@@ -105,14 +100,14 @@ class DhcpDoor:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignore(Silence.MALFORMED, None)
+            self._ignored.take(Silence.MALFORMED, None)
             return
         shown = pxe.address_shown(message)
         if shown is not None:
             self._desk.saw_address(*shown)
         client = self._port.question(message, self._ours)
         if isinstance(client, Silence):
-            self._ignore(client, message)
+            self._ignored.take(client, message)
             return
         self._answer_anew(datagram, message, client=client, decided=self._desk.offer_for(client))
 
@@ -132,7 +127,7 @@ class DhcpDoor:
     ) -> None:
         match decided:
             case Ignored(reason):
-                self._ignore(reason, message)
+                self._ignored.take(reason, message)
             case Offer() as offer:
                 self._answer(datagram, message, client=client, offer=offer)
 
@@ -141,7 +136,7 @@ class DhcpDoor:
         server = self._servers.get(datagram.destination, self._server)
         reply = self._port.reply(message, client, offer, server)
         if isinstance(reply, Silence):
-            self._ignore(reply, message)
+            self._ignored.take(reply, message)
             return
         if self._is_listening_only:
             self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
@@ -172,31 +167,4 @@ class DhcpDoor:
             boot_file=boot_file,
             iface=self._socket.interface.name,
             port=self._port.number,
-        )
-
-    def _ignore(self, reason: Silence | IgnoreReason, message: DhcpMessage | None) -> None:
-        self._counters.count("dhcp_ignored", reason=reason.value)
-        if message is not None and reason in _ARCHITECTURE_CURES:
-            self._tell_of_architecture(reason, message)
-        log.debug(
-            "dhcp.ignored",
-            mac=message and pxe.client_mac(message),
-            reason=reason.value,
-            iface=self._socket.interface.name,
-            port=self._port.number,
-        )
-
-    def _tell_of_architecture(self, reason: Silence | IgnoreReason, message: DhcpMessage) -> None:
-        """Warn of a machine that boots from nothing we have: once for each architecture, not for each machine."""
-        number = pxe.architecture(message)
-        if number is None or number in self._refused or len(self._refused) >= REFUSALS_TOLD:
-            return
-        self._refused.add(number)
-        log.warning(
-            "dhcp.architecture_refused",
-            mac=pxe.client_mac(message),
-            architecture=number,
-            reason=reason.value,
-            cure=_ARCHITECTURE_CURES[reason],
-            iface=self._socket.interface.name,
         )

@@ -36,6 +36,7 @@ from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
 from netboot.servers.arp import ArpProber
 from netboot.servers.dhcp_door import ARCH_NAMES, Desk
+from netboot.servers.dhcp_ignored import IgnoredQuestions
 from netboot.servers.udp import Counters, Datagram, DatagramPort
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class LeaseDoor:
         self._counters = counters
         self._ours = ours
         self._at_work = 0
+        self._ignored = IgnoredQuestions(socket.interface, socket.port, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
     def close(self) -> None:
@@ -95,14 +97,14 @@ class LeaseDoor:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignore(Silence.MALFORMED, None)
+            self._ignored.take(Silence.MALFORMED, None)
             return
         is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
         question = lease_question(message, self._ours, is_unicast=is_unicast)
         if not isinstance(question, LeaseQuestion):
-            self._ignore(question, message)
+            self._ignored.take(question, message)
         elif self._at_work >= AT_WORK:
-            self._ignore(LeaseSilence.TOO_BUSY, message)
+            self._ignored.take(LeaseSilence.TOO_BUSY, message)
         else:
             asked = _Asked(datagram, message, question)
             self._take(asked, self._decide(asked))
@@ -123,7 +125,7 @@ class LeaseDoor:
             case LeaseGranted() | LeaseClosed():
                 self._leasing.spawn(self._work(self._keep(asked, verdict)))
             case LeaseSilence():
-                self._ignore(verdict, asked.message)
+                self._ignored.take(verdict, asked.message)
             case _:
                 assert_never(verdict)
 
@@ -152,30 +154,33 @@ class LeaseDoor:
                 self._take(asked, verdict)
                 return
             to_probe = verdict
-        self._ignore(LeaseSilence.ADDRESS_IN_USE, asked.message)
+        self._ignored.take(LeaseSilence.ADDRESS_IN_USE, asked.message)
 
     async def _keep(self, asked: _Asked, verdict: LeaseGranted | LeaseClosed) -> None:
         """Put it on disk; only then a grant is acknowledged."""
         silence = await self._leasing.desk.keep(verdict)
         if silence is not None:
-            self._ignore(silence, asked.message)
+            self._ignored.take(silence, asked.message)
         elif isinstance(verdict, LeaseGranted):
             if asked.question.mac is not None:
                 self._desk.saw_address(asked.question.mac, verdict.lease.address)
             self._answer(asked, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignore(LeaseSilence.NO_ANSWER_DUE, asked.message)
+            self._ignored.take(LeaseSilence.NO_ANSWER_DUE, asked.message)
 
     # What is said
 
     def _answer(self, asked: _Asked, answer: LeaseAnswer, terms: LeaseTerms) -> None:
         server = self._server_for(asked, terms)
         boot = self._boot_for(asked.message)
-        reply = lease_reply(asked.message, answer, terms, server, boot=boot)
+        leads = boot if isinstance(boot, tuple) else None
+        reply = lease_reply(asked.message, answer, terms, server, boot=leads)
         if not self._send(asked, answer, reply, server):
             return
-        if boot is None:
-            self._tell(asked, answer, terms.address)
+        if not isinstance(boot, tuple):
+            self._ignored.tell_of_architecture(boot, asked.message)
+            why = {} if boot is Silence.NOT_A_BOOT_CLIENT else {"reason": boot.value}
+            self._tell(asked, answer, terms.address, **why)
             return
         client, offer = boot
         self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)
@@ -197,17 +202,16 @@ class LeaseDoor:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         return True
 
-    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | None:
-        """Say what the client's firmware is offered beside its lease; a client that boots from nothing gets that."""
+    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | Silence | IgnoreReason:
+        """Say what the client's firmware is offered beside its lease, or why it gets the lease alone."""
         client = pxe.boot_client(message)
         if isinstance(client, Silence):
-            return None
+            return client
         match self._desk.offer_for(client):
             case Offer() as offer:
                 return client, offer
             case Ignored(reason):
-                self._ignore(reason, message)
-                return None
+                return reason
 
     def _server_for(self, asked: _Asked, terms: LeaseTerms | None) -> ServerAddress:
         """Choose our address: the one that the client named or asked, else the one in its network."""
@@ -234,14 +238,4 @@ class LeaseDoor:
             state=asked.question.ask.value,
             iface=self._interface.name,
             **data,
-        )
-
-    def _ignore(self, reason: Silence | LeaseSilence | IgnoreReason, message: DhcpMessage | None) -> None:
-        self._counters.count("dhcp_ignored", reason=reason.value)
-        log.debug(
-            "dhcp.ignored",
-            mac=message and pxe.client_mac(message),
-            reason=reason.value,
-            iface=self._interface.name,
-            port=self._socket.port,
         )
