@@ -1,0 +1,111 @@
+"""What is fuzzed: each target takes any bytes, and raises where a promise of a parser is broken.
+
+Grow the corpus with `python tests/fuzz/run.py dhcp tests/fuzz/corpus/dhcp` (Ctrl-C ends it; see libFuzzer's options).
+"""
+
+import struct
+from contextlib import suppress
+from ipaddress import IPv4Address
+from itertools import pairwise
+
+from netboot.config import yaml_lines
+from netboot.config.faults import Faults
+from netboot.content.bootfiles import boot_file_name
+from netboot.errors import ContentError, WireError
+from netboot.model.client import BootClient
+from netboot.model.offer import Offer, OfferKind
+from netboot.proto import dhcp, lease, pxe, tftp
+from netboot.proto.dhcp import DhcpMessage
+from netboot.proto.pxe_reply import Reply, ServerAddress, ack_reply, offer_reply
+from netboot.proto.tftp_transfer import Sender
+from netboot.servers.http_files import byte_range
+from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, read_head
+
+OURS = {IPv4Address("192.0.2.10")}
+SERVER = ServerAddress(IPv4Address("192.0.2.10"), 8080)
+FILE = bytes(range(256)) * 16
+
+
+def dhcp_message(data: bytes) -> None:
+    """Whatever arrives on 67 or 4011: a refusal, a silence, or an answer that is a message and fits."""
+    try:
+        message = dhcp.parse(data)
+    except WireError:
+        return
+    pxe.address_shown(message)
+    lease.lease_question(message, OURS, is_unicast=False)
+    for question, reply in ((pxe.offer_question, offer_reply), (pxe.boot_server_question, ack_reply)):
+        client = question(message, OURS)
+        if not isinstance(client, BootClient):
+            continue
+        for kind in OfferKind:
+            name = "snponly.efi" if kind is OfferKind.LOADER else ""
+            answer = reply(message, client, Offer(kind, client.mac, name), SERVER)
+            if isinstance(answer, Reply):
+                _check_reply(message, answer)
+
+
+def _check_reply(message: DhcpMessage, answer: Reply) -> None:
+    told = dhcp.parse(answer.data)
+    assert (told.op, told.xid, told.chaddr) == (dhcp.REPLY, message.xid, message.chaddr)
+    assert dhcp.SMALLEST_MESSAGE_BYTES <= len(answer.data) <= min(max(message.largest_reply_bytes, 576), 1500) - 28
+    assert all(told.options.values())
+    codes = list(told.options)
+    assert {1, 3, 6, 50, 51, 52, 58, 59}.isdisjoint(codes)
+    assert 67 not in codes or set(codes[codes.index(67) + 1 :]) <= {82}
+
+
+def tftp_read(data: bytes) -> None:
+    """Whatever arrives on 69, and then whatever its sender answers to what we send it."""
+    first, *others = data.split(b"\n--\n")
+    try:
+        packet = tftp.parse(first)
+    except WireError:
+        return
+    if not isinstance(packet, tftp.ReadRequest):
+        return
+    with suppress(ContentError):
+        assert ".." not in boot_file_name(packet.name).split("/")
+    terms = tftp.negotiate(packet, len(FILE), mtu=1500)
+    assert set(terms.acknowledged) <= set(packet.options)
+    sender, now = Sender(terms, len(FILE)), 0.0
+    sender.supply(0, FILE)
+    for answer in (b"", *others):
+        sender.receive_datagram(answer, now)
+        due = sender.datagrams_to_send(now)
+        assert len(due) <= terms.windowsize
+        for before, after in pairwise(due):
+            assert (_block(after) - _block(before)) & 0xFFFF == 1
+        assert all(len(datagram) <= 512 + 4 or len(datagram) <= terms.blksize + 4 for datagram in due)
+        now += 0.5
+        sender.handle_deadline(now)
+    assert 0 <= sender.bytes_sent <= len(FILE)
+
+
+def _block(datagram: bytes) -> int:
+    number: int = struct.unpack_from("!H", datagram, 2)[0]
+    return number
+
+
+def http_request(data: bytes) -> None:
+    """Whatever arrives on 8080: the head's judgement, and the range that it asks for."""
+    found = read_head(data)
+    if not isinstance(found, ContentRequest):
+        return
+    assert 0 < found.length <= LONGEST_HEAD_BYTES + 4
+    assert data[found.length - 4 : found.length] == b"\r\n\r\n"
+    assert found.path.startswith(("/content/", "/ostree/"))
+    chosen = byte_range(found.fields.get("range", ""), 1000)
+    assert chosen is None or (0 <= chosen.start <= chosen.stop <= 1000)
+
+
+def yaml_text(data: bytes) -> None:
+    """Whatever an operator wrote: a tree, or faults with their places."""
+    faults = Faults()
+    tree = yaml_lines.parse(data.decode("utf-8", "replace"), "hosts.yaml", faults)
+    assert tree is not None or len(faults)
+    for problem in faults.problems:
+        assert str(problem).isprintable()
+
+
+TARGETS = {"dhcp": dhcp_message, "tftp": tftp_read, "http": http_request, "yaml": yaml_text}
