@@ -16,7 +16,6 @@ from netboot.lab.demo import run_demo
 from netboot.lab.follow import boot_to_the_end
 from netboot.lab.hosts import LAB_HOSTS
 from netboot.lab.lab import Lab, remove_remains, running_lab
-from netboot.lab.machine import Firmware
 from netboot.lab.records import ProcessRecord, Records, all_records
 
 DEFAULT_NAME = "lab"
@@ -53,7 +52,9 @@ def up(name: str, as_json: bool) -> None:
 @lab.command()
 @click.argument("host", required=False)
 @click.option(
-    "--firmware", type=click.Choice([firmware.value for firmware in Firmware]), help="The machine with this firmware."
+    "--firmware",
+    type=click.Choice([known.machine.firmware.value for known in LAB_HOSTS]),
+    help="The machine with this firmware.",
 )
 @click.option("--arm", is_flag=True, help="Arm the host first: its disk is written.")
 @click.option("--name", default=DEFAULT_NAME, show_default=True, help="What the lab is called.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netboot.errors import LabError
 from netboot.lab.console import Console
-from netboot.lab.machine import OVMF_VARS, Machine, qemu_command
+from netboot.lab.machine import Machine, qemu_command
 from netboot.lab.network import Lan
 
 ProcessStarted = Callable[[int, str], None]
@@ -79,8 +79,9 @@ class Guest:
     def _prepare(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._lan.add_tap(self._tap)
-        if self.machine.firmware.is_uefi and not self._path("variables.fd").exists():
-            shutil.copyfile(OVMF_VARS, self._path("variables.fd"))
+        factory = self.machine.firmware.factory_variables
+        if factory is not None and not self._path("variables.fd").exists():
+            shutil.copyfile(factory, self._path("variables.fd"))
         if self.machine.disk_gib is not None and not self._path("disk.img").exists():
             with self._path("disk.img").open("wb") as disk:
                 disk.truncate(self.machine.disk_gib << 30)  # sparse: what is never written takes no room

@@ -13,10 +13,11 @@ from typing import Final
 
 from netboot.lab.machine import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media import MEDIUM, RELEASE
-from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER
+from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER, Wiring
 from netboot.model.host import Role
 
 HTTP_PORT: Final = 8080
+PLAIN: Final = Wiring()
 IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 knows nothing newer
 
 
@@ -28,6 +29,8 @@ class LabHost:
     role: Role
     address: IPv4Interface | None = None  # None: leased
     disk: str = DISK_PATH
+    loader: str | None = None  # pinned
+    replaces_rom: bool = False  # its iPXE ROM is given the loader first
 
 
 CP1: Final = LabHost(
@@ -51,24 +54,36 @@ class AppliancePaths:
         """Its netboot.yaml."""
         return self.directory / "netboot.yaml"
 
+    @property
+    def loaders(self) -> Path:
+        """Loaders of its own, searched before the installed ones."""
+        return self.directory / "loaders"
 
-def write_configuration(paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3) -> None:
+
+def write_configuration(
+    paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, wiring: Wiring = PLAIN
+) -> None:
     """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
     paths.directory.mkdir(parents=True, exist_ok=True)
     ignition = paths.directory / "ign"
     ignition.mkdir(exist_ok=True)
+    paths.loaders.mkdir(exist_ok=True)
     for source in sorted((examples / "ign").glob("*.ign")):
         lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
         (ignition / source.name).write_text(lowered)
-    paths.settings.write_text(settings_yaml(paths, attempts=attempts))
+    paths.settings.write_text(settings_yaml(paths, attempts=attempts, wiring=wiring))
     (paths.directory / "hosts.yaml").write_text(hosts_yaml(hosts))
 
 
-def settings_yaml(paths: AppliancePaths, *, attempts: int = 3) -> str:
-    """Return the appliance's netboot.yaml."""
+def settings_yaml(paths: AppliancePaths, *, attempts: int = 3, wiring: Wiring = PLAIN) -> str:
+    """Return the appliance's netboot.yaml; without a DHCP server on the LAN it leases."""
+    dhcp = "{mode: proxy}" if wiring.dhcp_servers else f"{{mode: reservation, router: {DHCP_SERVER.ip}}}"
     return f"""\
 network:
   interfaces: [{{name: {BRIDGE}, address: {APPLIANCE.ip}}}]
+dhcp: {dhcp}
+bootfiles:
+  directories: [{paths.loaders}, /usr/lib/ipxe]
 http:
   port: {HTTP_PORT}
 admin:
@@ -105,6 +120,10 @@ hosts:
 
 def _entry(host: LabHost) -> dict[str, object]:
     entry: dict[str, object] = {"role": host.role, "mac": host.machine.mac, "disk": host.disk}
+    if host.loader is not None:
+        entry["loader"] = host.loader
+    if host.replaces_rom:
+        entry["replace_rom"] = True
     if host.address is not None:
         entry["network"] = {
             "address": str(host.address),

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,19 @@ from typing import Final
 from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
+from netboot.lab.bad_wire import BadWire
 from netboot.lab.guest import Guest
-from netboot.lab.hosts import LAB_HOSTS, AppliancePaths, LabHost, write_configuration
-from netboot.lab.lan_dhcp import dnsmasq_command
+from netboot.lab.hosts import LAB_HOSTS, PLAIN, AppliancePaths, LabHost, write_configuration
+from netboot.lab.lan_dhcp import (
+    advertiser_command,
+    dnsmasq_command,
+    far_range,
+    relay_command,
+    second_dnsmasq_command,
+)
+from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, add_arm64_grub, add_grub
 from netboot.lab.media import Say, build_media, cache_directory
-from netboot.lab.network import Lan
+from netboot.lab.network import Between, Lan, Wiring
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
 
@@ -30,10 +38,10 @@ SOCKET_NAME: Final = "control.sock"
 class Lab:
     """A running lab, as its maker sees it, or a later command that joined it."""
 
-    def __init__(self, records: Records, hosts: Iterable[LabHost]) -> None:
+    def __init__(self, records: Records, hosts: Iterable[LabHost], wiring: Wiring = PLAIN) -> None:
         self.records = records
         self.work = records.work
-        self.lan = Lan(records.lab_id)
+        self.lan = Lan(records.lab_id, wiring)
         paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / SOCKET_NAME)
         self.appliance = Appliance(paths, self.lan, on_start=records.add_process)
         self.hosts = {host.machine.name: host for host in hosts}
@@ -41,7 +49,8 @@ class Lab:
             name: Guest(host.machine, self.lan, self.work / name, on_start=records.add_process)
             for name, host in self.hosts.items()
         }
-        self._dhcp: Process | None = None
+        self.bad_wire: BadWire | None = None
+        self._servers: list[Process] = []
 
     def guest(self, name: str) -> Guest:
         """Return one of its machines; raise LabError for a name that it has not."""
@@ -57,12 +66,19 @@ class Lab:
             shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
         )
         examples = assets_directory() / "examples"
-        write_configuration(self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts)
+        write_configuration(
+            self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts, wiring=self.lan.wiring
+        )
+        await asyncio.to_thread(self._add_loaders)
         await asyncio.to_thread(self.lan.create)
-        command = self.lan.inside_dhcp(*dnsmasq_command(self.work / "leases"))
-        with (self.work / "dhcp.log").open("ab") as log:
-            self._dhcp = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
-        self.records.add_process(self._dhcp.pid, "dhcp")
+        for what, command in self._lan_servers():
+            with (self.work / f"{what}.log").open("ab") as log:
+                server = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
+            self._servers.append(server)
+            self.records.add_process(server.pid, what)
+        if self.lan.wiring.between is Between.BAD_WIRE:
+            self.bad_wire = BadWire(self.lan)
+            self.bad_wire.start()
         await self.appliance.start()
 
     async def stop(self) -> None:
@@ -70,15 +86,41 @@ class Lab:
         for guest in self.guests.values():
             await guest.power_off()
         await self.appliance.stop()
-        if self._dhcp is not None:
-            self._dhcp.kill()
-            await self._dhcp.wait()
+        for server in self._servers:
+            if server.returncode is None:
+                server.kill()
+            await server.wait()
+        if self.bad_wire is not None:
+            self.bad_wire.close()
         await asyncio.to_thread(remove, self.records)
+
+    def _add_loaders(self) -> None:
+        loaders, pinned = self.appliance.paths.loaders, {host.loader for host in self.hosts.values()}
+        if GRUB_X64 in pinned:
+            add_grub(loaders)
+        if GRUB_ARM64 in pinned:
+            add_arm64_grub(loaders, cache_directory())
+
+    def _lan_servers(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        wiring, leases = self.lan.wiring, self.work / "leases"
+        is_relayed = wiring.between is Between.RELAY
+        extra = (far_range(),) if is_relayed else ()
+        plain = dnsmasq_command(leases, *extra) if wiring.dhcp_servers else advertiser_command(leases)
+        yield "dhcp", self.lan.inside_dhcp(*plain)
+        if wiring.dhcp_servers > 1:
+            yield "dhcp2", self.lan.inside_second_dhcp(*second_dnsmasq_command(self.work / "leases2"))
+        if is_relayed:
+            yield "relay", self.lan.inside_router(*relay_command(self.work / "leases-relay"))
 
 
 @asynccontextmanager
 async def running_lab(
-    hosts: Iterable[LabHost] = LAB_HOSTS, *, say: Say, name: str | None = None, attempts: int = 3
+    hosts: Iterable[LabHost] = LAB_HOSTS,
+    *,
+    say: Say,
+    name: str | None = None,
+    attempts: int = 3,
+    wiring: Wiring = PLAIN,
 ) -> AsyncIterator[Lab]:
     """Run a lab with these hosts, nobody armed and nobody switched on; remove it at the end, whatever happens."""
     require_lab_packages()
@@ -89,7 +131,7 @@ async def running_lab(
         records = Records.create(lab_id, cache_directory() / "labs" / lab_id)
     except FileExistsError:
         raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
-    lab = Lab(records, hosts)
+    lab = Lab(records, hosts, wiring)
     try:
         shutil.rmtree(lab.work, ignore_errors=True)  # of a lab of this name, before the machine's last reboot
         lab.work.mkdir(parents=True)

@@ -12,6 +12,8 @@ from typing import Final, assert_never
 
 OVMF_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+AAVMF_CODE: Final = Path("/usr/share/AAVMF/AAVMF_CODE.fd")
+AAVMF_VARS: Final = Path("/usr/share/AAVMF/AAVMF_VARS.fd")
 DISK_PATH: Final = "/dev/disk/by-path/pci-0000:00:03.0"
 CARD_NAME: Final = "enp0s2"
 _NO_PXE = ("IPv4PXESupport", "IPv6PXESupport")
@@ -23,11 +25,20 @@ class Firmware(StrEnum):
     OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE helps
     OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
     SEABIOS_IPXE = "seabios-ipxe"  # BIOS with QEMU's iPXE ROM
+    ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64; slow, and with no kernel here: to the prompt of a loader
 
     @property
-    def is_uefi(self) -> bool:
-        """Whether it can start what the installer leaves on a disk."""
-        return self is not Firmware.SEABIOS_IPXE
+    def factory_variables(self) -> Path | None:
+        """The variables that it is bought with; None for a BIOS, which has none."""
+        match self:
+            case Firmware.OVMF_PXE | Firmware.OVMF_HTTP:
+                return OVMF_VARS
+            case Firmware.ARM64_PXE:
+                return AAVMF_VARS
+            case Firmware.SEABIOS_IPXE:
+                return None
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Machine:
 def qemu_command(machine: Machine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
     """Return QEMU's command line; the serial line goes to standard output and to `log`."""
     return (
-        "qemu-system-x86_64",
+        "qemu-system-aarch64" if machine.firmware is Firmware.ARM64_PXE else "qemu-system-x86_64",
         *("-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"),
         *("-accel", "tcg,thread=multi,tb-size=128"),  # a larger buffer costs seconds after the guest's reboot
         *("-m", str(machine.memory_mib), "-smp", "1"),
@@ -69,13 +80,7 @@ def qemu_command(machine: Machine, *, tap: str, disk: Path, variables: Path, log
 
 def _firmware(machine: Machine, variables: Path) -> tuple[str, ...]:
     card = f"virtio-net-pci,netdev=n0,mac={machine.mac},addr=0x2"
-    ovmf = (
-        *("-machine", "q35,graphics=off"),
-        *("-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}"),
-        *("-drive", f"if=pflash,format=raw,file={variables}"),
-        # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of asking).
-        *("-device", f"{card},romfile="),
-    )
+    ovmf = ("-machine", "q35,graphics=off", *_uefi(OVMF_CODE, variables, card))
     match machine.firmware:
         case Firmware.OVMF_PXE:
             return (*ovmf, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
@@ -84,8 +89,19 @@ def _firmware(machine: Machine, variables: Path) -> tuple[str, ...]:
             return (*ovmf, *(word for pair in off for word in pair))
         case Firmware.SEABIOS_IPXE:
             return ("-machine", "pc,graphics=off", "-device", f"{card},bootindex=1")
+        case Firmware.ARM64_PXE:
+            return ("-machine", "virt", "-cpu", "cortex-a57", *_uefi(AAVMF_CODE, variables, card))
         case _:
             assert_never(machine.firmware)
+
+
+def _uefi(code: Path, variables: Path, card: str) -> tuple[str, ...]:
+    return (
+        *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
+        *("-drive", f"if=pflash,format=raw,file={variables}"),
+        # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of asking).
+        *("-device", f"{card},romfile="),
+    )
 
 
 def _disk(disk: Path) -> tuple[str, ...]:
