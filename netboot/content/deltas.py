@@ -19,12 +19,14 @@ from typing import Final
 import structlog
 
 from netboot.content.disk import megabytes, told_as, tree_size
-from netboot.content.library import Entry, Kind, Library
+from netboot.content.library import Entry, Kind, Library, LibraryBusyError
 from netboot.content.ostree import read_ref
 from netboot.errors import ContentError
 
 _SCRATCH: Final = ".deltas"
 _PATIENCE_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
+_BUSY_INTERVAL_S: Final = 2.0
+_BUSY_TRIES: Final = 1800
 _SPARE_BYTES: Final = 64 << 20
 _DERIVED: Final = ("deltas", "delta-indexes", "summary")  # in the order in which they are put in place
 
@@ -57,7 +59,11 @@ async def make_delta(library: Library, entry: Entry) -> None:
         commit = await asyncio.to_thread(_prepare, library, entry, scratch)
         await _ostree("static-delta", "generate", f"--repo={scratch}", "--empty", f"--to={commit}")
         await _ostree("summary", "-u", f"--repo={scratch}")
-        await asyncio.to_thread(_put_in_place, library, entry, scratch, commit)
+        for _ in range(_BUSY_TRIES):
+            if await asyncio.to_thread(_put_in_place, library, entry, scratch, commit):
+                return
+            await asyncio.sleep(_BUSY_INTERVAL_S)  # an import runs
+        raise ContentError(f"{library.directory} is being changed all the time; the delta of {entry.name} is not kept")
 
 
 def delta_member(commit: str) -> str:
@@ -147,18 +153,25 @@ async def _ostree(*arguments: str) -> None:
         raise ContentError(f"ostree {arguments[0]} failed: {why}; {cure}, or set content.deltas: false")
 
 
-def _put_in_place(library: Library, entry: Entry, scratch: Path, commit: str) -> None:
-    """Move what was made beside the release, unless it is another one by now."""
-    with library.changing(patience_s=_PATIENCE_S) as staging, told_as(library.directory):
-        if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
-            raise ContentError(f"{entry.name} was removed meanwhile")
-        for path in scratch.rglob("*"):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() else 0o644)
-        for name in _DERIVED:
-            made, place = scratch / name, entry.path / name
-            if not made.exists():
-                continue
+def _put_in_place(library: Library, entry: Entry, scratch: Path, commit: str) -> bool:
+    """Move what was made beside the release, if that is the same; False while somebody else changes the library."""
+    try:
+        with library.changing() as staging, told_as(library.directory):
+            if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
+                raise ContentError(f"{entry.name} was removed meanwhile")
+            _move(scratch, entry.path, staging.directory)
+    except LibraryBusyError:
+        return False
+    return True
+
+
+def _move(scratch: Path, release: Path, old: Path) -> None:
+    for path in scratch.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    for name in _DERIVED:
+        made, place = scratch / name, release / name
+        if made.exists():
             if place.is_dir():
-                place.rename(staging.directory / name)  # of an earlier, interrupted run
+                place.rename(old / name)  # of an earlier, interrupted run
             made.rename(place)

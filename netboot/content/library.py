@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,12 @@ from netboot.errors import ContentError
 STAGING: Final = ".staging"
 LOCK: Final = ".lock"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_LOCK_INTERVAL_S: Final = 0.1
+_DIRECTORY_MODE: Final = 0o755
 _SPARE_BYTES: Final = 64 << 20  # a full disk stops the daemon's ledger too
+
+
+class LibraryBusyError(ContentError):
+    """Somebody else changes the library now."""
 
 
 class Kind(StrEnum):
@@ -103,18 +106,15 @@ class Library:
         return next((entry for entry in self._entries(kind) if entry.name == name), None)
 
     @contextmanager
-    def changing(self, *, patience_s: float = 0.0) -> Iterator["Staging"]:
-        """Hold the lock, and a staging directory that is gone at the end; raise ContentError where another holds it.
-
-        Who has patience waits for the other that long. Blocks.
-        """
+    def changing(self) -> Iterator["Staging"]:
+        """Hold the lock, and a staging directory that is gone at the end; raise LibraryBusyError where another does."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise cannot_write(self.directory, error) from error
         try:
-            _take(lock, self.directory, patience_s=patience_s)
+            _take(lock, self.directory)
             parent = self.directory / STAGING
             with told_as(self.directory):
                 parent.mkdir(exist_ok=True)
@@ -148,15 +148,17 @@ class Staging:
     def make(self, name: str) -> Path:
         """Make an empty directory to be published."""
         made = self.directory / name
-        made.mkdir(mode=0o755)
-        made.chmod(0o755)  # whatever the umask: the daemon is another user
+        made.mkdir()
         return made
 
     def publish(self, made: Path, kind: Kind, name: str) -> None:
         """Put a whole directory in its place, after all of it is on disk."""
         parent = self.library.directory / kind
         with told_as(self.library.directory):
-            parent.mkdir(exist_ok=True)
+            if not parent.is_dir():
+                parent.mkdir()
+                parent.chmod(_DIRECTORY_MODE)
+            _make_readable(made)
             sync_file_system(made)
             made.rename(parent / name)
             sync_directory(parent)
@@ -201,19 +203,17 @@ class Staging:
             )
 
 
-def _take(lock: int, directory: Path, *, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(_LOCK_INTERVAL_S)
-                continue
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-            raise ContentError(
-                f"{directory} is being changed by process {holder or 'unknown'}; wait until it has ended"
-            ) from None
+def _take(lock: int, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise LibraryBusyError(f"{directory} is being changed by process {holder}; wait until it has ended") from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def _make_readable(directory: Path) -> None:
+    """Let the daemon, another user, into every directory, whatever the umask was; files are written so."""
+    for parent, _, _ in os.walk(directory):
+        Path(parent).chmod(_DIRECTORY_MODE)

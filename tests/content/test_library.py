@@ -1,9 +1,9 @@
 """The content directory as it is changed: names, other names, removal, what a crash leaves."""
 
+import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -122,20 +122,21 @@ def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
         assert staging.collect()[0] == 1
 
 
-def test_who_has_patience_waits_for_the_lock(library: Library) -> None:
-    order = []
+def test_what_is_published_can_be_read_by_the_daemon_whatever_the_umask(tmp_path: Path) -> None:
+    library = Library(tmp_path / "content")
+    library.directory.mkdir()
+    umask = os.umask(0o077)
+    try:
+        with library.changing() as staging:
+            made = staging.make("release")
+            (made / "objects" / "ab").mkdir(parents=True)
+            staging.publish(made, Kind.RELEASE, "ock-1")
+    finally:
+        os.umask(umask)
 
-    def wait() -> None:
-        with library.changing(patience_s=30):
-            order.append("second")
-
-    waiting = threading.Thread(target=wait)
-    with library.changing():
-        waiting.start()
-        order.append("first")
-    waiting.join(30)
-
-    assert order == ["first", "second"]
+    directories = [path for path in library.directory.rglob("*") if path.is_dir() and ".staging" not in path.parts]
+    assert {oct(path.stat().st_mode & 0o777) for path in directories} == {"0o755"}
+    assert len(directories) == 4
 
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
