@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from netboot.content.object_check import DirectoryCheck
 from netboot.content.ostree import read_ref
@@ -60,6 +60,11 @@ class ArchiveCheck:
         return not self.faults
 
 
+class _Question(NamedTuple):
+    directory: str
+    number: int  # how often it was asked before, and once
+
+
 class Checker:
     """Worker processes that check the directories they are given; a context manager that ends them.
 
@@ -70,9 +75,10 @@ class Checker:
         """Check the archive at `root` by `workers` processes, one for each core if not given."""
         self._objects = root / "objects"
         self._count = min(workers or len(os.sched_getaffinity(0)), MOST_WORKERS)
-        self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[str, DirectoryCheck] | ContentError] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[_Question, DirectoryCheck] | ContentError] = queue.SimpleQueue()
         self._found: dict[str, DirectoryCheck] = {}
+        self._asked_last: dict[str, int] = {}
         self._open = 0
         self._processes: list[subprocess.Popen[str]] = []
         self._threads: list[threading.Thread] = []
@@ -114,7 +120,8 @@ class Checker:
     def give(self, directory: str) -> None:
         """Have `objects/{directory}` checked."""
         self._open += 1
-        self._asked.put(directory)
+        number = self._asked_last[directory] = self._asked_last.get(directory, 0) + 1
+        self._asked.put(_Question(directory, number))
 
     def gather(self, progress: Progress) -> dict[str, DirectoryCheck]:
         """Wait until all that was given is checked; return what was found last in each directory."""
@@ -126,24 +133,25 @@ class Checker:
             if isinstance(answer, ContentError):
                 raise answer
             self._open -= 1
-            directory, found = answer
-            self._found[directory] = found
-            progress.advance(found.size_bytes)
+            question, found = answer
+            if question.number == self._asked_last[question.directory]:  # workers overtake each other
+                self._found[question.directory] = found
+                progress.advance(found.size_bytes)
         return self._found
 
     def _feed(self, process: subprocess.Popen[str]) -> None:
         """Give one worker directory after directory. A thread of its own."""
         assert process.stdin is not None
         assert process.stdout is not None
-        while (directory := self._asked.get()) is not None:
+        while (question := self._asked.get()) is not None:
             try:
-                process.stdin.write(directory + "\n")
+                process.stdin.write(question.directory + "\n")
                 process.stdin.flush()
                 found = DirectoryCheck(**json.loads(process.stdout.readline()))
             except (OSError, ValueError):
                 self._answers.put(ContentError(f"cannot check {self._objects}: a worker process died; see dmesg"))
                 return
-            self._answers.put((directory, found))
+            self._answers.put((question, found))
 
 
 def check_archive(

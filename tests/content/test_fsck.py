@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.fsck import check_archive
+from netboot.content.fsck import DIRECTORIES, Checker, check_archive, judged
 from netboot.content.ostree import read_ref
+from netboot.content.progress import Silent
 from netboot.errors import ContentError
 
 
@@ -163,3 +164,22 @@ def test_the_same_file_packed_otherwise_is_the_same_object(tmp_path: Path, small
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="is no directory"):
         check_archive(tmp_path / "nothing", "ock")
+
+
+def test_a_directory_that_changes_while_it_is_checked_is_judged_by_its_last_state(
+    tmp_path: Path, small_archive: Path
+) -> None:
+    repo = tmp_path / "repo"
+    shutil.copytree(small_archive, repo)
+    path = largest(repo)
+    whole = path.read_bytes()
+
+    with Checker(repo, workers=2) as checker:
+        path.write_bytes(b"")
+        for directory in DIRECTORIES:
+            checker.give(directory)
+        path.write_bytes(whole)
+        checker.give(path.parent.name)
+        found = checker.gather(Silent())
+
+    assert judged(repo, "ock", found).is_sound
