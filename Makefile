@@ -36,6 +36,9 @@ LAB_PACKAGES := \
 TEST_PACKAGES := \
 	atftp \
 	grub-common \
+	isc-dhcp-client \
+	isc-dhcp-server \
+	kea-dhcp4-server \
 	systemd \
 	tftp-hpa \
 	tshark \
