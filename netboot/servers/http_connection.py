@@ -17,9 +17,19 @@ from netboot.content.bodies import FileChangedError, check_unchanged
 from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.servers.http_content import ContentDoor
-from netboot.servers.http_files import FileAnswer, answer_for, head_of, head_of_whole, not_found, refusal, unreadable
+from netboot.servers.http_files import (
+    FileAnswer,
+    answer_for,
+    busy,
+    head_of,
+    head_of_whole,
+    not_found,
+    refusal,
+    unreadable,
+)
 from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
 from netboot.servers.http_send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
+from netboot.servers.http_turns import ComeBackError
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
@@ -57,6 +67,7 @@ class ContentConnection(asyncio.Protocol):
         self._remote = ""
         self._buffer = b""
         self._is_busy = False  # a task answers, or the next turn of the loop will
+        self._is_resting = False  # the machine has had its rate
         self._is_blocked = False  # the reader does not take what was written
         self._is_held_back = False  # we do not read: it pipelines more than it reads
         self._is_ending = False  # the answer under way is the last
@@ -87,7 +98,7 @@ class ContentConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what was asked before closing: `printf … | nc -N` is a client too."""
         self._peer_is_done = True
-        return self._is_busy
+        return self._is_busy or self._is_resting
 
     def pause_writing(self) -> None:
         """Stop answering: the reader is slower than the disk."""
@@ -101,7 +112,7 @@ class ContentConnection(asyncio.Protocol):
 
     def close_if_overdue(self, now: float) -> None:
         """Let go of a reader that stands still, a head that does not end, a connection that nobody uses."""
-        if self._is_busy:
+        if self._is_busy or self._is_resting:
             return  # the task has timeouts of its own
         is_writing = self._is_blocked or self._transport.is_closing()
         limit_s = SLICE_TIMEOUT_S if is_writing else HEAD_TIMEOUT_S if self._buffer else IDLE_TIMEOUT_S
@@ -125,7 +136,7 @@ class ContentConnection(asyncio.Protocol):
                 break
         else:
             self._go_on_next_turn()
-        if self._peer_is_done and not self._is_busy:
+        if self._peer_is_done and not self._is_busy and not self._is_resting:
             self._transport.close()
         self._read_on_or_hold_back()
 
@@ -133,7 +144,7 @@ class ContentConnection(asyncio.Protocol):
         """Read nothing more of a client that pipelines while it has to wait; once handed over, reading is aiohttp's."""
         if self._is_handed_over:
             return
-        if (self._is_busy or self._is_blocked) and len(self._buffer) > LONGEST_HEAD_BYTES:
+        if (self._is_busy or self._is_blocked or self._is_resting) and len(self._buffer) > LONGEST_HEAD_BYTES:
             self._transport.pause_reading()
             self._is_held_back = True
         elif self._is_held_back:
@@ -142,7 +153,9 @@ class ContentConnection(asyncio.Protocol):
 
     def _take_one(self) -> bool:
         """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
-        if not self._buffer or self._is_busy or self._is_blocked or self._transport.is_closing():
+        if not self._buffer or self._is_busy or self._is_blocked or self._is_resting:
+            return False
+        if self._transport.is_closing():
             return False
         match read_head(self._buffer):
             case ContentRequest() as request:
@@ -218,6 +231,15 @@ class ContentConnection(asyncio.Protocol):
         self._since = time.monotonic()
         if self._is_ending:
             self._transport.close()
+        elif self._door.turns.has_rate and (delay_s := self._door.turns.delay_s(self._remote, bytes_sent)):
+            self._is_resting = True
+            asyncio.get_running_loop().call_later(delay_s, self._rested)
+
+    def _rested(self) -> None:
+        self._is_resting = False
+        self._since = time.monotonic()
+        if not self._transport.is_closing():
+            self._work()
 
     def _answer_by_task(self, request: ContentRequest, file: ServedFile | None) -> None:
         self._is_busy = True
@@ -240,6 +262,9 @@ class ContentConnection(asyncio.Protocol):
                 await self._send(request, await self._door.content.find_new(request.path))
         except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
             await self._send(request, None)
+        except ComeBackError as error:
+            answer = busy(error.retry_after_s)
+            self._write(request, None, answer, body=answer.text)
         except (ContentError, OSError) as error:
             log.error("http.content_unreadable", path=request.path, reason=str(error))
             answer = unreadable()
@@ -255,7 +280,9 @@ class ContentConnection(asyncio.Protocol):
             check_unchanged(file)
             self._write(request, file, answer, body=answer.text)
         elif is_large(file):
-            await self._send_large(file, answer)
+            async with self._door.turns.turn(self._remote, request.fields.get("user-agent", "")):
+                if not self._transport.is_closing():  # it may have gone while it waited
+                    await self._send_large(file, answer)
         else:
             body = await read_small(file, self._door.bodies)
             self._write(request, file, answer, body=answer.piece_of(body))
@@ -264,7 +291,9 @@ class ContentConnection(asyncio.Protocol):
         opened, first = await open_large(file, answer)
         with opened:
             self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
-            sent = await copy_rest(self._transport, opened, answer, sent=len(first))
+            sent = await copy_rest(
+                self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._door.turns
+            )
         self._door.tell(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
         self._since = time.monotonic()
         if sent < answer.length:

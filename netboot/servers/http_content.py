@@ -21,6 +21,8 @@ from netboot.errors import ContentError
 from netboot.model.release import ContentKind
 from netboot.servers.http_files import unreadable
 from netboot.servers.http_send import refused, send_file
+from netboot.servers.http_shares import ShareLimits
+from netboot.servers.http_turns import Turns
 
 log = structlog.get_logger()
 
@@ -48,8 +50,11 @@ class ContentCounters(Protocol):
 class ContentDoor:
     """What aiohttp's handlers and the engine share: the index, the bodies, who is told."""
 
-    def __init__(self, content: Content, desk: ContentDesk, *, counters: ContentCounters) -> None:
+    def __init__(
+        self, content: Content, desk: ContentDesk, *, counters: ContentCounters, limits: ShareLimits | None = None
+    ) -> None:
         self.content = content
+        self.turns = Turns(limits or ShareLimits())
         self.bodies = Bodies()
         self.desk = desk
         self.counters = counters
@@ -107,13 +112,13 @@ async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
     file = await door.find(path)
     try:
         try:
-            sent = await send_file(request, file, bodies=door.bodies)
+            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
         except FileChangedError:
             file = await door.content.find_new(path)
-            sent = await send_file(request, file, bodies=door.bodies)
+            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
     except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
         file = None
-        sent = await send_file(request, None, bodies=door.bodies)
+        sent = await send_file(request, None, bodies=door.bodies, turns=door.turns)
     except (ContentError, OSError) as error:
         log.error("http.content_unreadable", path=path, reason=str(error))
         sent = refused(unreadable())

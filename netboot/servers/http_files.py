@@ -86,6 +86,12 @@ def unreadable() -> FileAnswer:
     return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
 
 
+def busy(retry_after_s: int) -> FileAnswer:
+    """Answer a client that comes back by itself when every place for a large body is taken."""
+    why = "as many machines as may be served at once are served now; ask again"
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
+
+
 def method_not_allowed() -> FileAnswer:
     """Answer for a method other than GET and HEAD."""
     return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "files are only given", ("Allow", ALLOWED_METHODS))

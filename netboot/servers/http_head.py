@@ -21,7 +21,7 @@ _CONTENT: Final = re.compile(rb"(GET|HEAD) (/(?:content|ostree)/[!-~\x80-\xff]*+
 _ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(_TOKEN + rb" [!-~\x80-\xff]++ HTTP/1\.([01])\r\n" + _LINES)
 _TELLING: Final = re.compile(
-    rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect):"
+    rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect|user-agent):"
     rb"[ \t]*(.*?)[ \t]*\r$",
     re.IGNORECASE | re.MULTILINE,
 )

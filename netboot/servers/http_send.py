@@ -15,7 +15,8 @@ from aiohttp import web
 
 from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, check_unchanged, open_file
 from netboot.content.served import ServedFile
-from netboot.servers.http_files import SERVER, FileAnswer, answer_for, method_not_allowed, not_found
+from netboot.servers.http_files import SERVER, FileAnswer, answer_for, busy, method_not_allowed, not_found
+from netboot.servers.http_turns import ComeBackError, Turns
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; its slot is worth more
@@ -31,8 +32,12 @@ class Sent:
     bytes_sent: int
 
 
-async def send_file(request: web.Request, file: ServedFile | None, *, bodies: Bodies) -> Sent:
+async def send_file(
+    request: web.Request, file: ServedFile | None, *, bodies: Bodies, turns: Turns | None = None
+) -> Sent:
     """Answer a request with a file, or with the refusal that it earns; None is a file that is not there.
+
+    With `turns` a large body waits for its place and every machine is held to its rate.
 
     Raises FileChangedError, before anything was sent, where the disk no longer has what `file` says.
     """
@@ -48,7 +53,15 @@ async def send_file(request: web.Request, file: ServedFile | None, *, bodies: Bo
     if request.method == "HEAD" or answer.status is HTTPStatus.NOT_MODIFIED:
         return Sent(web.Response(status=answer.status, headers=_headers(answer)), answer, 0)
     if is_large(file):
-        return await _send_large(request, file, answer)
+        if turns is None:
+            return await _send_large(request, file, answer)
+        try:
+            async with turns.turn(request.remote or "", request.headers.get("User-Agent", "")):
+                return await _send_large(request, file, answer, turns=turns)
+        except ComeBackError as error:
+            return refused(busy(error.retry_after_s))
+    if turns is not None and turns.has_rate:
+        await asyncio.sleep(turns.delay_s(request.remote or "", answer.length))
     piece = answer.piece_of(await read_small(file, bodies))
     return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
 
@@ -74,16 +87,29 @@ async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, byte
     return await asyncio.to_thread(read)
 
 
-async def copy_rest(transport: asyncio.Transport, opened: FileIO, answer: FileAnswer, *, sent: int) -> int:
-    """Let the kernel copy an answer's bytes after the first `sent`; return how many left in all.
+async def copy_rest(
+    transport: asyncio.Transport,
+    opened: FileIO,
+    answer: FileAnswer,
+    *,
+    sent: int,
+    machine: str = "",
+    turns: Turns | None = None,
+) -> int:
+    """Let the kernel copy an answer's bytes after the first `sent`, no faster than the machine's rate.
+
+    Returns how many left in all.
 
     Fewer than the answer's length where the reader went away or stood still, or the file shrank: the promise cannot
     be kept then, and the caller aborts the connection so that the reader sees it.
     """
     loop = asyncio.get_running_loop()
+    slice_bytes = turns.slice_bytes(SLICE_BYTES) if turns else SLICE_BYTES
     try:
         while sent < answer.length:
-            count = min(SLICE_BYTES, answer.length - sent)
+            count = min(slice_bytes, answer.length - sent)
+            if turns is not None and turns.has_rate:
+                await asyncio.sleep(turns.delay_s(machine, count))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 moved = await loop.sendfile(transport, opened, answer.start + sent, count)
             sent += moved
@@ -103,7 +129,9 @@ def refused(answer: FileAnswer) -> Sent:
     return Sent(web.Response(status=answer.status, headers=_headers(answer), body=answer.text), answer, 0)
 
 
-async def _send_large(request: web.Request, file: ServedFile, answer: FileAnswer) -> Sent:
+async def _send_large(
+    request: web.Request, file: ServedFile, answer: FileAnswer, *, turns: Turns | None = None
+) -> Sent:
     response = web.StreamResponse(status=answer.status, headers=_headers(answer))
     opened, first = await open_large(file, answer)
     with opened:
@@ -114,7 +142,10 @@ async def _send_large(request: web.Request, file: ServedFile, answer: FileAnswer
         except (OSError, TimeoutError):
             return Sent(_given_up(request, response), answer, 0)
         transport = request.transport
-        sent = len(first) if transport is None else await copy_rest(transport, opened, answer, sent=len(first))
+        sent = len(first)
+        if transport is not None:
+            machine = request.remote or ""
+            sent = await copy_rest(transport, opened, answer, sent=sent, machine=machine, turns=turns)
     if sent < answer.length:
         return Sent(_given_up(request, response), answer, sent)
     await response.write_eof()

@@ -18,7 +18,7 @@ def test_a_content_request_is_understood() -> None:
     assert read_head(head + b"GET /next") == ContentRequest(
         "GET",
         "/content/ol8/vmlinuz",
-        {"host": "192.0.2.1:8080", "range": "bytes=1-2", "connection": "keep-alive"},
+        {"host": "192.0.2.1:8080", "user-agent": "iPXE/1.21", "range": "bytes=1-2", "connection": "keep-alive"},
         len(head),
     )
 

@@ -1,0 +1,148 @@
+"""When every place is taken: iPXE is told to come back, curl and libostree wait, and everybody gets everything."""
+
+import asyncio
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from netboot.content.objects import Content
+from netboot.content.served import ServedFile
+from netboot.model.release import ContentKind
+from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_engine import ContentEngine
+from netboot.servers.http_shares import ShareLimits
+
+pytestmark = pytest.mark.integration
+PATIENCE_S = 30.0
+LARGE = bytes(range(256)) * 40_000
+
+
+class Deaf:
+    """A desk and counters that note nothing down."""
+
+    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        """Let it pass."""
+
+    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
+        """Let it pass."""
+
+    def request_malformed(self) -> None:
+        """Let it pass."""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("content")
+    (root / "media" / "ol8").mkdir(parents=True)
+    (root / "media" / "ol8" / "vmlinuz").write_bytes(LARGE)
+    (root / "media" / "ol8" / "small").write_bytes(b"small")
+    return root
+
+
+@contextmanager
+def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]:
+    """The real doors on a loop in a thread; gives the port."""
+    loop = asyncio.new_event_loop()
+
+    async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
+        content = Content(directory)
+        content.refresh()
+        door = ContentDoor(content, Deaf(), counters=Deaf(), limits=limits)
+        app = web.Application()
+        app.add_routes(content_routes(door))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        assert runner.server is not None
+        engine = ContentEngine(door, runner.server)
+        factory = engine.protocol if kind == "engine" else runner.server
+        return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
+
+    async def stop(listener: asyncio.Server, engine: ContentEngine, runner: web.AppRunner) -> None:
+        listener.close()
+        await engine.stop(1.0)
+        await runner.cleanup()
+
+    running = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield running[0].sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(PATIENCE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE_S)
+        loop.close()
+
+
+@contextmanager
+def slow_reader(port: int) -> Iterator[socket.socket]:
+    """Hold the only place: ask for the large file and read no more than its first bytes."""
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        reader.settimeout(PATIENCE_S)
+        reader.connect(("127.0.0.1", port))
+        reader.sendall(b"GET /content/ol8/vmlinuz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert reader.recv(1000)
+        yield reader
+
+
+def curl(port: int, *arguments: str, name: str = "vmlinuz") -> subprocess.Popen[bytes]:
+    command = ["curl", "-fsS", "--retry", "0", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", *arguments]
+    return subprocess.Popen(
+        [*command, f"http://127.0.0.1:{port}/content/ol8/{name}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("kind", ["engine", "aiohttp"])
+def test_ipxe_is_told_to_come_back_while_curl_and_libostree_wait_and_get_all(directory: Path, kind: str) -> None:
+    with serving(directory, ShareLimits(max_streams=1), kind=kind) as port:
+        with slow_reader(port) as reader:
+            waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
+            told = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=PATIENCE_S)[0]
+            small = curl(port, name="small").communicate(timeout=PATIENCE_S)[0]
+            still_waiting = [process.poll() for process in waiting]
+            while reader.recv(1 << 20):
+                pass
+        answers = [process.communicate(timeout=PATIENCE_S)[0] for process in waiting]
+
+    assert told.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: " in told
+    assert small == b"200 5"
+    assert still_waiting == [None, None]
+    assert answers == [f"200 {len(LARGE)}".encode()] * 2
+
+
+def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: Path) -> None:
+    with serving(directory, ShareLimits(max_streams=1), kind="engine") as port:
+        with slow_reader(port) as reader:
+            gone, stays = curl(port), curl(port)
+            gone.kill()
+            gone.communicate(timeout=PATIENCE_S)
+            while reader.recv(1 << 20):
+                pass
+        answer = stays.communicate(timeout=PATIENCE_S)[0]
+
+    assert answer == f"200 {len(LARGE)}".encode()
+
+
+@pytest.mark.parametrize("kind", ["engine", "aiohttp"])
+def test_a_machine_goes_no_faster_than_its_rate(directory: Path, kind: str) -> None:
+    rate = 8_000_000  # a second's worth leaves at once, the rest takes its time
+
+    with serving(directory, ShareLimits(client_rate=rate), kind=kind) as port:
+        began = time.monotonic()
+        answer = curl(port).communicate(timeout=PATIENCE_S)[0]
+        took_s = time.monotonic() - began
+        small = curl(port, name="small").communicate(timeout=PATIENCE_S)[0]
+
+    assert answer == f"200 {len(LARGE)}".encode()
+    assert took_s > (len(LARGE) - rate) / rate * 0.7
+    assert small == b"200 5"
