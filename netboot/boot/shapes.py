@@ -71,12 +71,13 @@ class BootTrace:
         if file is not None and (file.name == self.shape.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
             self.asked_for_loader, self.stranger = True, ""
         else:
-            self.stranger = name
+            self.stranger = _for_a_log(name)
 
     def got(self, name: str) -> None:
         """Note a file that arrived whole."""
-        self.got_stranger = self.got_stranger or (bool(name) and name == self.stranger)
-        self.got_loader = self.got_loader or (self.asked_for_loader and name != self.stranger)
+        is_stranger = bool(self.stranger) and _for_a_log(name) == self.stranger
+        self.got_stranger = self.got_stranger or is_stranger
+        self.got_loader = self.got_loader or (self.asked_for_loader and not is_stranger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,12 @@ def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
     cure = (cure or _CURES[reason]).format(loader=loader, stranger=trace.stranger)
     return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
+
+
+def _for_a_log(name: str) -> str:
+    """Make a name that a machine asked for fit to be read: short, and nothing that a terminal would obey."""
+    text = name if name.isascii() and name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    return text[:80]
 
 
 _CURES: Final = {

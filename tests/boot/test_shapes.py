@@ -268,6 +268,15 @@ def test_what_a_machine_asks_for(name: str, file: BootFile | None, asked: bool, 
     assert (boot.asked_for_loader, boot.stranger) == (asked, stranger)
 
 
+def test_a_hostile_name_is_told_as_letters_and_short():
+    boot = trace()
+
+    boot.asked_for("\x1b[2J\n" + "ä" * 500, None)
+
+    assert boot.stranger.startswith("\\x1b[2J\\n\\xe4")
+    assert len(boot.stranger) == 80
+
+
 def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
     boot = trace(**LEASED)
     boot.asked_for("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"))
