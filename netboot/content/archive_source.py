@@ -33,8 +33,7 @@ def open_source(path: Path) -> Image | Repository:
         return _open_directory(path)
     if not path.exists():
         raise ContentError(_not_there(path))
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    head = Part(path, 0, _HEAD_BYTES).read(_HEAD_BYTES)
     if len(head) < 512:
         raise ContentError(f"{path} has {len(head)} bytes and is no archive; was the disk full? {_OCNE}")
     if foreign := _foreign(head):

@@ -8,9 +8,11 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from netboot.content.disk import cannot_read
 from netboot.errors import ContentError
 
 CHUNK_BYTES: Final = 1 << 20
@@ -27,12 +29,14 @@ class Part:
     size_bytes: int
 
     def chunks(self) -> Iterator[bytes]:
-        """Read it in pieces; raise ContentError where the file is shorter than it was."""
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
+        """Read it in pieces; raise ContentError where it cannot be read, or is shorter than it was."""
+        with self._open() as file:
             left = self.size_bytes
             while left:
-                chunk = file.read(min(left, CHUNK_BYTES))
+                try:
+                    chunk = file.read(min(left, CHUNK_BYTES))
+                except OSError as error:
+                    raise cannot_read(self.path, error) from error
                 if not chunk:
                     raise ContentError(f"{self.path} became shorter while it was read; import it when it is whole")
                 left -= len(chunk)
@@ -40,9 +44,16 @@ class Part:
 
     def read(self, most_bytes: int) -> bytes:
         """Read it whole, or its first `most_bytes`."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            return file.read(min(self.size_bytes, most_bytes))
+        with self._open() as file:
+            return file.read(min(self.size_bytes, most_bytes)) or b""
+
+    def _open(self) -> FileIO:
+        try:
+            file = FileIO(self.path)
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        file.seek(self.offset)
+        return file
 
 
 def directory_parts(directory: Path) -> dict[str, Part]:

@@ -38,6 +38,12 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
     return ContentError(f"cannot write below {directory}: {error.strerror}; {cure}")
 
 
+def cannot_read(path: Path, error: OSError) -> ContentError:
+    """Say why a source cannot be read, and what to do."""
+    cure = "run it as a user who may" if error.errno in (errno.EACCES, errno.EPERM) else "copy it anew; see dmesg"
+    return ContentError(f"cannot read {path}: {error.strerror}; {cure}")
+
+
 @contextmanager
 def told_as(directory: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into ContentError."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
 
+from netboot.content.disk import cannot_read
 from netboot.content.progress import Progress
 from netboot.errors import ContentError
 
@@ -102,7 +103,7 @@ class IsoImage:
         to.parent.mkdir(parents=True, exist_ok=True)
         to.parent.chmod(0o755)
         with self._open(name) as file, to.open("xb") as copy:
-            while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+            while left and (chunk := self._read(file, min(left, CHUNK_BYTES))):
                 digest.update(chunk)
                 copy.write(chunk)
                 left -= len(chunk)
@@ -111,6 +112,12 @@ class IsoImage:
             raise ContentError(f"{self.path}: {name} ends after {size - left} of {size} bytes; download the ISO again")
         to.chmod(0o644)
         return digest.hexdigest()
+
+    def _read(self, file: Any, most_bytes: int) -> bytes:
+        try:
+            return bytes(file.read(most_bytes))
+        except OSError as error:  # of the image; that the copy cannot be written is told by the caller
+            raise cannot_read(self.path, error) from error
 
     def _open(self, name: str) -> Any:
         return self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
