@@ -148,9 +148,17 @@ def socket_mac(interface: str) -> str:
 
 @pytest.fixture
 def lan() -> Iterator[Lan]:
+    with a_lan() as lan:
+        yield lan
+
+
+@contextmanager
+def a_lan() -> Iterator[Lan]:
+    """Make a LAN, and remove it; a file of tests may keep one for all of them."""
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
-    lan = Lan(f"nbts{os.getpid()}", f"nbtc{os.getpid()}")
+    name = os.urandom(4).hex()
+    lan = Lan(f"nbts{name}", f"nbtc{name}")
     with ExitStack() as remove:
         for name in (lan.server, lan.client):
             subprocess.run(["ip", "netns", "add", name], check=True, timeout=10)

@@ -20,11 +20,14 @@ HOSTS = """\
 cluster: {name: rackone, init: cp1}
 roles:
   control-plane: {}
+  worker: {}
 hosts:
   cp1:
     role: control-plane
     mac: [52:54:00:aa:bb:01, 52:54:00:aa:bb:11]
     network: {address: 192.0.2.101/24, gateway: 192.0.2.1, nameservers: [192.0.2.2, 192.0.2.3]}
+  w1: {role: worker, mac: 52:54:00:aa:bb:02, network: {address: 192.0.2.102/24}}
+  w2: {role: worker, mac: 52:54:00:aa:bb:03, network: {address: 192.0.2.103/24}}
   far1:
     role: control-plane
     mac: 52:54:00:aa:bb:05
