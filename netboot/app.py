@@ -7,6 +7,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,11 +33,13 @@ from netboot.config.settings import Settings
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
+from netboot.content.uploads import Upload, UploadKind, Uploads
 from netboot.errors import ConfigError, NetbootError
 from netboot.model.host import HostSet
 from netboot.model.lease import LeasePolicy
 from netboot.model.network import Interface, WantedInterface
 from netboot.model.offer import Policy
+from netboot.render.content_place import ContentPlace
 from netboot.render.engine import Engine
 from netboot.servers import http_api, logs, systemd
 from netboot.servers.dhcp import DhcpServer, DhcpSettings
@@ -45,6 +48,8 @@ from netboot.servers.http import HttpDoor, counted
 from netboot.servers.http_boot import BootHttp
 from netboot.servers.http_bootfiles import BootFilesHttp
 from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_shares import ShareLimits
+from netboot.servers.http_uploads import UploadsHttp
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
 from netboot.servers.tftp import TftpServer, TftpSettings
@@ -102,7 +107,9 @@ async def offline_administration(configuration: Configuration) -> AsyncIterator[
 def documents_for(settings: Settings) -> Documents:
     """Build the maker of documents: the operator's templates are searched before ours."""
     templates = [*settings.render.templates, assets_directory() / "templates"]
-    return Documents(Engine(templates), settings.content.directory)
+    content = settings.content
+    place = ContentPlace(content.url, content.port if content.workers else None)
+    return Documents(Engine(templates), content.directory, place=place)
 
 
 def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> Policy:
@@ -141,7 +148,10 @@ class Daemon:
         self.administration = Administration(
             ledger.book, ledger.events, machines=ledger.machines, attempts=self._settings.install.attempts
         )
-        self.content_door = ContentDoor(self.content, self.desk, counters=self.metrics)
+        limits = ShareLimits(self._settings.http.max_streams, self._settings.http.client_rate)
+        uploads = Uploads(self._settings.content.directory)
+        self.uploads = UploadsHttp(uploads, self._import_command, now=utc_now)
+        self.content_door = ContentDoor(self.content, self.desk, counters=self.metrics, limits=limits)
 
     async def use(self, configuration: Configuration) -> None:
         """Answer from this configuration from now on; files are read off the loop first."""
@@ -197,6 +207,7 @@ class Daemon:
                 tasks.create_task(self._ledger.events.run()),
                 tasks.create_task(self._ledger.machines.run()),
                 tasks.create_task(self.desk.run()),
+                tasks.create_task(self.uploads.run()),
             ]
             try:
                 await self._open_admin(stack)
@@ -245,6 +256,7 @@ class Daemon:
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         app = http_api.build(self.administration, self, self.metrics)
+        app.add_routes(self.uploads.routes())
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -259,6 +271,13 @@ class Daemon:
                 f"cannot open the administration on {socket} and {settings.admin.listen}: {error.strerror}; "
                 "is another netboot running? see admin.socket and admin.listen"
             ) from error
+
+    def _import_command(self, upload: Upload, data: str) -> list[str]:
+        """Import as a person would: the same command, at low priority, in a process that may use memory."""
+        verb = "import-iso" if upload.kind is UploadKind.ISO else "import-archive"
+        name = ["--name", upload.name] if upload.name else []
+        netboot = [sys.executable, "-m", "netboot", "--config", str(self._path)]
+        return ["nice", "-n", "10", *netboot, "content", verb, data, *name, "--json"]
 
     def _boot_application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self.metrics)])

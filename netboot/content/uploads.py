@@ -74,6 +74,8 @@ class Uploads:
     def begin(self, asked: dict[str, Any], *, id_: str, now: str) -> Upload:
         """Begin an upload of `kind`, `length` and optional `name`; raise UploadError for what makes no sense."""
         upload = Upload(id_, _kind(asked), _name(asked), _length(asked), now)
+        if upload.kind is UploadKind.ARCHIVE and upload.name is None:
+            raise UploadError(400, "an archive needs a name, as ock-1.31-amd64: it does not know its own")
         with told_as(self._root.parent):
             free = shutil.disk_usage(_existing(self._root)).free
             if upload.length > free:

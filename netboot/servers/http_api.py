@@ -5,7 +5,8 @@ Thin: each route asks `boot.administration` and writes what it says as JSON. Nev
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from netboot.servers.metrics import Metrics
 from netboot.store.machines import Machine
 
 EVENT_HEARTBEAT = b": \n\n"
+_OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
 
 class Daemon(Protocol):
@@ -33,7 +35,7 @@ class Daemon(Protocol):
 def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> web.Application:
     """Make the application that both listeners serve."""
     api = _Api(administration, daemon, metrics)
-    app = web.Application(middlewares=[_errors_as_json])
+    app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere])
     app.add_routes(
         [
             web.get("/metrics", api.metrics),
@@ -134,6 +136,19 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(text="the body is no JSON object")
     return body
+
+
+@web.middleware
+async def _no_browser_from_elsewhere(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse what a page of another site makes a browser on this box send: loopback is no proof of a person."""
+    origin = urlsplit(request.headers.get("Origin", "")).netloc
+    if origin and origin != request.host:
+        raise web.HTTPForbidden(text=f"a page of {origin} may not use this API")
+    if urlsplit(f"//{request.host}").hostname not in _OUR_NAMES:
+        raise web.HTTPForbidden(text="this API answers to localhost, 127.0.0.1 and [::1] only")
+    return await handler(request)
 
 
 @web.middleware

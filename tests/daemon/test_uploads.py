@@ -1,0 +1,148 @@
+"""Uploads to a running daemon: resumed, refused, survived, and imported by the same import."""
+
+import hashlib
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon.rack import Rack
+
+pytestmark = pytest.mark.integration
+
+
+class Uploader:
+    """curl on the control socket."""
+
+    def __init__(self, rack: Rack) -> None:
+        self._socket = rack.directory / "control.sock"
+
+    def ask(self, method: str, path: str, *arguments: str) -> tuple[int, Any, str]:
+        done = subprocess.run(
+            [
+                "curl",
+                "-sS",
+                "-i",
+                "--unix-socket",
+                str(self._socket),
+                "-X",
+                method,
+                *arguments,
+                f"http://localhost{path}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        head, _, body = done.stdout.replace("\r\n", "\n").rpartition("\n\n")
+        status = int(head.rsplit("HTTP/1.1 ", 1)[1][:3])
+        return status, json.loads(body) if body.startswith(("{", "[")) else body, head
+
+    def begin(self, **asked: Any) -> dict[str, Any]:
+        status, upload, _ = self.ask("POST", "/api/v1/uploads", "-d", json.dumps(asked))
+        assert status == 201, upload
+        found: dict[str, Any] = upload
+        return found
+
+    def send(self, upload: dict[str, Any], offset: int, data: bytes, directory: Path) -> int:
+        piece = directory / "piece"
+        piece.write_bytes(data)
+        arguments = ("-H", f"Upload-Offset: {offset}", "-T", str(piece))
+        return self.ask("PATCH", f"/api/v1/uploads/{upload['id']}", *arguments)[0]
+
+    def show(self, upload: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"/api/v1/uploads/{upload['id']}")[1]
+        return found
+
+    def end_of(self, upload: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(300):
+            found = self.show(upload)
+            if found["state"] in ("done", "failed"):
+                return found
+            time.sleep(0.1)
+        raise AssertionError(found)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An image of an OSTree archive as `podman save` writes it, in its oldest form: one layer, one tar."""
+    directory = tmp_path_factory.mktemp("archive")
+    tree, repository = directory / "tree", directory / "root/usr/share/nginx/html/ostree"
+    tree.mkdir()
+    (tree / "file").write_text("uploaded")
+    repository.mkdir(parents=True)
+    for arguments in (("init", "--mode=archive"), ("commit", "--branch=ock", f"--tree=dir={tree}", "--no-xattrs")):
+        subprocess.run(["ostree", f"--repo={repository}", *arguments], check=True, capture_output=True, timeout=30)
+    layer = directory / "layer.tar"
+    subprocess.run(["tar", "-C", str(directory / "root"), "-cf", str(layer), "usr"], check=True, timeout=30)
+    digest = hashlib.sha256(layer.read_bytes()).hexdigest()
+    image = directory / "image"
+    image.mkdir()
+    layer.rename(image / f"{digest}.tar")
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}
+    config_text = json.dumps(config)
+    config_name = hashlib.sha256(config_text.encode()).hexdigest() + ".json"
+    (image / config_name).write_text(config_text)
+    manifest = [{"Config": config_name, "RepoTags": ["localhost/ock-ostree:latest"], "Layers": [f"{digest}.tar"]}]
+    (image / "manifest.json").write_text(json.dumps(manifest))
+    saved = directory / "image.tar"
+    names = sorted(path.name for path in image.iterdir())
+    subprocess.run(["tar", "-C", str(image), "-cf", str(saved), *names], check=True, timeout=30)
+    return saved.read_bytes()
+
+
+def test_an_upload_in_pieces_over_a_restart_ends_as_a_release(rack: Rack, archive: bytes, tmp_path: Path):
+    uploader = Uploader(rack)
+    half = len(archive) // 2
+    upload = uploader.begin(kind="archive", name="ock-uploaded", length=len(archive))
+    assert uploader.send(upload, 0, archive[:half], tmp_path) == 204
+
+    rack.kill()
+    rack.start()
+
+    assert uploader.show(upload)["offset"] == half
+    assert uploader.send(upload, half, archive[half:], tmp_path) == 204
+    ended = uploader.end_of(upload)
+    assert ended["state"] == "done", ended
+    assert ended["result"]["name"] == "ock-uploaded"
+    machine = rack.machine("52:54:00:99:99:99", "192.0.2.60")
+    assert machine.get("/ostree/ock-uploaded/refs/heads/ock").status == 200
+
+
+def test_what_does_not_fit_an_upload_is_refused_with_the_reason(rack: Rack, tmp_path: Path):
+    uploader = Uploader(rack)
+    upload = uploader.begin(kind="iso", length=10)
+    path = f"/api/v1/uploads/{upload['id']}"
+
+    assert uploader.send(upload, 5, b"x", tmp_path) == 409  # not where it stands
+    assert uploader.send(upload, 0, b"x" * 11, tmp_path) == 400  # more than announced
+    assert uploader.ask("PATCH", path, "-d", "x")[0] == 400  # no offset
+    assert uploader.ask("POST", "/api/v1/uploads", "-d", '{"kind": "iso", "length": -1}')[0] == 400
+    assert uploader.ask("POST", "/api/v1/uploads", "-d", '{"kind": "archive", "length": 1}')[0] == 400
+    assert uploader.ask("POST", "/api/v1/uploads", "-d", f'{{"kind": "iso", "length": {1 << 39}}}')[0] == 507
+    assert uploader.ask("DELETE", path)[0] == 204
+    assert uploader.ask("GET", path)[0] == 404
+
+
+def test_what_is_no_iso_fails_with_the_imports_own_words_and_gives_its_bytes_back(rack: Rack, tmp_path: Path):
+    uploader = Uploader(rack)
+    upload = uploader.begin(kind="iso", length=10)
+    assert uploader.send(upload, 0, b"no iso at ", tmp_path) == 204
+
+    ended = uploader.end_of(upload)
+
+    assert ended["state"] == "failed"
+    assert "iso" in ended["error"].lower()
+    assert not (rack.directory / "content/.uploads" / upload["id"] / "data").exists()
+    assert uploader.send(upload, 10, b"x", tmp_path) == 422
+
+
+def test_a_page_of_another_site_cannot_use_the_api_through_a_browser_on_the_box(rack: Rack):
+    uploader = Uploader(rack)
+
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://evil.example")[0] == 403
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: evil.example")[0] == 403
+    assert rack.install("cp1")["armed"] is False
