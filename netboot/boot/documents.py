@@ -19,6 +19,7 @@ from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, ScriptPlan
 from netboot.model.release import Release
 from netboot.render import grub, ignition, ipxe, kickstart
+from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
 
@@ -34,14 +35,15 @@ class IgnitionSet:
 class Documents:
     """Makes documents from one set of templates and one content directory. Lives as long as a configuration."""
 
-    def __init__(self, engine: Engine, content: Path) -> None:
+    def __init__(self, engine: Engine, content: Path, *, place: ContentPlace = HERE) -> None:
         self._engine = engine
+        self._place = place  # where machines fetch what lies in `content`
         self._content = content
         self._releases: dict[str, ReachableObjects] = {}
 
     def ipxe(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
         """Write an iPXE script; raise RenderError."""
-        return ipxe.script(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+        return ipxe.script(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=self._place)
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
         """Write the script that leads an iPXE to its script; raise RenderError."""
@@ -49,7 +51,7 @@ class Documents:
 
     def grub(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
         """Write a GRUB configuration; raise RenderError."""
-        return grub.config(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+        return grub.config(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=self._place)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
@@ -62,6 +64,7 @@ class Documents:
             report_token=tokens.report,
             ignition_token=tokens.ignition,
             ref=release.ref,
+            place=self._place,
         )
 
     async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:

@@ -29,6 +29,7 @@ LOADER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Z
 LOADER_NAME_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
 LOADER_ARCHES: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86_BIOS))
 LOOPBACK: Final = IPv4Address("127.0.0.1")
+_WEB_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?")  # goes into kernel lines
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -219,6 +220,21 @@ def _class_prefix(value: Any) -> Any:
     return text
 
 
+def _web_url(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    cure = "write it as http://mirror.example.org/netboot, what lies before /content/ and /ostree/"
+    try:
+        url = urlsplit(text)
+        is_web = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_web = False
+    if not is_web or not _WEB_URL.fullmatch(text):
+        raise refuse(f"{shown(text)} is no URL of a web server", cure)
+    return text.rstrip("/")
+
+
 def choice(*, described: str) -> Any:
     """Mark an enumeration as read from its text."""
     return BeforeValidator(text_of), Kind(described)
@@ -227,6 +243,10 @@ def choice(*, described: str) -> Any:
 Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), Kind("port, 1–65535")]
 Count = Annotated[int, BeforeValidator(whole_number(1, 100_000)), Kind("whole number, at least 1")]
 Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), Kind("whole number, 1–100")]
+Rate = Annotated[
+    int, BeforeValidator(whole_number(0, 1_000_000_000_000)), Kind("whole number of bytes per second, 0 for no limit")
+]
+Workers = Annotated[int, BeforeValidator(whole_number(0, 64)), Kind("whole number, 0–64")]
 Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
@@ -245,6 +265,7 @@ LoaderArch = Annotated[str, BeforeValidator(_loader_arch)]
 LoaderName = Annotated[str, BeforeValidator(_loader_name)]
 Oui = Annotated[str | None, BeforeValidator(_oui)]
 ClassPrefix = Annotated[str | None, BeforeValidator(_class_prefix)]
+WebUrl = Annotated[str | None, BeforeValidator(_web_url), Kind("URL")]
 StoreUrl = Annotated[str, BeforeValidator(_store_url), Kind("URL")]
 
 

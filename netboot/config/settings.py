@@ -125,6 +125,8 @@ class Http(_Section):
         default=8080, description="The port on the boot LAN of scripts, Kickstarts, Ignition and content."
     )
     listen: tuple[kinds.Address, ...] = Field(default=(), description="Addresses to listen on.")
+    max_streams: kinds.Count = Field(default=128, description="Large files that are sent at one time.")
+    client_rate: kinds.Rate = Field(default=0, description="Bytes of content per second for one machine.")
 
 
 class Admin(_Section):
@@ -148,6 +150,9 @@ class Content(_Section):
     deltas: kinds.Flag = Field(
         default=True, description="Make a static delta and a summary of each release, in the background."
     )
+    workers: kinds.Workers = Field(default=0, description="Processes that serve content alone.")
+    port: kinds.Port = Field(default=8081, description="The port of these processes on the boot LAN.")
+    url: kinds.WebUrl = Field(default=None, description="A web server elsewhere that has the content.")
 
 
 class LoaderChoice(_Section):

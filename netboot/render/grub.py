@@ -8,13 +8,19 @@ from urllib.parse import urlsplit
 
 from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
+from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 from netboot.render.ipxe import HIDDEN_TOKEN
 
 
-def config(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
-    """Render the grub.cfg for `plan`; `base_url` is `http://ADDRESS:PORT`. Raises RenderError."""
-    device = f"(http,{urlsplit(base_url).netloc})"
+def config(
+    engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True, place: ContentPlace = HERE
+) -> str:
+    """Render the grub.cfg for `plan`; raise RenderError.
+
+    `base_url` is `http://ADDRESS:PORT` of this server, `place` where content is.
+    """
+    device = _device_path(base_url)
     match plan:
         case InstallPlan(host=host, kickstart_token=token):
             mac = plan.boot_mac
@@ -22,9 +28,13 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: boo
                 "host": host,
                 "mac": mac,
                 "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
-                "medium_path": f"{device}/content/{host.boot_media}",
+                "medium_path": f"{_device_path(place.loader_url_for(base_url))}/content/{host.boot_media}",
                 "arguments": kernel_line.installer(
-                    host, mac=mac, base_url=base_url, kickstart_token=token if tokens_shown else HIDDEN_TOKEN
+                    host,
+                    mac=mac,
+                    base_url=base_url,
+                    kickstart_token=token if tokens_shown else HIDDEN_TOKEN,
+                    place=place,
                 ),
             }
             return engine.render("grub/install.cfg.j2", subject=host.name, context=context)
@@ -42,3 +52,8 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: boo
             return engine.render("grub/wait.cfg.j2", subject=name, context=context)
         case _:
             assert_never(plan)
+
+
+def _device_path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"(http,{parts.netloc}){parts.path.rstrip('/')}"

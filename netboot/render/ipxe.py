@@ -9,24 +9,28 @@ from typing import Final, assert_never
 from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.render import kernel_line
+from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
 HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what a reader without the right to it sees
 
 
-def script(engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+def script(
+    engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True, place: ContentPlace = HERE
+) -> str:
     """Render the script for `plan`; it begins with `#!ipxe` and its newline.
 
-    `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN. Raises RenderError.
+    `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN, `place` where content is. Raises
+    RenderError.
     """
     match plan:
         case InstallPlan():
-            return _install(engine, plan, base_url=base_url, tokens_shown=tokens_shown)
+            return _install(engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=place)
         case LocalBootPlan(mac=mac, host=host):
             name = host.name if host else mac
             return engine.render("ipxe/local.ipxe.j2", subject=name, context={"mac": mac, "name": name})
         case WaitPlan():
-            return _wait(engine, plan, base_url=base_url)
+            return _wait(engine, plan, base_url=base_url, place=place)
         case _:
             assert_never(plan)
 
@@ -41,24 +45,26 @@ def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
     return engine.render("ipxe/autoexec.ipxe.j2", subject=mac or "any machine", context=context)
 
 
-def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: bool) -> str:
+def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: bool, place: ContentPlace) -> str:
     host, mac = plan.host, plan.boot_mac
     token = plan.kickstart_token if tokens_shown else HIDDEN_TOKEN
-    arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token)
+    arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
     context = {
         "host": host,
         "mac": mac,
         "script_url": f"{base_url}/boot/{mac.hyphenated}.ipxe",
-        "medium_url": f"{base_url}/content/{host.boot_media}",
+        "medium_url": f"{place.loader_url_for(base_url)}/content/{host.boot_media}",
         "arguments": arguments,
     }
     return engine.render("ipxe/install.ipxe.j2", subject=host.name, context=context)
 
 
-def _wait(engine: Engine, plan: WaitPlan, *, base_url: str) -> str:
+def _wait(engine: Engine, plan: WaitPlan, *, base_url: str, place: ContentPlace) -> str:
     would_boot: tuple[str, ...] = ()
     if plan.reason is WaitReason.NOT_ANNOUNCED and plan.host is not None and plan.host.boot_media is not None:
-        would_boot = kernel_line.installer(plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN)
+        would_boot = kernel_line.installer(
+            plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
+        )
     name = plan.host.name if plan.host else plan.mac
     context = {
         "mac": plan.mac,

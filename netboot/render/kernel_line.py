@@ -8,11 +8,14 @@ from typing import Final
 from netboot.errors import RenderError
 from netboot.model.host import Host, HostNetwork
 from netboot.model.mac import Mac
+from netboot.render.content_place import HERE, ContentPlace
 
 COMMAND_LINE_SIZE: Final = 2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is cut in silence
 
 
-def installer(host: Host, *, mac: Mac, base_url: str, kickstart_token: str) -> tuple[str, ...]:
+def installer(
+    host: Host, *, mac: Mac, base_url: str, kickstart_token: str, place: ContentPlace = HERE
+) -> tuple[str, ...]:
     """List the arguments of Anaconda's kernel (EL8 to EL10) without `initrd=`, which is the loader's affair.
 
     No interface is named: BOOTIF tells dracut the card that just booted, whatever this kernel calls it.
@@ -26,7 +29,8 @@ def installer(host: Host, *, mac: Mac, base_url: str, kickstart_token: str) -> t
     return _fitting(
         host,
         (
-            f"inst.stage2={base_url}/content/{host.boot_media}",  # no slash at its end: EL8 would keep it
+            # no slash at its end: EL8 would keep it
+            f"inst.stage2={place.url_for(base_url)}/content/{host.boot_media}",
             f"inst.ks={base_url}/ks/{kickstart_token}",
             "inst.ks.sendmac",
             "inst.ks.sendsn",

@@ -7,6 +7,7 @@ The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence 
 from netboot.model.host import Host
 from netboot.model.mac import Mac
 from netboot.render import kernel_line
+from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
 
@@ -19,16 +20,19 @@ def kickstart(
     report_token: str,
     ignition_token: str,
     ref: str = "ock",
+    place: ContentPlace = HERE,
 ) -> str:
     """Render the Kickstart with which `host` installs itself, booted from card `mac`.
 
-    `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive.
+    `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive, which lies at
+    `place`.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
     context: dict[str, object] = {
         "host": host,
         "mac": mac,
         "base_url": base_url,
+        "content_url": place.url_for(base_url),
         "report_url": f"{base_url}/report/{report_token}",
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,

@@ -1,0 +1,58 @@
+"""Where machines fetch the two big trees from, in every document that names them."""
+
+from dataclasses import replace
+
+import pytest
+
+from netboot.content.assets import assets_directory
+from netboot.model.host import Host
+from netboot.model.offer import InstallPlan
+from netboot.render import grub, ipxe, kickstart
+from netboot.render.content_place import HERE, ContentPlace
+from netboot.render.engine import Engine
+
+BASE = "http://192.0.2.10:8080"
+MIRROR = ContentPlace("http://mirror.example.org/net/")
+TLS = ContentPlace("https://cdn.example.org")
+WORKERS = ContentPlace(port=8081)
+BOTH = ContentPlace("http://mirror.example.org", 8081)
+
+
+@pytest.mark.parametrize(
+    ("place", "url", "loader_url"),
+    [
+        (HERE, BASE, BASE),
+        (WORKERS, "http://192.0.2.10:8081", "http://192.0.2.10:8081"),
+        (MIRROR, "http://mirror.example.org/net", "http://mirror.example.org/net"),
+        (BOTH, "http://mirror.example.org", "http://mirror.example.org"),
+        (TLS, "https://cdn.example.org", BASE),
+    ],
+)
+def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> None:
+    assert (place.url_for(BASE), place.loader_url_for(BASE)) == (url, loader_url)
+
+
+def test_content_comes_from_the_place_and_secrets_and_reports_from_here(cp1: Host) -> None:
+    engine = Engine([assets_directory() / "templates"])
+    plan = InstallPlan(cp1, "k" * 32)
+
+    script = ipxe.script(engine, plan, base_url=BASE, place=MIRROR)
+    menu = grub.config(engine, plan, base_url=BASE, place=MIRROR)
+    document = kickstart.kickstart(
+        engine, cp1, mac=cp1.mac, base_url=BASE, report_token="r" * 32, ignition_token="i" * 32, place=MIRROR
+    )
+
+    assert f"http://mirror.example.org/net/content/{cp1.boot_media}/vmlinuz" in script
+    assert f"inst.stage2=http://mirror.example.org/net/content/{cp1.boot_media} " in script
+    assert f"inst.ks={BASE}/ks/" in script
+    assert f"(http,mirror.example.org)/net/content/{cp1.boot_media}/vmlinuz" in menu
+    assert f"--url=http://mirror.example.org/net/ostree/{cp1.release} " in document.replace("'", "").replace('"', "")
+    assert f"{BASE}/report/{'r' * 32}" in document
+    assert f"{BASE}/ign/{'i' * 32}" in document
+
+
+def test_without_a_place_nothing_changes(cp1: Host) -> None:
+    engine = Engine([assets_directory() / "templates"])
+    plan = InstallPlan(replace(cp1), "k" * 32)
+
+    assert "mirror" not in ipxe.script(engine, plan, base_url=BASE)
