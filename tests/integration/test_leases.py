@@ -121,12 +121,12 @@ mv {directory}/$1.new {directory}/$1
 
 
 @contextmanager
-def udhcpc(lan: Any, directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run busybox' client on `c0`; it writes what it got to `bound` and `renew`."""
+def udhcpc(namespace: str, interface: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run busybox' client; it writes what it got to `bound` and `renew`."""
     script = directory / "udhcpc.sh"
     script.write_text(UDHCPC_SCRIPT.replace("{directory}", str(directory)))
     script.chmod(0o755)
-    command = ["ip", "netns", "exec", lan.client, "busybox", "udhcpc", "-f", "-i", "c0", "-s", str(script), *arguments]
+    command = ["ip", "netns", "exec", namespace, "busybox", "udhcpc", "-f", "-i", interface, "-s", str(script)]
     client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield client
@@ -142,7 +142,7 @@ def written(path: Path) -> str:
 def test_udhcpc_gets_its_hosts_address_renews_it_and_gives_it_back(quiet: tuple[Any, Served], tmp_path: Path) -> None:
     lan, served = quiet
 
-    with udhcpc(lan, tmp_path) as client:
+    with udhcpc(lan.client, "c0", tmp_path) as client:
         assert written(tmp_path / "bound").splitlines() == [
             "broadcast=192.0.2.255",
             "dns=192.0.2.2 192.0.2.3",
@@ -196,6 +196,51 @@ def test_dhclient_gets_a_lease_comes_back_to_it_and_is_refused_another(
     dhclient(until=[first, back])
     leases.write_text(leases.read_text().replace("fixed-address 192.0.2.102", "fixed-address 192.0.2.77"))
     dhclient(until=[first, back, ("nak", "init-reboot", "192.0.2.77"), first])
+
+
+@contextmanager
+def far_lan(lan: Any) -> Iterator[str]:
+    """A network behind a router with dnsmasq as its relay: `f0` in a namespace of its own, FAR's MAC."""
+    far = f"{lan.client}f"
+    subprocess.run(["ip", "netns", "add", far], check=True, timeout=10)
+    try:
+        lan.ip(lan.client, "link", "add", "r0", "type", "veth", "peer", "name", "f0", "netns", far)
+        lan.ip(far, "link", "set", "f0", "address", FAR)
+        lan.ip(far, "link", "set", "f0", "up")
+        lan.ip(lan.client, "link", "set", "r0", "up")
+        lan.ip(lan.client, "addr", "add", "203.0.113.1/24", "dev", "r0")
+        lan.ip(lan.server, "route", "add", "203.0.113.0/24", "via", "198.51.100.1")
+        forward = ["ip", "netns", "exec", lan.client, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]
+        subprocess.run(forward, check=True, timeout=10)
+        # fmt: off
+        relay = subprocess.Popen(
+            ["ip", "netns", "exec", lan.client, "dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null",
+             "--dhcp-relay=203.0.113.1,198.51.100.10", "--user=root", "--log-facility=-", "--pid-file="],
+            stderr=subprocess.PIPE, text=True,
+        )
+        # fmt: on
+        try:
+            assert relay.stderr is not None
+            assert any("DHCP relay from" in line for line in relay.stderr)
+            yield far
+        finally:
+            relay.terminate()
+            relay.communicate(timeout=10)
+    finally:
+        subprocess.run(["ip", "netns", "del", far], check=False, timeout=10)
+
+
+def test_behind_dnsmasqs_relay_udhcpc_gets_its_lease_and_renews_it_straight_from_the_server(
+    lan: Any, start: Start, tmp_path: Path
+) -> None:
+    served = start()
+
+    with far_lan(lan) as far, udhcpc(far, "f0", tmp_path) as client:
+        assert "ip=203.0.113.105" in written(tmp_path / "bound")
+        lan.ip(far, "route", "add", "default", "via", "203.0.113.1")
+        client.send_signal(signal.SIGUSR1)
+        served.wait_for("lease.answered", answer="ack", state="renewing", address="203.0.113.105", iface="s1")
+        assert "ip=203.0.113.105" in written(tmp_path / "renew")
 
 
 # What firmware hears
