@@ -114,6 +114,7 @@ def host_view(host: Host, install: Install) -> View:
         "ignition": host.ignition and str(host.ignition),
         "loader": host.loader,
         "firmware": host.firmware and host.firmware.value,
+        "rom_ipxe": host.rom_ipxe.value,
         "declared_at": host.declared_at,
         "install": install_view(install),
     }

@@ -7,7 +7,7 @@ the store at that moment. What needs a token is asked at `boot.token_desk`.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Final, assert_never
@@ -23,8 +23,9 @@ from netboot.boot.shape_book import ShapeBook
 from netboot.content.bootfiles import BootFile, BootFiles
 from netboot.content.served import ServedFile
 from netboot.errors import NetbootError, StoreError, TransitionError
-from netboot.model.client import BootClient
+from netboot.model.client import BootClient, Stage
 from netboot.model.event import Event, Step
+from netboot.model.firmware import RomIpxe
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import InstallEvent, InstallState
 from netboot.model.mac import Mac
@@ -46,6 +47,9 @@ from netboot.store.events import EventLog
 from netboot.store.machines import Machine, Machines
 
 log = structlog.get_logger()
+
+TELL_STRANGERS: Final = 100  # as many newly discovered machines are told in each of these:
+TELL_STRANGERS_EVERY_S: Final = 60.0
 
 _STEP_OF_CONTENT: Final = {
     ContentKind.KERNEL: Step.KERNEL,
@@ -80,6 +84,9 @@ class Desk:
         self.seen = seen
         self.clock = clock
         self._machines = machines
+        seen.on_forgotten(machines.forget)
+        self._strangers_told = 0
+        self._strangers_told_since_s = -TELL_STRANGERS_EVERY_S
         self._shapes = ShapeBook(events, machines, now=clock.now)
         self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
         self._has_offered = asyncio.Event()
@@ -87,6 +94,7 @@ class Desk:
     def use(self, hosts: HostSet, policy: Policy, *, documents: Documents, bootfiles: BootFiles) -> None:
         """Answer from these from now on, all at once."""
         self.hosts, self.policy, self.documents, self.bootfiles = hosts, policy, documents, bootfiles
+        self.seen.registered_are(lambda mac: hosts.by_mac(mac) is not None)
 
     # What the wire asks and shows
 
@@ -94,14 +102,18 @@ class Desk:
         """Say what a machine is offered now; the same for 67 and 4011. Never waits."""
         host = self.hosts.by_mac(client.mac)
         install = self.book.known(host.name) if host else None
+        client = self._as_firmware(client, host)
         seen = self._announce(client, host)
         shape = self._shapes.shape_for(seen, client, host, policy=self.policy, now_s=self.clock.monotonic())
         return decide(client, host, install, self.policy, shape=shape)
 
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
-        seen = self.seen.of(client.mac, now=self.clock.now())
+        seen = self.seen.get(client.mac) or self.seen.of(client.mac, now=self.clock.now())
         host = self.hosts.by_mac(client.mac)
+        if offer.kind is OfferKind.LOADER and client.stage is not Stage.FIRMWARE:
+            # whoever is given one is a firmware, an iPXE in a ROM too
+            client = replace(client, stage=Stage.FIRMWARE)
         self._shapes.offered(seen, client, offer)
         if seen.last_offer is not offer.kind:
             seen.last_offer = offer.kind
@@ -192,6 +204,8 @@ class Desk:
         if seen is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
         seen.trace.got(name)
+        if seen.trace.got_loader:
+            seen.loader_shown_s = self.clock.monotonic()
         if seen.take_step(Step.LOADER):
             told = {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self._tell("boot.loader_sent", seen, host, Step.LOADER, name=name, outcome=outcome, **told)
@@ -230,6 +244,8 @@ class Desk:
         seen = self.seen.get(mac)
         if seen is not None and not is_look:
             self._shapes.reached_script(seen, host, self.policy)
+            if seen.loader_shown_s is not None:
+                seen.loader_shown_s = self.clock.monotonic()
         try:
             install = await self.book.ask(host.name) if host else None
             plan: ScriptPlan | None = script_without_install(mac, host, install, self.policy)
@@ -290,17 +306,33 @@ class Desk:
         host = self.hosts.by_address(address)
         return (self.seen.of(host.mac, now=self.clock.now()), host) if host else (None, None)
 
+    def _as_firmware(self, client: BootClient, host: Host | None) -> BootClient:
+        """Take an iPXE for a firmware where it is the one in a ROM that the host does not keep."""
+        if client.stage is not Stage.IPXE or host is None or host.rom_ipxe is not RomIpxe.REPLACE:
+            return client
+        seen = self.seen.get(client.mac)
+        is_loader = seen is not None and seen.runs_loader(self.clock.monotonic())
+        return client if is_loader else replace(client, stage=Stage.FIRMWARE)
+
     def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
         known = self.seen.get(client.mac)
         before = known and known.machine
         seen = self.seen.announce(client, now=self.clock.now(), now_s=self.clock.monotonic())
         if seen.machine is not before:
             self._machines.keep(seen.machine)
-        if known is None and host is None:
+        if known is None and host is None and self._may_tell_of_stranger():
             self._tell(
                 "boot.machine_discovered", seen, None, None, arch=seen.machine.arch, vendor_class=client.vendor_class
             )
         return seen
+
+    def _may_tell_of_stranger(self) -> bool:
+        """Hold the ledger against a flood of forged MACs: each is an event only while they are few."""
+        now_s = self.clock.monotonic()
+        if now_s - self._strangers_told_since_s >= TELL_STRANGERS_EVERY_S:
+            self._strangers_told, self._strangers_told_since_s = 0, now_s
+        self._strangers_told += 1
+        return self._strangers_told <= TELL_STRANGERS
 
     # What is told
 

@@ -4,7 +4,7 @@ In memory, bounded; `store.machines` keeps what must outlive a restart. Never de
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -19,10 +19,11 @@ from netboot.model.mac import Mac
 from netboot.model.offer import OfferKind
 from netboot.store.machines import Machine
 
-MACHINES: Final = 4096  # the longest unseen is forgotten
+STRANGERS: Final = 1024  # machines that nobody registered; the longest unseen is forgotten
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over TFTP is within it
 SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
+LOADER_RUNS_S: Final = 60.0  # from a loader's last sign: an iPXE that asks within it is that loader, not the ROM
 SHORTEST_BOOT_S: Final = 3.0  # no machine fails, starts again and asks in less; who does is a tester, or forged
 
 
@@ -42,6 +43,8 @@ class SeenMachine:
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
+    client: BootClient | None = None  # as it asked last
+    loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
 
     @property
     def mac(self) -> Mac:
@@ -50,6 +53,10 @@ class SeenMachine:
     def is_announced(self, now_s: float) -> bool:
         """It asked for a boot lately."""
         return self.announced_s is not None and now_s - self.announced_s <= ANNOUNCED_S
+
+    def runs_loader(self, now_s: float) -> bool:
+        """An iPXE that asks now is the loader that it was given, and not the one in its ROM."""
+        return self.loader_shown_s is not None and now_s - self.loader_shown_s <= LOADER_RUNS_S
 
     def take_step(self, step: Step) -> bool:
         """Note a step; False where this boot had it already."""
@@ -95,27 +102,43 @@ class SeenMachines:
     """All of them, by MAC and by address."""
 
     def __init__(self, recorded: Mapping[Mac, Machine]) -> None:
-        self._by_mac: OrderedDict[Mac, SeenMachine] = OrderedDict()
+        self._registered: dict[Mac, SeenMachine] = {}
+        self._strangers: OrderedDict[Mac, SeenMachine] = OrderedDict()  # whoever floods us can push out only these
+        self._is_registered: Callable[[Mac], bool] = lambda _mac: False
         self._by_address: dict[IPv4Address, Mac] = {}
-        for machine in recorded.values():
-            self._add(machine)
+        self._forgotten: Callable[[Mac], None] = lambda _mac: None
+        for machine in recorded.values():  # all of them, until it is known who is registered
+            self._strangers[machine.mac] = SeenMachine(machine)
+            self._by_address.update(dict.fromkeys(machine.addresses, machine.mac))
+
+    def on_forgotten(self, forgotten: Callable[[Mac], None]) -> None:
+        """Call this with each stranger that had to make room."""
+        self._forgotten = forgotten
 
     def get(self, mac: Mac) -> SeenMachine | None:
         """Find a machine by its card."""
-        return self._by_mac.get(mac)
+        return self._registered.get(mac) or self._strangers.get(mac)
 
     def by_address(self, address: IPv4Address) -> SeenMachine | None:
         """Find the machine that the wire last showed at this address."""
         mac = self._by_address.get(address)
-        return self._by_mac.get(mac) if mac else None
+        return self.get(mac) if mac else None
 
     def all(self) -> list[Machine]:
-        """Every machine, the longest unseen first."""
-        return [seen.machine for seen in self._by_mac.values()]
+        """Every machine, registered ones first, the longest unseen first."""
+        return [seen.machine for seen in (*self._registered.values(), *self._strangers.values())]
+
+    def registered_are(self, is_registered: Callable[[Mac], bool]) -> None:
+        """Tell registered machines from strangers by this from now on."""
+        self._is_registered = is_registered
+        everybody = {**self._registered, **self._strangers}
+        self._registered = {mac: seen for mac, seen in everybody.items() if is_registered(mac)}
+        self._strangers = OrderedDict((mac, seen) for mac, seen in everybody.items() if not is_registered(mac))
+        self._forget_strangers()
 
     def of(self, mac: Mac, *, now: datetime) -> SeenMachine:
         """Find a machine, or begin to know it."""
-        return self._by_mac.get(mac) or self._touch(mac, now)
+        return self.get(mac) or self._touch(mac, now)
 
     def announce(self, client: BootClient, *, now: datetime, now_s: float) -> SeenMachine:
         """Note that a machine asks for a boot; a firmware that went on, paused or began again boots anew."""
@@ -130,9 +153,12 @@ class SeenMachines:
             seen.trace.is_jumbled = True
         if seen.boot_began_s is None or pause or is_anew or (client.stage is Stage.FIRMWARE and went_on):
             seen.begin_boot(now_s)
+            seen.machine = replace(seen.machine, last_seen=now)
         if client.stage is Stage.FIRMWARE and client.exchange is not None:
             seen.trace.asked(client.elapsed)
-        machine = seen.machine
+        if seen.client == client:
+            return seen
+        seen.client, machine = client, seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
         told = (
             client.arch.name.lower().replace("_", "-"),
@@ -147,37 +173,44 @@ class SeenMachines:
         """Note that the wire showed this address for this machine; another machine that had it has it no more."""
         owner = self._by_address.get(address)
         if owner is not None and owner != mac:
-            self._replace_addresses(owner, tuple(a for a in self._by_mac[owner].machine.addresses if a != address))
+            self._take_address(owner, address)
         seen = self._touch(mac, now)
         if seen.machine.addresses[-1:] != (address,):
             others = tuple(a for a in seen.machine.addresses if a != address)
             for dropped in others[: -(ADDRESSES - 1)]:
                 self._by_address.pop(dropped, None)
-            self._replace_addresses(mac, (*others[-(ADDRESSES - 1) :], address))
+            seen.machine = replace(seen.machine, addresses=(*others[-(ADDRESSES - 1) :], address))
         self._by_address[address] = mac
         return seen
 
-    def _replace_addresses(self, mac: Mac, addresses: tuple[IPv4Address, ...]) -> None:
-        seen = self._by_mac[mac]
-        seen.machine = replace(seen.machine, addresses=addresses)
+    def _take_address(self, mac: Mac, address: IPv4Address) -> None:
+        seen = self.get(mac)
+        if seen is not None:
+            seen.machine = replace(seen.machine, addresses=tuple(a for a in seen.machine.addresses if a != address))
 
     def _touch(self, mac: Mac, now: datetime) -> SeenMachine:
-        seen = self._by_mac.get(mac)
+        seen = self.get(mac)
         if seen is None:
             return self._add(Machine(mac, first_seen=now, last_seen=now))
-        self._by_mac.move_to_end(mac)
+        if mac in self._strangers:
+            self._strangers.move_to_end(mac)
         return seen
 
     def _add(self, machine: Machine) -> SeenMachine:
-        seen = self._by_mac[machine.mac] = SeenMachine(machine)
+        room = self._registered if self._is_registered(machine.mac) else self._strangers
+        seen = room[machine.mac] = SeenMachine(machine)
         for address in machine.addresses:
             self._by_address[address] = machine.mac
-        while len(self._by_mac) > MACHINES:
-            _, forgotten = self._by_mac.popitem(last=False)
+        self._forget_strangers()
+        return seen
+
+    def _forget_strangers(self) -> None:
+        while len(self._strangers) > STRANGERS:
+            mac, forgotten = self._strangers.popitem(last=False)
+            self._forgotten(mac)
             for address in forgotten.machine.addresses:
                 if self._by_address.get(address) == forgotten.mac:
                     del self._by_address[address]
-        return seen
 
 
 def _recorded(text: str | None) -> Learned:

@@ -13,7 +13,7 @@ from typing import Final
 from netboot.config.faults import beside, did_you_mean, nearest, shown
 from netboot.config.given import Given
 from netboot.config.setting_types import INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
-from netboot.model.firmware import ReplyShape
+from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import HostName, Role
 from netboot.model.mac import Mac
 
@@ -217,6 +217,18 @@ def read_firmware(given: Given) -> ReplyShape | None:
         return ReplyShape(text)
     except ValueError:
         given.refuse(f"no such shape of a reply {shown(text)}", did_you_mean(text, ReplyShape))
+        return None
+
+
+def read_rom_ipxe(given: Given) -> RomIpxe | None:
+    """Read what becomes of an iPXE in the card's ROM."""
+    text = given.text()
+    if text is None:
+        return None
+    try:
+        return RomIpxe(text)
+    except ValueError:
+        given.refuse(f"no such way with an iPXE {shown(text)}", did_you_mean(text, RomIpxe))
         return None
 
 

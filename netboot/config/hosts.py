@@ -14,6 +14,7 @@ from netboot.config.given import Given, Said, held
 from netboot.config.host_files import Declared
 from netboot.config.layers import SHARED_KEYS, HostEntry, Layer, read_host, read_shared
 from netboot.model.cluster import Cluster
+from netboot.model.firmware import RomIpxe
 from netboot.model.host import Host, HostName, HostNetwork, HostSet, Role
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ def _host(name: HostName, role: Role, *, entry: HostEntry, layer: Layer, is_init
         ignition=_value(layer.ignition_for(is_init=is_init)),
         loader=_value(layer.loader),
         firmware=_value(layer.firmware),
+        rom_ipxe=_value(layer.rom_ipxe) or RomIpxe.KEEP,
         declared_at=str(entry.declared_at),
     )
 

@@ -10,7 +10,7 @@ from netboot.config import host_values as values
 from netboot.config.faults import Place
 from netboot.config.given import Given, Said
 from netboot.config.nodes import Listing, Scalar, Table
-from netboot.model.firmware import ReplyShape
+from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import Role
 from netboot.model.mac import Mac
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 SHARED_KEYS: Final = (
     "boot_media", "release", "disk", "timezone", "kernel_arguments", "network", "ssh_keys", "ignition", "loader",
-    "firmware",
+    "firmware", "rom_ipxe",
 )  # fmt: skip
 HOST_KEYS: Final = ("role", "mac", *SHARED_KEYS)
 _NETWORK_KEYS: Final = ("address", "gateway", "nameservers", "interface")
@@ -42,6 +42,7 @@ class Layer:
     ignition_join: Said[Path] | None = None
     loader: Said[str] | None = None
     firmware: Said[ReplyShape] | None = None
+    rom_ipxe: Said[RomIpxe] | None = None
 
     def over(self, lower: "Layer") -> "Layer":
         """Return this layer, with what it does not say taken from `lower`; a list covers a list as a whole."""
@@ -88,6 +89,7 @@ def read_shared(given: dict[str, Given], *, is_host: bool) -> Layer:
         ignition_join=join,
         loader=_one(given.get("loader"), values.read_loader),
         firmware=_one(given.get("firmware"), values.read_firmware),
+        rom_ipxe=_one(given.get("rom_ipxe"), values.read_rom_ipxe),
     )
 
 

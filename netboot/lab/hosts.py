@@ -14,6 +14,7 @@ from typing import Final
 from netboot.lab.machine import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media import MEDIUM, RELEASE
 from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER, Wiring
+from netboot.model.firmware import RomIpxe
 from netboot.model.host import Role
 
 HTTP_PORT: Final = 8080
@@ -123,7 +124,7 @@ def _entry(host: LabHost) -> dict[str, object]:
     if host.loader is not None:
         entry["loader"] = host.loader
     if host.replaces_rom:
-        entry["replace_rom"] = True
+        entry["rom_ipxe"] = RomIpxe.REPLACE
     if host.address is not None:
         entry["network"] = {
             "address": str(host.address),

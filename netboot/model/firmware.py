@@ -11,6 +11,13 @@ class ReplyShape(StrEnum):
     WITHOUT_43 = "without-43"  # no option 43: the firmware asks port 4011, and is told there
 
 
+class RomIpxe(StrEnum):
+    """What becomes of an iPXE in a card's ROM; the words of `hosts.X.rom_ipxe`."""
+
+    KEEP = "keep"  # it gets its script at once
+    REPLACE = "replace"  # too old for a script: it gets the loader first, as any firmware does
+
+
 @dataclass(frozen=True, slots=True)
 class BootShape:
     """A reply and the loader in it, a name below `bootfiles.directories`."""

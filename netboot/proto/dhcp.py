@@ -19,6 +19,7 @@ SERVER_PORT: Final = 67
 CLIENT_PORT: Final = 68
 NO_ADDRESS: Final = IPv4Address(0)
 BROADCAST: Final = IPv4Address("255.255.255.255")
+BROADCAST_FLAG: Final = 0x8000
 
 REQUEST: Final = 1  # op: from a client
 REPLY: Final = 2  # op: from a server

@@ -21,7 +21,6 @@ from netboot.proto.dhcp import DhcpMessage, MessageType, Option
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import LONGEST_OPTION, Reply, ServerAddress, boot_answer, written
 
-_BROADCAST_FLAG: Final = 0x8000
 _ROUTERS_AND_SERVERS: Final = 8  # of each kind, at most: 32 bytes
 
 
@@ -84,7 +83,7 @@ def nak_reply(message: DhcpMessage, reason: str, server: ServerAddress) -> Reply
     """Write a NAK: no address anywhere, and a relay is told to let everybody hear it (RFC 2131 §4.3.2)."""
     plain = _plain(message, server.address, kind=MessageType.NAK)
     options = _after_the_server(plain.options, {Option.MESSAGE: reason.encode()})
-    flags = message.flags | _BROADCAST_FLAG if message.giaddr != dhcp.NO_ADDRESS else message.flags
+    flags = message.flags | dhcp.BROADCAST_FLAG if message.giaddr != dhcp.NO_ADDRESS else message.flags
     return written(message, replace(plain, flags=flags, options=options), server)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netboot.config.load import Configuration, load
 from netboot.errors import ConfigError
 from netboot.model.cluster import Cluster
-from netboot.model.firmware import ReplyShape
+from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.mac import Mac
 
@@ -83,6 +83,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
             mac: [52-54-00-12-34-57, 5254.0012.3458]
             timezone: UTC
             loader: efi/shimx64.efi
+            rom_ipxe: replace
         """,
     )
 
@@ -118,6 +119,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 ignition=site.directory / "join.ign",
                 loader="efi/shimx64.efi",
                 firmware=ReplyShape.WITHOUT_43,
+                rom_ipxe=RomIpxe.REPLACE,
                 declared_at="hosts.yaml:20:3",
             ),
         },

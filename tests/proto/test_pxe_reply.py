@@ -204,15 +204,39 @@ def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
         (Reader.BIOS, OfferKind.SCRIPT),
         (Reader.UEFI, OfferKind.SCRIPT),
         (Reader.UEFI_HTTP, OfferKind.SCRIPT),
-        (Reader.IPXE, OfferKind.LOADER),
     }
 
 
-@pytest.mark.parametrize(("question", "offer"), [("discover-edk2-x64", SCRIPT), ("discover-ipxe-x64", LOADER)])
-def test_a_decision_that_a_reader_has_no_words_for_is_silence(capture: Capture, question: str, offer: Offer) -> None:
-    asked = parse(capture(question))
+def test_a_decision_that_a_reader_has_no_words_for_is_silence(capture: Capture) -> None:
+    asked = parse(capture("discover-edk2-x64"))
 
-    assert offer_reply(asked, the_client(asked), offer, SERVER) is Silence.NO_REPLY_SHAPE
+    assert offer_reply(asked, the_client(asked), SCRIPT, SERVER) is Silence.NO_REPLY_SHAPE
+
+
+def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease_servers_file(capture: Capture) -> None:
+    reply = the_offer(parse(capture("discover-ipxe-x64")), LOADER)
+
+    options = parse(reply.data).options
+    assert (reply.boot_file, options[Option.IPXE]) == ("snponly.efi", bytes.fromhex("010101"))
+
+
+@pytest.mark.parametrize(
+    ("question", "giaddr", "asked_flags", "flags"),
+    [
+        pytest.param("discover-ipxe-x64", "198.51.100.1", 0, 0x8000, id="an-ipxe-behind-a-relay"),
+        pytest.param("discover-ipxe-x64", "0.0.0.0", 0, 0, id="an-ipxe-on-the-lan"),
+        pytest.param("discover-ipxe-x64", "0.0.0.0", 0x8000, 0x8000, id="an-ipxe-that-wants-a-broadcast"),
+        pytest.param("discover-edk2-x64", "198.51.100.1", 0x8000, 0x8000, id="firmware-that-sets-it"),
+        pytest.param("discover-relayed", "198.51.100.1", 0, 0, id="firmware-that-does-not"),
+    ],
+)
+def test_the_broadcast_flag_comes_back_and_is_set_for_an_ipxe_behind_a_relay(
+    capture: Capture, question: str, giaddr: str, asked_flags: int, flags: int
+) -> None:
+    asked = replace(parse(capture(question)), giaddr=IPv4Address(giaddr), flags=asked_flags)
+    offer = SCRIPT if "ipxe" in question else LOADER
+
+    assert parse(the_offer(asked, offer).data).flags == flags
 
 
 @pytest.mark.parametrize(
