@@ -106,6 +106,7 @@ class _Import:
         self._check(root, members, kernel, facts)
         if TREEINFO not in members and (made := made_treeinfo(root, facts.version)):
             (root / TREEINFO).write_bytes(made)
+            (root / TREEINFO).chmod(0o644)
             sums[TREEINFO] = hashlib.sha256(made).hexdigest()
         name = self._name(name, facts)
         is_new = self._is_new(name, sums)

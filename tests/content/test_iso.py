@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import lzma
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -219,6 +220,19 @@ def test_its_own_treeinfo_is_kept_byte_for_byte(tmp_path: Path, library: Library
     imported = import_iso(library, iso, now=NOW)
 
     assert (library.directory / "media" / imported.name / ".treeinfo").read_bytes() == FULL_TREEINFO
+
+
+def test_the_daemon_may_read_a_medium_whatever_the_umask(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    umask = os.umask(0o077)
+    try:
+        name = import_iso(library, iso, now=NOW).name
+    finally:
+        os.umask(umask)
+
+    paths = list((library.directory / "media" / name).rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o755}
 
 
 def test_the_same_iso_again_does_nothing(tmp_path: Path, library: Library) -> None:
