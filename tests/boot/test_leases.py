@@ -394,6 +394,14 @@ def test_an_address_that_was_registered_for_another_is_refused_to_its_stranger()
     assert house.leased(STRANGERS[1]) == FIRST
 
 
+def test_an_offer_is_void_once_its_address_is_registered_for_another():
+    house = House()
+    house.offered(STRANGER)
+    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+
+    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+
+
 class ManyMachines(RuleBasedStateMachine):
     """Whatever machines say in whatever order: no address is ever leased to two of them."""
 
