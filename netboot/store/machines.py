@@ -1,10 +1,11 @@
 """The machines that the wire showed: known or not, with the addresses that they were given. Written behind."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
+from typing import Any
 
 import structlog
 from sqlalchemy import delete, insert, select
@@ -15,6 +16,7 @@ from netboot.store import tables
 from netboot.store.database import Database
 
 WRITE_EVERY_S = 0.5
+MACS_PER_STATEMENT = 10_000
 
 log = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class Machines:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._changed: dict[Mac, Machine] = {}
+        self._gone: set[Mac] = set()
         self._has_work = asyncio.Event()
 
     async def all(self) -> Mapping[Mac, Machine]:
@@ -62,11 +65,14 @@ class Machines:
     def keep(self, machine: Machine) -> None:
         """Take the present state of a machine; it is written within a moment."""
         self._changed[machine.mac] = machine
+        self._gone.discard(machine.mac)
         self._has_work.set()
 
     def forget(self, mac: Mac) -> None:
-        """Drop what was not written yet: memory let this machine go."""
+        """Take a machine off the record; it is gone within a moment."""
         self._changed.pop(mac, None)
+        self._gone.add(mac)
+        self._has_work.set()
 
     async def run(self) -> None:
         """Write what was kept until cancelled; then write the rest once."""
@@ -81,27 +87,37 @@ class Machines:
     async def flush(self) -> None:
         """Write what was kept now, or keep it for later where the ledger does not take it."""
         self._has_work.clear()
-        batch, self._changed = self._changed, {}
-        if not batch:
+        kept, self._changed = self._changed, {}
+        gone, self._gone = self._gone, set()
+        if not kept and not gone:
             return
-        rows = [
-            {
-                "mac": machine.mac,
-                "first_seen": machine.first_seen.isoformat(),
-                "last_seen": machine.last_seen.isoformat(),
-                "arch": machine.arch,
-                "vendor_class": machine.vendor_class,
-                "uuid": machine.uuid,
-                "addresses": [str(address) for address in machine.addresses],
-                "shapes": dict(machine.shapes),
-            }
-            for machine in batch.values()
-        ]
         try:
             async with self._database.transaction() as connection:
-                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(list(batch))))
-                await connection.execute(insert(tables.machines), rows)
+                for macs in _in_pieces([*kept, *gone]):
+                    await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(macs)))
+                if kept:
+                    await connection.execute(insert(tables.machines), [_columns(machine) for machine in kept.values()])
         except StoreError as error:
-            self._changed = batch | self._changed
+            self._changed = kept | self._changed
+            self._gone |= gone - self._changed.keys()
             self._has_work.set()
             log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
+
+
+def _in_pieces(macs: list[Mac]) -> Iterator[list[Mac]]:
+    """Split what one statement may name: SQLite takes 32,766 values."""
+    for at in range(0, len(macs), MACS_PER_STATEMENT):
+        yield macs[at : at + MACS_PER_STATEMENT]
+
+
+def _columns(machine: Machine) -> dict[str, Any]:
+    return {
+        "mac": machine.mac,
+        "first_seen": machine.first_seen.isoformat(),
+        "last_seen": machine.last_seen.isoformat(),
+        "arch": machine.arch,
+        "vendor_class": machine.vendor_class,
+        "uuid": machine.uuid,
+        "addresses": [str(address) for address in machine.addresses],
+        "shapes": dict(machine.shapes),
+    }

@@ -16,9 +16,12 @@ from boot.house import (
     InHouse,
 )
 
+from netboot.boot.desk import TELL_STRANGERS
+from netboot.boot.seen import STRANGERS
 from netboot.content.served import ServedFile
 from netboot.model.host import HostName
 from netboot.model.install import InstallState
+from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, LocalBootPlan, OfferKind, Policy, UnknownHosts, WaitPlan, WaitReason
 from netboot.model.release import ContentKind
 
@@ -279,3 +282,17 @@ def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(in_house: InHouse, cont
 
     assert percents == sorted(percents)
     assert percents[-1] == 100
+
+
+def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fill_the_ledger(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        house.boots(FIRMWARE, IPXE)
+        for number in range(STRANGERS + 500):
+            house.desk.offer_for(replace(FIRMWARE, mac=Mac(f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}")))
+
+        assert isinstance(await house.desk.script_for(MAC, ADDRESS), InstallPlan)
+        assert len(house.desk.discovered()) == STRANGERS
+        assert (await house.event_names()).count("boot.machine_discovered") == TELL_STRANGERS
+
+    in_house(scenario)

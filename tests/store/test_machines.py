@@ -1,0 +1,57 @@
+"""Machines survive a restart; those that memory let go are gone."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+
+from netboot.model.mac import Mac
+from netboot.store.database import Database
+from netboot.store.machines import Machine, Machines
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+CP1 = Machine(
+    Mac.parse("52:54:00:aa:bb:01"),
+    first_seen=NOW,
+    last_seen=NOW,
+    arch="x64-uefi",
+    vendor_class="PXEClient",
+    uuid="00" * 16,
+    addresses=(IPv4Address("192.0.2.50"), IPv4Address("192.0.2.51")),
+    shapes={"pxe": "without-43"},
+)
+
+
+def test_a_machine_is_read_as_it_was_kept_last(ledger_url: str):
+    async def scenario() -> object:
+        database = await Database.open(ledger_url)
+        machines = Machines(database)
+        machines.keep(replace(CP1, addresses=()))
+        await machines.flush()
+        machines.keep(CP1)
+        await machines.flush()
+        await database.close()
+        again = await Database.open(ledger_url)
+        read = await Machines(again).all()
+        await again.close()
+        return read
+
+    assert asyncio.run(scenario()) == {CP1.mac: CP1}
+
+
+def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(ledger_url: str):
+    async def scenario() -> int:
+        database = await Database.open(ledger_url)
+        machines = Machines(database)
+        flood = [replace(CP1, mac=Mac.from_bytes((0x020000000000 + n).to_bytes(6, "big"))) for n in range(25_000)]
+        for machine in flood:
+            machines.keep(machine)
+        await machines.flush()
+        for machine in flood[1000:]:
+            machines.forget(machine.mac)
+        await machines.flush()
+        left = len(await machines.all())
+        await database.close()
+        return left
+
+    assert asyncio.run(scenario()) == 1000
