@@ -18,7 +18,7 @@ from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
 from netboot.lab.bad_wire import BadWire
 from netboot.lab.guest import Guest
-from netboot.lab.hosts import LAB_HOSTS, PLAIN, AppliancePaths, LabHost, write_configuration
+from netboot.lab.hosts import HTTP_PORT, LAB_HOSTS, PLAIN, AppliancePaths, LabHost, write_configuration
 from netboot.lab.lan_dhcp import (
     advertiser_command,
     dnsmasq_command,
@@ -97,7 +97,7 @@ class Lab:
     def _add_loaders(self) -> None:
         loaders, pinned = self.appliance.paths.loaders, {host.loader for host in self.hosts.values()}
         if GRUB_X64 in pinned:
-            add_grub(loaders)
+            add_grub(loaders, http_port=HTTP_PORT)
         if GRUB_ARM64 in pinned:
             add_arm64_grub(loaders, cache_directory())
 

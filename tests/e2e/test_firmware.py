@@ -1,0 +1,106 @@
+"""Every firmware of the lab on every kind of LAN, from power-on to userspace: the installer's first words."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Interface
+
+import pytest
+
+from netboot.lab.hosts import LabHost
+from netboot.lab.lab import Lab, running_lab
+from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, UNDIONLY
+from netboot.lab.machine import Firmware, Machine
+from netboot.lab.network import FAR_ROUTER, Between, Wiring
+from netboot.model.host import Role
+
+pytestmark = pytest.mark.e2e
+
+INSTALLER = "netboot-lab: installer stage 1"
+BOOT_S = 240.0  # generous: a busy box is four times slower
+
+
+def quiet(*_: object) -> None: ...
+
+
+def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = None) -> LabHost:
+    return LabHost(Machine(name, f"52:54:00:aa:cc:{number:02x}", firmware, disk_gib=None), Role.WORKER, loader=loader)
+
+
+PXE = a_host("pxe", 1, Firmware.OVMF_PXE)
+HTTP = a_host("http", 2, Firmware.OVMF_HTTP)
+BIOS = a_host("bios", 3, Firmware.SEABIOS_IPXE)
+UNDI = replace(a_host("undi", 4, Firmware.SEABIOS_IPXE, loader=UNDIONLY), replaces_rom=True)
+GRUB = a_host("grub", 5, Firmware.OVMF_HTTP, loader=GRUB_X64)
+ARM64 = a_host("arm64", 6, Firmware.ARM64_PXE, loader=GRUB_ARM64)
+
+
+async def boot(lab: Lab, *, to: str = INSTALLER) -> None:
+    """Arm every machine, switch them on together, and wait until each has said its words."""
+    async with lab.appliance.control() as daemon:
+        for name in lab.guests:
+            await daemon.arm(name, reason="test")
+    for guest in lab.guests.values():
+        await guest.power_on()
+    for guest in lab.guests.values():
+        await guest.console.wait_for(to, timeout_s=BOOT_S)
+
+
+async def events(lab: Lab, name: str) -> list[str]:
+    """What the daemon's log says that one machine was offered and loaded, in order, nothing twice in a row."""
+    said: list[str] = []
+    for line in lab.appliance.log.read_text().splitlines():
+        entry = json.loads(line)
+        if entry.get("host") == name and entry["event"] in ("boot.offered", "boot.loader_sent"):
+            word = str(entry.get("boot_file") or entry.get("name") or entry["kind"])
+            said += [word] if said[-1:] != [word] else []
+    return said
+
+
+def leased(hosts: Iterable[LabHost]) -> list[LabHost]:
+    """Give each an address, which the appliance leases where nobody else does."""
+    return [replace(host, address=IPv4Interface(f"192.0.2.{31 + n}/24")) for n, host in enumerate(hosts)]
+
+
+async def test_an_old_ipxe_in_a_rom_is_replaced_by_undionly_and_grub_boots_by_uefi_http():
+    async with running_lab([UNDI, GRUB], say=quiet) as lab:
+        await boot(lab)
+
+        assert await events(lab, "undi") == [UNDIONLY, "script"]
+        assert await events(lab, "grub") == [GRUB_X64]
+        assert "Welcome to GRUB" in lab.guest("grub").console.text
+
+
+async def test_the_appliance_is_the_lans_only_dhcp_server():
+    async with running_lab(leased([PXE, BIOS]), say=quiet, wiring=Wiring(dhcp_servers=0)) as lab:
+        await boot(lab)
+
+        assert "Station IP address is 192.0.2.31" in lab.guest("pxe").console.text
+        assert "192.0.2.32/255.255.255.0" in lab.guest("bios").console.text
+
+
+async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side():
+    async with running_lab([PXE, BIOS], say=quiet, wiring=Wiring(between=Between.RELAY)) as lab:
+        await boot(lab)
+
+        for guest in lab.guests.values():
+            assert f"{FAR_ROUTER.ip}"[:-1] in guest.console.text
+
+
+async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way():
+    async with running_lab([PXE, BIOS], say=quiet, wiring=Wiring(dhcp_servers=2)) as lab:
+        await boot(lab)
+
+
+async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():
+    async with running_lab([HTTP, BIOS], say=quiet, wiring=Wiring(between=Between.BAD_WIRE)) as lab:
+        await boot(lab)
+
+        assert lab.bad_wire is not None
+        assert lab.bad_wire.to_guests.lost > 100  # of more than ten thousand frames
+
+
+async def test_arm64_firmware_comes_to_the_words_of_its_grub():
+    # Debian's GRUB looks for its configuration at the server that gave the lease, so that server is the appliance.
+    async with running_lab(leased([ARM64]), say=quiet, wiring=Wiring(dhcp_servers=0)) as lab:
+        await boot(lab, to="netboot: arm64 (52:54:00:aa:cc:06) boots the installer of lab-installer")
