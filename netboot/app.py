@@ -32,6 +32,8 @@ from netboot.config.load import Configuration, load
 from netboot.config.settings import Settings
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
+from netboot.content.deltas import keep_deltas
+from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
 from netboot.errors import ConfigError, NetbootError
@@ -42,6 +44,8 @@ from netboot.model.offer import Policy
 from netboot.render.content_place import ContentPlace
 from netboot.render.engine import Engine
 from netboot.servers import http_api, logs, systemd
+from netboot.servers.content_worker import WorkerOptions
+from netboot.servers.content_workers import ContentWorkers
 from netboot.servers.dhcp import DhcpServer, DhcpSettings
 from netboot.servers.dhcp_leases import Leasing
 from netboot.servers.http import HttpDoor, counted
@@ -133,6 +137,7 @@ class Daemon:
         self._started_at = utc_now()
         self._ledger = ledger
         self._stopping = asyncio.Event()
+        self._content_changed = asyncio.Event()
         self.metrics = Metrics()
         self.content = Content(self._settings.content.directory)
         clock = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)
@@ -152,6 +157,7 @@ class Daemon:
         uploads = Uploads(self._settings.content.directory)
         self.uploads = UploadsHttp(uploads, self._import_command, now=utc_now)
         self.content_door = ContentDoor(self.content, self.desk, counters=self.metrics, limits=limits)
+        self.workers = ContentWorkers(_worker_options(self._settings), self.desk, counters=self.metrics)
 
     async def use(self, configuration: Configuration) -> None:
         """Answer from this configuration from now on; files are read off the loop first."""
@@ -162,11 +168,13 @@ class Daemon:
         await documents.warm(configuration.hosts)
         await asyncio.to_thread(self.content.refresh)
         self.content_door.reloaded()
+        self.workers.reload()
         self.desk.use(configuration.hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(configuration.hosts)
         self.administration.use(configuration.hosts)
         for problem in self.content.problems:
             log.warning("content.left_out", reason=problem)
+        self._content_changed.set()
 
     async def reload(self) -> View:
         """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
@@ -191,6 +199,7 @@ class Daemon:
             "machines": len(self.desk.discovered()),
             "media": list(self.content.media),
             "releases": list(self.content.releases),
+            "pulls": self.desk.pulls(),
             "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in self.desk.policy.loaders.items()},
         }
 
@@ -208,6 +217,7 @@ class Daemon:
                 tasks.create_task(self._ledger.machines.run()),
                 tasks.create_task(self.desk.run()),
                 tasks.create_task(self.uploads.run()),
+                *self._delta_makers(tasks),
             ]
             try:
                 await self._open_admin(stack)
@@ -223,6 +233,11 @@ class Daemon:
                 for task in running:
                     task.cancel()
         log.info("daemon.stopped")
+
+    def _delta_makers(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        if not self._settings.content.deltas:
+            return []
+        return [tasks.create_task(keep_deltas(Library(self._settings.content.directory), self._content_changed))]
 
     async def _open_boot_doors(
         self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
@@ -242,15 +257,15 @@ class Daemon:
         stack.push_async_callback(tftp.drain, DRAIN_S)
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(tftp.serve)
+        stack.push_async_callback(self.workers.stop)
         fixed = [str(address) for address in settings.http.listen]
-        if fixed:
-            await boot_http.listen(fixed)
-        else:
-            await boot_http.listen(str(interface.address) for interface in interfaces.current)
+        addresses = fixed or [str(interface.address) for interface in interfaces.current]
+        await boot_http.listen(addresses)
+        self.workers.listen(addresses)
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
-        running = [tasks.create_task(interfaces.follow()), tasks.create_task(self.leases.run())]
+        running = [tasks.create_task(each) for each in (interfaces.follow(), self.leases.run(), self.workers.run())]
         if not fixed:
-            running.append(tasks.create_task(_follow_addresses(interfaces, boot_http)))
+            running.append(tasks.create_task(_follow_addresses(interfaces, boot_http, self.workers)))
         return running
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
@@ -325,7 +340,7 @@ async def serve(path: Path) -> None:
             raise
 
 
-async def _follow_addresses(interfaces: Interfaces, door: HttpDoor) -> None:
+async def _follow_addresses(interfaces: Interfaces, door: HttpDoor, workers: ContentWorkers) -> None:
     changed = asyncio.Event()
 
     def note(_interfaces: Sequence[Interface]) -> None:
@@ -335,10 +350,26 @@ async def _follow_addresses(interfaces: Interfaces, door: HttpDoor) -> None:
     while True:
         await changed.wait()
         changed.clear()
+        addresses = [str(interface.address) for interface in interfaces.current]
+        workers.listen(addresses)
         try:
-            await door.listen(str(interface.address) for interface in interfaces.current)
+            await door.listen(addresses)
         except NetbootError as error:
             log.error("http.bind_failed", reason=str(error))
+
+
+def _worker_options(settings: Settings) -> WorkerOptions:
+    content, http = settings.content, settings.http
+    return WorkerOptions(
+        str(content.directory),
+        content.port,
+        content.workers,
+        max_streams=http.max_streams,
+        client_rate=http.client_rate,
+        drain_s=DRAIN_S,
+        log_level=settings.log.level.value,
+        log_form=settings.log.format.value,
+    )
 
 
 def _needs_restart(running: Settings, read: Settings) -> list[str]:

@@ -50,6 +50,11 @@ class Metrics:
         self.count("content_requests", kind=kind.value, status=str(int(status)))
         self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
 
+    def content_counted(self, kind: ContentKind, status: int, *, requests: int, bytes_sent: int) -> None:
+        """Count what a content worker answered since it told last."""
+        self._child("content_requests", {"kind": kind.value, "status": str(status)}).inc(requests)
+        self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
+
     def request_malformed(self) -> None:
         """Count one request that is no HTTP."""
         self.count("http_malformed")
