@@ -408,7 +408,7 @@ def ignored_so_far(rack: Rack) -> int:
     """Read the counter of silences from `/metrics`."""
     with rack.server_socket(socket.AF_INET, socket.SOCK_STREAM) as admin:
         admin.connect(("127.0.0.1", 8470))
-        admin.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        admin.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:8470\r\nConnection: close\r\n\r\n")
         text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
     return sum(
         int(float(line.split()[-1])) for line in text.splitlines() if line.startswith("netboot_dhcp_ignored_total")
