@@ -26,7 +26,7 @@ from netboot.lab.lan_dhcp import (
     relay_command,
     second_dnsmasq_command,
 )
-from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, add_arm64_grub, add_grub
+from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
 from netboot.lab.media import Say, build_media, cache_directory
 from netboot.lab.network import Between, Lan, Wiring
 from netboot.lab.packages import require_lab_packages
@@ -96,7 +96,9 @@ class Lab:
 
     def _add_loaders(self) -> None:
         loaders, pinned = self.appliance.paths.loaders, {host.loader for host in self.hosts.values()}
-        if GRUB_X64 in pinned:
+        if SHIM_X64 in pinned:
+            add_shim(loaders, cache_directory())
+        elif GRUB_X64 in pinned:
             add_grub(loaders, http_port=HTTP_PORT)
         if GRUB_ARM64 in pinned:
             add_arm64_grub(loaders, cache_directory())

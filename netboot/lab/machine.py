@@ -12,6 +12,8 @@ from typing import Final, assert_never
 
 OVMF_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+OVMF_SECURE_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.ms.fd")
+OVMF_SECURE_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")  # with Microsoft's keys: Secure Boot is on
 AAVMF_CODE: Final = Path("/usr/share/AAVMF/AAVMF_CODE.fd")
 AAVMF_VARS: Final = Path("/usr/share/AAVMF/AAVMF_VARS.fd")
 DISK_PATH: Final = "/dev/disk/by-path/pci-0000:00:03.0"
@@ -24,6 +26,7 @@ class Firmware(StrEnum):
 
     OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE helps
     OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
+    OVMF_SECURE = "ovmf-secure"  # UEFI's PXE client with Secure Boot on: runs nothing but what is signed
     SEABIOS_IPXE = "seabios-ipxe"  # BIOS with QEMU's iPXE ROM
     ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64; slow, and with no kernel here: to the prompt of a loader
 
@@ -33,6 +36,8 @@ class Firmware(StrEnum):
         match self:
             case Firmware.OVMF_PXE | Firmware.OVMF_HTTP:
                 return OVMF_VARS
+            case Firmware.OVMF_SECURE:
+                return OVMF_SECURE_VARS
             case Firmware.ARM64_PXE:
                 return AAVMF_VARS
             case Firmware.SEABIOS_IPXE:
@@ -84,6 +89,9 @@ def _firmware(machine: Machine, variables: Path) -> tuple[str, ...]:
     match machine.firmware:
         case Firmware.OVMF_PXE:
             return (*ovmf, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
+        case Firmware.OVMF_SECURE:
+            protected = ("-global", "driver=cfi.pflash01,property=secure,value=on")
+            return ("-machine", "q35,smm=on,graphics=off", *protected, *_uefi(OVMF_SECURE_CODE, variables, card))
         case Firmware.OVMF_HTTP:
             off = (("-fw_cfg", f"name=opt/org.tianocore/{name},string=n") for name in _NO_PXE)
             return (*ovmf, *(word for pair in off for word in pair))

@@ -1,9 +1,11 @@
 """The configuration that the lab writes is one that the appliance accepts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from netboot.content.assets import assets_directory
-from netboot.lab.hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, write_configuration
+from netboot.lab.hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, settings_yaml, write_configuration
+from netboot.lab.network import Wiring
 
 
 def test_the_roles_files_are_copies_that_debians_ignition_can_read(tmp_path):
@@ -36,3 +38,16 @@ def test_the_settings_lie_where_the_appliance_is_told(tmp_path):
 
     assert paths.settings == tmp_path / "netboot.yaml"
     assert "attempts: 2" in paths.settings.read_text()
+
+
+def test_what_is_pinned_at_a_machine_is_in_the_registry():
+    host = replace(LAB_HOSTS[1], loader="undionly.kpxe", replaces_rom=True)
+
+    assert '"loader": "undionly.kpxe", "rom_ipxe": "replace"' in hosts_yaml([host])
+
+
+def test_the_appliance_leases_where_nobody_else_does(tmp_path):
+    paths = AppliancePaths(tmp_path, Path("/content"), Path("/control.sock"))
+
+    assert "dhcp: {mode: proxy}" in settings_yaml(paths)
+    assert "dhcp: {mode: reservation, router: 192.0.2.1}" in settings_yaml(paths, wiring=Wiring(dhcp_servers=0))

@@ -51,3 +51,20 @@ def test_bios_boots_from_its_cards_own_rom():
 @pytest.mark.parametrize("firmware", Firmware)
 def test_a_machine_keeps_its_uuid(firmware):
     assert Machine("a", MAC, firmware).uuid == Machine("b", MAC, firmware).uuid
+
+
+def test_secure_boot_protects_its_variables():
+    words = command(Firmware.OVMF_SECURE)
+
+    assert ("q35,smm=on,graphics=off" in words, "driver=cfi.pflash01,property=secure,value=on" in words) == (True, True)
+    assert any(word.endswith("OVMF_CODE_4M.ms.fd") for word in words)
+
+
+def test_arm64_is_another_qemu():
+    assert command(Firmware.ARM64_PXE)[0] == "qemu-system-aarch64"
+
+
+def test_a_bios_has_no_variables_and_every_uefi_has():
+    without = [firmware for firmware in Firmware if firmware.factory_variables is None]
+
+    assert without == [Firmware.SEABIOS_IPXE]
