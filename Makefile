@@ -36,12 +36,16 @@ LAB_PACKAGES := \
 TEST_PACKAGES := \
 	atftp \
 	grub-common \
+	grub-efi-amd64-bin \
 	isc-dhcp-client \
 	isc-dhcp-server \
 	kea-dhcp4-server \
+	qemu-efi-aarch64 \
+	qemu-system-arm \
 	systemd \
 	tftp-hpa \
 	tshark \
+	umoci \
 	vagrant \
 	wget \
 	xorriso
@@ -50,7 +54,7 @@ BENCH_PACKAGES := \
 	nginx-light \
 	tftpd-hpa \
 	wrk
-APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+APT := apt-get -qq
 
 .PHONY: help demo run check test unit integration e2e bench golden clean
 
@@ -94,22 +98,22 @@ clean: ## remove the virtual environment, caches and the lab's media
 
 # A stamp stands for "done with this very list": it is older than the Makefile only when the list may have changed.
 $(STAMPS)/python: pyproject.toml | $(STAMPS)
-	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && $(APT) install -y --no-install-recommends python3 python3-venv; }
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && .ci/install-packages python3 python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev,postgres,lint]'
 	@touch $@
 
 $(STAMPS)/lab: Makefile $(STAMPS)/python
 	$(APT) update
-	$(APT) install -y --no-install-recommends $(LAB_PACKAGES)
+	.ci/install-packages $(LAB_PACKAGES)
 	@touch $@
 
 $(STAMPS)/test: Makefile $(STAMPS)/lab
-	$(APT) install -y --no-install-recommends $(TEST_PACKAGES)
+	.ci/install-packages $(TEST_PACKAGES)
 	@touch $@
 
 $(STAMPS)/bench: Makefile $(STAMPS)/test
-	$(APT) install -y --no-install-recommends $(BENCH_PACKAGES)
+	.ci/install-packages $(BENCH_PACKAGES)
 	@touch $@
 
 $(STAMPS):

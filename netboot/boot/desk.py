@@ -48,6 +48,7 @@ from netboot.store.machines import Machine, Machines
 
 log = structlog.get_logger()
 
+PULLS_FOR_S: Final = 120.0  # a pull that asked for nothing this long has ended, or its machine has
 TELL_STRANGERS: Final = 100  # as many newly discovered machines are told in each of these:
 TELL_STRANGERS_EVERY_S: Final = 60.0
 
@@ -228,7 +229,8 @@ class Desk:
             pull = seen.pull = self.documents.progress_of(file.owner)
             if pull is None:
                 return
-        before, percent = pull.percent, pull.asked(file.member)
+        seen.pulled_s = self.clock.monotonic()
+        before, percent = pull.percent, pull.asked(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             self._tell("boot.content_pulled", seen, host, Step.OSTREE, release=file.owner, percent=percent)
 
@@ -294,6 +296,12 @@ class Desk:
             return True
         seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
+
+    def pulls(self) -> list[str]:
+        """Name the releases that machines pull now: what they asked for must not go."""
+        since_s = self.clock.monotonic() - PULLS_FOR_S
+        pulling = [seen.pull for seen in self.seen.present() if seen.pulled_s is not None and seen.pulled_s >= since_s]
+        return sorted({pull.release.name for pull in pulling if pull is not None and pull.percent < 100})
 
     def discovered(self) -> list[Machine]:
         """List the machines that asked for a boot and that nobody registered."""

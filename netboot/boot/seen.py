@@ -4,10 +4,11 @@ In memory, bounded; `store.machines` keeps what must outlive a restart. Never de
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import Final
 
 from netboot.boot.shapes import REQUEST_WITHIN_S, BootTrace, Learned
@@ -38,6 +39,7 @@ class SeenMachine:
     steps: set[Step] = field(default_factory=set)  # of the present boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer
     pull: PullProgress | None = None
+    pulled_s: float | None = None  # when it last asked for a piece of its release
     trace: BootTrace = field(default_factory=BootTrace)  # of the present boot
     ended: BootTrace | None = None  # the boot before, until it is judged
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
@@ -126,7 +128,11 @@ class SeenMachines:
 
     def all(self) -> list[Machine]:
         """Every machine, registered ones first, the longest unseen first."""
-        return [seen.machine for seen in (*self._registered.values(), *self._strangers.values())]
+        return [seen.machine for seen in self.present()]
+
+    def present(self) -> Iterator[SeenMachine]:
+        """Go through every machine."""
+        return chain(self._registered.values(), self._strangers.values())
 
     def registered_are(self, is_registered: Callable[[Mac], bool]) -> None:
         """Tell registered machines from strangers by this from now on."""

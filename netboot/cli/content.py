@@ -223,7 +223,7 @@ def _refuse_while_pulled(configuration: Configuration, what: str) -> None:
     """Raise ContentError while the daemon says that machines pull a release."""
     pulls = asyncio.run(_ask_daemon(configuration, "status")).get("pulls")
     if pulls:
-        raise ContentError(f"{what}: machines are pulling now ({pulls}); wait until they are done")
+        raise ContentError(f"{what}: machines are pulling now ({', '.join(pulls)}); wait until they are done")
 
 
 def _tell_daemon(configuration: Configuration) -> None:

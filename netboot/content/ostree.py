@@ -6,6 +6,7 @@ Formats: facts/ocne.md §7, after libostree's ostree-core.c.
 """
 
 import configparser
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class ReachableObjects:
 
     release: Release
     table: ObjectTable
+    root: Path
 
 
 def read_release(directory: Path, name: str) -> Release:
@@ -63,7 +65,7 @@ def read_reachable(directory: Path, name: str) -> ReachableObjects:
     root = directory / "ostree" / name
     ref, commit = read_ref(root, name)
     table = ObjectTable((key, 0, 0, 0) for key in _reachable_keys(root, commit))
-    return ReachableObjects(Release(name, ref, commit, len(table)), table)
+    return ReachableObjects(Release(name, ref, commit, len(table)), table, root)
 
 
 def _check_is_archive(root: Path, name: str) -> None:
@@ -175,35 +177,52 @@ def _read(root: Path, digest: bytes, kind: str, parse: Callable[[bytes], Parsed]
 
 
 class PullProgress:
-    """How far one machine's pull is: the share of reachable objects that it has asked for.
+    """How far one machine's pull is: the share of reachable objects that it has asked for, or of a delta's bytes.
 
-    An estimate: objects differ in size by six orders of magnitude, a cache on the installer skips some, and a static
-    delta asks for none. One bit per object, 6 kB for an OCK release. Never goes back, and says 100 only when every
-    object was asked for.
+    An estimate: objects differ in size by six orders of magnitude, and a cache on the installer skips some. One bit
+    per object, 6 kB for an OCK release. Never goes back, and says 100 only when everything was asked for.
     """
 
-    __slots__ = ("_asked", "_seen", "_table", "release")
+    __slots__ = ("_asked", "_delta_bytes", "_delta_parts", "_reachable", "_seen", "release")
 
     def __init__(self, reachable: ReachableObjects) -> None:
         self.release = reachable.release
-        self._table = reachable.table
+        self._reachable = reachable
         self._seen = bytearray((len(reachable.table) + 7) // 8)
         self._asked = 0
+        self._delta_bytes = 0  # of the whole delta; 0 until the machine asks for it
+        self._delta_parts: dict[str, int] = {}
 
     @property
     def percent(self) -> int:
         """The whole percent reached."""
-        return self._asked * 100 // max(1, len(self._table))
+        by_objects = self._asked * 100 // max(1, len(self._reachable.table))
+        if not self._delta_bytes:
+            return by_objects
+        return max(by_objects, min(100, sum(self._delta_parts.values()) * 100 // self._delta_bytes))
 
-    def asked(self, member: str) -> int:
+    def asked(self, member: str, size_bytes: int) -> int:
         """Take note of one file of the repository (`objects/ab/cd….filez`) and return the percent reached."""
+        if member.startswith("deltas/"):
+            if not self._delta_bytes:
+                self._delta_bytes = _size_of(self._reachable.root / member)
+            self._delta_parts[member] = size_bytes
+            return self.percent
         _, _, rest = member.partition("/")
         directory, _, name = rest.partition("/")
         key = object_key(directory, name)
-        found = self._table.find(key) if key else None
+        found = self._reachable.table.find(key) if key else None
         if found is not None:
             byte, bit = found.ordinal >> 3, 1 << (found.ordinal & 7)
             if not self._seen[byte] & bit:
                 self._seen[byte] |= bit
                 self._asked += 1
         return self.percent
+
+
+def _size_of(part: Path) -> int:
+    """Add up a delta of which one part is known. Some fifty names, once a pull: not worth a thread."""
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(part.parent))
+    except OSError:
+        return 0

@@ -171,7 +171,7 @@ class ReleaseTree(Tree):
         return served_file(
             str(path),
             status,
-            kind=ContentKind.OSTREE_OBJECT if is_object else ContentKind.OTHER,
+            kind=ContentKind.OSTREE_OBJECT if is_object or parts[0] == "deltas" else ContentKind.OTHER,
             owner=self.name,
             member=member,
             cache_control=IMMUTABLE if is_object or parts[0] == "deltas" else NO_CACHE,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netboot.content.ostree import PullProgress, read_reachable, read_release
+from netboot.content.object_table import ObjectTable
+from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable, read_release
 from netboot.errors import ContentError
 from netboot.model.release import Release
 
@@ -130,7 +131,7 @@ def test_progress_rises_to_a_hundred_only_with_the_last_object(content_directory
     repo = content_directory / "ostree" / "ock-1"
     progress = PullProgress(read_reachable(content_directory, "ock-1"))
 
-    percents = [progress.asked(member) for member in objects_on_disk(repo)]
+    percents = [progress.asked(member, 1) for member in objects_on_disk(repo)]
 
     assert percents == sorted(percents)
     assert percents[-2:] == [99, 100]
@@ -142,6 +143,19 @@ def test_progress_counts_an_object_once_and_nothing_else(content_directory: Path
     half = objects_on_disk(repo)[: len(objects_on_disk(repo)) // 2]
 
     for member in [*half, *half, "config", "refs/heads/ock", f"objects/ab/{'cd' * 31}.filez", "objects", ""]:
-        progress.asked(member)
+        progress.asked(member, 1)
 
     assert progress.percent == len(half) * 100 // len(objects_on_disk(repo))
+
+
+def test_a_pull_by_delta_is_counted_by_its_bytes(tmp_path: Path):
+    delta = tmp_path / "ostree" / "ock" / "deltas" / "ab" / "cdef"
+    delta.mkdir(parents=True)
+    for name, size_bytes in (("superblock", 100), ("0", 400), ("1", 500)):
+        (delta / name).write_bytes(bytes(size_bytes))
+    table = ObjectTable([(bytes(33), 1, 1, 1)])
+    progress = PullProgress(ReachableObjects(Release("ock", "ock", "0" * 64, 1), table, tmp_path / "ostree" / "ock"))
+
+    asked = (("superblock", 100), ("0", 400), ("0", 400), ("1", 500))
+
+    assert [progress.asked(f"deltas/ab/cdef/{name}", size) for name, size in asked] == [10, 50, 50, 100]

@@ -15,7 +15,7 @@ from netboot.content.assets import assets_directory
 SETTINGS = """\
 network: {interfaces: [s0]}
 admin: {socket: control.sock, listen: 127.0.0.1:8470}
-content: {directory: content}
+content: {directory: content, deltas: false}
 store: {url: sqlite+aiosqlite:///netboot.db}
 hosts: {files: [hosts.yaml]}
 log: {level: debug, format: json}

@@ -83,7 +83,7 @@ class Rack:
 
     def __init__(self, directory: Path, server: str, client: str) -> None:
         self.directory = directory
-        self._server, self._client = server, client
+        self._server, self.client_namespace = server, client
         self._process: subprocess.Popen[bytes] | None = None
         self._wire = self._open_wire()
 
@@ -183,7 +183,7 @@ class Rack:
 
     def curl(self, *arguments: str) -> Answer:
         done = subprocess.run(
-            ["ip", "netns", "exec", self._client, "curl", "-sS", "-i", "--max-time", "10", *arguments],
+            ["ip", "netns", "exec", self.client_namespace, "curl", "-sS", "-i", "--max-time", "10", *arguments],
             capture_output=True,
             text=True,
             timeout=20,
@@ -193,14 +193,14 @@ class Rack:
         return Answer(int(headers.split()[1]), headers, body)
 
     def _open_wire(self) -> socket.socket:
-        with inside(self._client):
+        with inside(self.client_namespace):
             wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         wire.bind(("c0", 0))
         return wire
 
     def client_socket(self, *arguments: int) -> socket.socket:
         """Open a socket of the client's."""
-        with inside(self._client):
+        with inside(self.client_namespace):
             return socket.socket(*arguments)
 
     def server_socket(self, *arguments: int) -> socket.socket:
@@ -214,7 +214,7 @@ class Rack:
 
     def add_client_address(self, address: str) -> None:
         """Give the client one more address."""
-        self._ip(self._client, "addr", "replace", f"{address}/24", "dev", "c0")
+        self._ip(self.client_namespace, "addr", "replace", f"{address}/24", "dev", "c0")
 
     @property
     def pid(self) -> int:

@@ -204,7 +204,7 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
     reachable = read_reachable(server.directory, "ock-1")
     progress = PullProgress(reachable)
     objects = [file for _, file, _ in server.ledger.served if file.kind is ContentKind.OSTREE_OBJECT]
-    percents = [progress.asked(file.member) for file in objects]
+    percents = [progress.asked(file.member, file.size_bytes) for file in objects]
     assert len(objects) == reachable.release.object_count
     assert percents == sorted(percents)
     assert percents[-2:] == [99, 100]
