@@ -12,9 +12,8 @@ from scapy.packet import Packet
 from netboot.lab.recorder import Recorded, datagram_in, short_hex
 
 MAC = "52:54:00:aa:bb:01"
-FRAME = (
-    Ether(src=MAC) / IP(src="192.0.2.50", dst="192.0.2.10") / UDP(sport=1064, dport=69) / b"\x00\x01name\x00octet\x00"
-)
+REQUEST = b"\x00\x01name\x00octet\x00"
+FRAME = Ether(src=MAC) / IP(src="192.0.2.50", dst="192.0.2.10") / UDP(sport=1064, dport=69) / REQUEST
 
 
 def test_a_datagram_of_a_boot_is_read():
