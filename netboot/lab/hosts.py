@@ -91,6 +91,7 @@ admin:
   socket: {paths.socket}
 content:
   directory: {paths.content}
+  deltas: false  # two cores are busy with the machines
 install:
   attempts: {attempts}
 store:
