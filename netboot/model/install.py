@@ -42,37 +42,34 @@ class InstallEvent(StrEnum):
 S = InstallState
 E = InstallEvent
 
+# What a machine says with the token of its boot counts wherever the boot is thought to be: a report may get lost, and
+# offers are written behind, so that one may reach the store after what followed it on the wire.
+_REPORTED: Final[Mapping[InstallEvent, InstallState]] = {
+    E.REPORTED_STARTED: S.INSTALLING,
+    E.REPORTED_DONE: S.INSTALLED,
+    E.REPORTED_FAILED: S.FAILED,
+    E.IGNITION_SENT: S.INSTALLED,  # every report got lost: the disk proves the install
+    E.REPORTED_READY: S.READY,
+}
+
 TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
     S.REGISTERED: {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING},
     S.OFFERED: {
         E.OFFER_SENT: S.OFFERED,  # firmware asks again after 4, 8, 16 s, and iPXE asks once more
         E.SCRIPT_SENT: S.LOADING,
-        # Offers are written behind: one may reach the store after what followed it on the wire. Reports carry a token.
-        E.REPORTED_STARTED: S.INSTALLING,
-        E.REPORTED_DONE: S.INSTALLED,
-        E.REPORTED_FAILED: S.FAILED,
-        E.IGNITION_SENT: S.INSTALLED,
-        E.REPORTED_READY: S.READY,
+        **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.LOADING: {
         E.OFFER_SENT: S.OFFERED,  # reset before the installer said anything: the next attempt
         E.SCRIPT_SENT: S.LOADING,
-        E.REPORTED_STARTED: S.INSTALLING,
-        E.REPORTED_DONE: S.INSTALLED,  # `started` got lost
-        E.REPORTED_FAILED: S.FAILED,
-        E.IGNITION_SENT: S.INSTALLED,  # both reports got lost, the disk proves the install
-        E.REPORTED_READY: S.READY,
+        **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.INSTALLING: {
         E.OFFER_SENT: S.OFFERED,  # powered off half way: the next attempt of this arming, if one is left
         E.SCRIPT_SENT: S.LOADING,
-        E.REPORTED_STARTED: S.INSTALLING,
-        E.REPORTED_DONE: S.INSTALLED,
-        E.REPORTED_FAILED: S.FAILED,
-        E.IGNITION_SENT: S.INSTALLED,
-        E.REPORTED_READY: S.READY,
+        **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.INSTALLED: {

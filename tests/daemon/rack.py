@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netns import inside
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -224,24 +225,6 @@ class Rack:
     @staticmethod
     def _ip(namespace: str, *arguments: str) -> None:
         subprocess.run(["ip", "-n", namespace, *arguments], check=True, capture_output=True, timeout=10)
-
-
-@contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """Take this thread into a network namespace and back."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        if libc.setns(there, 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        yield
-    finally:
-        libc.setns(home, 0x40000000)
-        os.close(there)
-        os.close(home)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A LAN of network namespaces: the server's, a client's, two wires between them. Made and removed by each test."""
 
 import asyncio
-import ctypes
 import os
 import queue
 import re
@@ -18,6 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from netns import inside
 from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
@@ -38,23 +38,6 @@ PATIENCE_S = 5.0
 MAC = Mac("52:54:00:aa:bb:01")
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
-CLONE_NEWNET = 0x40000000
-
-
-@contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """Take this thread into a network namespace and back."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        if libc.setns(there, CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        yield
-    finally:
-        libc.setns(home, CLONE_NEWNET)
-        os.close(there)
-        os.close(home)
 
 
 @pytest.fixture(scope="session")
