@@ -36,6 +36,7 @@ LAB_PACKAGES := \
 TEST_PACKAGES := \
 	atftp \
 	grub-common \
+	nginx-light \
 	grub-efi-amd64-bin \
 	isc-dhcp-client \
 	isc-dhcp-server \
@@ -51,7 +52,6 @@ TEST_PACKAGES := \
 	xorriso
 BENCH_PACKAGES := \
 	dnsmasq-base \
-	nginx-light \
 	tftpd-hpa \
 	wrk
 APT := apt-get -qq

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from netboot.cli.content_progress import shown_progress
+from netboot.cli.content_publish import publish_command
 from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.config.load import Configuration, load
@@ -27,6 +28,9 @@ from netboot.errors import ContentError, NetbootError
 @click.group()
 def content() -> None:
     """Bring in boot media and releases, and keep them."""
+
+
+content.add_command(publish_command)
 
 
 @content.command("import-iso")
