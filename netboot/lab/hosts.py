@@ -14,7 +14,7 @@ from typing import Final
 from netboot.lab.machine import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media import MEDIUM, RELEASE
 from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER, Wiring
-from netboot.model.firmware import RomIpxe
+from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import Role
 
 HTTP_PORT: Final = 8080
@@ -31,6 +31,7 @@ class LabHost:
     address: IPv4Interface | None = None  # None: leased
     disk: str = DISK_PATH
     loader: str | None = None  # pinned
+    reply: ReplyShape | None = None  # how its firmware is told of the loader; None: as it is found to understand
     replaces_rom: bool = False  # its iPXE ROM is given the loader first
 
 
@@ -124,6 +125,8 @@ def _entry(host: LabHost) -> dict[str, object]:
     entry: dict[str, object] = {"role": host.role, "mac": host.machine.mac, "disk": host.disk}
     if host.loader is not None:
         entry["loader"] = host.loader
+    if host.reply is not None:
+        entry["firmware"] = host.reply
     if host.replaces_rom:
         entry["rom_ipxe"] = RomIpxe.REPLACE
     if host.address is not None:

@@ -12,6 +12,7 @@ from netboot.lab.lab import Lab, running_lab
 from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64, UNDIONLY
 from netboot.lab.machine import Firmware, Machine
 from netboot.lab.network import Between, Wiring
+from netboot.model.firmware import ReplyShape
 from netboot.model.host import Role
 
 pytestmark = pytest.mark.e2e
@@ -29,6 +30,7 @@ def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = N
 
 PXE = a_host("pxe", 1, Firmware.OVMF_PXE)
 HTTP = a_host("http", 2, Firmware.OVMF_HTTP)
+ASKS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyShape.WITHOUT_43)
 BIOS = a_host("bios", 3, Firmware.SEABIOS_IPXE)
 UNDI = replace(a_host("undi", 4, Firmware.SEABIOS_IPXE, loader=UNDIONLY), replaces_rom=True)
 GRUB = a_host("grub", 5, Firmware.OVMF_HTTP, loader=GRUB_X64)
@@ -57,6 +59,13 @@ def loaded(lab: Lab, name: str) -> list[str]:
             word = str(entry.get("boot_file") or entry.get("name") or entry["kind"])
             said += [word] if said[-1:] != [word] else []
     return said
+
+
+def doors(lab: Lab, name: str) -> set[int]:
+    """The ports on which one machine's firmware was answered."""
+    entries = [json.loads(line) for line in lab.appliance.log.read_text().splitlines()]
+    offers = (each for each in entries if each["event"] == "dhcp.offered" and each["host"] == name)
+    return {offer["port"] for offer in offers if offer["stage"] == "firmware"}
 
 
 def leased(hosts: Iterable[LabHost]) -> list[LabHost]:
@@ -89,9 +98,12 @@ async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side
             assert " 198.51.100.1" in guest.console.text  # its address, and the router's
 
 
-async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way():
-    async with running_lab([PXE, BIOS], say=quiet, wiring=Wiring(dhcp_servers=2)) as lab:
+async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way_not_even_of_who_asks_port_4011():
+    async with running_lab([PXE, ASKS_4011], say=quiet, wiring=Wiring(dhcp_servers=2)) as lab:
         await boot(lab)
+
+        assert doors(lab, "pxe") == {67}
+        assert doors(lab, "asks4011") == {67, 4011}
 
 
 async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():
