@@ -13,12 +13,11 @@ from typing import Final
 
 from netboot.lab.machine import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media import MEDIUM, RELEASE
-from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER, Wiring
+from netboot.lab.network import APPLIANCE, BRIDGE, DHCP_SERVER, PLAIN, Wiring
 from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import Role
 
 HTTP_PORT: Final = 8080
-PLAIN: Final = Wiring()
 IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 knows nothing newer
 
 

@@ -51,10 +51,13 @@ class Wiring:
     between: Between = Between.NOTHING
 
 
+PLAIN: Final = Wiring()
+
+
 class Lan:
     """One boot LAN."""
 
-    def __init__(self, lab_id: str, wiring: Wiring = Wiring()) -> None:
+    def __init__(self, lab_id: str, wiring: Wiring = PLAIN) -> None:
         self.wiring = wiring
         self.namespace = f"{NAMESPACE_PREFIX}{lab_id}-lan"
         self.dhcp_namespace = f"{NAMESPACE_PREFIX}{lab_id}-dhcp"
