@@ -244,6 +244,8 @@ def test_block_numbers_roll_over_to_zero(reader: Reader):
     while True:
         data = reader.take()
         assert data is not None
+        if int.from_bytes(data[2:4], "big") != (len(blocks) + 1) & 0xFFFF:
+            continue  # sent again, because this busy box let the server wait
         blocks.append(int.from_bytes(data[2:4], "big"))
         got += len(data) - 4
         if len(blocks) % 64 == 0 or len(data) < 12:

@@ -122,7 +122,7 @@ def test_workers_serve_and_the_daemon_hears_of_every_answer(directory: Path) -> 
 def test_a_worker_that_dies_is_started_again_and_the_other_serves_meanwhile(directory: Path) -> None:
     async def talk() -> None:
         async with working(directory, Ledger(), workers=2) as (keeper, port):
-            await until(lambda: len(keeper.pids) == 2)
+            await until(lambda: _listeners(keeper.pids, port) == 2)
             first = keeper.pids[0]
             os.kill(first, signal.SIGKILL)
             await until(lambda: first not in keeper.pids)
