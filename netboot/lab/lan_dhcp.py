@@ -23,6 +23,7 @@ _PLAIN: Final = (
     "--keep-in-foreground",
     "--conf-file=/dev/null",
     "--user=root",
+    "--group=root",  # another would clear the death signal (prctl(2)), and it would outlive a lab that is killed
     "--pid-file=",
     "--port=0",
     "--no-resolv",
