@@ -42,19 +42,27 @@ class BootTimeline:
         return _ORDER[min(max(reached, default=-1) + 1, len(_ORDER) - 1)]
 
     def take(self, event: Mapping[str, Any]) -> Moment | None:
-        """Take one event of the daemon's stream; return the moment if it is a new one for this machine."""
+        """Take one event of the daemon's stream; return the moment if it is a new one for this machine.
+
+        A pull is a new moment at each fifth of it as well; the first one stays its time.
+        """
         if event["host"] != self.host or event["step"] is None:
             return None
         step = Step(event["step"])
         self.last = step
-        if step is Step.OSTREE and (percent := event["data"].get("percent")) is not None:
-            self.percent = int(percent)
-        if step in self.moments:
+        went_on = step is Step.OSTREE and self._pulled(event["data"].get("percent"))
+        if step in self.moments and not went_on:
             return None
         seconds = (datetime.fromisoformat(event["at"]) - self.powered_on).total_seconds()
         moment = Moment(self.host, step, seconds, note=_note(step, event["data"]))
-        self.moments[step] = moment
+        self.moments.setdefault(step, moment)
         return moment
+
+    def _pulled(self, percent: int | None) -> bool:
+        if percent is None:
+            return False
+        before, self.percent = self.percent or 0, percent
+        return percent // 20 > before // 20
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -66,6 +74,8 @@ def _note(step: Step, data: Mapping[str, Any]) -> str:
     match step:
         case Step.OFFER | Step.LOADER:
             return str(data.get("boot_file") or data.get("name") or "")
+        case Step.OSTREE if "percent" in data:
+            return f"{data['percent']} %"
         case Step.FAILED:
             return str(data.get("note") or "").strip()
         case _:

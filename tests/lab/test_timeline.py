@@ -43,6 +43,15 @@ def test_the_pull_counts_its_percent():
     assert timeline.waits_for is Step.INSTALLED
 
 
+def test_a_pull_is_told_at_each_fifth_of_it_and_keeps_its_first_time():
+    timeline = BootTimeline("cp1", POWER_ON)
+
+    told = [timeline.take(event("ostree", 20 + percent / 10, percent=percent)) for percent in (5, 15, 25, 35, 45, 100)]
+
+    assert [moment and moment.note for moment in told] == ["5 %", None, "25 %", None, "45 %", "100 %"]
+    assert timeline.moments[Step.OSTREE].seconds == 20.5
+
+
 def test_the_second_boot_does_not_set_a_machine_back():
     timeline = BootTimeline("cp1", POWER_ON)
     for seconds, step in enumerate(("offer", "loader", "script", "installed", "offer", "script")):
