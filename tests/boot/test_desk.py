@@ -208,7 +208,7 @@ def test_where_unknown_machines_wait_their_script_says_so(in_house: InHouse):
         assert house.desk.offer_for(stranger).kind is OfferKind.LOADER  # type: ignore[union-attr]
         plan = await house.desk.script_for(STRANGER_MAC, ADDRESS)
         assert plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
-        assert "netboot host approve" in house.desk.documents.ipxe(plan, base_url="http://192.0.2.10:8080")
+        assert "systemctl reload netboot" in house.desk.documents.ipxe(plan, base_url="http://192.0.2.10:8080")
 
     in_house(scenario)
 
