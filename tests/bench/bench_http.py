@@ -176,16 +176,30 @@ def large_read(port):
     return LARGE_BYTES / 1e6 / (time.perf_counter() - began)
 
 
-def pull(port, root):
-    """Pull the release into an empty archive; give the seconds."""
+def pull(port, root, *options, mode="archive"):
+    """Pull the release into an empty repository; give the seconds."""
     with tempfile.TemporaryDirectory(dir=root) as target:
         repo = f"--repo={target}/repo"
-        ostree("init", repo, "--mode=archive")
+        ostree("init", repo, f"--mode={mode}")
         ostree("config", repo, "set", "core.fsync", "false")
         ostree("remote", "add", repo, "--no-gpg-verify", "ock", f"http://{HOST}:{port}/ostree/ock")
         began = time.perf_counter()
-        ostree("pull", repo, "ock", "ock")
+        ostree("pull", repo, *options, "ock", "ock")
         return time.perf_counter() - began
+
+
+def pulls_by_delta(root):
+    """Pull plainly from nginx and by delta from the engine, into what a machine's disk has: objects unpacked."""
+    plain = statistics.median(pull(PORTS["nginx"], root, mode="bare-user") for _ in range(2))
+    repo = f"--repo={root}/content/ostree/ock"
+    ostree("static-delta", "generate", repo, "--empty", "--to=ock")
+    ostree("summary", repo, "--update")
+    by_delta = statistics.median(
+        pull(PORTS["engine"], root, "--require-static-deltas", mode="bare-user") for _ in range(2)
+    )
+    say(
+        f"unpacked as on a disk: nginx plain {plain:.2f} s, engine by delta {by_delta:.2f} s ({by_delta / plain:.2f} x)"
+    )
 
 
 def say(line):
@@ -220,6 +234,7 @@ def main(objects):
             for name, process in servers.items():
                 figures = [statistics.median(table[name]) for table in (small, large, pulls, pull_cpu)]
                 say("{:10}{:16.1f}{:16.0f}{:18.2f}{:12.2f}{:6}".format(name, *figures, peak_mb(process)))
+            pulls_by_delta(root)
         finally:
             for process in servers.values():
                 process.kill()
