@@ -1,7 +1,8 @@
 """Imports a release: unpacks it into staging, proves every object, puts it in place by one rename. Blocks for minutes.
 
 Objects are proved by other processes while the next are unpacked. A release never changes: the same archive again is
-fine and does nothing, another commit under the same name is refused.
+fine and does nothing, another commit under the same name is refused. What an import that was killed had unpacked is
+linked where it is equal, like the objects of another release.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.archive_source import Repository, default_name, open_source, repository_part
-from netboot.content.disk import told_as, tree_size
+from netboot.content.disk import megabytes, told_as, tree_size
 from netboot.content.fsck import ArchiveCheck, Checker, judged
 from netboot.content.layers import unpack
 from netboot.content.library import Entry, Kind, Library, Staging, checked_name
@@ -29,7 +30,10 @@ _SHOWN_FAULTS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportedRelease:
-    """A release that is in the library now. `linked_bytes` of it were there already, in this or another release."""
+    """A release that is in the library now.
+
+    `linked_bytes` of it were there already: in this or another release, or left by an import that was killed.
+    """
 
     name: str
     is_new: bool
@@ -97,9 +101,14 @@ class _Import:
     def run(self, there: Entry | None) -> ImportedRelease:
         if there is not None and there.alias_of is not None:
             raise ContentError(_is_alias(there))
-        self.staging.check_space(self._needed_bytes(), self.record.source)
+        before = [path for path in self.staging.take_over() if (path / "objects").is_dir()]
+        there_bytes = sum(tree_size(path) for path in before)
+        if there_bytes:
+            self.progress.step(f"going on from {megabytes(there_bytes)} of an import that was broken off", there_bytes)
+            self.progress.advance(there_bytes)
+        self.staging.check_space(max(0, self._needed_bytes() - there_bytes), self.record.source)
         root = self.staging.make("release")
-        donors = [entry.path for entry in self.staging.library.entries() if _is_donor(entry)]
+        donors = [*before, *(entry.path for entry in self.staging.library.entries() if _is_donor(entry))]
         with Checker(root) as checker, told_as(self.staging.library.directory):
             writer = ReleaseWriter(root, donors, on_complete=checker.give)
             self._unpack(writer)

@@ -7,6 +7,7 @@ one only for media that somebody copied in by hand.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,7 +99,8 @@ class _Import:
         root = self.staging.make("medium")
         members = members_on(self.image, self.volume)
         needed = sum(self.image.size_of(source) or 0 for source in members.values())
-        self.staging.check_space(needed, self.image.path.name)
+        there_bytes = _go_on(self.staging.take_over(), root, members)
+        self.staging.check_space(max(0, needed - there_bytes), self.image.path.name)
         self.progress.step(f"copying from {self.image.path.name}", needed)
         sums = {member: self.image.copy(source, root / member, self.progress) for member, source in members.items()}
         kernel = kernel_release(root / "vmlinuz")
@@ -180,6 +182,16 @@ class _Import:
             files=sums,
             size_bytes=size_bytes,
         )
+
+
+def _go_on(before: list[Path], root: Path, members: Iterable[str]) -> int:
+    """Put what imports that were killed had copied of each member in its place; return how many bytes that is."""
+    for member in members:
+        found = [path / member for path in before if (path / member).is_file()]
+        if found:
+            (root / member).parent.mkdir(parents=True, exist_ok=True)
+            max(found, key=lambda path: path.stat().st_size).rename(root / member)
+    return tree_size(root)
 
 
 def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:

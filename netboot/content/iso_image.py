@@ -97,17 +97,24 @@ class IsoImage:
             return bytes(file.read(most_bytes))
 
     def copy(self, name: str, to: Path, progress: Progress) -> str:
-        """Copy a file out of the image and return its SHA-256; raise ContentError where it ends early."""
+        """Copy a file out of the image and return its SHA-256; raise ContentError where it ends early.
+
+        What `to` has already, of a copy that was broken off, is compared and written only from where it differs.
+        """
         digest = hashlib.sha256()
         size = left = self.size_of(name) or 0
         to.parent.mkdir(parents=True, exist_ok=True)
         to.parent.chmod(0o755)
-        with self._open(name) as file, to.open("xb") as copy:
+        with self._open(name) as file, to.open("r+b" if to.exists() else "x+b") as copy:
             while left and (chunk := self._read(file, min(left, CHUNK_BYTES))):
                 digest.update(chunk)
-                copy.write(chunk)
+                if copy.read(len(chunk)) != chunk:
+                    copy.seek(size - left)
+                    copy.truncate()
+                    copy.write(chunk)
                 left -= len(chunk)
                 progress.advance(len(chunk))
+            copy.truncate(size - left)
         if left:
             raise ContentError(f"{self.path}: {name} ends after {size - left} of {size} bytes; download the ISO again")
         to.chmod(0o644)

@@ -1,7 +1,8 @@
 """The content directory as it is changed: one writer at a time, staged first, put in place by one rename.
 
     media/NAME/       ostree/NAME/        what is served; a link (`stable`) is another name of the directory it leads to
-    .staging/…        what is not whole yet, or is being removed; nobody's after a crash: `gc` removes it
+    .staging/…        what is not whole yet, or is being removed; after a crash the next import goes on from it,
+                      or `gc` removes it
     .lock             held by whoever changes something; the kernel lets go of it when he dies
 
 Whatever is below `media` and `ostree` is whole and on disk: kill -9 at any moment leaves it as it was.
@@ -25,6 +26,7 @@ from netboot.errors import ContentError
 
 STAGING: Final = ".staging"
 LOCK: Final = ".lock"
+_REMOVED: Final = "removed"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DIRECTORY_MODE: Final = 0o755
 _SPARE_BYTES: Final = 64 << 20  # a full disk stops the daemon's ledger too
@@ -151,6 +153,18 @@ class Staging:
         made.mkdir()
         return made
 
+    def take_over(self) -> list[Path]:
+        """Bring here what imports that were killed had staged, to go on from it; nothing of it is proved or whole."""
+        taken: list[Path] = []
+        for remains in self.library.remains():
+            if remains == self.directory or not remains.is_dir():
+                continue
+            for staged in sorted(remains.iterdir()):
+                if staged.is_dir() and not staged.is_symlink() and staged.name != _REMOVED:
+                    taken.append(staged.rename(self.directory / f"before-{len(taken)}"))
+            shutil.rmtree(remains, ignore_errors=True)
+        return taken
+
     def publish(self, made: Path, kind: Kind, name: str) -> None:
         """Put a whole directory in its place, after all of it is on disk."""
         parent = self.library.directory / kind
@@ -169,7 +183,7 @@ class Staging:
             if entry.alias_of is not None:
                 entry.path.unlink()
             else:
-                entry.path.rename(self.directory / "removed")
+                entry.path.rename(self.directory / _REMOVED)
             sync_directory(entry.path.parent)
 
     def promote(self, entry: Entry, alias: str) -> None:

@@ -225,6 +225,26 @@ def test_a_damaged_object_of_another_release_is_not_linked(library: Library, sma
     assert files_of(library.directory / "ostree" / "second") == files_of(small_archive)
 
 
+def test_the_next_import_goes_on_from_what_a_killed_one_had_unpacked(library: Library, small_archive: Path) -> None:
+    killed = library.directory / ".staging" / "1234-killed" / "release"
+    shutil.copytree(small_archive, killed)
+    objects = sorted((killed / "objects").rglob("*.filez"))
+    cut_off, torn, missing, *whole = objects
+    cut_off.write_bytes(cut_off.read_bytes()[:-1])
+    torn.write_bytes(bytes(torn.stat().st_size))
+    missing.unlink()
+    there = {path.relative_to(killed): path.stat().st_ino for path in whole}
+
+    imported = put(library, small_archive, "ock")
+
+    root = library.directory / "ostree" / "ock"
+    assert files_of(root) == files_of(small_archive)
+    assert {path: (root / path).stat().st_ino for path in there} == there
+    lost_bytes = sum((small_archive / path.relative_to(killed)).stat().st_size for path in (cut_off, torn, missing))
+    assert imported.linked_bytes == imported.size_bytes - lost_bytes
+    assert list((library.directory / ".staging").iterdir()) == []
+
+
 def test_what_nothing_refers_to_is_left_out(library: Library, images: "Images", small_archive: Path) -> None:
     stray = {f"{REPOSITORY}/objects/00/{'0' * 62}.filez": b"junk", f"{REPOSITORY}/tmp/x": b"1"}
 

@@ -247,6 +247,28 @@ def test_the_same_iso_again_does_nothing(tmp_path: Path, library: Library) -> No
     assert [entry.name for entry in library.entries()] == ["ol8u10-x86_64"]
 
 
+def test_the_next_import_goes_on_from_what_a_killed_one_had_copied(tmp_path: Path, library: Library) -> None:
+    files = el8()
+    killed = library.directory / ".staging" / "1234-killed" / "medium"
+    (killed / "images").mkdir(parents=True)
+    (killed / "vmlinuz").write_bytes(files["images/pxeboot/vmlinuz"])
+    (killed / "initrd.img").write_bytes(files["images/pxeboot/initrd.img"][:-100])
+    (killed / "images" / "install.img").write_bytes(bytes(1 << 20))  # torn, and longer than the real one
+    (killed / "left-over").write_bytes(b"of another ISO")
+    inode = (killed / "vmlinuz").stat().st_ino
+
+    imported = import_iso(library, make_iso(tmp_path, files, volume="OL-8-10-0-BaseOS-x86_64"), now=NOW)
+
+    root = library.directory / "media" / imported.name
+    assert names_below(root) == sorted([*imported.files, ".netboot.json"])
+    (entry,) = library.entries()
+    assert verify(entry).is_sound
+    assert (root / "initrd.img").read_bytes() == files["images/pxeboot/initrd.img"]
+    assert (root / "images" / "install.img").read_bytes() == files["images/install.img"]
+    assert (root / "vmlinuz").stat().st_ino == inode
+    assert list((library.directory / ".staging").iterdir()) == []
+
+
 def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Library) -> None:
     import_iso(library, make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64"), now=NOW)
     other = "4.18.0-553.el8_10.x86_64"

@@ -53,12 +53,12 @@ def test_a_single_ref_of_any_name_is_taken(content_directory: Path) -> None:
 
 def test_several_refs_of_which_none_is_ock_are_refused(content_directory: Path) -> None:
     repo = content_directory / "ostree" / "ock-1"
-    ostree("refs", f"--repo={repo}", "--create=a", "ock")
-    ostree("refs", f"--repo={repo}", "--create=b", "ock")
+    ostree("refs", f"--repo={repo}", "--create=first", "ock")
+    ostree("refs", f"--repo={repo}", "--create=second", "ock")
     ostree("refs", f"--repo={repo}", "--delete", "ock")
 
     with pytest.raises(
-        ContentError, match=r"ock-1 has the refs a, b and none is ock; ostree refs --repo=.* --create=ock"
+        ContentError, match=r"ock-1 has the refs first, second and none is ock; ostree refs --repo=.* --create=ock"
     ):
         read_release(content_directory, "ock-1")
 
