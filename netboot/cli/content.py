@@ -16,7 +16,8 @@ from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
 from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
 from netboot.cli.output import ago, json_option, print_json, print_table
-from netboot.config.load import Configuration, load
+from netboot.config.load import load, load_settings
+from netboot.config.settings import Settings
 from netboot.content.archive_import import import_archive
 from netboot.content.disk import megabytes, tree_size
 from netboot.content.iso import import_iso
@@ -41,12 +42,10 @@ content.add_command(publish_command)
 @click.pass_obj
 def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
-    configuration = load(config)
+    settings = load_settings(config)
     with shown_progress(is_silent=as_json) as progress:
-        done = import_iso(
-            _library(configuration), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress
-        )
-    _tell_daemon(configuration)
+        done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
+    _tell_daemon(settings)
     if as_json:
         print_json(asdict(done))
         return
@@ -65,15 +64,15 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
 @click.pass_obj
 def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
     """Take the OSTree archive from what `ocne image create --type ostree` wrote, and prove every object of it."""
-    configuration = load(config)
+    settings = load_settings(config)
     with shown_progress(is_silent=as_json) as progress:
-        done = import_archive(_library(configuration), source, name, now=datetime.now(UTC), progress=progress)
-    _tell_daemon(configuration)
+        done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
+    _tell_daemon(settings)
     if as_json:
         print_json(asdict(done))
         return
     state = "is there now" if done.is_new else "was there already, the same"
-    shared = f", {megabytes(done.linked_bytes)} of it shared" if done.is_new and done.linked_bytes else ""
+    shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     click.echo(
         f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
         f"{megabytes(done.size_bytes)}{shared}, every object proved"
@@ -86,7 +85,7 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
 def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases, and who uses them."""
     configuration = load(config)
-    views = [entry_view(entry, configuration) for entry in _library(configuration).entries()]
+    views = [entry_view(entry, configuration) for entry in _library(configuration.settings).entries()]
     if as_json:
         print_json(views)
         return
@@ -111,7 +110,7 @@ def list_command(config: Path, as_json: bool) -> None:
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show all that is known of NAME."""
     configuration = load(config)
-    entry = _library(configuration).find(name)
+    entry = _library(configuration.settings).find(name)
     record = entry.record
     view = {**entry_view(entry, configuration), **({"record": asdict(record)} if record else {})}
     if as_json:
@@ -140,8 +139,8 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
     """Prove every byte of NAME, or of all there is; name each bad file. Exit 1 where one stays bad."""
     if repair_from is not None and name is None:
         raise click.UsageError("--repair-from wants the NAME that is repaired")
-    configuration = load(config)
-    library = _library(configuration)
+    settings = load_settings(config)
+    library = _library(settings)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
     with shown_progress(is_silent=as_json) as progress:
@@ -154,7 +153,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))
     if any(repaired for _, repaired in results):
-        _tell_daemon(configuration)
+        _tell_daemon(settings)
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
     else:
@@ -171,7 +170,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or another name of one. Refused while a host refers to it."""
     configuration = load(config)
-    library = _library(configuration)
+    library = _library(configuration.settings)
     with library.changing() as staging:
         entry = library.find(name)
         if users := used_by(entry, configuration):
@@ -182,10 +181,10 @@ def remove(config: Path, name: str, as_json: bool) -> None:
             raise ContentError(
                 f"{name} is also called {', '.join(aliases)}; netboot content promote another, or remove it"
             )
-        _refuse_while_pulled(configuration, f"cannot remove {name}")
+        _refuse_while_pulled(configuration.settings, f"cannot remove {name}")
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _tell_daemon(configuration)
+    _tell_daemon(configuration.settings)
     say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
 
 
@@ -194,9 +193,9 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 @click.pass_obj
 def gc(config: Path, as_json: bool) -> None:
     """Delete what unfinished imports and removals left behind. Refused while a machine pulls."""
-    configuration = load(config)
-    _refuse_while_pulled(configuration, "cannot collect")
-    with _library(configuration).changing() as staging:
+    settings = load_settings(config)
+    _refuse_while_pulled(settings, "cannot collect")
+    with _library(settings).changing() as staging:
         count, size_bytes = staging.collect()
     text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
     say({"deleted": count, "size_bytes": size_bytes}, text, as_json)
@@ -209,37 +208,37 @@ def gc(config: Path, as_json: bool) -> None:
 @click.pass_obj
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) another name of NAME, at once. Hosts that refer to ALIAS get NAME from now on."""
-    configuration = load(config)
-    library = _library(configuration)
-    _refuse_while_pulled(configuration, f"cannot move {alias}")
+    settings = load_settings(config)
+    library = _library(settings)
+    _refuse_while_pulled(settings, f"cannot move {alias}")
     with library.changing() as staging:
         entry = library.find(name)
         staging.promote(entry, alias)
-    _tell_daemon(configuration)
+    _tell_daemon(settings)
     say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
 
 
-def _library(configuration: Configuration) -> Library:
-    return Library(configuration.settings.content.directory)
+def _library(settings: Settings) -> Library:
+    return Library(settings.content.directory)
 
 
-def _refuse_while_pulled(configuration: Configuration, what: str) -> None:
+def _refuse_while_pulled(settings: Settings, what: str) -> None:
     """Raise ContentError while the daemon says that machines pull a release."""
-    pulls = asyncio.run(_ask_daemon(configuration, "status")).get("pulls")
+    pulls = asyncio.run(_ask_daemon(settings, "status")).get("pulls")
     if pulls:
         raise ContentError(f"{what}: machines are pulling now ({', '.join(pulls)}); wait until they are done")
 
 
-def _tell_daemon(configuration: Configuration) -> None:
+def _tell_daemon(settings: Settings) -> None:
     """Have a running daemon look at the directory again; a word where it would not."""
     try:
-        asyncio.run(_ask_daemon(configuration, "reload"))
+        asyncio.run(_ask_daemon(settings, "reload"))
     except NetbootError as error:
         click.echo(f"note: the daemon did not look again: {error}", err=True)
 
 
-async def _ask_daemon(configuration: Configuration, question: str) -> Mapping[str, Any]:
-    socket = configuration.settings.admin.socket
+async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
+    socket = settings.admin.socket
     if not socket.exists():
         return {}
     from netboot.client import ControlClient, NoDaemonError  # aiohttp: half of the time of a command without a daemon

@@ -7,7 +7,7 @@ import click
 
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.output import json_option, print_json
-from netboot.config.load import load
+from netboot.config.load import load_settings
 from netboot.content.disk import megabytes
 from netboot.content.publish import DirectoryTarget, Target, publish
 from netboot.content.publish_s3 import S3Target
@@ -26,7 +26,7 @@ def publish_command(config: Path, name: str, target: str, endpoint: str | None, 
     """
     place: Target = S3Target(target, endpoint=endpoint) if target.startswith("s3://") else DirectoryTarget(Path(target))
     with shown_progress(is_silent=as_json) as progress:
-        done = publish(load(config).settings.content.directory, name, place, progress=progress)
+        done = publish(load_settings(config).content.directory, name, place, progress=progress)
     if as_json:
         print_json(asdict(done))
         return

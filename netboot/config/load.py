@@ -37,6 +37,15 @@ def load(path: Path) -> Configuration:
     return Configuration(settings, hosts, (path, *files))
 
 
+def load_settings(path: Path) -> Settings:
+    """Read `netboot.yaml` alone, for what asks nothing of the hosts; raise ConfigError with every fault of it."""
+    faults = Faults()
+    settings, _ = read_settings(path, faults)
+    if faults:
+        raise ConfigError(faults.problems)
+    return settings
+
+
 def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[NamedFile]:
     """Pair each of `hosts.files` with the place that names it, and show it as near as `path` was given.
 

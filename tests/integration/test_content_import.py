@@ -180,6 +180,38 @@ def test_an_import_that_is_killed_leaves_nothing_and_the_next_one_works(netboot:
     assert list((netboot.content / ".staging").iterdir()) == []
 
 
+def test_an_import_that_was_killed_is_carried_on(netboot: Appliance, archive: Path) -> None:
+    with importing(netboot, archive, "ock") as process:
+        for _ in range(6000):
+            staged = [path for path in netboot.content.glob(".staging/*/release/objects/*/*") if path.stat().st_size]
+            if len(staged) > 100 or process.poll() is not None:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert len(staged) > 100
+    assert not (netboot.content / "ostree").exists()
+    staged_bytes = sum(path.stat().st_size for path in staged[:-1])  # the last may not be whole
+
+    again = netboot("import-archive", archive, "--name", "ock")
+
+    assert "going on from " in again.stderr, again.stderr
+    assert "of it were there already" in again.stdout, again.stdout
+    assert netboot.json("show", "ock")["record"]["size_bytes"] > staged_bytes > 0
+    assert all(verdict["ok"] for verdict in netboot.json("verify"))
+    assert list((netboot.content / ".staging").iterdir()) == []
+
+
+def test_a_fault_in_the_hosts_stops_no_import_and_no_removal_is_guessed(netboot: Appliance, repository: Path) -> None:
+    (netboot.content.parent / "hosts.yaml").write_text("hosts: {w1: {role: wroker}}\n")
+
+    netboot.json("import-archive", repository, "--name", "ock-1")
+    netboot.json("promote", "ock-1", "stable")
+    assert all(verdict["ok"] for verdict in netboot.json("verify"))
+    refused = netboot("remove", "stable")
+
+    assert (refused.returncode, "wroker" in refused.stderr) == (2, True), refused.stderr
+
+
 def test_promote_remove_and_their_refusals(netboot: Appliance, repository: Path) -> None:
     netboot.json("import-archive", repository, "--name", "ock-1")
     netboot.json("import-archive", repository, "--name", "ock-2")
