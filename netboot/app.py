@@ -262,8 +262,10 @@ class Daemon:
         addresses = fixed or [str(interface.address) for interface in interfaces.current]
         await boot_http.listen(addresses)
         self.workers.listen(addresses)
+        running = [tasks.create_task(self.workers.run())]
+        await self.workers.listening()
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
-        running = [tasks.create_task(each) for each in (interfaces.follow(), self.leases.run(), self.workers.run())]
+        running += [tasks.create_task(each) for each in (interfaces.follow(), self.leases.run())]
         if not fixed:
             running.append(tasks.create_task(_follow_addresses(interfaces, boot_http, self.workers)))
         return running

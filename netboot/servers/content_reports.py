@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from netboot.content.served import NO_CACHE, OCTETS, ServedFile
 from netboot.model.release import ContentKind
 
+LISTENING: Final = b'{"listening":true}\n'  # a worker's first line: its port is open
 MOST_IN_A_LINE: Final = 2048
 MOST_HELD: Final = 200_000  # a daemon that does not read costs a worker no more than some 30 MB
 

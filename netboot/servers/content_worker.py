@@ -20,7 +20,7 @@ from aiohttp import web
 
 from netboot.content.objects import Content
 from netboot.servers import logs
-from netboot.servers.content_reports import Reports
+from netboot.servers.content_reports import LISTENING, Reports
 from netboot.servers.http_content import ContentDoor, content_routes
 from netboot.servers.http_engine import ContentEngine
 from netboot.servers.http_shares import ShareLimits
@@ -139,6 +139,7 @@ async def run() -> None:
             order = json.loads(line)
             if "listen" in order:
                 await worker.listen(order["listen"])
+                transport.write(LISTENING)
             if "reload" in order:
                 await worker.reload()
     except OSError as error:

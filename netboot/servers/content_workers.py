@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from netboot.servers import content_reports
-from netboot.servers.content_reports import Counters, Desk
+from netboot.servers.content_reports import LISTENING, Counters, Desk
 from netboot.servers.content_worker import WorkerOptions
 
 FIRST_BACKOFF_S: Final = 0.5
@@ -22,6 +22,7 @@ LONGEST_BACKOFF_S: Final = 30.0
 _IS_HEALTHY_AFTER_S: Final = 60.0
 _LONGEST_LINE: Final = 8 << 20
 _GRACE_S: Final = 5.0
+_LISTENS_WITHIN_S: Final = 20.0
 
 log = structlog.get_logger()
 
@@ -35,6 +36,8 @@ class ContentWorkers:
         self._counters = counters
         self._addresses: list[str] = []
         self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._deaf = set(range(options.workers))  # have not listened yet
+        self._all_listen = asyncio.Event()
         self._is_stopping = False
 
     @property
@@ -47,6 +50,16 @@ class ContentWorkers:
         async with asyncio.TaskGroup() as tasks:
             for number in range(self._options.workers):
                 tasks.create_task(self._keep(number))
+
+    async def listening(self) -> None:
+        """Wait until every worker listens; go on with a warning where one takes too long or cannot."""
+        if not self._deaf:
+            return
+        try:
+            async with asyncio.timeout(_LISTENS_WITHIN_S):
+                await self._all_listen.wait()
+        except TimeoutError:
+            log.warning("content.workers_late", workers=sorted(self._deaf), port=self._options.port)
 
     def listen(self, addresses: Iterable[str]) -> None:
         """Have every worker listen on these addresses and on no others, from now on."""
@@ -101,7 +114,7 @@ class ContentWorkers:
             process.stdin.write(self._options.line())
             process.stdin.write(_order({"listen": self._addresses}))
             log.info("content.worker_started", worker=number, pid=process.pid)
-            await self._listen_to(process.stdout)
+            await self._listen_to(process.stdout, number)
             return await process.wait()
         finally:
             del self._running[number]
@@ -110,8 +123,13 @@ class ContentWorkers:
                     process.kill()
                 await process.wait()
 
-    async def _listen_to(self, reports: asyncio.StreamReader) -> None:
+    async def _listen_to(self, reports: asyncio.StreamReader, number: int) -> None:
         while line := await reports.readline():
+            if line == LISTENING:
+                self._deaf.discard(number)
+                if not self._deaf:
+                    self._all_listen.set()
+                continue
             try:
                 content_reports.apply(line, self._desk, self._counters)
             except ValueError as error:

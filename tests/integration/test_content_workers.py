@@ -75,11 +75,6 @@ async def get(port: int, path: str = "/content/ol8/vmlinuz", *, source: str = "1
     return head, body
 
 
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @asynccontextmanager
 async def working(directory: Path, ledger: Ledger, *, workers: int) -> AsyncIterator[tuple[ContentWorkers, int]]:
     port = free_port()
@@ -88,7 +83,8 @@ async def working(directory: Path, ledger: Ledger, *, workers: int) -> AsyncIter
     keeper.listen(["127.0.0.1"])
     running = asyncio.create_task(keeper.run())
     try:
-        await until(lambda: len(keeper.pids) == workers and is_listening(port))
+        await keeper.listening()
+        assert len(keeper.pids) == workers
         yield keeper, port
     finally:
         await keeper.stop()
