@@ -17,6 +17,7 @@ from netboot.content.trees import MediumTree, ReleaseTree
 from netboot.content.url_path import segments
 
 RESCAN_INTERVAL_S: Final = 2.0  # at least this long between two looks at one name
+_MOST_RECENT: Final = 8192  # files, a kilobyte each
 _TREES_OF_URL: Final = {"content": "media", "ostree": "ostree"}  # the first name of a URL: its directory
 
 
@@ -29,6 +30,7 @@ class Content:
         self._monotonic = monotonic
         self._media: Mapping[str, MediumTree] = {}
         self._releases: Mapping[str, ReleaseTree] = {}
+        self._recent: dict[str, ServedFile] = {}  # machines that install at once ask for the same objects
         self._read_at: dict[tuple[str, str], float] = {}
         self._reading: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -54,9 +56,21 @@ class Content:
         releases = ((name, trees.read_release_tree(self.directory, name)) for name in self._names("ostree"))
         self._media = {name: tree for name, tree in media if tree}
         self._releases = {name: tree for name, tree in releases if tree}
+        self._recent = {}
 
     def find(self, url_path: str) -> ServedFile | None:
         """Find the file of a raw URL path in memory."""
+        recent = self._recent  # before the look: a refresh in its thread puts another in its place after the trees
+        found = recent.get(url_path)
+        if found is None:
+            found = self._find(url_path)
+            if found is not None and found.is_immutable:
+                if len(recent) >= _MOST_RECENT:
+                    recent.clear()
+                recent[url_path] = found
+        return found
+
+    def _find(self, url_path: str) -> ServedFile | None:
         names = segments(url_path)
         if names is None or len(names) < 3:
             return None
@@ -69,6 +83,7 @@ class Content:
         One file of a known medium or release (a summary that appeared, a kernel that was replaced) is looked up by
         itself. A medium or release that somebody copied in is read whole, each at most once in two seconds.
         """
+        self._recent.pop(url_path, None)
         names = segments(url_path)
         if names is None or len(names) < 3 or names[0] not in _TREES_OF_URL:
             return None

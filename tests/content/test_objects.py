@@ -157,6 +157,35 @@ def test_a_file_that_appears_or_changes_is_found_by_itself(content_directory: Pa
     assert (content.find("/ostree/ock-1/summary"), content.find("/ostree/ock-1/refs/heads/ock")) == (summary, ref)
 
 
+def test_an_object_that_was_asked_for_and_then_replaced_is_known_anew(content_directory: Path) -> None:
+    content = loaded(content_directory)
+    (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
+    url = f"/{path.relative_to(content_directory)}"
+    before = found(content, url)
+    path.write_bytes(path.read_bytes() + b"longer")
+
+    assert found(content, url) is before
+    after = asyncio.run(content.find_new(url))
+
+    assert after is not None
+    assert after.size_bytes == before.size_bytes + 6
+    assert content.find(url) == after
+    content.refresh()
+    assert found(content, url).size_bytes == after.size_bytes
+
+
+def test_a_release_that_was_pulled_and_then_removed_is_forgotten(content_directory: Path) -> None:
+    content = loaded(content_directory)
+    (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
+    url = f"/{path.relative_to(content_directory)}"
+    found(content, url)
+    shutil.rmtree(content_directory / "ostree" / "ock-1")
+
+    content.refresh()
+
+    assert content.find(url) is None
+
+
 def test_a_file_that_goes_away_is_forgotten(content_directory: Path) -> None:
     content = loaded(content_directory)
     (content_directory / "media" / "ol8" / "vmlinuz").unlink()
