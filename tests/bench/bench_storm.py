@@ -2,8 +2,9 @@
 
 Run as root: `python tests/bench/bench_storm.py [OBJECTS]`. Two namespaces and a veth pair, removed at the end; netboot
 is `python -m netboot serve`, alone and with two content workers. While the pulls run, a client asks for an offer a
-hundred times a second (beside nginx too, where nobody answers it: it costs the same). The pulls are niced: in a rack
-they run on other machines' processors. Measures and prints a table, judges nothing. Needs nginx and ostree.
+hundred times a second (beside nginx too, where nobody answers it: it costs the same), another reads a loader by TFTP
+ten times a second. The pulls are niced: in a rack they run on other machines' processors. Measures and prints a table,
+judges nothing. Needs nginx and ostree.
 """
 
 import json
@@ -21,9 +22,11 @@ from pathlib import Path
 
 import bench_dhcp
 import bench_http
+import bench_tftp
 
 PULLS, ROUNDS, OBJECTS = 16, 3, 500
-ASK_EVERY_S = 0.01
+ASK_EVERY_S, READ_EVERY_S = 0.01, 0.1
+LOADER, LOADER_BYTES = "snponly.efi", 173_792
 AT_MOST_S = 300.0
 ADDRESS = "192.0.2.10"
 NGINX_PORT = 8085
@@ -57,9 +60,21 @@ def probe():
             client.sendto(data[:4] + struct.pack("!I", xid) + data[8:], ("255.255.255.255", 67))
             sent[xid] = time.perf_counter()
     lost = sum(time.perf_counter() - began > 1.0 for began in sent.values())
-    took.sort()
-    figures = [took[len(took) // 2], took[len(took) * 99 // 100], took[-1]] if took else [0.0, 0.0, 0.0]
-    sys.stdout.write(json.dumps([*figures, lost]))
+    sys.stdout.write(json.dumps([*spread(took), lost]))
+
+
+def spread(took):
+    """Give p50, p99 and the worst of some milliseconds."""
+    took = sorted(took) or [0.0]
+    return took[len(took) // 2], took[len(took) * 99 // 100], took[-1]
+
+
+def read_loaders():
+    """Read the loader as firmware does, block by block, again and again until stdin ends; print p50, p99, the worst."""
+    bench_tftp.HOST, took = ADDRESS, []
+    while not select.select([sys.stdin], [], [], READ_EVERY_S)[0]:
+        took += [each * 1000 for each in bench_tftp.read_at_once(69, LOADER, LOADER_BYTES, readers=1, windowsize=1)]
+    sys.stdout.write(json.dumps(spread(took)))
 
 
 @contextmanager
@@ -114,14 +129,15 @@ def pulls(name):
         return time.perf_counter() - began, sum(code != 0 for code in codes)
 
 
-def offers_during(work):
-    """Do some work while offers are asked for; give its result and what the prober says."""
-    command = ["ip", "netns", "exec", bench_dhcp.CLIENT, sys.executable, __file__, "--probe"]
-    prober = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(1.0)  # it is asking now
+def probed_during(work, *probes):
+    """Do some work while probes ask; give its result and what each of them says."""
+    inside = ["ip", "netns", "exec", bench_dhcp.CLIENT, sys.executable, __file__]
+    running = [
+        subprocess.Popen([*inside, probe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for probe in probes
+    ]
+    time.sleep(1.0)  # they are asking now
     result = work()
-    told, _ = prober.communicate(timeout=AT_MOST_S)
-    return result, json.loads(told)
+    return result, [json.loads(prober.communicate(timeout=AT_MOST_S)[0]) for prober in running]
 
 
 def peak_mb(process):
@@ -135,31 +151,42 @@ def main(objects):
     with tempfile.TemporaryDirectory() as made, bench_dhcp.namespaces():
         directory = Path(made)
         bench_dhcp.appliance(directory)
+        loader = directory / "boot" / LOADER
+        loader.write_bytes(loader.read_bytes().ljust(LOADER_BYTES, b"\0"))
         bench_http.make_content(directory, objects)
         seconds = {name: [] for name in PORTS}
-        offers = {name: [] for name in CONTENT}
+        told = {name: [] for name in CONTENT}
         failed, memory = dict.fromkeys(PORTS, 0), dict.fromkeys(PORTS, 0)
         for _ in range(ROUNDS):
             for name in PORTS:
+                probes = PROBES if name in told else {"--offers": probe}
                 with serving(name, directory) as process:
-                    (took, lost), told = offers_during(lambda name=name: pulls(name))
-                    if name in offers:
-                        offers[name].append(told)
+                    (took, lost), figures = probed_during(lambda name=name: pulls(name), *probes)
                     seconds[name].append(took)
                     failed[name] += lost
                     memory[name] = max(memory[name], peak_mb(process))
-        sys.stdout.write(f"{PULLS} pulls at once of {objects} objects\n")
-        sys.stdout.write(f"{'':12}{'s':>8}{'failed':>8}{'MB':>6}{'offer p50':>12}{'p99':>9}{'worst':>9}{'lost':>6}\n")
+                    if name in told:
+                        told[name].append([each for figure in figures for each in figure])
+        say(f"{PULLS} pulls at once of {objects} files; milliseconds of an offer, and of a loader by TFTP")
+        say(f"{'':12}{'s':>8}{'failed':>8}{'MB':>6}" + f"{'p50':>10}{'p99':>8}{'worst':>8}" * 2 + f"{'lost':>6}")
         for name in PORTS:
-            sys.stdout.write(f"{name:12}{statistics.median(seconds[name]):8.1f}{failed[name]:8}{memory[name]:6}")
-            if name in offers:
-                p50, p99, worst, lost = (max(column) for column in zip(*offers[name], strict=True))
-                sys.stdout.write(f"{p50:9.1f} ms{p99:6.1f} ms{worst:6.1f} ms{lost:6}")
-            sys.stdout.write("\n")
+            line = f"{name:12}{statistics.median(seconds[name]):8.1f}{failed[name]:8}{memory[name]:6}"
+            if name in told:
+                *offer, lost, p50, p99, worst = (max(column) for column in zip(*told[name], strict=True))
+                line += "".join("{:10.1f}{:8.1f}{:8.1f}".format(*each) for each in (offer, (p50, p99, worst)))
+                line += f"{lost:6}"
+            say(line)
 
+
+def say(line):
+    """Write a line of the table."""
+    sys.stdout.write(line + "\n")
+
+
+PROBES = {"--offers": probe, "--loaders": read_loaders}
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--probe"]:
-        probe()
+    if sys.argv[1:2] and sys.argv[1] in PROBES:
+        PROBES[sys.argv[1]]()
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else OBJECTS)
