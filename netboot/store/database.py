@@ -33,7 +33,8 @@ class Database:
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and parsed.database and parsed.database != ":memory:":
             _make_private_file(Path(parsed.database))
-        engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite)
+        # An exception of SQLAlchemy's shows its parameters, tokens among them, wherever a traceback is logged.
+        engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
         if is_sqlite:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)

@@ -40,6 +40,7 @@ class EventLog:
         self._lost = 0
         self._written = 0
         self._has_work = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._grown = asyncio.Condition()
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
@@ -57,26 +58,27 @@ class EventLog:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(GATHER_S)
-                if not await self.flush():
+                if not await asyncio.shield(self.flush()):  # a batch half written ends whole: the last flush waits
                     await asyncio.sleep(RETRY_S)
         finally:
             await self.flush()
 
     async def flush(self) -> bool:
-        """Write what was recorded now; False where the ledger does not take it."""
-        while self._waiting or self._lost:
-            if self._lost:
-                self._waiting.append(Event("store.events_lost", self._now(), data={"count": self._lost}))
-                self._lost = 0
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            try:
-                await self._write(batch)
-            except StoreError as error:
-                self._waiting.extendleft(reversed(batch))
-                log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
-                return False
-        self._has_work.clear()
-        return True
+        """Write all that was recorded before this call; False where the ledger does not take it."""
+        async with self._writing:
+            while self._waiting or self._lost:
+                if self._lost:
+                    self._waiting.append(Event("store.events_lost", self._now(), data={"count": self._lost}))
+                    self._lost = 0
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                try:
+                    await self._write(batch)
+                except StoreError as error:
+                    self._waiting.extendleft(reversed(batch))
+                    log.warning("store.events_delayed", waiting=len(self._waiting), reason=str(error))
+                    return False
+            self._has_work.clear()
+            return True
 
     async def _write(self, batch: list[Event]) -> None:
         async with self._database.transaction() as connection:

@@ -43,6 +43,7 @@ class Machines:
         self._changed: dict[Mac, Machine] = {}
         self._gone: set[Mac] = set()
         self._has_work = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     async def all(self) -> Mapping[Mac, Machine]:
         """Read every machine on record, the longest unseen first."""
@@ -80,28 +81,32 @@ class Machines:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(WRITE_EVERY_S)
-                await self.flush()
+                await asyncio.shield(self.flush())  # what is half written ends whole: the last flush waits for it
         finally:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was kept now, or keep it for later where the ledger does not take it."""
-        self._has_work.clear()
-        kept, self._changed = self._changed, {}
-        gone, self._gone = self._gone, set()
+        """Write all that was kept before this call, or keep it for later where the ledger does not take it."""
+        async with self._writing:  # also what another call is writing is on disk when this one returns
+            self._has_work.clear()
+            kept, self._changed = self._changed, {}
+            gone, self._gone = self._gone, set()
+            try:
+                await self._write(kept, gone)
+            except StoreError as error:
+                self._changed = {mac: kept[mac] for mac in kept.keys() - self._gone} | self._changed
+                self._gone |= gone - self._changed.keys()
+                self._has_work.set()
+                log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
+
+    async def _write(self, kept: Mapping[Mac, Machine], gone: set[Mac]) -> None:
         if not kept and not gone:
             return
-        try:
-            async with self._database.transaction() as connection:
-                for macs in _in_pieces([*kept, *gone]):
-                    await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(macs)))
-                if kept:
-                    await connection.execute(insert(tables.machines), [_columns(machine) for machine in kept.values()])
-        except StoreError as error:
-            self._changed = kept | self._changed
-            self._gone |= gone - self._changed.keys()
-            self._has_work.set()
-            log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
+        async with self._database.transaction() as connection:
+            for macs in _in_pieces([*kept, *gone]):
+                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(macs)))
+            if kept:
+                await connection.execute(insert(tables.machines), [_columns(machine) for machine in kept.values()])
 
 
 def _in_pieces(macs: list[Mac]) -> Iterator[list[Mac]]:

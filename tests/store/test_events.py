@@ -1,0 +1,54 @@
+"""Events reach the record once, whatever ends the daemon; the ledger's own errors show no secret."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert
+
+from netboot.errors import StoreError
+from netboot.model.event import Event
+from netboot.store import tables
+from netboot.store.database import Database
+from netboot.store.events import GATHER_S, EventLog
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def an_event(number: int) -> Event:
+    return Event("boot.offered", NOW, data={"number": number})
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(ledger_url: str, turns: int):
+    async def scenario() -> list[object]:
+        database = await Database.open(ledger_url)
+        events = EventLog(database, now=lambda: NOW)
+        for number in range(5):
+            events.record(an_event(number))
+        running = asyncio.create_task(events.run())
+        await asyncio.sleep(GATHER_S)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        on_record = [event.data["number"] for event in await events.after(0)]
+        await database.close()
+        return on_record
+
+    assert asyncio.run(scenario()) == list(range(5))
+
+
+def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(ledger_url: str):
+    async def scenario() -> BaseException:
+        database = await Database.open(ledger_url)
+        row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_token": "c0ffee"}
+        with pytest.raises(StoreError) as caught:
+            async with database.transaction() as connection:
+                for _ in range(2):
+                    await connection.execute(insert(tables.installs).values(row))
+        await database.close()
+        return caught.value
+
+    error = asyncio.run(scenario())
+    assert "c0ffee" not in f"{error} {error.__cause__}"
