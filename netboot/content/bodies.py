@@ -65,7 +65,7 @@ class Bodies:
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()  # by path and ETag: a name may get other bytes
         self._kept_bytes = 0
 
     def clear(self) -> None:
@@ -77,9 +77,10 @@ class Bodies:
         """Give the whole of a small file if that takes no wait; None where it may, or where it is not small."""
         if file.body is not None:
             return file.body
-        kept = self._kept.get(file.path)
+        key = (file.path, file.etag)
+        kept = self._kept.get(key)
         if kept is not None:
-            self._kept.move_to_end(file.path)
+            self._kept.move_to_end(key)
             return kept
         if file.size_bytes > SMALL_BODY_BYTES:
             return None
@@ -108,7 +109,7 @@ class Bodies:
     def _keep(self, file: ServedFile, body: bytes) -> None:
         if not file.is_immutable:
             return
-        self._kept[file.path] = body
+        self._kept[file.path, file.etag] = body
         self._kept_bytes += len(body)
         while self._kept_bytes > self._capacity_bytes:
             _, dropped = self._kept.popitem(last=False)

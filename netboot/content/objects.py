@@ -6,6 +6,7 @@ than `.treeinfo`, a directory, anything of a repository that no client asks for 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 from netboot.content import trees
 from netboot.content.served import ServedFile
 from netboot.content.trees import MediumTree, ReleaseTree
-from netboot.content.url_path import segments
+from netboot.content.url_path import is_plain, segments
 
 RESCAN_INTERVAL_S: Final = 2.0  # at least this long between two looks at one name
 _MOST_RECENT: Final = 8192  # files, a kilobyte each
@@ -64,7 +65,7 @@ class Content:
         found = recent.get(url_path)
         if found is None:
             found = self._find(url_path)
-            if found is not None and found.is_immutable:
+            if found is not None and found.is_immutable and is_plain(url_path):  # one spelling: `find_new` forgets it
                 if len(recent) >= _MOST_RECENT:
                     recent.clear()
                 recent[url_path] = found
@@ -83,14 +84,15 @@ class Content:
         One file of a known medium or release (a summary that appeared, a kernel that was replaced) is looked up by
         itself. A medium or release that somebody copied in is read whole, each at most once in two seconds.
         """
-        self._recent.pop(url_path, None)
         names = segments(url_path)
         if names is None or len(names) < 3 or names[0] not in _TREES_OF_URL:
             return None
+        self._recent.pop(f"/{'/'.join(names)}", None)
         tree = self._tree(names[0], names[1])
         if tree is not None:
             return await asyncio.to_thread(tree.read_again, names[2:])
-        if not await asyncio.to_thread((self.directory / _TREES_OF_URL[names[0]] / names[1]).is_dir):
+        directory = self.directory / _TREES_OF_URL[names[0]] / names[1]
+        if not await asyncio.to_thread(os.path.isdir, directory):  # Path.is_dir raises for a name that is too long
             return None
         await self._read_tree(names[0], names[1])
         return self.find(url_path)

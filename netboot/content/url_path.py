@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 LONGEST_PATH: Final = 2048
+_LONGEST_PLAIN: Final = 512
 _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++")  # what a pull asks for ten thousand times
 VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # Anaconda asks for it; every other hidden file stays hidden
 
@@ -20,7 +21,7 @@ def segments(url_path: str) -> tuple[str, ...] | None:
     None for a dot segment in any spelling, a hidden name, a control character, an encoded slash, bytes that are no
     UTF-8, a trailing slash (directories are never listed), more than 2,048 characters.
     """
-    if len(url_path) <= LONGEST_PATH and _PLAIN.fullmatch(url_path):
+    if is_plain(url_path):
         return tuple(url_path[1:].split("/"))
     path = url_path.partition("?")[0]
     if not path.startswith("/") or path.endswith("/") or len(path) > LONGEST_PATH:
@@ -34,6 +35,11 @@ def segments(url_path: str) -> tuple[str, ...] | None:
     if not names or not all(_may_be_served(name) for name in names[:-1]):
         return None
     return tuple(names) if names[-1] in VISIBLE_DOT_FILES or _may_be_served(names[-1]) else None
+
+
+def is_plain(url_path: str) -> bool:
+    """Tell whether a path is short and written in the one way that needs no decoding: two such name two files."""
+    return len(url_path) <= _LONGEST_PLAIN and _PLAIN.fullmatch(url_path) is not None
 
 
 def _decoded(name: str) -> str | None:

@@ -109,9 +109,10 @@ async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
     """Answer one request for content."""
     began = time.monotonic()
     path = path_of_target(request.raw_path)
-    file = await door.find(path)
+    file = None
     try:
         try:
+            file = await door.find(path)
             sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
         except FileChangedError:
             file = await door.content.find_new(path)

@@ -83,3 +83,14 @@ def _is_kept(bodies: Bodies, file: ServedFile) -> bool:
         return bodies.read_now(file) is not None
     except FileChangedError:
         return False
+
+
+def test_a_body_that_was_kept_is_not_given_for_the_file_as_it_was_before(tmp_path: Path) -> None:
+    bodies = Bodies()
+    before = a_file(tmp_path / "f", b"before", cache_control=IMMUTABLE)
+    (tmp_path / "f").unlink()
+    after = a_file(tmp_path / "f", b"and after", cache_control=IMMUTABLE)
+    assert bodies.read_now(after) == b"and after"
+
+    with pytest.raises(FileChangedError):
+        bodies.read_now(before)

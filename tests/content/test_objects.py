@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,36 @@ def loaded_once(directory: Path) -> Content:
     if directory not in _once:
         _once[directory] = loaded(directory)
     return _once[directory]
+
+
+def test_an_object_that_was_replaced_is_known_anew_however_its_url_is_written(content_directory: Path) -> None:
+    content = loaded(content_directory)
+    (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
+    url = f"/{path.relative_to(content_directory)}"
+    spellings = [url, f"{url}?x", url.replace("/objects", "//objects"), url.replace("filez", "%66ilez")]
+    before = {found(content, spelling) for spelling in spellings}
+    path.write_bytes(path.read_bytes() + b"longer")
+
+    after = asyncio.run(content.find_new(spellings[1]))
+
+    assert len(before) == 1
+    assert [content.find(spelling) for spelling in spellings] == [after] * len(spellings)
+
+
+def test_a_stranger_who_adds_to_an_objects_url_fills_no_memory(content_directory: Path) -> None:
+    content = loaded(content_directory)
+    (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
+    url = f"/{path.relative_to(content_directory)}"
+
+    tracemalloc.start()
+    for n in range(1000):
+        found(content, f"{url}?{n:010000}")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 1_000_000
+
+
+@pytest.mark.parametrize("path", [f"/content/{'a' * 300}/x", f"/ostree/{'a' * 300}/x", f"/content/ol8/{'a' * 300}"])
+def test_a_name_that_no_disk_can_hold_is_not_there(content_directory: Path, path: str) -> None:
+    assert asyncio.run(loaded(content_directory).find_new(path)) is None
