@@ -22,7 +22,7 @@ _ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(_TOKEN + rb" [!-~\x80-\xff]++ HTTP/1\.([01])\r\n" + _LINES)
 _TELLING: Final = re.compile(
     rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect|user-agent):"
-    rb"[ \t]*(.*?)[ \t]*\r$",
+    rb"([^\r\n]*+)\r$",
     re.IGNORECASE | re.MULTILINE,
 )
 _BODY_FIELDS: Final = frozenset({"content-length", "transfer-encoding", "expect"})
@@ -113,6 +113,6 @@ def _fields(lines: bytes) -> dict[str, str]:
     """Gather the fields that change an answer; repeated ones become one list (RFC 9110 §5.3)."""
     fields: dict[str, str] = {}
     for name, value in _TELLING.findall(lines):
-        key, text = name.decode().lower(), value.decode("latin-1")
+        key, text = name.decode().lower(), value.strip(b" \t").decode("latin-1")
         fields[key] = f"{fields[key]}, {text}" if key in fields else text
     return fields

@@ -115,3 +115,13 @@ def test_a_hostile_head_costs_no_more_than_a_plain_one() -> None:
         assert read_head(head) is Judgement.MALFORMED
 
     assert time.process_time() - began < 1.0
+
+
+def test_a_field_of_nothing_but_blanks_costs_no_more_than_its_length() -> None:
+    head = GET + HOST + b"User-Agent: a" + b" " * 16_000 + b"b\r\n\r\n"
+
+    began = time.process_time()
+    for _ in range(20):
+        assert isinstance(read_head(head), ContentRequest)
+
+    assert time.process_time() - began < 0.5
