@@ -16,6 +16,7 @@ from netboot.servers.metrics import Metrics
 from netboot.store.machines import Machine
 
 EVENT_HEARTBEAT = b": \n\n"
+_LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
 
@@ -86,7 +87,7 @@ class _Api:
     async def arm(self, request: web.Request) -> web.Response:
         asked = await _body(request)
         attempts = asked.get("attempts")
-        if attempts is not None and not (isinstance(attempts, int) and 1 <= attempts <= 100):
+        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
             raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
         host = request.match_info["host"]
         return web.json_response(
@@ -107,7 +108,7 @@ class _Api:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
         after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
-        if not after.isdecimal():
+        if not after.isdecimal() or len(after) > _LONGEST_ID:
             raise web.HTTPBadRequest(text="after is the id of an event")
         follow = request.query.get("follow", "1") != "0"
         events = self._administration.events(after=int(after), host=request.query.get("host"), follow=follow)
@@ -127,11 +128,14 @@ def _server_sent(event: View) -> bytes:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    if not request.can_read_body:
-        return {}
+    return await json_object(request) if request.can_read_body else {}
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Read the body of a request; raise HTTPBadRequest for what is no JSON object."""
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):  # no JSON, no such charset, a thousand brackets
         raise web.HTTPBadRequest(text="the body is no JSON") from None
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(text="the body is no JSON object")
@@ -143,10 +147,15 @@ async def _no_browser_from_elsewhere(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse what a page of another site makes a browser on this box send: loopback is no proof of a person."""
-    origin = urlsplit(request.headers.get("Origin", "")).netloc
-    if origin and origin != request.host:
+    origin = request.headers.get("Origin")  # `null` from a sandboxed frame: no page of ours either
+    try:
+        is_ours = origin is None or urlsplit(origin).netloc == request.host
+        name = urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        is_ours, name = False, None
+    if not is_ours:
         raise web.HTTPForbidden(text=f"a page of {origin} may not use this API")
-    if urlsplit(f"//{request.host}").hostname not in _OUR_NAMES:
+    if name not in _OUR_NAMES:
         raise web.HTTPForbidden(text="this API answers to localhost, 127.0.0.1 and [::1] only")
     return await handler(request)
 

@@ -145,4 +145,24 @@ def test_a_page_of_another_site_cannot_use_the_api_through_a_browser_on_the_box(
 
     assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://evil.example")[0] == 403
     assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: evil.example")[0] == 403
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: null")[0] == 403  # a sandboxed frame
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin;")[0] == 403
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://[")[0] == 403
+    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: [")[0] == 403
     assert rack.install("cp1")["armed"] is False
+
+
+def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
+    uploader = Uploader(rack)
+
+    for method, path, *arguments in (
+        ("GET", "/api/v1/events?follow=0&after=99999999999999999999"),
+        ("POST", "/api/v1/hosts/cp1/arm", "-d", '{"attempts": true}'),
+        ("POST", "/api/v1/hosts/cp1/arm", "-d", "[" * 100_000),
+        ("POST", "/api/v1/uploads", "-d", "{}", "-H", "Content-Type: application/json; charset=none"),
+    ):
+        status, told, _ = uploader.ask(method, path, *arguments)
+        assert status == 400, (path, told)
+        assert set(told) == {"error"}
+    assert rack.install("cp1")["armed"] is False
+    assert "Traceback" not in rack.log
