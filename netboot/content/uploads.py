@@ -5,6 +5,7 @@ at a time; another is told that the upload is taken. What is complete is importe
 Blocks: call it off the loop.
 """
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,17 +78,20 @@ class Uploads:
         upload = Upload(id_, _kind(asked), _name(asked), _length(asked), now)
         if upload.kind is UploadKind.ARCHIVE and upload.name is None:
             raise UploadError(400, "an archive needs a name, as ock-1.31-amd64: it does not know its own")
-        with told_as(self._root.parent):
+        with _refused_as(self._root.parent):
             free = shutil.disk_usage(_existing(self._root)).free
             if upload.length > free:
                 raise UploadError(
                     507, f"{upload.length} bytes do not fit: {self._root.parent} has {free} free; make room"
                 )
-            directory = self._directory(id_)
-            directory.mkdir(parents=True)
-            self._root.chmod(0o700)
-            self.data(upload).touch()
-            self._write(upload)
+            try:
+                self._directory(id_).mkdir(parents=True)
+                self._root.chmod(0o700)
+                self.data(upload).touch()
+                self._write(upload)
+            except OSError:
+                shutil.rmtree(self._directory(id_), ignore_errors=True)
+                raise
         return upload
 
     def all(self) -> list[Upload]:
@@ -124,9 +129,8 @@ class Uploads:
             raise UploadError(400, f"{offset + announced} bytes are more than the {upload.length} that were announced")
         self._taken.add(id_)
         try:
-            with self.data(upload).open("ab") as file:
-                yield Receiver(file.fileno(), upload.length - offset)
-                os.fsync(file.fileno())
+            with FileIO(self.data(upload), "ab") as file:
+                yield Receiver(file, upload.length - offset, self._root.parent)
         finally:
             self._taken.discard(id_)
 
@@ -170,20 +174,40 @@ class Uploads:
 
 @dataclass(slots=True)
 class Receiver:
-    """The open end of an upload."""
+    """The open end of an upload. Blocks: call it off the loop."""
 
-    descriptor: int
+    file: FileIO
     room: int
+    content: Path
 
     def take(self, chunk: bytes) -> None:
-        """Write the next bytes; raise UploadError where there are more than were announced."""
+        """Write the next bytes; raise UploadError where there are more than were announced, or no room on disk."""
         if len(chunk) > self.room:
             raise UploadError(400, "more bytes came than were announced; what was announced is kept")
         view = memoryview(chunk)
-        while view:
-            written = os.write(self.descriptor, view)
-            view = view[written:]
+        with _refused_as(self.content):
+            while view:
+                view = view[self.file.write(view) :]
         self.room -= len(chunk)
+
+    def sync(self) -> None:
+        """Have on disk what was written: it is about to be acknowledged."""
+        with _refused_as(self.content):
+            os.fsync(self.file.fileno())
+
+
+@contextmanager
+def _refused_as(directory: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into UploadError: 507 for a full disk."""
+    try:
+        with told_as(directory):
+            yield
+    except UploadError:
+        raise
+    except ContentError as error:
+        cause = error.__cause__
+        is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise UploadError(507 if is_full else 500, str(error)) from cause
 
 
 def _existing(path: Path) -> Path:

@@ -6,9 +6,11 @@ far it is, `DELETE` forgets it. The import runs as a process of its own at low p
 
 import asyncio
 import json
+import re
 import secrets
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -18,9 +20,11 @@ from aiohttp import web
 
 from netboot.content.uploads import Upload, UploadError, Uploads, UploadState
 from netboot.errors import ContentError
+from netboot.servers.http_api import json_object
 
 PIECE_BYTES: Final = 1 << 20
 IMPORT_S: Final = 4 * 3600.0
+_OFFSET: Final = re.compile(r"[0-9]{1,18}")
 
 log = structlog.get_logger()
 
@@ -35,7 +39,7 @@ class UploadsHttp:
         self._uploads = uploads
         self._command = command
         self._now = now
-        self._complete: asyncio.Queue[Upload] = asyncio.Queue()
+        self._complete: asyncio.Queue[str] = asyncio.Queue()
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes; GET brings HEAD."""
@@ -49,20 +53,18 @@ class UploadsHttp:
 
     async def run(self) -> None:
         """Import what is complete, one after another, until cancelled; what a restart broke off is done again."""
-        for upload in await asyncio.to_thread(self._uploads.all):
-            if upload.state is UploadState.IMPORTING or (upload.offset == upload.length and _is_open(upload)):
-                self._complete.put_nowait(upload)
+        with _faults_told("all"):
+            for upload in await asyncio.to_thread(self._uploads.all):
+                if upload.state is UploadState.IMPORTING or (upload.offset == upload.length and _is_open(upload)):
+                    self._complete.put_nowait(upload.id)
         while True:
-            await self._import(await self._complete.get())
+            id_ = await self._complete.get()
+            with _faults_told(id_):
+                await self._import(id_)
 
     async def begin(self, request: web.Request) -> web.Response:
         """Begin an upload: `{"kind": "iso" | "archive", "length": BYTES, "name": NAME}`."""
-        try:
-            asked = await request.json()
-        except ValueError:
-            raise web.HTTPBadRequest(text="the body is no JSON") from None
-        if not isinstance(asked, dict):
-            raise web.HTTPBadRequest(text="the body is no JSON object")
+        asked = await json_object(request)
         now = self._now().isoformat()
         upload = await self._asking(self._uploads.begin, asked, id_=secrets.token_hex(16), now=now)
         log.info("content.upload_begun", upload=upload.id, kind=upload.kind.value, bytes=upload.length)
@@ -80,18 +82,19 @@ class UploadsHttp:
     async def go_on(self, request: web.Request) -> web.Response:
         """Take the bytes from `Upload-Offset` on; what came before a break is kept."""
         id_, offset = request.match_info["id"], request.headers.get("Upload-Offset", "")
-        if not offset.isascii() or not offset.isdecimal():
+        if not _OFFSET.fullmatch(offset):
             raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET tells where the upload stands")
         try:
             with self._uploads.receiving(id_, int(offset), announced=request.content_length) as receiver:
                 async for piece in request.content.iter_chunked(PIECE_BYTES):
                     await asyncio.to_thread(receiver.take, piece)
+                await asyncio.to_thread(receiver.sync)
         except UploadError as error:
             raise await self._refusal(error, id_) from None
         upload = await self._asking(self._uploads.get, id_)
         if upload.offset == upload.length:
             upload = await self._asking(self._uploads.move, upload, UploadState.IMPORTING)
-            self._complete.put_nowait(upload)
+            self._complete.put_nowait(upload.id)
         return web.Response(status=204, headers=_offset(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
@@ -99,7 +102,10 @@ class UploadsHttp:
         await self._asking(self._uploads.remove, request.match_info["id"])
         return web.Response(status=204)
 
-    async def _import(self, upload: Upload) -> None:
+    async def _import(self, id_: str) -> None:
+        upload = await asyncio.to_thread(self._uploads.get, id_)
+        if upload.state in (UploadState.DONE, UploadState.FAILED):
+            return  # two writers brought its last byte
         if upload.state is UploadState.RECEIVING:
             upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)
         command = self._command(upload, str(self._uploads.data(upload)))
@@ -139,6 +145,15 @@ def _offset(upload: Upload) -> dict[str, str]:
     return {"Upload-Offset": str(upload.offset), "Upload-Length": str(upload.length), "Cache-Control": "no-store"}
 
 
+@contextmanager
+def _faults_told(upload: str) -> Iterator[None]:
+    """Tell what went wrong with one upload: a full disk ends neither the others nor the daemon."""
+    try:
+        yield
+    except (ContentError, OSError) as error:
+        log.error("content.upload_failed", upload=upload, reason=str(error))
+
+
 async def _run(command: Sequence[str]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
     try:
@@ -152,5 +167,8 @@ async def _run(command: Sequence[str]) -> dict[str, Any]:
         raise
     if process.returncode != 0:
         raise ContentError(complaint.decode("utf-8", "replace").strip().removeprefix("netboot: ") or "the import died")
-    result: dict[str, Any] = json.loads(printed)
+    try:
+        result: dict[str, Any] = json.loads(printed)
+    except ValueError:
+        raise ContentError("the import said nothing that can be read; see netboot content list") from None
     return result
