@@ -33,6 +33,8 @@ def open_source(path: Path) -> Image | Repository:
         return _open_directory(path)
     if not path.exists():
         raise ContentError(_not_there(path))
+    if path.is_fifo():
+        raise ContentError(f"{path} is a pipe, and an archive is read more than once; write it to a file first")
     head = Part(path, 0, _HEAD_BYTES).read(_HEAD_BYTES)
     if len(head) < 512:
         raise ContentError(f"{path} has {len(head)} bytes and is no archive; was the disk full? {_OCNE}")

@@ -62,6 +62,8 @@ def directory_parts(directory: Path) -> dict[str, Part]:
     for parent, _, names in os.walk(directory):
         for name in names:
             path = Path(parent, name)
+            if not path.is_file():
+                continue
             if len(parts) >= MOST_MEMBERS:
                 raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is no container image")
             parts[str(path.relative_to(directory))] = Part(path, 0, path.stat().st_size)
@@ -74,17 +76,17 @@ def tar_parts(path: Path) -> dict[str, Part]:
     links: dict[str, str] = {}
     try:
         with tarfile.open(path, "r:") as tar:
-            for member in tar:
+            for number, member in enumerate(tar):
+                if number >= MOST_MEMBERS:
+                    raise ContentError(_TOO_MANY.format(path))
                 name = os.path.normpath(member.name)
                 if member.isreg():
                     parts[name] = Part(path, member.offset_data, member.size)
                 elif member.issym() or member.islnk():
                     parent = os.path.dirname(name) if member.issym() else ""  # noqa: PTH120 - names, not files
                     links[name] = os.path.normpath(os.path.join(parent, member.linkname))  # noqa: PTH118
-                if len(parts) > MOST_MEMBERS:
-                    raise ContentError(_TOO_MANY.format(path))
             end = Part(path, tar.offset, _BLOCK).read(_BLOCK)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OSError) as error:  # of sizes that are no numbers, or too large
         raise ContentError(_cut_off(path, str(error))) from error
     if end != bytes(_BLOCK):
         raise ContentError(_cut_off(path, "it has no end marker"))
@@ -101,7 +103,7 @@ def _check_ends(parts: Mapping[str, Part], path: Path) -> None:
     size = path.stat().st_size
     for name, part in parts.items():
         if part.offset + part.size_bytes > size:
-            raise ContentError(_cut_off(path, f"{name} ends behind its end"))
+            raise ContentError(_cut_off(path, f"{name!r} ends behind its end"))
 
 
 def _cut_off(path: Path, why: str) -> str:

@@ -5,6 +5,7 @@ its directory; a member replaces what lower layers have under its name. Everythi
 certificates among it) is never written anywhere.
 """
 
+import errno
 import posixpath
 from typing import Final
 
@@ -17,6 +18,7 @@ from netboot.errors import ContentError
 REPOSITORY: Final = "usr/share/nginx/html/ostree"  # where ocne's build makes it
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
+_NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def unpack(image: Image, writer: ReleaseWriter, source: str, progress: Progress) -> None:
@@ -60,11 +62,16 @@ class _LayerOver:
         for member in tar_members(stream):
             path = posixpath.normpath(member.name).lstrip("/")
             inside.add(path.partition("/")[0])
-            if path.startswith(REPOSITORY + "/"):
-                self._take(path[len(REPOSITORY) + 1 :], member, stream, is_first=is_first)
-            else:
-                self._note_above(path, member)
-                stream.skip(member.size_bytes)
+            try:
+                if path.startswith(REPOSITORY + "/"):
+                    self._take(path[len(REPOSITORY) + 1 :], member, stream, is_first=is_first)
+                else:
+                    self._note_above(path, member)
+                    stream.skip(member.size_bytes)
+            except OSError as error:
+                if error.errno not in _NO_PLACE:
+                    raise
+                raise ContentError(f"there is no place for {path!r} ({error.strerror})") from error
         stream.drain()
         return inside
 
@@ -86,7 +93,9 @@ class _LayerOver:
             self._writer.link(path, target)
             self._own.add(path)
         elif member.kind != DIRECTORY and path.startswith("objects/"):
-            raise ContentError(f"{path} is no regular file; an archive's objects are")
+            raise ContentError(f"{path!r} is no regular file; an archive's objects are")
+        else:
+            stream.skip(member.size_bytes)
 
     def _white_out(self, directory: str, name: str) -> None:
         self._writer.drop(_taken_away(directory, name), keep=self._own)

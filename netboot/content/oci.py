@@ -19,7 +19,7 @@ from netboot.content.progress import Progress
 from netboot.errors import ContentError
 
 _LARGEST_JSON: Final = 4 << 20
-_DEEPEST_INDEX: Final = 3
+_MOST_MANIFESTS: Final = 100  # and indexes
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18")  # a frame, and a skippable one (zstd:chunked)
@@ -52,7 +52,7 @@ def read_image(parts: Mapping[str, Part], source: str) -> Image:
             return _oci_image(parts, source)
         if "manifest.json" in parts:
             return _docker_image(parts, source)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ContentError(
             f"{source} is no image that can be read: {type(error).__name__} {error}; {_AGAIN}"
         ) from error
@@ -65,11 +65,12 @@ def read_image(parts: Mapping[str, Part], source: str) -> Image:
 
 
 def _oci_image(parts: Mapping[str, Part], source: str) -> Image:
-    found = {each["digest"]: each for each in _manifests(parts, _json(parts, "index.json", source), source, 0)}
-    if len(found) != 1:
-        raise ContentError(f"{source} holds {len(found)} images; save one alone: skopeo copy … oci-archive:FILE")
-    ((digest, descriptor),) = found.items()
-    manifest = _blob(parts, descriptor, source)
+    found: dict[str, Any] = {}
+    _gather_manifests(parts, _json(parts, "index.json", source), source, found)
+    manifests = {digest: each for digest, each in found.items() if "manifests" not in each}
+    if len(manifests) != 1:
+        raise ContentError(f"{source} holds {len(manifests)} images; save one alone: skopeo copy … oci-archive:FILE")
+    ((digest, manifest),) = manifests.items()
     config = _blob(parts, manifest["config"], source)
     diff_ids = config["rootfs"]["diff_ids"]
     if len(diff_ids) != len(manifest["layers"]):
@@ -78,16 +79,21 @@ def _oci_image(parts: Mapping[str, Part], source: str) -> Image:
     return Image(tuple(layers), str(config.get("architecture", "")), digest)
 
 
-def _manifests(parts: Mapping[str, Part], index: Any, source: str, depth: int) -> Iterator[Any]:
+def _gather_manifests(parts: Mapping[str, Part], index: Any, source: str, found: dict[str, Any]) -> None:
+    """Read all that an index names, each once: manifests, and indexes with what these name."""
     for descriptor in index["manifests"]:
-        if "index" in descriptor.get("mediaType", "") and depth < _DEEPEST_INDEX:
-            yield from _manifests(parts, _blob(parts, descriptor, source), source, depth + 1)
-        elif descriptor.get("platform", {}).get("os") != "unknown":  # an attestation is no image
-            yield descriptor
+        is_attestation = (descriptor.get("platform") or {}).get("os") == "unknown"
+        if is_attestation or descriptor["digest"] in found:
+            continue
+        blob = found[descriptor["digest"]] = _blob(parts, descriptor, source)
+        if len(found) > _MOST_MANIFESTS:
+            raise ContentError(f"{source} holds more than {_MOST_MANIFESTS} images; save one alone")
+        if "manifests" in blob:
+            _gather_manifests(parts, blob, source, found)
 
 
 def _layer(parts: Mapping[str, Part], descriptor: Any, diff_id: str, source: str) -> Layer:
-    if "encrypted" in descriptor.get("mediaType", ""):
+    if "encrypted" in (descriptor.get("mediaType") or ""):
         raise ContentError(f"{source}: layer {descriptor['digest']} is encrypted; save the image without encryption")
     return Layer(_blob_part(parts, descriptor, source), descriptor["digest"], _checked_digest(diff_id, source))
 

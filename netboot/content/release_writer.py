@@ -71,7 +71,7 @@ class ReleaseWriter:
             return
         source, path = self._root / target, self._root / member
         if not _is_wanted(target) or not source.is_file():
-            raise ContentError(f"{member} is a link to {target}, which is not there")
+            raise ContentError(f"{member} is a link to {target!r}, which is not there")
         if member.startswith("objects/"):
             self._begin(member[8:10])
         path.parent.mkdir(parents=True, exist_ok=True)

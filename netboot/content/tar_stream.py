@@ -18,6 +18,9 @@ REGULAR: Final = frozenset({b"0", b"\0", b"7"})
 HARD_LINK: Final = b"1"
 SYMBOLIC_LINK: Final = b"2"
 DIRECTORY: Final = b"5"
+_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, SYMBOLIC_LINK, b"3", b"4", DIRECTORY, b"6"})  # whatever size they claim
+_PAX_KEYS: Final = frozenset({"path", "linkpath", "size"})
+_MOST_DIGITS: Final = 19  # of a size
 
 
 class ByteStream:
@@ -106,8 +109,9 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
             stream.skip(-size % _BLOCK)
             extended |= _extension(kind, text)
             continue
-        size = int(extended.get("size", size))
-        if kind in (HARD_LINK, SYMBOLIC_LINK, DIRECTORY):
+        if "size" in extended:
+            size = _decimal(extended["size"])
+        if kind in _WITHOUT_CONTENT:
             size = 0
         name = extended.get("path") or _name(header)
         yield TarMember(name, kind, size, extended.get("linkpath") or _text(header[157:257]))
@@ -121,12 +125,21 @@ def _check(header: bytes) -> None:
 
 
 def _number(field: bytes) -> int:
-    if field[0] & 0x80:  # GNU: binary
-        return int.from_bytes(field, "big") & ~(0x80 << 8 * (len(field) - 1))
+    if field[0] == 0x80:  # GNU: binary; 0xFF begins a negative number, and none belongs here
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0") or b"0"
     try:
-        return int(field.strip(b" \0") or b"0", 8)
+        if not digits.isdigit():  # int() takes signs, blanks and underscores; a negative size would lead back for ever
+            raise ValueError
+        return int(digits, 8)
     except ValueError:
         raise ContentError("it is no tar, or damaged: a header holds no number where one belongs") from None
+
+
+def _decimal(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise ContentError("it is damaged: a pax record gives no size where one belongs")
+    return int(text)
 
 
 def _name(header: bytes) -> str:
@@ -154,7 +167,7 @@ def _extension(kind: bytes, text: bytes) -> dict[str, str]:
         case b"K":
             return {"linkpath": _text(text)}
         case b"x":
-            return dict(_pax_records(text))
+            return {key: value for key, value in _pax_records(text) if key in _PAX_KEYS}
         case _:
             return {}
 
@@ -167,5 +180,5 @@ def _pax_records(text: bytes) -> Iterator[tuple[str, str]]:
         if not at < end <= len(text):
             raise ContentError("it is damaged: a pax record has no length")
         key, _, value = text[at + len(length) + 1 : end - 1].partition(b"=")
-        yield key.decode("utf-8", "replace"), value.decode("utf-8", "surrogateescape")
+        yield key.decode("utf-8", "replace"), _text(value)
         at = end

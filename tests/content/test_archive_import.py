@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -426,6 +427,75 @@ def test_hostile_names_lead_nowhere(library: Library, images: "Images", small_ar
     bad = images.repository(small_archive) | {f"{REPOSITORY}/.wh...": b""}
     with pytest.raises(ContentError, match="takes away nothing that has a name"):
         put(library, images.write(images.oci_blobs([images.layer(bad)])), "other")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("refs/heads/a", "refs/heads/a/b"), (f"refs/heads/{'x' * 300}",), ("refs/heads/a", "refs/heads/a/.wh.b")],
+    ids=["below-a-file", "too-long", "whiteout-below-a-file"],
+)
+def test_names_without_a_place_are_the_archives_fault(
+    library: Library, images: "Images", small_archive: Path, names: tuple[str, ...]
+) -> None:
+    files = images.repository(small_archive) | {f"{REPOSITORY}/{name}": b"1" for name in names}
+
+    refused(library, images.write(images.oci_blobs([images.layer(files)])), r"damaged: there is no place for '\S+/refs/")
+
+
+def test_members_of_a_kind_that_nobody_knows_are_passed_over(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    stranger = tarfile.TarInfo(f"{REPOSITORY}/stranger")
+    stranger.size, stranger.type = 700, b"Z"
+    layer = stranger.tobuf(tarfile.USTAR_FORMAT) + b"x" * 700 + bytes(324)
+
+    imported = put(library, images.write(images.oci_blobs([layer + images.layer(images.repository(small_archive))])))
+
+    assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
+
+
+def test_an_index_of_indexes_is_read_each_once_by_its_bytes(
+    library: Library, images: "Images", small_archive: Path
+) -> None:
+    members = images.oci_blobs([images.layer(images.repository(small_archive))])
+    (descriptor,) = json.loads(members["index.json"])["manifests"]
+    for depth in range(5):
+        index = json.dumps({"manifests": [descriptor | {"mediaType": None}] * 500, "depth": depth}).encode()
+        digest = hashlib.sha256(index).hexdigest()
+        descriptor = {"digest": f"sha256:{digest}", "size": len(index)}
+        members[f"blobs/sha256/{digest}"] = members["index.json"] = index
+
+    assert put(library, images.write(members)).is_new
+
+
+def test_json_without_an_end_to_its_depth_is_refused(library: Library, images: "Images") -> None:
+    refused(library, images.write({"index.json": b"[" * 200_000}), "is no image that can be read: RecursionError")
+
+
+@pytest.mark.parametrize("records", [{"GNU.sparse.map": "a,b"}, {"size": str(1 << 70)}, {"size": "-1024"}])
+def test_an_outer_tar_with_numbers_that_are_none_is_refused(
+    library: Library, images: "Images", records: dict[str, str]
+) -> None:
+    path = images.write({})
+    member = tarfile.TarInfo("x")
+    member.size, member.pax_headers = 3, records
+    path.write_bytes(member.tobuf(tarfile.PAX_FORMAT) + b"abc" + bytes(10_000))
+
+    refused(library, path, "is cut off or damaged|holds no container image")
+
+
+def test_what_is_no_file_in_an_images_directory_is_passed_over(
+    library: Library, images: "Images", small_archive: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "ock-1.31-amd64"
+    for name, data in images.oci_blobs([images.layer(images.repository(small_archive))]).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    (root / "dangling").symlink_to("nowhere")
+    os.mkfifo(root / "blobs" / "pipe")
+
+    assert put(library, root).is_new
+    refused(Library(tmp_path / "other"), root / "blobs" / "pipe", "is a pipe, .* write it to a file first")
 
 
 def test_another_import_at_the_same_time_is_refused(library: Library, small_archive: Path) -> None:

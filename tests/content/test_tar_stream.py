@@ -74,6 +74,44 @@ def test_a_changed_header_is_refused() -> None:
         read(bytes(data))
 
 
+@pytest.mark.parametrize("size", ["-1536", "-0", "abc", "3.0", "1_0", "٣", "9" * 5000, ""])
+def test_a_size_that_is_none_is_refused_and_never_leads_back(size: str) -> None:
+    member = tarfile.TarInfo("a")
+    member.size, member.pax_headers = 1, {"size": size}
+
+    with pytest.raises(ContentError, match="a pax record gives no size"):
+        read(member.tobuf(tarfile.PAX_FORMAT) + bytes(2048))
+
+
+@pytest.mark.parametrize("field", [b"-0000001000\0", b"+0000001000\0", b"\xff" * 10 + b"\xfc\0", b"00000_00001\0"])
+def test_a_header_whose_size_is_none_is_refused(field: bytes) -> None:
+    header = bytearray(tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = field
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+
+    with pytest.raises(ContentError, match="a header holds no number where one belongs"):
+        read(bytes(header) + bytes(2048))
+
+
+def test_devices_and_links_have_no_content_whatever_size_they_claim() -> None:
+    made = b""
+    for kind in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE):
+        member = tarfile.TarInfo(f"of kind {kind!r}")
+        member.size, member.type = 700, kind
+        made += member.tobuf(tarfile.GNU_FORMAT)
+
+    assert set(read(made).values()) == {b""}
+    assert len(read(made)) == 6
+
+
+def test_a_name_ends_at_a_zero_byte() -> None:
+    member = tarfile.TarInfo("a")
+    member.pax_headers = {"path": "refs/heads/ock\0.hidden"}
+
+    assert list(read(member.tobuf(tarfile.PAX_FORMAT))) == ["refs/heads/ock"]
+
+
 @given(st.binary(max_size=2048))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with suppress(ContentError):
