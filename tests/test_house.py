@@ -134,9 +134,9 @@ def _event_names() -> Iterator[str]:
     for source in SOURCES:
         if source.relative_to(PACKAGE).parts[0] in ("lab", "cli", "probe"):
             continue
-        for method in ("debug", "info", "warning", "error"):
+        for method in ("debug", "info", "warning", "error", "exception"):
             yield from _first_words(source, method)
-        for method in ("_tell", "Event", "record"):
+        for method in ("_tell", "tell", "Event", "record"):
             yield from _first_words(source, method)
 
 

@@ -1,19 +1,25 @@
 """The installs as the desk sees them: a copy in memory for offers, the store for all that can wipe a disk.
 
-Every move is made in the store first, then in memory, then told as an event.
+Every move is made in the store first, then in memory, then told as an event. Only that a host was offered its boot is
+put on record behind, because an offer waits for nothing.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from netboot.errors import TransitionError
+import structlog
+
+from netboot.errors import StoreError, TransitionError
 from netboot.model.event import Event, Step
 from netboot.model.host import HostName
 from netboot.model.install import Install, InstallEvent, InstallState, Tokens
 from netboot.model.mac import Mac
 from netboot.store.events import EventLog
 from netboot.store.installs import Change, Installs, Move, TokenKind
+
+log = structlog.get_logger()
 
 _STEP_OF_STATE = {
     InstallState.INSTALLING: Step.INSTALLING,
@@ -39,9 +45,11 @@ class InstallBook:
         self._events = events
         self._now = now
         self._known: dict[HostName, Install] = {}
+        self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
+        self._has_offered = asyncio.Event()
 
     async def load(self) -> None:
-        """Read all installs into memory; at start, and where another daemon may have moved some."""
+        """Read all installs into memory, at start."""
         self._known = {install.host: install for install in await self._installs.all()}
 
     def known(self, host: HostName) -> Install:
@@ -61,6 +69,27 @@ class InstallBook:
         """Read how a host came to where it is."""
         return await self._installs.history(host)
 
+    def offered(self, host: HostName) -> None:
+        """Have it put on record, behind, that a host was led towards its script; nothing where it is not armed."""
+        install = self.known(host)
+        if install.is_armed and install.state is not InstallState.OFFERED:
+            self._offered.add(host)
+            self._has_offered.set()
+
+    async def run(self) -> None:
+        """Put offers on record until cancelled; one that the store does not take is dropped: its machine asks again."""
+        while True:
+            await self._has_offered.wait()
+            self._has_offered.clear()
+            while self._offered:
+                host = self._offered.pop()
+                try:
+                    await self.move(host, InstallEvent.OFFER_SENT, cause=Cause())
+                except TransitionError:
+                    continue  # disarmed since
+                except StoreError as error:
+                    log.warning("store.offer_delayed", host=host, reason=str(error))
+
     async def move(
         self,
         host: HostName,
@@ -73,13 +102,14 @@ class InstallBook:
 
         def moved(install: Install) -> Install:
             if not may_move(install):
-                raise TransitionError(f"{host}: {event} came with a token that is spent")
+                raise TransitionError(f"{host}: {event} came too late, its install has moved on")
             return install.moved_by(event, at=self._now())
 
         return (await self._change(host, moved, what=event.value, cause=cause)).after
 
     async def boot_the_installer(self, host: HostName, tokens: Tokens, *, cause: Cause) -> Install:
-        """Spend one boot into the installer and give it its tokens."""
+        """Spend one boot into the installer and give it its tokens; TransitionError where none is left."""
+        self._offered.discard(host)  # what follows says more
         change = await self._change(
             host,
             lambda install: install.booting_the_installer(tokens, at=self._now()),

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from netboot.boot.desk import Clock
+from netboot.boot.clock import Clock
 from netboot.boot.lease_holdings import Moment
 from netboot.boot.leases import Leases, Networks
 from netboot.errors import StoreError

@@ -46,6 +46,7 @@ class SeenMachine:
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
     client: BootClient | None = None  # as it asked last
+    held_back_by: str = ""  # why its script waits, as the operator was told in this boot
     loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
 
     @property
@@ -72,6 +73,7 @@ class SeenMachine:
         self.boot_began_s = now_s
         self.steps.clear()
         self.last_offer = None
+        self.held_back_by = ""
         self.pull = None
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 

@@ -23,7 +23,7 @@ async def administration(configuration: Configuration) -> AsyncIterator["Adminis
         async with ControlClient(socket) as client:
             yield client
     else:
-        from netboot.app import offline_administration  # the store's libraries take half a second to load
+        from netboot.app.ledger import offline_administration  # the store's libraries take half a second to load
         from netboot.servers import logs
 
         logs.configure(level="warning", form="auto")

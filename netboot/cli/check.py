@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from netboot import app
+from netboot.app import from_settings
 from netboot.cli.output import json_option, print_json
 from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
@@ -52,7 +52,7 @@ async def _problems(configuration: Configuration) -> list[str]:
     content = Content(settings.content.directory)
     content.refresh()
     problems.extend(content.problems)
-    documents = app.documents_for(settings)
+    documents = from_settings.documents_for(settings)
     for host in configuration.hosts:
         problems.extend(str(problem) for problem in await documents.problems(host))
     return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
@@ -61,7 +61,7 @@ async def _problems(configuration: Configuration) -> list[str]:
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
     """What the files name, and what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
     try:
-        app.policy_for(configuration.settings, bootfiles, configuration.hosts)
+        from_settings.policy_for(configuration.settings, bootfiles, configuration.hosts)
     except ConfigError as error:
         yield from map(str, error.problems)
     loaders = bootfiles.loaders()

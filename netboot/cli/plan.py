@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from netboot import app
+from netboot.app import from_settings
+from netboot.app.ledger import utc_now
 from netboot.boot.decide import decide
 from netboot.boot.documents import Documents
 from netboot.cli.output import json_option, print_json
@@ -66,8 +67,8 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 
 async def _given(configuration: Configuration, host: Host, *, show_secrets: bool) -> Given:
     settings = configuration.settings
-    documents = app.documents_for(settings)
-    policy = app.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
+    documents = from_settings.documents_for(settings)
+    policy = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
     base_url = _base_url(settings)
     tokens = HIDDEN
     return Given(
@@ -81,7 +82,7 @@ async def _given(configuration: Configuration, host: Host, *, show_secrets: bool
 
 def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
     client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
-    armed = Install(host.name).armed(at=app.utc_now(), reason="plan", attempts=1)
+    armed = Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)
     match decide(client, host, armed, policy):
         case Offer() as offer:
             return f"{offer.kind.value} {offer.boot_file}".strip()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from netboot import app
+from netboot.app.daemon import serve as run_daemon
 
 
 @click.command()
@@ -15,4 +15,4 @@ def serve(config: Path) -> None:
 
     Logs to stderr. SIGHUP reads the configuration again, or keeps the old one and says why. SIGTERM drains and stops.
     """
-    asyncio.run(app.serve(config))
+    asyncio.run(run_daemon(config))

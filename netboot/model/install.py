@@ -141,6 +141,11 @@ class Install:
         """May be led into the installer."""
         return self.arming is not None
 
+    @property
+    def has_spent_its_arming(self) -> bool:
+        """Is armed still, but no boot into the installer is left."""
+        return self.arming is not None and self.arming.is_spent
+
     def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
         """Return this install after `event`; raise TransitionError where the table has no such move."""
         if event in NEEDS_ARMING and self.arming is None:
@@ -152,7 +157,7 @@ class Install:
         except KeyError:
             raise TransitionError(f"{self.host} is {self.state}: {event} does not move it from there") from None
         arming = None if event in ENDS_ARMING else self.arming
-        if event is E.REPORTED_FAILED and arming is not None and arming.is_spent:
+        if event is E.REPORTED_FAILED and self.has_spent_its_arming:
             arming = None
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
 
@@ -170,7 +175,11 @@ class Install:
         return replace(self, arming=None)
 
     def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
-        """Return this install with one more boot spent and the tokens of that boot."""
+        """Return this install with one more boot spent and the tokens of that boot; TransitionError if none is left."""
+        if self.has_spent_its_arming:
+            raise TransitionError(
+                f"{self.host} has spent every boot into the installer of its arming; netboot install arm {self.host}"
+            )
         moved = self.moved_by(E.SCRIPT_SENT, at=at)
         assert moved.arming is not None
         return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens)

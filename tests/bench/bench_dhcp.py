@@ -25,7 +25,7 @@ from pathlib import Path
 
 import structlog
 
-from netboot import app
+from netboot.app.ledger import offline_administration
 from netboot.config.load import load as load_configuration
 from netboot.proto.dhcp import DhcpMessage, build
 
@@ -61,7 +61,7 @@ def appliance(directory: Path) -> None:
 
 async def arm(settings: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    async with app.offline_administration(load_configuration(settings)) as administration:
+    async with offline_administration(load_configuration(settings)) as administration:
         for number in range(MACHINES):
             await administration.arm(f"w{number:02x}", reason="bench")
 

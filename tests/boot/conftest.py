@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from boot.house import LOADERS, MAC, OTHER_MAC, FakeClock, House, InHouse, Scenario
 
-from netboot.boot.desk import Clock, Desk
+from netboot.boot.clock import Clock
+from netboot.boot.desk import Desk
 from netboot.boot.documents import Documents
+from netboot.boot.file_desk import FileDesk
 from netboot.boot.installs import InstallBook
+from netboot.boot.offer_desk import OfferDesk
 from netboot.boot.seen import SeenMachines
 from netboot.boot.token_desk import TokenDesk
 from netboot.content.assets import assets_directory
@@ -81,7 +84,9 @@ def in_house(tmp_path: Path, content: Path, hosts: HostSet) -> InHouse:
             documents = Documents(Engine([assets_directory() / "templates"]), content)
             policy = Policy(UnknownHosts.IGNORE, LOADERS)
             desk.use(hosts, policy, documents=documents, bootfiles=BootFiles([]))
-            yield House(desk, TokenDesk(desk), book, event_log, database, clock, tmp_path)
+            yield House(
+                desk, OfferDesk(desk), FileDesk(desk), TokenDesk(desk), book, event_log, database, clock, tmp_path
+            )
         finally:
             await database.close()
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from netboot.boot.desk import Desk
+from netboot.boot.file_desk import FileDesk
 from netboot.boot.installs import InstallBook
+from netboot.boot.offer_desk import OfferDesk
 from netboot.boot.token_desk import TokenDesk
 from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.event import Event
@@ -57,6 +59,8 @@ class House:
     """Everything that a machine meets behind the doors."""
 
     desk: Desk
+    offer_desk: OfferDesk
+    file_desk: FileDesk
     token_desk: TokenDesk
     book: InstallBook
     event_log: EventLog
@@ -67,10 +71,10 @@ class House:
     def boots(self, *clients: BootClient, address: IPv4Address = ADDRESS) -> None:
         """Let machines announce themselves and take their address, as the wire would show it."""
         for client in clients:
-            offer = self.desk.offer_for(client)
+            offer = self.offer_desk.offer_for(client)
             if isinstance(offer, Offer):
-                self.desk.offered(client, offer)
-            self.desk.saw_address(client.mac, address)
+                self.offer_desk.offered(client, offer)
+            self.offer_desk.saw_address(client.mac, address)
 
     async def events(self) -> list[Event]:
         await self.event_log.flush()

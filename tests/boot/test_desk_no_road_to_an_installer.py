@@ -106,22 +106,22 @@ async def everything_said(house: House) -> AsyncIterator[tuple[str, str]]:
 def every_offer(house: House) -> Iterator[tuple[str, str]]:
     for client in CLIENTS:
         for exchange in (7, None):  # on 67, on 4011
-            offer = house.desk.offer_for(replace(client, exchange=exchange))
+            offer = house.offer_desk.offer_for(replace(client, exchange=exchange))
             if isinstance(offer, Offer):
-                house.desk.offered(client, offer)
+                house.offer_desk.offered(client, offer)
                 yield (
                     f"{client.arch.name} {client.protocol} {client.stage} {exchange}",
                     f"{offer.kind} {offer.boot_file}",
                 )
-        house.desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS)
 
 
 async def read(house: House, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
     """Read what a name is, as TFTP (no MAC) and HTTP below /boot/{mac}/ do."""
-    match house.desk.loader_for(address, name, mac=mac):
+    match house.file_desk.loader_for(address, name, mac=mac):
         case MachineDocument() as document:
             for is_look in (True, False):
-                text = await house.desk.document_for(document, address, base_url=BASE_URL, is_look=is_look)
+                text = await house.file_desk.document_for(document, address, base_url=BASE_URL, is_look=is_look)
                 if text is not None:
                     yield text
         case BootFile(name=found):
@@ -156,7 +156,7 @@ def test_only_bios_gets_a_loader_to_come_to_its_disk(in_house: InHouse, state: I
         furnish(house)
         await come_to(house, state)
         for client in CLIENTS:
-            offer = house.desk.offer_for(client)
+            offer = house.offer_desk.offer_for(client)
             assert isinstance(offer, Offer)
             is_bios = client.protocol is BootProtocol.PXE and client.arch is Arch.X86_BIOS
             expected = OfferKind.SCRIPT if client.stage is Stage.IPXE else OfferKind.LOCAL_DISK
@@ -182,7 +182,7 @@ def test_neither_does_a_pinned_one(in_house: InHouse, pin: ReplyShape):
 def test_the_tokens_of_a_boot_before_open_no_kickstart(in_house: InHouse, state: InstallState):
     async def scenario(house: House) -> None:
         await come_to(house, state)
-        house.desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS)
         tokens = (await house.book.ask(CP1)).tokens
 
         found = await house.token_desk.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
@@ -219,9 +219,9 @@ def test_the_same_roads_lead_there_once_it_is_armed(in_house: InHouse):
 def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(in_house: InHouse):
     async def scenario(house: House) -> None:
         furnish(house)
-        house.desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS)
 
-        found = house.desk.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
+        found = house.file_desk.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
@@ -231,10 +231,10 @@ def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(in_house:
 def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(in_house: InHouse):
     async def scenario(house: House) -> None:
         furnish(house)
-        found = house.desk.loader_for(STRANGER_ADDRESS, "grub.cfg")
+        found = house.file_desk.loader_for(STRANGER_ADDRESS, "grub.cfg")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, None)
-        assert await house.desk.document_for(found, STRANGER_ADDRESS, base_url=BASE_URL) is None
+        assert await house.file_desk.document_for(found, STRANGER_ADDRESS, base_url=BASE_URL) is None
 
     in_house(scenario)
 
@@ -242,12 +242,12 @@ def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(in_house: I
 def test_autoexec_leads_to_the_script_by_our_own_address(in_house: InHouse):
     async def scenario(house: House) -> None:
         furnish(house)
-        house.desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS)
         texts = []
         for address in (ADDRESS, STRANGER_ADDRESS):
-            found = house.desk.loader_for(address, "ipxe/autoexec.ipxe")
+            found = house.file_desk.loader_for(address, "ipxe/autoexec.ipxe")
             assert isinstance(found, MachineDocument)
-            text = await house.desk.document_for(found, address, base_url=BASE_URL)
+            text = await house.file_desk.document_for(found, address, base_url=BASE_URL)
             assert text is not None
             texts.append(text)
 

@@ -28,17 +28,17 @@ async def arm(house: House, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -> None:
 
 def asks(house: House, exchange: int) -> tuple[OfferKind, str]:
     client = replace(BIOS_IPXE, exchange=exchange)
-    offer = house.desk.offer_for(client)
+    offer = house.offer_desk.offer_for(client)
     assert isinstance(offer, Offer)
-    house.desk.offered(client, offer)
+    house.offer_desk.offered(client, offer)
     house.clock.pass_(1)
     return offer.kind, offer.boot_file
 
 
 def loads(house: House) -> None:
-    house.desk.saw_address(MAC, ADDRESS)
-    house.desk.loader_for(ADDRESS, "undionly.kpxe")
-    house.desk.loader_sent(ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
+    house.offer_desk.saw_address(MAC, ADDRESS)
+    house.file_desk.loader_for(ADDRESS, "undionly.kpxe")
+    house.file_desk.loader_sent(ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
 
 
 def test_an_ipxe_in_a_rom_gets_its_script_at_once_where_nobody_says_otherwise(in_house: InHouse):

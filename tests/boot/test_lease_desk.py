@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from boot.house import MAC, OTHER_MAC, STRANGER_MAC, FakeClock
 
-from netboot.boot.desk import Clock
+from netboot.boot.clock import Clock
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.model.cluster import Cluster
 from netboot.model.event import Event

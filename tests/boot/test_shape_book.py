@@ -48,18 +48,18 @@ class Machine1:
         answers = []
         for elapsed in (0, 4, 12, 28)[:times]:
             client = replace(self.client, exchange=self.exchange, elapsed=elapsed)
-            offer = self.house.desk.offer_for(client)
+            offer = self.house.offer_desk.offer_for(client)
             assert isinstance(offer, Offer)
-            self.house.desk.offered(client, offer)
+            self.house.offer_desk.offered(client, offer)
             answers.append((offer.shape, offer.boot_file))
             self.house.clock.pass_(4)
         self.house.clock.pass_(20)
         return answers
 
     def loads(self, name: str) -> None:
-        self.house.desk.saw_address(MAC, ADDRESS)
-        self.house.desk.loader_for(ADDRESS, name)
-        self.house.desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+        self.house.offer_desk.saw_address(MAC, ADDRESS)
+        self.house.file_desk.loader_for(ADDRESS, name)
+        self.house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
 
 async def told(house: House) -> list[tuple[str, object]]:
@@ -169,11 +169,11 @@ def test_who_asks_faster_than_a_machine_boots_teaches_nothing(in_house: InHouse)
         for _ in range(20):
             machine.exchange += 1
             for _ in range(4):
-                offer = house.desk.offer_for(replace(FIRMWARE, exchange=machine.exchange))
+                offer = house.offer_desk.offer_for(replace(FIRMWARE, exchange=machine.exchange))
                 assert isinstance(offer, Offer)
-                house.desk.offered(FIRMWARE, offer)
-            house.desk.saw_address(MAC, ADDRESS)
-            house.desk.loader_for(ADDRESS, "pxelinux.0")
+                house.offer_desk.offered(FIRMWARE, offer)
+            house.offer_desk.saw_address(MAC, ADDRESS)
+            house.file_desk.loader_for(ADDRESS, "pxelinux.0")
             house.clock.pass_(1)
         house.clock.pass_(60)
 
@@ -192,10 +192,10 @@ def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
         for _ in range(3):
             machine.discovers(3)
             on_4011 = replace(FIRMWARE, exchange=None)
-            house.desk.saw_address(MAC, ADDRESS)
-            offer = house.desk.offer_for(on_4011)
+            house.offer_desk.saw_address(MAC, ADDRESS)
+            offer = house.offer_desk.offer_for(on_4011)
             assert isinstance(offer, Offer)
-            house.desk.offered(on_4011, offer)
+            house.offer_desk.offered(on_4011, offer)
             house.clock.pass_(20)
 
         moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
@@ -211,7 +211,7 @@ def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware
         for _ in range(3):
             machine.discovers(4)
             house.clock.pass_(30)
-            house.desk.saw_address(MAC, ADDRESS)  # the disk's Linux
+            house.offer_desk.saw_address(MAC, ADDRESS)  # the disk's Linux
 
         moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
         assert [event.data["reason"] for event in moved] == ["no-request"]

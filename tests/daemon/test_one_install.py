@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from daemon.rack import BASE, Rack, token_in
@@ -124,6 +125,12 @@ def test_sighup_swaps_the_hosts_or_keeps_the_old_ones_and_says_why(rack: Rack):
     rack.signal(signal.SIGHUP)
     rack.wait_for_log("config.reloaded")
     assert w1.discover() is None
+
+
+def test_a_crash_would_leave_no_core_file_with_keys_in_it(rack: Rack):
+    limits = Path(f"/proc/{rack.pid}/limits").read_text().splitlines()
+
+    assert [line.split()[4] for line in limits if line.startswith("Max core file size")] == ["0"]
 
 
 def test_sigterm_ends_it_with_success(rack: Rack):

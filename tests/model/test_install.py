@@ -119,9 +119,6 @@ def test_whatever_happens_an_arming_allows_no_more_boots_into_the_installer_than
     for event in events:
         try:
             if event is E.SCRIPT_SENT:
-                if install.arming is not None and install.arming.is_spent:
-                    install = install.moved_by(E.ATTEMPTS_SPENT, at=NOW)
-                    continue
                 install = install.booting_the_installer(tokens("a"), at=NOW)
                 boots += 1
             else:

@@ -43,10 +43,14 @@ def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(ledger_url: s
     async def scenario() -> BaseException:
         database = await Database.open(ledger_url)
         row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_token": "c0ffee"}
-        with pytest.raises(StoreError) as caught:
+
+        async def write_twice() -> None:
             async with database.transaction() as connection:
                 for _ in range(2):
                     await connection.execute(insert(tables.installs).values(row))
+
+        with pytest.raises(StoreError) as caught:
+            await write_twice()
         await database.close()
         return caught.value
 

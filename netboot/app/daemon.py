@@ -1,0 +1,190 @@
+"""The running appliance: builds everything, runs it in one TaskGroup, reloads it, stops it."""
+
+import asyncio
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from netboot import __version__
+from netboot.app import from_settings
+from netboot.app.doors import BootDoors, Desks, admin_door
+from netboot.app.ledger import Ledger, open_ledger, utc_now
+from netboot.boot.administration import View
+from netboot.boot.clock import Clock
+from netboot.boot.desk import Desk
+from netboot.boot.lease_desk import LeaseDesk
+from netboot.boot.seen import SeenMachines
+from netboot.config.load import Configuration, load
+from netboot.content.bootfiles import BootFiles
+from netboot.content.deltas import keep_deltas
+from netboot.content.library import Library
+from netboot.content.objects import Content
+from netboot.content.uploads import Upload, UploadKind, Uploads
+from netboot.errors import ConfigError, NetbootError
+from netboot.servers import http_api, logs, systemd
+from netboot.servers.http_uploads import UploadsHttp
+from netboot.servers.interfaces import Interfaces
+from netboot.servers.metrics import Metrics
+from netboot.store.machines import Machine
+
+log = structlog.get_logger()
+
+
+async def serve(path: Path) -> None:
+    """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
+    _leave_no_core()
+    configuration = load(path)
+    settings = configuration.settings
+    logs.configure(level=settings.log.level, form=settings.log.format)
+    async with open_ledger(settings) as ledger:
+        await ledger.book.load()
+        daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
+        await daemon.leases.load()
+        await daemon.use(configuration)
+        try:
+            await daemon.run()
+        except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
+            if len(group.exceptions) == 1 and isinstance(group.exceptions[0], NetbootError):
+                raise group.exceptions[0] from None
+            raise
+
+
+class Daemon:
+    """What `serve` runs, and what the API may ask of it."""
+
+    def __init__(self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines) -> None:
+        settings = configuration.settings
+        self._path = path
+        self._settings = settings
+        self._started_at = utc_now()
+        self._ledger = ledger
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._content_changed = asyncio.Event()
+        self._metrics = Metrics()
+        self._content = Content(settings.content.directory)
+        clock = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)
+        self._desk = Desk(book=ledger.book, events=ledger.events, machines=ledger.machines, seen=seen, clock=clock)
+        lease_policy = from_settings.lease_policy_for(settings)
+        self.leases = LeaseDesk(lease_policy, ledger.leases, events=ledger.events, clock=clock)
+        self._desks = Desks.behind(self._desk, self.leases)
+        self._administration = ledger.administration(settings)
+        self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=utc_now)
+        self._doors = BootDoors(settings, self._desks, self._content, self._metrics)
+
+    async def use(self, configuration: Configuration) -> None:
+        """Answer from this configuration from now on; files are read off the loop first."""
+        settings, hosts = from_settings.as_reloaded(self._settings, configuration.settings), configuration.hosts
+        bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
+        policy = from_settings.policy_for(settings, bootfiles, hosts)
+        documents = from_settings.documents_for(settings)
+        await documents.warm(hosts)
+        await asyncio.to_thread(self._content.refresh)
+        self._doors.content_changed()
+        self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
+        self.leases.use(hosts)
+        self._administration.use(hosts)
+        for problem in self._content.problems:
+            log.warning("content.left_out", reason=problem)
+        self._content_changed.set()
+
+    async def reload(self) -> View:
+        """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
+        async with self._reloading:  # of two at once, the one that read first must not have the last word
+            try:
+                configuration = await asyncio.to_thread(load, self._path)
+                needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
+                await self.use(configuration)
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("config.rejected", problem=str(problem))
+                raise
+        log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
+        return {"hosts": len(configuration.hosts), "needs_restart": needs_restart}
+
+    def status(self) -> View:
+        """Say how the daemon is."""
+        loaders = self._desk.policy.loaders
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at.isoformat(),
+            "hosts": len(self._desk.hosts),
+            "machines": len(self._desk.discovered()),
+            "media": list(self._content.media),
+            "releases": list(self._content.releases),
+            "pulls": self._desks.files.pulls(),
+            "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
+        }
+
+    def discovered(self) -> list[Machine]:
+        """List the machines that nobody registered."""
+        return self._desk.discovered()
+
+    async def run(self) -> None:
+        """Open every door, tell systemd, and serve until SIGTERM or SIGINT."""
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            running = self._behind_the_doors(tasks)
+            try:
+                admin = http_api.build(self._administration, self, self._metrics)
+                admin.add_routes(self._uploads.routes())
+                await stack.enter_async_context(admin_door(self._settings.admin, admin))
+                wanted = from_settings.wanted_interfaces(self._settings)
+                interfaces = await stack.enter_async_context(Interfaces(wanted))
+                running += await self._doors.open(stack, interfaces, tasks)
+                self._listen_to_signals(tasks)
+                systemd.notify("READY=1", f"STATUS=serving {len(self._desk.hosts)} hosts")
+                log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())
+                await self._stopping.wait()
+                systemd.notify("STOPPING=1")
+            finally:
+                await stack.aclose()
+                for task in running:
+                    task.cancel()
+        log.info("daemon.stopped")
+
+    def _behind_the_doors(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Start what writes behind and what works on content."""
+        ledger = self._ledger
+        works = [ledger.events.run(), ledger.machines.run(), ledger.book.run(), self._uploads.run()]
+        if self._settings.content.deltas:
+            works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
+        return [tasks.create_task(work) for work in works]
+
+    def _import_command(self, upload: Upload, data: str) -> list[str]:
+        """Import as a person would: the same command, at low priority, in a process that may use memory."""
+        verb = "import-iso" if upload.kind is UploadKind.ISO else "import-archive"
+        name = ["--name", upload.name] if upload.name else []
+        netboot = [sys.executable, "-m", "netboot", "--config", str(self._path)]
+        return ["nice", "-n", "10", *netboot, "content", verb, data, *name, "--json"]
+
+    def _listen_to_signals(self, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.create_task(self._reload_for_systemd()))
+
+    async def _reload_for_systemd(self) -> None:
+        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            await self.reload()
+            status = f"serving {len(self._desk.hosts)} hosts"
+        except NetbootError as error:
+            status = f"kept the old configuration: {str(error).splitlines()[0]}"
+        except Exception:  # in the daemon's own TaskGroup: a fault of ours must not stop the rack
+            log.exception("config.reload_failed")
+            status = "kept the old configuration: a fault of netboot's own, see the log"
+        systemd.notify("READY=1", f"STATUS={status}")
+
+
+def _leave_no_core() -> None:
+    """Have a crash write no core file: the roles' cluster keys and the tokens of running installs would be in it."""
+    _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hardest))

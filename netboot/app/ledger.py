@@ -1,0 +1,57 @@
+"""The open store, and the operator's side of the house on it, with a daemon or without one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from netboot.boot.administration import Administration
+from netboot.boot.installs import InstallBook
+from netboot.config.load import Configuration
+from netboot.config.settings import Settings
+from netboot.store.database import Database
+from netboot.store.events import EventLog
+from netboot.store.installs import Installs
+from netboot.store.leases import LeaseLedger
+from netboot.store.machines import Machines
+
+
+def utc_now() -> datetime:
+    """Tell the time of day, for records."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The open store."""
+
+    book: InstallBook
+    events: EventLog
+    machines: Machines
+    leases: LeaseLedger
+
+    def administration(self, settings: Settings) -> Administration:
+        """Make what answers operators; it wants its hosts by `use`."""
+        return Administration(self.book, self.events, machines=self.machines, attempts=settings.install.attempts)
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open the store that the settings name; raise StoreError."""
+    database = await Database.open(settings.store.url)
+    try:
+        events = EventLog(database, now=utc_now)
+        book = InstallBook(Installs(database), events, now=utc_now)
+        yield Ledger(book, events, Machines(database), LeaseLedger(database))
+        await events.flush()
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def offline_administration(configuration: Configuration) -> AsyncIterator[Administration]:
+    """Open the administration on the store itself, where no daemon runs."""
+    async with open_ledger(configuration.settings) as ledger:
+        administration = ledger.administration(configuration.settings)
+        administration.use(configuration.hosts)
+        yield administration
