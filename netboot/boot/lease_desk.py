@@ -98,11 +98,17 @@ class LeaseDesk:
         """Put ended leases on record, behind; until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            for lease in self._leases.end_expired(self._now()):
-                try:
-                    await self._ledger.keep(lease)
-                except StoreError as error:
-                    log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Put the leases that have ended on record as ended."""
+        for lease in self._leases.end_expired(self._now()):
+            if not self._leases.is_over(lease):
+                continue  # granted again while those before it were written: that word must stay the last
+            try:
+                await self._ledger.keep(lease)
+            except StoreError as error:
+                log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
 
     def _now(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())

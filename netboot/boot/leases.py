@@ -131,6 +131,11 @@ class Leases:
         holding = self._held.get(lease.address)
         return holding is not None and holding.held is Held.BOUND and holding.client == lease.client
 
+    def is_over(self, lease: Lease) -> bool:
+        """Tell whether a lease that ended has not been taken up again since."""
+        holding = self._held.get(lease.address)
+        return holding is not None and holding.held is Held.ENDED and holding.client == lease.client
+
     def take_back(self, lease: Lease) -> None:
         """Forget a grant that did not reach the disk."""
         if self.is_held(lease):

@@ -173,3 +173,19 @@ def test_a_trouble_is_told_once_in_ten_minutes_for_each_address(tmp_path: Path):
     cure = "find the machine with the MAC 52:54:00:00:00:77 and take the address from it"
     data = {"address": "192.0.2.101", "holder": HOLDER, "cure": cure}
     assert [(event.name, event.host, event.data) for event in events] == [("lease.conflict_found", "cp1", data)] * 2
+
+
+def test_an_end_that_is_written_late_never_covers_the_lease_that_came_after_it(tmp_path: Path):
+    async def use(house: Leasing) -> dict[IPv4Address, LeaseState]:
+        for mac in (MAC, STRANGER_MAC):
+            await house.desk.keep(house.granted(mac))
+        house.clock.pass_(3600)
+        sweeping = asyncio.create_task(house.desk.sweep())
+        await asyncio.sleep(0)
+        again = house.granted(STRANGER_MAC)
+        assert again.lease.address == POOLED
+        await house.desk.keep(again)
+        await sweeping
+        return {lease.address: lease.state for lease in await LeaseLedger(house.database).all()}
+
+    assert leasing(tmp_path, use) == {RESERVED: LeaseState.EXPIRED, POOLED: LeaseState.BOUND}
