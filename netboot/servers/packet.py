@@ -9,21 +9,17 @@ beside another DHCP server.
 packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
 """
 
-import asyncio
 import ctypes
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from netboot.errors import PortError
 from netboot.model.network import Interface
 from netboot.proto.ip_udp import IpPacket, Reassembly, UdpDatagram, read_ip, read_udp, write
 from netboot.servers.udp import (
-    DATAGRAMS_PER_WAKE,
-    LARGEST_DATAGRAM_BYTES,
     RECEIVE_BUFFER_BYTES,
     Address,
     Counters,
@@ -47,13 +43,14 @@ _PROGRAM: Final = Struct("@HP")
 class PacketSocket(DatagramPort):
     """A packet socket to hear with and a raw socket to answer with."""
 
+    _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
+
     def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
         """Open both; raise PortError where the right (CAP_NET_RAW) or the interface is missing."""
         super().__init__(port, interface, counters=counters)
         everybody_here = {each.broadcast_address for each in interface.networks}
         self._heard_at = {EVERYBODY, *interface.addresses, *everybody_here}
         self._pieces = Reassembly()
-        self._loop: asyncio.AbstractEventLoop | None = None
         try:
             self._hears = _hearing(port, interface)
             try:
@@ -67,17 +64,9 @@ class PacketSocket(DatagramPort):
                 "give the daemon CAP_NET_RAW, as netboot.service does, or use dhcp.listen: udp"
             ) from error
 
-    def watch(self, receive: Callable[[Datagram], None]) -> None:
-        """Call `receive` for every datagram from now on, in the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._hears.fileno(), self._drain, receive)
-
     def close(self) -> None:
-        """Stop receiving; closing twice is no fault."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._hears.fileno())
-            self._loop = None
-        self._hears.close()
+        """Stop receiving and give both sockets back; closing twice is no fault."""
+        super().close()
         self._sends.close()
 
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
@@ -90,32 +79,11 @@ class PacketSocket(DatagramPort):
             return False
         return True
 
-    def _drain(self, receive: Callable[[Datagram], None]) -> None:
-        """Take what waits, a bounded number at a time; the selector calls again for the rest."""
-        for _ in range(DATAGRAMS_PER_WAKE):
-            if self._loop is None:  # closed by what the last datagram did
-                return
-            try:
-                data, ancillary, flags, sender = self._hears.recvmsg(
-                    LARGEST_DATAGRAM_BYTES, socket.CMSG_SPACE(_AUXDATA.size)
-                )
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:  # the link went down
-                self._lost(error_name(error))
-                continue
-            if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
-                continue  # our own, or another machine's
-            if flags & socket.MSG_TRUNC or not ancillary:
-                self._lost("oversized")
-                continue
-            datagram = self._read(data, ancillary[0][2])
-            if datagram is not None:
-                self._give(receive, datagram)
-
-    def _read(self, data: bytes, auxdata: bytes) -> Datagram | None:
+    def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
         """Read a frame from its IP header on; None where the kernel's own socket would not hear it either."""
-        status, _, _, _, _, tag, _ = _AUXDATA.unpack(auxdata)
+        if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
+            return None  # our own, or another machine's
+        status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)
         if status & _VLAN_VALID and tag & _VLAN_ID:
             self._lost("other-vlan")
             return None

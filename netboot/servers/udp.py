@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from struct import Struct
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -35,7 +35,6 @@ _IP_PKTINFO: Final = 8  # <linux/in.h>; the socket module has no name for it
 _SO_RCVBUFFORCE: Final = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
 _MSG_TRUNC: Final = int(socket.MSG_TRUNC)  # as a flag of an enum it costs a microsecond per datagram
 _PKTINFO: Final = Struct("=I4s4s")  # interface, local address (which we send from), destination in the header
-_ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_PKTINFO.size)
 
 
 class Counters(Protocol):
@@ -56,19 +55,27 @@ class Datagram(NamedTuple):  # made three times as fast as a frozen dataclass
 class DatagramPort(ABC):
     """A port on one interface: `watch` gives what comes to a function, `send` answers. Counts what fails."""
 
+    _hears: socket.socket  # non-blocking; whoever inherits opens it
+    _ancillary_bytes: int  # that the kernel gives beside each datagram
+
     def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
         self.port = port
         self.interface = interface
         self._counters = counters
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._fault_logged_at: float | None = None
 
-    @abstractmethod
     def watch(self, receive: Callable[[Datagram], None]) -> None:
         """Call `receive` for every datagram from now on, in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._hears.fileno(), self._drain, receive)
 
-    @abstractmethod
     def close(self) -> None:
         """Stop receiving and give the port back; closing twice is no fault."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._hears.fileno())
+            self._loop = None
+        self._hears.close()
 
     @abstractmethod
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
@@ -82,56 +89,9 @@ class DatagramPort(ABC):
             self._fault_logged_at = now
             log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
 
-    def _give(self, receive: Callable[[Datagram], None], datagram: Datagram) -> None:
-        try:
-            receive(datagram)
-        except Exception as error:  # a fault of ours in one datagram must not silence the port
-            self.tell_fault(error)
-
-    def _lost(self, reason: str) -> None:
-        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
-
-
-class UdpSocket(DatagramPort):
-    """A bound, non-blocking socket on one interface."""
-
-    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
-        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
-        super().__init__(port, interface, counters=counters)
-        self._socket = _bound(port, interface)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._sent_from: dict[bytes, tuple[tuple[int, int, bytes]]] = {}  # one for each address of the interface
-
-    @property
-    def bound_port(self) -> int:
-        """The port in use, where 0 asked the kernel to choose."""
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def watch(self, receive: Callable[[Datagram], None]) -> None:
-        """Call `receive` for every datagram from now on, in the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._drain, receive)
-
-    def close(self) -> None:
-        """Stop receiving and give the port back; closing twice is no fault."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop = None
-        self._socket.close()
-
-    def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
-        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
-        sent_from = self._sent_from.get(source)
-        if sent_from is None:
-            pktinfo = _PKTINFO.pack(self.interface.index, source, bytes(4))
-            sent_from = self._sent_from[source] = ((int(socket.IPPROTO_IP), _IP_PKTINFO, pktinfo),)
-        try:
-            self._socket.sendmsg((data,), sent_from, 0, to)
-        except OSError as error:
-            self._lost(error_name(error))
-            return False
-        return True
+    @abstractmethod
+    def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
+        """Read what the kernel gave; None where it is not for us."""
 
     def _drain(self, receive: Callable[[Datagram], None]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
@@ -139,7 +99,7 @@ class UdpSocket(DatagramPort):
             if self._loop is None:  # closed by what the last datagram did
                 return
             try:
-                data, ancillary, flags, source = self._socket.recvmsg(LARGEST_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+                data, ancillary, flags, sender = self._hears.recvmsg(LARGEST_DATAGRAM_BYTES, self._ancillary_bytes)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
@@ -148,8 +108,49 @@ class UdpSocket(DatagramPort):
             if flags & _MSG_TRUNC or not ancillary:
                 self._lost("oversized")
                 continue
-            destination = socket.inet_ntoa(ancillary[0][2][8:12])
-            self._give(receive, Datagram(data, source, destination))
+            try:
+                datagram = self._read(data, ancillary[0][2], sender)
+                if datagram is not None:
+                    receive(datagram)
+            except Exception as error:  # a fault of ours in one datagram must not silence the port
+                self.tell_fault(error)
+
+    def _lost(self, reason: str) -> None:
+        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
+
+
+class UdpSocket(DatagramPort):
+    """A bound, non-blocking socket on one interface."""
+
+    _ancillary_bytes = socket.CMSG_SPACE(_PKTINFO.size)
+
+    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
+        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
+        super().__init__(port, interface, counters=counters)
+        self._hears = _bound(port, interface)
+        self._sent_from: dict[bytes, tuple[tuple[int, int, bytes]]] = {}  # one for each address of the interface
+
+    @property
+    def bound_port(self) -> int:
+        """The port in use, where 0 asked the kernel to choose."""
+        port: int = self._hears.getsockname()[1]
+        return port
+
+    def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
+        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
+        sent_from = self._sent_from.get(source)
+        if sent_from is None:
+            pktinfo = _PKTINFO.pack(self.interface.index, source, bytes(4))
+            sent_from = self._sent_from[source] = ((int(socket.IPPROTO_IP), _IP_PKTINFO, pktinfo),)
+        try:
+            self._hears.sendmsg((data,), sent_from, 0, to)
+        except OSError as error:
+            self._lost(error_name(error))
+            return False
+        return True
+
+    def _read(self, data: bytes, ancillary: bytes, sender: Address) -> Datagram:
+        return Datagram(data, sender, socket.inet_ntoa(ancillary[8:12]))
 
 
 def _bound(port: int, interface: Interface) -> socket.socket:
