@@ -29,15 +29,7 @@ class Database:
 
         Raises StoreError where it cannot be reached or is of a newer shape.
         """
-        parsed = make_url(url)
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        if is_sqlite and parsed.database and parsed.database != ":memory:":
-            _make_private_file(Path(parsed.database))
-        # An exception of SQLAlchemy's shows its parameters, tokens among them, wherever a traceback is logged.
-        engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
-        if is_sqlite:
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        engine = _engine(url)
         database = cls(engine)
         try:
             async with database.transaction() as connection:
@@ -56,12 +48,36 @@ class Database:
         except TimeoutError:
             raise StoreError(f"the ledger did not answer within {TIMEOUT_S:g} s; see store.url") from None
         except (SQLAlchemyError, OSError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise StoreError(f"the ledger failed: {reason}; see store.url") from error
+            raise StoreError(f"the ledger failed: {_first_line(error.__cause__ or error)}; see store.url") from error
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    try:
+        parsed = make_url(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        if is_sqlite and parsed.database and parsed.database != ":memory:":
+            _make_private_file(Path(parsed.database))
+        # An exception of SQLAlchemy's shows its parameters, tokens among them, wherever a traceback is logged.
+        engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
+    except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may hold a password
+        raise StoreError(
+            "cannot open the ledger: store.url is no URL of a database; "
+            "write it as postgresql+asyncpg://user:password@server:5432/netboot, with % for each special character"
+        ) from None
+    except ImportError as error:
+        raise StoreError(f"cannot open the ledger: no package {error.name}; install netboot[postgres]") from None
+    if is_sqlite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _make_private_file(path: Path) -> None:
