@@ -163,7 +163,7 @@ class SeenMachines:
             seen.begin_boot(now_s)
             seen.machine = replace(seen.machine, last_seen=now)
         if client.stage is Stage.FIRMWARE and client.exchange is not None:
-            seen.trace.asked(client.elapsed)
+            seen.trace.asked(client.elapsed, now_s)
         if seen.client == client:
             return seen
         seen.client, machine = client, seen.machine

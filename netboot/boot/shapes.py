@@ -23,7 +23,7 @@ from netboot.model.offer import IgnoreReason, Policy
 
 BOOTS_PER_SHAPE: Final = 2  # one alone may be somebody at the power button
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
-LEAST_S: Final = 10.0  # from a boot that came to nothing to the next one: firmware gives up no sooner
+LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
 _REPLIES: Final = tuple(ReplyShape)
 REST_S: Final = 3600.0  # after a dead end
 FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
@@ -50,6 +50,7 @@ class BootTrace:
     began_s: float = 0.0  # on the monotonic clock
     questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
     elapsed: int = -1
+    last_asked_s: float = 0.0
     has_address: bool = False
     asked_for_loader: bool = False
     stranger: str = ""  # a file that it asked for instead
@@ -58,10 +59,15 @@ class BootTrace:
     reached_script: bool = False
     is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
 
-    def asked(self, elapsed: int) -> None:
+    @property
+    def is_whole_cycle(self) -> bool:
+        """It asked as often and as long as firmware does: `secs` alone is only what it says of itself."""
+        return self.questions >= WHOLE_CYCLE and self.last_asked_s - self.began_s >= LEAST_S
+
+    def asked(self, elapsed: int, now_s: float) -> None:
         """Note a DISCOVER; a packet that comes twice is one question."""
         if elapsed > self.elapsed:
-            self.elapsed = elapsed
+            self.elapsed, self.last_asked_s = elapsed, now_s
             self.questions += 1
 
     def asked_for(self, name: str, file: BootFile | None) -> None:
@@ -168,7 +174,7 @@ def ending(trace: BootTrace) -> Ending | None:
         return Ending.LOADER_CUT
     if trace.has_address:
         return Ending.NO_LOADER
-    return Ending.NO_REQUEST if trace.questions >= WHOLE_CYCLE else None
+    return Ending.NO_REQUEST if trace.is_whole_cycle else None
 
 
 def judge(

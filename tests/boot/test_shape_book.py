@@ -185,6 +185,23 @@ def test_who_asks_faster_than_a_machine_boots_teaches_nothing(in_house: InHouse)
     in_house(scenario)
 
 
+def test_a_whole_cycle_in_an_instant_is_no_firmwares(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        for exchange in range(20):
+            for elapsed in (0, 4, 12, 28):  # what a tester plays back, without the pauses
+                client = replace(FIRMWARE, exchange=exchange, elapsed=elapsed)
+                offer = house.offer_desk.offer_for(client)
+                assert isinstance(offer, Offer)
+                house.offer_desk.offered(client, offer)
+            house.clock.pass_(30)
+
+        assert Machine1(house).discovers() == [(WITH, "snponly.efi")]
+        assert await told(house) == []
+
+    in_house(scenario)
+
+
 def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
     async def scenario(house: House) -> None:
         await arm(house)

@@ -59,7 +59,7 @@ def trace(shape: BootShape | None = FIRST, **seen: object) -> BootTrace:
     return boot
 
 
-SILENT = {"questions": WHOLE_CYCLE}
+SILENT = {"questions": WHOLE_CYCLE, "last_asked_s": LEAST_S}
 LEASED = {"questions": 1, "has_address": True}
 LOOPED = {"questions": 1, "has_address": True, "asked_for_loader": True, "got_loader": True}
 
@@ -75,7 +75,8 @@ LOOPED = {"questions": 1, "has_address": True, "asked_for_loader": True, "got_lo
         pytest.param(trace(**LEASED, stranger="pxelinux.0"), Ending.WRONG_LOADER, id="another-file"),
         pytest.param(trace(**LEASED), Ending.NO_LOADER, id="an-address-and-no-loader"),
         pytest.param(trace(**SILENT), Ending.NO_REQUEST, id="a-whole-cycle-of-discovers"),
-        pytest.param(trace(questions=WHOLE_CYCLE - 1), None, id="switched-off-early-is-no-whole-boot"),
+        pytest.param(trace(**SILENT | {"questions": WHOLE_CYCLE - 1}), None, id="switched-off-early-is-no-whole-boot"),
+        pytest.param(trace(**SILENT | {"last_asked_s": LEAST_S - 1}), None, id="no-firmware-asks-that-fast"),
     ],
 )
 def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
@@ -144,9 +145,9 @@ def test_a_stranger_that_arrived_whole_is_plain_at_once():
 def test_the_same_discover_many_times_is_one_question():
     boot = trace()
     for elapsed in (0, 0, 4, 4, 0, 12):
-        boot.asked(elapsed)
+        boot.asked(elapsed, float(elapsed))
 
-    assert boot.questions == 3
+    assert (boot.questions, boot.last_asked_s) == (3, 12.0)
 
 
 def test_a_success_in_between_begins_the_count_anew():
