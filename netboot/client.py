@@ -23,6 +23,10 @@ class NoDaemonError(NetbootError):
     """Nobody listens on the control socket."""
 
 
+class DeafDaemonError(NetbootError):
+    """A daemon is there, or may be, and does not hear us: nobody may act as if none ran."""
+
+
 class RefusedError(NetbootError):
     """The daemon understood and said no; its own words."""
 
@@ -97,7 +101,7 @@ class ControlClient:
                     if line.startswith(b"data: "):
                         yield json.loads(line[6:])
         except aiohttp.ClientError as error:
-            raise self._gone(error) from error
+            raise not_heard(self._socket, error) from error
 
     async def _ask(self, method: str, path: str, body: object = None) -> Any:
         try:
@@ -105,15 +109,25 @@ class ControlClient:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._gone(error) from error
+            raise not_heard(self._socket, error) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("ControlClient is a context manager")
         return self._session
 
-    def _gone(self, error: Exception) -> NoDaemonError:
-        return NoDaemonError(f"no daemon answers on {self._socket}: {error}; systemctl start netboot, or netboot serve")
+
+def not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
+    """Say why nobody answers on the control socket, and what to do."""
+    match error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error:
+        case FileNotFoundError() | ConnectionRefusedError():
+            return NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+        case PermissionError():
+            return DeafDaemonError(f"cannot speak to the daemon: no right to {socket}; use sudo, or join its group")
+        case TimeoutError():
+            return DeafDaemonError(f"the daemon on {socket} does not answer in time; journalctl -u netboot")
+        case reason:
+            return DeafDaemonError(f"the daemon on {socket} does not answer: {reason}; journalctl -u netboot")
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:

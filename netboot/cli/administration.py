@@ -1,12 +1,13 @@
 """Reaches the daemon where one runs, the ledger itself where none does; the commands see no difference."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from netboot.client import ControlClient
+from netboot.client import ControlClient, NoDaemonError, not_heard
 from netboot.config.load import Configuration, load
 
 if TYPE_CHECKING:
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_KNOCKS_S: Final = 5.0
+
 
 @asynccontextmanager
 async def administration(configuration: Configuration) -> AsyncIterator["Administration | ControlClient"]:
     """Open whichever of the two there is."""
-    socket = configuration.settings.admin.socket
-    if await is_answered(socket):
-        async with ControlClient(socket) as client:
+    path = configuration.settings.admin.socket
+    if await asyncio.to_thread(is_answered, path):
+        async with ControlClient(path) as client:
             yield client
     else:
         from netboot.app.ledger import offline_administration  # the store's libraries take half a second to load
@@ -31,14 +34,20 @@ async def administration(configuration: Configuration) -> AsyncIterator["Adminis
             yield offline
 
 
-async def is_answered(socket: Path) -> bool:
-    """Tell whether a daemon listens there; a socket file that a crash left behind does not count."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(socket)), 5)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    await writer.wait_closed()
+def is_answered(path: Path) -> bool:
+    """Tell whether a daemon listens there; a socket file that a crash left behind does not count.
+
+    Raises DeafDaemonError where one may: behind its back the ledger would be changed and its memory would not.
+    """
+    with socket.socket(socket.AF_UNIX) as knocking:  # asyncio's connect takes a full backlog for a connection
+        knocking.settimeout(_KNOCKS_S)
+        try:
+            knocking.connect(str(path))
+        except OSError as error:
+            why = not_heard(path, error)
+            if isinstance(why, NoDaemonError):
+                return False
+            raise why from error
     return True
 
 

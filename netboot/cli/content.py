@@ -5,6 +5,7 @@ Works on the content directory itself, whether a daemon runs or not; a running o
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -239,8 +240,9 @@ def _tell_daemon(settings: Settings) -> None:
 
 async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
     socket = settings.admin.socket
-    if not socket.exists():
-        return {}
+    with suppress(PermissionError):  # the client says it better
+        if not socket.exists():
+            return {}
     from netboot.client import ControlClient, NoDaemonError  # aiohttp: half of the time of a command without a daemon
 
     try:
