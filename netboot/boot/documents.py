@@ -7,8 +7,9 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from netboot.content.media import read_medium
 from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable
@@ -23,13 +24,16 @@ from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
 
+_LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
+
+
 @dataclass(frozen=True, slots=True)
 class IgnitionSet:
     """The wrapper and its two children, the exact bytes that its hashes are over."""
 
-    wrapper: bytes
-    role: bytes
-    overlay: bytes
+    wrapper: bytes = field(repr=False)
+    role: bytes = field(repr=False)
+    overlay: bytes = field(repr=False)
 
 
 class Documents:
@@ -109,7 +113,7 @@ class Documents:
 
     async def problems(self, host: Host) -> list[RenderError | ContentError]:
         """Make everything that this host would be given, and throw it away; list what cannot be made."""
-        base_url, tokens = "http://192.0.2.1:8080", Tokens("0" * 32, "0" * 32, "0" * 32)
+        base_url, tokens = _LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = []
         for attempt in (
             self._medium(host),

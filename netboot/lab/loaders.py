@@ -16,7 +16,6 @@ from netboot.lab.roots import run
 GRUB_X64: Final = "grubx64.efi"
 GRUB_ARM64: Final = "grubaa64.efi"
 SHIM_X64: Final = "shimx64.efi"
-UNDIONLY: Final = "undionly.kpxe"
 _MODULES: Final = ("normal", "http", "efinet", "net", "linux", "echo", "sleep", "reboot", "test", "configfile", "gzio")
 _MONOLITHIC_ARM64: Final = Path("usr/lib/grub/arm64-efi/monolithic/grubnetaa64.efi")
 _SIGNED_SHIM: Final = Path("usr/lib/shim/shimx64.efi.signed")

@@ -17,7 +17,6 @@ class IgnoreReason(StrEnum):
     UNKNOWN_HOST = "unknown-host"
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
-    HTTP_BOOT_OF_THIS_ARCH = "http-boot-of-this-arch"
 
 
 class OfferKind(StrEnum):
@@ -68,7 +67,7 @@ class InstallPlan:
     """Boot the installer: this host, this boot's Kickstart."""
 
     host: Host
-    kickstart_token: str
+    kickstart_token: str = field(repr=False)
     mac: Mac | None = None  # the card that asks; None: the host's first
 
     @property
