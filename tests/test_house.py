@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from netboot.boot.token_desk import Refusal
 from netboot.cli.main import COMMANDS
 from netboot.config.settings import Settings
 from netboot.model.install import TRANSITIONS, InstallEvent, InstallState
+from netboot.model.lease import LeaseSilence
+from netboot.model.offer import IgnoreReason, WaitReason
+from netboot.proto.pxe import Silence
 from netboot.servers.metrics import COUNTERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -66,6 +70,13 @@ def test_every_event_and_log_line_is_documented():
     documented = _first_of_lines(r"\| `([a-z0-9]+\.[a-z0-9_]+)` \|", "docs/events.md")
 
     assert documented == set(_event_names())
+
+
+def test_every_reason_is_documented():
+    documented = _first_of_lines(r"\| `([a-z0-9-]+)` \|", "docs/events.md")
+
+    kinds = (Silence, IgnoreReason, LeaseSilence, WaitReason, Refusal)
+    assert documented == {reason.value for kind in kinds for reason in kind}
 
 
 def test_every_counter_is_documented():
