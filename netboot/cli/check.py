@@ -39,7 +39,8 @@ def check(config: Path, as_json: bool) -> None:
         for problem in problems:
             click.echo(problem, err=True)
         hosts = len(configuration.hosts)
-        click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {len(problems) or 'no'} problems")
+        found = f"{len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
+        click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {found}")
     if problems:
         raise SystemExit(1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from netboot.cli.administration import run_with_administration
-from netboot.cli.output import ago, json_option, print_json, print_table
+from netboot.cli.output import ago, json_option, plain, print_json, print_table
 
 
 @click.group()
@@ -69,7 +69,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
             click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
             click.echo(f"{'armed':<18}{armed_text(value)}")
         else:
-            click.echo(f"{key:<18}{_shown(value)}")
+            click.echo(f"{key:<18}{plain(_shown(value))}")
 
 
 def armed_text(install: Mapping[str, Any]) -> str:

@@ -80,11 +80,11 @@ def history(config: Path, host: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
-    """Show HOST's boot step by step, live; from the arming on. --json prints one event a line."""
+    """Show HOST's boot step by step, live; from the last arming on. --json prints one event a line."""
 
     async def ask(daemon: "Administration | ControlClient") -> str | None:
-        arming = (await daemon.install(host))["arming"]
-        timeline = Timeline(since=arming["at"] if arming else None, as_json=as_json)
+        armed_at = [move["at"] for move in await daemon.history(host) if move["what"] == "armed"]
+        timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
         async for event in daemon.events(host=host, follow=follow):

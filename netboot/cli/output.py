@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -17,8 +18,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def plain(text: str) -> str:
+    """Make text that a machine may have sent fit for a terminal: nothing is left in it that one would obey."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their headings; tab-separated where no person watches."""
+    """Print rows under their headings, each on its line; tab-separated where no person watches."""
+    rows = [[plain(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:
         click.echo("\t".join(columns))
@@ -29,7 +36,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: a str would be read as markup, brackets and all
     console.print(table)
 
 

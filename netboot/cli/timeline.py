@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from netboot.cli.output import plain
+
 
 class Timeline:
     """Prints events as they come. `since` (ISO 8601) hides what was before."""
@@ -37,4 +39,4 @@ class Timeline:
             return
         self._began = self._began or at
         told = ", ".join(f"{key} {value}" for key, value in data.items() if value is not None)
-        click.echo(f"{(at - self._began).total_seconds():7.1f} s  {step:<12}{told}")
+        click.echo(f"{(at - self._began).total_seconds():7.1f} s  {step:<12}{plain(told)}")

@@ -193,6 +193,21 @@ def test_watch_tells_the_boot_and_ends_when_the_host_is_ready(rack: Rack):
     assert steps == ["offer", "script", "kickstart", "installing", "installed", "ready"]
 
 
+def test_watch_shows_the_last_arming_and_no_boot_before_it_also_when_it_has_ended(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    for reason in ("first", "second"):
+        rack.netboot("install", "arm", "cp1", "--reason", reason)
+        cp1.boots()
+        kickstart = cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body
+        for event in ("started", "done", "ready"):
+            cp1.report(token_in(kickstart, "report"), event)
+
+    told = rack.netboot("install", "watch", "cp1")
+
+    assert [line.split()[2] for line in told.splitlines()].count("ready") == 1
+    assert rack.install("cp1")["arming"] is None
+
+
 def test_no_token_is_ever_logged(rack: Rack):
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1")

@@ -1,0 +1,28 @@
+"""What machines sent is shown, never obeyed."""
+
+import pytest
+
+from netboot.cli.output import plain, print_table
+
+HOSTILE = "PXEClient[/x]\x1b]0;owned\x07\x9b2J"
+HARMLESS = "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"
+
+
+def test_nothing_that_a_terminal_obeys_is_left_in_a_text():
+    assert plain(HOSTILE) == HARMLESS
+    assert plain("two\nlines, Größe 5 µs") == "two\nlines, Größe 5 µs"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_table_shows_brackets_as_they_are_and_keeps_a_row_on_its_line(
+    is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    if is_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+
+    print_table(("CLASS", "NOTE"), [(HOSTILE, "first\tline\nsecond")])
+
+    (row,) = capsys.readouterr().out.splitlines()[1:]
+    assert HARMLESS in row
+    assert "first line second" in row
