@@ -73,12 +73,14 @@ class ContentConnection(asyncio.Protocol):
         self._is_ending = False  # the answer under way is the last
         self._is_handed_over = False  # aiohttp has it
         self._peer_is_done = False  # it sends nothing more, but may still read
+        self._unblocked: asyncio.Future[None] | None = None
         self._since = 0.0  # monotonic: when the head under way began, or the last answer left
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; asyncio has set TCP_NODELAY."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # blocked is whatever the kernel does not take
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
         self._since = time.monotonic()
@@ -86,6 +88,7 @@ class ContentConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End; a task that still sends finds the transport closed."""
+        self._wake()
         self._owner.closed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -98,7 +101,7 @@ class ContentConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what was asked before closing: `printf … | nc -N` is a client too."""
         self._peer_is_done = True
-        return self._is_busy or self._is_resting
+        return self._has_to_wait()
 
     def pause_writing(self) -> None:
         """Stop answering: the reader is slower than the disk."""
@@ -108,6 +111,7 @@ class ContentConnection(asyncio.Protocol):
         """Go on answering."""
         self._is_blocked = False
         self._since = time.monotonic()
+        self._wake()
         self._work()
 
     def close_if_overdue(self, now: float) -> None:
@@ -136,7 +140,7 @@ class ContentConnection(asyncio.Protocol):
                 break
         else:
             self._go_on_next_turn()
-        if self._peer_is_done and not self._is_busy and not self._is_resting:
+        if self._peer_is_done and not self._has_to_wait():
             self._transport.close()
         self._read_on_or_hold_back()
 
@@ -144,7 +148,7 @@ class ContentConnection(asyncio.Protocol):
         """Read nothing more of a client that pipelines while it has to wait; once handed over, reading is aiohttp's."""
         if self._is_handed_over:
             return
-        if (self._is_busy or self._is_blocked or self._is_resting) and len(self._buffer) > LONGEST_HEAD_BYTES:
+        if self._has_to_wait() and len(self._buffer) > LONGEST_HEAD_BYTES:
             self._transport.pause_reading()
             self._is_held_back = True
         elif self._is_held_back:
@@ -153,9 +157,7 @@ class ContentConnection(asyncio.Protocol):
 
     def _take_one(self) -> bool:
         """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
-        if not self._buffer or self._is_busy or self._is_blocked or self._is_resting:
-            return False
-        if self._transport.is_closing():
+        if not self._buffer or self._has_to_wait() or self._transport.is_closing():
             return False
         match read_head(self._buffer):
             case ContentRequest() as request:
@@ -172,6 +174,9 @@ class ContentConnection(asyncio.Protocol):
             case unexpected:
                 assert_never(unexpected)
         return False
+
+    def _has_to_wait(self) -> bool:
+        return self._is_busy or self._is_blocked or self._is_resting
 
     def _go_on_next_turn(self) -> None:
         self._is_busy = True
@@ -291,6 +296,7 @@ class ContentConnection(asyncio.Protocol):
         opened, first = await open_large(file, answer)
         with opened:
             self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
+            await self._drained()
             sent = await copy_rest(
                 self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._door.turns
             )
@@ -300,6 +306,16 @@ class ContentConnection(asyncio.Protocol):
             self._transport.abort()
         elif self._is_ending:
             self._transport.close()
+
+    async def _drained(self) -> None:
+        """Wait until the kernel has what was written, for as long as a reader may stand still."""
+        if self._is_blocked:
+            self._unblocked = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._unblocked], timeout=SLICE_TIMEOUT_S)
+
+    def _wake(self) -> None:
+        if self._unblocked is not None and not self._unblocked.done():
+            self._unblocked.set_result(None)
 
     def _refuse(self) -> None:
         self._door.counters.request_malformed()

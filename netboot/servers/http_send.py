@@ -121,12 +121,17 @@ async def copy_rest(
 
 
 async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: int) -> int:
-    """Copy piece by piece, others' turns between them; let asyncio do the waiting where the reader is slower."""
+    """Copy piece by piece, others' turns between them; let asyncio do the waiting where the reader is slower.
+
+    What was written before has left already: a reader that goes away while asyncio's sendfile waits for that makes
+    asyncio log a fault of its own (CPython 3.11: two ends set one future).
+    """
     moved = 0
     while moved < count:
         piece = _copy_now(transport, opened, start + moved, most_bytes=min(PIECE_BYTES, count - moved))
         if piece is None:
-            return moved + await asyncio.get_running_loop().sendfile(transport, opened, start + moved, count - moved)
+            sendfile = asyncio.get_running_loop().sendfile
+            return moved + await sendfile(transport, opened, start + moved, count - moved, fallback=False)
         if not piece:
             break  # the file ends here
         moved += piece
@@ -161,6 +166,8 @@ async def _send_large(
     with opened:
         try:
             await response.prepare(request)
+            if request.transport is not None:
+                request.transport.set_write_buffer_limits(high=0)  # `write` returns when the kernel has it
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 await response.write(first)
         except (OSError, TimeoutError):

@@ -345,3 +345,36 @@ def test_a_stop_lets_an_answer_end_and_closes_the_rest(root: Path) -> None:
         assert await line.reader.read() == b""
 
     on_a_line(root, talk, buffer_bytes=4096)
+
+
+def test_a_reader_that_goes_away_before_it_took_the_first_bytes_leaves_no_fault_in_the_log(root: Path) -> None:
+    faults: list[dict[str, object]] = []
+
+    async def talk(line: Line) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        line.ask(get("/content/ol8/vmlinuz"))
+        await until(lambda: line.connection._is_blocked)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        line.writer.transport.abort()
+        await until(lambda: not line.engine.connections and not line.engine.tasks)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    on_a_line(root, talk, buffer_bytes=4096)
+
+    assert faults == []
+
+
+def test_a_client_that_shuts_its_side_and_reads_slowly_is_answered_whole(root: Path) -> None:
+    async def talk(line: Line) -> None:
+        line.ask(*[get("/content/ol8/initrd.img")] * 200)
+        line.writer.write_eof()
+        await until(lambda: line.connection._peer_is_done)
+
+        answers = await line.reader.read()
+
+        assert answers.count(b"HTTP/1.1 200 OK") == 200
+        assert answers.endswith(b"initrd")
+
+    on_a_line(root, talk, buffer_bytes=4096)
