@@ -61,14 +61,17 @@ class OfferDesk:
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             desk.book.offered(host.name)
 
-    def saw_address(self, mac: Mac, address: IPv4Address) -> None:
-        """Take note of an address that the wire showed for a machine: its REQUEST to a DHCP server, or its 4011."""
+    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+        """Take note of an address that the wire showed for a machine: its REQUEST to a DHCP server, or its 4011.
+
+        `exchange` is the transaction (`xid`) in which it did.
+        """
         desk = self._desk
         known = desk.seen.get(mac)
         if known is None and desk.hosts.by_mac(mac) is None:
             return  # not a machine that boots from us
         if known is not None:
-            known.asks_for_address(desk.clock.monotonic())
+            known.asks_for_address(exchange)
         if known is None or known.machine.addresses[-1:] != (address,):
             desk.machines.keep(desk.seen.give_address(mac, address, now=desk.clock.now()).machine)
 

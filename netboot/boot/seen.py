@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
 
-from netboot.boot.shapes import REQUEST_WITHIN_S, BootTrace, Learned
+from netboot.boot.shapes import BootTrace, Learned
 from netboot.content.ostree import PullProgress
 from netboot.model.client import BootClient, Stage
 from netboot.model.event import Step
@@ -88,9 +88,9 @@ class SeenMachine:
         """Know this of that firmware from now on."""
         self.learned[client.firmware] = learned
 
-    def asks_for_address(self, now_s: float) -> None:
-        """Note its REQUEST; what comes long after its firmware's question is a running system's."""
-        if self.announced_s is not None and now_s - self.announced_s <= REQUEST_WITHIN_S:
+    def asks_for_address(self, exchange: int) -> None:
+        """Note its REQUEST; one in another exchange than its firmware's DISCOVER is a running system's, or 4011's."""
+        if exchange == self.exchange:
             self.trace.has_address = True
 
     def asks_anew(self, client: BootClient) -> bool:

@@ -7,7 +7,8 @@ A shape is a reply (with option 43; or without, so that the firmware asks port 4
     a boot whose loader never asked for its script  -> the same reply, the next loader
     nothing is left                                 -> a dead end: said once, the first shape again, no move for an hour
 
-Only whole boots count, `BOOTS_PER_SHAPE` in a row; within one boot the same question gets the same answer.
+Only whole boots count, `BOOTS_PER_SHAPE` in a row; within one boot the same question gets the same answer. What a
+machine did without taking an address teaches nothing: firmware takes one before it goes on, a tester does not.
 facts/wire.md §6, §7; docs/firmware.md tells the operator.
 """
 
@@ -27,7 +28,6 @@ LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s t
 _REPLIES: Final = tuple(ReplyShape)
 REST_S: Final = 3600.0  # after a dead end
 FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
-REQUEST_WITHIN_S: Final = 34.0  # of a DISCOVER; firmware waits 32 s at most, a running system asks later
 
 
 class Ending(StrEnum):
@@ -51,7 +51,7 @@ class BootTrace:
     questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
     elapsed: int = -1
     last_asked_s: float = 0.0
-    has_address: bool = False
+    has_address: bool = False  # it sent a REQUEST in the exchange of its DISCOVER (RFC 2131 table 5)
     asked_for_loader: bool = False
     stranger: str = ""  # a file that it asked for instead
     got_stranger: bool = False
@@ -166,15 +166,14 @@ def ending(trace: BootTrace) -> Ending | None:
         return Ending.REACHED
     if trace.is_jumbled:
         return None
+    asked_for_any = trace.asked_for_loader or bool(trace.stranger)
+    if not trace.has_address:
+        return Ending.NO_REQUEST if trace.is_whole_cycle and not asked_for_any else None
     if trace.got_loader:
         return Ending.NO_SCRIPT
     if trace.stranger:
         return Ending.WRONG_LOADER
-    if trace.asked_for_loader:
-        return Ending.LOADER_CUT
-    if trace.has_address:
-        return Ending.NO_LOADER
-    return Ending.NO_REQUEST if trace.is_whole_cycle else None
+    return Ending.LOADER_CUT if trace.asked_for_loader else Ending.NO_LOADER
 
 
 def judge(

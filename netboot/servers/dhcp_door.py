@@ -45,8 +45,8 @@ class Desk(Protocol):
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
 
-    def saw_address(self, mac: Mac, address: IPv4Address) -> None:
-        """Take note of an address that the wire showed for a machine."""
+    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+        """Take note of an address that the wire showed for a machine, and of the transaction in which it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class DhcpDoor:
             return
         shown = pxe.address_shown(message)
         if shown is not None:
-            self._desk.saw_address(*shown)
+            self._desk.saw_address(*shown, exchange=message.xid)
         client = self._port.question(message, self._ours)
         if isinstance(client, Silence):
             self._ignored.take(client, message)

@@ -163,7 +163,7 @@ class LeaseDoor:
             self._ignored.take(silence, asked.message)
         elif isinstance(verdict, LeaseGranted):
             if asked.question.mac is not None:
-                self._desk.saw_address(asked.question.mac, verdict.lease.address)
+                self._desk.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)
             self._answer(asked, LeaseAnswer.ACK, verdict.terms)
         else:
             self._ignored.take(LeaseSilence.NO_ANSWER_DUE, asked.message)

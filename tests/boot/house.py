@@ -74,7 +74,7 @@ class House:
             offer = self.offer_desk.offer_for(client)
             if isinstance(offer, Offer):
                 self.offer_desk.offered(client, offer)
-            self.offer_desk.saw_address(client.mac, address)
+            self.offer_desk.saw_address(client.mac, address, exchange=client.exchange or 0)
 
     async def events(self) -> list[Event]:
         await self.event_log.flush()

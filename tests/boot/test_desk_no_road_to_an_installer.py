@@ -113,7 +113,7 @@ def every_offer(house: House) -> Iterator[tuple[str, str]]:
                     f"{client.arch.name} {client.protocol} {client.stage} {exchange}",
                     f"{offer.kind} {offer.boot_file}",
                 )
-        house.offer_desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
 
 
 async def read(house: House, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
@@ -182,7 +182,7 @@ def test_neither_does_a_pinned_one(in_house: InHouse, pin: ReplyShape):
 def test_the_tokens_of_a_boot_before_open_no_kickstart(in_house: InHouse, state: InstallState):
     async def scenario(house: House) -> None:
         await come_to(house, state)
-        house.offer_desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
         tokens = (await house.book.ask(CP1)).tokens
 
         found = await house.token_desk.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
@@ -219,7 +219,7 @@ def test_the_same_roads_lead_there_once_it_is_armed(in_house: InHouse):
 def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(in_house: InHouse):
     async def scenario(house: House) -> None:
         furnish(house)
-        house.offer_desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
 
         found = house.file_desk.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
 
@@ -242,7 +242,7 @@ def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(in_house: I
 def test_autoexec_leads_to_the_script_by_our_own_address(in_house: InHouse):
     async def scenario(house: House) -> None:
         furnish(house)
-        house.offer_desk.saw_address(MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
         texts = []
         for address in (ADDRESS, STRANGER_ADDRESS):
             found = house.file_desk.loader_for(address, "ipxe/autoexec.ipxe")

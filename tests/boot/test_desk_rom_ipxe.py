@@ -36,7 +36,7 @@ def asks(house: House, exchange: int) -> tuple[OfferKind, str]:
 
 
 def loads(house: House) -> None:
-    house.offer_desk.saw_address(MAC, ADDRESS)
+    house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
     house.file_desk.loader_for(ADDRESS, "undionly.kpxe")
     house.file_desk.loader_sent(ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
 

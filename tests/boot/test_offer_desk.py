@@ -38,8 +38,8 @@ def test_an_address_belongs_to_the_machine_that_the_wire_showed_it_for_last(in_h
         cp1, w1 = house.desk.hosts.get("cp1"), house.desk.hosts.get("w1")
         assert cp1 is not None
         assert w1 is not None
-        house.offer_desk.saw_address(MAC, ADDRESS)
-        house.offer_desk.saw_address(OTHER_MAC, ADDRESS)
+        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
+        house.offer_desk.saw_address(OTHER_MAC, ADDRESS, exchange=1)
 
         assert not house.desk.is_at(cp1, ADDRESS)
         assert house.desk.is_at(w1, ADDRESS)
@@ -53,7 +53,7 @@ def test_a_machine_keeps_its_last_addresses_and_no_more(in_house: InHouse):
         assert cp1 is not None
         addresses = [ADDRESS + n for n in range(6)]
         for address in addresses:
-            house.offer_desk.saw_address(MAC, address)
+            house.offer_desk.saw_address(MAC, address, exchange=1)
 
         assert [house.desk.is_at(cp1, address) for address in addresses] == [False, False, True, True, True, True]
 
@@ -62,7 +62,7 @@ def test_a_machine_keeps_its_last_addresses_and_no_more(in_house: InHouse):
 
 def test_an_address_of_a_machine_that_does_not_boot_from_us_is_not_kept(in_house: InHouse):
     async def scenario(house: House) -> None:
-        house.offer_desk.saw_address(STRANGER_MAC, OTHER_ADDRESS)
+        house.offer_desk.saw_address(STRANGER_MAC, OTHER_ADDRESS, exchange=1)
 
         assert house.desk.seen.by_address(OTHER_ADDRESS) is None
 

@@ -57,7 +57,7 @@ class Machine1:
         return answers
 
     def loads(self, name: str) -> None:
-        self.house.offer_desk.saw_address(MAC, ADDRESS)
+        self.house.offer_desk.saw_address(MAC, ADDRESS, exchange=self.exchange)
         self.house.file_desk.loader_for(ADDRESS, name)
         self.house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
@@ -172,7 +172,7 @@ def test_who_asks_faster_than_a_machine_boots_teaches_nothing(in_house: InHouse)
                 offer = house.offer_desk.offer_for(replace(FIRMWARE, exchange=machine.exchange))
                 assert isinstance(offer, Offer)
                 house.offer_desk.offered(FIRMWARE, offer)
-            house.offer_desk.saw_address(MAC, ADDRESS)
+            house.offer_desk.saw_address(MAC, ADDRESS, exchange=machine.exchange)
             house.file_desk.loader_for(ADDRESS, "pxelinux.0")
             house.clock.pass_(1)
         house.clock.pass_(60)
@@ -202,6 +202,24 @@ def test_a_whole_cycle_in_an_instant_is_no_firmwares(in_house: InHouse):
     in_house(scenario)
 
 
+def test_who_loads_and_took_no_address_before_is_no_firmware(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for name in ("snponly.efi", "undionly.kpxe", "", "nosuch", "snponly.efi", "") * 2:
+            machine.discovers()
+            house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)  # asked on 4011
+            if name:
+                house.file_desk.loader_for(ADDRESS, name)
+                house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+            house.clock.pass_(20)
+
+        assert machine.discovers() == [(WITH, "snponly.efi")]
+        assert await told(house) == []
+
+    in_house(scenario)
+
+
 def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
     async def scenario(house: House) -> None:
         await arm(house)
@@ -209,7 +227,7 @@ def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
         for _ in range(3):
             machine.discovers(3)
             on_4011 = replace(FIRMWARE, exchange=None)
-            house.offer_desk.saw_address(MAC, ADDRESS)
+            house.offer_desk.saw_address(MAC, ADDRESS, exchange=machine.exchange)
             offer = house.offer_desk.offer_for(on_4011)
             assert isinstance(offer, Offer)
             house.offer_desk.offered(on_4011, offer)
@@ -228,7 +246,7 @@ def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware
         for _ in range(3):
             machine.discovers(4)
             house.clock.pass_(30)
-            house.offer_desk.saw_address(MAC, ADDRESS)  # the disk's Linux
+            house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
 
         moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
         assert [event.data["reason"] for event in moved] == ["no-request"]

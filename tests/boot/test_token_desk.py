@@ -239,7 +239,7 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(in_house: InHo
 def test_a_machine_may_ask_from_any_of_its_own_addresses_but_not_from_another_hosts(in_house: InHouse):
     async def scenario(house: House) -> None:
         tokens = await boot_the_installer(house)
-        house.offer_desk.saw_address(OTHER_MAC, STRANGER_ADDRESS)
+        house.offer_desk.saw_address(OTHER_MAC, STRANGER_ADDRESS, exchange=1)
 
         refused = await house.token_desk.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL)
 

@@ -186,7 +186,7 @@ class PlainDesk:
         self.is_armed = True
         self.faulty: Mac | None = None
         self.asked: queue.Queue[BootClient] = queue.Queue()
-        self.shown: queue.Queue[tuple[Mac, IPv4Address]] = queue.Queue()
+        self.shown: queue.Queue[tuple[Mac, IPv4Address, int]] = queue.Queue()
         self.offers: queue.Queue[Offer] = queue.Queue()
         self._policy = Policy(
             UnknownHosts.IGNORE,
@@ -209,8 +209,8 @@ class PlainDesk:
         assert client.mac == offer.mac
         self.offers.put(offer)
 
-    def saw_address(self, mac: Mac, address: IPv4Address) -> None:
-        self.shown.put((mac, address))
+    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+        self.shown.put((mac, address, exchange))
 
 
 @dataclass

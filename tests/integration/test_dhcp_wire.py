@@ -128,7 +128,7 @@ def test_4011_answers_from_4011_to_the_address_and_port_that_asked(
     told = BOOTP(data)
     assert ("message-type", 5) in told[DHCP].options
     assert told.file.rstrip(b"\0") == b"snponly.efi"
-    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"))
+    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), told.xid)
 
 
 def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, capture: Capture) -> None:
@@ -208,7 +208,7 @@ def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_silen
     wire.broadcast(capture("discover-bios"))
 
     assert body(wire.receive()) == capture("offer-bios")
-    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"))
+    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), 9)
     assert serving.counted["dhcp_ignored", "other-message-type"] == 1
 
 
