@@ -23,7 +23,6 @@ from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
-
 _LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
 
 
@@ -45,17 +44,17 @@ class Documents:
         self._content = content
         self._releases: dict[str, ReachableObjects] = {}
 
-    def ipxe(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+    def ipxe(self, plan: ScriptPlan, *, base_url: str) -> str:
         """Write an iPXE script; raise RenderError."""
-        return ipxe.script(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=self._place)
+        return ipxe.script(self._engine, plan, base_url=base_url, place=self._place)
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
         """Write the script that leads an iPXE to its script; raise RenderError."""
         return ipxe.autoexec(self._engine, mac, base_url=base_url)
 
-    def grub(self, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True) -> str:
+    def grub(self, plan: ScriptPlan, *, base_url: str) -> str:
         """Write a GRUB configuration; raise RenderError."""
-        return grub.config(self._engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=self._place)
+        return grub.config(self._engine, plan, base_url=base_url, place=self._place)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""

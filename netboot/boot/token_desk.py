@@ -123,6 +123,8 @@ class TokenDesk:
             await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=note)
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, opened.host, address)
+        if report is Report.READY:
+            self._pinned.pop(opened.install.tokens.ignition, None)  # cluster keys that nobody may ask for again
         return None
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:

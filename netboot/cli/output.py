@@ -40,11 +40,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def ago(moment: str | None, *, now: datetime | None = None) -> str:
+def ago(moment: str | None) -> str:
     """Say how long ago an ISO 8601 moment was, as a person would."""
     if moment is None:
         return "never"
-    seconds = int(((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds())
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {name} ago"

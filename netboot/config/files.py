@@ -30,9 +30,9 @@ def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> 
     return content
 
 
-def read_text(path: Path, faults: Faults, *, place: Place, where: str = "") -> str | None:
+def read_text(path: Path, faults: Faults, *, place: Place) -> str | None:
     """Return the text of a UTF-8 file; None with a fault, at the offending byte where it is not UTF-8."""
-    content = read_bytes(path, faults, place=place, where=where)
+    content = read_bytes(path, faults, place=place)
     if content is None:
         return None
     try:

@@ -48,14 +48,14 @@ class Given:
             return None
         return [Given(item, f"{self.where}[{index}]", self.faults) for index, item in enumerate(self.node.items)]
 
-    def table(self, known: Iterable[str] | None = None, *, kind: str = "key") -> "dict[str, Given]":
+    def table(self, known: Iterable[str] | None = None) -> "dict[str, Given]":
         """Take the values of a table by key; with `known`, refuse every other key. An empty one has none."""
         if isinstance(self.node, Scalar) and self.node.is_null:
             return {}
         if not isinstance(self.node, Table):
             self.refuse("must be a table of keys", "write `key: value` pairs below it")
             return {}
-        return held(self.node.entries.values(), self.where, self.faults, known=known, kind=kind)
+        return held(self.node.entries.values(), self.where, self.faults, known=known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,16 @@ class Said(Generic[T]):
 
 
 def held(
-    entries: Iterable[Entry], where: str, faults: Faults, *, known: Iterable[str] | None = None, kind: str = "key"
+    entries: Iterable[Entry], where: str, faults: Faults, *, known: Iterable[str] | None = None
 ) -> dict[str, Given]:
-    """Give the values of entries by key; with `known`, refuse every other key as no such `kind`."""
+    """Give the values of entries by key; with `known`, refuse every other key."""
     names = None if known is None else frozenset(known)
     values: dict[str, Given] = {}
     for entry in entries:
         name = entry.key.text
         path = f"{where}.{name}" if where else name
         if names is not None and name not in names:
-            faults.add(entry.key.place, path, what=f"no such {kind}", cure=did_you_mean(name, names))
+            faults.add(entry.key.place, path, what="no such key", cure=did_you_mean(name, names))
         else:
             values[name] = Given(entry.value, path, faults)
     return values

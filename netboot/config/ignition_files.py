@@ -13,8 +13,8 @@ from typing import Any, Final
 from netboot.config.faults import shown
 from netboot.config.files import read_bytes
 from netboot.config.given import Said
+from netboot.model.ignition import KNOWN_VERSION
 
-_KNOWN_VERSION: Final = re.compile(r"3\.[0-6]\.0")  # coreos/ignition: 3.6.0 came with 2.26; OCK 1.33 reads up to 3.4.0
 _ACTION: Final = re.compile(r"^Environment=\"?ACTION=(init|join)\b", re.MULTILINE)
 
 
@@ -52,7 +52,7 @@ def _check(said: Said[Path]) -> Use | None:
     version = _at(config, "ignition", "version")
     if not isinstance(version, str):
         given.refuse(f"{path} has no ignition.version", "give an Ignition file, not Butane or another configuration")
-    elif not _KNOWN_VERSION.fullmatch(version):
+    elif not KNOWN_VERSION.fullmatch(version):
         given.refuse(f"{path} is Ignition {shown(version)}", "give one of spec 3.0.0 to 3.6.0, as ocne writes")
     else:
         return _use(config)

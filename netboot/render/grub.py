@@ -10,12 +10,9 @@ from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
-from netboot.render.ipxe import HIDDEN_TOKEN
 
 
-def config(
-    engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True, place: ContentPlace = HERE
-) -> str:
+def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPlace = HERE) -> str:
     """Render the grub.cfg for `plan`; raise RenderError.
 
     `base_url` is `http://ADDRESS:PORT` of this server, `place` where content is.
@@ -33,7 +30,7 @@ def config(
                     host,
                     mac=mac,
                     base_url=base_url,
-                    kickstart_token=token if tokens_shown else HIDDEN_TOKEN,
+                    kickstart_token=token,
                     place=place,
                 ),
             }

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from netboot.errors import RenderError
 from netboot.model.host import Host
+from netboot.model.ignition import KNOWN_VERSION
 from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 
-_VERSION: Final = re.compile(r"3\.[0-6]\.0")  # the specifications to date; 3.6 came with Ignition 2.26
 _INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name
 _RESPONSE_HEADERS_S: Final = 30
 
@@ -32,7 +32,7 @@ def version_of(role_document: bytes) -> str:
         version = document["ignition"]["version"]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise RenderError(f"cannot read the role's file: it is no Ignition JSON; {cure}") from None
-    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+    if not isinstance(version, str) or not KNOWN_VERSION.fullmatch(version):
         raise RenderError(f"cannot read the role's file: Ignition {version!r} is none of 3.0.0 to 3.6.0; {cure}")
     return version
 

@@ -15,9 +15,7 @@ from netboot.render.engine import Engine
 HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what a reader without the right to it sees
 
 
-def script(
-    engine: Engine, plan: ScriptPlan, *, base_url: str, tokens_shown: bool = True, place: ContentPlace = HERE
-) -> str:
+def script(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPlace = HERE) -> str:
     """Render the script for `plan`; it begins with `#!ipxe` and its newline.
 
     `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN, `place` where content is. Raises
@@ -25,7 +23,7 @@ def script(
     """
     match plan:
         case InstallPlan():
-            return _install(engine, plan, base_url=base_url, tokens_shown=tokens_shown, place=place)
+            return _install(engine, plan, base_url=base_url, place=place)
         case LocalBootPlan(mac=mac, host=host):
             name = host.name if host else mac
             return engine.render("ipxe/local.ipxe.j2", subject=name, context={"mac": mac, "name": name})
@@ -45,10 +43,11 @@ def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
     return engine.render("ipxe/autoexec.ipxe.j2", subject=mac or "any machine", context=context)
 
 
-def _install(engine: Engine, plan: InstallPlan, *, base_url: str, tokens_shown: bool, place: ContentPlace) -> str:
+def _install(engine: Engine, plan: InstallPlan, *, base_url: str, place: ContentPlace) -> str:
     host, mac = plan.host, plan.boot_mac
-    token = plan.kickstart_token if tokens_shown else HIDDEN_TOKEN
-    arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
+    arguments = kernel_line.installer(
+        host, mac=mac, base_url=base_url, kickstart_token=plan.kickstart_token, place=place
+    )
     context = {
         "host": host,
         "mac": mac,

@@ -9,7 +9,7 @@ from netboot.config.files import SIZE_LIMIT_BYTES, read_text
 
 def fault_of(path: Path, *, place: Place | None = None) -> str:
     faults = Faults()
-    assert read_text(path, faults, place=place or Place("f.yaml"), where="") is None
+    assert read_text(path, faults, place=place or Place("f.yaml")) is None
     [problem] = faults.problems
     return str(problem)
 

@@ -49,7 +49,3 @@ def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url:
         )
 
         assert (judged.returncode, judged.stderr) == (0, "")
-
-
-def test_a_reader_without_the_right_to_it_sees_no_token(cp1: Host, engine: Engine, base_url: str):
-    assert TOKEN not in grub.config(engine, InstallPlan(cp1, TOKEN), base_url=base_url, tokens_shown=False)

@@ -84,13 +84,6 @@ def test_no_script_but_the_one_to_the_disk_can_run_off_its_end(host: Host, engin
             assert ipxe.script(engine, plan, base_url=base_url).splitlines()[-1] == "goto ask_again"
 
 
-def test_a_reader_without_the_right_to_it_sees_no_token(cp1: Host, engine: Engine, base_url: str):
-    hidden = ipxe.script(engine, InstallPlan(cp1, TOKEN), base_url=base_url, tokens_shown=False)
-
-    assert TOKEN not in hidden
-    assert hidden.replace(ipxe.HIDDEN_TOKEN, TOKEN) == ipxe.script(engine, InstallPlan(cp1, TOKEN), base_url=base_url)
-
-
 def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: Engine, base_url: str):
     with pytest.raises(
         RenderError, match=r"cannot render ipxe for cp1: template ipxe/install\.ipxe\.j2:\d+: iPXE has no"
