@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from netboot.client import ControlClient, NoDaemonError, not_heard
-from netboot.config.load import Configuration, load
+from netboot.config.load import load, load_settings
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
@@ -19,9 +19,13 @@ _KNOCKS_S: Final = 5.0
 
 
 @asynccontextmanager
-async def administration(configuration: Configuration) -> AsyncIterator["Administration | ControlClient"]:
-    """Open whichever of the two there is."""
-    path = configuration.settings.admin.socket
+async def administration(config: Path) -> AsyncIterator["Administration | ControlClient"]:
+    """Open whichever of the two there is.
+
+    A daemon keeps the hosts that were right, so a fault in `hosts.yaml` must not stand between a person and `cancel`:
+    the hosts are read only where no daemon knows them. Raises ConfigError.
+    """
+    path = load_settings(config).admin.socket
     if await asyncio.to_thread(is_answered, path):
         async with ControlClient(path) as client:
             yield client
@@ -30,7 +34,7 @@ async def administration(configuration: Configuration) -> AsyncIterator["Adminis
         from netboot.servers import logs
 
         logs.configure(level="warning", form="auto")
-        async with offline_administration(configuration) as offline:
+        async with offline_administration(load(config)) as offline:
             yield offline
 
 
@@ -54,10 +58,10 @@ def is_answered(path: Path) -> bool:
 def run_with_administration(
     config: Path, ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]]
 ) -> T:
-    """Load the configuration, open the administration, ask, and close it again."""
+    """Open the administration, ask, and close it again."""
 
     async def run() -> T:
-        async with administration(load(config)) as opened:
+        async with administration(config) as opened:
             return await ask(opened)
 
     return asyncio.run(run())

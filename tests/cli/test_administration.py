@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.cli.administration import is_answered
+from netboot.cli.administration import administration, is_answered
 from netboot.client import ControlClient, DeafDaemonError, NoDaemonError
+from netboot.errors import ConfigError
 
 
 def test_no_socket_and_one_that_a_crash_left_behind_are_no_daemon(tmp_path: Path):
@@ -58,3 +59,22 @@ def test_a_question_to_nobody_says_how_to_start_a_daemon(tmp_path: Path):
     assert str(caught.value) == (
         f"no daemon listens on {tmp_path}/control.sock; systemctl start netboot, or netboot serve"
     )
+
+
+def test_a_fault_in_the_hosts_does_not_stand_between_a_person_and_the_daemon(tmp_path: Path):
+    config = tmp_path / "netboot.yaml"
+    config.write_text("admin: {socket: control.sock}\n")
+    (tmp_path / "hosts.yaml").write_text("hosts: {cp1: {rol: worker}}\n")
+
+    async def open_it() -> object:
+        async with administration(config) as opened:
+            return opened
+
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "control.sock"))
+        daemon.listen()
+        beside = asyncio.run(open_it())
+
+    assert isinstance(beside, ControlClient)
+    with pytest.raises(ConfigError):
+        asyncio.run(open_it())
