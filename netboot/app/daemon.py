@@ -44,7 +44,6 @@ async def serve(path: Path) -> None:
     settings = configuration.settings
     logs.configure(level=settings.log.level, form=settings.log.format)
     async with open_ledger(settings) as ledger:
-        await ledger.book.load()
         daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
         await daemon.leases.load()
         await daemon.use(configuration)
@@ -136,6 +135,7 @@ class Daemon:
                 admin = http_api.build(self._administration, self, self._metrics)
                 admin.add_routes(self._uploads.routes())
                 await stack.enter_async_context(admin_door(self._settings.admin, admin))
+                await self._ledger.book.load()  # not before: until now a command found no daemon and armed by itself
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 running += await self._doors.open(stack, interfaces, tasks)
