@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.app.from_settings import NEED_RESTART
 from netboot.boot.token_desk import Refusal
 from netboot.cli.main import COMMANDS
 from netboot.config.settings import Settings
@@ -64,6 +65,13 @@ def test_every_setting_is_documented():
     documented = _first_of_lines(r"### `([a-z0-9_.]+)`", "docs/settings.md")
 
     assert documented == {setting.path for setting in Settings.walk()}
+
+
+def test_the_sections_that_want_a_restart_are_documented():
+    told = re.search(r"other sections\n\(([^)]*)\)", (REPOSITORY / "docs/settings.md").read_text())
+
+    assert told is not None
+    assert re.findall(r"`(\w+)`", told[1]) == list(NEED_RESTART)
 
 
 def test_every_event_and_log_line_is_documented():

@@ -20,7 +20,7 @@ from netboot.servers.tftp import TftpSettings
 from netboot.servers.tftp_transfers import TransferLimits
 
 DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
-_NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
+NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 
 
 def documents_for(settings: Settings) -> Documents:
@@ -83,9 +83,9 @@ def worker_options(settings: Settings) -> WorkerOptions:
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:
     """Say what a reload takes of the settings that were read: the sections whose doors stay as they were opened, do."""
-    return read.model_copy(update={section: getattr(running, section) for section in _NEED_RESTART})
+    return read.model_copy(update={section: getattr(running, section) for section in NEED_RESTART})
 
 
 def needs_restart(running: Settings, read: Settings) -> list[str]:
     """Name the sections that were changed and that a reload does not touch."""
-    return [section for section in _NEED_RESTART if getattr(running, section) != getattr(read, section)]
+    return [section for section in NEED_RESTART if getattr(running, section) != getattr(read, section)]

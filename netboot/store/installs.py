@@ -94,7 +94,7 @@ class Installs:
                     }
                     await connection.execute(insert(tables.moves).values(line))
                     return Change(before, await _read(connection, host))
-        raise StoreError(f"{host}: {ATTEMPTS} other writers came between; try again")
+        raise StoreError(f"cannot move the install of {host}: {ATTEMPTS} other writers came between; try again")
 
     async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
