@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from netboot.cli.content_owner import hand_over
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
 from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
@@ -231,8 +232,9 @@ def _refuse_while_pulled(settings: Settings, what: str) -> None:
 
 
 def _tell_daemon(settings: Settings) -> None:
-    """Have a running daemon look at the directory again; a word where it would not."""
+    """Give the daemon's user what is new, and have a running daemon look again; a word where that fails."""
     try:
+        hand_over(settings.content.directory)
         asyncio.run(_ask_daemon(settings, "reload"))
     except NetbootError as error:
         click.echo(f"note: the daemon did not look again: {error}", err=True)

@@ -1,0 +1,36 @@
+"""Gives what root put into the content directory to whom that directory belongs: the daemon's user.
+
+The daemon makes deltas beside releases and imports uploads; what root alone may change would stop both. Follows no
+link: below a directory that another user owns, none can be trusted.
+"""
+
+import os
+from pathlib import Path
+
+from netboot.errors import ContentError
+
+
+def hand_over(directory: Path) -> None:
+    """Give everything of root's below `directory` to its owner; nothing for whom is not root, or where root owns it."""
+    if os.geteuid() != 0 or not directory.is_dir():
+        return
+    owner = directory.stat()
+    if owner.st_uid == 0:
+        return
+    try:
+        for _, directories, files, descriptor in os.fwalk(directory):
+            for name in (*directories, *files):
+                _give(name, descriptor, owner)
+    except OSError as error:
+        raise ContentError(
+            f"cannot give what lies in {directory} to its owner: {error.strerror}; "
+            f"chown -R {owner.st_uid}:{owner.st_gid} {directory}"
+        ) from error
+
+
+def _give(name: str, descriptor: int, owner: os.stat_result) -> None:
+    try:
+        if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid == 0:
+            os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+    except FileNotFoundError:  # the daemon works here too
+        return
