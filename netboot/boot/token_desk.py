@@ -119,7 +119,7 @@ class TokenDesk:
         if isinstance(opened, Refusal):
             return opened
         try:
-            note = tokens.hidden_in(body, opened.install.tokens)  # an installer's log names its own URLs
+            note = _readable(tokens.hidden_in(body, opened.install.tokens))  # an installer's log names its own URLs
             await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=note)
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, opened.host, address)
@@ -185,6 +185,11 @@ _EVENT_OF_REPORT: Final = {
     Report.FAILED: InstallEvent.REPORTED_FAILED,
     Report.READY: InstallEvent.REPORTED_READY,
 }
+
+
+def _readable(text: str) -> str:
+    """Take out of a machine's words what the terminal of whoever reads them would obey."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:

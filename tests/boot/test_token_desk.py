@@ -271,3 +271,13 @@ def test_events_and_history_never_hold_a_token(in_house: InHouse):
             assert token not in told
 
     in_house(scenario)
+
+
+def test_nothing_that_a_terminal_obeys_gets_from_a_report_into_history_and_log(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        tokens = await boot_the_installer(house)
+        await report(house, tokens.report, Report.FAILED, "no space\n\x1b]0;owned\x07\ton /dev/vda")
+
+        assert (await house.book.history(CP1))[-1].note == "no space\n\ufffd]0;owned\ufffd\ton /dev/vda"
+
+    in_house(scenario)
