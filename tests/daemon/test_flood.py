@@ -64,11 +64,13 @@ def resident_kib(rack: Rack) -> int:
 
 
 def answered(wire: Wire, question: bytes, **way: tuple[str, int]) -> Told:
-    """Ask, and pass over what is still told to the flood."""
-    wire.send(question, **way)
-    frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == question[4:8], patience_s=10.0)
-    assert frame is not None, "no answer came"
-    return told_by(frame)
+    """Ask as firmware does, again where a full buffer took the question; pass over what is still told to the flood."""
+    for _ in range(4):
+        wire.send(question, **way)
+        frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == question[4:8], patience_s=4.0)
+        if frame is not None:
+            return told_by(frame)
+    raise AssertionError("no answer came")
 
 
 def test_a_flood_of_rubbish_changes_nothing_for_the_machines_that_boot(open_rack: Rack, wire: Wire):
