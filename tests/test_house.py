@@ -107,6 +107,15 @@ def test_every_counter_that_the_doors_use_is_declared_with_its_labels():
     assert used == {name: set(labels) for name, (_, labels) in COUNTERS.items() if name in used}
 
 
+def test_every_route_of_the_api_is_documented():
+    told = (REPOSITORY / "docs/api.md").read_text()
+    routes = re.findall(r'web\.\w+\("(/[^"]+)"', (PACKAGE / "servers/http_api.py").read_text())
+    last = {route.replace("{host}", "HOST").removeprefix("/api/v1/hosts/HOST") for route in routes}
+
+    assert routes
+    assert [route for route in sorted(last) if route not in told] == []
+
+
 def test_the_install_diagram_is_the_table():
     told = re.search(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
 

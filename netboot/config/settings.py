@@ -133,7 +133,7 @@ class Admin(_Section):
     """Dashboard, API, metrics and the command line's way in."""
 
     listen: kinds.LoopbackEndpoint = Field(
-        default=Endpoint(kinds.LOOPBACK, 8470), description="Where dashboard, API, metrics and events are."
+        default=Endpoint(kinds.LOOPBACK, 8470), description="Where API, metrics and events are."
     )
     socket: kinds.LocalPath = Field(
         default=Path("/run/netboot/control.sock"),
