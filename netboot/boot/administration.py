@@ -38,7 +38,8 @@ class Administration:
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
-        return [host_view(host, await self._book.ask(host.name)) for host in self._hosts]
+        installs = await self._book.all()
+        return [host_view(host, installs.get(host.name) or Install(host.name)) for host in self._hosts]
 
     async def machines(self) -> list[View]:
         """List the machines that asked for a boot and that nobody registered; as far as they are on record."""

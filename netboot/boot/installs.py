@@ -50,7 +50,7 @@ class InstallBook:
 
     async def load(self) -> None:
         """Read all installs into memory, at start."""
-        self._known = {install.host: install for install in await self._installs.all()}
+        self._known = await self.all()
 
     def known(self, host: HostName) -> Install:
         """Give what memory knows: good for an offer, which can do no harm."""
@@ -60,6 +60,10 @@ class InstallBook:
         """Read what the store says at this moment."""
         install = self._known[host] = await self._installs.get(host)
         return install
+
+    async def all(self) -> dict[HostName, Install]:
+        """Read what the store says of every host that it knows."""
+        return {install.host: install for install in await self._installs.all()}
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install of a token in the store."""

@@ -33,7 +33,7 @@ _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 
 class Desk(Protocol):
-    """Who decides (`boot.desk.Desk`): from memory, at once, never awaited."""
+    """Who decides (`boot.offer_desk.OfferDesk`): from memory, at once, never awaited."""
 
     @property
     def hosts(self) -> HostSet:
