@@ -1,8 +1,9 @@
 """Proves an OSTree archive over all cores: every object is what its name says, and nothing that is referred to is
 missing. Agrees with `ostree fsck` on what is sound.
 
-Roots of the walk are the ref and, as in `ostree fsck`, every commit that lies there. A damaged object that nothing
-refers to does no harm and is only counted. Never writes. Blocks: call it off the loop.
+Roots of the walk are, as in `ostree fsck`, what the refs name and every commit that lies there, but for those that a
+pull left in part (`state/COMMIT.commitpartial`). A damaged object that nothing refers to does no harm and is only
+counted. Never writes. Blocks: call it off the loop.
 """
 
 import json
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from netboot.content.object_check import DirectoryCheck
-from netboot.content.ostree import read_ref
+from netboot.content.ostree import read_ref, ref_commits
 from netboot.content.progress import Progress, Silent
 from netboot.errors import ContentError
 
@@ -193,7 +194,9 @@ def judged(root: Path, name: str, found: dict[str, DirectoryCheck]) -> ArchiveCh
         graph.present.update(directory.present)
         graph.damaged.update(directory.damaged)
         graph.refers.update(directory.refers)
-    reached = _reached(graph, f"{commit}.commit")
+    partial = {path.stem for path in (root / "state").glob("*.commitpartial")}
+    commits = {each.removesuffix(".commit") for each in graph.present if each.endswith(".commit")}
+    reached = _reached(graph, (commits - partial) | ref_commits(root, name))
     faults = [Fault(each, "it is missing") for each in reached - graph.present]
     faults += [Fault(each, what) for each, what in graph.damaged.items() if each in reached]
     return ArchiveCheck(
@@ -206,8 +209,8 @@ def judged(root: Path, name: str, found: dict[str, DirectoryCheck]) -> ArchiveCh
     )
 
 
-def _reached(graph: _Graph, commit: str) -> set[str]:
-    waiting = [commit, *(name for name in graph.present if name.endswith(".commit"))]
+def _reached(graph: _Graph, commits: set[str]) -> set[str]:
+    waiting = [f"{commit}.commit" for commit in commits]
     reached = set(waiting)
     while waiting:
         for child in graph.refers.get(waiting.pop(), ()):

@@ -6,7 +6,8 @@ a worker starts in 50 ms. Never writes to the archive, never follows what an obj
 A commit, dirtree or dirmeta is named by the SHA-256 of its bytes. A `filez` is BE32 length, 4 zero bytes, header
 `(tuuuusa(ayay))`, raw deflate; its name is the SHA-256 of BE32 length, 4 zero bytes, the same header without its
 first member (the size), content (facts/ocne.md §7, after ostree-core.c). As in libostree, neither that size nor bytes
-behind the deflate stream count: nobody reads them.
+behind the deflate stream count: nobody reads them. What libostree refuses in an object whose checksum is right (a mode
+that no file has, a name that leads elsewhere) is refused here too, not by the machine in the middle of its install.
 """
 
 import hashlib
@@ -27,8 +28,11 @@ _CHUNK_BYTES: Final = 1 << 20
 _LARGEST_HEADER: Final = 16 << 20  # xattrs are small; a length beyond this is damage
 _LARGEST_METADATA: Final = 10 << 20  # libostree refuses larger ones
 _SIZE_BYTES: Final = 8
+_REGULAR: Final = 0o100000
 _SYMLINK: Final = 0o120000
+_DIRECTORY: Final = 0o040000
 _FORMAT: Final = 0o170000
+_PERMISSIONS: Final = 0o7777
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ def check_directory(objects: Path, directory: str) -> DirectoryCheck:
         name = directory + entry.name
         found.present.append(name)
         try:
+            if not entry.is_file():  # whoever opens a pipe waits for ever
+                raise ContentError("it is no file")
             with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - 50,000 times: a Path costs as much again
                 found.size_bytes += os.fstat(file.fileno()).st_size
                 refers = check_object(name, file)
@@ -79,6 +85,8 @@ def check_object(name: str, file: IO[bytes]) -> list[str]:
             raise ContentError(f"it is larger than {_LARGEST_METADATA} bytes, which no client takes")
         actual = hashlib.sha256(data).hexdigest()
         refers = [f"{digest.hex()}.{kind}" for digest, kind in children(kind, data)] if actual == checksum else []
+        if kind == "dirmeta" and actual == checksum:
+            _checked_format(data[8:12], _DIRECTORY)
     if actual != checksum:
         raise ContentError(f"its bytes have the checksum {actual}")
     return refers
@@ -96,10 +104,33 @@ def _filez_checksum(file: IO[bytes]) -> str:
         data += more
     header = _header_without_size(data[8 : 8 + length])
     digest = hashlib.sha256(len(header).to_bytes(4, "big") + bytes(4) + header)
-    is_symlink = int.from_bytes(header[8:12], "big") & _FORMAT == _SYMLINK
-    if not is_symlink:
+    if not _is_symlink(header):
         _hash_content(data[8 + length :], file, digest)
     return digest.hexdigest()
+
+
+def _is_symlink(header: bytes) -> bool:
+    """Tell a link from a file by the header `(uuuusa(ayay))`; raise ContentError for anything else."""
+    (end_of_target, _) = tuple_ends(header, 1)
+    target = header[16:end_of_target].removesuffix(b"\0")
+    is_symlink = _checked_format(header[8:12], _REGULAR, _SYMLINK) == _SYMLINK
+    if header[12:16] != bytes(4):
+        raise ContentError("its header has the number of a device")
+    if target and not is_symlink:
+        raise ContentError(f"its header has the target {target!r} and it is no link")
+    try:
+        target.decode()
+    except UnicodeDecodeError:
+        raise ContentError(f"its header has the target {target!r}, which is no UTF-8") from None
+    return is_symlink
+
+
+def _checked_format(field: bytes, *formats: int) -> int:
+    """Give the format of a file's mode; raise ContentError where it is none of these, or has bits that no mode has."""
+    mode = int.from_bytes(field, "big")
+    if mode & _FORMAT not in formats or mode & ~(_FORMAT | _PERMISSIONS):
+        raise ContentError(f"its header has the mode {mode:o}, which nothing in an archive has")
+    return mode & _FORMAT
 
 
 def _hash_content(data: bytes, file: IO[bytes], digest: Any) -> None:

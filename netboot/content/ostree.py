@@ -22,6 +22,7 @@ PREFERRED_REF: Final = "ock"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")
 _DIGEST_BYTES: Final = 32
+_REF_BYTES: Final = 100  # more than a ref has
 
 Parsed = TypeVar("Parsed")
 
@@ -44,6 +45,11 @@ def read_ref(root: Path, name: str) -> tuple[str, str]:
     """Read the ref of the archive at `root` and the commit that it names; raise ContentError, which calls it `name`."""
     _check_is_archive(root, name)
     return _ref(root, name)
+
+
+def ref_commits(root: Path, name: str) -> set[str]:
+    """Read the commits that all refs name (heads, mirrors, remotes); raise ContentError for one that names none."""
+    return {_named_commit(path, name) for path in (root / "refs").rglob("*") if path.is_file()}
 
 
 def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
@@ -100,10 +106,18 @@ def _ref(root: Path, name: str) -> tuple[str, str]:
             f"ostree refs --repo={root} --create={PREFERRED_REF} COMMIT"
         )
     ref = PREFERRED_REF if PREFERRED_REF in refs else refs[0]
-    commit = (heads / ref).read_text(errors="replace").strip()
+    return ref, _named_commit(heads / ref, name)
+
+
+def _named_commit(ref: Path, name: str) -> str:
+    try:
+        with ref.open("rb") as file:
+            commit = file.read(_REF_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise ContentError(f"release {name}: {ref} cannot be read: {error.strerror}") from error
     if not _CHECKSUM.fullmatch(commit):
-        raise ContentError(f"release {name}: {heads / ref} holds no commit's checksum; copy the archive again")
-    return ref, commit
+        raise ContentError(f"release {name}: {ref} holds no commit's checksum; copy the archive again")
+    return commit
 
 
 def _reachable_keys(root: Path, commit: str) -> set[bytes]:
@@ -126,7 +140,9 @@ def _reachable_keys(root: Path, commit: str) -> set[bytes]:
 
 def _commit_root(data: bytes) -> tuple[bytes, bytes]:
     """Read the root dirtree and dirmeta of a commit `(a{sv}aya(say)sstayay)`."""
-    *_, end_of_body, end_of_tree, end = tuple_ends(data, 6)
+    end_of_metadata, end_of_parent, *_, end_of_body, end_of_tree, end = tuple_ends(data, 6)
+    if end_of_parent > end_of_metadata:  # the first commit has none
+        _digest(data[end_of_metadata:end_of_parent])
     start_of_tree = (end_of_body + 7) // 8 * 8 + 8  # the time between them is a number, aligned to 8
     return _digest(data[start_of_tree:end_of_tree]), _digest(data[end_of_tree:end])
 
@@ -141,6 +157,7 @@ def _file_digests(array: bytes) -> Iterator[bytes]:
     """Read the files of a dirtree, `a(say)`."""
     for element in array_elements(array):
         start, end = tuple_ends(element, 1)
+        _check_name(element[:start])
         yield _digest(element[start:end])
 
 
@@ -148,7 +165,19 @@ def _child_digests(array: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Read the directories of a dirtree, `a(sayay)`: dirtree and dirmeta of each."""
     for element in array_elements(array):
         start, middle, end = tuple_ends(element, 2)
+        _check_name(element[:start])
         yield _digest(element[start:middle]), _digest(element[middle:end])
+
+
+def _check_name(text: bytes) -> None:
+    """Refuse what libostree refuses as a name in a directory: it would lead elsewhere, or cannot be said."""
+    name = text.removesuffix(b"\0")
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise ContentError(f"the name {name!r} is no UTF-8") from None
+    if name in (b".", b"..") or b"/" in name:
+        raise ContentError(f"the name {name!r} leads elsewhere")
 
 
 def _digest(data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Writes the files of a release into its staging directory, each once, and links what another release has already.
 
-Takes only what a pull asks for: config, refs, objects, deltas, summary. Never follows or makes a symbolic link, never
+Takes only what a pull asks for (config, refs, objects, deltas, summary), and which commits are there in part. Never follows or makes a symbolic link, never
 writes into a file that is there (it may be another release's too), never believes that equal names are equal bytes:
 a link is made only to a file that was compared.
 """
@@ -155,6 +155,8 @@ def _is_wanted(member: str) -> bool:
         return False
     if names[0] == "objects":
         return len(names) == 3 and (object_key(names[1], names[2]) is not None or names[2].endswith(".commitmeta"))
+    if names[0] == "state":
+        return len(names) == 2 and names[1].endswith(".commitpartial")
     return member in _FILES or (len(names) > 1 and names[0] in _DIRECTORIES)
 
 

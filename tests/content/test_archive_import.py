@@ -439,7 +439,8 @@ def test_names_without_a_place_are_the_archives_fault(
 ) -> None:
     files = images.repository(small_archive) | {f"{REPOSITORY}/{name}": b"1" for name in names}
 
-    refused(library, images.write(images.oci_blobs([images.layer(files)])), r"damaged: there is no place for '\S+/refs/")
+    path = images.write(images.oci_blobs([images.layer(files)]))
+    refused(library, path, r"damaged: there is no place for '\S+/refs/")
 
 
 def test_members_of_a_kind_that_nobody_knows_are_passed_over(
