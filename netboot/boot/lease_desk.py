@@ -45,7 +45,6 @@ class LeaseDesk:
         self._ledger = ledger
         self._events = events
         self._clock = clock
-        self._hosts: HostSet | None = None
         self._told_s: dict[tuple[str, IPv4Address | None], float] = {}
 
     async def load(self) -> None:
@@ -54,7 +53,6 @@ class LeaseDesk:
 
     def use(self, hosts: HostSet) -> None:
         """Take these hosts as the registered ones from now on."""
-        self._hosts = hosts
         self._leases.use(hosts)
 
     def ask(self, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
@@ -122,7 +120,7 @@ class LeaseDesk:
             if not self._is_news(event, address):
                 return
             data = {**data, "cure": cure}
-        host = self._hosts.by_mac(mac) if self._hosts is not None and mac is not None else None
+        host = self._leases.host_of(mac)
         told = {"address": shown, **data}
         happened = Event(event, self._clock.now(), host.name if host else None, mac, data=told)
         self._events.record(happened, level=logging.ERROR if cure else logging.INFO)

@@ -70,6 +70,10 @@ class Leases:
         self._reserved = {address for host in hosts for address in host.addresses}
         self._host_networks = tuple(dict.fromkeys(host.network.address.network for host in hosts if host.network))
 
+    def host_of(self, mac: Mac | None) -> Host | None:
+        """Find the registered host that owns a card."""
+        return self._hosts.by_mac(mac) if mac is not None else None
+
     def load(self, records: Iterable[Lease], at: Moment) -> None:
         """Take up what is on record."""
         for lease in records:
@@ -241,7 +245,7 @@ class Leases:
 
     def _client(self, question: LeaseQuestion, at: Moment) -> _Client:
         mac = question.mac
-        host = self._hosts.by_mac(mac) if mac is not None else None
+        host = self.host_of(mac)
         if host is not None and mac is not None:
             return _Client(mac, mac, host, host.network.address.ip if host.network else None)
         # Machines made from one image may call themselves alike: the second one is told apart by its MAC.
