@@ -68,6 +68,7 @@ class EventLog:
         async with self._writing:
             while self._waiting or self._lost:
                 if self._lost:
+                    log.error("store.events_lost", count=self._lost)
                     self._waiting.append(Event("store.events_lost", self._now(), data={"count": self._lost}))
                     self._lost = 0
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]

@@ -1,16 +1,18 @@
 """Events reach the record once, whatever ends the daemon; the ledger's own errors show no secret."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 from sqlalchemy import insert
 
 from netboot.errors import StoreError
 from netboot.model.event import Event
 from netboot.store import tables
 from netboot.store.database import Database
-from netboot.store.events import GATHER_S, EventLog
+from netboot.store.events import BUFFERED, GATHER_S, EventLog
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -56,3 +58,23 @@ def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(ledger_url: s
 
     error = asyncio.run(scenario())
     assert "c0ffee" not in f"{error} {error.__cause__}"
+
+
+def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_log(ledger_url: str):
+    async def scenario() -> tuple[Event, Event]:
+        database = await Database.open(ledger_url)
+        events = EventLog(database, now=lambda: NOW)
+        for number in range(BUFFERED + 3):
+            events.record(an_event(number), level=logging.DEBUG)
+        await events.flush()
+        (first,) = await events.after(0, limit=1)
+        (last,) = await events.after(await events.last_id() - 1)
+        await database.close()
+        return first, last
+
+    with structlog.testing.capture_logs() as logged:
+        first, last = asyncio.run(scenario())
+
+    assert first.data == {"number": 3}
+    assert (last.name, last.data) == ("store.events_lost", {"count": 3})
+    assert {"event": "store.events_lost", "count": 3, "log_level": "error"} in logged
