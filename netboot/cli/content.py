@@ -121,7 +121,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
     for key, value in view.items():
         if key != "record" and value:
             text = ", ".join(value) if isinstance(value, list) else megabytes(value) if key == "size_bytes" else value
-            click.echo(f"{key.replace('_', ' ')}: {text}")
+            click.echo(f"{key.removesuffix('_bytes').replace('_', ' ')}: {text}")
     if record is not None:
         for member, checksum in record.files.items():
             click.echo(f"  {checksum}  {member}")

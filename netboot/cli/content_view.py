@@ -63,7 +63,9 @@ def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
     for member, what in verdict.faults.items():
         click.echo(f"{verdict.name}: {member}: {what}")
     things = "objects" if verdict.kind is Kind.RELEASE else "files"
-    if verdict.is_sound:
+    if verdict.is_sound and not verdict.checked:
+        click.echo(f"{verdict.name}: whole as far as can be told")
+    elif verdict.is_sound:
         click.echo(f"{verdict.name}: sound, {verdict.checked} {things}")
     else:
         click.echo(

@@ -55,11 +55,11 @@ def _list_discovered(config: Path, *, as_json: bool) -> None:
 
 
 @host.command()
-@click.argument("name")
+@click.argument("name", metavar="HOST")
 @json_option
 @click.pass_obj
 def show(config: Path, name: str, as_json: bool) -> None:
-    """Show one host with every default applied."""
+    """Show HOST with every default applied."""
     found = run_with_administration(config, lambda daemon: daemon.host(name))
     if as_json:
         print_json(found)

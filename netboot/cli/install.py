@@ -87,6 +87,8 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
         timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
+        if follow and (word := before_the_boot(host, (await daemon.install(host))["arming"], armed_at)):
+            click.echo(word, err=True)
         async for event in daemon.events(host=host, follow=follow):
             timeline.take(event)
             if follow and timeline.ended_with in WATCHED_END:
@@ -95,6 +97,15 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
 
     if run_with_administration(config, ask) == "failed":
         raise SystemExit(1)
+
+
+def before_the_boot(host: str, arming: Mapping[str, Any] | None, armed_at: list[str]) -> str:
+    """Say why nothing is to be seen yet; nothing of an install that runs or has ended, which shows itself."""
+    if not armed_at:
+        return f"{host} was never armed: it is led to its own disk; netboot install arm {host}"
+    if arming is not None and not arming["spent"]:
+        return f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming"
+    return ""
 
 
 def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:

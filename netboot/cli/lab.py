@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import re
 import signal
 import time
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -21,7 +22,20 @@ from netboot.lab.records import ProcessRecord, Records, all_records
 DEFAULT_NAME = "lab"
 _DOWN_S = 30.0
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it becomes a directory's and a network namespace's
+
 Result = TypeVar("Result")
+
+
+def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise click.BadParameter("use lower-case letters, digits and hyphens, at most 32")
+    return name
+
+
+name_option = click.option(
+    "--name", default=DEFAULT_NAME, show_default=True, callback=_checked_name, help="What the lab is called."
+)
 
 
 @click.group()
@@ -42,7 +56,7 @@ def demo(as_json: bool) -> None:
 
 
 @lab.command()
-@click.option("--name", default=DEFAULT_NAME, show_default=True, help="What the lab is called.")
+@name_option
 @json_option
 def up(name: str, as_json: bool) -> None:
     """Make a LAN with the appliance on it and keep it until Ctrl-C or `netboot lab down`."""
@@ -54,10 +68,10 @@ def up(name: str, as_json: bool) -> None:
 @click.option(
     "--firmware",
     type=click.Choice([known.machine.firmware.value for known in LAB_HOSTS]),
-    help="The machine with this firmware.",
+    help="The machine with this firmware, instead of HOST.",
 )
 @click.option("--arm", is_flag=True, help="Arm the host first: its disk is written.")
-@click.option("--name", default=DEFAULT_NAME, show_default=True, help="What the lab is called.")
+@name_option
 @json_option
 def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: bool) -> None:
     """Switch a machine of the running lab on, follow it until it is ready, and switch it off; its disk stays."""
@@ -70,7 +84,7 @@ def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: 
 
 
 @lab.command()
-@click.option("--name", default=DEFAULT_NAME, show_default=True, help="What the lab is called.")
+@name_option
 def down(name: str) -> None:
     """End a lab and remove all of it; the remains of dead labs too."""
     for records in all_records():
@@ -89,7 +103,8 @@ async def _stay_up(name: str, *, as_json: bool) -> None:
         else:
             click.echo(f"lab {name} is up; in another terminal:")
             click.echo(f"  NETBOOT_CONFIG={running.appliance.paths.settings} netboot host list")
-            click.echo(f"  netboot lab boot --arm {next(iter(running.hosts))}")
+            named = "" if name == DEFAULT_NAME else f"--name {name} "
+            click.echo(f"  netboot lab boot --arm {named}{next(iter(running.hosts))}    # or {_others(running)}")
             click.echo(f"  nsenter --net=/run/netns/{running.lan.namespace} tcpdump -ni br0")
         await running.appliance.wait()
         raise LabError(f"the appliance ended:\n{running.appliance.log_tail()}")
@@ -130,6 +145,10 @@ def _joined(name: str) -> Lab:
         if records.lab_id == name and records.owner.is_alive:
             return Lab(Records(name), LAB_HOSTS)
     raise LabError(f"no lab named {name} is up; start one with `netboot lab up`")
+
+
+def _others(running: Lab) -> str:
+    return ", ".join(list(running.hosts)[1:])
 
 
 def _described(running: Lab) -> dict[str, Any]:
