@@ -95,11 +95,12 @@ class DatagramPort(ABC):
 
     def _drain(self, receive: Callable[[Datagram], None]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
+        hear, read, ancillary_bytes = self._hears.recvmsg, self._read, self._ancillary_bytes
         for _ in range(DATAGRAMS_PER_WAKE):
             if self._loop is None:  # closed by what the last datagram did
                 return
             try:
-                data, ancillary, flags, sender = self._hears.recvmsg(LARGEST_DATAGRAM_BYTES, self._ancillary_bytes)
+                data, ancillary, flags, sender = hear(LARGEST_DATAGRAM_BYTES, ancillary_bytes)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
@@ -109,7 +110,7 @@ class DatagramPort(ABC):
                 self._lost("oversized")
                 continue
             try:
-                datagram = self._read(data, ancillary[0][2], sender)
+                datagram = read(data, ancillary[0][2], sender)
                 if datagram is not None:
                     receive(datagram)
             except Exception as error:  # a fault of ours in one datagram must not silence the port
