@@ -23,6 +23,7 @@ from netboot.servers import logs
 from netboot.servers.content_reports import LISTENING, Reports
 from netboot.servers.http_content import ContentDoor, content_routes
 from netboot.servers.http_engine import ContentEngine
+from netboot.servers.http_runner import boot_lan_runner
 from netboot.servers.http_shares import ShareLimits
 
 REPORT_INTERVAL_S: Final = 0.25
@@ -68,7 +69,7 @@ class Worker:
         await self.reload()
         app = web.Application()
         app.add_routes(content_routes(self._door))
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = boot_lan_runner(app, self._door.counters, drain_s=self._options.drain_s)
         await self._runner.setup()
         assert self._runner.server is not None
         self._engine = ContentEngine(self._door, self._runner.server)
@@ -99,8 +100,7 @@ class Worker:
         """Take nothing new, let what is on its way arrive, and end."""
         for listener in self._listeners.values():
             listener.close()
-        await self._engine.stop(self._options.drain_s)
-        await self._runner.cleanup()
+        await asyncio.gather(self._engine.stop(self._options.drain_s), self._runner.cleanup())
 
 
 def spread_by_machine(bound: Any, workers: int) -> None:

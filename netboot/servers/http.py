@@ -14,9 +14,9 @@ from aiohttp import web
 from netboot.errors import NetbootError
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
+from netboot.servers.http_runner import boot_lan_runner
 from netboot.servers.metrics import Metrics
 
-KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
 BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
 
 log = structlog.get_logger()
@@ -27,9 +27,7 @@ class HttpDoor:
 
     def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
-        self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_S, handle_signals=False, shutdown_timeout=drain_s
-        )
+        self._runner = boot_lan_runner(app, content.counters, drain_s=drain_s)
         self._content = content
         self._port = port
         self._drain_s = drain_s
@@ -65,11 +63,10 @@ class HttpDoor:
             raise NetbootError("; ".join(problems))
 
     async def close(self) -> None:
-        """Take no more requests, let the running ones end within aiohttp's grace, and stop."""
+        """Take no more requests, let the running ones end within one grace for all, and stop."""
         for listener in self._listeners.values():
             listener.close()
-        await self._engine.stop(self._drain_s)
-        await self._runner.cleanup()
+        await asyncio.gather(self._engine.stop(self._drain_s), self._runner.cleanup())
 
 
 def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:

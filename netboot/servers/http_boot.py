@@ -4,6 +4,7 @@ Thin: reads the question, asks the desk, writes the answer with its length. Cont
 Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from netboot.errors import ContentError, RenderError, StoreError
 from netboot.servers.http_question import base_url, mac_in_path, remote_address
 
 LONGEST_REPORT: Final = 1 << 20
+REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
 KEPT_OF_REPORT: Final = 1 << 16  # the tail of a log says why
 
 log = structlog.get_logger()
@@ -74,7 +76,11 @@ class BootHttp:
         except ValueError:
             return _refused(Refusal.UNKNOWN)
         try:
-            body = await _tail(request)
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                body = await _tail(request)
+        except (TimeoutError, web.RequestPayloadError):
+            return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
+        try:
             refusal = await self._token_desk.report(
                 request.match_info["token"], report, address=remote_address(request), body=body
             )

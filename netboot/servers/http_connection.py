@@ -43,6 +43,10 @@ class ConnectionOwner(Protocol):
 
     door: ContentDoor
 
+    def admits(self, machine: str, transport: asyncio.Transport) -> bool:
+        """Tell whether a machine may have this connection beside those that it has."""
+        ...
+
     def opened(self, connection: "ContentConnection") -> None:
         """Take a connection in."""
 
@@ -85,6 +89,8 @@ class ContentConnection(asyncio.Protocol):
         self._remote = peer[0] if peer else ""
         self._since = time.monotonic()
         self._owner.opened(self)
+        if not self._owner.admits(self._remote, transport):
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End; a task that still sends finds the transport closed."""

@@ -6,29 +6,45 @@ does (docs/decisions/0004). `Upgrade: h2c`, which libostree sends, is ignored.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
 from netboot.servers.http_connection import ContentConnection
 from netboot.servers.http_content import ContentDoor
 
+MOST_OF_MACHINE: Final = 512  # connections; libostree opens eight, and nobody may take every descriptor
 _SWEEP_S: Final = 5.0
 
 
 class ContentEngine:
     """Makes the protocol of each connection, and knows them all until they close or go to aiohttp."""
 
-    def __init__(self, door: ContentDoor, others: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, door: ContentDoor, others: Callable[[], asyncio.Protocol], *, most_of_machine: int = MOST_OF_MACHINE
+    ) -> None:
         """`others` makes the protocol for connections that ask for anything else: `web.AppRunner(app).server`."""
         self.door = door
+        self._most_of_machine = most_of_machine
         self._others = others
         self.connections: set[ContentConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self._open: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)  # by machine, aiohttp's too
         self._sweeper: asyncio.TimerHandle | None = None
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one new connection: the factory for `loop.create_server`."""
         return ContentConnection(self)
+
+    def admits(self, machine: str, transport: asyncio.Transport) -> bool:
+        """Tell whether a machine may have this connection beside those that it has."""
+        theirs = self._open[machine]
+        if len(theirs) >= self._most_of_machine:
+            theirs.difference_update([each for each in theirs if each.is_closing()])
+        if len(theirs) >= self._most_of_machine:
+            return False
+        theirs.add(transport)
+        return True
 
     def opened(self, connection: ContentConnection) -> None:
         """Take a connection in."""
@@ -67,5 +83,9 @@ class ContentEngine:
         now = time.monotonic()
         for connection in tuple(self.connections):
             connection.close_if_overdue(now)
+        for machine, theirs in tuple(self._open.items()):
+            theirs.difference_update([each for each in theirs if each.is_closing()])
+            if not theirs:
+                del self._open[machine]
         loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep) if self.connections else None
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep) if self._open else None

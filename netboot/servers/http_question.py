@@ -14,7 +14,8 @@ def remote_address(request: web.Request) -> IPv4Address:
 
 def base_url(request: web.Request) -> str:
     """Name us as this machine reached us; its Host header is a claim, the socket is not."""
-    assert request.transport is not None
+    if request.transport is None:
+        raise ConnectionResetError("the machine went away")
     address, port = request.transport.get_extra_info("sockname")[:2]
     return f"http://{address}:{port}"
 

@@ -118,9 +118,9 @@ class Rack:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self) -> int:
+    def wait(self, *, patience_s: float = PATIENCE_S) -> int:
         assert self._process is not None
-        return self._process.wait(PATIENCE_S)
+        return self._process.wait(patience_s)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

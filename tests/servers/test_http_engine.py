@@ -378,3 +378,36 @@ def test_a_client_that_shuts_its_side_and_reads_slowly_is_answered_whole(root: P
         assert answers.endswith(b"initrd")
 
     on_a_line(root, talk, buffer_bytes=4096)
+
+
+def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_one(root: Path) -> None:
+    async def run() -> None:
+        content = Content(root)
+        content.refresh()
+        ledger = Ledger()
+        engine = ContentEngine(ContentDoor(content, ledger, counters=ledger), Other, most_of_machine=2)
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            ours, theirs = socket.socketpair()
+            await asyncio.get_running_loop().connect_accepted_socket(engine.protocol, ours)
+            return await asyncio.open_connection(sock=theirs)
+
+        lines = [await connect() for _ in range(2)]
+        lines[0][1].write(get("/healthz"))  # the other door's connections count too
+        assert await lines[0][0].read(5) == b"other"
+
+        lines.append(await connect())
+        assert await lines[2][0].read() == b""
+        lines[0][1].close()
+        await until(lambda: not lines[0][1].transport.get_extra_info("socket").fileno() >= 0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        lines.append(await connect())
+        lines[3][1].write(get("/content/ol8/initrd.img"))
+        assert await lines[3][0].read(15) == b"HTTP/1.1 200 OK"
+
+        for _, writer in lines:
+            writer.close()
+        await engine.stop(1.0)
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))

@@ -1,0 +1,112 @@
+"""What a stranger on the LAN sends by HTTP, and what it costs: no line in the log, no offer, no slow end."""
+
+import re
+import signal
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import pytest
+from daemon.rack import SERVER, Rack
+
+pytestmark = pytest.mark.integration
+
+HOST = b" HTTP/1.1\r\nHost: x\r\n"
+REPORT = b"POST /report/" + b"a" * 32 + b"/done" + HOST
+MALFORMED = [
+    b"GET /ks/\xc3\xa9" + HOST + b"\r\n",
+    b"GET http://[/x" + HOST + b"\r\n",
+    b"GET /healthz" + HOST + b"a: b\r\n" * 2000 + b"\r\n",
+    b"GET /healthz" + HOST + b"\r\nGET /x" + HOST + b"bad header\r\n\r\n",
+    b"GET /" + b"a" * 10_000 + HOST + b"\r\n",
+    REPORT + b"Content-Length: 18446744073709551617\r\n\r\n",
+    REPORT + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    REPORT + b"Transfer-Encoding: xchunked\r\n\r\n",
+    b"GET /\x00" + HOST + b"\r\n",
+]
+
+
+def connect(rack: Rack) -> socket.socket:
+    line = rack.client_socket(socket.AF_INET, socket.SOCK_STREAM)
+    line.settimeout(10)
+    line.connect((SERVER, 8080))
+    return line
+
+
+def said_to(rack: Rack, request: bytes) -> bytes:
+    with connect(rack) as line:
+        line.sendall(request)
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+def malformed(rack: Rack) -> int:
+    with rack.server_socket(socket.AF_INET, socket.SOCK_STREAM) as line:
+        line.connect(("127.0.0.1", 8470))
+        line.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        told = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+    found = re.search(r"^netboot_http_malformed_total ([0-9.]+)$", told, re.MULTILINE)
+    return int(float(found[1])) if found else 0
+
+
+def test_what_is_no_http_is_refused_counted_and_never_logged(rack: Rack):
+    for request in MALFORMED:
+        assert re.search(rb"HTTP/1\.[01] 400 ", said_to(rack, request)), request[:60]
+
+    assert malformed(rack) == len(MALFORMED)
+    assert [line for line in rack.log.splitlines() if not line.startswith("{")] == []
+
+
+def test_a_machine_that_goes_away_at_any_point_is_no_fault_in_the_log(rack: Rack):
+    for request in (
+        b"GET /boot/52:54:00:aa:bb:01.ipxe" + HOST + b"\r\n",
+        b"GET /boot/52:54:00:aa:bb:01/grub.cfg" + HOST + b"\r\n",
+        REPORT + b"Content-Length: 100\r\n\r\nhalf",
+        b"GET /content/" + b"a" * 300 + b"/x" + HOST + b"\r\n",
+        b"GET http://x/content/" + b"a" * 300 + b"/x" + HOST + b"\r\n",
+    ):
+        for _ in range(5):
+            line = connect(rack)
+            line.sendall(request)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.close()
+    assert b"ok" in said_to(rack, b"GET /healthz" + HOST + b"Connection: close\r\n\r\n")
+
+    assert [line for line in rack.log.splitlines() if '"error"' in line or not line.startswith("{")] == []
+
+
+def test_one_machine_cannot_take_every_connection(rack: Rack):
+    lines = [connect(rack) for _ in range(600)]
+    time.sleep(0.1)  # those beyond the limit are closed when they have been accepted
+
+    other = rack.machine("52:54:00:12:34:56", "192.0.2.60")
+    assert other.get("/healthz").status == 200
+    with connect(rack) as late, suppress(ConnectionError):
+        late.sendall(b"GET /healthz" + HOST + b"\r\n")
+        assert late.recv(1) == b""
+    for line in lines:
+        line.close()
+
+
+def test_who_reads_nothing_holds_up_the_stop_for_one_grace_only(rack: Rack):
+    vmlinuz = rack.directory / "content/media/ol8u10-x86_64/vmlinuz"
+    vmlinuz.write_bytes(bytes(8 << 20))
+    stuck = []
+    for request in (
+        b"GET /content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",
+        REPORT + b"Content-Length: 100\r\n\r\nhalf",
+    ):
+        line = rack.client_socket(socket.AF_INET, socket.SOCK_STREAM)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect((SERVER, 8080))
+        line.sendall(request)
+        stuck.append(line)
+    time.sleep(0.2)
+
+    began = time.monotonic()
+    rack.signal(signal.SIGTERM)
+    assert rack.wait(patience_s=30) == 0
+
+    assert time.monotonic() - began < 25
+    for line in stuck:
+        line.close()
