@@ -102,7 +102,7 @@ class _Import:
         if there is not None and there.alias_of is not None:
             raise ContentError(_is_alias(there))
         before = [path for path in self.staging.take_over() if (path / "objects").is_dir()]
-        there_bytes = sum(tree_size(path) for path in before)
+        there_bytes = tree_size(*before)
         if there_bytes:
             self.progress.step(f"going on from {megabytes(there_bytes)} of an import that was broken off", there_bytes)
             self.progress.advance(there_bytes)

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from netboot.content.disk import megabytes, told_as, tree_size
+from netboot.content.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size
 from netboot.content.library import Entry, Kind, Library, LibraryBusyError
 from netboot.content.ostree import read_ref
 from netboot.errors import ContentError
@@ -169,9 +169,11 @@ def _move(scratch: Path, release: Path, old: Path) -> None:
     for path in scratch.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
+    sync_file_system(scratch)  # what has its place is whole, and so never made again
     for name in _DERIVED:
         made, place = scratch / name, release / name
         if made.exists():
             if place.is_dir():
                 place.rename(old / name)  # of an earlier, interrupted run
             made.rename(place)
+            sync_directory(release)  # the delta before the summary that names it

@@ -10,14 +10,15 @@ from pathlib import Path
 from netboot.errors import ContentError
 
 
-def tree_size(path: Path) -> int:
-    """Add the sizes of the files below a directory, each inode once."""
+def tree_size(*roots: Path) -> int:
+    """Add the sizes of the files below directories, each inode once."""
     seen: dict[tuple[int, int], int] = {}
-    for parent, _, names in os.walk(path):
-        for name in names:
-            with suppress(OSError):
-                status = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - 50,000 times
-                seen[status.st_dev, status.st_ino] = status.st_size
+    for root in roots:
+        for parent, _, names in os.walk(root):
+            for name in names:
+                with suppress(OSError):
+                    status = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - 50,000 times
+                    seen[status.st_dev, status.st_ino] = status.st_size
     return sum(seen.values())
 
 
@@ -33,6 +34,8 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
             cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             cure = "run it as root or as the daemon's user"
+        case errno.EXDEV:
+            cure = "media, ostree, .staging and .deltas lie on one file system: mount it at the directory above them"
         case _:
             cure = "look at the disk: dmesg"
     return ContentError(f"cannot write below {directory}: {error.strerror}; {cure}")
@@ -51,6 +54,12 @@ def told_as(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(directory, error) from error
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's bytes on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_directory(directory: Path) -> None:

@@ -7,6 +7,7 @@ one only for media that somebody copied in by hand.
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -187,11 +188,20 @@ class _Import:
 def _go_on(before: list[Path], root: Path, members: Iterable[str]) -> int:
     """Put what imports that were killed had copied of each member in its place; return how many bytes that is."""
     for member in members:
-        found = [path / member for path in before if (path / member).is_file()]
+        found = [path / member for path in before if _is_its_own(path / member)]
         if found:
             (root / member).parent.mkdir(parents=True, exist_ok=True)
             max(found, key=lambda path: path.stat().st_size).rename(root / member)
     return tree_size(root)
+
+
+def _is_its_own(path: Path) -> bool:
+    """Tell whether a file may be written into: nobody else's by a link of either kind."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:

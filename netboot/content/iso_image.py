@@ -163,7 +163,7 @@ def chunks_of(path: Path, size_bytes: int, progress: Progress) -> Iterator[bytes
     """Read the first `size_bytes` of a file in pieces."""
     left = size_bytes
     with path.open("rb", buffering=0) as file:
-        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
             left -= len(chunk)
             progress.advance(len(chunk))
             yield chunk

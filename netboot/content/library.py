@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -156,13 +156,12 @@ class Staging:
     def take_over(self) -> list[Path]:
         """Bring here what imports that were killed had staged, to go on from it; nothing of it is proved or whole."""
         taken: list[Path] = []
-        for remains in self.library.remains():
-            if remains == self.directory or not remains.is_dir():
-                continue
-            for staged in sorted(remains.iterdir()):
-                if staged.is_dir() and not staged.is_symlink() and staged.name != _REMOVED:
-                    taken.append(staged.rename(self.directory / f"before-{len(taken)}"))
-            shutil.rmtree(remains, ignore_errors=True)
+        for remains in self._others():
+            with suppress(OSError):  # another user's: left for him
+                for staged in sorted(remains.iterdir()) if _is_directory(remains) else ():
+                    if _is_directory(staged) and staged.name != _REMOVED:
+                        taken.append(staged.rename(self.directory / f"before-{len(taken)}"))
+            _delete(remains)
         return taken
 
     def publish(self, made: Path, kind: Kind, name: str) -> None:
@@ -199,12 +198,13 @@ class Staging:
             sync_directory(target.parent)
 
     def collect(self) -> tuple[int, int]:
-        """Delete what unfinished work left behind; return how many directories and bytes that was."""
-        remains = [path for path in self.library.remains() if path != self.directory]
-        size_bytes = sum(tree_size(path) for path in remains)
-        for path in remains:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(remains), size_bytes
+        """Delete what unfinished work left behind, as far as this user may; return how much and how many bytes."""
+        sizes = {path: tree_size(path) for path in self._others()}
+        deleted = [path for path in sizes if _delete(path)]
+        return len(deleted), sum(sizes[path] for path in deleted)
+
+    def _others(self) -> list[Path]:
+        return [path for path in self.library.remains() if path != self.directory]
 
     def check_space(self, needed_bytes: int, what: str) -> None:
         """Raise ContentError where the file system has not this much room, and a reserve."""
@@ -225,6 +225,20 @@ def _take(lock: int, directory: Path) -> None:
         raise LibraryBusyError(f"{directory} is being changed by process {holder}; wait until it has ended") from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _delete(path: Path) -> bool:
+    """Delete what unfinished work left, whatever it is, never what a link leads to; False where it is still there."""
+    if _is_directory(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+    return not os.path.lexists(path)
 
 
 def _make_readable(directory: Path) -> None:

@@ -1,11 +1,12 @@
 """Writes the files of a release into its staging directory, each once, and links what another release has already.
 
-Takes only what a pull asks for (config, refs, objects, deltas, summary), and which commits are there in part. Never follows or makes a symbolic link, never
-writes into a file that is there (it may be another release's too), never believes that equal names are equal bytes:
-a link is made only to a file that was compared.
+Takes only what a pull asks for (config, refs, objects, deltas, summary), and which commits are there in part. Never
+follows or makes a symbolic link, never writes into a file that is there (it may be another release's too), never
+believes that equal names are equal bytes: a link is made only to a file that was compared, and that everybody may read.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
@@ -172,10 +173,12 @@ def _write_new(path: str, pieces: Iterable[bytes]) -> None:
 
 
 def _size_of(path: str) -> int:
+    """Give the size of a file that can be another release's too, as it is; -1 where there is none."""
     try:
-        return os.lstat(path).st_size
+        status = os.lstat(path)
     except OSError:
         return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_mode & _MODE == _MODE else -1
 
 
 def _content_of(path: str) -> bytes:

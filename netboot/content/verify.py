@@ -13,7 +13,7 @@ from typing import Final
 
 from netboot.content.archive_source import Repository, open_source
 from netboot.content.bundle import Part
-from netboot.content.disk import told_as
+from netboot.content.disk import sync_directory, sync_file, told_as
 from netboot.content.fsck import check_archive
 from netboot.content.installer_files import check_stage2
 from netboot.content.iso import members_on
@@ -109,7 +109,9 @@ def repair(staging: Staging, entry: Entry, verdict: Verdict, source: Path, *, pr
         for member in found:
             (entry.path / member).parent.mkdir(parents=True, exist_ok=True)
             new.chmod(0o644)
+            sync_file(new)
             new.replace(entry.path / member)
+            sync_directory((entry.path / member).parent)
             repaired.append(member)
             if len(repaired) == len(verdict.faults):
                 break

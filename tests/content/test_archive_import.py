@@ -16,8 +16,10 @@ import pytest
 import zstandard
 
 from netboot.content.archive_import import ImportedRelease, import_archive
+from netboot.content.disk import tree_size
 from netboot.content.library import Kind, Library
 from netboot.content.ostree import read_ref, read_release
+from netboot.content.progress import Silent
 from netboot.errors import ContentError
 
 if TYPE_CHECKING:
@@ -244,6 +246,41 @@ def test_the_next_import_goes_on_from_what_a_killed_one_had_unpacked(library: Li
     lost_bytes = sum((small_archive / path.relative_to(killed)).stat().st_size for path in (cut_off, torn, missing))
     assert imported.linked_bytes == imported.size_bytes - lost_bytes
     assert list((library.directory / ".staging").iterdir()) == []
+
+
+def test_what_was_killed_again_and_again_is_counted_once(library: Library, small_archive: Path) -> None:
+    for number in range(3):
+        killed = library.directory / ".staging" / f"{number}-killed" / "release"
+        if number:
+            shutil.copytree(library.directory / ".staging" / "0-killed" / "release", killed, copy_function=os.link)
+        else:
+            shutil.copytree(small_archive, killed)
+    steps: list[int] = []
+
+    class Steps(Silent):
+        def step(self, _what: str, total_bytes: int) -> None:
+            steps.append(total_bytes)
+
+    import_archive(library, small_archive, "ock", now=NOW, progress=Steps())
+
+    assert steps[0] == tree_size(small_archive)
+
+
+def test_a_file_that_is_odd_is_no_donor(library: Library, small_archive: Path) -> None:
+    killed = library.directory / ".staging" / "1-killed" / "release"
+    shutil.copytree(small_archive, killed)
+    link, pipe, private, *_ = sorted((killed / "objects").rglob("*.filez"))
+    link.rename(killed / "moved")
+    link.symlink_to(killed / "moved")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    private.chmod(0o600)
+
+    imported = put(library, small_archive, "ock")
+
+    objects = list((library.directory / "ostree" / "ock" / "objects").rglob("*.*"))
+    assert {(path.is_symlink(), path.stat().st_mode) for path in objects} == {(False, 0o100644)}
+    assert len(objects) == imported.object_count
 
 
 def test_what_nothing_refers_to_is_left_out(library: Library, images: "Images", small_archive: Path) -> None:

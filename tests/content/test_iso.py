@@ -6,13 +6,14 @@ import lzma
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from netboot.content.iso import ImportedMedium, import_iso
+from netboot.content.iso_image import check_implanted, read_volume
 from netboot.content.library import Kind, Library
 from netboot.content.media import read_medium
 from netboot.content.progress import Silent
@@ -267,6 +268,40 @@ def test_the_next_import_goes_on_from_what_a_killed_one_had_copied(tmp_path: Pat
     assert (root / "images" / "install.img").read_bytes() == files["images/install.img"]
     assert (root / "vmlinuz").stat().st_ino == inode
     assert list((library.directory / ".staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_what_a_killed_import_shares_is_never_written_into(
+    tmp_path: Path, library: Library, link: Callable[[Path, Path], None]
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"of another medium")
+    killed = library.directory / ".staging" / "1234-killed" / "medium"
+    killed.mkdir(parents=True)
+    link(theirs, killed / "vmlinuz")
+
+    import_iso(library, make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64"), now=NOW)
+
+    assert theirs.read_bytes() == b"of another medium"
+    (entry,) = library.entries()
+    assert verify(entry).is_sound
+    assert not (entry.path / "vmlinuz").is_symlink()
+
+
+def test_a_checksum_that_covers_less_than_nothing_is_a_damaged_one(tmp_path: Path) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    read: list[int] = []
+
+    class Count(Silent):
+        def advance(self, size_bytes: int) -> None:
+            read.append(size_bytes)
+
+    with iso.open("r+b") as file:
+        file.seek(16 * 2048 + 883)
+        file.write(b"ISO MD5SUM = " + b"0" * 32 + b";SKIPSECTORS = 999999999;")
+
+    assert check_implanted(iso, read_volume(iso), Count()) is False
+    assert read == []
 
 
 def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Library) -> None:

@@ -102,6 +102,66 @@ def test_what_a_crash_left_behind_is_collected(library: Library) -> None:
         assert staging.collect() == (0, 0)
 
 
+def weird_remains(library: Library, outside: Path) -> None:
+    """Everything that no import leaves, and a link to a directory that is somebody's."""
+    (outside / "release" / "objects").mkdir(parents=True)
+    (outside / "release" / "config").write_bytes(b"12345")
+    staging = library.directory / ".staging"
+    staging.mkdir()
+    (staging / "link").symlink_to(outside)
+    (staging / "dangling").symlink_to("nowhere")
+    (staging / "file").write_bytes(b"1")
+    os.mkfifo(staging / "pipe")
+    (staging / "1-killed").mkdir()
+    (staging / "1-killed" / "medium").symlink_to(outside / "release")
+    (staging / "1-killed" / "new").write_bytes(b"1")
+
+
+def test_weird_remains_are_collected_and_what_a_link_leads_to_stays(library: Library, tmp_path: Path) -> None:
+    weird_remains(library, tmp_path / "outside")
+
+    with library.changing() as staging:
+        assert staging.collect()[0] == 5
+        assert staging.collect() == (0, 0)
+    assert (tmp_path / "outside" / "release" / "config").read_bytes() == b"12345"
+
+
+def test_nothing_is_taken_over_by_a_link(library: Library, tmp_path: Path) -> None:
+    weird_remains(library, tmp_path / "outside")
+
+    with library.changing() as staging:
+        assert staging.take_over() == []
+        assert library.remains() == [staging.directory]
+    assert (tmp_path / "outside" / "release" / "config").read_bytes() == b"12345"
+
+
+def test_what_another_user_left_is_left_to_him(library: Library) -> None:
+    """As root imports, is killed, and the daemon imports next; in a process that gives up root's rights."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    (library.directory / ".staging").mkdir()
+    for path in (library.directory, library.directory / ".staging"):
+        path.chmod(0o777)
+    for parent in library.directory.parents[:3]:
+        parent.chmod(0o755)
+    left = library.directory / ".staging" / "1-killed"
+    (left / "release").mkdir(parents=True)
+    left.chmod(0o700)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            with library.changing() as staging:
+                os._exit(0 if (staging.take_over(), staging.collect()) == ([], (0, 0)) else 1)
+        except BaseException:
+            os._exit(2)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (left / "release").is_dir()
+
+
 def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
     program = (
         "import sys, time; from pathlib import Path; from netboot.content.library import Library\n"
