@@ -5,9 +5,9 @@ Knows where the inputs lie; decides nothing and moves nothing. Files are read in
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,9 @@ class Documents:
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
         release = await self.release(host)
+        return self._kickstart(host, tokens, mac=mac, base_url=base_url, ref=release.ref)
+
+    def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str) -> str:
         return kickstart.kickstart(
             self._engine,
             host,
@@ -66,7 +69,7 @@ class Documents:
             base_url=base_url,
             report_token=tokens.report,
             ignition_token=tokens.ignition,
-            ref=release.ref,
+            ref=ref,
             place=self._place,
         )
 
@@ -116,17 +119,23 @@ class Documents:
         found: list[RenderError | ContentError] = []
         for attempt in (
             self._medium(host),
-            self.kickstart(host, tokens, mac=host.mac, base_url=base_url),
+            self.release(host),
             self.ignition(host, tokens, mac=host.mac, base_url=base_url),
         ):
             try:
                 await attempt
             except (RenderError, ContentError) as error:
                 found.append(error)
-        try:
-            self.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url)
-        except RenderError as error:
-            found.append(error)
+        released = replace(host, release=host.release or "none")  # that it has none, or one that is not there, is told
+        renders: tuple[Callable[[], str], ...] = (
+            lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none"),
+            lambda: self.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url),
+        )
+        for render in renders:
+            try:
+                render()
+            except RenderError as error:
+                found.append(error)
         return found
 
     async def _medium(self, host: Host) -> None:
