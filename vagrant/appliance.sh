@@ -3,7 +3,7 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
-apt-get -q -y install --no-install-recommends python3-venv ipxe
+apt-get -q -y install --no-install-recommends python3-venv ipxe ostree
 
 python3 -m venv /opt/netboot
 /opt/netboot/bin/pip install --quiet --upgrade /netboot

@@ -16,7 +16,7 @@ from netboot.errors import ConfigError, Problem
 from netboot.model.client import BootProtocol, Cpu
 
 
-@click.command()
+@click.command(short_help="Find everything that can be wrong before a machine boots.")
 @json_option
 @click.pass_obj
 def check(config: Path, as_json: bool) -> None:

@@ -36,7 +36,7 @@ def content() -> None:
 content.add_command(publish_command)
 
 
-@content.command("import-iso")
+@content.command("import-iso", short_help="Bring in a boot medium: an Oracle Linux ISO.")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--name", help="The medium's name; what it is (ol8u10-x86_64) if not given.")
 @click.option("--checksum", help="What the file must have: sha256:… as it was published.")
@@ -59,7 +59,7 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
         click.echo(f"note: {note}")
 
 
-@content.command("import-archive")
+@content.command("import-archive", short_help="Bring in a release: what `ocne image create` wrote.")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
 @click.option("--name", help="The release's name; its file's (ock-1.31-amd64) if not given.")
 @json_option
@@ -127,7 +127,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
             click.echo(f"  {checksum}  {member}")
 
 
-@content.command("verify")
+@content.command("verify", short_help="Prove every byte, and repair what is bad.")
 @click.argument("name", required=False)
 @click.option(
     "--repair-from",

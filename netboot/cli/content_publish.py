@@ -13,7 +13,7 @@ from netboot.content.publish import DirectoryTarget, Target, publish
 from netboot.content.publish_s3 import S3Target
 
 
-@click.command("publish")
+@click.command("publish", short_help="Copy NAME to where another web server has it.")
 @click.argument("name")
 @click.argument("target", metavar="DIR|s3://BUCKET/PREFIX")
 @click.option("--endpoint", metavar="URL", help="The S3-compatible store; Amazon's own if not given.")

@@ -38,12 +38,12 @@ name_option = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Try netboot with no hardware: real firmware in QEMU.")
 def lab() -> None:
     """Try netboot with no hardware: a LAN of its own, with real firmware in QEMU (needs root)."""
 
 
-@lab.command()
+@lab.command(short_help="Install two empty machines, step by step.")
 @json_option
 def demo(as_json: bool) -> None:
     """Install two empty machines, from power-on to ready, and show each step."""
@@ -55,7 +55,7 @@ def demo(as_json: bool) -> None:
         click.echo(f"{' and '.join(timelines)} are ready")
 
 
-@lab.command()
+@lab.command(short_help="Make a LAN with the appliance on it, until `lab down`.")
 @name_option
 @json_option
 def up(name: str, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def up(name: str, as_json: bool) -> None:
     _run(_stay_up(name, as_json=as_json))
 
 
-@lab.command()
+@lab.command(short_help="Switch a machine on, follow it until it is ready.")
 @click.argument("host", required=False)
 @click.option(
     "--firmware",

@@ -43,7 +43,7 @@ class Given:
     ignition: dict[str, str]
 
 
-@click.command()
+@click.command(short_help="Show what each host would be given at its next boot.")
 @click.argument("host", required=False)
 @click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
 @json_option
