@@ -37,7 +37,7 @@ content.add_command(publish_command)
 
 
 @content.command("import-iso", short_help="Bring in a boot medium: an Oracle Linux ISO.")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The medium's name; what it is (ol8u10-x86_64) if not given.")
 @click.option("--checksum", help="What the file must have: sha256:… as it was published.")
 @json_option
