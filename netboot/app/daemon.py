@@ -134,7 +134,7 @@ class Daemon:
             try:
                 admin = http_api.build(self._administration, self, self._metrics)
                 admin.add_routes(self._uploads.routes())
-                await stack.enter_async_context(admin_door(self._settings.admin, admin))
+                await stack.enter_async_context(admin_door(self._settings.admin, admin, metrics=self._metrics))
                 await self._ledger.book.load()  # not before: until now a command found no daemon and armed by itself
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))

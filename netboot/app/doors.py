@@ -27,6 +27,7 @@ from netboot.servers.http import HttpDoor, counted
 from netboot.servers.http_boot import BootHttp
 from netboot.servers.http_bootfiles import BootFilesHttp
 from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_runner import quiet_runner
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
 from netboot.servers.tftp import TftpServer
@@ -124,9 +125,9 @@ class BootDoors:
 
 
 @asynccontextmanager
-async def admin_door(settings: Admin, application: web.Application) -> AsyncIterator[None]:
+async def admin_door(settings: Admin, application: web.Application, *, metrics: Metrics) -> AsyncIterator[None]:
     """Open the administration on the control socket and on `admin.listen`; raise NetbootError."""
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = quiet_runner(application, metrics, drain_s=1.0)
     await runner.setup()
     try:
         await _listen(runner, settings)

@@ -66,14 +66,20 @@ class TokenDesk:
         self._desk = desk
         self._pinned: dict[str, IgnitionSet] = {}
 
-    async def kickstart_for(self, token: str, address: IPv4Address, *, base_url: str) -> str | Refusal:
-        """Give the Kickstart of one boot; dead once the installer has reported that it started."""
+    async def kickstart_for(
+        self, token: str, address: IPv4Address, *, base_url: str, is_look: bool = False
+    ) -> str | Refusal:
+        """Give the Kickstart of one boot; dead once the installer has reported that it started.
+
+        `is_look` (a HEAD) is no step of the boot.
+        """
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
             return opened
         mac = self._mac_at(opened.host, address)
         document = await self._desk.documents.kickstart(opened.host, opened.install.tokens, mac=mac, base_url=base_url)
-        self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
+        if not is_look:
+            self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
         return document
 
     async def ignition_for(

@@ -23,7 +23,7 @@ from netboot.servers import logs
 from netboot.servers.content_reports import LISTENING, Reports
 from netboot.servers.http_content import ContentDoor, content_routes
 from netboot.servers.http_engine import ContentEngine
-from netboot.servers.http_runner import boot_lan_runner
+from netboot.servers.http_runner import quiet_runner
 from netboot.servers.http_shares import ShareLimits
 
 REPORT_INTERVAL_S: Final = 0.25
@@ -69,7 +69,7 @@ class Worker:
         await self.reload()
         app = web.Application()
         app.add_routes(content_routes(self._door))
-        self._runner = boot_lan_runner(app, self._door.counters, drain_s=self._options.drain_s)
+        self._runner = quiet_runner(app, self._door.counters, drain_s=self._options.drain_s)
         await self._runner.setup()
         assert self._runner.server is not None
         self._engine = ContentEngine(self._door, self._runner.server)

@@ -14,7 +14,7 @@ from aiohttp import web
 from netboot.errors import NetbootError
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
-from netboot.servers.http_runner import boot_lan_runner
+from netboot.servers.http_runner import quiet_runner
 from netboot.servers.metrics import Metrics
 
 BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
@@ -27,7 +27,7 @@ class HttpDoor:
 
     def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
-        self._runner = boot_lan_runner(app, content.counters, drain_s=drain_s)
+        self._runner = quiet_runner(app, content.counters, drain_s=drain_s)
         self._content = content
         self._port = port
         self._drain_s = drain_s

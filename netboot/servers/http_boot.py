@@ -49,7 +49,10 @@ class BootHttp:
     async def kickstart(self, request: web.Request) -> web.Response:
         try:
             found = await self._token_desk.kickstart_for(
-                request.match_info["token"], remote_address(request), base_url=base_url(request)
+                request.match_info["token"],
+                remote_address(request),
+                base_url=base_url(request),
+                is_look=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
             return _not_now("kickstart", request, error)

@@ -1,4 +1,4 @@
-"""aiohttp on the boot LAN, where anybody may send anything: what is no HTTP is counted and never logged.
+"""aiohttp as every door of ours runs it: what is no HTTP is counted and never logged, for anybody may send anything.
 
 Connections that nobody uses are let go, and no body is unpacked on the way in.
 """
@@ -19,7 +19,7 @@ class MalformedCounter(Protocol):
         """Count one request that is no HTTP."""
 
 
-def boot_lan_runner(app: web.Application, counters: MalformedCounter, *, drain_s: float) -> web.AppRunner:
+def quiet_runner(app: web.Application, counters: MalformedCounter, *, drain_s: float) -> web.AppRunner:
     """Make the runner of an application; at the end requests that run have `drain_s` seconds to finish."""
     logger = logging.Logger("netboot.http")
     logger.parent = logging.getLogger()

@@ -281,3 +281,13 @@ def test_nothing_that_a_terminal_obeys_gets_from_a_report_into_history_and_log(i
         assert (await house.book.history(CP1))[-1].note == "no space\n\ufffd]0;owned\ufffd\ton /dev/vda"
 
     in_house(scenario)
+
+
+def test_a_head_of_a_kickstart_is_no_step_of_the_boot(in_house: InHouse):
+    async def scenario(house: House) -> list[str]:
+        tokens = await boot_the_installer(house)
+        seen = await house.token_desk.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL, is_look=True)
+        assert seen == await kickstart(house, tokens.kickstart)
+        return [event.step for event in await house.events() if event.step]
+
+    assert in_house(scenario) == ["offer", "script", "kickstart"]

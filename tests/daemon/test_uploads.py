@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -166,3 +167,23 @@ def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
         assert set(told) == {"error"}
     assert rack.install("cp1")["armed"] is False
     assert "Traceback" not in rack.log
+
+
+def test_an_uploader_that_goes_away_keeps_what_it_sent_and_is_no_fault_in_the_log(rack: Rack):
+    uploader = Uploader(rack)
+    upload = uploader.begin(kind="iso", length=100)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(rack.directory / "control.sock"))
+        request = f"PATCH /api/v1/uploads/{upload['id']} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
+        line.sendall(f"{request}Content-Length: 100\r\n\r\n0123456789".encode())
+        while uploader.show(upload)["offset"] < 10:
+            time.sleep(0.01)
+        path = f"/api/v1/uploads/{upload['id']}"
+        assert uploader.ask("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # somebody else writes
+        assert uploader.ask("DELETE", path)[0] == 409
+
+    while uploader.ask("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409:
+        time.sleep(0.01)
+
+    assert uploader.show(upload)["offset"] == 11
+    assert [line for line in rack.log.splitlines() if not line.startswith("{")] == []
