@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from netboot.cli.content_owner import hand_over
+from netboot.cli.content_owner import handed_over
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
 from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
@@ -45,7 +45,7 @@ content.add_command(publish_command)
 def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
     settings = load_settings(config)
-    with shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
         done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
     _tell_daemon(settings)
     if as_json:
@@ -67,7 +67,7 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
 def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
     """Take the OSTree archive from what `ocne image create --type ostree` wrote, and prove every object of it."""
     settings = load_settings(config)
-    with shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
         done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
     _tell_daemon(settings)
     if as_json:
@@ -145,7 +145,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
     library = _library(settings)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
-    with shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
         for entry in entries:
             verdict = verify(entry, progress)
             repaired: tuple[str, ...] = ()
@@ -173,7 +173,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or another name of one. Refused while a host refers to it."""
     configuration = load(config)
     library = _library(configuration.settings)
-    with library.changing() as staging:
+    with handed_over(configuration.settings.content.directory), library.changing() as staging:
         entry = library.find(name)
         if users := used_by(entry, configuration):
             raise ContentError(
@@ -197,7 +197,7 @@ def gc(config: Path, as_json: bool) -> None:
     """Delete what unfinished imports and removals left behind. Refused while a machine pulls."""
     settings = load_settings(config)
     _refuse_while_pulled(settings, "cannot collect")
-    with _library(settings).changing() as staging:
+    with handed_over(settings.content.directory), _library(settings).changing() as staging:
         count, size_bytes = staging.collect()
     text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
     say({"deleted": count, "size_bytes": size_bytes}, text, as_json)
@@ -213,7 +213,7 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     settings = load_settings(config)
     library = _library(settings)
     _refuse_while_pulled(settings, f"cannot move {alias}")
-    with library.changing() as staging:
+    with handed_over(settings.content.directory), library.changing() as staging:
         entry = library.find(name)
         staging.promote(entry, alias)
     _tell_daemon(settings)
@@ -232,9 +232,8 @@ def _refuse_while_pulled(settings: Settings, what: str) -> None:
 
 
 def _tell_daemon(settings: Settings) -> None:
-    """Give the daemon's user what is new, and have a running daemon look again; a word where that fails."""
+    """Have a running daemon look at the directory again; a word where it would not."""
     try:
-        hand_over(settings.content.directory)
         asyncio.run(_ask_daemon(settings, "reload"))
     except NetbootError as error:
         click.echo(f"note: the daemon did not look again: {error}", err=True)

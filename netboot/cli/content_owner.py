@@ -5,9 +5,25 @@ link: below a directory that another user owns, none can be trusted.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
 from netboot.errors import ContentError
+
+
+@contextmanager
+def handed_over(directory: Path) -> Iterator[None]:
+    """Do some work on `directory`, then give what is new, or was left by a refusal, to its owner; a note if it fails."""
+    try:
+        yield
+    finally:
+        try:
+            hand_over(directory)
+        except ContentError as error:
+            click.echo(f"note: {error}", err=True)
 
 
 def hand_over(directory: Path) -> None:

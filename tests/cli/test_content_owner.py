@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.cli.content_owner import hand_over
+from netboot.cli.content_owner import hand_over, handed_over
+from netboot.errors import ContentError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -50,3 +51,13 @@ def test_where_root_owns_the_directory_or_none_is_there_nothing_changes(tmp_path
     hand_over(tmp_path / "none")
 
     assert owners(tmp_path) == {"config": 0}
+
+
+def test_what_a_refused_import_left_is_handed_over_too(tmp_path: Path):
+    os.chown(tmp_path, DAEMON, DAEMON)
+
+    with pytest.raises(ContentError, match="refused"), handed_over(tmp_path):
+        (tmp_path / ".lock").touch()
+        raise ContentError("refused")
+
+    assert owners(tmp_path) == {".lock": DAEMON}
