@@ -248,7 +248,7 @@ def test_a_bad_object_is_named_and_mended(netboot: Appliance, repository: Path) 
 
 def test_what_is_wrong_use_says_so(netboot: Appliance, tmp_path: Path) -> None:
     assert netboot("verify", "--repair-from", tmp_path).returncode == 2
-    assert netboot("import-iso", tmp_path / "nothing.iso").returncode == 2
+    assert netboot("import-iso", tmp_path / "nothing.iso").returncode == 1
     assert netboot("import-archive", tmp_path / "nothing.tar").returncode == 1
     assert netboot("show", "nothing").returncode == 1
 
