@@ -110,7 +110,7 @@ class _Import:
         root = self.staging.make("release")
         donors = [*before, *(entry.path for entry in self.staging.library.entries() if _is_donor(entry))]
         with Checker(root) as checker, told_as(self.staging.library.directory):
-            writer = ReleaseWriter(root, donors, on_complete=checker.give)
+            writer = ReleaseWriter(root, donors, keep_room=self.staging.keep_room, on_complete=checker.give)
             self._unpack(writer)
             writer.finish()
             self.progress.step(f"checking {self.name}", writer.object_bytes)

@@ -8,6 +8,7 @@
 Whatever is below `media` and `ostree` is whole and on disk: kill -9 at any moment leaves it as it was.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -30,6 +31,7 @@ _REMOVED: Final = "removed"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DIRECTORY_MODE: Final = 0o755
 _SPARE_BYTES: Final = 64 << 20  # a full disk stops the daemon's ledger too
+_LAST_BYTES: Final = 16 << 20  # what unpacks to more than was foreseen ends here
 
 
 class LibraryBusyError(ContentError):
@@ -171,9 +173,12 @@ class Staging:
             if not parent.is_dir():
                 parent.mkdir()
                 parent.chmod(_DIRECTORY_MODE)
+            place = parent / name
+            if os.path.lexists(place) and not place.is_dir():
+                raise ContentError(f"{place} is there and is no {kind.word}; remove it, and import again")
             _make_readable(made)
             sync_file_system(made)
-            made.rename(parent / name)
+            made.rename(place)
             sync_directory(parent)
 
     def remove(self, entry: Entry) -> None:
@@ -208,13 +213,21 @@ class Staging:
 
     def check_space(self, needed_bytes: int, what: str) -> None:
         """Raise ContentError where the file system has not this much room, and a reserve."""
-        status = os.statvfs(self.directory)
-        free = status.f_bavail * status.f_frsize
+        free = self._free_bytes()
         if free < needed_bytes + _SPARE_BYTES:
             raise ContentError(
                 f"cannot import {what}: it needs {megabytes(needed_bytes + _SPARE_BYTES)} in {self.library.directory} "
                 f"and {megabytes(free)} are free; netboot content gc, remove a release, or enlarge the file system"
             )
+
+    def keep_room(self) -> None:
+        """Raise OSError, as a full file system would, a little before it is full."""
+        if self._free_bytes() < _LAST_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _free_bytes(self) -> int:
+        status = os.statvfs(self.directory)
+        return status.f_bavail * status.f_frsize
 
 
 def _take(lock: int, directory: Path) -> None:

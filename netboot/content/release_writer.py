@@ -27,14 +27,22 @@ _EMPTY_DIRECTORIES: Final = ("objects", "refs/heads", "refs/mirrors", "refs/remo
 class ReleaseWriter:
     """One release on its way into the library."""
 
-    def __init__(self, root: Path, donors: Sequence[Path], *, on_complete: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        donors: Sequence[Path],
+        *,
+        keep_room: Callable[[], None],
+        on_complete: Callable[[str], None],
+    ) -> None:
         """Write below `root`; `donors` are releases whose equal objects are linked.
 
-        `on_complete` is told early, and again if need be, which directory below `objects/` may be checked; `finish`
-        tells the rest.
+        `keep_room` is asked before each piece that is written, and raises where there is no more. `on_complete` is told
+        early, and again if need be, which directory below `objects/` may be checked; `finish` tells the rest.
         """
         self._root = root
         self._donors = [os.fspath(donor) for donor in donors]
+        self._keep_room = keep_room
         self._on_complete = on_complete
         self._made: set[str] = set()
         self._complete: set[str] = set()
@@ -123,11 +131,22 @@ class ReleaseWriter:
             data = stream.take(size_bytes)
             if object_member and self._link_equal(path, object_member, data):
                 return
-            _write_new(path, [data])
+            self._write_new(path, [data])
         else:
-            _write_new(path, stream.pieces(size_bytes))
+            self._write_new(path, stream.pieces(size_bytes))
             if object_member:
                 self._replace_by_equal(path, object_member, size_bytes)
+
+    def _write_new(self, path: str, pieces: Iterable[bytes]) -> None:
+        descriptor = os.open(path, _NEW, _MODE)
+        try:
+            for piece in pieces:
+                self._keep_room()
+                while piece:
+                    piece = piece[os.write(descriptor, piece) :]
+            os.fchmod(descriptor, _MODE)
+        finally:
+            os.close(descriptor)
 
     def _link_equal(self, path: str, member: str, data: bytes) -> bool:
         for donor in self._donors:
@@ -159,17 +178,6 @@ def _is_wanted(member: str) -> bool:
     if names[0] == "state":
         return len(names) == 2 and names[1].endswith(".commitpartial")
     return member in _FILES or (len(names) > 1 and names[0] in _DIRECTORIES)
-
-
-def _write_new(path: str, pieces: Iterable[bytes]) -> None:
-    descriptor = os.open(path, _NEW, _MODE)
-    try:
-        for piece in pieces:
-            while piece:
-                piece = piece[os.write(descriptor, piece) :]
-        os.fchmod(descriptor, _MODE)
-    finally:
-        os.close(descriptor)
 
 
 def _size_of(path: str) -> int:

@@ -1,5 +1,6 @@
 """Archives as `ocne` writes them, whole and damaged, and what is no archive at all."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -20,6 +21,8 @@ from netboot.content.disk import tree_size
 from netboot.content.library import Kind, Library
 from netboot.content.ostree import read_ref, read_release
 from netboot.content.progress import Silent
+from netboot.content.release_writer import ReleaseWriter
+from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 
 if TYPE_CHECKING:
@@ -448,6 +451,30 @@ def test_a_disk_without_room_is_said_before_anything_is_written(library: Library
         with pytest.raises(ContentError, match=r"cannot import x: it needs .* and .* are free; netboot content gc"):
             staging.check_space(status.f_bavail * status.f_frsize, "x")
         staging.check_space(0, "x")
+
+
+def test_what_unpacks_to_more_than_was_foreseen_ends_before_the_disk_does(tmp_path: Path) -> None:
+    pieces = iter(bytes(1 << 20) for _ in range(1 << 20))
+    asked: list[None] = []
+
+    def keep_room() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            raise OSError(errno.ENOSPC, "full")
+
+    writer = ReleaseWriter(tmp_path, [], keep_room=keep_room, on_complete=lambda _: None)
+
+    with pytest.raises(OSError, match="full"):
+        writer.put("refs/heads/bomb", 1 << 40, ByteStream(pieces))
+    assert (tmp_path / "refs" / "heads" / "bomb").stat().st_size == 2 << 20
+
+
+def test_what_lies_in_the_place_of_a_release_is_named(library: Library, small_archive: Path) -> None:
+    (library.directory / "ostree").mkdir(parents=True)
+    (library.directory / "ostree" / "stable").symlink_to("removed-by-hand")
+
+    with pytest.raises(ContentError, match=r"ostree/stable is there and is no release; remove it, and import again"):
+        put(library, small_archive, "stable")
 
 
 def test_hostile_names_lead_nowhere(library: Library, images: "Images", small_archive: Path, tmp_path: Path) -> None:
