@@ -16,7 +16,7 @@ from netboot.errors import ContentError
 
 @contextmanager
 def handed_over(directory: Path) -> Iterator[None]:
-    """Do some work on `directory`, then give what is new there to its owner, after a refusal too; a note if it fails."""
+    """Do some work on `directory`, then give what is new there to its owner; a note where that fails."""
     try:
         yield
     finally:
