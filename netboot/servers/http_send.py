@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, check_unchanged, open_file
-from netboot.content.served import ServedFile
+from netboot.content.served import ServedFile, etag_of
 from netboot.servers.http_files import SERVER, FileAnswer, answer_for, busy, method_not_allowed, not_found
 from netboot.servers.http_turns import ComeBackError, Turns
 
@@ -101,12 +101,13 @@ async def copy_rest(
 
     Returns how many left in all.
 
-    Fewer than the answer's length where the reader went away or stood still, or the file shrank: the promise cannot
-    be kept then, and the caller aborts the connection so that the reader sees it.
+    Fewer than the answer's length where the reader went away or stood still, or somebody wrote over the file: the
+    promise cannot be kept then, and the caller aborts the connection so that the reader sees it.
     """
+    as_opened = etag_of(os.fstat(opened.fileno()))
     slice_bytes = turns.slice_bytes(SLICE_BYTES) if turns else SLICE_BYTES
     try:
-        while sent < answer.length:
+        while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
             count = min(slice_bytes, answer.length - sent)
             if turns is not None and turns.has_rate:
                 await asyncio.sleep(turns.delay_s(machine, count))

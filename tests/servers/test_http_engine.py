@@ -20,7 +20,7 @@ from netboot.model.release import ContentKind
 from netboot.servers.http_connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, ContentConnection
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
-from netboot.servers.http_send import SLICE_TIMEOUT_S
+from netboot.servers.http_send import SLICE_BYTES, SLICE_TIMEOUT_S
 
 OBJECT = f"objects/ab/{'cd' * 31}.filez"
 LARGE = bytes(range(256)) * 4096
@@ -411,3 +411,21 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
         await engine.stop(1.0)
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+
+
+def test_a_large_file_that_is_written_over_while_it_leaves_is_cut_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "media" / "ol8" / "vmlinuz"
+    path.parent.mkdir(parents=True)
+    size_bytes = 3 * SLICE_BYTES
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
+
+    async def talk(line: Line) -> None:
+        line.ask(get("/content/ol8/vmlinuz"))
+        await line.reader.readexactly(SLICE_BYTES // 2)
+        with path.open("r+b") as file:
+            file.write(b"another kernel")
+
+        assert len(await line.reader.read()) < size_bytes - SLICE_BYTES
+
+    on_a_line(tmp_path, talk, buffer_bytes=4096)
