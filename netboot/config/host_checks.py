@@ -68,7 +68,8 @@ def check_init(entries: Entries, applied: Applied, *, init: Given | None) -> Non
         return
     entry = entries.get(HostName(name))
     if entry is None:
-        init.refuse(f"no host is called {shown(name)}", did_you_mean(name, entries))
+        cure = did_you_mean(name, entries) if entries else "write it below hosts"
+        init.refuse(f"no host is called {shown(name)}", cure)
     elif entry.role is not None and entry.role.value is not Role.CONTROL_PLANE:
         cure = "name a control-plane host"
         init.refuse(

@@ -73,8 +73,11 @@ def _report(detail: ErrorDetails, tree: Table, faults: Faults) -> None:
     if detail["type"] == "extra_forbidden":
         holder = find(tree, path[:-1])
         assert isinstance(holder, Table)
-        place = holder.entries[str(path[-1])].key.place
-        faults.add(place, where, what="no such setting", cure=did_you_mean(str(path[-1]), _names_at(path[:-1])))
+        name = str(path[-1])
+        cure = did_you_mean(name, _names_at(path[:-1]))
+        if path == ("hosts", name) and isinstance(find(tree, path), Table):
+            cure = "machines are written in a file of hosts.files: hosts.yaml"
+        faults.add(holder.entries[name].key.place, where, what="no such setting", cure=cure)
         return
     what, cure = _words(detail)
     faults.add(_nearest(tree, path), where, what=what, cure=cure)

@@ -68,7 +68,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         ),
         pytest.param(
             "cluster: {init: cp2}\n",
-            "1:17: cluster.init: no host is called 'cp2'; remove it",
+            "1:17: cluster.init: no host is called 'cp2'; write it below hosts",
             id="a-first-node-and-no-hosts",
         ),
         pytest.param(

@@ -90,6 +90,14 @@ def test_values_are_read_as_yaml_1_2_has_them(site):
     assert settings.http.listen == (IPv4Address("192.0.2.1"),)
 
 
+def test_a_machine_in_the_wrong_file_is_sent_to_the_right_one(site):
+    site.write("netboot.yaml", "hosts:\n  cp1: {role: worker}\n")
+
+    assert site.faults() == [
+        "netboot.yaml:2:3: hosts.cp1: no such setting; machines are written in a file of hosts.files: hosts.yaml"
+    ]
+
+
 def test_the_dashboard_may_listen_on_ipv6_loopback(site):
     site.write("netboot.yaml", "admin: {listen: '[::1]:9000'}\n")
 
