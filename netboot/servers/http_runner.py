@@ -31,7 +31,7 @@ def quiet_runner(app: web.Application, counters: MalformedCounter, *, drain_s: f
         keepalive_timeout=KEEPALIVE_S,
         auto_decompress=False,
         handle_signals=False,
-        shutdown_timeout=drain_s,
+        shutdown_timeout=drain_s / 2,  # aiohttp waits this long twice: for the answer, then for its reader
     )
 
 

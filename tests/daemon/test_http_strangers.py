@@ -94,6 +94,7 @@ def test_who_reads_nothing_holds_up_the_stop_for_one_grace_only(rack: Rack):
     stuck = []
     for request in (
         b"GET /content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",
+        b"GET http://x/content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",  # through aiohttp
         REPORT + b"Content-Length: 100\r\n\r\nhalf",
     ):
         line = rack.client_socket(socket.AF_INET, socket.SOCK_STREAM)
