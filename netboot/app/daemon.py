@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -34,12 +35,15 @@ from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
 from netboot.store.machines import Machine
 
+DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
+
 log = structlog.get_logger()
 
 
 async def serve(path: Path) -> None:
     """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
     _leave_no_core()
+    _take_descriptors()
     configuration = load(path)
     settings = configuration.settings
     logs.configure(level=settings.log.level, form=settings.log.format)
@@ -188,3 +192,11 @@ def _leave_no_core() -> None:
     """Have a crash write no core file: the roles' cluster keys and the tokens of running installs would be in it."""
     _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hardest))
+
+
+def _take_descriptors() -> None:
+    """Take the descriptors that a person's shell holds back: a rack that powers on opens more than 1,024."""
+    soft, hardest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hardest == resource.RLIM_INFINITY else min(DESCRIPTORS, hardest)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hardest))
