@@ -9,7 +9,7 @@ import pytest
 
 from netboot.lab.hosts import LabHost
 from netboot.lab.lab import Lab, running_lab
-from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64, UNDIONLY
+from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64
 from netboot.lab.machine import Firmware, Machine
 from netboot.lab.network import Between, Wiring
 from netboot.model.firmware import ReplyShape
@@ -32,6 +32,7 @@ PXE = a_host("pxe", 1, Firmware.OVMF_PXE)
 HTTP = a_host("http", 2, Firmware.OVMF_HTTP)
 ASKS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyShape.WITHOUT_43)
 BIOS = a_host("bios", 3, Firmware.SEABIOS_IPXE)
+UNDIONLY = "undionly.kpxe"
 UNDI = replace(a_host("undi", 4, Firmware.SEABIOS_IPXE, loader=UNDIONLY), replaces_rom=True)
 GRUB = a_host("grub", 5, Firmware.OVMF_HTTP, loader=GRUB_X64)
 ARM64 = a_host("arm64", 6, Firmware.ARM64_PXE, loader=GRUB_ARM64)
