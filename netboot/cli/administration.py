@@ -33,8 +33,9 @@ async def administration(config: Path) -> AsyncIterator["Administration | Contro
         from netboot.app.ledger import offline_administration  # the store's libraries take half a second to load
         from netboot.servers import logs
 
+        configuration = load(config)
         logs.configure(level="warning", form="auto")
-        async with offline_administration(load(config)) as offline:
+        async with offline_administration(configuration) as offline:
             yield offline
 
 
