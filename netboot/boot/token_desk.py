@@ -21,6 +21,7 @@ from netboot.model.event import Event, Step
 from netboot.model.host import Host
 from netboot.model.install import Install, InstallEvent, InstallState
 from netboot.model.mac import Mac
+from netboot.model.words import plain
 from netboot.store.installs import TokenKind
 
 log = structlog.get_logger()
@@ -125,7 +126,7 @@ class TokenDesk:
         if isinstance(opened, Refusal):
             return opened
         try:
-            note = _readable(tokens.hidden_in(body, opened.install.tokens))  # an installer's log names its own URLs
+            note = plain(tokens.hidden_in(body, opened.install.tokens))  # an installer's log names its own URLs
             await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=note)
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, opened.host, address)
@@ -191,11 +192,6 @@ _EVENT_OF_REPORT: Final = {
     Report.FAILED: InstallEvent.REPORTED_FAILED,
     Report.READY: InstallEvent.REPORTED_READY,
 }
-
-
-def _readable(text: str) -> str:
-    """Take out of a machine's words what the terminal of whoever reads them would obey."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from netboot.cli.administration import run_with_administration
-from netboot.cli.output import ago, json_option, plain, print_json, print_table
+from netboot.cli.output import ago, json_option, print_json, print_table
+from netboot.model.words import plain
 
 
 @click.group()

@@ -10,17 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from netboot.model.words import plain
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def plain(text: str) -> str:
-    """Make text that a machine may have sent fit for a terminal: nothing is left in it that one would obey."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

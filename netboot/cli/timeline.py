@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netboot.cli.output import plain
+from netboot.model.words import plain
 
 
 class Timeline:

@@ -36,11 +36,6 @@ class ReachableObjects:
     root: Path
 
 
-def read_release(directory: Path, name: str) -> Release:
-    """Read ref, commit and number of reachable objects of `ostree/{name}` below the content directory."""
-    return read_reachable(directory, name).release
-
-
 def read_ref(root: Path, name: str) -> tuple[str, str]:
     """Read the ref of the archive at `root` and the commit that it names; raise ContentError, which calls it `name`."""
     _check_is_archive(root, name)

@@ -19,7 +19,7 @@ import zstandard
 from netboot.content.archive_import import ImportedRelease, import_archive
 from netboot.content.disk import tree_size
 from netboot.content.library import Kind, Library
-from netboot.content.ostree import read_ref, read_release
+from netboot.content.ostree import read_reachable, read_ref
 from netboot.content.progress import Silent
 from netboot.content.release_writer import ReleaseWriter
 from netboot.content.tar_stream import ByteStream
@@ -88,7 +88,7 @@ def test_an_archive_of_ocne_becomes_a_release(
         ref=ref,
         commit=commit,
         architecture="amd64",
-        object_count=read_release(library.directory, "ock-1.31-amd64").object_count,
+        object_count=len(read_reachable(library.directory, "ock-1.31-amd64").table),
         size_bytes=sum(path.stat().st_size for path in (small_archive / "objects").rglob("*.*")),
         linked_bytes=0,
     )

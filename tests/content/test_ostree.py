@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netboot.content.object_table import ObjectTable
-from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable, read_release
+from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable
 from netboot.errors import ContentError
 from netboot.model.release import Release
 
@@ -18,6 +18,10 @@ def ostree(*arguments: str) -> str:
     done = subprocess.run(["ostree", *arguments], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def read_release(directory: Path, name: str) -> Release:
+    return read_reachable(directory, name).release
 
 
 def objects_on_disk(repo: Path) -> list[str]:
