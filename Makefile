@@ -35,16 +35,22 @@ LAB_PACKAGES := \
 	zstd
 TEST_PACKAGES := \
 	atftp \
+	genisoimage \
 	grub-common \
-	nginx-light \
 	grub-efi-amd64-bin \
 	isc-dhcp-client \
 	isc-dhcp-server \
+	isomd5sum \
 	kea-dhcp4-server \
+	nginx-light \
+	postgresql-15 \
+	postgresql-client-15 \
 	qemu-efi-aarch64 \
 	qemu-system-arm \
+	skopeo \
 	systemd \
 	tftp-hpa \
+	tftpd-hpa \
 	tshark \
 	umoci \
 	vagrant \
@@ -52,6 +58,7 @@ TEST_PACKAGES := \
 	xorriso
 BENCH_PACKAGES := \
 	dnsmasq-base \
+	kea-admin \
 	tftpd-hpa \
 	wrk
 APT := apt-get -qq

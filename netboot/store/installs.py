@@ -79,7 +79,7 @@ class Installs:
         """
         for _attempt in range(ATTEMPTS):
             async with self._database.transaction() as connection:
-                before = await _read(connection, host)
+                before = await _read(connection, host, for_update=True)
                 after = move(before)
                 if after == before:
                     return Change(before, before)
@@ -113,8 +113,11 @@ class Installs:
         ]
 
 
-async def _read(connection: AsyncConnection, host: HostName) -> Install:
-    rows = await connection.execute(select(tables.installs).where(tables.installs.c.host == host))
+async def _read(connection: AsyncConnection, host: HostName, *, for_update: bool = False) -> Install:
+    query = select(tables.installs).where(tables.installs.c.host == host)
+    if for_update:  # PostgreSQL: other writers of this row wait, as SQLite's wait at BEGIN IMMEDIATE
+        query = query.with_for_update()
+    rows = await connection.execute(query)
     row = rows.mappings().first()
     return _install(row) if row else Install(host)
 

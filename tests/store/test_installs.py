@@ -128,9 +128,9 @@ def test_the_history_tells_each_move_with_its_reason(ledger_url: str):
     ]
 
 
-def test_the_ledger_is_readable_by_its_owner_alone(ledger_url: str, tmp_path: Path):
+def test_the_ledger_is_readable_by_its_owner_alone(sqlite_url: str, tmp_path: Path):
     async def scenario() -> None:
-        await (await Database.open(ledger_url)).close()
+        await (await Database.open(sqlite_url)).close()
 
     asyncio.run(scenario())
 

@@ -1,12 +1,9 @@
 """Machines survive a restart; those that memory let go are gone."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from netboot.model.mac import Mac
 from netboot.store.database import Database
@@ -60,18 +57,18 @@ def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(ledg
     assert asyncio.run(scenario()) == 1000
 
 
-def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(tmp_path: Path, ledger_url: str):
+def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(ledger_url: str):
     async def scenario() -> int:
-        database = await Database.open(ledger_url)
+        database, reader = await Database.open(ledger_url), await Database.open(ledger_url)
         machines = Machines(database)
         machines.keep(CP1)
         other = asyncio.create_task(machines.flush())
         await asyncio.sleep(0)
         await machines.flush()
-        with closing(sqlite3.connect(tmp_path / "netboot.db")) as disk:
-            (count,) = disk.execute("SELECT count(*) FROM machines").fetchone()
+        on_disk = len(await Machines(reader).all())
         await other
         await database.close()
-        return int(count)
+        await reader.close()
+        return on_disk
 
     assert asyncio.run(scenario()) == 1

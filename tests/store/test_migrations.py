@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Connection, inspect
 
 from netboot.errors import StoreError
 from netboot.model.mac import Mac
@@ -24,13 +24,22 @@ def open_once(path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_every_migration_together_makes_the_tables_of_this_version(tmp_path: Path):
-    open_once(tmp_path / "netboot.db")
+def columns(connection: Connection) -> dict[str, set[str]]:
+    inspector = inspect(connection)
+    return {table: {column["name"] for column in inspector.get_columns(table)} for table in inspector.get_table_names()}
 
-    inspector = inspect(create_engine(f"sqlite:///{tmp_path}/netboot.db"))
-    assert {
-        table: {column["name"] for column in inspector.get_columns(table)} for table in inspector.get_table_names()
-    } == {table.name: set(table.columns.keys()) for table in tables.metadata.tables.values()}
+
+def test_every_migration_together_makes_the_tables_of_this_version(ledger_url: str):
+    async def scenario() -> dict[str, set[str]]:
+        database = await Database.open(ledger_url)
+        async with database.transaction() as connection:
+            made = await connection.run_sync(columns)
+        await database.close()
+        return made
+
+    assert asyncio.run(scenario()) == {
+        table.name: set(table.columns.keys()) for table in tables.metadata.tables.values()
+    }
 
 
 def test_machines_of_the_first_version_are_kept(tmp_path: Path):
