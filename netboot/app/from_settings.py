@@ -4,9 +4,11 @@ from typing import Final
 
 from netboot.boot import loaders
 from netboot.boot.documents import Documents
+from netboot.boot.readiness import Readiness, ServerFacts
 from netboot.config.settings import Settings
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
+from netboot.errors import ConfigError, Problem
 from netboot.model.host import HostSet
 from netboot.model.lease import LeasePolicy
 from netboot.model.network import WantedInterface
@@ -35,6 +37,18 @@ def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> Poli
     """Gather what decides beside host and install; raise ConfigError for a loader that is not there."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
     return loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
+
+
+def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFiles, hosts: HostSet) -> Readiness:
+    """Build what computes why a host cannot be installed; a boot loader that is not there is a reason, no error."""
+    faults: tuple[Problem, ...] = ()
+    try:
+        policy = policy_for(settings, bootfiles, hosts)
+    except ConfigError as error:
+        faults = error.problems
+        policy = Policy(settings.hosts.unknown, bootfiles.loaders(), bootfiles.other_loaders())
+    server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), faults)
+    return Readiness(documents, policy, bootfiles=bootfiles, server=server)
 
 
 def lease_policy_for(settings: Settings) -> LeasePolicy:

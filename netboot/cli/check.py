@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from netboot.app import from_settings
+from netboot.boot.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.cli.output import json_option, print_json
 from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
 from netboot.errors import ConfigError, Problem
-from netboot.model.client import BootProtocol, Cpu
+from netboot.model.offer import Policy
 
 
 @click.command(short_help="Find everything that can be wrong before a machine boots.")
@@ -47,28 +48,29 @@ def check(config: Path, as_json: bool) -> None:
 
 async def _problems(configuration: Configuration) -> list[str]:
     settings = configuration.settings
-    problems = list(_loader_problems(configuration, BootFiles(settings.bootfiles.directories)))
+    bootfiles = BootFiles(settings.bootfiles.directories)
+    problems = list(_loader_problems(configuration, bootfiles))
     if not settings.network.interfaces:
-        problems.append("network.interfaces names none, so no machine is answered; name the boot LAN's interface")
+        problems.append(NO_INTERFACE)
     content = Content(settings.content.directory)
     content.refresh()
     problems.extend(content.problems)
     documents = from_settings.documents_for(settings)
+    readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
     for host in configuration.hosts:
-        problems.extend(str(problem) for problem in await documents.problems(host))
+        problems.extend(await readiness.reasons(host))
     return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
 
 
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
     """What the files name, and what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
+    settings = configuration.settings
     try:
-        from_settings.policy_for(configuration.settings, bootfiles, configuration.hosts)
+        policy = from_settings.policy_for(settings, bootfiles, configuration.hosts)
     except ConfigError as error:
         yield from map(str, error.problems)
-    loaders = bootfiles.loaders()
-    if (BootProtocol.PXE, Cpu.X64) not in loaders and (BootProtocol.PXE, Cpu.ARM64) not in loaders:
-        directories = ", ".join(map(str, bootfiles.directories))
-        yield f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"
+        policy = Policy(settings.hosts.unknown, bootfiles.loaders())
+    yield from missing_uefi_loader(policy, bootfiles)
 
 
 def _fault(problem: Problem) -> dict[str, object]:

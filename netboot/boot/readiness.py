@@ -1,0 +1,137 @@
+"""Why a host cannot be installed now, and what an operator has to know before it is armed.
+
+The only place that computes this: `check`, `install arm`, the API and the commands without a daemon use it, so that all
+of them say the same sentences. Reads files through `boot.documents`; moves nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.boot.documents import Documents
+from netboot.boot.shapes import choices_for
+from netboot.content.bootfiles import BootFiles
+from netboot.errors import ContentError, Problem
+from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.cluster import Cluster
+from netboot.model.host import Host
+from netboot.model.install import Install, InstallState
+from netboot.model.network import DhcpMode
+from netboot.model.offer import IgnoreReason, Policy
+from netboot.store.machines import Machine
+
+NO_INTERFACE: Final = (
+    "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it
+)
+NO_DAEMON: Final = "no daemon runs, so no machine is answered; systemctl start netboot, or netboot serve"
+_UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the settings say of this server. `faults` are the files' faults that keep hosts or loaders from use."""
+
+    dhcp_mode: DhcpMode = DhcpMode.PROXY
+    names_interfaces: bool = True
+    faults: tuple[Problem, ...] = ()
+
+
+class Readiness:
+    """Computes the reasons of one configuration. Lives as long as a configuration."""
+
+    def __init__(self, documents: Documents, policy: Policy, *, bootfiles: BootFiles, server: ServerFacts) -> None:
+        self._documents = documents
+        self._policy = policy
+        self._bootfiles = bootfiles
+        self._server = server
+
+    async def reasons(self, host: Host, *, machines: Sequence[Machine] = ()) -> list[str]:
+        """List every reason for which this host could not be installed, each with its cure; empty: it is ready.
+
+        `machines` are the host's network cards as they were seen on the wire, as far as they are on record.
+        """
+        documents = [str(problem) for problem in await self._documents.problems(host)]
+        found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
+        return list(dict.fromkeys(found))
+
+    def warnings(self, host: Host, install: Install, cluster: Cluster) -> list[str]:
+        """List what does not stop an install of this host, and what an operator wants to know before it."""
+        found = []
+        if install.state in (InstallState.INSTALLED, InstallState.READY):
+            found.append(f"{host.name} is {install.state}: a node that may be running; arming it wipes its disk")
+        if cluster.init == host.name:
+            found.append(f"{host.name} is cluster.init: its installed system starts a new cluster {cluster.name}")
+        if self._server.dhcp_mode is DhcpMode.LISTEN:
+            found.append(
+                "dhcp.mode is listen, so no machine is offered a boot loader; "
+                "set dhcp.mode: proxy, or let the LAN's DHCP server name this server"
+            )
+        if not self._server.names_interfaces:
+            found.append(NO_INTERFACE)
+        return found
+
+    def _declared(self, host: Host) -> list[str]:
+        own = f"hosts.{host.name}"
+        return [
+            str(fault)
+            for fault in self._server.faults
+            if fault.where == own or fault.where.startswith((f"{own}.", "bootfiles."))
+        ]
+
+    def _loader(self, host: Host, machines: Sequence[Machine]) -> list[str]:
+        if self._server.dhcp_mode is DhcpMode.OFF:
+            return []  # another server names the boot loader
+        clients = [client for machine in machines if (client := _client(machine)) is not None]
+        if clients:
+            return [reason for client in clients if (reason := self._loader_reason(host, client))]
+        return [] if host.loader else missing_uefi_loader(self._policy, self._bootfiles)
+
+    def _loader_reason(self, host: Host, client: BootClient) -> str | None:
+        match choices_for(client, host, self._policy):
+            case IgnoreReason.LOADER_FOR_ANOTHER_CPU:
+                built_for = self._policy.cpu_of(host.loader or "")
+                return (
+                    f"{host.name} boots as {client.cpu}, and its boot loader {host.loader} is built for {built_for}; "
+                    f"correct hosts.{host.name}.loader, or remove it"
+                )
+            case IgnoreReason.NO_LOADER_FOR_ARCH | IgnoreReason.UNKNOWN_HOST:
+                return f"{host.name} gets no boot loader: {self._missing(client)}"
+            case _:
+                return None
+
+    def _missing(self, client: BootClient) -> str:
+        try:
+            name = self._bootfiles.loader(client.protocol, client.arch)
+        except ContentError as error:
+            return str(error)
+        return f"{name} was added after the configuration was read; systemctl reload netboot"
+
+    def _announcement(self, host: Host) -> list[str]:
+        """Find a host that is never announced, so that its script waits for ever."""
+        if self._server.dhcp_mode is not DhcpMode.OFF or host.network is not None:
+            return []
+        return [
+            f"{host.name} cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no "
+            f"registered address; set hosts.{host.name}.network.address to the address that the LAN's DHCP server "
+            "gives it, or set dhcp.mode: proxy"
+        ]
+
+
+def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
+    """Say that UEFI machines, which OCK needs, have no boot loader; empty: they have one."""
+    rules = {(rule.protocol, rule.cpu) for rule in policy.rules}
+    if any((BootProtocol.PXE, cpu) in (policy.loaders.keys() | rules) for cpu in _UEFI_CPUS):
+        return []
+    directories = ", ".join(map(str, bootfiles.directories)) or "no directory"
+    return [f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"]
+
+
+def _client(machine: Machine) -> BootClient | None:
+    """Make the client that this machine was when it was last seen; None where its firmware is not on record."""
+    try:
+        arch = Arch[(machine.arch or "").upper().replace("-", "_")]
+    except KeyError:
+        return None
+    vendor_class = machine.vendor_class or ""
+    protocol = BootProtocol.HTTP if vendor_class.startswith("HTTPClient") else BootProtocol.PXE
+    return BootClient(machine.mac, arch, protocol, Stage.FIRMWARE, vendor_class)
