@@ -33,6 +33,21 @@ class FileDesk:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
+    def requested_name(self, address: IPv4Address, name: str) -> str:
+        """Return the name that a machine means: without the tail that its ROM appended to a name which we offered it.
+
+        A name that is a file or a document of ours is always itself. Where nobody knows what the machine at this
+        address was offered, every loader that is offered here counts.
+        """
+        desk = self._desk
+        if names.document_named(name) is not None or names.find_loader(desk.bootfiles, name) is not None:
+            return name
+        asking, host = desk.machine_at(address)
+        macs = host.macs if host is not None else (asking.mac,) if asking is not None else ()
+        machines = [seen for mac in macs if (seen := desk.seen.get(mac)) is not None]
+        offered = [seen.trace.shape.loader for seen in machines if seen.trace.shape is not None]
+        return names.without_tail(name, offered or desk.policy.every_loader()) or name
+
     def loader_for(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
     ) -> BootFile | MachineDocument | None:
@@ -46,7 +61,7 @@ class FileDesk:
             kind, named = document
             return MachineDocument(kind, mac or self._asking(named, address) or (seen.mac if seen else None))
         file = names.find_loader(self._desk.bootfiles, name)
-        if seen is not None:
+        if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.trace.asked_for(name, file)
         return file
 

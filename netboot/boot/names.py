@@ -6,6 +6,7 @@ whatever the builder of the loader chose, so they do not count. facts/wire.md §
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from netboot.content.bootfiles import BootFile, BootFiles
@@ -14,6 +15,13 @@ from netboot.model.offer import DocumentKind
 
 _GRUB_CONFIG: Final = re.compile(r"grub\.cfg(?:-01-([0-9a-f]{2}(?:-[0-9a-f]{2}){5})|-[0-9a-f-]{1,36})?", re.IGNORECASE)
 _ARCHES: Final = ("x64", "aa64", "ia32", "arm")
+
+# What loaders request by themselves after they have started: shim, GRUB and PXELINUX, beside the documents above.
+_REQUESTED_BY_LOADERS: Final = re.compile(
+    r"(?:.*/)?(?:revocations[^/]*\.efi|shim_certificate_[0-9]+\.efi|(?:mm|fb)(?:x64|aa64|ia32|arm)\.efi|grubenv|"
+    r"[^/]*\.(?:mod|lst|pf2|mo|cfg|ipxe|c32|e32|e64))|(?:.*/)?(?:pxelinux\.cfg|grub)/.*",
+    re.IGNORECASE,
+)
 
 # What distributions call the files that shim and firmware ask for by these names: as they lie in Debian's packages
 # shim-signed and grub-efi-amd64-signed, in Red Hat's shim-x64 and grub2-efi-x64.
@@ -36,6 +44,22 @@ def document_named(name: str) -> tuple[DocumentKind, Mac | None] | None:
         return DocumentKind.GRUB_CONFIG, Mac.parse(found[1]) if found[1] else None
     except ValueError:
         return DocumentKind.GRUB_CONFIG, None
+
+
+def is_requested_by_loaders(name: str) -> bool:
+    """Return whether a loader requests this name by itself: no server has to name it, so it says nothing of one."""
+    return document_named(name) is not None or _REQUESTED_BY_LOADERS.fullmatch(name) is not None
+
+
+def without_tail(name: str, offered: Iterable[str]) -> str | None:
+    """Return the longest offered name that `name` continues with a tail; None where it continues none of them.
+
+    Old ROMs read option 67 up to the next zero byte, so that END or the next option follows the name
+    (netboot.xyz 1198). A `/` begins no tail: the name is then another file's.
+    """
+    plain = name.replace("\\", "/").lstrip("/")
+    meant = [each for each in offered if plain.startswith(each) and plain[len(each) : len(each) + 1] not in ("", "/")]
+    return max(meant, key=len, default=None)
 
 
 def find_loader(files: BootFiles, name: str) -> BootFile | None:

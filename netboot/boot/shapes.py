@@ -12,6 +12,7 @@ machine did without taking an address teaches nothing: firmware takes one before
 facts/wire.md §6, §7; docs/firmware.md tells the operator.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -230,8 +231,16 @@ def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     assert trace.shape is not None
     loader = trace.shape.loader
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
+    if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.stranger, loader):
+        cure = _ODD_NAME_CURE
     cure = (cure or _CURES[reason]).format(loader=loader, stranger=trace.stranger)
     return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
+
+
+def _was_named_by_a_server(name: str, loader: str) -> bool:
+    """Return whether a requested name can only come from another server: a plain file name that is no piece of ours."""
+    last, ours = (each.rpartition("/")[2].casefold() for each in (name, loader))
+    return _PLAIN_NAME.fullmatch(name) is not None and not ours.startswith(last) and not last.startswith(ours)
 
 
 def _for_a_log(name: str) -> str:
@@ -252,6 +261,11 @@ _CURES: Final = {
     Ending.NO_SCRIPT: "{loader} runs and is not heard of again: see its screen; put another loader below "
     "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
 }
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")
+_ODD_NAME_CURE: Final = (
+    "it requests {stranger} instead of {loader}, a name that no server need have given it: see its screen and its "
+    "firmware setup, and update its firmware"
+)
 _HTTP_CURES: Final = {
     Ending.NO_REQUEST: "this firmware takes no HTTP boot from a second server: choose PXE in its setup",
     Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some allow https alone; choose PXE in its setup, "

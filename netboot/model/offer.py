@@ -158,6 +158,11 @@ class Policy:
         first = self.loaders.get((client.protocol, client.cpu))
         return () if first is None else (first, *self.others.get((client.protocol, client.cpu), ()))
 
+    def every_loader(self) -> set[str]:
+        """Name every loader that some machine may be offered."""
+        others = (name for names in self.others.values() for name in names)
+        return {*self.loaders.values(), *others, *(rule.loader for rule in self.rules), *self.cpus}
+
     def cpu_of(self, loader: str) -> Cpu:
         """Say for what a loader that a host names is built."""
         return self.cpus.get(loader, Cpu.X86_BIOS)

@@ -2,8 +2,8 @@
 
 Never decides whom to answer (`proto.pxe`), never writes what it only reads: option overload and split options.
 
-RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §9.3 (options, overload) · RFC 1542 §2.1
-(300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).
+RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §3.1, §9.3 (options, PAD, overload) ·
+RFC 1542 §2.1 (300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).
 """
 
 from collections.abc import Container, Mapping
@@ -79,6 +79,9 @@ class MessageType(IntEnum):
 # Plain integers and a tuple: an enum looks each code up again, tens of thousands of times a second.
 _OVERLOAD, _MESSAGE_TYPE, _PAD, _END = int(Option.OVERLOAD), int(Option.MESSAGE_TYPE), int(Option.PAD), int(Option.END)
 _NEVER_WRITTEN: Final = frozenset({_PAD, _OVERLOAD, _END})
+# Old ROMs read the boot file's name up to the next zero byte, whatever the length byte says (Kontron, Lenovo T460,
+# Intel Z77: netboot.xyz 1198). Only behind this option is a PAD needed: no other is read as a file name.
+_FOLLOWED_BY_PAD: Final = int(Option.BOOT_FILE)
 _MESSAGE_TYPES: Final[tuple[MessageType | None, ...]] = (None, *MessageType)
 
 
@@ -173,7 +176,9 @@ def parse(data: bytes) -> DhcpMessage:
 
 
 def build(message: DhcpMessage) -> bytes:
-    """Write one message with its options in their order, END, and zeros up to 300 bytes.
+    """Write one message with its options in their order, a PAD behind option 67, END, and zeros up to 300 bytes.
+
+    RFC 2132 §3.1 allows a PAD between any two options.
 
     Raises ValueError for what is never sent: an option of no or of more than 255 bytes, option 52, a `file` or
     `sname` that does not fit.
@@ -202,6 +207,8 @@ def build(message: DhcpMessage) -> bytes:
         if not 0 < len(value) <= 255 or code in _NEVER_WRITTEN:
             raise ValueError(f"option {code} of {len(value)} bytes is never written")
         parts += (bytes((code, len(value))), value)
+        if code == _FOLLOWED_BY_PAD:
+            parts.append(b"\0")
     parts.append(b"\xff")
     return b"".join(parts).ljust(SMALLEST_MESSAGE_BYTES, b"\0")
 

@@ -218,7 +218,7 @@ def _options(
     """Put the options in their order.
 
     67 comes last, 82 alone behind it: EDK2 writes a NUL behind the name and parses the packet once more, so that the
-    byte hit would be the next option's code [PxeBcDhcp4.c].
+    byte hit would be the next option's code [PxeBcDhcp4.c]. `dhcp.build` writes a PAD between 67 and what follows.
     """
     options: dict[int, bytes] = {
         Option.MESSAGE_TYPE: bytes((kind,)),

@@ -3,7 +3,8 @@
 Must never decide who may read what: `TftpDesk` does. Must never answer an ERROR, nor what was sent to a broadcast
 address. The way of a request, in the order of the lines:
 
-    proto.tftp.parse -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender -> tftp_transfers
+    proto.tftp.parse -> requested_name -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender
+    -> tftp_transfers
 """
 
 import asyncio
@@ -34,6 +35,9 @@ _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
 
 class TftpDesk(Protocol):
     """Who may read what. Asked on the loop; all but a document comes from memory."""
+
+    def requested_name(self, address: IPv4Address, name: str) -> str:
+        """Return the name that this machine means by the name in its request, without a tail that its ROM added."""
 
     def loader_for(self, address: IPv4Address, name: str) -> BootFile | MachineDocument | None:
         """Say what this machine gets under this name, which `boot_file_name` has cleaned."""
@@ -152,7 +156,8 @@ class TftpDoor:
         if self._transfers.takes_repeat(peer, request) or peer in self._opening:
             return
         try:
-            asked = _Asked(request, boot_file_name(request.name), peer, ours)
+            name = self._desk.requested_name(IPv4Address(peer[0]), request.name)
+            asked = _Asked(request, boot_file_name(name), peer, ours)
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:

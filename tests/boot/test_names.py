@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.names import document_named, find_loader
+from netboot.boot.names import document_named, find_loader, is_requested_by_loaders, without_tail
 from netboot.content.bootfiles import BootFiles
 from netboot.model.mac import Mac
 from netboot.model.offer import DocumentKind
@@ -58,3 +58,48 @@ def test_the_file_behind_a_name(tmp_path: Path, asked: str, found: str | None):
     file = find_loader(BootFiles([tmp_path]), asked)
 
     assert (file and file.name) == found
+
+
+OFFERED = ["snponly.efi", "ipxe.efi", "boot/ipxe.efi", "ipxe.efi.old"]
+
+
+@pytest.mark.parametrize(
+    ("requested", "meant"),
+    [
+        pytest.param("snponly.efi\udcff", "snponly.efi", id="end-of-options"),
+        pytest.param("snponly.efiR\x06\x01\x04eth0", "snponly.efi", id="option-82"),
+        pytest.param("snponly.efi\udcff\udcff../..", "snponly.efi", id="any-bytes"),
+        pytest.param("\\snponly.efi\udcff", "snponly.efi", id="with-a-leading-slash"),
+        pytest.param("boot/ipxe.efi\udcff", "boot/ipxe.efi", id="in-a-directory"),
+        pytest.param("ipxe.efi.old\udcff", "ipxe.efi.old", id="the-longest-counts"),
+        pytest.param("snponly.efi", None, id="the-name-itself-has-no-tail"),
+        pytest.param("snponly.ef", None, id="a-piece-of-it"),
+        pytest.param("snponly.efi/x", None, id="a-directory-of-that-name"),
+        pytest.param("undionly.kpxe\udcff", None, id="not-offered"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_the_tail_of_an_old_rom_is_cut_off_an_offered_name(requested: str, meant: str | None):
+    assert without_tail(requested, OFFERED) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("autoexec.ipxe", True),
+        ("ipxe/autoexec.ipxe", True),
+        ("grub.cfg-01-52-54-00-aa-bb-01", True),
+        ("EFI/BOOT/revocations_sku.efi", True),
+        ("shim_certificate_0.efi", True),
+        ("mmx64.efi", True),
+        ("boot/grub/x86_64-efi/command.lst", True),
+        ("/grub/fonts/unicode.pf2", True),
+        ("pxelinux.cfg/default", True),
+        ("snponly.efi", False),
+        ("grubx64.efi", False),
+        ("pxelinux.0", False),
+        ("lpxelinux.0", False),
+    ],
+)
+def test_what_loaders_request_by_themselves_names_no_other_server(name: str, expected: bool):
+    assert is_requested_by_loaders(name) is expected

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from boot.house import ADDRESS, FIRMWARE, IPXE, MAC, House, InHouse
 
 from netboot.boot.seen import SeenMachines
@@ -58,6 +59,7 @@ class Machine1:
 
     def loads(self, name: str) -> None:
         self.house.offer_desk.saw_address(MAC, ADDRESS, exchange=self.exchange)
+        name = self.house.file_desk.requested_name(ADDRESS, name)
         self.house.file_desk.loader_for(ADDRESS, name)
         self.house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
@@ -265,6 +267,64 @@ def test_a_machine_that_loads_what_another_server_named_is_told_apart(in_house: 
         events = {event.name: event.data for event in await house.events()}
         assert events["boot.shape_moved"]["reason"] == "wrong-loader"
         assert "it asks for undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize("tail", ["\udcff", "R\x06\x01\x04", "\x00\udcff", ".sig"])
+def test_a_tail_that_an_old_rom_appends_is_no_other_loader(in_house: InHouse, tail: str):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(5):
+            machine.discovers()
+            machine.loads("snponly.efi" + tail)
+            house.boots(IPXE)
+            await house.desk.script_for(MAC, ADDRESS)
+
+        assert await told(house) == []
+        sent = [event.data["name"] for event in await house.events() if event.name == "boot.loader_sent"]
+        assert set(sent) == {"snponly.efi"}
+
+    in_house(scenario)
+
+
+def test_a_name_that_begins_alike_and_is_a_file_is_that_file(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        (house.directory / "loaders" / "snponly.efi.sig").write_bytes(b"signature")
+        bootfiles = BootFiles([house.directory / "loaders"])
+        house.desk.use(house.desk.hosts, house.desk.policy, documents=house.desk.documents, bootfiles=bootfiles)
+        Machine1(house).discovers()
+
+        assert house.file_desk.requested_name(ADDRESS, "snponly.efi.sig") == "snponly.efi.sig"
+        assert house.file_desk.requested_name(ADDRESS, "grub.cfg") == "grub.cfg"
+
+    in_house(scenario)
+
+
+def test_a_machine_that_nobody_knows_may_append_a_tail_to_any_loader_that_is_offered_here(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+
+        assert house.file_desk.requested_name(ADDRESS, "ipxe.efi\udcff") == "ipxe.efi"
+        assert house.file_desk.requested_name(ADDRESS, "undionly.kpxe\udcff") == "undionly.kpxe"
+        assert house.file_desk.requested_name(ADDRESS, "other.efi\udcff") == "other.efi\udcff"
+
+    in_house(scenario)
+
+
+def test_what_a_loader_requests_by_itself_accuses_nobody(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(4):
+            machine.discovers()
+            machine.loads("revocations_sku.efi")
+            machine.loads("boot/grub/x86_64-efi/command.lst")
+
+        assert all("DHCP server names" not in str(event.data.get("cure", "")) for event in await house.events())
+        assert "wrong-loader" not in str([event.data for event in await house.events()])
 
     in_house(scenario)
 

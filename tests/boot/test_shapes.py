@@ -19,6 +19,7 @@ from netboot.boot.shapes import (
     Proven,
     Verdict,
     choices_for,
+    cure_for,
     ending,
     judge,
     next_shape,
@@ -270,6 +271,29 @@ def test_what_a_machine_asks_for(name: str, file: BootFile | None, asked: bool, 
     boot.asked_for(name, file)
 
     assert (boot.asked_for_loader, boot.stranger) == (asked, stranger)
+
+
+@pytest.mark.parametrize(
+    ("requested", "accuses"),
+    [
+        pytest.param("pxelinux.0", True, id="another-loader"),
+        pytest.param("boot/grub/x86_64.efi", True, id="another-path"),
+        pytest.param("undionly.kpxe", True, id="another-of-ours"),
+        pytest.param("snponly.efi.sig", False, id="ours-and-more"),
+        pytest.param("boot/snponly.efi", False, id="ours-elsewhere"),
+        pytest.param("snponly.ef", False, id="a-piece-of-ours"),
+        pytest.param("snponly.efi\\udcff", False, id="ours-and-garbage"),
+        pytest.param("\\x1b[2J", False, id="garbage"),
+        pytest.param("", False, id="no-name"),
+    ],
+)
+def test_only_a_name_that_another_server_gave_accuses_the_lan_s_dhcp_server(requested: str, accuses: bool):
+    boot = trace(**LEASED, stranger=requested)
+
+    cure = cure_for(Ending.WRONG_LOADER, boot, is_pinned=False)
+
+    assert ("which the LAN's DHCP server names" in cure) is accuses
+    assert requested in cure
 
 
 def test_a_hostile_name_is_told_as_letters_and_short():

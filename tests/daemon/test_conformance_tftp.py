@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from daemon.conftest import FILES
 from daemon.rack import SERVER, Rack
-from daemon.wire import ADDRESS, Wire
+from daemon.wire import ADDRESS, Wire, vector
 from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration
@@ -164,6 +164,22 @@ def test_a_name_is_read_as_a_machine_means_it(reader: Reader, name: bytes, file:
 )
 def test_a_name_that_names_nothing_of_ours_is_an_error(reader: Reader, name: bytes, expected: int):
     assert code(reader.ask(name)) == expected
+
+
+@pytest.mark.parametrize("name", ["rrq-tail-ff", "rrq-tail-82"])
+def test_the_tail_of_an_old_rom_is_forgiven_on_a_name_that_we_offered(wire: Wire, reader: Reader, name: str):
+    wire.ask(vector("discover-uefi-x64"))
+
+    reader.send(vector(name), (SERVER, 69))
+
+    assert granted(reader.take() or b"") == {b"tsize": b"10310"}
+
+
+def test_a_tail_on_a_name_that_we_never_offered_is_an_error(wire: Wire, reader: Reader):
+    wire.ask(vector("discover-uefi-x64"))
+
+    assert code(reader.ask(b"pxelinux.0\xff")) == 1
+    assert code(reader.ask(b"text\xff")) == 1
 
 
 def test_a_request_by_broadcast_gets_silence(open_rack: Rack, wire: Wire):

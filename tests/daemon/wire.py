@@ -112,12 +112,15 @@ def told_by(frame: Packet) -> Told:
     assert data[236:240].hex() == "63825363"
     while data[at] != 255:
         code, length = data[at], data[at + 1]
-        assert code != 0, "no padding between options"
+        assert code != 0, "padding that is not behind option 67"
         assert length > 0, f"option {code} is empty"
         assert code not in options, f"option {code} comes twice"
         options[code] = data[at + 2 : at + 2 + length]
         assert len(options[code]) == length
         at += 2 + length
+        if code == 67:  # old ROMs read it up to the next zero byte
+            assert data[at] == 0, "no PAD behind option 67"
+            at += 1
     assert not any(data[at + 1 :]), "bytes after END"
     assert len(data) == max(300, at + 1)
     return Told(frame, header, data[28:44], data[44:108], data[108:236], options, len(data))

@@ -52,6 +52,9 @@ def _check_reply(message: DhcpMessage, answer: Reply) -> None:
     assert all(told.options.values())
     codes = list(told.options)
     assert {1, 3, 6, 50, 51, 52, 58, 59}.isdisjoint(codes)
+    if 67 in codes:
+        name = bytes((67, len(told.options[67]))) + told.options[67]
+        assert name + b"\0" in answer.data
     assert 67 not in codes or set(codes[codes.index(67) + 1 :]) <= {82}
 
 

@@ -39,6 +39,9 @@ class ADesk:
         self.told = []
         self.has_told = threading.Event()
 
+    def requested_name(self, _address, name):
+        return name
+
     def loader_for(self, _address, name):
         return self.files.find(name)
 

@@ -73,6 +73,17 @@ def test_an_offer_to_firmware_is_the_proxys_offer_with_the_lease_behind_53_and_5
     assert (reply.boot_file, reply.left_out) == ("undionly.kpxe", ())
 
 
+@pytest.mark.parametrize("question", ["discover-bios", "discover-edk2-x64", "discover-relayed", "discover-ipxe-x64"])
+@pytest.mark.parametrize("answer", [LeaseAnswer.OFFER, LeaseAnswer.ACK, LeaseAnswer.INFORM_ACK])
+def test_a_pad_follows_the_boot_file_in_every_answer(capture: Capture, question: str, answer: LeaseAnswer):
+    asked = parse(capture(question))
+
+    reply = lease_reply(asked, answer, TERMS, SERVER, boot=booting(asked))
+
+    name = reply.boot_file.encode()
+    assert bytes((67, len(name))) + name + b"\0" in reply.data
+
+
 def test_a_client_that_does_not_boot_gets_the_lease_alone():
     asked = a_plain(options={53: b"\1", 61: b"\0uuid", 82: b"\1\1x"})
 

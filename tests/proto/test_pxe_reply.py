@@ -459,3 +459,27 @@ def test_shim_and_grub_are_loaded_from_the_machines_own_directory(capture: Captu
     asked = parse(capture("discover-edk2-arm64-http"))
 
     assert the_offer(asked, an_offer(OfferKind.LOADER, loader)).boot_file == url
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "discover-bios",
+        "discover-edk2-x64",
+        "discover-edk2-arm64-http",
+        "discover-ipxe-x64",
+        "discover-relayed",
+        "request-edk2-4011",
+    ],
+)
+@pytest.mark.parametrize("kind", [OfferKind.LOADER, OfferKind.SCRIPT])
+def test_a_pad_follows_the_boot_file_in_every_reply_variant(capture: Capture, question: str, kind: OfferKind) -> None:
+    asked = parse(capture(question))
+    client = boot_client(asked)
+    assert not isinstance(client, Silence)
+    for write in (offer_reply, ack_reply):
+        for variant in ReplyShape:
+            reply = write(asked, client, replace(an_offer(kind, "snponly.efi"), shape=variant), SERVER)
+            if not isinstance(reply, Silence) and reply.boot_file:
+                name = reply.boot_file.encode()
+                assert bytes((67, len(name))) + name + b"\0" in reply.data

@@ -37,6 +37,9 @@ class ADesk:
         self.told = []
         self.counted = Counter()
 
+    def requested_name(self, _address, name):
+        return name
+
     def loader_for(self, address, name):
         assert isinstance(address, IPv4Address)
         if name == "defective":
