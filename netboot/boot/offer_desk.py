@@ -5,7 +5,6 @@ From memory, at once, never awaited: an offer can do no harm, because the script
 
 from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Final
 
 from netboot.boot.decide import decide
 from netboot.boot.desk import Desk
@@ -17,17 +16,12 @@ from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
 from netboot.model.offer import Ignored, Offer, OfferKind
 
-TELL_STRANGERS: Final = 100  # as many newly discovered machines are told in each of these:
-TELL_STRANGERS_EVERY_S: Final = 60.0
-
 
 class OfferDesk:
     """Answers DHCP on 67 and 4011."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._strangers_told = 0
-        self._strangers_told_since_s = -TELL_STRANGERS_EVERY_S
 
     @property
     def hosts(self) -> HostSet:
@@ -90,15 +84,7 @@ class OfferDesk:
         seen = desk.seen.announce(client, now=desk.clock.now(), now_s=desk.clock.monotonic())
         if seen.machine is not before:
             desk.machines.keep(seen.machine)
-        if known is None and host is None and self._may_tell_of_stranger():
+        if known is None and host is None:
             told = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
             desk.tell("boot.machine_discovered", seen, None, told)
         return seen
-
-    def _may_tell_of_stranger(self) -> bool:
-        """Hold the ledger against a flood of forged MACs: each is an event only while they are few."""
-        now_s = self._desk.clock.monotonic()
-        if now_s - self._strangers_told_since_s >= TELL_STRANGERS_EVERY_S:
-            self._strangers_told, self._strangers_told_since_s = 0, now_s
-        self._strangers_told += 1
-        return self._strangers_told <= TELL_STRANGERS

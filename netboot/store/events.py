@@ -1,4 +1,4 @@
-"""Events on record: written behind in batches, never awaited by a reply; what was lost is said.
+"""Events on record: limited for each machine, written behind in batches, never awaited by a reply; losses are said.
 
 Ids rise and are given at the write, so a reader that asks "after 17" misses nothing and sees nothing twice.
 """
@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from netboot.model.host import HostName
 from netboot.model.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database
+from netboot.store.event_limits import EventLimits
 
 BUFFERED = 10_000  # events held while the ledger is away
 KEPT = 100_000  # events on record; the oldest go
@@ -36,6 +38,7 @@ class EventLog:
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
+        self._limits = EventLimits()
         self._waiting: deque[Event] = deque()
         self._lost = 0
         self._written = 0
@@ -44,7 +47,14 @@ class EventLog:
         self._grown = asyncio.Condition()
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
-        """Take an event at once, and log it; it is on record within a moment, or counted as lost."""
+        """Take an event at once, and log it; it is on record within a moment, or counted as lost.
+
+        One that is over the limit of its kind is counted, and the count is an event at the end of the minute.
+        """
+        for recorded in self._limits.take(event, level):
+            self._keep(*recorded)
+
+    def _keep(self, event: Event, level: int) -> None:
         log.log(level, event.name, host=event.host, mac=event.mac, step=event.step, **event.data)
         if len(self._waiting) >= BUFFERED:
             self._waiting.popleft()
@@ -56,15 +66,25 @@ class EventLog:
         """Write what was recorded until cancelled; then write the rest once."""
         try:
             while True:
-                await self._has_work.wait()
+                await self._wait_for_work()
                 await asyncio.sleep(GATHER_S)
                 if not await asyncio.shield(self.flush()):  # a batch half written ends whole: the last flush waits
                     await asyncio.sleep(RETRY_S)
         finally:
+            for recorded in self._limits.close(self._now()):
+                self._keep(*recorded)
             await self.flush()
+
+    async def _wait_for_work(self) -> None:
+        """Wait for an event, or until a count of what was over its limit is due."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.seconds_to_next(self._now())):
+                await self._has_work.wait()
 
     async def flush(self) -> bool:
         """Write all that was recorded before this call; False where the ledger does not take it."""
+        for recorded in self._limits.due(self._now()):
+            self._keep(*recorded)
         async with self._writing:
             while self._waiting or self._lost:
                 if self._lost:

@@ -14,11 +14,11 @@ from boot.house import (
     InHouse,
 )
 
-from netboot.boot.offer_desk import TELL_STRANGERS
 from netboot.boot.seen import STRANGERS
 from netboot.model.host import HostName
 from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan
+from netboot.store.event_limits import PER_UNREGISTERED
 
 
 def test_an_unknown_machine_is_discovered_once_and_gets_silence(in_house: InHouse):
@@ -78,6 +78,6 @@ def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fi
 
         assert isinstance(await house.desk.script_for(MAC, ADDRESS), InstallPlan)
         assert len(house.desk.discovered()) == STRANGERS
-        assert (await house.event_names()).count("boot.machine_discovered") == TELL_STRANGERS
+        assert (await house.event_names()).count("boot.machine_discovered") == PER_UNREGISTERED
 
     in_house(scenario)

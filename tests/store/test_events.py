@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def an_event(number: int) -> Event:
-    return Event("boot.offered", NOW, data={"number": number})
+    return Event("install.moved", NOW, data={"number": number})
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))
