@@ -15,7 +15,7 @@ import structlog
 
 from netboot import __version__
 from netboot.app import from_settings
-from netboot.app.doors import BootDoors, Desks, admin_door
+from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks
 from netboot.app.ledger import Ledger, open_ledger, utc_now
 from netboot.boot.administration import View
 from netboot.boot.clock import Clock
@@ -80,7 +80,13 @@ class Daemon:
         self._desks = Desks.behind(self._desk, self.leases)
         self._administration = ledger.administration(settings)
         self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=utc_now)
-        self._doors = BootDoors(settings, self._desks, self._content, self._metrics)
+        admin = http_api.build(self._administration, self, self._metrics)
+        admin.add_routes(self._uploads.routes())
+        self._admin = AdminDoor(settings.admin, admin, metrics=self._metrics)
+        self._doors = BootDoors(
+            settings, self._desks, self._content, metrics=self._metrics, on_problems=self._note_problems
+        )
+        self._problems: list[str] = []
 
     async def use(self, configuration: Configuration) -> None:
         """Answer from this configuration from now on; files are read off the loop first."""
@@ -124,8 +130,14 @@ class Daemon:
             "media": list(self._content.media),
             "releases": list(self._content.releases),
             "pulls": self._desks.files.pulls(),
+            "problems": self.problems(),
             "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
         }
+
+    def problems(self) -> list[str]:
+        """List what keeps this box from serving what was declared, each with its cure."""
+        admin = [self._admin.problem] if self._admin.problem else []
+        return [*self._doors.problems(), *admin]
 
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""
@@ -136,15 +148,18 @@ class Daemon:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             running = self._behind_the_doors(tasks)
             try:
-                admin = http_api.build(self._administration, self, self._metrics)
-                admin.add_routes(self._uploads.routes())
-                await stack.enter_async_context(admin_door(self._settings.admin, admin, metrics=self._metrics))
+                stack.push_async_callback(self._admin.close)
+                await self._admin.open()
                 await self._ledger.book.load()  # not before: until now a command found no daemon and armed by itself
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 running += await self._doors.open(stack, interfaces, tasks)
                 self._listen_to_signals(tasks)
-                systemd.notify("READY=1", f"STATUS=serving {len(self._desk.hosts)} hosts")
+                self._problems = self.problems()
+                if not wanted:
+                    log.error("daemon.serves_nobody", reason=self._problems[0])
+                systemd.notify("READY=1", f"STATUS={self._status_line()}")
+                running.append(tasks.create_task(self._keep_admin_open()))
                 log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())
                 await self._stopping.wait()
                 systemd.notify("STOPPING=1")
@@ -153,6 +168,21 @@ class Daemon:
                 for task in running:
                     task.cancel()
         log.info("daemon.stopped")
+
+    def _status_line(self) -> str:
+        served = f"serving {len(self._desk.hosts)} hosts"
+        return f"{served}; {len(self._problems)} problems, first: {self._problems[0]}" if self._problems else served
+
+    def _note_problems(self) -> None:
+        problems = self.problems()
+        if problems != self._problems:
+            self._problems = problems
+            systemd.notify(f"STATUS={self._status_line()}")
+
+    async def _keep_admin_open(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_S)
+            await self._admin.retry()
 
     def _behind_the_doors(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start what writes behind and what works on content."""
@@ -179,7 +209,7 @@ class Daemon:
         systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             await self.reload()
-            status = f"serving {len(self._desk.hosts)} hosts"
+            status = self._status_line()
         except NetbootError as error:
             status = f"kept the old configuration: {str(error).splitlines()[0]}"
         except Exception:  # in the daemon's own TaskGroup: a fault of ours must not stop the rack

@@ -1,10 +1,10 @@
 """Every door of the daemon: what an offer leads to is open before DHCP is, and closed after it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import structlog
 from aiohttp import web
@@ -32,6 +32,10 @@ from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
 from netboot.servers.tftp import TftpServer
 
+RETRY_S: Final = 2.0  # an address or port that is not there yet is tried again after this
+
+NO_INTERFACE: Final = "network.interfaces names none, so no machine is answered; name the boot LAN's interface"
+
 log = structlog.get_logger()
 
 
@@ -54,8 +58,20 @@ class Desks:
 class BootDoors:
     """What machines meet on the boot LAN: DHCP, TFTP, HTTP, content workers."""
 
-    def __init__(self, settings: Settings, desks: Desks, content: Content, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        desks: Desks,
+        content: Content,
+        *,
+        metrics: Metrics,
+        on_problems: Callable[[], None],
+    ) -> None:
+        """`on_problems` is called every few seconds, after what was awaited was tried again."""
         self._settings = settings
+        self._on_problems = on_problems
+        self._interfaces: Interfaces | None = None
+        self._dhcp: DhcpServer | None = None
         self._desks = desks
         self._metrics = metrics
         limits = from_settings.share_limits(settings)
@@ -78,10 +94,7 @@ class BootDoors:
         stack.callback(self._tftp.close)
         stack.push_async_callback(self._tftp.drain, DRAIN_S)
         interfaces.on_change(self._tftp.serve)
-        fixed = [str(address) for address in self._settings.http.listen]
-        addresses = fixed or _addresses(interfaces.current)
-        await self._http.listen(addresses)
-        self._workers.listen(addresses)
+        await self._listen(interfaces)
         running = [tasks.create_task(self._workers.run())]
         await self._workers.listening()
         leasing = Leasing(self._desks.leases, tasks.create_task)
@@ -89,10 +102,22 @@ class BootDoors:
         dhcp = DhcpServer(self._desks.offers, ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
+        self._interfaces, self._dhcp = interfaces, dhcp
         running += [tasks.create_task(each) for each in (interfaces.follow(), self._desks.leases.run())]
-        if not fixed:
-            running.append(tasks.create_task(self._follow(interfaces)))
+        running.append(tasks.create_task(self._keep_open(interfaces, dhcp)))
         return running
+
+    def problems(self) -> list[str]:
+        """Say what keeps machines from being served on this box now."""
+        if self._interfaces is None or self._dhcp is None:
+            return []
+        if not self._settings.network.interfaces:
+            return [NO_INTERFACE]
+        awaited = [
+            f"interface {name} is not served: {reason}; see network.interfaces"
+            for name, reason in self._interfaces.awaited.items()
+        ]
+        return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems]
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
@@ -105,8 +130,15 @@ class BootDoors:
         """Drain both at once: one after the other could outlast TimeoutStopSec."""
         await asyncio.gather(self._http.close(), self._workers.stop())
 
-    async def _follow(self, interfaces: Interfaces) -> None:
-        """Listen where the interfaces are, as their addresses come and go."""
+    async def _listen(self, interfaces: Interfaces) -> None:
+        fixed = [str(address) for address in self._settings.http.listen]
+        before = self._http.addresses
+        await self._http.listen(fixed or _addresses(interfaces.current))
+        if self._http.addresses != before:
+            self._workers.listen(self._http.addresses)
+
+    async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
+        """Listen where the addresses are as they come and go, and open what could not be opened so far."""
         changed = asyncio.Event()
 
         def note(_interfaces: Sequence[Interface]) -> None:
@@ -114,40 +146,60 @@ class BootDoors:
 
         interfaces.on_change(note)
         while True:
-            await changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S):
+                    await changed.wait()
             changed.clear()
-            addresses = _addresses(interfaces.current)
-            self._workers.listen(addresses)
-            try:
-                await self._http.listen(addresses)
-            except NetbootError as error:
-                log.error("http.bind_failed", reason=str(error))
+            await self._listen(interfaces)
+            self._tftp.retry()
+            dhcp.retry()
+            self._on_problems()
 
 
-@asynccontextmanager
-async def admin_door(settings: Admin, application: web.Application, *, metrics: Metrics) -> AsyncIterator[None]:
-    """Open the administration on the control socket and on `admin.listen`; raise NetbootError."""
-    runner = quiet_runner(application, metrics, drain_s=1.0)
-    await runner.setup()
-    try:
-        await _listen(runner, settings)
-        yield
-    finally:
-        await runner.cleanup()
+class AdminDoor:
+    """The administration on the control socket and on `admin.listen`."""
 
+    def __init__(self, settings: Admin, application: web.Application, *, metrics: Metrics) -> None:
+        self._settings = settings
+        self._runner = quiet_runner(application, metrics, drain_s=1.0)
+        self._is_listening = False
+        self.problem: str | None = None  # why `admin.listen` is not served now
 
-async def _listen(runner: web.AppRunner, settings: Admin) -> None:
-    socket, listen = settings.socket, settings.listen
-    try:
-        socket.parent.mkdir(parents=True, exist_ok=True)
-        await web.UnixSite(runner, str(socket)).start()
-        socket.chmod(0o660)
-        await web.TCPSite(runner, str(listen.address), listen.port).start()
-    except OSError as error:
-        raise NetbootError(
-            f"cannot open the administration on {socket} and {listen}: {error.strerror}; "
-            "is another netboot running? see admin.socket and admin.listen"
-        ) from error
+    async def open(self) -> None:
+        """Open both; raise NetbootError where the socket cannot be. `admin.listen` may be opened by a later `retry`."""
+        await self._runner.setup()
+        socket = self._settings.socket
+        try:
+            socket.parent.mkdir(parents=True, exist_ok=True)
+            await web.UnixSite(self._runner, str(socket)).start()
+            socket.chmod(0o660)
+        except OSError as error:
+            raise NetbootError(
+                f"cannot open the administration on {socket}: {error.strerror}; "
+                "is another netboot running? see admin.socket"
+            ) from error
+        await self.retry()
+
+    async def retry(self) -> None:
+        """Open `admin.listen` where it could not be opened so far."""
+        if self._is_listening:
+            return
+        listen = self._settings.listen
+        site = web.TCPSite(self._runner, str(listen.address), listen.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()
+            problem = f"cannot listen on {listen}: {error.strerror}; see admin.listen"
+            if self.problem != problem:  # it is tried every few seconds
+                log.error("admin.bind_failed", address=str(listen), reason=problem)
+            self.problem = problem
+            return
+        self._is_listening, self.problem = True, None
+
+    async def close(self) -> None:
+        """Let requests that run end, and stop."""
+        await self._runner.cleanup()
 
 
 def _addresses(interfaces: Sequence[Interface]) -> list[str]:

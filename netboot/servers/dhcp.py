@@ -65,41 +65,64 @@ class DhcpServer:
         self._settings = settings
         self._counters = counters
         self._ports = _ports(settings)
-        self._doors: dict[Interface, list[DhcpDoor | LeaseDoor]] = {}
+        self._doors: dict[tuple[Interface, int], DhcpDoor | LeaseDoor] = {}
+        self._interfaces: tuple[Interface, ...] = ()
+        self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
         self._ours: set[IPv4Address] = set()  # on every interface; the doors look at it
-        self._has_served = False
+
+    @property
+    def problems(self) -> list[str]:
+        """Why some port is not served now."""
+        return [self._awaited[key] for key in sorted(self._awaited)]
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others, in the running loop.
 
-        Raises PortError at the first call; later an interface whose ports are taken is told and stays silent.
+        A port that is taken is awaited: `retry` tries it again.
         """
-        for gone in self._doors.keys() - set(interfaces):
-            self._close(gone)
+        for interface, number in tuple(self._doors):
+            if interface not in interfaces:
+                self._doors.pop((interface, number)).close()
+        self._interfaces = tuple(interfaces)
         self._ours.clear()
         self._ours.update(address for interface in interfaces for address in interface.addresses)
-        for interface in interfaces:
-            if interface not in self._doors:
-                self._open(interface)
-        self._has_served = True
+        here = {interface.name for interface in interfaces}
+        self._awaited = {key: reason for key, reason in self._awaited.items() if key[0] in here}
+        self.retry()
+
+    def retry(self) -> None:
+        """Open what could not be opened so far."""
+        numbers = [port.number for port in self._ports] + ([self._settings.port] if self._leasing else [])
+        for interface in self._interfaces:
+            for number in numbers:
+                if (interface, number) not in self._doors:
+                    self._open(interface, number)
 
     def close(self) -> None:
         """Give every port back."""
-        for interface in tuple(self._doors):
-            self._close(interface)
+        for door in self._doors.values():
+            door.close()
+        self._doors.clear()
+        self._interfaces = ()
 
-    def _open(self, interface: Interface) -> None:
-        doors = self._doors[interface] = []
+    def _open(self, interface: Interface, number: int) -> None:
+        key = interface.name, number
+        port = next((port for port in self._ports if port.number == number), None)
         try:
-            for port in self._ports:
-                doors += [self._boot_door(port, interface)]  # one by one: each must be closed if the next fails
-            if self._leasing is not None:
-                doors.append(self._lease_door(self._leasing, interface))
+            if port is not None:
+                self._doors[interface, number] = self._boot_door(port, interface)
+            elif self._leasing is not None:
+                self._doors[interface, number] = self._lease_door(self._leasing, interface)
         except PortError as error:
-            self._close(interface)
-            if not self._has_served:
-                raise
-            log.error("dhcp.bind_failed", iface=interface.name, reason=str(error))
+            reason = str(error)
+            if number == self._settings.port and self._settings.listen is DhcpListen.UDP:
+                reason += "; dhcp.listen: packet answers beside a DHCP server that has the port"
+            if self._awaited.get(key) != reason:  # it is tried every few seconds
+                log.error("dhcp.bind_failed", iface=interface.name, port=number, reason=reason)
+            self._awaited[key] = reason
+            return
+        if self._awaited.pop(key, None) is not None:
+            log.info("dhcp.opened", iface=interface.name, port=number)
 
     def _datagram_port(self, number: int, interface: Interface) -> DatagramPort:
         """Open one port. Taking frames, port 4011 is still held where nobody else does.
@@ -143,7 +166,3 @@ class DhcpServer:
             raise
         socket.watch(door.receive)
         return door
-
-    def _close(self, interface: Interface) -> None:
-        for door in self._doors.pop(interface):
-            door.close()

@@ -5,13 +5,13 @@ Opens and closes its listeners as addresses come and go; the routes are `http_bo
 """
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from netboot.errors import NetbootError
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
 from netboot.servers.http_runner import quiet_runner
@@ -33,6 +33,8 @@ class HttpDoor:
         self._drain_s = drain_s
         self._engine: ContentEngine
         self._listeners: dict[str, asyncio.Server] = {}
+        self._wanted: set[str] = set()
+        self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
 
     async def open(self) -> None:
         """Make ready to listen."""
@@ -40,33 +42,59 @@ class HttpDoor:
         assert self._runner.server is not None
         self._engine = ContentEngine(self._content, self._runner.server)
 
+    @property
+    def problems(self) -> list[str]:
+        """Why some address is not listened on now."""
+        return [self._awaited[address] for address in sorted(self._awaited)]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those that are listened on now."""
+        return sorted(self._listeners)
+
     async def listen(self, addresses: Iterable[str]) -> None:
         """Listen on these addresses from now on, and on no others.
 
-        Raises NetbootError where the port of one is taken; the others are listened on all the same.
+        One that is not there, or whose port is taken, is awaited: the next call tries it again.
         """
-        wanted = set(addresses)
-        for address in self._listeners.keys() - wanted:
+        self._wanted = set(addresses)
+        for address in self._listeners.keys() - self._wanted:
             self._listeners.pop(address).close()
             log.info("http.closed", address=address, port=self._port)
-        problems: list[str] = []
-        for address in sorted(wanted - self._listeners.keys()):
+        for address in self._awaited.keys() - self._wanted:
+            del self._awaited[address]
+        for address in sorted(self._wanted - self._listeners.keys()):
             try:
                 self._listeners[address] = await asyncio.get_running_loop().create_server(
                     self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
                 )
             except OSError as error:
-                problems.append(f"cannot listen on {address}:{self._port}: {error.strerror}; see http.port")
+                self._note_awaited(address, _reason(error, address, self._port))
                 continue
+            self._awaited.pop(address, None)
             log.info("http.opened", address=address, port=self._port)
-        if problems:
-            raise NetbootError("; ".join(problems))
+
+    def _note_awaited(self, address: str, reason: str) -> None:
+        if self._awaited.get(address) != reason:  # it is tried every few seconds
+            log.error("http.bind_failed", address=address, port=self._port, reason=reason)
+        self._awaited[address] = reason
 
     async def close(self) -> None:
         """Take no more requests, let the running ones end within one grace for all, and stop."""
         for listener in self._listeners.values():
             listener.close()
         await asyncio.gather(self._engine.stop(self._drain_s), self._runner.cleanup())
+
+
+def _reason(error: OSError, address: str, port: int) -> str:
+    what = f"cannot listen on {address}, TCP port {port}"
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"{what}: no interface has this address; give it to one, or correct http.listen"
+        case errno.EADDRINUSE:
+            return f"{what}: another program has it; stop that program (ss -ltnp names it), or change http.port"
+        case _:
+            return f"{what}: {error.strerror}; see http.listen and http.port"
 
 
 def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:

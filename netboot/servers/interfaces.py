@@ -1,25 +1,23 @@
 """Follow the interfaces of `network.interfaces`: who is there, with which address, as links and addresses come and go.
 
 Told by rtnetlink, never polling. An interface without an IPv4 address is silent until it has one; a LAN may appear
-after the start. Never guesses among several addresses: at the start that is an error which names the choices; later the
-address that was in use stays while it lasts, else the interface falls silent and a person is told.
+after the start. Among several addresses one rule holds, at the start and later: `address` of the settings, else the
+first that is the primary of a network (`ip addr` shows no `secondary`) and no /32, as a failover daemon adds them.
 """
 
 import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from socket import AF_INET
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import structlog
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_LINK
 
-from netboot.errors import ConfigError, Problem
 from netboot.model.network import Interface, WantedInterface
 
 log = structlog.get_logger()
@@ -28,6 +26,14 @@ Changed = Callable[[Sequence[Interface]], None]
 
 _DUMP_ATTEMPTS: Final = 10  # the kernel says that a dump was overtaken by a change
 _SCOPE_LINK: Final = 253  # 169.254/16 that nobody chose
+_SECONDARY: Final = 0x01  # IFA_F_SECONDARY of <linux/if_addr.h>: a further address of a network that the card has
+
+
+class _Found(NamedTuple):
+    """One address of an interface, as the kernel lists it."""
+
+    address: IPv4Interface
+    is_secondary: bool
 
 
 class Interfaces:
@@ -36,25 +42,16 @@ class Interfaces:
     def __init__(self, wanted: Iterable[WantedInterface]) -> None:
         self._wanted = {interface.name: interface for interface in wanted}
         self._current: dict[str, Interface] = {}
-        self._ambiguous: frozenset[str] = frozenset()
+        self._found: Mapping[str, Interface] = {}
         self._changed: list[Changed] = []
         self._netlink: Any = None  # pyroute2 is untyped
 
     async def __aenter__(self) -> Self:
-        """Read the interfaces once; raise ConfigError for each that has several addresses and none chosen."""
+        """Read the interfaces once."""
         await self._listen()
-        found = await self._read()
-        problems = [
-            _ambiguity(name, found[name].addresses)
-            for name, wanted in self._wanted.items()
-            if name in found and _chosen(found[name], wanted, None) is None and wanted.address is None
-        ]
-        if problems:
-            self._hang_up()
-            raise ConfigError(problems)
-        self._take(found)
-        for name in self._wanted.keys() - self._current.keys():
-            log.warning("interface.awaited", iface=name, reason=self._why_silent(name, found))
+        self._take(await self._read())
+        for name, reason in self.awaited.items():
+            log.warning("interface.awaited", iface=name, reason=reason)
         return self
 
     async def __aexit__(
@@ -66,6 +63,12 @@ class Interfaces:
     def current(self) -> tuple[Interface, ...]:
         """Those that are there and have an address, in the order of the settings."""
         return tuple(self._current[name] for name in self._wanted if name in self._current)
+
+    @property
+    def awaited(self) -> dict[str, str]:
+        """Those that cannot be served now, each with the reason."""
+        silent = [name for name in self._wanted if name not in self._current]
+        return {name: self._why_silent(name, self._found) for name in silent}
 
     def on_change(self, changed: Changed) -> None:
         """Call `changed` with the interfaces as they are, now and after each change."""
@@ -108,41 +111,43 @@ class Interfaces:
         return await self._dump()
 
     async def _dump(self) -> Mapping[str, Interface]:
-        addresses: dict[int, list[IPv4Interface]] = {}
+        addresses: dict[int, list[_Found]] = {}
         async for record in await self._netlink.get_addr(family=AF_INET):
             if record["scope"] != _SCOPE_LINK:
                 # IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link
-                ours = record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS")
-                addresses.setdefault(record["index"], []).append(IPv4Interface((ours, record["prefixlen"])))
+                local = IPv4Interface(
+                    (record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS"), record["prefixlen"])
+                )
+                addresses.setdefault(record["index"], []).append(_Found(local, bool(record["flags"] & _SECONDARY)))
         found: dict[str, Interface] = {}
         async for record in await self._netlink.get_links():
             name, index = record.get_attr("IFLA_IFNAME"), record["index"]
             if name in self._wanted and index in addresses:
                 here = addresses[index]
-                ours, networks = tuple(each.ip for each in here), tuple(dict.fromkeys(each.network for each in here))
-                found[name] = Interface(name, index, ours[0], ours, record.get_attr("IFLA_MTU"), networks)
+                addresses_here = tuple(each.address.ip for each in here)
+                networks = tuple(dict.fromkeys(each.address.network for each in here))
+                chosen = _chosen(here, self._wanted[name].address)
+                found[name] = Interface(name, index, chosen, addresses_here, record.get_attr("IFLA_MTU"), networks)
         return found
 
     def _take(self, found: Mapping[str, Interface]) -> None:
-        """Choose each interface's address and keep what can serve; tell what came, went and cannot be chosen."""
-        before, now, ambiguous = self._current, dict[str, Interface](), set[str]()
-        for name, wanted in self._wanted.items():
-            if name not in found:
-                continue
-            interface = _chosen(found[name], wanted, before.get(name))
-            if interface is not None:
-                now[name] = interface
-            elif wanted.address is None:
-                ambiguous.add(name)
-        for name in sorted(ambiguous - self._ambiguous):
-            problem = _ambiguity(name, found[name].addresses)
-            log.error("interface.left_silent", iface=name, reason=problem.what, cure=problem.cure)
+        """Keep what can serve; log what came and went."""
+        before = self._current
+        now = {
+            name: found[name] for name in self._wanted if name in found and found[name].address in found[name].addresses
+        }
         for name in sorted(before.keys() - now.keys()):
             log.warning("interface.lost", iface=name, reason=self._why_silent(name, found))
         for name, interface in now.items():
             if interface != before.get(name):
-                log.info("interface.served", iface=name, address=str(interface.address), mtu_bytes=interface.mtu_bytes)
-        self._current, self._ambiguous = now, frozenset(ambiguous)
+                log.info(
+                    "interface.served",
+                    iface=name,
+                    address=str(interface.address),
+                    other_addresses=[str(other) for other in interface.addresses if other != interface.address],
+                    mtu_bytes=interface.mtu_bytes,
+                )
+        self._current, self._found = now, found
 
     def _why_silent(self, name: str, found: Mapping[str, Interface]) -> str:
         if name not in found:
@@ -150,27 +155,8 @@ class Interfaces:
         return f"it has no address {self._wanted[name].address}"
 
 
-def _chosen(found: Interface, wanted: WantedInterface, before: Interface | None) -> Interface | None:
-    """Choose the address to answer from: the one that was set, the only one, or the one in use so far."""
-    if wanted.address is not None:
-        address = wanted.address
-    elif len(found.addresses) == 1:
-        address = found.addresses[0]
-    elif before is not None:
-        address = before.address
-    else:
-        return None
-    if address not in found.addresses:
-        return None
-    return replace(found, address=address)
-
-
-def _ambiguity(name: str, addresses: Sequence[IPv4Address]) -> Problem:
-    return Problem(
-        file="network.interfaces",
-        line=0,
-        column=0,
-        where=name,
-        what=f"has the addresses {', '.join(map(str, addresses))} and none is chosen",
-        cure=f"write {{name: {name}, address: {addresses[0]}}} or one of the others",
-    )
+def _chosen(found: Sequence[_Found], wanted: IPv4Address | None) -> IPv4Address:
+    """Choose the address to answer from: the one that was set, else the first primary one; a /32 where all are."""
+    if wanted is not None:
+        return wanted
+    return min(found, key=lambda each: (each.address.network.prefixlen == 32, each.is_secondary)).address.ip

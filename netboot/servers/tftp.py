@@ -30,27 +30,39 @@ class TftpServer:
         self._disk = BootFileDisk(BootFileCache())
         self._doors: dict[Interface, TftpDoor] = {}
         self._retired: list[TftpDoor] = []  # their interface changed while machines were reading
-        self._has_served = False
+        self._interfaces: tuple[Interface, ...] = ()
+        self._awaited: dict[str, str] = {}  # interfaces whose port cannot be opened now, each with the reason
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The port of each open door, where 0 asked the kernel to choose."""
         return tuple(door.port for door in self._doors.values())
 
+    @property
+    def problems(self) -> list[str]:
+        """Why some interface is not served now."""
+        return [self._awaited[name] for name in sorted(self._awaited)]
+
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others; reads that run go on.
 
-        Raises PortError at the first call; later an interface whose port is taken is told and stays silent.
+        An interface whose port is taken is awaited: `retry` tries it again.
         """
         self._retired = [door for door in self._retired if door.is_busy]
         for gone in self._doors.keys() - set(interfaces):
             door = self._doors.pop(gone)
             door.retire()
             self._retired.append(door)
-        for interface in interfaces:
+        self._interfaces = tuple(interfaces)
+        for name in self._awaited.keys() - {interface.name for interface in interfaces}:
+            del self._awaited[name]
+        self.retry()
+
+    def retry(self) -> None:
+        """Open what could not be opened so far."""
+        for interface in self._interfaces:
             if interface not in self._doors:
                 self._open(interface)
-        self._has_served = True
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more requests and let the reads that run come to their end."""
@@ -72,10 +84,12 @@ class TftpServer:
         try:
             udp = UdpSocket(self._settings.port, interface, counters=self._counters)
         except PortError as error:
-            if not self._has_served:
-                raise
-            log.error("tftp.bind_failed", iface=interface.name, reason=str(error))
+            if self._awaited.get(interface.name) != str(error):  # it is tried every few seconds
+                log.error("tftp.bind_failed", iface=interface.name, port=self._settings.port, reason=str(error))
+            self._awaited[interface.name] = str(error)
             return
+        if self._awaited.pop(interface.name, None) is not None:
+            log.info("tftp.opened", iface=interface.name, port=self._settings.port)
         door = TftpDoor(udp, self._desk, self._settings, disk=self._disk, counters=self._counters)
         self._doors[interface] = door
         udp.watch(door.receive)

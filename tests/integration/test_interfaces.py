@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.conftest import inside
 from integration.served import Served, serving, wait_until
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -85,27 +84,6 @@ def wait_for_answer(wire: Any, question: bytes) -> tuple[str, str]:
         return None if frame is None else (frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr))
 
     return wait_until(ask)
-
-
-def test_two_addresses_and_no_choice_is_an_error_that_names_them(lan: Any, tmp_path: Path) -> None:
-    lan.ip(lan.server, "addr", "add", "192.0.2.11/24", "dev", "s0")
-
-    code, told = Served(tmp_path, lan.server, "network: {interfaces: [s0, s1]}").refuses_to_start()
-
-    assert code == 2
-    assert "s0: has the addresses 192.0.2.10, 192.0.2.11 and none is chosen" in told
-    assert "write {name: s0, address: 192.0.2.10} or one of the others" in told
-    assert "Traceback" not in told
-
-
-def test_a_port_that_another_holds_is_one_sentence_with_its_cure(lan: Any, tmp_path: Path) -> None:
-    with inside(lan.server), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
-        holder.bind(("0.0.0.0", 67))
-        code, told = Served(tmp_path, lan.server, "network: {interfaces: [s0]}").refuses_to_start()
-
-    assert code == 1
-    assert "cannot bind UDP port 67 on s0: Address already in use; stop what holds it" in told
-    assert "Traceback" not in told
 
 
 def test_relays_are_answered_at_their_own_address_and_bogus_ones_never(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import struct
 import threading
@@ -14,7 +15,6 @@ import pytest
 import structlog
 
 from netboot.content.bootfiles import BootFiles
-from netboot.errors import PortError
 from netboot.model.network import Interface
 from netboot.model.offer import DocumentKind, MachineDocument
 from netboot.proto.tftp_transfer import Outcome
@@ -313,16 +313,25 @@ class TestRefusing:
 
         assert ask(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
 
-    def test_a_port_that_is_taken_is_an_error_that_says_so(self, desk):
+    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, desk):
         with serving(desk) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("0.0.0.0", 0))
             taken = other.getsockname()[1]
 
             def serve(_):
-                TftpServer(desk, TftpSettings(port=taken), counters=desk).serve([loopback()])
+                server = TftpServer(desk, TftpSettings(port=taken), counters=desk)
+                server.serve([loopback()])
+                before = server.problems, server.ports
+                other.close()
+                server.retry()
+                after = server.problems, server.ports
+                server.close()
+                return before, after
 
-            with pytest.raises(PortError, match=rf"{taken} on lo"):
-                call(serve)
+            (problems, ports), after = call(serve)
+
+        assert re.match(rf"cannot bind UDP port {taken} on lo: Address already in use", *problems)
+        assert (ports, after) == ((), ([], (taken,)))
 
 
 class TestTheTransfer:
