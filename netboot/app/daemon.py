@@ -16,9 +16,9 @@ import structlog
 from netboot import __version__
 from netboot.app import from_settings
 from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks
-from netboot.app.ledger import Ledger, open_ledger, utc_now
+from netboot.app.ledger import Ledger, open_ledger
 from netboot.boot.administration import View
-from netboot.boot.clock import Clock
+from netboot.boot.clock import Clock, utc_now
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.seen import SeenMachines
@@ -29,11 +29,11 @@ from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.machine import Machine
 from netboot.servers import http_api, logs, systemd
 from netboot.servers.http_uploads import UploadsHttp
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
-from netboot.store.machines import Machine
 
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
 

@@ -9,8 +9,8 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 
-from netboot.app import from_settings
-from netboot.app.from_settings import DRAIN_S
+from netboot.app import server_settings
+from netboot.app.server_settings import DRAIN_S
 from netboot.boot.desk import Desk
 from netboot.boot.file_desk import FileDesk
 from netboot.boot.lease_desk import LeaseDesk
@@ -74,11 +74,11 @@ class BootDoors:
         self._dhcp: DhcpServer | None = None
         self._desks = desks
         self._metrics = metrics
-        limits = from_settings.share_limits(settings)
+        limits = server_settings.share_limits(settings)
         self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits)
-        self._workers = ContentWorkers(from_settings.worker_options(settings), desks.files, counters=metrics)
+        self._workers = ContentWorkers(server_settings.worker_options(settings), desks.files, counters=metrics)
         self._http = HttpDoor(self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S)
-        self._tftp = TftpServer(desks.files, from_settings.tftp_settings(settings), counters=metrics)
+        self._tftp = TftpServer(desks.files, server_settings.tftp_settings(settings), counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -98,7 +98,7 @@ class BootDoors:
         running = [tasks.create_task(self._workers.run())]
         await self._workers.listening()
         leasing = Leasing(self._desks.leases, tasks.create_task)
-        ports = from_settings.dhcp_settings(self._settings)
+        ports = server_settings.dhcp_settings(self._settings)
         dhcp = DhcpServer(self._desks.offers, ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there

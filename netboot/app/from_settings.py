@@ -15,13 +15,7 @@ from netboot.model.network import WantedInterface
 from netboot.model.offer import Policy
 from netboot.render.content_place import ContentPlace
 from netboot.render.engine import Engine
-from netboot.servers.content_worker import WorkerOptions
-from netboot.servers.dhcp import DhcpSettings
-from netboot.servers.http_shares import ShareLimits
-from netboot.servers.tftp import TftpSettings
-from netboot.servers.tftp_transfers import TransferLimits
 
-DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 
 
@@ -60,39 +54,6 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
 def wanted_interfaces(settings: Settings) -> list[WantedInterface]:
     """Name the interfaces on which machines boot."""
     return [WantedInterface(interface.name, interface.address) for interface in settings.network.interfaces]
-
-
-def dhcp_settings(settings: Settings) -> DhcpSettings:
-    """Gather what the DHCP doors want to know."""
-    dhcp = settings.dhcp
-    return DhcpSettings(dhcp.mode, dhcp.port, dhcp.pxe_port, settings.http.port, dhcp.listen)
-
-
-def tftp_settings(settings: Settings) -> TftpSettings:
-    """Gather what the TFTP doors want to know."""
-    tftp = settings.tftp
-    limits = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
-    return TftpSettings(tftp.port, tftp.single_port, limits, settings.http.port)
-
-
-def share_limits(settings: Settings) -> ShareLimits:
-    """Gather what bounds large bodies."""
-    return ShareLimits(settings.http.max_streams, settings.http.client_rate)
-
-
-def worker_options(settings: Settings) -> WorkerOptions:
-    """Gather what a content worker is started with."""
-    content, http = settings.content, settings.http
-    return WorkerOptions(
-        str(content.directory),
-        content.port,
-        content.workers,
-        max_streams=http.max_streams,
-        client_rate=http.client_rate,
-        drain_s=DRAIN_S,
-        log_level=settings.log.level.value,
-        log_form=settings.log.format.value,
-    )
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:

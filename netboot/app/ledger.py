@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from netboot.boot.administration import Administration
+from netboot.boot.clock import utc_now
 from netboot.boot.installs import InstallBook
 from netboot.config.load import Configuration
 from netboot.config.settings import Settings
@@ -14,11 +14,6 @@ from netboot.store.events import EventLog
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseLedger
 from netboot.store.machines import Machines
-
-
-def utc_now() -> datetime:
-    """Tell the time of day, for records."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

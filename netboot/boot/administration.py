@@ -12,9 +12,10 @@ from netboot.errors import NetbootError
 from netboot.model.event import Event
 from netboot.model.host import Host, HostSet
 from netboot.model.install import Install
+from netboot.model.machine import Machine
 from netboot.store.events import EventLog
 from netboot.store.installs import Move
-from netboot.store.machines import Machine, Machines
+from netboot.store.machines import Machines
 
 View = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from netboot.boot.tokens import RandomBytes
 
@@ -14,3 +14,8 @@ class Clock:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     random_bytes: RandomBytes
+
+
+def utc_now() -> datetime:
+    """Give the time of day, for records."""
+    return datetime.now(UTC)

@@ -25,9 +25,10 @@ from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import InstallEvent
 from netboot.model.mac import Mac
+from netboot.model.machine import Machine
 from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptPlan, WaitPlan, WaitReason
 from netboot.store.events import EventLog
-from netboot.store.machines import Machine, Machines
+from netboot.store.machines import Machines
 
 log = structlog.get_logger()
 

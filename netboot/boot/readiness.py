@@ -16,9 +16,9 @@ from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.cluster import Cluster
 from netboot.model.host import Host
 from netboot.model.install import Install, InstallState
+from netboot.model.machine import Machine
 from netboot.model.network import DhcpMode
 from netboot.model.offer import IgnoreReason, Policy
-from netboot.store.machines import Machine
 
 NO_INTERFACE: Final = (
     "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it

@@ -17,8 +17,8 @@ from netboot.model.client import BootClient, Stage
 from netboot.model.event import Step
 from netboot.model.firmware import BootShape
 from netboot.model.mac import Mac
+from netboot.model.machine import Machine
 from netboot.model.offer import OfferKind
-from netboot.store.machines import Machine
 
 STRANGERS: Final = 1024  # machines that nobody registered; the longest unseen is forgotten
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease

@@ -16,7 +16,15 @@ from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
-COMMANDS: Final = ("serve", "check", "plan", "host", "install", "content", "lab")  # each in a module of its name
+COMMANDS: Final = {  # each in a module of its name, which says the same of it
+    "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
+    "check": "Find everything that can be wrong before a machine boots.",
+    "plan": "Show what each host would be given at its next boot.",
+    "host": "List and show the registered machines.",
+    "install": "Arm hosts for one install, and follow it.",
+    "content": "Bring in boot media and releases, and keep them.",
+    "lab": "Try netboot with no hardware: real firmware in QEMU.",
+}
 
 
 class _Commands(click.Group):
@@ -31,6 +39,11 @@ class _Commands(click.Group):
         command = getattr(import_module(f"netboot.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing their modules, which would take seconds."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,6 +1,7 @@
 """`netboot plan`: what each host would be given if it were armed and booted now. Changes nothing, asks no daemon."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from netboot.app import from_settings
-from netboot.app.ledger import utc_now
+from netboot.boot.clock import utc_now
 from netboot.boot.decide import decide
 from netboot.boot.documents import Documents
 from netboot.cli.output import json_option, print_json
@@ -57,7 +58,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
     chosen = [found for found in configuration.hosts if host in (None, found.name)]
     if host is not None and not chosen:
         raise NetbootError(f"no host is called {host}; netboot host list shows them")
-    given = {found.name: asyncio.run(_given(configuration, found, show_secrets=show_secrets)) for found in chosen}
+    given = asyncio.run(_all_given(configuration, chosen, show_secrets=show_secrets))
     if as_json:
         print_json({name: _as_json(what) for name, what in given.items()})
         return
@@ -65,11 +66,17 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
         _print(name, what)
 
 
-async def _given(configuration: Configuration, host: Host, *, show_secrets: bool) -> Given:
+async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, Given]:
     settings = configuration.settings
     documents = from_settings.documents_for(settings)
     policy = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
     base_url = _base_url(settings)
+    return {
+        host.name: await _given(host, documents, policy, base_url=base_url, show_secrets=show_secrets) for host in hosts
+    }
+
+
+async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> Given:
     tokens = HIDDEN
     return Given(
         offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from netboot.boot.administration import Administration, UnknownHostError, View, machine_view
 from netboot.errors import ConfigError, NetbootError, StoreError, TransitionError
+from netboot.model.machine import Machine
 from netboot.servers.metrics import Metrics
-from netboot.store.machines import Machine
 
 EVENT_HEARTBEAT = b": \n\n"
 _LONGEST_ID: Final = 18  # digits, of what the store can count

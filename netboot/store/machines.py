@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy import delete, insert, select
 
 from netboot.errors import StoreError
 from netboot.model.mac import Mac
+from netboot.model.machine import Machine
 from netboot.store import tables
 from netboot.store.database import Database
 
@@ -19,20 +19,6 @@ WRITE_EVERY_S = 0.5
 MACS_PER_STATEMENT = 10_000
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """One MAC that asked for a boot or for an address. `addresses`: oldest first."""
-
-    mac: Mac
-    first_seen: datetime
-    last_seen: datetime
-    arch: str | None = None
-    vendor_class: str | None = None
-    uuid: str | None = None
-    addresses: tuple[IPv4Address, ...] = ()
-    shapes: Mapping[str, str] = field(default_factory=dict)  # of `BootShape`, by `BootClient.firmware`: what worked
 
 
 class Machines:

@@ -18,10 +18,10 @@ from netboot.errors import Problem
 from netboot.model.cluster import Cluster
 from netboot.model.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.install import Install, InstallState
+from netboot.model.machine import Machine
 from netboot.model.network import DhcpMode
 from netboot.model.offer import LoaderRule, Policy, UnknownHosts
 from netboot.render.engine import Engine
-from netboot.store.machines import Machine
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 NO_ADDRESS = (

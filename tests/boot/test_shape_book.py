@@ -10,8 +10,9 @@ from netboot.content.bootfiles import BootFiles
 from netboot.model.client import Arch, BootClient, BootProtocol, Cpu
 from netboot.model.firmware import ReplyShape
 from netboot.model.host import HostName, HostSet
+from netboot.model.machine import Machine
 from netboot.model.offer import Offer, Policy, UnknownHosts
-from netboot.store.machines import Machine, Machines
+from netboot.store.machines import Machines
 
 CP1 = HostName("cp1")
 WITH, WITHOUT = ReplyShape.WITH_43, ReplyShape.WITHOUT_43

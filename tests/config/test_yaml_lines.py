@@ -1,4 +1,7 @@
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from netboot.config.faults import Faults, Place
 from netboot.config.nodes import Entry, Listing, Node, Scalar, Table
@@ -185,3 +188,28 @@ def test_every_key_written_twice_is_told_at_once():
         "f.yaml:2:1: a: is there already (f.yaml:1:1); keep one of the two",
         "f.yaml:4:1: b: is there already (f.yaml:3:1); keep one of the two",
     ]
+
+
+_PIECES = (
+    *("a", "b1", "é", "𐀀", "\\u0041", "\\x41", "~", "null", "0", "<<: "),
+    *(": ", ":", "- ", "-", "[", "]", "{", "}", ", ", ",", "? ", "?", "&x ", "*x", "!", "!!str "),
+    *("\n", "\n  ", "\n    ", " ", "\t", "'", '"', "#", " #", "|", "|+\n", ">"),
+    *("%", "%YAML 1.1\n---\n", "---\n", "...\n", "@", "`"),
+)
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(_PIECES), max_size=14).map("".join))
+def test_libyaml_and_pyyaml_read_every_text_alike(monkeypatch: pytest.MonkeyPatch, text: str):
+    read_by = []
+    for has_libyaml in (True, False):
+        monkeypatch.setattr(yaml, "__with_libyaml__", has_libyaml)
+        faults = Faults()
+        tree = parse(text, "f.yaml", faults)
+        read_by.append((tree, faults.problems))
+
+    assert read_by[0] == read_by[1]
+
+
+def test_this_python_has_libyaml():
+    assert yaml.__with_libyaml__

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 from netboot.model.mac import Mac
+from netboot.model.machine import Machine
 from netboot.store.database import Database
-from netboot.store.machines import Machine, Machines
+from netboot.store.machines import Machines
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CP1 = Machine(

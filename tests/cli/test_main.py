@@ -1,0 +1,50 @@
+"""What a command loads: libraries that it does not use would make each question of an operator take seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click import Group
+
+from netboot.cli.main import COMMANDS, cli
+
+HEAVY = {"aiohttp", "asyncpg", "pycdlib", "pyroute2", "scapy", "sqlalchemy", "tftpy"}
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    (tmp_path / "netboot.yaml").write_text(
+        f"network: {{interfaces: [lo]}}\nadmin: {{socket: {tmp_path}/control.sock}}\n"
+        f"store: {{url: 'sqlite+aiosqlite:///{tmp_path}/store.db'}}\ncontent: {{directory: {tmp_path}}}\n"
+    )
+    (tmp_path / "hosts.yaml").write_text("hosts: {w1: {role: worker, mac: '52:54:00:aa:bb:01'}}\n")
+    return tmp_path / "netboot.yaml"
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    code = (
+        "import sys\nfrom netboot.cli.main import cli\n"
+        "try: cli(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print(*{name.partition('.')[0] for name in sys.modules}, *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_and_version_load_no_command():
+    for option in ("--help", "--version"):
+        assert not {name for name in loaded_by(option) if name.startswith("netboot.cli.")} - {"netboot.cli.main"}
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_question_to_the_files_loads_neither_database_nor_network_libraries(configuration: Path, command: str):
+    assert not loaded_by("--config", str(configuration), command) & HEAVY
+
+
+def test_the_overview_says_of_each_command_what_its_own_help_says():
+    assert isinstance(cli, Group)
+    commands = {name: cli.get_command(None, name) for name in COMMANDS}  # type: ignore[arg-type]
+
+    assert {name: command.get_short_help_str(200) for name, command in commands.items() if command} == COMMANDS
