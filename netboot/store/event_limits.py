@@ -24,7 +24,7 @@ ADDRESSES: Final = 512  # windows of one kind in all; what is beyond has one win
 # Requests that are refused: the first is recorded, and one count a minute for as long as they go on.
 BY_ADDRESS: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "boot.token_refused", "http.refused"})
 # What an operator or a machine with a live token did, and what the event log says of itself.
-UNLIMITED: Final = frozenset({"install.moved", "store.events_lost"})
+UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.events_lost"})
 
 
 class _Key(NamedTuple):
@@ -98,8 +98,6 @@ class EventLimits:
         if event.name not in BY_ADDRESS:
             return _Key(event.name, event.host or "")
         subject, address = event.host or event.mac or "", str(event.data.get("address") or "")
-        if event.name == "boot.alarm_raised":  # that somebody has a second document is another alarm
-            address = f"{address} {event.data.get('document')}"
         key = _Key(event.name, subject, address)
         if key in self._windows:
             return key
