@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.media import read_medium
-from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
+from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable
 from netboot.errors import ContentError, RenderError
+from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model.host import Host
 from netboot.model.install import Tokens
 from netboot.model.mac import Mac
@@ -79,12 +80,13 @@ class Documents:
         `mac` is the card that the machine asks with.
         """
         role = await asyncio.to_thread(_read_role, host)
-        version = ignition.version_of(role)
+        read = await asyncio.to_thread(_verified, host, role)
         overlay = ignition.overlay(
-            self._engine, host, version=version, ready_url=f"{base_url}/report/{tokens.report}/ready", mac=mac
+            self._engine, host, version=read.version, ready_url=f"{base_url}/report/{tokens.report}/ready", mac=mac
         )
+        _verify_overlay(host, read, overlay)
         wrapper = ignition.wrapper(
-            version=version,
+            version=read.version,
             base_url=base_url,
             token=tokens.ignition,
             role_sha512=hashlib.sha512(role).hexdigest(),
@@ -101,10 +103,6 @@ class Documents:
             reachable = await asyncio.to_thread(read_reachable, self._content, host.release)
             self._releases[host.release] = reachable
         return reachable.release
-
-    def commit_of(self, release: str) -> str | None:
-        """Read the commit that a release names at this moment; None where it cannot be read. Not on the loop."""
-        return commit_named(self._content, release)
 
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""
@@ -146,6 +144,24 @@ class Documents:
         if host.boot_media is None:
             return  # the script's own error names it
         await asyncio.to_thread(read_medium, self._content, host.boot_media)
+
+
+def _verified(host: Host, role: bytes) -> IgnitionFile:
+    """Verify the role's file again: it may have changed since the hosts were read."""
+    file = read_ignition(role)
+    if file.problems:
+        problem = file.problems[0]
+        raise RenderError(f"cannot serve the Ignition of {host.name}: {problem.in_file(host.ignition)}; {problem.cure}")
+    return file
+
+
+def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
+    """Refuse an overlay that Ignition would refuse, alone or merged with the role's file."""
+    file = read_ignition(overlay)
+    problems = file.problems or check_merged([role, file])
+    if problems:
+        what = f"the overlay is refused by Ignition: {problems[0]}"
+        raise RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
 
 
 def _read_role(host: Host) -> bytes:

@@ -1,21 +1,21 @@
-"""Looks into the Ignition files that `ocne` wrote: readable, of a known version, and meant for this use.
+"""Reads the Ignition files that `ocne` wrote: what Ignition would refuse is a fault, and so is a file for another use.
 
 Nothing of a file is kept or shown: it holds cluster keys.
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from netboot.config.faults import shown
 from netboot.config.files import read_bytes
 from netboot.config.given import Said
-from netboot.model.ignition import KNOWN_VERSION
+from netboot.ignition.check import read_ignition
+from netboot.ignition.schema import Json
 
 _ACTION: Final = re.compile(r"^Environment=\"?ACTION=(init|join)\b", re.MULTILINE)
+_SHOWN_PROBLEMS: Final = 10  # of one file
 
 
 class Use(StrEnum):
@@ -44,35 +44,19 @@ def _check(said: Said[Path]) -> Use | None:
     content = read_bytes(path, given.faults, place=given.place, where=given.where)
     if content is None:
         return None
-    try:
-        config = json.loads(content)
-    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, or a number without end
-        given.refuse(f"{path} is not JSON", "give what `ocne cluster start` or `ocne cluster join` printed on stdout")
-        return None
-    version = _at(config, "ignition", "version")
-    if not isinstance(version, str):
-        given.refuse(f"{path} has no ignition.version", "give an Ignition file, not Butane or another configuration")
-    elif not KNOWN_VERSION.fullmatch(version):
-        given.refuse(f"{path} is Ignition {shown(version)}", "give one of spec 3.0.0 to 3.6.0, as ocne writes")
-    else:
-        return _use(config)
-    return None
+    file = read_ignition(content)
+    for problem in file.problems[:_SHOWN_PROBLEMS]:
+        given.refuse(problem.in_file(path), problem.cure)
+    more = len(file.problems) - _SHOWN_PROBLEMS
+    if more > 0:
+        given.refuse(f"{path} has {more} more problems", "correct the first ones and check again")
+    return None if file.problems else _use(file.config)
 
 
-def _use(config: Any) -> Use | None:
-    units = _at(config, "systemd", "units")
-    for unit in units if isinstance(units, list) else ():
-        if _at(unit, "name") != "ocne.service":
-            continue
-        dropins = _at(unit, "dropins")
-        for dropin in dropins if isinstance(dropins, list) else ():
-            found = _ACTION.search(str(_at(dropin, "contents")))
+def _use(config: Json) -> Use | None:
+    for unit in config.get("systemd", {}).get("units", []):
+        for dropin in unit.get("dropins", []) if unit.get("name") == "ocne.service" else ():
+            found = _ACTION.search(dropin.get("contents", ""))
             if found:
                 return Use(found.group(1))
     return None
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

@@ -1,6 +1,6 @@
 """The Ignition of one host: a wrapper that merges the role's file, untouched, with an overlay for this machine.
 
-Pure: values in, JSON bytes out; the role's file is read for its version alone and never changed.
+Pure: values in, JSON bytes out; the role's file is never changed. `version` is the specification that it has.
 Every file of the overlay says `"compression": ""`: without it a child inherits the parent's `gzip` (Ignition 2.14).
 """
 
@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from netboot.errors import RenderError
 from netboot.model.host import Host
-from netboot.model.ignition import KNOWN_VERSION
 from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 
@@ -19,22 +18,6 @@ _INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name
 _RESPONSE_HEADERS_S: Final = 30
 
 Json = dict[str, object]
-
-
-def version_of(role_document: bytes) -> str:
-    """Return the specification that a role's file is written in, such as `3.4.0`.
-
-    Raises RenderError for what is no Ignition JSON, or of a specification that this program does not know.
-    """
-    cure = "write it again with ocne cluster start or join"
-    try:
-        document = json.loads(role_document)
-        version = document["ignition"]["version"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        raise RenderError(f"cannot read the role's file: it is no Ignition JSON; {cure}") from None
-    if not isinstance(version, str) or not KNOWN_VERSION.fullmatch(version):
-        raise RenderError(f"cannot read the role's file: Ignition {version!r} is none of 3.0.0 to 3.6.0; {cure}")
-    return version
 
 
 def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overlay_sha512: str) -> bytes:

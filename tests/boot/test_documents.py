@@ -3,9 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory
+from netboot.errors import RenderError
 from netboot.model.host import Host, HostName, Role
+from netboot.model.install import Tokens
 from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 
@@ -31,3 +35,48 @@ def test_a_host_without_a_release_is_told_so_once(tmp_path: Path):
     told = problems(tmp_path, release=None)
 
     assert [line for line in told if "release" in line] == ["w1 has no release to install; set hosts.w1.release"]
+
+
+ROLE_FILES = assets_directory() / "examples" / "ign"
+MAC = Mac.parse("52:54:00:aa:bb:11")
+TOKENS = Tokens("a" * 32, "b" * 32, "c" * 32)
+
+
+def ignition_of(role_file: Path, *, templates: Path | None = None) -> None:
+    host = Host(HostName("w1"), Role.WORKER, (MAC,), ignition=role_file)
+    directories = [assets_directory() / "templates"]
+    documents = Documents(Engine([templates, *directories] if templates else directories), role_file.parent)
+    asyncio.run(documents.ignition(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+
+
+def test_a_role_file_that_was_damaged_after_the_reload_is_never_served(tmp_path: Path):
+    file = tmp_path / "w.ign"
+    file.write_bytes((ROLE_FILES / "worker-join.ign").read_bytes())
+    ignition_of(file)
+
+    file.write_bytes(file.read_bytes()[:-10])
+
+    with pytest.raises(RenderError, match=r"cannot serve the Ignition of w1: .*/w\.ign:1:\d+: is not JSON .*; give"):
+        ignition_of(file)
+
+
+def test_a_role_file_in_the_way_of_the_overlay_is_not_served(tmp_path: Path):
+    file = tmp_path / "w.ign"
+    file.write_text('{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/etc/netboot"}]}}')
+
+    with pytest.raises(RenderError) as caught:
+        ignition_of(file)
+
+    assert str(caught.value) == (
+        "cannot render the Ignition of w1: the overlay is refused by Ignition: /storage/files/2: "
+        "'/etc/netboot/report-ready' lies below the file '/etc/netboot' (/storage/files/0); "
+        f"make '/etc/netboot' a directory, or move one of them (templates ignition/*, {file})"
+    )
+
+
+def test_an_overlay_from_a_faulty_template_is_not_served(tmp_path: Path):
+    (tmp_path / "ignition").mkdir()
+    (tmp_path / "ignition" / "netboot-ready.service.j2").write_text("[Unit\n")
+
+    with pytest.raises(RenderError, match="/systemd/units/0/contents: has a section without ]"):
+        ignition_of(ROLE_FILES / "worker-join.ign", templates=tmp_path)

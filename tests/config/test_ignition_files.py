@@ -1,4 +1,9 @@
+from pathlib import Path
+
 import pytest
+
+SAMPLES = Path(__file__).parents[1] / "ignition" / "samples"
+GIVE = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
 
 CLUSTER = """\
 cluster: {init: cp1}
@@ -44,27 +49,38 @@ def test_a_path_is_meant_from_the_file_that_names_it(site):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout"),
+        (b"", f"join.ign is empty; {GIVE}"),
+        (b"[" * 100_000, f"join.ign is not JSON that can be read (nested too deeply); {GIVE}"),
+        (b"9" * 10_000, f"join.ign is not JSON that can be read (a number is too long); {GIVE}"),
+        (b"[]", f"join.ign holds a list instead of an object; {GIVE}"),
+        (b"{}", "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration"),
         (
-            "[" * 100_000,
-            "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout",
-        ),
-        ("9" * 10_000, "join.ign is not JSON; give what `ocne cluster start` or `ocne cluster join` printed on stdout"),
-        ("[]", "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration"),
-        ("{}", "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration"),
-        (
-            '{"ignition": {"version": 3}}',
+            b'{"ignition": {"version": 3}}',
             "join.ign has no ignition.version; give an Ignition file, not Butane or another configuration",
         ),
         (
-            '{"ignition": {"version": "2.2.0"}}',
+            b'{"ignition": {"version": "2.2.0"}}',
             "join.ign is Ignition '2.2.0'; give one of spec 3.0.0 to 3.6.0, as ocne writes",
+        ),
+        (
+            (SAMPLES / "utf16.ign").read_bytes(),
+            "join.ign is UTF-16, and Ignition takes UTF-8; "
+            "iconv -f UTF-16 -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)",
+        ),
+        (
+            (SAMPLES / "nan.ign").read_bytes(),
+            "join.ign:1:77: NaN is no JSON value; write a number or remove the key",
+        ),
+        (
+            (SAMPLES / "hash.ign").read_bytes(),
+            "join.ign: /storage/files/0/contents/verification/hash: is not the hash of the content; "
+            "write the file again where it was made",
         ),
     ],
 )
 def test_a_file_that_is_no_ignition_is_told_once_where_it_is_named_first(site, content, expected):
     site.write("hosts.yaml", CLUSTER)
-    site.write("join.ign", content)
+    (site.directory / "join.ign").write_bytes(content)
 
     assert site.faults() == [f"hosts.yaml:3:52: roles.control-plane.ignition.join: {expected}"]
 
@@ -99,6 +115,17 @@ def test_the_first_node_is_not_given_a_file_that_joins(site):
         "hosts.yaml:3:36: roles.control-plane.ignition.init: init.ign joins a cluster (ACTION=join), "
         "and cp1 is to start it; give it what `ocne cluster start` printed"
     ]
+
+
+def test_a_file_with_many_problems_lists_ten_and_counts_the_others(site):
+    site.write("hosts.yaml", CLUSTER)
+    files = ", ".join(f'{{"path": "relative{number}"}}' for number in range(12))
+    site.write("join.ign", f'{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [{files}]}}}}')
+
+    faults = site.faults()
+
+    assert len(faults) == 11
+    assert faults[0].endswith("join.ign has 2 more problems; correct the first ones and check again")
 
 
 def test_no_fault_shows_what_a_file_holds(site):

@@ -12,6 +12,7 @@ from netboot.config import yaml_lines
 from netboot.config.faults import Faults
 from netboot.content.bootfiles import boot_file_name
 from netboot.errors import ContentError, WireError
+from netboot.ignition.check import check_ignition
 from netboot.model.client import BootClient
 from netboot.model.offer import Offer, OfferKind
 from netboot.proto import dhcp, lease, pxe, tftp
@@ -111,4 +112,10 @@ def yaml_text(data: bytes) -> None:
         assert all(char >= " " for char in str(problem))
 
 
-TARGETS = {"dhcp": dhcp_message, "tftp": tftp_read, "http": http_request, "yaml": yaml_text}
+def ignition_file(data: bytes) -> None:
+    """Whatever stands in an Ignition file: problems, each in one line, and never an exception."""
+    for problem in check_ignition(data):
+        assert str(problem).isprintable(), problem
+
+
+TARGETS = {"dhcp": dhcp_message, "tftp": tftp_read, "http": http_request, "yaml": yaml_text, "ignition": ignition_file}

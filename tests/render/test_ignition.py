@@ -17,10 +17,11 @@ from urllib.parse import unquote
 import pytest
 
 from netboot.errors import RenderError
+from netboot.ignition.check import read_ignition
 from netboot.model.host import Host
 from netboot.model.mac import Mac
 from netboot.render.engine import Engine
-from netboot.render.ignition import overlay, version_of, wrapper
+from netboot.render.ignition import overlay, wrapper
 
 TOKEN = "b" * 32
 READY = f"http://192.0.2.10:8080/report/{'a' * 32}/ready"
@@ -37,9 +38,9 @@ def the_three(engine: Engine, host: Host, base_url: str, version: str = "3.4.0")
     role = host.ignition.read_bytes()
     if version == "3.3.0":
         role = lowered(role)
-    over = overlay(engine, host, version=version_of(role), ready_url=READY, mac=host.macs[-1])
+    over = overlay(engine, host, version=read_ignition(role).version, ready_url=READY, mac=host.macs[-1])
     wrapped = wrapper(
-        version=version_of(role),
+        version=read_ignition(role).version,
         base_url=base_url,
         token=TOKEN,
         role_sha512=hashlib.sha512(role).hexdigest(),
@@ -137,26 +138,6 @@ def test_what_cannot_be_an_interface_is_refused(interface: str, cp1: Host, engin
 def test_a_key_of_two_lines_is_refused(cp1: Host, engine: Engine):
     with pytest.raises(RenderError, match=r"an SSH key has a line break .*; set hosts\.cp1\.ssh_keys"):
         overlay(engine, replace(cp1, ssh_keys=("ssh-ed25519 A\nssh-rsa B",)), version="3.4.0", ready_url=READY)
-
-
-@pytest.mark.parametrize("version", ["3.0.0", "3.3.0", "3.4.0", "3.6.0"])
-def test_the_version_is_read_from_the_roles_file(version: str):
-    assert version_of(json.dumps({"ignition": {"version": version}}).encode()) == version
-
-
-@pytest.mark.parametrize(
-    "document",
-    [b"", b"null", b"[]", b"{}", b"\xff\xfe", b"#!ipxe", b'{"ignition":null}', b'{"ignition":[]}', b"[" * 100_000],
-)
-def test_what_is_no_ignition_is_refused(document: bytes):
-    with pytest.raises(RenderError, match="it is no Ignition JSON; write it again with ocne"):
-        version_of(document)
-
-
-@pytest.mark.parametrize("version", ["2.3.0", "3.7.0", "4.0.0", "3.4.0-experimental", "3.4", "", 3, None])
-def test_a_specification_that_we_do_not_know_is_refused(version: object):
-    with pytest.raises(RenderError, match=r"is none of 3\.0\.0 to 3\.6\.0"):
-        version_of(json.dumps({"ignition": {"version": version}}).encode())
 
 
 @contextmanager

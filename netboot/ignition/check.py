@@ -1,0 +1,138 @@
+"""Verifies an Ignition file: finds what Ignition would refuse, as far as it can be seen without the network.
+
+Verified against Ignition 2.14 and written after the sources of 2.16.2, which OCK 1.33 has.
+"""
+
+import re
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.ignition.disks import verify_disks
+from netboot.ignition.json_text import CURE, parse
+from netboot.ignition.nodes import verify_nodes, verify_parents
+from netboot.ignition.problem import IgnitionProblem, Problems, shown
+from netboot.ignition.resource import Resources
+from netboot.ignition.schema import Json, fit
+
+KNOWN_VERSION: Final = re.compile(r"3\.([0-6])\.0")  # 3.6.0 came with Ignition 2.26; OCK 1.33 reads up to 3.4.0
+
+_NESTED_LIMIT: Final = 8  # configurations inside of data URLs
+_LARGEST_ID: Final = 2**32 - 2
+_NOT_IN_A_NAME: Final = re.compile(r"^-|[:/,\s\x00-\x1f\x7f]|^$")
+_LINE_OR_FIELD_END: Final = re.compile(r"[:\n\x00]")
+
+
+@dataclass(frozen=True, slots=True)
+class IgnitionFile:
+    """A file that was read: its specification ("" where it names none that is known), fields and problems."""
+
+    version: str
+    config: Json
+    problems: tuple[IgnitionProblem, ...]
+
+
+def check_ignition(data: bytes) -> list[IgnitionProblem]:
+    """List every reason why Ignition would refuse a file; an empty list where none can be seen."""
+    return list(read_ignition(data).problems)
+
+
+def read_ignition(data: bytes) -> IgnitionFile:
+    """Read and verify a file."""
+    return _read(data, depth=0)
+
+
+def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
+    """List the paths that are in each other's way when these sound files are merged, the last one on top."""
+    problems = Problems()
+    verify_parents([file.config for file in files], problems)
+    return list(problems)
+
+
+def _read(data: bytes, *, depth: int) -> IgnitionFile:
+    document = parse(data)
+    if isinstance(document, IgnitionProblem):
+        return IgnitionFile("", {}, (document,))
+    head = document.get("ignition")
+    version = head.get("version") if isinstance(head, dict) else None
+    if not isinstance(version, str):
+        cure = "give an Ignition file, not Butane or another configuration"
+        return IgnitionFile("", {}, (IgnitionProblem("", "has no ignition.version", cure),))
+    known = KNOWN_VERSION.fullmatch(version)
+    if known is None:
+        cure = "give one of spec 3.0.0 to 3.6.0, as ocne writes"
+        return IgnitionFile("", {}, (IgnitionProblem("", f"is Ignition {shown(version)}", cure),))
+    minor, problems = int(known[1]), Problems()
+    config = fit(document, minor=minor, problems=problems)
+    if len(problems) == 0:  # what has the wrong type is not read further
+        _verify(config, problems, minor=minor, depth=depth)
+    return IgnitionFile(version, config, tuple(problems))
+
+
+def _verify(config: Json, problems: Problems, *, minor: int, depth: int) -> None:
+    resources = Resources(minor, problems)
+    _verify_head(config.get("ignition", {}), resources, depth=depth)
+    verify_nodes(config, problems)
+    storage = config.get("storage", {})
+    for index, file in enumerate(storage.get("files", [])):
+        pointer = f"/storage/files/{index}"
+        resources.verify(file.get("contents", {}), f"{pointer}/contents")
+        for number, resource in enumerate(file.get("append", [])):
+            resources.verify(resource, f"{pointer}/append/{number}")
+    for index, volume in enumerate(storage.get("luks", [])):
+        resources.verify(volume.get("keyFile", {}), f"/storage/luks/{index}/keyFile")
+    verify_disks(config, problems, minor=minor)
+    _verify_accounts(config.get("passwd", {}), problems)
+
+
+def _verify_head(head: Json, resources: Resources, *, depth: int) -> None:
+    config = head.get("config", {})
+    children = [(child, f"/ignition/config/merge/{index}") for index, child in enumerate(config.get("merge", []))]
+    for child, pointer in (*children, (config.get("replace", {}), "/ignition/config/replace")):
+        content = resources.verify(child, pointer, is_required=(child, pointer) in children)
+        if content and depth < _NESTED_LIMIT:
+            for problem in _read(content, depth=depth + 1).problems:
+                place = problem.pointer and f"{problem.pointer} "
+                what = f"holds a configuration that Ignition refuses: {place}{problem.what}"
+                resources.problems.add(f"{pointer}/source", what, cure=problem.cure)
+    for index, authority in enumerate(head.get("security", {}).get("tls", {}).get("certificateAuthorities", [])):
+        pointer = f"/ignition/security/tls/certificateAuthorities/{index}"
+        content = resources.verify(authority, pointer, is_required=True)
+        if content is not None and not _is_certificate(content):
+            resources.problems.add(f"{pointer}/source", "holds no PEM certificate", cure="write one or more")
+    for name in ("httpProxy", "httpsProxy"):
+        proxy = head.get("proxy", {}).get(name)
+        if proxy is not None and not re.match("https?:", proxy, re.IGNORECASE):
+            cure = "write http://HOST:PORT"
+            resources.problems.add(f"/ignition/proxy/{name}", "is no http or https URL", cure=cure)
+
+
+def _is_certificate(content: bytes) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _verify_accounts(passwd: Json, problems: Problems) -> None:
+    """Verify what useradd(8) and groupadd(8) refuse, which Ignition runs."""
+    for list_name, number in (("users", "uid"), ("groups", "gid")):
+        for index, account in enumerate(passwd.get(list_name, [])):
+            pointer = f"/passwd/{list_name}/{index}"
+            name = account.get("name", "")
+            if _NOT_IN_A_NAME.search(name):
+                problems.add(f"{pointer}/name", f"{shown(name)} is no account's name", cure="correct it")
+            if not 0 <= account.get(number, 0) <= _LARGEST_ID:
+                problems.add(f"{pointer}/{number}", "is out of range", cure=f"write 0 to {_LARGEST_ID}")
+            if _LINE_OR_FIELD_END.search(account.get("passwordHash", "")):
+                what = "has a colon or line break, which /etc/shadow cannot hold"
+                problems.add(f"{pointer}/passwordHash", what, cure="write what mkpasswd prints")
+            for path in ("homeDir", "shell"):
+                given = account.get(path, "")
+                if given and (not given.startswith("/") or _LINE_OR_FIELD_END.search(given)):
+                    problems.add(f"{pointer}/{path}", f"{shown(given)} is no absolute path", cure="correct it")
+
+
+__all__ = ["CURE", "IgnitionFile", "IgnitionProblem", "check_ignition", "check_merged", "read_ignition"]

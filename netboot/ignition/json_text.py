@@ -1,0 +1,110 @@
+"""Reads bytes as the JSON that Ignition takes: UTF-8 without BOM, no NaN, no repeated keys (RFC 8259).
+
+Go's decoder, which Ignition uses, replaces invalid UTF-8 and takes the last of two equal keys without a word; here both
+are refused, because what is written would not be what is installed.
+"""
+
+import json
+import re
+from collections import Counter
+from typing import Final, NoReturn
+
+from netboot.ignition.problem import IgnitionProblem
+
+CURE: Final = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
+
+_STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
+_BOMS: Final = (  # the longer ones first: UTF-32 little endian begins as UTF-16 does
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+
+
+class JsonObject(dict[str, object]):
+    """An object by case-folded key, because Go's decoder ignores case; `repeated` has each key that stands twice."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__((key.casefold(), value) for key, value in pairs)
+        counts = Counter(key.casefold() for key, _ in pairs) if len(self) < len(pairs) else {}
+        self.repeated = sorted(key for key, count in counts.items() if count > 1)
+
+
+class _ConstantError(Exception):
+    """NaN, Infinity or -Infinity, which Python reads and JSON does not have."""
+
+
+def parse(data: bytes) -> JsonObject | IgnitionProblem:
+    """Return the object that a file holds, or why it holds none."""
+    text = _decode(data)
+    if isinstance(text, IgnitionProblem):
+        return text
+    if not text.strip():
+        return IgnitionProblem("", "is empty", CURE)
+    try:
+        document = json.loads(text, object_pairs_hook=JsonObject, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        return IgnitionProblem("", f"is not JSON ({error.msg})", CURE, error.lineno, error.colno)
+    except _ConstantError:
+        return _constant_in(text)
+    except (ValueError, RecursionError) as error:  # ValueError: a number with thousands of digits
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        return IgnitionProblem("", f"is not JSON that can be read ({reason})", CURE)
+    if not isinstance(document, JsonObject):
+        return IgnitionProblem("", f"holds {json_type(document)} instead of an object", CURE)
+    return document
+
+
+def json_type(value: object) -> str:
+    """Name the JSON type of a parsed value, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise _ConstantError
+
+
+def _constant_in(text: str) -> IgnitionProblem:
+    """Find the constant that the decoder stopped at: the first that is not part of a string."""
+    for match in _STRING_OR_CONSTANT.finditer(text):
+        if match[1]:
+            line, column = _position(text, match.start())
+            return IgnitionProblem("", f"{match[1]} is no JSON value", "write a number or remove the key", line, column)
+    raise AssertionError("the decoder met a constant")
+
+
+def _decode(data: bytes) -> str | IgnitionProblem:
+    if data.startswith(b"\xef\xbb\xbf"):
+        return IgnitionProblem(
+            "", "begins with a UTF-8 byte order mark, which Ignition refuses", r"sed -i '1s/^\xEF\xBB\xBF//' removes it"
+        )
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
+    if encoding is None and b"\x00" in data[:4]:
+        encoding = "UTF-32" if data[:4].count(0) == 3 else "UTF-16"
+    if encoding is not None:
+        what = f"is {encoding}, and Ignition takes UTF-8"
+        return IgnitionProblem("", what, f"iconv -f {encoding} -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        line, column = _position(before, len(before))
+        what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
+        return IgnitionProblem("", what, "save it as UTF-8; iconv -f LATIN1 -t UTF-8 converts Latin-1", line, column)
+
+
+def _position(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)

@@ -1,0 +1,142 @@
+"""Verifies the files, directories, links and units of a configuration by their paths.
+
+Sources: coreos/ignition v2.16.2, `types/{node,path,storage,config}.go`, and `internal/exec/stages/files`, which creates
+entries from the shallowest to the deepest, hard links after them, and then units.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from posixpath import dirname, join, normpath
+from typing import Final
+
+from netboot.ignition.problem import Problems, shown
+from netboot.ignition.schema import Json
+from netboot.ignition.unit_text import unit_fault
+
+UNIT_DIRECTORY: Final = "/etc/systemd/system"
+
+_NAME_LIMIT_BYTES: Final = 255  # NAME_MAX of every file system that is installed
+_UNIT_SUFFIXES: Final = (
+    ".service", ".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".snapshot",
+    ".slice", ".scope",
+)  # fmt: skip
+_KIND_OF_LIST: Final = {"directories": "directory", "files": "file", "links": "link"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    path: str
+    kind: str  # directory, file, link, unit
+    pointer: str
+
+
+def verify_nodes(config: Json, problems: Problems) -> None:
+    """Add what is wrong with each file, directory, link and unit of one configuration, and with them together."""
+    storage = config.get("storage", {})
+    for node in _nodes(config):
+        if node.kind != "unit" and (fault := path_fault(node.path, is_directory=node.kind == "directory")):
+            problems.add(f"{node.pointer}/path", f"{shown(node.path)} {fault}", cure="write a full, simplified path")
+    for name in _KIND_OF_LIST:
+        for index, node in enumerate(storage.get(name, [])):
+            _verify_owner_and_mode(node, f"/storage/{name}/{index}", problems)
+    for index, file in enumerate(storage.get("files", [])):
+        if file.get("overwrite") and file.get("contents", {}).get("source") is None:
+            place = f"/storage/files/{index}/overwrite"
+            problems.add(place, "is true without contents.source", cure="add contents or remove overwrite")
+    for index, link in enumerate(storage.get("links", [])):
+        _verify_target(link, f"/storage/links/{index}", config=config, problems=problems)
+    for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
+        _verify_unit(unit, f"/systemd/units/{index}", problems)
+    verify_parents([config], problems)
+
+
+def verify_parents(configs: Sequence[Json], problems: Problems) -> None:
+    """Add each path that lies below a file or link; of two configurations the later one's node at a path counts."""
+    nodes: dict[str, _Node] = {}
+    units: dict[str, _Node] = {}
+    for config in configs:
+        for node in _nodes(config):
+            (units if node.kind == "unit" else nodes)[node.path] = node
+    for node in (*nodes.values(), *units.values()):
+        if node.kind == "unit" and node.path in nodes:
+            at = nodes[node.path]
+            problems.add(
+                f"{at.pointer}/path", f"{shown(at.path)} is a unit of this file too", cure="keep one of the two"
+            )
+        parent = node.path
+        while (above := dirname(parent)) != parent:
+            parent = above
+            found = nodes.get(parent)
+            # a unit below a link is written through the link
+            if found is not None and (found.kind == "file" or (found.kind == "link" and node.kind != "unit")):
+                what = f"{shown(node.path)} lies below the {found.kind} {shown(found.path)} ({found.pointer})"
+                problems.add(node.pointer, what, cure=f"make {shown(found.path)} a directory, or move one of them")
+                break
+
+
+def path_fault(path: str, *, is_directory: bool = True) -> str | None:
+    """Return why Ignition cannot use a path, as the end of a sentence."""
+    if not path:
+        return "is no path"
+    if not path.startswith("/"):
+        return "is not absolute"
+    if path == "/":
+        return None if is_directory else "is the root directory"
+    parts = path[1:].split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "is not simplified: it has //, /./, /../ or a / at its end"
+    if "\0" in path or any(len(part.encode("utf-8", "surrogatepass")) > _NAME_LIMIT_BYTES for part in parts):
+        return f"has a NUL or a name of more than {_NAME_LIMIT_BYTES} bytes"
+    return None
+
+
+def _nodes(config: Json) -> Iterator[_Node]:
+    storage = config.get("storage", {})
+    for name, kind in _KIND_OF_LIST.items():
+        for index, node in enumerate(storage.get(name, [])):
+            yield _Node(node.get("path", ""), kind, f"/storage/{name}/{index}")
+    for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
+        pointer = f"/systemd/units/{index}"
+        path = join(UNIT_DIRECTORY, unit.get("name", ""))
+        if unit.get("contents"):
+            yield _Node(path, "unit", pointer)
+        for number, dropin in enumerate(unit.get("dropins", [])):
+            if dropin.get("contents"):
+                yield _Node(join(f"{path}.d", dropin.get("name", "")), "unit", f"{pointer}/dropins/{number}")
+
+
+def _verify_owner_and_mode(node: Json, pointer: str, problems: Problems) -> None:
+    mode = node.get("mode")
+    if mode is not None and not 0 <= mode <= 0o7777:
+        cure = "write the mode as a decimal number from 0 to 4095 (0644 is 420)"
+        problems.add(f"{pointer}/mode", f"{mode} is no file mode", cure=cure)
+    for owner in ("user", "group"):
+        given = node.get(owner, {})
+        if "id" in given and given.get("name"):
+            problems.add(f"{pointer}/{owner}", "has both id and name", cure="keep one of the two")
+
+
+def _verify_target(link: Json, pointer: str, *, config: Json, problems: Problems) -> None:
+    target = link.get("target")
+    if not target:
+        problems.add(f"{pointer}/target", "is missing", cure="write what the link leads to")
+        return
+    whole = normpath(target if target.startswith("/") else join(link.get("path", ""), target))
+    directories = {node.get("path") for node in config.get("storage", {}).get("directories", [])}
+    if link.get("hard") and whole in directories:
+        problems.add(f"{pointer}/target", f"{shown(whole)} is a directory", cure="make the link symbolic")
+
+
+def _verify_unit(unit: Json, pointer: str, problems: Problems) -> None:
+    name = unit.get("name", "")
+    if not name.endswith(_UNIT_SUFFIXES):
+        problems.add(f"{pointer}/name", f"{shown(name)} is no unit name", cure=f"end it in {', '.join(_UNIT_SUFFIXES)}")
+    if fault := unit_fault(unit.get("contents", "")):
+        problems.add(f"{pointer}/contents", fault, cure="correct the unit")
+    for index, dropin in enumerate(unit.get("dropins", [])):
+        place = f"{pointer}/dropins/{index}"
+        if not dropin.get("name", "").endswith(".conf"):
+            what = f"{shown(dropin.get('name', ''))} is no drop-in name"
+            problems.add(f"{place}/name", what, cure="end it in .conf")
+        if fault := unit_fault(dropin.get("contents", "")):
+            problems.add(f"{place}/contents", fault, cure="correct the drop-in")

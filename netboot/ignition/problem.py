@@ -1,0 +1,50 @@
+"""One reason why Ignition would refuse a file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+SHOWN_CHARACTERS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class IgnitionProblem:
+    """`pointer` is RFC 6901, empty for the whole file; `line` and `column` count from 1, 0 where they are not known."""
+
+    pointer: str
+    what: str
+    cure: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}" if self.line else self.pointer
+        return f"{place}: {self.what}; {self.cure}" if place else f"{self.what}; {self.cure}"
+
+    def in_file(self, file: object) -> str:
+        """Say what is wrong and where, without the cure: `w.ign:1:77: …`, `w.ign: /storage/files/0: …`, `w.ign …`."""
+        if self.line:
+            return f"{file}:{self.line}:{self.column}: {self.what}"
+        return f"{file}: {self.pointer}: {self.what}" if self.pointer else f"{file} {self.what}"
+
+
+class Problems:
+    """Collects the problems of one file in the order of finding."""
+
+    def __init__(self) -> None:
+        self._found: list[IgnitionProblem] = []
+
+    def add(self, pointer: str, what: str, *, cure: str) -> None:
+        """Add one problem of the object at `pointer`."""
+        self._found.append(IgnitionProblem(pointer, what, cure))
+
+    def __iter__(self) -> Iterator[IgnitionProblem]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def shown(text: str) -> str:
+    """Quote a name or path for a message: one line of limited length. Not for contents, which may be secret."""
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")

@@ -1,0 +1,19 @@
+"""Finds the programs of others that judge our files."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """Find a program of somebody else's, or fail: the Makefile installs them all."""
+
+    def find(name: str) -> str:
+        for directory in (None, "/usr/lib/dracut/modules.d/30ignition"):
+            if found := shutil.which(name, path=directory):
+                return found
+        pytest.fail(f"{name} is not installed; make setup")
+
+    return find
