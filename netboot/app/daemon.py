@@ -28,7 +28,8 @@ from netboot.content.deltas import keep_deltas
 from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
-from netboot.errors import ConfigError, NetbootError
+from netboot.errors import ConfigError, NetbootError, StoreError
+from netboot.model.host import HostName
 from netboot.model.machine import Machine
 from netboot.servers import http_api, logs, systemd
 from netboot.servers.http_uploads import UploadsHttp
@@ -88,8 +89,11 @@ class Daemon:
         )
         self._problems: list[str] = []
 
-    async def use(self, configuration: Configuration) -> None:
-        """Answer from this configuration from now on; files are read off the loop first."""
+    async def use(self, configuration: Configuration) -> list[HostName]:
+        """Answer from this configuration from now on; files are read off the loop first.
+
+        Returns the hosts whose arming ended, because they have other MACs, another disk or release now.
+        """
         settings, hosts = from_settings.as_reloaded(self._settings, configuration.settings), configuration.hosts
         bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
         policy = from_settings.policy_for(settings, bootfiles, hosts)
@@ -103,6 +107,14 @@ class Daemon:
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
+        return await self._end_changed_armings()
+
+    async def _end_changed_armings(self) -> list[HostName]:
+        try:
+            return await self._ledger.book.end_changed_armings()
+        except StoreError as error:  # the script of each machine compares again, and the store must answer it
+            log.error("install.armings_unchecked", reason=str(error))
+            return []
 
     async def reload(self) -> View:
         """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
@@ -110,13 +122,17 @@ class Daemon:
             try:
                 configuration = await asyncio.to_thread(load, self._path)
                 needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
-                await self.use(configuration)
+                armings_ended = await self.use(configuration)
             except ConfigError as error:
                 for problem in error.problems:
                     log.error("config.rejected", problem=str(problem))
                 raise
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
-        return {"hosts": len(configuration.hosts), "needs_restart": needs_restart}
+        return {
+            "hosts": len(configuration.hosts),
+            "needs_restart": needs_restart,
+            "armings_ended": armings_ended,
+        }
 
     def status(self) -> View:
         """Say how the daemon is."""

@@ -27,6 +27,7 @@ from netboot.servers.http import HttpDoor, counted
 from netboot.servers.http_boot import BootHttp
 from netboot.servers.http_bootfiles import BootFilesHttp
 from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_refused import RefusedRequests
 from netboot.servers.http_runner import quiet_runner
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
@@ -75,7 +76,8 @@ class BootDoors:
         self._desks = desks
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
-        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits)
+        self.refused = RefusedRequests(metrics.request_refused)
+        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits, refused=self.refused)
         self._workers = ContentWorkers(server_settings.worker_options(settings), desks.files, counters=metrics)
         self._http = HttpDoor(self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S)
         self._tftp = TftpServer(desks.files, server_settings.tftp_settings(settings), counters=metrics)

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from netboot.boot.administration import Administration
 from netboot.boot.clock import utc_now
 from netboot.boot.installs import InstallBook
 from netboot.config.load import Configuration
 from netboot.config.settings import Settings
+from netboot.content.ostree import commit_named
 from netboot.store.database import Database
 from netboot.store.events import EventLog
 from netboot.store.installs import Installs
@@ -49,4 +51,5 @@ async def offline_administration(configuration: Configuration) -> AsyncIterator[
     async with open_ledger(configuration.settings) as ledger:
         administration = ledger.administration(configuration.settings)
         administration.use(configuration.hosts)
+        ledger.book.use(configuration.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration

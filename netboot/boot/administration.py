@@ -61,7 +61,7 @@ class Administration:
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         """Take a host's arming back."""
-        return install_view(await self._book.cancel(self._host(name).name, reason=reason))
+        return install_view((await self._book.cancel(self._host(name).name, reason=reason)).after)
 
     async def install(self, name: str) -> View:
         """Show a host's install."""

@@ -16,14 +16,14 @@ from netboot.boot import tokens
 from netboot.boot.clock import Clock
 from netboot.boot.decide import script_without_install
 from netboot.boot.documents import Documents
-from netboot.boot.installs import Cause, InstallBook
+from netboot.boot.installs import Cause, HostChangedError, InstallBook
 from netboot.boot.seen import SeenMachine, SeenMachines
 from netboot.boot.shape_book import ShapeBook
 from netboot.content.bootfiles import BootFiles
 from netboot.errors import NetbootError, StoreError, TransitionError
 from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
-from netboot.model.install import InstallEvent
+from netboot.model.install import InstallEvent, InstallTarget
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptPlan, WaitPlan, WaitReason
@@ -51,6 +51,7 @@ class Desk:
     def use(self, hosts: HostSet, policy: Policy, *, documents: Documents, bootfiles: BootFiles) -> None:
         """Answer from these from now on, all at once."""
         self.hosts, self.policy, self.documents, self.bootfiles = hosts, policy, documents, bootfiles
+        self.book.use(hosts, documents.commit_of)
         self.seen.registered_are(lambda mac: hosts.by_mac(mac) is not None)
 
     # Who is who
@@ -61,6 +62,13 @@ class Desk:
             return True
         seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
+
+    def is_target_at(self, target: InstallTarget | None, address: IPv4Address) -> bool:
+        """Tell whether an address is the machine's that an arming was for, whatever the hosts files say now."""
+        if target is None:
+            return False
+        seen = self.seen.by_address(address)
+        return address in target.addresses or (seen is not None and seen.mac in target.macs)
 
     def machine_at(self, address: IPv4Address) -> tuple[SeenMachine | None, Host | None]:
         """Find the machine at an address, and its host where it is registered."""
@@ -131,6 +139,10 @@ class Desk:
 
     async def _boot_the_installer(self, seen: SeenMachine, host: Host) -> ScriptPlan:
         install = await self.book.ask(host.name)  # again: making the documents took its time
+        if self.hosts.get(host.name) != host:
+            return WaitPlan(seen.mac, WaitReason.NOT_READY, host)  # a reload came between; the next request is answered
+        if await self.book.end_changed_arming(install, mac=seen.mac):
+            return LocalBootPlan(seen.mac, host)
         if seen.took_installer and install.is_armed and install.tokens.kickstart:
             return InstallPlan(host, install.tokens.kickstart, seen.mac)  # the same boot asks again
         cause = Cause(seen.mac)
@@ -143,7 +155,9 @@ class Desk:
                     may_move=lambda now: now.has_spent_its_arming,
                 )
                 return LocalBootPlan(seen.mac, host)
-            install = await self.book.boot_the_installer(host.name, tokens.draw(self.clock.random_bytes), cause=cause)
+            install = await self.book.boot_the_installer(host, tokens.draw(self.clock.random_bytes), cause=cause)
+        except HostChangedError:
+            return WaitPlan(seen.mac, WaitReason.NOT_READY, host)
         except TransitionError:
             return LocalBootPlan(seen.mac, host)  # disarmed between the question and the move
         seen.took_installer = True

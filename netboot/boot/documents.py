@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.media import read_medium
-from netboot.content.ostree import PullProgress, ReachableObjects, read_reachable
+from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model.host import Host
@@ -103,6 +103,10 @@ class Documents:
             reachable = await asyncio.to_thread(read_reachable, self._content, host.release)
             self._releases[host.release] = reachable
         return reachable.release
+
+    def commit_of(self, release: str) -> str | None:
+        """Read the commit that a release names at this moment; None where it cannot be read. Not on the loop."""
+        return commit_named(self._content, release)
 
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""

@@ -5,16 +5,19 @@ put on record behind, because an offer waits for nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from netboot.errors import StoreError, TransitionError
+from netboot.model.cluster import Cluster
 from netboot.model.event import Event, Step
-from netboot.model.host import HostName
-from netboot.model.install import Install, InstallEvent, InstallState, Tokens
+from netboot.model.host import Host, HostName, HostSet
+from netboot.model.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
 from netboot.model.mac import Mac
 from netboot.store.events import EventLog
 from netboot.store.installs import Change, Installs, Move, TokenKind
@@ -29,12 +32,20 @@ _STEP_OF_STATE = {
 }
 
 
+ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself took the arming back
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who or what moves an install: told in history and events."""
+    """Who or what moves an install: told in history and events. `actor` is the person's user, where one moves it."""
 
     mac: Mac | None = None
     note: str = ""
+    actor: str | None = None
+
+
+class HostChangedError(TransitionError):
+    """The host is not what it was when its script was begun, or not what its arming is bound to."""
 
 
 class InstallBook:
@@ -44,9 +55,15 @@ class InstallBook:
         self._installs = installs
         self._events = events
         self._now = now
+        self._hosts = HostSet.of(Cluster(""), ())
+        self._commit_of: Callable[[str], str | None] = _no_commit
         self._known: dict[HostName, Install] = {}
         self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
         self._has_offered = asyncio.Event()
+
+    def use(self, hosts: HostSet, commit_of: Callable[[str], str | None]) -> None:
+        """Compare armings with these hosts from now on. `commit_of` reads, in a thread, what a release names then."""
+        self._hosts, self._commit_of = hosts, commit_of
 
     async def load(self) -> None:
         """Read all installs into memory, at start."""
@@ -111,33 +128,94 @@ class InstallBook:
 
         return (await self._change(host, moved, what=event.value, cause=cause)).after
 
-    async def boot_the_installer(self, host: HostName, tokens: Tokens, *, cause: Cause) -> Install:
-        """Spend one boot into the installer and give it its tokens; TransitionError where none is left."""
-        self._offered.discard(host)  # what follows says more
-        change = await self._change(
-            host,
-            lambda install: install.booting_the_installer(tokens, at=self._now()),
-            what=InstallEvent.SCRIPT_SENT.value,
-            cause=cause,
-        )
-        return change.after
+    async def boot_the_installer(self, host: Host, tokens: Tokens, *, cause: Cause) -> Install:
+        """Spend one boot into the installer and give it its tokens.
+
+        Raises HostChangedError where the arming is for another machine, disk or release than `host` has, or where the
+        files declare another host by now; TransitionError where no boot is left.
+        """
+        self._offered.discard(host.name)  # what follows says more
+        commit = await self._commit(host)
+
+        def moved(install: Install) -> Install:
+            if self._hosts.get(host.name) != host:
+                raise HostChangedError(f"{host.name} was declared anew while its script was made")
+            if install.arming_changes(InstallTarget.of(host, commit)):
+                raise HostChangedError(f"{host.name} is not what it was when it was armed")
+            return install.booting_the_installer(tokens, at=self._now())
+
+        return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
 
     async def arm(self, host: HostName, *, reason: str, attempts: int) -> Install:
-        """Allow one install, by a person's word."""
-        cause = Cause(note=reason)
-        at = self._now()
-        change = await self._change(
-            host, lambda install: install.armed(at=at, reason=reason, attempts=attempts), what="armed", cause=cause
-        )
-        return change.after
+        """Allow one install of a host as it is now, by a person's word."""
+        return (await self.arm_all([host], reason=reason, attempts=attempts))[0]
 
-    async def cancel(self, host: HostName, *, reason: str) -> Install:
-        """Take an arming back."""
-        return (await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason))).after
+    async def arm_all(
+        self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: str | None = None
+    ) -> list[Install]:
+        """Allow one install of each host, of all of them or of none; raise TransitionError."""
+        at, targets = self._now(), {host: await self.target(host) for host in hosts}
+
+        def arming(target: InstallTarget | None) -> Callable[[Install], Install]:
+            return lambda install: install.armed(at=at, reason=reason, attempts=attempts, target=target)
+
+        moves = {host: arming(target) for host, target in targets.items()}
+        changes = await self._installs.change_all(moves, at=at, what="armed", note=reason)
+        return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+
+    async def cancel(self, host: HostName, *, reason: str, actor: str | None = None) -> Change:
+        """Take an arming back; say what was before and what is now."""
+        return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
+
+    async def target(self, name: HostName) -> InstallTarget | None:
+        """Say what an arming of a host would be bound to now; None where no file declares it."""
+        host = self._hosts.get(name)
+        return InstallTarget.of(host, await self._commit(host)) if host else None
+
+    async def _commit(self, host: Host) -> str | None:
+        return await asyncio.to_thread(self._commit_of, host.release) if host.release else None
+
+    async def end_changed_armings(self) -> list[HostName]:
+        """End every arming whose host has other MACs, another disk or release now, or is declared no more.
+
+        Returns the hosts whose arming ended.
+        """
+        ended = []
+        commits: dict[str | None, str | None] = {}  # of many hosts' few releases
+        for install in (await self.all()).values():
+            host = self._hosts.get(install.host)
+            if not install.is_armed:
+                continue
+            if host and host.release not in commits:
+                commits[host.release] = await self._commit(host)
+            if await self._end_if_changed(install, InstallTarget.of(host, commits[host.release]) if host else None):
+                ended.append(install.host)
+        return ended
+
+    async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
+        """End the arming of one host if it no longer fits it; True where it did not."""
+        return await self._end_if_changed(install, await self.target(install.host), mac=mac)
+
+    async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
+        changes = install.arming_changes(target)
+        if not changes:
+            return False
+        cause = Cause(mac, f"{'; '.join(changes)}; to install it as it is now: netboot install arm {install.host}")
+        await self._change(
+            install.host,
+            lambda now: now.cancelled() if now.arming_changes(target) else now,
+            what=ARMING_ENDED,
+            cause=cause,
+        )
+        return True
 
     async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
-        change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)
-        self._known[host] = change.after
+        return self._take(
+            await self._installs.change(host, move, at=self._now(), what=what, note=cause.note), what, cause
+        )
+
+    def _take(self, change: Change, what: str, cause: Cause) -> Change:
+        self._known[change.after.host] = change.after
         if change.after != change.before:
             self._tell(change, what, cause)
         return change
@@ -152,5 +230,15 @@ class InstallBook:
             "attempt": after.arming.spent if after.arming else None,
             "note": cause.note[-500:] or None,
         }
+        if cause.actor is not None:
+            data["actor"] = cause.actor
+        if what == ARMING_ENDED:
+            event = Event("install.arming_ended", self._now(), after.host, cause.mac, None, data)
+            self._events.record(event, level=logging.WARNING)
+            return
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
         self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data))
+
+
+def _no_commit(_release: str) -> str | None:
+    return None

@@ -77,6 +77,9 @@ class TokenDesk:
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
             return opened
+        is_changed = await self._desk.book.end_changed_arming(opened.install)
+        if is_changed or self._desk.hosts.get(opened.host.name) != opened.host:
+            return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, opened.host, address)
         mac = self._mac_at(opened.host, address)
         document = await self._desk.documents.kickstart(opened.host, opened.install.tokens, mac=mac, base_url=base_url)
         if not is_look:
@@ -105,7 +108,8 @@ class TokenDesk:
                 return documents.wrapper
             case IgnitionPart.WRAPPER:
                 try:
-                    await self._move(opened, InstallEvent.IGNITION_SENT, TokenKind.IGNITION)
+                    cause = Cause(opened.host.mac)
+                    await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
                 except TransitionError:
                     return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
                 self._tell("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
@@ -122,17 +126,31 @@ class TokenDesk:
 
         A repeated report is acknowledged again; one that the table has no move for finds a spent token.
         """
-        opened = await self._open(TokenKind.REPORT, token, address)
-        if isinstance(opened, Refusal):
-            return opened
+        install = await self._open_report(token, address)
+        if isinstance(install, Refusal):
+            return install
+        if report is Report.STARTED:  # the last moment before the disk is written
+            await self._desk.book.end_changed_arming(install)
+        host = self._desk.hosts.get(install.host)
         try:
-            note = plain(tokens.hidden_in(body, opened.install.tokens))  # an installer's log names its own URLs
-            await self._move(opened, _EVENT_OF_REPORT[report], TokenKind.REPORT, note=note)
+            note = plain(tokens.hidden_in(body, install.tokens))  # an installer's log names its own URLs
+            mac = self._mac_at(host, address) if host else None
+            await self._move(install, _EVENT_OF_REPORT[report], TokenKind.REPORT, cause=Cause(mac, note))
         except TransitionError:
-            return self._refuse(Refusal.SPENT, TokenKind.REPORT, opened.host, address)
+            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host, address)
         if report is Report.READY:
-            self._pinned.pop(opened.install.tokens.ignition, None)  # cluster keys that nobody may ask for again
+            self._pinned.pop(install.tokens.ignition, None)  # cluster keys that nobody may ask for again
         return None
+
+    async def _open_report(self, token: str, address: IPv4Address) -> Install | Refusal:
+        """Find the install of the machine that reports, also where its host was changed or removed meanwhile."""
+        install = await self._desk.book.by_token(TokenKind.REPORT, token) if tokens.is_well_formed(token) else None
+        host = self._desk.hosts.get(install.host) if install else None
+        if install is None:
+            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
+        if self._desk.is_target_at(install.target, address) or (host and self._desk.is_at(host, address)):
+            return install
+        return self._refuse(Refusal.STRANGER if host else Refusal.UNKNOWN, TokenKind.REPORT, host, address)
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
         if not tokens.is_well_formed(token):
@@ -149,12 +167,9 @@ class TokenDesk:
             return self._refuse(Refusal.STRANGER, kind, host, address)
         return _Opened(host, install)
 
-    async def _move(self, opened: _Opened, event: InstallEvent, kind: TokenKind, *, note: str = "") -> None:
+    async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
         await self._desk.book.move(
-            opened.host.name,
-            event,
-            cause=Cause(opened.host.mac, note),
-            may_move=lambda install: _token(install, kind) == _token(opened.install, kind),
+            opened.host, event, cause=cause, may_move=lambda install: _token(install, kind) == _token(opened, kind)
         )
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:

@@ -42,6 +42,14 @@ def read_ref(root: Path, name: str) -> tuple[str, str]:
     return _ref(root, name)
 
 
+def commit_named(directory: Path, name: str) -> str | None:
+    """Read the commit that a release below `directory` names at this moment; None where it cannot be read."""
+    try:
+        return read_ref(directory / "ostree" / name, name)[1]
+    except ContentError:
+        return None
+
+
 def ref_commits(root: Path, name: str) -> set[str]:
     """Read the commits that all refs name (heads, mirrors, remotes); raise ContentError for one that names none."""
     return {_named_commit(path, name) for path in (root / "refs").rglob("*") if path.is_file()}

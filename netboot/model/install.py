@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.errors import TransitionError
-from netboot.model.host import HostName
+from netboot.model.host import Host, HostName
+from netboot.model.mac import Mac
 
 
 class InstallState(StrEnum):
@@ -102,6 +104,43 @@ NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED
 
 
 @dataclass(frozen=True, slots=True)
+class InstallTarget:
+    """What an arming is bound to, as the operator saw it: this machine, this disk, this release.
+
+    `commit` is what the release named; None where it could not be read. `addresses` are the registered ones: they
+    identify the machine's late reports and may change.
+    """
+
+    macs: frozenset[Mac]
+    disk: str | None
+    release: str | None
+    commit: str | None = None
+    addresses: frozenset[IPv4Address] = field(default=frozenset(), compare=False)
+
+    @classmethod
+    def of(cls, host: Host, commit: str | None) -> "InstallTarget":
+        """Take what a host is now."""
+        return cls(frozenset(host.macs), host.disk, host.release, commit, host.addresses)
+
+    def changes(self, now: "InstallTarget") -> list[str]:
+        """List what is another now. The order of MACs does not matter, nor a commit that one of the two lacks."""
+        found = []
+        if self.macs != now.macs:
+            found.append(f"its MACs changed from {_listed(self.macs)} to {_listed(now.macs)}")
+        if self.disk != now.disk:
+            found.append(f"its disk changed from {self.disk or 'none'} to {now.disk or 'none'}")
+        if self.release != now.release:
+            found.append(f"its release changed from {self.release or 'none'} to {now.release or 'none'}")
+        elif self.commit and now.commit and self.commit != now.commit:
+            found.append(f"its release {self.release} named commit {self.commit[:12]} and names {now.commit[:12]} now")
+        return found
+
+
+def _listed(macs: frozenset[Mac]) -> str:
+    return ", ".join(sorted(macs))
+
+
+@dataclass(frozen=True, slots=True)
 class Arming:
     """A person's word that this host may be installed once."""
 
@@ -135,6 +174,7 @@ class Install:
     arming: Arming | None = None
     tokens: Tokens = Tokens()
     version: int = 0
+    target: InstallTarget | None = None  # of the last arming, also after its end; None: a version before wrote it
 
     @property
     def is_armed(self) -> bool:
@@ -145,6 +185,16 @@ class Install:
     def has_spent_its_arming(self) -> bool:
         """Is armed still, but no boot into the installer is left."""
         return self.arming is not None and self.arming.is_spent
+
+    def arming_changes(self, now: InstallTarget | None) -> list[str]:
+        """List why this arming no longer holds for what its host is now; None: no file declares the host any more."""
+        if self.arming is None:
+            return []
+        if self.target is None:
+            return ["it was armed by an earlier version of netboot, which did not record MACs, disk and release"]
+        if now is None:
+            return ["the hosts files declare it no more"]
+        return self.target.changes(now)
 
     def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
         """Return this install after `event`; raise TransitionError where the table has no such move."""
@@ -161,14 +211,17 @@ class Install:
             arming = None
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
 
-    def armed(self, *, at: datetime, reason: str, attempts: int) -> "Install":
-        """Return this install with a fresh arming; raise TransitionError in the middle of a running one."""
+    def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
+        """Return this install with a fresh arming for `target`; raise TransitionError in the middle of a running one.
+
+        One without a target ends as soon as it is compared with its host.
+        """
         if self.arming is not None and self.state in MID_INSTALL:
             raise TransitionError(
                 f"{self.host} is {self.state} under its arming of {self.arming.at:%Y-%m-%d %H:%M}; "
                 f"let it end, or netboot install cancel {self.host} first"
             )
-        return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens())
+        return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens(), target=target)
 
     def cancelled(self) -> "Install":
         """Return this install without its arming; what the machine has begun may still report its end."""

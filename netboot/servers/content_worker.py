@@ -23,7 +23,7 @@ from netboot.servers import logs
 from netboot.servers.content_reports import LISTENING, Reports
 from netboot.servers.http_content import ContentDoor, content_routes
 from netboot.servers.http_engine import ContentEngine
-from netboot.servers.http_runner import quiet_runner
+from netboot.servers.http_runner import check_every_head, quiet_runner
 from netboot.servers.http_shares import ShareLimits
 
 REPORT_INTERVAL_S: Final = 0.25
@@ -69,9 +69,10 @@ class Worker:
         await self.reload()
         app = web.Application()
         app.add_routes(content_routes(self._door))
-        self._runner = quiet_runner(app, self._door.counters, drain_s=self._options.drain_s)
+        self._runner = quiet_runner(app, self._door.counters, drain_s=self._options.drain_s, refused=self._door.refused)
         await self._runner.setup()
         assert self._runner.server is not None
+        check_every_head(self._runner.server, self._door.counters, self._door.refused)
         self._engine = ContentEngine(self._door, self._runner.server)
 
     async def reload(self) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
-from netboot.servers.http_runner import quiet_runner
+from netboot.servers.http_runner import check_every_head, quiet_runner
 from netboot.servers.metrics import Metrics
 
 BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
@@ -27,7 +27,7 @@ class HttpDoor:
 
     def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
-        self._runner = quiet_runner(app, content.counters, drain_s=drain_s)
+        self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.refused)
         self._content = content
         self._port = port
         self._drain_s = drain_s
@@ -40,6 +40,7 @@ class HttpDoor:
         """Make ready to listen."""
         await self._runner.setup()
         assert self._runner.server is not None
+        check_every_head(self._runner.server, self._content.counters, self._content.refused)
         self._engine = ContentEngine(self._content, self._runner.server)
 
     @property

@@ -2,8 +2,8 @@
 
 What `http_head` fully understands is answered at once, head and body in one write, without a task or a thread where
 the page cache has the file; a task takes what needs a disk or time. Any other well-formed request takes the connection
-to aiohttp, where it stays; a head that is no HTTP gets 400 and a counter. Never waits for a disk on the loop, never
-holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
+to aiohttp, where it stays; what `http_head` refuses is answered, recorded and closed. Never waits for a disk on the
+loop, never holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
 """
 
 import asyncio
@@ -28,10 +28,13 @@ from netboot.servers.http_files import (
     unreadable,
 )
 from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
+from netboot.servers.http_refused import HEAD_TIMEOUT, RefusalReason, Refused
 from netboot.servers.http_send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
 from netboot.servers.http_turns import ComeBackError
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
+LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
+LINGER_S: Final = 1.0  # what a refused client still sends is read so long: a reset would take the answer from it
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold up an offer
 
@@ -59,6 +62,16 @@ class ConnectionOwner(Protocol):
     def other_protocol(self) -> asyncio.Protocol:
         """Make the protocol that takes over what asks for anything else."""
         ...
+
+
+class _Lingering(asyncio.Protocol):
+    """A connection that was refused: nothing it sends is kept, and it is closed when its client closes, or soon."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
 
 
 class ContentConnection(asyncio.Protocol):
@@ -90,6 +103,7 @@ class ContentConnection(asyncio.Protocol):
         self._since = time.monotonic()
         self._owner.opened(self)
         if not self._owner.admits(self._remote, transport):
+            self._door.refused.record(self._remote, RefusalReason.CONNECTIONS)
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -124,10 +138,15 @@ class ContentConnection(asyncio.Protocol):
         """Let go of a reader that stands still, a head that does not end, a connection that nobody uses."""
         if self._is_busy or self._is_resting:
             return  # the task has timeouts of its own
-        is_writing = self._is_blocked or self._transport.is_closing()
-        limit_s = SLICE_TIMEOUT_S if is_writing else HEAD_TIMEOUT_S if self._buffer else IDLE_TIMEOUT_S
-        if now - self._since > limit_s:
-            self._transport.abort() if is_writing else self._transport.close()
+        waited_s = now - self._since
+        if self._is_blocked or self._transport.is_closing():
+            if waited_s > SLICE_TIMEOUT_S:
+                self._transport.abort()
+        elif self._buffer:
+            if waited_s > (HEAD_TIMEOUT_S if b"\n" in self._buffer else LINE_TIMEOUT_S):
+                self._refuse(HEAD_TIMEOUT)
+        elif waited_s > IDLE_TIMEOUT_S:
+            self._transport.close()
 
     def close_when_idle(self) -> None:
         """Close after the answer under way, or now."""
@@ -175,8 +194,8 @@ class ContentConnection(asyncio.Protocol):
                 return False
             case Judgement.OTHER:
                 self._hand_over()
-            case Judgement.MALFORMED:
-                self._refuse()
+            case Refused() as refused:
+                self._refuse(refused)
             case unexpected:
                 assert_never(unexpected)
         return False
@@ -323,11 +342,16 @@ class ContentConnection(asyncio.Protocol):
         if self._unblocked is not None and not self._unblocked.done():
             self._unblocked.set_result(None)
 
-    def _refuse(self) -> None:
-        self._door.counters.request_malformed()
-        answer = refusal(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+    def _refuse(self, refused: Refused) -> None:
+        """Answer, say that nothing more is answered, and close when the client has read it."""
+        if refused.status is HTTPStatus.BAD_REQUEST:
+            self._door.counters.request_malformed()
+        self._door.refused.record(self._remote, refused.reason)
+        answer = refusal(refused.status, refused.text)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
-        self._transport.close()
+        self._owner.closed(self)
+        self._is_handed_over = True
+        self._transport.set_protocol(_Lingering(self._transport))
 
     def _hand_over(self) -> None:
         """Give the connection, with what was read of it, to aiohttp for good."""

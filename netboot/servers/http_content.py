@@ -20,6 +20,7 @@ from netboot.content.served import ServedFile
 from netboot.errors import ContentError
 from netboot.model.release import ContentKind
 from netboot.servers.http_files import unreadable
+from netboot.servers.http_refused import RefusedRequests
 from netboot.servers.http_send import refused, send_file
 from netboot.servers.http_shares import ShareLimits
 from netboot.servers.http_turns import Turns
@@ -51,13 +52,20 @@ class ContentDoor:
     """What aiohttp's handlers and the engine share: the index, the bodies, who is told."""
 
     def __init__(
-        self, content: Content, desk: ContentDesk, *, counters: ContentCounters, limits: ShareLimits | None = None
+        self,
+        content: Content,
+        desk: ContentDesk,
+        *,
+        counters: ContentCounters,
+        limits: ShareLimits | None = None,
+        refused: RefusedRequests | None = None,
     ) -> None:
         self.content = content
         self.turns = Turns(limits or ShareLimits())
         self.bodies = Bodies()
         self.desk = desk
         self.counters = counters
+        self.refused = refused or RefusedRequests()
 
     async def find(self, raw_path: str) -> ServedFile | None:
         """Find a file in memory, else on disk."""

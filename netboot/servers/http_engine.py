@@ -14,7 +14,7 @@ from netboot.servers.http_connection import ContentConnection
 from netboot.servers.http_content import ContentDoor
 
 MOST_OF_MACHINE: Final = 4096  # connections: a rack behind one router's address, and never every descriptor
-_SWEEP_S: Final = 5.0
+_SWEEP_S: Final = 1.0
 
 
 class ContentEngine:
@@ -83,6 +83,7 @@ class ContentEngine:
         now = time.monotonic()
         for connection in tuple(self.connections):
             connection.close_if_overdue(now)
+        self.door.refused.flush()
         for machine, theirs in tuple(self._open.items()):
             theirs.difference_update([each for each in theirs if each.is_closing()])
             if not theirs:

@@ -21,6 +21,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
     "http_requests": ("HTTP requests on the boot LAN", ("area", "status")),
     "http_malformed": ("HTTP requests that were none", ()),
+    "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
     "datagrams_lost": ("Datagrams that were cut, or that the kernel did not take", ("port", "reason")),
@@ -66,6 +67,10 @@ class Metrics:
     def request_malformed(self) -> None:
         """Count one request that is no HTTP."""
         self.count("http_malformed")
+
+    def request_refused(self, reason: str) -> None:
+        """Count one request that was refused before it reached a handler."""
+        self.count("http_refused", reason=reason)
 
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter:
         key = (name, tuple(labels.values()))

@@ -24,7 +24,7 @@ ADDRESSES: Final = 512  # windows of one kind in all; what is beyond has one win
 # Requests that are refused: the first is recorded, and one count a minute for as long as they go on.
 BY_ADDRESS: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "boot.token_refused", "http.refused"})
 # What an operator or a machine with a live token did, and what the event log says of itself.
-UNLIMITED: Final = frozenset({"install.moved", "store.events_lost"})
+UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.events_lost"})
 
 
 class _Key(NamedTuple):

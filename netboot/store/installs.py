@@ -1,18 +1,21 @@
 """The installs on record, moved by compare-and-set alone: of two daemons that make one move, one succeeds."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.model.host import HostName
-from netboot.model.install import Arming, Install, InstallState, Tokens
+from netboot.model.install import Arming, Install, InstallState, InstallTarget, Tokens
+from netboot.model.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database
 
@@ -77,24 +80,20 @@ class Installs:
 
         `move` may be called again where another writer came between; its TransitionError passes through.
         """
+        return (await self.change_all({host: move}, at=at, what=what, note=note))[0]
+
+    async def change_all(
+        self, moves: Mapping[HostName, Callable[[Install], Install]], *, at: datetime, what: str, note: str = ""
+    ) -> list[Change]:
+        """Apply the move of each host, all of them in one transaction or none; else as `change`."""
+        line = {"at": at.isoformat(), "what": what, "note": note}
         for _attempt in range(ATTEMPTS):
-            async with self._database.transaction() as connection:
-                before = await _read(connection, host, for_update=True)
-                after = move(before)
-                if after == before:
-                    return Change(before, before)
-                if await _write(connection, after, expected_version=before.version):
-                    line = {
-                        "host": host,
-                        "at": at.isoformat(),
-                        "what": what,
-                        "from_state": before.state,
-                        "to_state": after.state,
-                        "note": note,
-                    }
-                    await connection.execute(insert(tables.moves).values(line))
-                    return Change(before, await _read(connection, host))
-        raise StoreError(f"cannot move the install of {host}: {ATTEMPTS} other writers came between; try again")
+            with suppress(_OvertakenError):
+                async with self._database.transaction() as connection:
+                    # In the order of names, so that two of these never wait for each other's rows.
+                    return [await _change(connection, host, moves[host], line=line) for host in sorted(moves)]
+        hosts = ", ".join(sorted(moves))
+        raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} other writers came between; try again")
 
     async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
@@ -111,6 +110,24 @@ class Installs:
             )
             for row in reversed(rows)
         ]
+
+
+class _OvertakenError(Exception):
+    """Another writer came between the read and the write; the transaction is undone."""
+
+
+async def _change(
+    connection: AsyncConnection, host: HostName, move: Callable[[Install], Install], *, line: Mapping[str, str]
+) -> Change:
+    before = await _read(connection, host, for_update=True)
+    after = move(before)
+    if after == before:
+        return Change(before, before)
+    if not await _write(connection, after, expected_version=before.version):
+        raise _OvertakenError
+    moved = {"host": host, "from_state": before.state, "to_state": after.state, **line}
+    await connection.execute(insert(tables.moves).values(moved))
+    return Change(before, await _read(connection, host))
 
 
 async def _read(connection: AsyncConnection, host: HostName, *, for_update: bool = False) -> Install:
@@ -156,6 +173,17 @@ def _install(row: RowMapping | Mapping[str, Any]) -> Install:
             report=row["report_token"] or "",
         ),
         version=row["version"],
+        target=_target(row["target"]) if row["target"] else None,
+    )
+
+
+def _target(recorded: Mapping[str, Any]) -> InstallTarget:
+    return InstallTarget(
+        macs=frozenset(map(Mac, recorded["macs"])),
+        disk=recorded["disk"],
+        release=recorded["release"],
+        commit=recorded["commit"],
+        addresses=frozenset(map(IPv4Address, recorded["addresses"])),
     )
 
 
@@ -171,4 +199,15 @@ def _columns(install: Install) -> dict[str, Any]:
         "kickstart_token": install.tokens.kickstart or None,
         "ignition_token": install.tokens.ignition or None,
         "report_token": install.tokens.report or None,
+        "target": _target_columns(install.target) if install.target else null(),
+    }
+
+
+def _target_columns(target: InstallTarget) -> dict[str, Any]:
+    return {
+        "macs": sorted(target.macs),
+        "disk": target.disk,
+        "release": target.release,
+        "commit": target.commit,
+        "addresses": sorted(map(str, target.addresses)),
     }

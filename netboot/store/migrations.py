@@ -26,16 +26,23 @@ def _sql(statement: str) -> ExecutableDDLElement:
     return element
 
 
-# As it was at first; `tables.machines` has what the later migrations add.
+# As they were at first; `tables` has what the later migrations add.
+_INSTALLS: Final = _sql(
+    "CREATE TABLE installs (host TEXT NOT NULL, state TEXT NOT NULL, changed_at TEXT, armed_at TEXT, "
+    "armed_reason TEXT, attempts INTEGER, spent INTEGER, kickstart_token TEXT, ignition_token TEXT, "
+    "report_token TEXT, version INTEGER NOT NULL, PRIMARY KEY (host), UNIQUE (kickstart_token), "
+    "UNIQUE (ignition_token), UNIQUE (report_token))"
+)
 _MACHINES: Final = _sql(
     "CREATE TABLE machines (mac TEXT NOT NULL, first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, arch TEXT, "
     "vendor_class TEXT, uuid TEXT, addresses JSON NOT NULL, PRIMARY KEY (mac))"
 )
 
 MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (
-    [*_create("installs", "moves", "events"), _MACHINES],
+    [_INSTALLS, *_create("moves", "events"), _MACHINES],
     [_sql("ALTER TABLE machines ADD COLUMN shapes JSON")],
     _create("leases"),
+    [_sql("ALTER TABLE installs ADD COLUMN target JSON")],
 )
 
 

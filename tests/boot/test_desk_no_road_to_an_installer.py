@@ -64,7 +64,7 @@ async def come_to(house: House, state: InstallState) -> None:
     await house.book.arm(CP1, reason="test", attempts=3)
     await house.book.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
-        await house.book.boot_the_installer(CP1, draw(house.clock.random_bytes), cause=Cause())
+        await house.book.boot_the_installer(house.desk.hosts.hosts[CP1], draw(house.clock.random_bytes), cause=Cause())
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],
         InstallState.INSTALLED: [InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_DONE],

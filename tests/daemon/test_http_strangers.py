@@ -1,5 +1,6 @@
 """What a stranger on the LAN sends by HTTP, and what it costs: no line in the log, no offer, no slow end."""
 
+import json
 import re
 import signal
 import socket
@@ -55,6 +56,74 @@ def test_what_is_no_http_is_refused_counted_and_never_logged(rack: Rack):
 
     assert malformed(rack) == len(MALFORMED)
     assert [line for line in rack.log.splitlines() if not line.startswith("{")] == []
+
+
+TOO_MUCH = b"Content-Length: 1048577\r\n"
+REFUSED = [
+    (REPORT + TOO_MUCH + b"\r\n", 413),
+    (REPORT + TOO_MUCH + b"Expect: 100-continue\r\n\r\n", 413),
+    (REPORT + TOO_MUCH + b"\r\n" + b"x" * 500_000, 413),  # what it sends all the same takes no answer from it
+    (b"GET /boot/52:54:00:aa:bb:01.ipxe" + HOST + TOO_MUCH + b"\r\n", 413),
+    (b"PUT /no/such/path" + HOST + TOO_MUCH + b"\r\n", 413),
+    (b"GET /content/x/y" + HOST + TOO_MUCH + b"\r\n", 413),
+    (REPORT + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    (REPORT + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"POST /report/x/done HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (REPORT + b"Expect: something\r\nContent-Length: 1\r\n\r\n", 417),
+    (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+    (b"GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    (b"GET /healthz HTTP/1.1\nHost: x\n\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    (b"\x00" * 100, 400),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+]
+
+
+def test_what_no_handler_may_get_is_refused_at_its_head_and_named_once(rack: Rack):
+    for request, status in REFUSED:
+        began = time.monotonic()
+        answers = said_to(rack, request)
+
+        assert answers.startswith(f"HTTP/1.1 {status} ".encode()), request[:60]
+        assert answers.count(b"HTTP/1.") == 1, request[:60]
+        assert time.monotonic() - began < 5.0, request[:60]
+
+    lines = [json.loads(line) for line in rack.log.splitlines() if '"http.refused"' in line]
+    assert [(line["reason"], line["requests"]) for line in lines] == [("body-too-large", 1)]
+
+
+def test_a_later_request_of_a_connection_is_refused_like_the_first(rack: Rack):
+    for request, status in REFUSED:
+        with connect(rack) as line:
+            line.sendall(b"GET /healthz" + HOST + b"\r\n")
+            assert line.recv(65536).endswith(b"ok\n")
+            line.sendall(request + b"\r\n\r\n")
+            answer = b"".join(iter(lambda line=line: line.recv(65536), b""))
+            got = re.match(rb"HTTP/1\.[01] ([0-9]{3}) ", answer)
+
+        assert got is not None, request[:60]
+        assert int(got[1]) == (400 if status == 505 else status), request[:60]
+
+
+def test_no_answer_of_any_listener_names_a_version(rack: Rack):
+    answers = [
+        said_to(rack, request)
+        for request in (
+            b"GET /healthz" + HOST + b"Connection: close\r\n\r\n",
+            b"GET /nothing" + HOST + b"Connection: close\r\n\r\n",
+            b"BREW /healthz" + HOST + b"Connection: close\r\n\r\n",
+            b"GET http://[/x" + HOST + b"\r\n",
+            b"GET /content/x/y" + HOST + b"Connection: close\r\n\r\n",
+        )
+    ]
+    for request in (b"GET /api/v1/status", b"GET /nothing", b"\x16\x03\x01"):
+        with rack.server_socket(socket.AF_INET, socket.SOCK_STREAM) as line:
+            line.settimeout(10)
+            line.connect(("127.0.0.1", 8470))
+            line.sendall(request + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answers.append(b"".join(iter(lambda line=line: line.recv(65536), b"")))
+
+    assert [re.findall(rb"\r\nServer: ([^\r]*)\r\n", answer) for answer in answers] == [[b"netboot"]] * len(answers)
 
 
 def test_a_machine_that_goes_away_at_any_point_is_no_fault_in_the_log(rack: Rack):

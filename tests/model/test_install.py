@@ -1,5 +1,6 @@
 """The table of installs: what moves, what does not, and when an arming ends."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from netboot.errors import TransitionError
-from netboot.model.host import HostName
-from netboot.model.install import NEEDS_ARMING, TRANSITIONS, Install, InstallEvent, InstallState, Tokens
+from netboot.model.host import Host, HostName, Role
+from netboot.model.install import NEEDS_ARMING, TRANSITIONS, Install, InstallEvent, InstallState, InstallTarget, Tokens
+from netboot.model.mac import Mac
 
 CP1 = HostName("cp1")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -138,3 +140,55 @@ def test_what_is_not_in_the_table_did_not_happen(state: InstallState, event: Ins
     else:
         with pytest.raises(TransitionError):
             install.moved_by(event, at=NOW)
+
+
+MAC, OTHER_MAC = Mac.parse("52:54:00:aa:bb:01"), Mac.parse("52:54:00:aa:bb:02")
+TARGET = InstallTarget(frozenset({MAC, OTHER_MAC}), "/dev/vda", "ock-1.31", "a" * 64)
+
+
+def a_host(*macs: Mac) -> Host:
+    return Host(CP1, Role.WORKER, macs, release="ock-1.31", disk="/dev/vda")
+
+
+@pytest.mark.parametrize(
+    ("now", "changes"),
+    [
+        pytest.param(InstallTarget.of(a_host(OTHER_MAC, MAC), "a" * 64), [], id="the-order-of-macs-does-not-matter"),
+        pytest.param(
+            replace(TARGET, macs=frozenset({MAC})),
+            ["its MACs changed from 52:54:00:aa:bb:01, 52:54:00:aa:bb:02 to 52:54:00:aa:bb:01"],
+            id="a-card-less",
+        ),
+        pytest.param(
+            replace(TARGET, disk=None), ["its disk changed from /dev/vda to none"], id="no-disk-is-another-disk"
+        ),
+        pytest.param(
+            replace(TARGET, release="ock-1.32", commit="b" * 64),
+            ["its release changed from ock-1.31 to ock-1.32"],
+            id="another-release-is-said-once",
+        ),
+        pytest.param(
+            replace(TARGET, commit="b" * 64),
+            ["its release ock-1.31 named commit aaaaaaaaaaaa and names bbbbbbbbbbbb now"],
+            id="an-alias-was-promoted",
+        ),
+        pytest.param(replace(TARGET, commit=None), [], id="a-release-that-cannot-be-read-now-is-no-other-release"),
+        pytest.param(
+            replace(TARGET, disk="/dev/vdb", release=None),
+            ["its disk changed from /dev/vda to /dev/vdb", "its release changed from ock-1.31 to none"],
+            id="everything-that-changed-is-listed",
+        ),
+        pytest.param(None, ["the hosts files declare it no more"], id="removed"),
+    ],
+)
+def test_an_arming_holds_for_one_machine_one_disk_and_one_release(now: InstallTarget | None, changes: list[str]):
+    install = Install(CP1).armed(at=NOW, reason="test", attempts=3, target=TARGET)
+
+    assert install.arming_changes(now) == changes
+    assert install.cancelled().arming_changes(now) == []
+
+
+def test_an_arming_that_is_bound_to_nothing_holds_for_nothing():
+    assert an_armed_install().arming_changes(TARGET) == [
+        "it was armed by an earlier version of netboot, which did not record MACs, disk and release"
+    ]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from netboot.content.objects import Content
 from netboot.content.served import ServedFile
 from netboot.model.release import ContentKind
-from netboot.servers.http_connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, ContentConnection
+from netboot.servers.http_connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINE_TIMEOUT_S, ContentConnection
 from netboot.servers.http_content import ContentDoor
 from netboot.servers.http_engine import ContentEngine
 from netboot.servers.http_send import SLICE_BYTES, SLICE_TIMEOUT_S
@@ -304,7 +304,12 @@ def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path
 
 @pytest.mark.parametrize(
     ("begun", "limit_s"),
-    [(b"", IDLE_TIMEOUT_S), (b"GET /content/", HEAD_TIMEOUT_S), (get("/ostree/ock/config"), IDLE_TIMEOUT_S)],
+    [
+        (b"", IDLE_TIMEOUT_S),
+        (b"GET /content/", LINE_TIMEOUT_S),
+        (b"GET /content/ HTTP/1.1\r\n", HEAD_TIMEOUT_S),
+        (get("/ostree/ock/config"), IDLE_TIMEOUT_S),
+    ],
 )
 def test_a_connection_that_nobody_uses_is_closed(root: Path, begun: bytes, limit_s: float) -> None:
     async def talk(line: Line) -> None:

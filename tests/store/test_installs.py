@@ -5,23 +5,26 @@ import os
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from netboot.errors import StoreError, TransitionError
 from netboot.model.host import HostName
-from netboot.model.install import Install, InstallEvent, InstallState, Tokens
+from netboot.model.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
+from netboot.model.mac import Mac
 from netboot.store.database import Database
 from netboot.store.installs import Installs, TokenKind
 
 CP1 = HostName("cp1")
+MAC, OTHER_MAC = Mac.parse("52:54:00:aa:bb:01"), Mac.parse("52:54:00:aa:bb:02")
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TOKENS = Tokens(kickstart="a" * 32, ignition="b" * 32, report="c" * 32)
 
 
-def arm(install: Install) -> Install:
-    return install.armed(at=NOW, reason="new disk", attempts=3)
+def arm(install: Install, target: InstallTarget | None = None) -> Install:
+    return install.armed(at=NOW, reason="new disk", attempts=3, target=target)
 
 
 def boot_the_installer(install: Install) -> Install:
@@ -58,6 +61,48 @@ def test_what_was_written_is_there_after_the_database_was_opened_again(ledger_ur
     assert written.arming.spent == 1
     assert read == written
     assert everything == [written]
+
+
+def test_what_an_arming_is_bound_to_is_kept_also_after_its_end(ledger_url: str):
+    addresses = frozenset({IPv4Address("192.0.2.101")})
+    target = InstallTarget(frozenset({MAC, OTHER_MAC}), "/dev/vda", "ock", "c" * 64, addresses)
+
+    async def scenario() -> tuple[Install, Install, Install]:
+        database = await Database.open(ledger_url)
+        installs = Installs(database)
+        await installs.change(CP1, lambda now: arm(now, target), at=NOW, what="armed")
+        armed = await installs.get(CP1)
+        await installs.change(CP1, Install.cancelled, at=NOW, what="cancelled")
+        cancelled = await installs.get(CP1)
+        await installs.change(CP1, arm, at=NOW, what="armed")
+        again = await installs.get(CP1)
+        await database.close()
+        return armed, cancelled, again
+
+    armed, cancelled, again = asyncio.run(scenario())
+
+    assert (armed.target, armed.target and armed.target.addresses) == (target, addresses)
+    assert cancelled.target == target
+    assert again.target is None
+
+
+def test_of_many_hosts_all_are_moved_or_none(ledger_url: str):
+    w1 = HostName("w1")
+
+    def refuse(install: Install) -> Install:
+        raise TransitionError(f"{install.host} is installing")
+
+    async def scenario() -> tuple[list[Install], list[HostName]]:
+        database = await Database.open(ledger_url)
+        installs = Installs(database)
+        with pytest.raises(TransitionError, match="w1 is installing"):
+            await installs.change_all({CP1: arm, w1: refuse}, at=NOW, what="armed")
+        before = await installs.all()
+        changes = await installs.change_all({w1: arm, CP1: arm}, at=NOW, what="armed")
+        await database.close()
+        return before, [change.after.host for change in changes if change.after.is_armed]
+
+    assert asyncio.run(scenario()) == ([], [CP1, w1])
 
 
 def test_a_token_finds_its_install_by_its_kind_alone(ledger_url: str):

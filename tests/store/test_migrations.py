@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import Connection, inspect
 
 from netboot.errors import StoreError
+from netboot.model.host import HostName
+from netboot.model.install import Install, InstallTarget
 from netboot.model.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database
+from netboot.store.installs import Installs
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
 
@@ -48,6 +51,7 @@ def test_machines_of_the_first_version_are_kept(tmp_path: Path):
     with sqlite3.connect(path) as old:  # as the first version left it
         old.execute("DELETE FROM schema_version WHERE version > 1")
         old.execute("ALTER TABLE machines DROP COLUMN shapes")
+        old.execute("ALTER TABLE installs DROP COLUMN target")
         for table in {"leases"} & {
             row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         }:
@@ -68,6 +72,33 @@ def test_machines_of_the_first_version_are_kept(tmp_path: Path):
         assert (machine.arch, machine.shapes) == ("x64-uefi", {})
 
     asyncio.run(scenario())
+
+
+def test_an_arming_of_an_earlier_version_is_bound_to_nothing_and_so_does_not_hold(tmp_path: Path):
+    path = tmp_path / "netboot.db"
+    open_once(path)
+    with sqlite3.connect(path) as old:  # as the third version left it
+        old.execute("DELETE FROM schema_version WHERE version > 3")
+        old.execute("ALTER TABLE installs DROP COLUMN target")
+        old.execute(
+            "INSERT INTO installs (host, state, armed_at, armed_reason, attempts, spent, version)"
+            " VALUES ('cp1', 'registered', '2026-11-21T00:00:00+00:00', 'old', 3, 0, 1)"
+        )
+    old.close()
+
+    async def scenario() -> Install:
+        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        try:
+            return await Installs(database).get(HostName("cp1"))
+        finally:
+            await database.close()
+
+    install = asyncio.run(scenario())
+
+    assert (install.is_armed, install.target) == (True, None)
+    assert install.arming_changes(InstallTarget(frozenset({Mac(MAC)}), "/dev/vda", "ock")) == [
+        "it was armed by an earlier version of netboot, which did not record MACs, disk and release"
+    ]
 
 
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path):

@@ -1,0 +1,175 @@
+"""Requests that are refused before they reach a handler: the reasons, the answers, one counter and one log line.
+
+Every limit of the boot LAN's HTTP ends here, those of the HTTP library too. Anybody may send anything, so each address
+gets one log line a minute with the number of its refused requests, and the number of addresses is bounded.
+RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+
+LONGEST_BODY_BYTES: Final = 1 << 20  # of any request on the boot LAN; a report is the only one that has a body
+LINE_INTERVAL_S: Final = 60.0  # between two log lines of one address
+_MOST_ADDRESSES: Final = 1024
+_MOST_BYTES: Final = 2**63  # what a Content-Length can state; more digits are an attack on parsers
+_OTHERS: Final = "others"  # the addresses beyond the bound, together
+_HOST: Final = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2}){1,255}+)(?::([0-9]{0,5}))?", re.ASCII
+)
+
+log = structlog.get_logger()
+
+
+class RefusalReason(StrEnum):
+    """Why a request was refused before it reached a handler; the same word in log, metric and documentation."""
+
+    NOT_HTTP = "not-http"
+    HTTP_VERSION = "http-version"
+    HEAD_TOO_LARGE = "head-too-large"
+    HEAD_TIMEOUT = "head-timeout"
+    HOST = "host"
+    BODY_LENGTH = "body-length"
+    BODY_TOO_LARGE = "body-too-large"
+    TRANSFER_CODING = "transfer-coding"
+    EXPECT = "expect"
+    CONNECTIONS = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that is answered with a status and one sentence, and whose connection is closed."""
+
+    reason: RefusalReason
+    status: HTTPStatus
+    text: str
+
+
+NOT_HTTP: Final = Refused(RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+HTTP_VERSION: Final = Refused(
+    RefusalReason.HTTP_VERSION, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"
+)
+HEAD_TOO_LARGE: Final = Refused(
+    RefusalReason.HEAD_TOO_LARGE, HTTPStatus.BAD_REQUEST, "the request line or the header is too long"
+)
+HEAD_TIMEOUT: Final = Refused(RefusalReason.HEAD_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "the request did not end in time")
+_HOST_REFUSED: Final = Refused(
+    RefusalReason.HOST, HTTPStatus.BAD_REQUEST, "the request needs exactly one valid Host field"
+)
+_BODY_LENGTH: Final = Refused(
+    RefusalReason.BODY_LENGTH, HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding do not say how long it is"
+)
+_BODY_TOO_LARGE: Final = Refused(
+    RefusalReason.BODY_TOO_LARGE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    f"a request body may have {LONGEST_BODY_BYTES} bytes",
+)
+_TRANSFER_CODING: Final = Refused(
+    RefusalReason.TRANSFER_CODING, HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding that is read"
+)
+_EXPECT: Final = Refused(
+    RefusalReason.EXPECT, HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation that can be met"
+)
+
+
+def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> Refused | None:
+    """Say why a request with these fields is refused; None where a handler may have it.
+
+    `fields` are by their names in lower case; those that came several times are one list, joined by commas.
+    """
+    host = fields.get("host")
+    if (host is None and is_http_11) or (host is not None and not is_host(host)):
+        return _HOST_REFUSED
+    length, coding = fields.get("content-length"), fields.get("transfer-encoding")
+    if coding is not None:
+        if length is not None or not is_http_11:
+            return _BODY_LENGTH
+        codings = [each.strip().lower() for each in coding.split(",")]
+        if codings[-1] != "chunked" or "chunked" in codings[:-1]:
+            return _BODY_LENGTH
+        if len(codings) > 1:
+            return _TRANSFER_CODING
+    if length is not None:
+        if not (length.isascii() and length.isdigit()) or len(length) > 1000 or int(length) >= _MOST_BYTES:
+            return _BODY_LENGTH
+        if int(length) > LONGEST_BODY_BYTES:
+            return _BODY_TOO_LARGE
+    expected = fields.get("expect")
+    if expected is not None and is_http_11 and expected.lower() != "100-continue":
+        return _EXPECT
+    return None
+
+
+def is_host(field: str) -> bool:
+    """Tell whether a Host field is one host with an optional port (RFC 9110 §7.2); a comma is in no host's name."""
+    found = _HOST.fullmatch(field)
+    return found is not None and int(found[1] or 0) <= 65535
+
+
+@dataclass(slots=True)
+class _OfAddress:
+    since: float  # monotonic seconds of the last log line
+    count: int = 0  # refused since then
+    reason: RefusalReason = RefusalReason.NOT_HTTP
+
+
+class RefusedRequests:
+    """The one place where refused requests are recorded: a counter for each, a log line per address and minute.
+
+    `count` is called for each. `observers` are called with address, reason and number, as often as a line is logged:
+    at once for the first of an address, then at most once a minute with those that came meanwhile.
+    """
+
+    def __init__(
+        self,
+        count: Callable[[RefusalReason], None] | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = count
+        self._monotonic = monotonic
+        self._by_address: dict[str, _OfAddress] = {}
+        self.observers: list[Callable[[str, RefusalReason, int], None]] = []
+
+    def record(self, address: str, reason: RefusalReason) -> None:
+        """Record one refused request of an address."""
+        if self._count is not None:
+            self._count(reason)
+        now = self._monotonic()
+        if address not in self._by_address and len(self._by_address) >= _MOST_ADDRESSES:
+            address = _OTHERS
+        known = self._by_address.get(address)
+        if known is None:
+            self._by_address[address] = _OfAddress(now)
+            self._emit(address, reason, 1)
+            return
+        known.count += 1
+        known.reason = reason
+        if now - known.since >= LINE_INTERVAL_S:
+            self._emit_held_back(address, known, now)
+
+    def flush(self) -> None:
+        """Log what was held back for a minute, and forget addresses that sent nothing more. Call it now and then."""
+        now = self._monotonic()
+        for address, known in tuple(self._by_address.items()):
+            if now - known.since < LINE_INTERVAL_S:
+                continue
+            if known.count:
+                self._emit_held_back(address, known, now)
+            else:
+                del self._by_address[address]
+
+    def _emit_held_back(self, address: str, known: _OfAddress, now: float) -> None:
+        count, known.count, known.since = known.count, 0, now
+        self._emit(address, known.reason, count)
+
+    def _emit(self, address: str, reason: RefusalReason, count: int) -> None:
+        log.warning("http.refused", address=address, reason=reason.value, requests=count)
+        for observer in self.observers:
+            observer(address, reason, count)
