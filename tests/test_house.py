@@ -15,6 +15,7 @@ from netboot.config.settings import Settings
 from netboot.model.install import TRANSITIONS, InstallEvent, InstallState
 from netboot.model.lease import LeaseSilence
 from netboot.model.offer import IgnoreReason, WaitReason
+from netboot.model.reasons import RequestRefusal
 from netboot.proto.pxe import Silence
 from netboot.servers.http_refused import RefusalReason
 from netboot.servers.metrics import COUNTERS
@@ -84,7 +85,7 @@ def test_every_event_and_log_line_is_documented():
 def test_every_reason_is_documented():
     documented = _first_of_lines(r"\| `([a-z0-9-]+)` \|", "docs/events.md")
 
-    kinds = (Silence, IgnoreReason, LeaseSilence, WaitReason, Refusal, RefusalReason)
+    kinds = (Silence, IgnoreReason, LeaseSilence, WaitReason, RequestRefusal, Refusal, RefusalReason)
     assert documented == {reason.value for kind in kinds for reason in kind}
 
 

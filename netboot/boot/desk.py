@@ -27,6 +27,7 @@ from netboot.model.install import InstallEvent, InstallTarget
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.reasons import RequestRefusal
 from netboot.store.events import EventLog
 from netboot.store.machines import Machines
 
@@ -57,9 +58,13 @@ class Desk:
     # Who is who
 
     def is_at(self, host: Host, address: IPv4Address) -> bool:
-        """Tell whether an address is this host's: the registry gives it, or the wire showed it for one of its cards."""
-        if address in host.addresses:
-            return True
+        """Tell whether an address is this host's: the registry gives it, or the wire showed it for one of its cards.
+
+        An address that the registry gives to a host is nobody else's, whatever the wire shows.
+        """
+        owner = self.hosts.by_address(address)
+        if owner is not None:
+            return owner.name == host.name
         seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
 
@@ -73,10 +78,26 @@ class Desk:
     def machine_at(self, address: IPv4Address) -> tuple[SeenMachine | None, Host | None]:
         """Find the machine at an address, and its host where it is registered."""
         seen = self.seen.by_address(address)
-        if seen is not None:
-            return seen, self.hosts.by_mac(seen.mac)
         host = self.hosts.by_address(address)
-        return (self.seen.of(host.mac, now=self.clock.now()), host) if host else (None, None)
+        if host is not None and (seen is None or seen.mac not in host.macs):
+            return self._last_announced(host), host
+        return (seen, self.hosts.by_mac(seen.mac)) if seen is not None else (None, None)
+
+    def requester(self, mac: Mac, host: Host | None, address: IPv4Address) -> SeenMachine | None:
+        """Find the machine with this MAC if a request from this address is its own; None: anybody may have sent it.
+
+        Only what is found here may move, teach or take a step. `host` is the registered host of `mac`.
+        """
+        if host is not None:
+            return self.seen.of(mac, now=self.clock.now()) if self.is_at(host, address) else None
+        seen = self.seen.by_address(address)
+        return seen if seen is not None and seen.mac == mac and self.hosts.by_address(address) is None else None
+
+    def _last_announced(self, host: Host) -> SeenMachine:
+        """Find the card of a host that requested a boot last."""
+        known = [seen for mac in host.macs if (seen := self.seen.get(mac)) is not None and seen.announced_s is not None]
+        found = max(known, key=lambda seen: seen.announced_s or 0.0, default=None)
+        return found or self.seen.of(host.mac, now=self.clock.now())
 
     def discovered(self) -> list[Machine]:
         """List the machines that asked for a boot and that nobody registered."""
@@ -101,32 +122,50 @@ class Desk:
     async def script_for(self, mac: Mac, address: IPv4Address, *, is_look: bool = False) -> ScriptPlan:
         """Say what a machine's script does now; spends a boot into the installer where it leads there.
 
-        Only a machine that announced itself on the wire lately, and asks from its own address, moves anything.
-        `is_look` (a HEAD) moves nothing.
+        Only a request from the machine's own address moves or teaches anything, and only a machine that announced
+        itself on the wire lately gets the installer. `is_look` (a HEAD) moves nothing.
         """
         host = self.hosts.by_mac(mac)
-        seen = self.seen.get(mac)
-        if seen is not None and not is_look:
-            self.shapes.reached_script(seen, host, self.policy)
-            if seen.loader_shown_s is not None:
-                seen.loader_shown_s = self.clock.monotonic()
+        requester = self.requester(mac, host, address)
+        if requester is None:
+            self._record_refused(mac, host, address)
+        machine = None if is_look else requester
+        if machine is not None:
+            self._note_script_request(machine, host)
         try:
             install = await self.book.ask(host.name) if host else None
+            if machine is not None and install is not None:
+                machine.note_arming(install.arming)
             plan: ScriptPlan | None = script_without_install(mac, host, install, self.policy)
             if plan is None:
                 assert host is not None
                 plan = WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
-                if seen is not None and not is_look and self._is_announced(seen, host, address):
-                    plan = await self._installer_for(seen, host)
+                if machine is not None and machine.is_announced(self.clock.monotonic()):
+                    plan = await self._installer_for(machine, host)
         except StoreError as error:
-            log.error("boot.script_held_back", host=host and host.name, mac=mac, reason=str(error))
             plan = WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
-        if seen is not None and not is_look:
-            self._tell_script(seen, address, plan)
+            if machine is not None and host is not None:
+                self._tell_not_ready(machine, host, error)
+        if machine is not None:
+            self._tell_script(machine, address, plan)
         return plan
 
-    def _is_announced(self, seen: SeenMachine, host: Host, address: IPv4Address) -> bool:
-        return seen.is_announced(self.clock.monotonic()) and self.is_at(host, address)
+    def _note_script_request(self, machine: SeenMachine, host: Host | None) -> None:
+        self.shapes.reached_script(machine, host, self.policy)
+        if machine.loader_shown_s is not None:
+            machine.loader_shown_s = self.clock.monotonic()
+
+    def _record_refused(self, mac: Mac, host: Host | None, address: IPv4Address) -> None:
+        """Record that a script was requested from an address that is not its machine's."""
+        reason = RequestRefusal.OTHER_ADDRESS.value
+        if host is None and self.seen.get(mac) is None:  # nobody's script
+            log.debug("boot.request_ignored", mac=mac, address=str(address), reason=reason)
+            return
+        data = {"request": "script", "address": str(address), "reason": reason}
+        name = host.name if host else None
+        self.events.record(
+            Event("boot.request_refused", self.clock.now(), name, mac, None, data), level=logging.WARNING
+        )
 
     async def _installer_for(self, seen: SeenMachine, host: Host) -> ScriptPlan:
         problems = await self.documents.problems(host)
@@ -164,17 +203,22 @@ class Desk:
         return InstallPlan(host, install.tokens.kickstart, seen.mac)
 
     def _tell_script(self, seen: SeenMachine, address: IPv4Address, plan: ScriptPlan) -> None:
+        """Record what a machine got; not again what it got before in this boot and under this arming."""
+        reason = plan.reason.value if isinstance(plan, WaitPlan) else None
+        served = (type(plan).__name__, reason)
+        if seen.served == served:
+            return
+        seen.served = served
         match plan:
             case InstallPlan(host=host):
-                told = {"plan": "install", "address": str(address)}
-                self.tell("boot.script_served", seen, host, told, step=Step.SCRIPT)
+                step = Step.SCRIPT if seen.take_step(Step.SCRIPT) else None
+                self.tell("boot.script_served", seen, host, {"plan": "install", "address": str(address)}, step=step)
             case LocalBootPlan(host=host):
                 step = Step.LOCAL_BOOT if seen.take_step(Step.LOCAL_BOOT) else None
-                told = {"plan": "local-disk", "address": str(address)}
-                self.tell("boot.script_served", seen, host, told, step=step)
-            case WaitPlan(host=host, reason=reason):
-                if seen.take_step(Step.SCRIPT):  # it asks every few seconds
-                    self.tell("boot.script_served", seen, host, {"plan": "wait", "reason": reason.value})
+                self.tell("boot.script_served", seen, host, {"plan": "local-disk", "address": str(address)}, step=step)
+            case WaitPlan(host=host):
+                data = {"plan": "wait", "address": str(address), "reason": reason}
+                self.tell("boot.script_served", seen, host, data, level=logging.WARNING)
 
     def _tell_not_ready(self, seen: SeenMachine, host: Host, error: NetbootError) -> None:
         reason = str(error)

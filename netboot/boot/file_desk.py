@@ -84,10 +84,12 @@ class FileDesk:
                 assert_never(document.kind)
 
     def _asking(self, named: Mac | None, address: IPv4Address) -> Mac | None:
-        """Take the MAC in a name, unless the wire shows another machine at the address that asks."""
-        seen = self._desk.seen.by_address(address)
+        """Take the MAC in a name, unless another machine is known to be at the address that asks."""
+        seen, there = self._desk.machine_at(address)
         host = self._desk.hosts.by_mac(named) if named else None
-        is_another = seen is not None and seen.mac != named and (host is None or seen.mac not in host.macs)
+        is_another = (
+            seen is not None and seen.mac != named and (host is None or there is None or there.name != host.name)
+        )
         return None if is_another else named
 
     def loader_sent(

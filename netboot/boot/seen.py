@@ -16,6 +16,7 @@ from netboot.content.ostree import PullProgress
 from netboot.model.client import BootClient, Stage
 from netboot.model.event import Step
 from netboot.model.firmware import BootShape
+from netboot.model.install import Arming
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.model.offer import OfferKind
@@ -46,6 +47,8 @@ class SeenMachine:
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
     client: BootClient | None = None  # as it asked last
+    served: tuple[str, str | None] | None = None  # its script as it was last recorded in this boot: plan and reason
+    arming: Arming | None = None  # at its last script
     held_back_by: str = ""  # why its script waits, as the operator was told in this boot
     loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
 
@@ -74,8 +77,15 @@ class SeenMachine:
         self.steps.clear()
         self.last_offer = None
         self.held_back_by = ""
+        self.served = None
         self.pull = None
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
+
+    def note_arming(self, arming: Arming | None) -> None:
+        """Note the arming of its host; under another one it is recorded again what its script is, and why."""
+        if (self.arming and self.arming.at) != (arming and arming.at):
+            self.held_back_by, self.served = "", None
+        self.arming = arming
 
     def learned_of(self, client: BootClient) -> Learned:
         """Say what is known of the firmware that this client is: learned since the start, else on record."""

@@ -18,7 +18,7 @@ from netboot.boot.documents import IgnitionSet
 from netboot.boot.installs import Cause
 from netboot.errors import TransitionError
 from netboot.model.event import Event, Step
-from netboot.model.host import Host
+from netboot.model.host import Host, HostName
 from netboot.model.install import Install, InstallEvent, InstallState
 from netboot.model.mac import Mac
 from netboot.model.words import plain
@@ -66,6 +66,7 @@ class TokenDesk:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._pinned: dict[str, IgnitionSet] = {}
+        self._served: dict[tuple[HostName, TokenKind], str] = {}  # the token whose document was recorded as served
 
     async def kickstart_for(
         self, token: str, address: IPv4Address, *, base_url: str, is_look: bool = False
@@ -82,7 +83,7 @@ class TokenDesk:
             return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, opened.host, address)
         mac = self._mac_at(opened.host, address)
         document = await self._desk.documents.kickstart(opened.host, opened.install.tokens, mac=mac, base_url=base_url)
-        if not is_look:
+        if not is_look and self._is_first(opened.host, TokenKind.KICKSTART, token):
             self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
         return document
 
@@ -112,7 +113,8 @@ class TokenDesk:
                     await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
                 except TransitionError:
                     return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
-                self._tell("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
+                if self._is_first(opened.host, TokenKind.IGNITION, token):
+                    self._tell("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
                 return documents.wrapper
             case IgnitionPart.ROLE:
                 return documents.role
@@ -171,6 +173,12 @@ class TokenDesk:
         await self._desk.book.move(
             opened.host, event, cause=cause, may_move=lambda install: _token(install, kind) == _token(opened, kind)
         )
+
+    def _is_first(self, host: Host, kind: TokenKind, token: str) -> bool:
+        """Tell whether this token's document is served for the first time: a repeated request is no further step."""
+        is_first = self._served.get((host.name, kind)) != token
+        self._served[host.name, kind] = token
+        return is_first
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
         self._pinned.pop(token, None)

@@ -98,6 +98,8 @@ class EventLimits:
         if event.name not in BY_ADDRESS:
             return _Key(event.name, event.host or "")
         subject, address = event.host or event.mac or "", str(event.data.get("address") or "")
+        if event.name == "boot.alarm_raised":  # that somebody has a second document is another alarm
+            address = f"{address} {event.data.get('document')}"
         key = _Key(event.name, subject, address)
         if key in self._windows:
             return key

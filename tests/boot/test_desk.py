@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from boot.house import (
@@ -9,13 +10,16 @@ from boot.house import (
     FIRMWARE,
     IPXE,
     MAC,
+    OTHER_ADDRESS,
+    OTHER_MAC,
     STRANGER_ADDRESS,
     STRANGER_MAC,
     House,
     InHouse,
 )
 
-from netboot.model.host import HostName
+from netboot.model.client import Arch
+from netboot.model.host import HostName, HostNetwork, HostSet
 from netboot.model.install import InstallState
 from netboot.model.offer import InstallPlan, LocalBootPlan, OfferKind, Policy, UnknownHosts, WaitPlan, WaitReason
 
@@ -218,3 +222,132 @@ def test_where_unknown_machines_wait_their_script_says_so(in_house: InHouse):
         assert "systemctl reload netboot" in house.desk.documents.ipxe(plan, base_url="http://192.0.2.10:8080")
 
     in_house(scenario)
+
+
+def test_a_request_from_another_address_takes_no_step_and_is_recorded_as_refused(in_house: InHouse):
+    async def scenario(house: House) -> list[tuple[str, str | None, object]]:
+        house.boots(replace(FIRMWARE, arch=Arch.X86_BIOS))
+        for _ in range(50):
+            await house.desk.script_for(MAC, STRANGER_ADDRESS)
+            await house.desk.script_for(MAC, STRANGER_ADDRESS, is_look=True)
+        await house.desk.script_for(MAC, ADDRESS)
+        house.clock.pass_(61)
+        return [(event.name, event.step, event.data.get("count")) for event in (await house.events())[1:]]
+
+    assert in_house(scenario) == [
+        ("boot.request_refused", None, None),
+        ("boot.script_served", "local-boot", None),
+        ("boot.request_refused", None, 99),
+    ]
+
+
+def test_a_script_requested_by_another_machine_of_the_rack_is_refused_though_the_wire_shows_that_machine(
+    in_house: InHouse,
+):
+    async def scenario(house: House) -> list[str]:
+        house.boots(replace(FIRMWARE, mac=OTHER_MAC), address=OTHER_ADDRESS)
+        await arm(house)
+        house.boots(FIRMWARE, IPXE)
+        plan = await house.desk.script_for(MAC, OTHER_ADDRESS)
+        assert isinstance(plan, WaitPlan)
+        assert house.desk.seen.get(MAC).trace.reached_script is False  # type: ignore[union-attr]
+        return [event.name for event in await house.events() if event.host == "cp1"][-1:]
+
+    assert in_house(scenario) == ["boot.request_refused"]
+
+
+def test_a_forged_request_keeps_no_loader_alive(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        house.boots(FIRMWARE)
+        sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
+        house.file_desk.loader_for(ADDRESS, "snponly.efi")
+        house.file_desk.loader_sent(ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        seen = house.desk.seen.get(MAC)
+        assert seen is not None
+        shown_s = seen.loader_shown_s
+
+        house.clock.pass_(30)
+        await house.desk.script_for(MAC, STRANGER_ADDRESS)
+
+        assert seen.loader_shown_s == shown_s
+
+    in_house(scenario)
+
+
+def test_a_machine_at_its_registered_address_that_the_wire_never_showed_waits_and_its_operator_reads_why(
+    in_house: InHouse,
+):
+    async def scenario(house: House) -> list[tuple[str, object, object]]:
+        give_address(house, "cp1", ADDRESS)
+        await arm(house)
+        for _ in range(3):
+            plan = await house.desk.script_for(MAC, ADDRESS)
+            assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, house.desk.hosts.get("cp1"))
+        return [(event.name, event.host, event.data.get("reason")) for event in (await house.events())[1:]]
+
+    assert in_house(scenario) == [("boot.script_served", "cp1", "not-announced")]
+
+
+def test_why_a_machine_waits_is_recorded_again_under_a_new_arming(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        house.desk.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
+        house.boots(FIRMWARE, IPXE)
+        for _ in range(2):
+            house.clock.pass_(1)
+            await arm(house)
+            await house.desk.script_for(MAC, ADDRESS)
+            await house.desk.script_for(MAC, ADDRESS)
+
+        assert (await house.event_names()).count("boot.script_held_back") == 2
+
+    in_house(scenario)
+
+
+def test_an_address_that_the_registry_gives_to_a_host_is_no_other_machines(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        give_address(house, "w1", OTHER_ADDRESS)
+        house.boots(FIRMWARE, address=OTHER_ADDRESS)
+        cp1, w1 = house.desk.hosts.get("cp1"), house.desk.hosts.get("w1")
+        assert cp1 is not None
+        assert w1 is not None
+
+        assert not house.desk.is_at(cp1, OTHER_ADDRESS)
+        assert house.desk.machine_at(OTHER_ADDRESS) == (house.desk.seen.get(OTHER_MAC), w1)
+        assert house.desk.requester(STRANGER_MAC, None, OTHER_ADDRESS) is None
+
+    in_house(scenario)
+
+
+def test_the_timeline_has_one_line_for_a_script_that_is_requested_again(in_house: InHouse):
+    async def scenario(house: House) -> list[str | None]:
+        await arm(house)
+        house.boots(FIRMWARE, IPXE)
+        for _ in range(5):
+            await house.desk.script_for(MAC, ADDRESS)
+        return [event.step for event in await house.events() if event.name == "boot.script_served"]
+
+    assert in_house(scenario) == ["script"]
+
+
+def test_a_store_that_fails_is_logged_once_a_boot_however_often_and_whoever_requests_the_script(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        house.boots(FIRMWARE, IPXE)
+        async with house.database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE installs")
+        for address in (ADDRESS, STRANGER_ADDRESS) * 20:
+            await house.desk.script_for(MAC, address)
+
+        names = await house.event_names()
+        assert (names.count("boot.script_held_back"), names.count("boot.script_served")) == (1, 1)
+
+    in_house(scenario)
+
+
+def give_address(house: House, name: str, address: IPv4Address) -> None:
+    """Register a static address for a host."""
+    network = HostNetwork(IPv4Interface(f"{address}/24"))
+    hosts = [replace(host, network=network) if host.name == name else host for host in house.desk.hosts]
+    registry = HostSet.of(house.desk.hosts.cluster, hosts)
+    house.desk.use(registry, house.desk.policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)

@@ -1,5 +1,7 @@
 """What a machine fetched by name, as its timeline tells it."""
 
+from dataclasses import replace
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from boot.house import (
@@ -7,12 +9,15 @@ from boot.house import (
     FIRMWARE,
     IPXE,
     MAC,
+    STRANGER_ADDRESS,
+    STRANGER_MAC,
     House,
     InHouse,
 )
 
 from netboot.content.served import ServedFile
-from netboot.model.host import HostName
+from netboot.model.host import HostName, HostNetwork, HostSet
+from netboot.model.offer import DocumentKind, MachineDocument
 from netboot.model.release import ContentKind
 
 
@@ -53,3 +58,44 @@ def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(in_house: InHouse, cont
 
     assert percents == sorted(percents)
     assert percents[-1] == 100
+
+
+def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(in_house: InHouse, content: Path):
+    async def scenario(house: House) -> list[str | None]:
+        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
+        house.boots(FIRMWARE)
+        await house.desk.documents.release(house.desk.hosts.get("cp1"))  # type: ignore[arg-type]
+        sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
+        house.file_desk.loader_for(STRANGER_ADDRESS, "snponly.efi", mac=MAC)
+        house.file_desk.loader_sent(STRANGER_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        house.file_desk.content_served(STRANGER_ADDRESS, kernel(), 100)
+        repository = content / "ostree" / "ock-1.31-amd64"
+        for path in (repository / "objects").rglob("*.*"):
+            member = path.relative_to(repository).as_posix()
+            file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
+            house.file_desk.content_served(STRANGER_ADDRESS, file, 1)
+        assert house.file_desk.pulls() == []
+        assert house.desk.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
+        return [event.step for event in await house.events() if event.step]
+
+    assert in_house(scenario) == ["offer"]
+
+
+def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wire_shows_another_machine_there(
+    in_house: InHouse,
+):
+    async def scenario(house: House) -> None:
+        cp1 = house.desk.hosts.get("cp1")
+        assert cp1 is not None
+        hosts = HostSet.of(
+            house.desk.hosts.cluster, [replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.50/24")))]
+        )
+        house.desk.use(hosts, house.desk.policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
+        house.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=ADDRESS)
+
+        named = house.file_desk.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+        unnamed = house.file_desk.loader_for(ADDRESS, "grub.cfg")
+
+        assert named == unnamed == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
+
+    in_house(scenario)

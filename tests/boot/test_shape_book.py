@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from boot.house import ADDRESS, FIRMWARE, IPXE, MAC, House, InHouse
+from boot.house import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, House, InHouse
 
 from netboot.boot.seen import SeenMachines
 from netboot.content.bootfiles import BootFiles
@@ -11,7 +11,7 @@ from netboot.model.client import Arch, BootClient, BootProtocol, Cpu
 from netboot.model.firmware import ReplyShape
 from netboot.model.host import HostName, HostSet
 from netboot.model.machine import Machine
-from netboot.model.offer import Offer, Policy, UnknownHosts
+from netboot.model.offer import MachineDocument, Offer, Policy, UnknownHosts
 from netboot.store.machines import Machines
 
 CP1 = HostName("cp1")
@@ -122,6 +122,27 @@ def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_th
         ]
         kept = house.desk.seen.all()[0]
         assert kept.shapes == {"pxe/x64": "with-43 ipxe.efi"}
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize("road", ["ipxe", "grub"])
+def test_a_script_that_another_address_requests_teaches_nothing(in_house: InHouse, road: str):
+    async def scenario(house: House) -> None:
+        await arm(house)
+        machine = Machine1(house)
+        for _ in range(2):
+            machine.discovers()
+            machine.loads("snponly.efi")
+            if road == "ipxe":
+                await house.desk.script_for(MAC, STRANGER_ADDRESS)
+            else:
+                document = house.file_desk.loader_for(STRANGER_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+                assert isinstance(document, MachineDocument)
+                await house.file_desk.document_for(document, STRANGER_ADDRESS, base_url=BASE_URL)
+
+        assert machine.discovers() == [(WITH, "ipxe.efi")]
+        assert await told(house) == [("boot.shape_moved", "with-43 ipxe.efi")]
 
     in_house(scenario)
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from ipaddress import IPv4Address
 
+import pytest
 from boot.house import (
     ADDRESS,
     BASE_URL,
@@ -291,3 +293,49 @@ def test_a_head_of_a_kickstart_is_no_step_of_the_boot(in_house: InHouse):
         return [event.step for event in await house.events() if event.step]
 
     assert in_house(scenario) == ["offer", "script", "kickstart"]
+
+
+def test_requests_that_are_repeated_repeat_no_line_of_the_timeline(in_house: InHouse):
+    async def scenario(house: House) -> list[str]:
+        tokens = await boot_the_installer(house)
+        for _ in range(3):
+            await kickstart(house, tokens.kickstart)
+        for event in (Report.STARTED, Report.STARTED, Report.DONE, Report.DONE):
+            assert await report(house, tokens.report, event) is None
+        for _ in range(3):
+            await ignition(house, tokens.ignition)
+        for _ in range(2):
+            assert await report(house, tokens.report, Report.READY) is None
+        return [event.step for event in await house.events() if event.step]
+
+    assert in_house(scenario) == ["offer", "script", "kickstart", "installing", "installed", "ignition", "ready"]
+
+
+def test_the_kickstart_of_the_next_boot_is_a_step_again(in_house: InHouse):
+    async def scenario(house: House) -> list[str]:
+        await kickstart(house, (await boot_the_installer(house)).kickstart)
+        house.clock.pass_(300)
+        house.boots(FIRMWARE, IPXE)
+        await house.desk.script_for(MAC, ADDRESS)
+        await kickstart(house, (await house.book.ask(CP1)).tokens.kickstart)
+        return [event.step for event in await house.events() if event.step == "kickstart"]
+
+    assert in_house(scenario) == ["kickstart", "kickstart"]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"), [(ADDRESS, "boot.token_refused"), (STRANGER_ADDRESS, "boot.alarm_raised")]
+)
+def test_a_dead_token_that_is_requested_again_and_again_is_one_event_and_a_count(
+    in_house: InHouse, address: IPv4Address, name: str
+):
+    async def scenario(house: House) -> list[object]:
+        tokens = await boot_the_installer(house)
+        await house.book.cancel(CP1, reason="wrong host")
+        for _ in range(100):
+            refused = await house.token_desk.kickstart_for(tokens.kickstart, address, base_url=BASE_URL)
+            assert refused is Refusal.SPENT
+        house.clock.pass_(61)
+        return [event.data.get("count") for event in await house.events() if event.name == name]
+
+    assert in_house(scenario) == [None, 99]
