@@ -76,8 +76,8 @@ class BootDoors:
         self._desks = desks
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
-        self.refused = RefusedRequests(metrics.request_refused)
-        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits, refused=self.refused)
+        refused = RefusedRequests(metrics.request_refused, desks.files.request_refused)
+        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits, refused=refused)
         self._workers = ContentWorkers(server_settings.worker_options(settings), desks.files, counters=metrics)
         self._http = HttpDoor(self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S)
         self._tftp = TftpServer(desks.files, server_settings.tftp_settings(settings), counters=metrics)

@@ -4,6 +4,8 @@ Programs and content are harmless to any machine and never wait: what a program 
 is the machine's own, and one that may lead into an installer comes from `boot.desk`.
 """
 
+import logging
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final, assert_never
 
@@ -12,7 +14,7 @@ from netboot.boot.desk import Desk
 from netboot.boot.seen import SeenMachine
 from netboot.content.bootfiles import BootFile
 from netboot.content.served import ServedFile
-from netboot.model.event import Step
+from netboot.model.event import Event, Step
 from netboot.model.host import Host
 from netboot.model.mac import Mac
 from netboot.model.offer import DocumentKind, MachineDocument
@@ -130,6 +132,18 @@ class FileDesk:
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
             self._desk.tell("boot.content_pulled", seen, host, data, step=Step.OSTREE)
+
+    def request_refused(self, address: str, reason: str) -> None:
+        """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
+        seen = host = None
+        with suppress(ValueError):  # no IPv4: no machine of ours
+            seen = self._desk.seen.by_address(IPv4Address(address))
+            host = self._desk.hosts.by_mac(seen.mac) if seen else self._desk.hosts.by_address(IPv4Address(address))
+        mac = seen.mac if seen else None
+        data = {"address": address, "reason": str(reason)}
+        name = host.name if host else None
+        refused = Event("http.refused", self._desk.clock.now(), name, mac, None, data)
+        self._desk.events.record(refused, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now: what they asked for must not go."""

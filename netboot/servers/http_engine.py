@@ -83,7 +83,6 @@ class ContentEngine:
         now = time.monotonic()
         for connection in tuple(self.connections):
             connection.close_if_overdue(now)
-        self.door.refused.flush()
         for machine, theirs in tuple(self._open.items()):
             theirs.difference_update([each for each in theirs if each.is_closing()])
             if not theirs:

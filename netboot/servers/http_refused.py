@@ -1,30 +1,22 @@
-"""Requests that are refused before they reach a handler: the reasons, the answers, one counter and one log line.
+"""Requests that are refused before they reach a handler: the reasons, the answers, one counter and one event.
 
-Every limit of the boot LAN's HTTP ends here, those of the HTTP library too. Anybody may send anything, so each address
-gets one log line a minute with the number of its refused requests, and the number of addresses is bounded.
+Every limit of the boot LAN's HTTP ends here, those of the HTTP library too. Anybody may send anything: the event log
+keeps the first of an address and one count a minute (`store.event_limits`).
 RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-import structlog
-
 LONGEST_BODY_BYTES: Final = 1 << 20  # of any request on the boot LAN; a report is the only one that has a body
-LINE_INTERVAL_S: Final = 60.0  # between two log lines of one address
-_MOST_ADDRESSES: Final = 1024
 _MOST_BYTES: Final = 2**63  # what a Content-Length can state; more digits are an attack on parsers
-_OTHERS: Final = "others"  # the addresses beyond the bound, together
 _HOST: Final = re.compile(
     r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2}){1,255}+)(?::([0-9]{0,5}))?", re.ASCII
 )
-
-log = structlog.get_logger()
 
 
 class RefusalReason(StrEnum):
@@ -112,64 +104,21 @@ def is_host(field: str) -> bool:
     return found is not None and int(found[1] or 0) <= 65535
 
 
-@dataclass(slots=True)
-class _OfAddress:
-    since: float  # monotonic seconds of the last log line
-    count: int = 0  # refused since then
-    reason: RefusalReason = RefusalReason.NOT_HTTP
-
-
 class RefusedRequests:
-    """The one place where refused requests are recorded: a counter for each, a log line per address and minute.
-
-    `count` is called for each. `observers` are called with address, reason and number, as often as a line is logged:
-    at once for the first of an address, then at most once a minute with those that came meanwhile.
-    """
+    """The one place where refused requests are recorded, the HTTP library's refusals too."""
 
     def __init__(
         self,
         count: Callable[[RefusalReason], None] | None = None,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
+        report: Callable[[str, RefusalReason], None] | None = None,
     ) -> None:
+        """Call `count` for the counter, and `report` with the address for the event, which limits itself."""
         self._count = count
-        self._monotonic = monotonic
-        self._by_address: dict[str, _OfAddress] = {}
-        self.observers: list[Callable[[str, RefusalReason, int], None]] = []
+        self._report = report
 
     def record(self, address: str, reason: RefusalReason) -> None:
         """Record one refused request of an address."""
         if self._count is not None:
             self._count(reason)
-        now = self._monotonic()
-        if address not in self._by_address and len(self._by_address) >= _MOST_ADDRESSES:
-            address = _OTHERS
-        known = self._by_address.get(address)
-        if known is None:
-            self._by_address[address] = _OfAddress(now)
-            self._emit(address, reason, 1)
-            return
-        known.count += 1
-        known.reason = reason
-        if now - known.since >= LINE_INTERVAL_S:
-            self._emit_held_back(address, known, now)
-
-    def flush(self) -> None:
-        """Log what was held back for a minute, and forget addresses that sent nothing more. Call it now and then."""
-        now = self._monotonic()
-        for address, known in tuple(self._by_address.items()):
-            if now - known.since < LINE_INTERVAL_S:
-                continue
-            if known.count:
-                self._emit_held_back(address, known, now)
-            else:
-                del self._by_address[address]
-
-    def _emit_held_back(self, address: str, known: _OfAddress, now: float) -> None:
-        count, known.count, known.since = known.count, 0, now
-        self._emit(address, known.reason, count)
-
-    def _emit(self, address: str, reason: RefusalReason, count: int) -> None:
-        log.warning("http.refused", address=address, reason=reason.value, requests=count)
-        for observer in self.observers:
-            observer(address, reason, count)
+        if self._report is not None:
+            self._report(address, reason)

@@ -99,3 +99,19 @@ def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wi
         assert named == unnamed == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
     in_house(scenario)
+
+
+def test_refused_requests_are_one_event_under_the_host_at_their_address_and_change_nothing_else(in_house: InHouse):
+    async def scenario(house: House) -> list[tuple[object, ...]]:
+        house.boots(FIRMWARE)
+        for address in (str(ADDRESS), "203.0.113.9", "not an address"):
+            for _ in range(3):
+                house.file_desk.request_refused(address, "host")
+        refused = [event for event in await house.events() if event.name == "http.refused"]
+        return [(event.name, event.host, event.step, dict(event.data)) for event in refused]
+
+    assert in_house(scenario) == [
+        ("http.refused", "cp1", None, {"address": str(ADDRESS), "reason": "host"}),
+        ("http.refused", None, None, {"address": "203.0.113.9", "reason": "host"}),
+        ("http.refused", None, None, {"address": "not an address", "reason": "host"}),
+    ]
