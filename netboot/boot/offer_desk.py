@@ -14,7 +14,7 @@ from netboot.model.event import Step
 from netboot.model.firmware import RomIpxe
 from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
-from netboot.model.offer import Ignored, Offer, OfferKind
+from netboot.model.offer import Ignored, IgnoreReason, Offer, OfferKind
 
 
 class OfferDesk:
@@ -36,7 +36,11 @@ class OfferDesk:
         client = self._as_firmware(client, host)
         seen = self._announce(client, host)
         shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
-        return decide(client, host, install, desk.policy, shape=shape)
+        decision = decide(client, host, install, desk.policy, shape=shape)
+        if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and desk.renew_boot_files():
+            shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
+            return decide(client, host, install, desk.policy, shape=shape)
+        return decision
 
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""

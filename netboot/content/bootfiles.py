@@ -1,12 +1,14 @@
 """The boot files: every regular file below `bootfiles.directories`, by the name that a machine asks for.
 
-Scanned once per configuration, off the loop; a name is then found from memory. Must never serve what the scan did not
-see: no hidden file, no link out of the directories (Debian's ipxe.efi is a link to /boot). facts/wire.md §8.
+Scanned, and a name is then found from memory. A scan never changes; `is_outdated` and `is_changed` say when another is
+due. Must never serve what the scan did not see: no hidden file, no link out of the directories (Debian's ipxe.efi is a
+link to /boot). facts/wire.md §8.
 """
 
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Final
 from netboot.errors import ContentError
 from netboot.model.client import CPU_OF_ARCH, Arch, BootProtocol, Cpu
 from netboot.model.offer import LOADER_NAMES
+
+_CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory in one tick of the kernel have one time
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
@@ -65,10 +69,13 @@ def boot_file_name(asked: str) -> str:
 
 
 class BootFiles:
-    """What the directories held when this was built; a reload builds another. Building blocks: not on the loop."""
+    """What the directories held when this was built. Building it reads the disk: milliseconds."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self.directories = tuple(directories)
+        self._scanned_at_ns = time.time_ns()  # before the scan: what changes meanwhile is a change after it
+        self._stamps = _stamps(self.directories)
+        self._folders = {path: stamp for path, stamp in self._stamps.items() if not stamp or stat.S_ISDIR(stamp[0])}
         self._by_name: dict[str, BootFile] = {}
         for file in _served_files(self.directories):
             self._by_name.setdefault(file.name, file)  # the first directory that has it
@@ -82,6 +89,17 @@ class BootFiles:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    def is_outdated(self) -> bool:
+        """Tell whether a name came or went since this was built: one stat a directory, some microseconds."""
+        return any(
+            _stamp(path) != stamp or (stamp and stamp[2] > self._scanned_at_ns - _CLOCK_TICK_NS)
+            for path, stamp in self._folders.items()
+        )
+
+    def is_changed(self) -> bool:
+        """Tell whether anything differs on disk, a file that was written over too. Blocks: call it off the loop."""
+        return _stamps(self.directories) != self._stamps
 
     def find(self, name: str) -> BootFile | None:
         """Find a file by any spelling of its name: this case first, then another case if only one file has it."""
@@ -143,6 +161,29 @@ def loader_cpu(path: Path) -> Cpu | None:
     if header[at : at + 4] != b"PE\0\0":
         return None
     return _CPU_OF_PE_MACHINE.get(int.from_bytes(header[at + 4 : at + 6], "little"))
+
+
+_Stamp = tuple[int, ...]  # mode, size, modification time in ns, inode; empty: not there
+
+
+def _stamps(directories: Sequence[Path]) -> dict[str, _Stamp]:
+    """Say what lies below the directories and when it changed last; links by what they lead to."""
+    stamps: dict[str, _Stamp] = {}
+    for directory in directories:
+        stamps[str(directory)] = _stamp(str(directory))
+        for folder, subfolders, names in os.walk(directory):
+            for name in (*subfolders, *names):
+                path = f"{folder}/{name}"
+                stamps[path] = _stamp(path)
+    return stamps
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for each DISCOVER without a loader
+    except OSError:
+        return ()
+    return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _served_files(directories: Sequence[Path]) -> Iterator[BootFile]:
