@@ -21,7 +21,7 @@ def policy(
     """Gather what decides beside client, host and install; raise ConfigError with every loader that cannot be."""
     problems: list[Problem] = []
     for number, rule in enumerate(rules):
-        what = _fault(rule.loader, bootfiles, wanted=rule.cpu)
+        what = _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu)
         if what is not None:
             where = f"bootfiles.loaders[{number}].loader"
             problems.append(Problem("netboot.yaml", 0, 0, where, *what))

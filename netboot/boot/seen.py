@@ -13,7 +13,7 @@ from typing import Final
 
 from netboot.boot.shapes import BootTrace, Learned
 from netboot.content.ostree import PullProgress
-from netboot.model.client import BootClient, Stage
+from netboot.model.client import BootClient, Stage, arch_name
 from netboot.model.event import Step
 from netboot.model.firmware import BootShape
 from netboot.model.install import Arming
@@ -50,6 +50,7 @@ class SeenMachine:
     served: tuple[str, str | None] | None = None  # its script as it was last recorded in this boot: plan and reason
     arming: Arming | None = None  # at its last script
     held_back_by: str = ""  # why its script waits, as the operator was told in this boot
+    refused_because: str = ""  # why it gets no offer, as the operator was told in this boot
     loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
 
     @property
@@ -78,6 +79,7 @@ class SeenMachine:
         self.last_offer = None
         self.held_back_by = ""
         self.served = None
+        self.refused_because = ""
         self.pull = None
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 
@@ -179,7 +181,7 @@ class SeenMachines:
         seen.client, machine = client, seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
         told = (
-            client.arch.name.lower().replace("_", "-"),
+            arch_name(client.arch),
             client.vendor_class,
             client.uuid.hex() if client.uuid else None,
         )

@@ -188,6 +188,7 @@ class PlainDesk:
         self.asked: queue.Queue[BootClient] = queue.Queue()
         self.shown: queue.Queue[tuple[Mac, IPv4Address, int]] = queue.Queue()
         self.offers: queue.Queue[Offer] = queue.Queue()
+        self.refusals: queue.Queue[tuple[Mac, str, str]] = queue.Queue()
         self._policy = Policy(
             UnknownHosts.IGNORE,
             {
@@ -208,6 +209,9 @@ class PlainDesk:
     def offered(self, client: BootClient, offer: Offer) -> None:
         assert client.mac == offer.mac
         self.offers.put(offer)
+
+    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+        self.refusals.put((mac, reason, cure))
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         self.shown.put((mac, address, exchange))
