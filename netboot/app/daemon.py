@@ -104,7 +104,8 @@ class Daemon:
         self._doors.content_changed()
         self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
-        self._administration.use(hosts)
+        readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=hosts)
+        self._administration.use(hosts, lambda: readiness)
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()

@@ -23,7 +23,6 @@ from netboot.model.offer import IgnoreReason, Policy
 NO_INTERFACE: Final = (
     "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it
 )
-NO_DAEMON: Final = "no daemon runs, so no machine is answered; systemctl start netboot, or netboot serve"
 _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
 
@@ -58,7 +57,9 @@ class Readiness:
         """List what does not stop an install of this host, and what an operator wants to know before it."""
         found = []
         if install.state in (InstallState.INSTALLED, InstallState.READY):
-            found.append(f"{host.name} is {install.state}: a node that may be running; arming it wipes its disk")
+            found.append(f"{host.name} is {install.state}: a node that may be running; its next install wipes the disk")
+        if install.state is InstallState.INSTALLING:
+            found.append(f"{host.name} is installing: an installer that was allowed to wipe the disk may still run")
         if cluster.init == host.name:
             found.append(f"{host.name} is cluster.init: its installed system starts a new cluster {cluster.name}")
         if self._server.dhcp_mode is DhcpMode.LISTEN:

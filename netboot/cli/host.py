@@ -78,7 +78,10 @@ def armed_text(install: Mapping[str, Any]) -> str:
     arming = install["arming"]
     if arming is None:
         return "no"
-    return f"yes, attempt {arming['spent']} of {arming['attempts']} spent: {arming['reason']}"
+    text = f"yes, {arming['left']} of {arming['attempts']} attempts left: {arming['reason']}"
+    if not arming["changes"]:
+        return text
+    return f"{text}; it ends with the next reload, start or boot, because {' and '.join(arming['changes'])}"
 
 
 def _shown(value: Any) -> str:

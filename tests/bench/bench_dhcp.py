@@ -63,7 +63,7 @@ async def arm(settings: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     async with offline_administration(load_configuration(settings)) as administration:
         for number in range(MACHINES):
-            await administration.arm(f"w{number:02x}", reason="bench")
+            await administration.arm(f"w{number:02x}", reason="bench", force=True)
 
 
 def environment(directory: Path) -> dict[str, str]:
