@@ -4,7 +4,7 @@ Used by the commands and by the lab. Never opens the ledger or a file of the dae
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,9 +70,17 @@ class ControlClient:
         """Show one host."""
         return dict(await self._ask("GET", f"hosts/{name}"))
 
-    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None) -> View:
-        """Allow one install of a host."""
-        return dict(await self._ask("POST", f"hosts/{name}/arm", {"reason": reason, "attempts": attempts}))
+    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False) -> View:
+        """Allow one install of a host; raise RefusedError with every reason why it is not armed."""
+        return dict(await self._ask("POST", f"hosts/{name}/arm", _arming(reason, attempts, force=force)))
+
+    async def arm_all(
+        self, names: Sequence[str], *, reason: str = "", attempts: int | None = None, force: bool = False
+    ) -> list[View]:
+        """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
+        return list(
+            await self._ask("POST", "installs/arm", {"hosts": [*names], **_arming(reason, attempts, force=force)})
+        )
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         """Take a host's arming back."""
@@ -81,6 +89,10 @@ class ControlClient:
     async def install(self, name: str) -> View:
         """Show a host's install."""
         return dict(await self._ask("GET", f"hosts/{name}/install"))
+
+    async def installs(self) -> list[View]:
+        """List every install on record, also of hosts that no file declares any more."""
+        return list(await self._ask("GET", "installs"))
 
     async def history(self, name: str) -> list[View]:
         """Tell every move of a host, oldest first."""
@@ -115,6 +127,10 @@ class ControlClient:
         if self._session is None:
             raise RuntimeError("ControlClient is a context manager")
         return self._session
+
+
+def _arming(reason: str, attempts: int | None, *, force: bool) -> dict[str, object]:
+    return {"reason": reason, "attempts": attempts, "force": force}
 
 
 def not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

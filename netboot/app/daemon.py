@@ -36,6 +36,7 @@ from netboot.servers.http_uploads import UploadsHttp
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
 
+BOOT_FILES_S: Final = 0.5  # between two looks at the boot files, or 20 times as long as a look takes
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
 
 log = structlog.get_logger()
@@ -103,7 +104,8 @@ class Daemon:
         self._doors.content_changed()
         self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
-        self._administration.use(hosts)
+        readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=hosts)
+        self._administration.use(hosts, lambda: readiness)
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
@@ -204,9 +206,22 @@ class Daemon:
         """Start what writes behind and what works on content."""
         ledger = self._ledger
         works = [ledger.events.run(), ledger.machines.run(), ledger.book.run(), self._uploads.run()]
+        works.append(self._follow_boot_files())
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
+
+    async def _follow_boot_files(self) -> None:
+        """Notice boot files that were replaced: what is requested is looked up at once, what is offered is not."""
+        while True:
+            began = time.monotonic()
+            before = self._desk.bootfiles
+            if await asyncio.to_thread(before.is_changed):
+                bootfiles = await asyncio.to_thread(BootFiles, before.directories)
+                if self._desk.bootfiles is before:  # no reload came between
+                    self._desk.use_boot_files(bootfiles)
+            took_s = time.monotonic() - began
+            await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))
 
     def _import_command(self, upload: Upload, data: str) -> list[str]:
         """Import as a person would: the same command, at low priority, in a process that may use memory."""

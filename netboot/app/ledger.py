@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from netboot.boot.administration import Administration
 from netboot.boot.clock import utc_now
@@ -16,6 +17,11 @@ from netboot.store.events import EventLog
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseLedger
 from netboot.store.machines import Machines
+
+if TYPE_CHECKING:
+    from netboot.boot.readiness import Readiness
+
+NO_DAEMON: Final = "no daemon runs, so no machine is answered; systemctl start netboot, or netboot serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,15 @@ async def offline_administration(configuration: Configuration) -> AsyncIterator[
     """Open the administration on the store itself, where no daemon runs."""
     async with open_ledger(configuration.settings) as ledger:
         administration = ledger.administration(configuration.settings)
-        administration.use(configuration.hosts)
+        administration.use(configuration.hosts, lambda: _readiness(configuration), warnings=[NO_DAEMON])
         ledger.book.use(configuration.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
+
+
+def _readiness(configuration: Configuration) -> "Readiness":
+    from netboot.app import from_settings  # what renders documents takes its time to load, and few commands need it
+    from netboot.content.bootfiles import BootFiles
+
+    settings = configuration.settings
+    documents, bootfiles = from_settings.documents_for(settings), BootFiles(settings.bootfiles.directories)
+    return from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)

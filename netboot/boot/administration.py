@@ -3,21 +3,23 @@
 The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netboot.boot import host_status
+from netboot.boot.arming import ArmingRefusedError, arming_refusals, cancel_notes
 from netboot.boot.installs import InstallBook
 from netboot.errors import NetbootError
 from netboot.model.event import Event
 from netboot.model.host import Host, HostName, HostSet
-from netboot.model.install import Install
+from netboot.model.install import Install, InstallTarget
 from netboot.model.machine import Machine
-from netboot.model.words import without_disks
 from netboot.store.events import EventLog
 from netboot.store.installs import Move
 from netboot.store.machines import Machines
+
+if TYPE_CHECKING:
+    from netboot.boot.readiness import Readiness
 
 View = Mapping[str, Any]
 
@@ -35,14 +37,14 @@ class Administration:
         self._machines = machines
         self._attempts = attempts
 
-    def use(self, hosts: HostSet) -> None:
-        """Answer from these hosts from now on."""
-        self._hosts = hosts
+    def use(self, hosts: HostSet, readiness: "Callable[[], Readiness]", *, warnings: Sequence[str] = ()) -> None:
+        """Answer from these hosts from now on; `readiness` is built when a host is armed, with these `warnings`."""
+        self._hosts, self._readiness, self._warnings = hosts, readiness, tuple(warnings)
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
         installs = await self._book.all()
-        return [host_view(host, installs.get(host.name) or Install(host.name)) for host in self._hosts]
+        return [host_view(host, self._view(installs.get(host.name) or Install(host.name))) for host in self._hosts]
 
     async def machines(self) -> list[View]:
         """List the machines that asked for a boot and that nobody registered; as far as they are on record."""
@@ -52,32 +54,72 @@ class Administration:
     async def host(self, name: str) -> View:
         """Show one host; raise UnknownHostError."""
         host = self._host(name)
-        install = await self._book.ask(host.name)
-        events, history = await self._told(host.name)
-        seen = await self._machines.last_seen(host.macs)
-        shown = host_view(host, install)
-        progress = host_status.view(install, events, history)
-        return {**shown, "install": {**shown["install"], **progress}, **host_status.heard_view(events, history, seen)}
+        return host_view(host, self._view(await self._book.ask(host.name)))
 
-    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None) -> View:
-        """Allow one install of a host; raise TransitionError in the middle of one."""
-        host = self._host(name)
-        return install_view(
-            await self._book.arm(host.name, reason=reason or "no reason given", attempts=attempts or self._attempts)
+    async def arm(
+        self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False, actor: str | None = None
+    ) -> View:
+        """Allow one install of a host; else as `arm_all`."""
+        return (await self.arm_all([name], reason=reason, attempts=attempts, force=force, actor=actor))[0]
+
+    async def arm_all(
+        self,
+        names: Sequence[str],
+        *,
+        reason: str = "",
+        attempts: int | None = None,
+        force: bool = False,
+        actor: str | None = None,
+    ) -> list[View]:
+        """Allow one install of each host, of all of them or of none, and say what will happen.
+
+        Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
+        be installed now, and not those that an install gives that runs.
+        """
+        hosts = list({name: self._host(name) for name in names}.values())
+        readiness = self._readiness()
+        recorded = await self._machines.all()
+        unready = {
+            host.name: await readiness.reasons(host, machines=[recorded[mac] for mac in host.macs if mac in recorded])
+            for host in hosts
+        }
+        before = {host.name: await self._book.ask(host.name) for host in hosts}
+        refusals = arming_refusals(before, {} if force else unready)
+        if refusals:
+            raise ArmingRefusedError(refusals, is_forcible=not force and not arming_refusals(before, {}))
+        armed = await self._book.arm_all(
+            list(before), reason=reason or "no reason given", attempts=attempts or self._attempts, actor=actor
         )
+        found = {install.host: install for install in armed}
+        return [
+            {
+                **self._view(found[host.name]),
+                "boot_media": host.boot_media,
+                "reasons": unready[host.name],
+                "warnings": [
+                    *readiness.warnings(host, before[host.name], self._hosts.cluster),
+                    *self._warnings,
+                ],
+            }
+            for host in hosts
+        ]
 
-    async def cancel(self, name: str, *, reason: str = "") -> View:
-        """Take a host's arming back."""
-        return install_view((await self._book.cancel(self._host(name).name, reason=reason)).after)
+    async def cancel(self, name: str, *, reason: str = "", actor: str | None = None) -> View:
+        """Take a host's arming back, also that of a host that no file declares any more; say what goes on."""
+        change = await self._book.cancel(await self._known(name), reason=reason, actor=actor)
+        return {**self._view(change.after), "notes": cancel_notes(change.before)}
 
     async def install(self, name: str) -> View:
-        """Show a host's install."""
-        install = await self._book.ask(self._host(name).name)
-        return {**install_view(install), **host_status.view(install, *await self._told(install.host))}
+        """Show a host's install, also that of a host that no file declares any more."""
+        return self._view(await self._book.ask(await self._known(name)))
+
+    async def installs(self) -> list[View]:
+        """List every install on record, also those of hosts that no file declares any more."""
+        return [self._view(install) for _, install in sorted((await self._book.all()).items())]
 
     async def history(self, name: str) -> list[View]:
         """Tell every move of a host, oldest first."""
-        return [move_view(move) for move in await self._book.history(self._host(name).name)]
+        return [move_view(move) for move in await self._book.history(await self._known(name))]
 
     async def last_event_id(self) -> int:
         """Give the id of the newest event."""
@@ -85,18 +127,13 @@ class Administration:
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
         """Give the events after an id; then those to come, where `follow`."""
-        name = self._host(host).name if host else None
+        name = await self._known(host) if host else None
         if follow:
             async for event in self._events.follow(after, host=name):
                 yield event_view(event)
         else:
             for event in await self._events.after(after, host=name, limit=100_000):
                 yield event_view(event)
-
-    async def _told(self, host: HostName) -> tuple[list[Event], list[Move]]:
-        """Read what says why a host does not proceed: its newest events and its history."""
-        events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
-        return events, await self._book.history(host)
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)
@@ -105,8 +142,20 @@ class Administration:
             raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
         return host
 
+    async def _known(self, name: str) -> HostName:
+        """Find a host that the files declare, or one that has an install on record."""
+        if self._hosts.get(name) is None and HostName(name) not in await self._book.all():
+            self._host(name)
+        return HostName(name)
 
-def host_view(host: Host, install: Install) -> View:
+    def _view(self, install: Install) -> View:
+        """Show an install with why its arming is about to end: what a reload or the next script will find."""
+        host = self._hosts.get(install.host)
+        changes = install.arming_changes(InstallTarget.of(host, None) if host else None)
+        return {**install_view(install, changes), "declared": host is not None}
+
+
+def host_view(host: Host, install: View) -> View:
     """Show a host as the API and `--json` do."""
     network = host.network
     return {
@@ -131,33 +180,42 @@ def host_view(host: Host, install: Install) -> View:
         "firmware": host.firmware and host.firmware.value,
         "rom_ipxe": host.rom_ipxe.value,
         "declared_at": host.declared_at,
-        "install": install_view(install),
+        "install": install,
     }
 
 
-def install_view(install: Install) -> View:
-    """Show an install without its tokens."""
-    arming = install.arming
+def install_view(install: Install, changes: Sequence[str] = ()) -> View:
+    """Show an install without its tokens. `changes`: why its arming no longer fits its host."""
+    arming, target = install.arming, install.target
     return {
         "host": install.host,
         "state": install.state.value,
         "changed_at": install.changed_at and install.changed_at.isoformat(),
         "armed": install.is_armed,
         "arming": arming
-        and {"at": arming.at.isoformat(), "reason": arming.reason, "attempts": arming.attempts, "spent": arming.spent},
+        and {
+            "at": arming.at.isoformat(),
+            "reason": arming.reason,
+            "attempts": arming.attempts,
+            "spent": arming.spent,
+            "left": max(arming.attempts - arming.spent, 0),
+            "macs": sorted(target.macs) if target else [],
+            "disk": target and target.disk,
+            "release": target and target.release,
+            "commit": target and target.commit,
+            "changes": list(changes),
+        },
     }
 
 
 def move_view(move: Move) -> View:
-    """Show one line of a host's history; the list of disks that a report ended with stays apart."""
-    note, disks = without_disks(move.note)
+    """Show one line of a host's history."""
     return {
         "at": move.at.isoformat(),
         "what": move.what,
         "from": move.before.value,
         "to": move.after.value,
-        "note": note,
-        "disks": disks.splitlines(),
+        "note": move.note,
     }
 
 

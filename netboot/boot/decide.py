@@ -37,6 +37,8 @@ def decide(
 
     `shape` is what its firmware was found to understand; None, or one that is no more to be had: the first.
     """
+    if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):
+        return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also where it could be led to its disk: we know no reply
     if host is None or install is None:
         match policy.unknown:
             case UnknownHosts.IGNORE:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 
 import structlog
 
-from netboot.boot import tokens
+from netboot.boot import loaders, tokens
 from netboot.boot.clock import Clock
 from netboot.boot.decide import script_without_install
 from netboot.boot.documents import Documents
@@ -54,6 +54,21 @@ class Desk:
         self.hosts, self.policy, self.documents, self.bootfiles = hosts, policy, documents, bootfiles
         self.book.use(hosts, documents.commit_of)
         self.seen.registered_are(lambda mac: hosts.by_mac(mac) is not None)
+
+    def renew_boot_files(self) -> bool:
+        """Read the boot files anew where a name came or went; True where one did. For a request that needs it now."""
+        if not self.bootfiles.is_outdated():
+            return False
+        self.use_boot_files(BootFiles(self.bootfiles.directories))
+        return True
+
+    def use_boot_files(self, bootfiles: BootFiles) -> None:
+        """Serve and offer these boot files from now on."""
+        before = self.policy
+        self.bootfiles, self.policy = bootfiles, loaders.renewed(before, self.hosts, bootfiles)
+        if self.policy != before:
+            chosen = {f"{protocol}/{cpu}": name for (protocol, cpu), name in self.policy.loaders.items()}
+            log.info("bootfiles.loaders_changed", loaders=chosen)
 
     # Who is who
 

@@ -110,7 +110,7 @@ class Documents:
 
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""
-        for host in hosts:
+        for host in {host.release: host for host in hosts}.values():
             with suppress(RenderError, ContentError):
                 await self.release(host)
 

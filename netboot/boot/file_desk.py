@@ -42,6 +42,7 @@ class FileDesk:
         address was offered, every loader that is offered here counts.
         """
         desk = self._desk
+        desk.renew_boot_files()
         if names.document_named(name) is not None or names.find_loader(desk.bootfiles, name) is not None:
             return name
         asking, host = desk.machine_at(address)
@@ -62,6 +63,7 @@ class FileDesk:
         if document is not None:
             kind, named = document
             return MachineDocument(kind, mac or self._asking(named, address) or (seen.mac if seen else None))
+        self._desk.renew_boot_files()
         file = names.find_loader(self._desk.bootfiles, name)
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.trace.asked_for(name, file)

@@ -19,7 +19,6 @@ from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
 from netboot.model.mac import Mac
-from netboot.model.words import first_line
 from netboot.store.events import EventLog
 from netboot.store.installs import Change, Installs, Move, TokenKind
 
@@ -229,7 +228,7 @@ class InstallBook:
             "to": after.state.value,
             "armed": after.is_armed,
             "attempt": after.arming.spent if after.arming else None,
-            "note": first_line(cause.note) or None,
+            "note": cause.note[-500:] or None,
         }
         if cause.actor is not None:
             data["actor"] = cause.actor
@@ -238,8 +237,7 @@ class InstallBook:
             self._events.record(event, level=logging.WARNING)
             return
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
-        level = logging.ERROR if after.state is InstallState.FAILED and step is not None else logging.INFO
-        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data), level=level)
+        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data))
 
 
 def _no_commit(_release: str) -> str | None:

@@ -5,6 +5,7 @@ before a machine meets it.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from netboot.boot.names import find_loader
 from netboot.content.bootfiles import BootFiles
@@ -20,7 +21,7 @@ def policy(
     """Gather what decides beside client, host and install; raise ConfigError with every loader that cannot be."""
     problems: list[Problem] = []
     for number, rule in enumerate(rules):
-        what = _fault(rule.loader, bootfiles, wanted=rule.cpu)
+        what = _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu)
         if what is not None:
             where = f"bootfiles.loaders[{number}].loader"
             problems.append(Problem("netboot.yaml", 0, 0, where, *what))
@@ -37,6 +38,14 @@ def policy(
     if problems:
         raise ConfigError(problems)
     return Policy(unknown, bootfiles.loaders(), bootfiles.other_loaders(), tuple(rules), cpus)
+
+
+def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
+    """Choose the loaders anew after the boot files changed; what a host or a rule names is as it was read."""
+    named = {host.loader for host in hosts if host.loader is not None}
+    found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
+    cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
+    return replace(policy, loaders=bootfiles.loaders(), others=bootfiles.other_loaders(), cpus=cpus)
 
 
 def _place(host: Host) -> tuple[str, int, int]:

@@ -6,17 +6,19 @@ From memory, at once, never awaited: an offer can do no harm, because the script
 import logging
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Final
 
 from netboot.boot.decide import decide
 from netboot.boot.desk import Desk
 from netboot.boot.seen import SeenMachine
-from netboot.errors import ContentError
-from netboot.model.client import BootClient, Stage
+from netboot.model.client import BootClient, Stage, arch_name
 from netboot.model.event import Step
 from netboot.model.firmware import RomIpxe
 from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
-from netboot.model.offer import Ignored, Offer, OfferKind
+from netboot.model.offer import Ignored, IgnoreReason, Offer, OfferKind
+
+REFUSED_ARCHES: Final = 32  # architectures of unregistered machines: each sends any number that it likes
 
 
 class OfferDesk:
@@ -24,6 +26,7 @@ class OfferDesk:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._refused_arches: set[int] = set()
 
     @property
     def hosts(self) -> HostSet:
@@ -38,10 +41,13 @@ class OfferDesk:
         client = self._as_firmware(client, host)
         seen = self._announce(client, host)
         shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
-        decided = decide(client, host, install, desk.policy, shape=shape)
-        if isinstance(decided, Ignored) and host is not None:
-            self._record_ignored(client, host, seen, decided)
-        return decided
+        decision = decide(client, host, install, desk.policy, shape=shape)
+        if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and desk.renew_boot_files():
+            shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
+            decision = decide(client, host, install, desk.policy, shape=shape)
+        if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
+            self._tell_refused(client, host, seen, decision.reason)
+        return decision
 
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
@@ -60,15 +66,16 @@ class OfferDesk:
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             desk.book.offered(host.name)
 
-    def record_refused(self, mac: Mac, reason: str, *, why: str, cure: str) -> None:
-        """Record why a registered machine gets no answer, once in a while for each reason and arming."""
-        host = self._desk.hosts.by_mac(mac)
+    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+        """Record that a registered machine's packet allows no answer, once for each reason until it boots again."""
+        desk = self._desk
+        host = desk.hosts.by_mac(mac)
         if host is None:
             return
-        seen = self._desk.seen.of(mac, now=self._desk.clock.now())
-        if self._is_news(host, seen, reason):
-            data = {"reason": reason, "why": why, "cure": cure}
-            self._desk.tell("boot.offer_refused", seen, host, data, level=logging.ERROR)
+        seen = desk.seen.of(mac, now=desk.clock.now())
+        if seen.refused_because != reason:
+            seen.refused_because = reason
+            desk.tell("dhcp.boot_refused", seen, host, {"reason": reason, "cure": cure}, level=logging.WARNING)
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         """Take note of an address that the wire showed for a machine: its REQUEST to a DHCP server, or its 4011.
@@ -92,30 +99,6 @@ class OfferDesk:
         is_loader = seen is not None and seen.runs_loader(self._desk.clock.monotonic())
         return client if is_loader else replace(client, stage=Stage.FIRMWARE)
 
-    def _record_ignored(self, client: BootClient, host: Host, seen: SeenMachine, ignored: Ignored) -> None:
-        reason = ignored.reason.value
-        if self._is_news(host, seen, reason):
-            why, cure = self._loader_fault(client, host)
-            data = {"reason": reason, "arch": seen.machine.arch, "why": why, "cure": cure}
-            self._desk.tell("boot.offer_refused", seen, host, data, level=logging.ERROR)
-
-    def _is_news(self, host: Host, seen: SeenMachine, reason: str) -> bool:
-        arming = self._desk.book.known(host.name).arming
-        return seen.is_news(reason, arming=arming, now_s=self._desk.clock.monotonic())
-
-    def _loader_fault(self, client: BootClient, host: Host) -> tuple[str, str]:
-        """Say why a host has no boot loader for this client, and what to do."""
-        if host.loader is not None:
-            built_for = self._desk.policy.cpu_of(host.loader)
-            why = f"its boot loader {host.loader} is built for {built_for}, and it boots as {client.cpu}"
-            return why, f"correct hosts.{host.name}.loader, or remove it"
-        try:
-            name = self._desk.bootfiles.loader(client.protocol, client.arch)
-        except ContentError as error:
-            why, _, cure = str(error).rpartition("; ")
-            return why, cure
-        return f"its boot loader {name} was added after the configuration was read", "systemctl reload netboot"
-
     def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
         desk = self._desk
         known = desk.seen.get(client.mac)
@@ -127,3 +110,26 @@ class OfferDesk:
             told = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
             desk.tell("boot.machine_discovered", seen, None, told)
         return seen
+
+    def _tell_refused(self, client: BootClient, host: Host | None, seen: SeenMachine, reason: IgnoreReason) -> None:
+        """Record a machine that has no loader: a host once in each boot, other machines once for each architecture."""
+        if host is None:
+            if client.arch in self._refused_arches or len(self._refused_arches) >= REFUSED_ARCHES:
+                return
+            self._refused_arches.add(client.arch)
+        elif seen.refused_because == reason:
+            return
+        seen.refused_because = reason
+        data: dict[str, str | int | float | None] = {"architecture": int(client.arch), "reason": reason.value}
+        data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
+        data |= {"cure": self._cure(client, host, reason)}
+        self._desk.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
+
+    def _cure(self, client: BootClient, host: Host | None, reason: IgnoreReason) -> str:
+        """Say what is missing and which package brings it."""
+        desk = self._desk
+        if reason is IgnoreReason.LOADER_FOR_ANOTHER_CPU and host is not None and host.loader is not None:
+            built_for = desk.policy.cpu_of(host.loader)
+            return f"{host.loader} is built for {built_for}, not for {client.cpu}; correct hosts.{host.name}.loader"
+        missing = desk.bootfiles.missing_loader(client.protocol, client.arch)
+        return "; ".join(missing) if missing else "its loader was put there after the start; systemctl reload netboot"

@@ -12,7 +12,7 @@ from netboot.boot.documents import Documents
 from netboot.boot.shapes import choices_for
 from netboot.content.bootfiles import BootFiles
 from netboot.errors import ContentError, Problem
-from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.client import BootClient, BootProtocol, Cpu, Stage, arch_named
 from netboot.model.cluster import Cluster
 from netboot.model.host import Host
 from netboot.model.install import Install, InstallState
@@ -23,7 +23,6 @@ from netboot.model.offer import IgnoreReason, Policy
 NO_INTERFACE: Final = (
     "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it
 )
-NO_DAEMON: Final = "no daemon runs, so no machine is answered; systemctl start netboot, or netboot serve"
 _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
 
@@ -58,7 +57,9 @@ class Readiness:
         """List what does not stop an install of this host, and what an operator wants to know before it."""
         found = []
         if install.state in (InstallState.INSTALLED, InstallState.READY):
-            found.append(f"{host.name} is {install.state}: a node that may be running; arming it wipes its disk")
+            found.append(f"{host.name} is {install.state}: a node that may be running; its next install wipes the disk")
+        if install.state is InstallState.INSTALLING:
+            found.append(f"{host.name} is installing: an installer that was allowed to wipe the disk may still run")
         if cluster.init == host.name:
             found.append(f"{host.name} is cluster.init: its installed system starts a new cluster {cluster.name}")
         if self._server.dhcp_mode is DhcpMode.LISTEN:
@@ -94,7 +95,7 @@ class Readiness:
                     f"{host.name} boots as {client.cpu}, and its boot loader {host.loader} is built for {built_for}; "
                     f"correct hosts.{host.name}.loader, or remove it"
                 )
-            case IgnoreReason.NO_LOADER_FOR_ARCH | IgnoreReason.UNKNOWN_HOST:
+            case IgnoreReason.NO_LOADER_FOR_ARCH | IgnoreReason.UNKNOWN_ARCHITECTURE | IgnoreReason.UNKNOWN_HOST:
                 return f"{host.name} gets no boot loader: {self._missing(client)}"
             case _:
                 return None
@@ -119,7 +120,7 @@ class Readiness:
 
 def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
     """Say that UEFI machines, which OCK needs, have no boot loader; empty: they have one."""
-    rules = {(rule.protocol, rule.cpu) for rule in policy.rules}
+    rules = {(rule.protocol or BootProtocol.PXE, rule.wanted_cpu) for rule in policy.rules}
     if any((BootProtocol.PXE, cpu) in (policy.loaders.keys() | rules) for cpu in _UEFI_CPUS):
         return []
     directories = ", ".join(map(str, bootfiles.directories)) or "no directory"
@@ -128,9 +129,8 @@ def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
 
 def _client(machine: Machine) -> BootClient | None:
     """Make the client that this machine was when it was last seen; None where its firmware is not on record."""
-    try:
-        arch = Arch[(machine.arch or "").upper().replace("-", "_")]
-    except KeyError:
+    arch = arch_named(machine.arch or "")
+    if arch is None:
         return None
     vendor_class = machine.vendor_class or ""
     protocol = BootProtocol.HTTP if vendor_class.startswith("HTTPClient") else BootProtocol.PXE

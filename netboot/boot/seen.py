@@ -13,7 +13,7 @@ from typing import Final
 
 from netboot.boot.shapes import BootTrace, Learned
 from netboot.content.ostree import PullProgress
-from netboot.model.client import BootClient, Stage
+from netboot.model.client import BootClient, Stage, arch_name
 from netboot.model.event import Step
 from netboot.model.firmware import BootShape
 from netboot.model.install import Arming
@@ -27,8 +27,6 @@ ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over 
 SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # from a loader's last sign: an iPXE that asks within it is that loader, not the ROM
 SHORTEST_BOOT_S: Final = 3.0  # no machine fails, starts again and asks in less; who does is a tester, or forged
-
-REFUSED_AGAIN_S: Final = 600.0  # the same reason for no answer is recorded again
 
 
 @dataclass(slots=True)
@@ -49,10 +47,10 @@ class SeenMachine:
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
     client: BootClient | None = None  # as it asked last
-    refused_s: dict[str, tuple[datetime | None, float]] = field(default_factory=dict)  # when a reason was recorded
     served: tuple[str, str | None] | None = None  # its script as it was last recorded in this boot: plan and reason
     arming: Arming | None = None  # at its last script
     held_back_by: str = ""  # why its script waits, as the operator was told in this boot
+    refused_because: str = ""  # why it gets no offer, as the operator was told in this boot
     loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
 
     @property
@@ -81,6 +79,7 @@ class SeenMachine:
         self.last_offer = None
         self.held_back_by = ""
         self.served = None
+        self.refused_because = ""
         self.pull = None
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 
@@ -89,15 +88,6 @@ class SeenMachine:
         if (self.arming and self.arming.at) != (arming and arming.at):
             self.held_back_by, self.served = "", None
         self.arming = arming
-
-    def is_news(self, reason: str, *, arming: Arming | None, now_s: float) -> bool:
-        """Note why it gets no answer; True where that was not recorded lately, or not under this arming."""
-        armed_at = arming.at if arming is not None else None
-        before = self.refused_s.get(reason)
-        if before is not None and before[0] == armed_at and now_s - before[1] < REFUSED_AGAIN_S:
-            return False
-        self.refused_s[reason] = (armed_at, now_s)
-        return True
 
     def learned_of(self, client: BootClient) -> Learned:
         """Say what is known of the firmware that this client is: learned since the start, else on record."""
@@ -191,7 +181,7 @@ class SeenMachines:
         seen.client, machine = client, seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
         told = (
-            client.arch.name.lower().replace("_", "-"),
+            arch_name(client.arch),
             client.vendor_class,
             client.uuid.hex() if client.uuid else None,
         )

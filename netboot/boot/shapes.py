@@ -151,6 +151,9 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
     replies = _REPLIES if client.protocol is BootProtocol.PXE else _REPLIES[:1]
     if host is not None and host.firmware is not None:
         replies = (host.firmware,)
+    if client.cpu is None:
+        loaders = policy.loaders_for(client)
+        return Choices(replies, loaders) if loaders else IgnoreReason.UNKNOWN_ARCHITECTURE
     if host is not None and host.loader is not None:
         if policy.cpu_of(host.loader) is not client.cpu:
             return IgnoreReason.LOADER_FOR_ANOTHER_CPU

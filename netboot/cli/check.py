@@ -9,6 +9,7 @@ import click
 
 from netboot.app import from_settings
 from netboot.boot.readiness import NO_INTERFACE, missing_uefi_loader
+from netboot.cli.loader_view import LoaderLine, loader_lines
 from netboot.cli.output import json_option, print_json
 from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
@@ -34,11 +35,15 @@ def check(config: Path, as_json: bool) -> None:
         print_json({"ok": False, "faults": [_fault(problem) for problem in error.problems], "problems": []})
         raise SystemExit(2) from None
     problems = asyncio.run(_problems(configuration))
+    lines = _loader_lines(configuration)
     if as_json:
-        print_json({"ok": not problems, "faults": [], "problems": problems})
+        print_json(
+            {"ok": not problems, "faults": [], "problems": problems, "loaders": [asdict(each) for each in lines]}
+        )
     else:
         for problem in problems:
             click.echo(problem, err=True)
+        click.echo("\n".join(["boot loaders:", *map(str, lines)]))
         hosts = len(configuration.hosts)
         found = f"{len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
         click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {found}")
@@ -71,6 +76,16 @@ def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iter
         yield from map(str, error.problems)
         policy = Policy(settings.hosts.unknown, bootfiles.loaders())
     yield from missing_uefi_loader(policy, bootfiles)
+
+
+def _loader_lines(configuration: Configuration) -> list[LoaderLine]:
+    settings = configuration.settings
+    bootfiles = BootFiles(settings.bootfiles.directories)
+    try:
+        policy = from_settings.policy_for(settings, bootfiles, configuration.hosts)
+    except ConfigError:  # among the problems
+        policy = Policy(settings.hosts.unknown, bootfiles.loaders(), bootfiles.other_loaders())
+    return loader_lines(policy, bootfiles)
 
 
 def _fault(problem: Problem) -> dict[str, object]:

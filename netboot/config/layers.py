@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Interface
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from netboot.config import host_values as values
 from netboot.config.faults import Place
@@ -46,14 +47,14 @@ class Layer:
 
     def over(self, lower: "Layer") -> "Layer":
         """Return this layer, with what it does not say taken from `lower`; a list covers a list as a whole."""
-        said: dict[str, Any] = {
-            field.name: getattr(self, field.name) or getattr(lower, field.name) for field in fields(self)
-        }
-        return Layer(**said)
+        return Layer(*[own or below for own, below in zip(_values_of(self), _values_of(lower), strict=True)])
 
     def ignition_for(self, *, is_init: bool) -> Said[Path] | None:
         """Choose the role's file: `init` for the host that starts the cluster, `join` for every other."""
         return self.ignition_init if is_init else self.ignition_join
+
+
+_values_of: Final = attrgetter(*(field.name for field in fields(Layer)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from netboot.config.faults import did_you_mean, shown
 from netboot.config.nodes import Scalar
-from netboot.model.client import Cpu
+from netboot.model.client import ARCH_NAMES, LARGEST_ARCH, Cpu, arch_name, arch_named
 from netboot.model.lease import AddressRange
 
 INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
@@ -27,8 +27,10 @@ LARGEST_POOL: Final = 1024  # of addresses; it is for the few that nobody regist
 # A name below `bootfiles.directories`: no `..`, no leading slash, nothing that a packet or URL would change.
 LOADER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 LOADER_NAME_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
-LOADER_ARCHES: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86_BIOS))
+LOADER_CPUS: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86_BIOS))
+LOADER_ARCHES: Final = (*LOADER_CPUS, *(name for name in ARCH_NAMES.values() if name not in LOADER_CPUS))
 LOOPBACK: Final = IPv4Address("127.0.0.1")
+_ARCH_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}|0x[0-9A-Fa-f]{1,8}")
 _WEB_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?")  # goes into kernel lines
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -190,10 +192,16 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
 
 
 def _loader_arch(value: Any) -> Any:
+    """Read a CPU with its protocol, or one number of option 93, which becomes its name (`uboot-arm64`, `arch-99`)."""
     text = text_of(value)
-    if isinstance(text, str) and text not in LOADER_ARCHES:
+    if not isinstance(text, str) or text in LOADER_CPUS:
+        return text
+    number = int(text, 0) if _ARCH_NUMBER.fullmatch(text) else arch_named(text)
+    if number is None:
         raise refuse(f"no such architecture {shown(text)}", did_you_mean(text, LOADER_ARCHES))
-    return text
+    if number > LARGEST_ARCH:
+        raise refuse(f"{text} is no architecture of option 93", f"write a number from 0 to {LARGEST_ARCH}")
+    return arch_name(number)
 
 
 def _loader_name(value: Any) -> Any:

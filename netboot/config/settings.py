@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from netboot.config import setting_types as kinds
 from netboot.config.nodes import Scalar
 from netboot.config.setting_types import Endpoint, Kind, choice, refuse
-from netboot.model.client import BootProtocol, Cpu
+from netboot.model.client import BootProtocol, Cpu, arch_named
 from netboot.model.network import DhcpListen, DhcpMode
 from netboot.model.offer import LoaderRule, UnknownHosts
 
@@ -165,6 +165,9 @@ class LoaderChoice(_Section):
 
     def rule(self) -> LoaderRule:
         """Give it as the decision reads it."""
+        if self.arch not in kinds.LOADER_CPUS:
+            arch = arch_named(self.arch)
+            return LoaderRule(None, None, self.loader, oui=self.oui, vendor_class=self.vendor_class, arch=arch)
         is_http = self.arch.endswith("-http")
         cpu = Cpu(self.arch.removesuffix("-http"))
         protocol = BootProtocol.HTTP if is_http else BootProtocol.PXE

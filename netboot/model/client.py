@@ -1,13 +1,18 @@
 """A machine that asks for a boot: who it is and at which stage, told from its packet by `proto.pxe`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Final
 
 from netboot.model.mac import Mac
 
 
 class Arch(IntEnum):
-    """Client system architectures of option 93 that are ever served (IANA; RFC 4578 §2.1 with erratum 4624)."""
+    """Architectures of option 93 whose loader is found by its CPU (IANA; RFC 4578 §2.1 with erratum 4624).
+
+    Any other number gets what `bootfiles.loaders` names for it.
+    """
 
     X86_BIOS = 0
     IA32_UEFI = 6
@@ -20,6 +25,8 @@ class Arch(IntEnum):
     EBC_HTTP = 17  # x64 in the field, as 9 is
     ARM32_UEFI_HTTP = 18
     ARM64_UEFI_HTTP = 19
+    UBOOT_ARM32 = 21  # U-Boot runs .efi files; it reads the name in the `file` field alone
+    UBOOT_ARM64 = 22
     RISCV64_UEFI = 27
     RISCV64_UEFI_HTTP = 28
     LOONGARCH64_UEFI = 39
@@ -38,7 +45,7 @@ class Cpu(StrEnum):
     LOONGARCH64 = "loongarch64"
 
 
-CPU_OF_ARCH = {
+CPU_OF_ARCH: Final[Mapping[int, Cpu]] = {
     Arch.X86_BIOS: Cpu.X86_BIOS,
     Arch.IA32_UEFI: Cpu.IA32,
     Arch.X64_UEFI: Cpu.X64,
@@ -50,11 +57,31 @@ CPU_OF_ARCH = {
     Arch.EBC_HTTP: Cpu.X64,
     Arch.ARM32_UEFI_HTTP: Cpu.ARM32,
     Arch.ARM64_UEFI_HTTP: Cpu.ARM64,
+    Arch.UBOOT_ARM32: Cpu.ARM32,
+    Arch.UBOOT_ARM64: Cpu.ARM64,
     Arch.RISCV64_UEFI: Cpu.RISCV64,
     Arch.RISCV64_UEFI_HTTP: Cpu.RISCV64,
     Arch.LOONGARCH64_UEFI: Cpu.LOONGARCH64,
     Arch.LOONGARCH64_UEFI_HTTP: Cpu.LOONGARCH64,
 }
+
+
+LARGEST_ARCH: Final = 65_535  # option 93 holds 16 bits
+ARCH_NAMES: Final[Mapping[int, str]] = {int(arch): arch.name.lower().replace("_", "-") for arch in Arch}
+_ARCH_OF_NAME: Final = {name: arch for arch, name in ARCH_NAMES.items()}
+
+
+def arch_name(number: int) -> str:
+    """Name an architecture of option 93 in logs, metrics and the store: `x64-uefi`, or `arch-99` without a name."""
+    return ARCH_NAMES.get(number) or f"arch-{number}"
+
+
+def arch_named(name: str) -> int | None:
+    """Return the number that `arch_name` named; None for any other text."""
+    number = name.removeprefix("arch-")
+    if number != name and number.isascii() and number.isdecimal() and int(number[:6]) <= LARGEST_ARCH:
+        return int(number)
+    return _ARCH_OF_NAME.get(name)
 
 
 class BootProtocol(StrEnum):
@@ -76,7 +103,7 @@ class BootClient:
     """One machine at one question."""
 
     mac: Mac
-    arch: Arch
+    arch: int  # option 93: an `Arch` where its CPU is known
     protocol: BootProtocol
     stage: Stage
     vendor_class: str = ""  # option 60, escaped for a log
@@ -86,11 +113,11 @@ class BootClient:
     elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange
 
     @property
-    def cpu(self) -> Cpu:
-        """What its loader must be built for."""
-        return CPU_OF_ARCH[self.arch]
+    def cpu(self) -> Cpu | None:
+        """What its loader must be built for; None where the architecture's number does not say."""
+        return CPU_OF_ARCH.get(self.arch)
 
     @property
     def firmware(self) -> str:
         """Name its way of booting: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
-        return f"{self.protocol}/{self.cpu}"
+        return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"

@@ -216,12 +216,19 @@ class Install:
 
         One without a target ends as soon as it is compared with its host.
         """
-        if self.arming is not None and self.state in MID_INSTALL:
-            raise TransitionError(
-                f"{self.host} is {self.state} under its arming of {self.arming.at:%Y-%m-%d %H:%M}; "
-                f"let it end, or netboot install cancel {self.host} first"
-            )
+        refusals = self.arming_refusals()
+        if refusals:
+            raise TransitionError(refusals[0])
         return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens(), target=target)
+
+    def arming_refusals(self) -> list[str]:
+        """List why this host may not be armed now; empty: it may."""
+        if self.arming is None or self.state not in MID_INSTALL:
+            return []
+        return [
+            f"{self.host} is {self.state} under its arming of {self.arming.at:%Y-%m-%d %H:%M}; "
+            f"let it end, or netboot install cancel {self.host} first"
+        ]
 
     def cancelled(self) -> "Install":
         """Return this install without its arming; what the machine has begun may still report its end."""

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
-from netboot.model.client import BootClient, BootProtocol, Cpu
+from netboot.model.client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
 from netboot.model.firmware import ReplyShape
 from netboot.model.host import Host
 from netboot.model.mac import Mac
@@ -15,6 +14,7 @@ class IgnoreReason(StrEnum):
     """Why a machine got no answer; the same word in log, metric and documentation."""
 
     UNKNOWN_HOST = "unknown-host"
+    UNKNOWN_ARCHITECTURE = "unknown-architecture"  # its number says no CPU, and bootfiles.loaders names nothing for it
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
 
@@ -122,16 +122,24 @@ class UnknownHosts(StrEnum):
 class LoaderRule:
     """One entry of `bootfiles.loaders`: which loader some machines get instead of the usual one."""
 
-    protocol: BootProtocol
-    cpu: Cpu
+    protocol: BootProtocol | None
+    cpu: Cpu | None
     loader: str
     oui: str | None = None  # the first half of a MAC, as `3c:fd:fe`
     vendor_class: str | None = None  # how option 60 begins
+    arch: int | None = None  # this number in option 93 alone; protocol and cpu are then None
+
+    @property
+    def wanted_cpu(self) -> Cpu | None:
+        """What its loader must be built for; None where nobody can say."""
+        return self.cpu if self.arch is None else CPU_OF_ARCH.get(self.arch)
 
     def holds_for(self, client: BootClient) -> bool:
         """Tell whether this client is meant."""
         return (
-            (client.protocol, client.cpu) == (self.protocol, self.cpu)
+            (self.arch is None or client.arch == self.arch)
+            and (self.protocol is None or client.protocol is self.protocol)
+            and (self.cpu is None or client.cpu is self.cpu)
             and (self.oui is None or client.mac.startswith(self.oui))
             and (self.vendor_class is None or client.vendor_class.startswith(self.vendor_class))
         )
@@ -155,8 +163,11 @@ class Policy:
         for rule in self.rules:
             if rule.holds_for(client):
                 return (rule.loader,)
-        first = self.loaders.get((client.protocol, client.cpu))
-        return () if first is None else (first, *self.others.get((client.protocol, client.cpu), ()))
+        if client.cpu is None:
+            return ()
+        key = (client.protocol, client.cpu)
+        first = self.loaders.get(key)
+        return () if first is None else (first, *self.others.get(key, ()))
 
     def every_loader(self) -> set[str]:
         """Name every loader that some machine may be offered."""
@@ -166,16 +177,3 @@ class Policy:
     def cpu_of(self, loader: str) -> Cpu:
         """Say for what a loader that a host names is built."""
         return self.cpus.get(loader, Cpu.X86_BIOS)
-
-
-# In the order of preference. snponly drives the card by the firmware that just booted from it;
-# ipxe.efi brings drivers of its own.
-LOADER_NAMES: Final[dict[tuple[BootProtocol, Cpu], tuple[str, ...]]] = {
-    (BootProtocol.PXE, Cpu.X86_BIOS): ("undionly.kpxe", "ipxe.pxe"),
-    (BootProtocol.PXE, Cpu.IA32): ("snponly-ia32.efi", "ipxe-ia32.efi"),
-    (BootProtocol.PXE, Cpu.X64): ("snponly.efi", "ipxe.efi", "snponly-x86_64.efi", "ipxe-x86_64.efi"),
-    (BootProtocol.PXE, Cpu.ARM64): ("snponly-arm64.efi", "ipxe-arm64.efi", "arm64-efi/snponly.efi"),
-    (BootProtocol.HTTP, Cpu.X64): ("snponly.efi", "ipxe.efi", "snponly-x86_64.efi", "ipxe-x86_64.efi"),
-    (BootProtocol.HTTP, Cpu.ARM64): ("snponly-arm64.efi", "ipxe-arm64.efi", "arm64-efi/snponly.efi"),
-    (BootProtocol.HTTP, Cpu.IA32): ("snponly-ia32.efi", "ipxe-ia32.efi"),
-}

@@ -7,7 +7,7 @@ PXE 2.1 §2 (who asks what on 67 and 4011) · RFC 4578 with erratum 4624 and IAN
 UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
@@ -25,7 +25,7 @@ HTTP_CLIENT: Final = b"HTTPClient"
 BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware asks for
 _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
 
-_ARCHES: Final = {int(arch): arch for arch in Arch}
+_ARCHES: Final[Mapping[int, int]] = {int(arch): arch for arch in Arch}
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
 _INFINIBAND: Final = 32  # htype; its `chaddr` is empty
 _GUID_BYTES: Final = 16
@@ -51,7 +51,6 @@ class Silence(StrEnum):
     SIGNED_BOOT_ITEM = "signed-boot-item"
     NO_MAC = "no-mac"
     NO_ARCHITECTURE = "no-architecture"
-    UNKNOWN_ARCHITECTURE = "unknown-architecture"
     RASPBERRY_PI_ROM = "raspberry-pi-rom"
     NO_REPLY_SHAPE = "no-reply-shape"  # a decision that this client's firmware has no words for
     BOOT_FILE_TOO_LONG = "boot-file-too-long"  # over the 255 bytes of option 67
@@ -105,9 +104,7 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
     number = architecture(message)
     if number is None:
         return Silence.NO_ARCHITECTURE
-    arch = _ARCHES.get(number)
-    if arch is None:
-        return Silence.UNKNOWN_ARCHITECTURE
+    arch = _ARCHES.get(number, number)
     is_ipxe = Option.IPXE in options or _has_ipxe_class(options.get(Option.USER_CLASS, b""))
     if arch is Arch.X86_BIOS and not is_ipxe and message.chaddr[:3] in _RASPBERRY_PI:
         return Silence.RASPBERRY_PI_ROM

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from typing import Final, assert_never
 from urllib.parse import quote
 
-from netboot.model.client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.client import BootClient, BootProtocol, Cpu, Stage
 from netboot.model.firmware import ReplyShape
 from netboot.model.offer import Offer, OfferKind
 from netboot.proto import dhcp
@@ -126,7 +126,7 @@ def reader_of(client: BootClient) -> Reader:
         case BootProtocol.HTTP:
             return Reader.UEFI_HTTP
         case BootProtocol.PXE:
-            return Reader.BIOS if client.arch is Arch.X86_BIOS else Reader.UEFI
+            return Reader.BIOS if client.cpu is Cpu.X86_BIOS else Reader.UEFI
         case _:
             assert_never(client.protocol)
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from netboot.errors import WireError
-from netboot.model.client import Arch, BootClient
+from netboot.model.client import BootClient, arch_name
 from netboot.model.host import HostSet
 from netboot.model.mac import Mac
 from netboot.model.offer import Ignored, Offer
@@ -22,13 +22,12 @@ from netboot.proto import dhcp, pxe
 from netboot.proto.dhcp import DhcpMessage
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
-from netboot.servers.dhcp_ignored import IgnoredQuestions
+from netboot.servers.dhcp_ignored import PACKET_CURES, IgnoredQuestions
 from netboot.servers.dhcp_repeats import Answered, Repeats
 from netboot.servers.udp import Address, Counters, Datagram, DatagramPort
 
 log = structlog.get_logger()
 
-ARCH_NAMES: Final = {arch: arch.name.lower().replace("_", "-") for arch in Arch}
 _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 
@@ -45,8 +44,8 @@ class Desk(Protocol):
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
 
-    def record_refused(self, mac: Mac, reason: str, *, why: str, cure: str) -> None:
-        """Record why a machine gets no answer, if it is registered."""
+    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+        """Record that a machine's packet allows no answer, where it is registered."""
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         """Take note of an address that the wire showed for a machine, and of the transaction in which it did."""
@@ -84,7 +83,7 @@ class DhcpDoor:
         self._ours = ours
         self._repeats = Repeats()
         interface = socket.interface
-        self._ignored = IgnoredQuestions(interface, port.number, desk=desk, counters=counters)
+        self._ignored = IgnoredQuestions(interface, port.number, counters=counters)
         self._servers = {
             str(address): ServerAddress(address, http_port, interface.mtu_bytes) for address in interface.addresses
         }
@@ -110,7 +109,7 @@ class DhcpDoor:
             self._desk.saw_address(*shown, exchange=message.xid)
         client = self._port.question(message, self._ours)
         if isinstance(client, Silence):
-            self._ignored.take(client, message)
+            self._refuse(client, message)
             return
         self._answer_anew(datagram, message, client=client, decided=self._desk.offer_for(client))
 
@@ -139,7 +138,7 @@ class DhcpDoor:
         server = self._servers.get(datagram.destination, self._server)
         reply = self._port.reply(message, client, offer, server)
         if isinstance(reply, Silence):
-            self._ignored.take(reply, message)
+            self._refuse(reply, message)
             return
         if self._is_listening_only:
             self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
@@ -148,10 +147,14 @@ class DhcpDoor:
         to = self._port.reply_address(message, datagram.source)
         self._send(reply, to, client=client, offer=offer, server=server)
 
+    def _refuse(self, reason: Silence, message: DhcpMessage) -> None:
+        self._ignored.take(reason, message)
+        tell_refusal(self._desk, reason, message)
+
     def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return
-        self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         self._desk.offered(client, offer)
@@ -164,10 +167,17 @@ class DhcpDoor:
             mac=client.mac,
             host=host.name if host else None,
             role=host.role if host else None,
-            arch=ARCH_NAMES[client.arch],
+            arch=arch_name(client.arch),
             stage=client.stage,
             kind=offer.kind,
             boot_file=boot_file,
             iface=self._socket.interface.name,
             port=self._port.number,
         )
+
+
+def tell_refusal(desk: Desk, reason: Silence, message: DhcpMessage) -> None:
+    """Record a drop that an operator can end, by the MAC of the machine."""
+    mac = pxe.client_mac(message) if reason in PACKET_CURES else None
+    if mac is not None:
+        desk.refused(mac, reason.value, cure=PACKET_CURES[reason])

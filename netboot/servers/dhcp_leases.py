@@ -14,7 +14,7 @@ import structlog
 
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.errors import WireError
-from netboot.model.client import BootClient
+from netboot.model.client import BootClient, arch_name
 from netboot.model.lease import (
     LeaseClosed,
     LeaseGranted,
@@ -35,7 +35,7 @@ from netboot.proto.lease_reply import LeaseAnswer, lease_reply, lease_reply_addr
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import Reply, ServerAddress
 from netboot.servers.arp import ArpProber
-from netboot.servers.dhcp_door import ARCH_NAMES, Desk
+from netboot.servers.dhcp_door import Desk, tell_refusal
 from netboot.servers.dhcp_ignored import IgnoredQuestions
 from netboot.servers.udp import Counters, Datagram, DatagramPort
 
@@ -84,7 +84,7 @@ class LeaseDoor:
         self._counters = counters
         self._ours = ours
         self._at_work = 0
-        self._ignored = IgnoredQuestions(socket.interface, socket.port, desk=desk, counters=counters)
+        self._ignored = IgnoredQuestions(socket.interface, socket.port, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
     def close(self) -> None:
@@ -178,14 +178,15 @@ class LeaseDoor:
         if not self._send(asked, answer, reply, server):
             return
         if not isinstance(boot, tuple):
-            self._ignored.record_fault(boot, asked.message)
+            if isinstance(boot, Silence):
+                tell_refusal(self._desk, boot, asked.message)
             why = {} if boot is Silence.NOT_A_BOOT_CLIENT else {"reason": boot.value}
             self._tell(asked, answer, terms.address, **why)
             return
         client, offer = boot
-        self._counters.count("dhcp_offered", arch=ARCH_NAMES[client.arch], kind=offer.kind.value)
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
         self._desk.offered(client, offer)
-        told = {"arch": ARCH_NAMES[client.arch], "stage": client.stage.value, "kind": offer.kind.value}
+        told = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
         self._tell(asked, answer, terms.address, **told, boot_file=reply.boot_file)
 
     def _refuse(self, asked: _Asked, reason: str) -> None:

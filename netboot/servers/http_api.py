@@ -4,18 +4,22 @@ Thin: each route asks `boot.administration` and writes what it says as JSON. Nev
 """
 
 import json
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from struct import Struct
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from netboot.boot.administration import Administration, UnknownHostError, View, machine_view
+from netboot.boot.arming import ArmingRefusedError
 from netboot.errors import ConfigError, NetbootError, StoreError, TransitionError
 from netboot.model.machine import Machine
 from netboot.servers.metrics import Metrics
 
 EVENT_HEARTBEAT = b": \n\n"
+_PEER: Final = Struct("3i")  # pid, uid, gid
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
@@ -48,6 +52,8 @@ def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> w
             web.post("/api/v1/hosts/{host}/arm", api.arm),
             web.post("/api/v1/hosts/{host}/cancel", api.cancel),
             web.get("/api/v1/hosts/{host}/install", api.install),
+            web.get("/api/v1/installs", api.installs),
+            web.post("/api/v1/installs/arm", api.arm_all),
             web.get("/api/v1/hosts/{host}/history", api.history),
             web.get("/api/v1/events", api.events),
         ]
@@ -86,18 +92,32 @@ class _Api:
 
     async def arm(self, request: web.Request) -> web.Response:
         asked = await _body(request)
-        attempts = asked.get("attempts")
+        return web.json_response((await self._armed([request.match_info["host"]], asked, request))[0])
+
+    async def arm_all(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        names = asked.get("hosts")
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
+        return web.json_response(await self._armed(names, asked, request))
+
+    async def _armed(self, names: list[str], asked: Mapping[str, Any], request: web.Request) -> list[View]:
+        attempts, force = asked.get("attempts"), asked.get("force", False)
         if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
             raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
-        host = request.match_info["host"]
-        return web.json_response(
-            await self._administration.arm(host, reason=str(asked.get("reason", "")), attempts=attempts)
+        if not isinstance(force, bool):
+            raise web.HTTPBadRequest(text="force is true or false")
+        return await self._administration.arm_all(
+            names, reason=str(asked.get("reason", "")), attempts=attempts, force=force, actor=_actor(request)
         )
 
     async def cancel(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
+        reason = str((await _body(request)).get("reason", ""))
         host = request.match_info["host"]
-        return web.json_response(await self._administration.cancel(host, reason=str(asked.get("reason", ""))))
+        return web.json_response(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
+
+    async def installs(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.installs())
 
     async def install(self, request: web.Request) -> web.Response:
         return web.json_response(await self._administration.install(request.match_info["host"]))
@@ -121,6 +141,15 @@ class _Api:
         async for event in events:
             await answer.write(_server_sent(event))
         return answer
+
+
+def _actor(request: web.Request) -> str:
+    """Name who sends a request: the user of a process on the Unix socket (unix(7), SO_PEERCRED), or an address."""
+    peer = request.transport.get_extra_info("socket") if request.transport else None
+    if peer is None or peer.family is not socket.AF_UNIX:
+        return f"a process on {request.remote or 'this box'}"
+    _pid, uid, _gid = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return f"uid {uid}"
 
 
 def _server_sent(event: View) -> bytes:
@@ -168,6 +197,9 @@ async def _errors_as_json(
         return await handler(request)
     except web.HTTPException as error:
         return web.json_response({"error": error.text}, status=error.status)
+    except ArmingRefusedError as error:
+        reasons = [reason for found in error.reasons.values() for reason in found]
+        return web.json_response({"error": str(error), "reasons": reasons, "hosts": error.reasons}, status=409)
     except NetbootError as error:
         return web.json_response({"error": str(error)}, status=_status_of(error))
 

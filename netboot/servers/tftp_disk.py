@@ -29,13 +29,12 @@ class BootFileDisk:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def open(self, file: BootFile, then: Callable[[bytes | LargeFile | ContentError], None]) -> None:
-        """Bring a small file's bytes (at once if they were checked just now) or a large file open for `piece`."""
-        now = self._loop.time()
-        content = self._cache.fresh(file, now)
+        """Bring a small file's bytes (at once from memory, if it has not changed) or a large file open for `piece`."""
+        content = self._cache.fresh(file)
         if content is not None:
             then(content)
         else:
-            self._call(lambda: self._cache.read(file, now), then)
+            self._call(lambda: self._cache.read(file), then)
 
     def piece(self, file: LargeFile, offset: int, *, length: int, then: Callable[[bytes | ContentError], None]) -> None:
         """Bring some bytes of a large file; who asked must keep it open until `then`."""

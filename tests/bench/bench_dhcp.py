@@ -1,9 +1,10 @@
 """Offers per second of the running daemon beside dnsmasq's proxy, each alone on one core, in turns within one run.
 
-Run as root: `python tests/bench/bench_dhcp.py [SECONDS]`. Two namespaces and a veth pair, removed at the end. netboot
-is `python -m netboot serve` as an operator runs it: log to a file, metrics, events and machines in SQLite. The client
-sends DISCOVERs of 64 armed hosts with N of them outstanding, on another core. The column of CPU time per offer holds
-on a busy machine too, where rates say little.
+Run as root: `python tests/bench/bench_dhcp.py [MACHINES]`. Two namespaces and a veth pair, removed at the end. netboot
+is `python -m netboot serve` as an operator runs it: log to a file, metrics, events and machines in SQLite. The client,
+on the other core, keeps N requests outstanding. Each machine is a registered and armed host with a MAC address and a
+UUID of its own; it sends one DISCOVER to a server that was just started ("first"), and two more later ("again"), each
+in a transaction of its own. The CPU time per machine holds on a busy computer too, where rates say little.
 """
 
 # ruff: noqa: T201
@@ -29,8 +30,9 @@ from netboot.app.ledger import offline_administration
 from netboot.config.load import load as load_configuration
 from netboot.proto.dhcp import DhcpMessage, build
 
-MACHINES = 64
-OUTSTANDING = (1, 16, 64, 1000)
+MACHINES = 5000
+OUTSTANDING = (1, 64, 1000)
+AGAIN = 2  # further DISCOVERs of each machine
 ROUNDS = 2
 SERVER, CLIENT = f"nbbs{os.getpid()}", f"nbbc{os.getpid()}"
 SO_RCVBUFFORCE = 33
@@ -47,30 +49,39 @@ log: {level: info, format: json}
 """
 
 
-def appliance(directory: Path) -> None:
+def name_of(number: int) -> str:
+    return f"w{number:04x}"
+
+
+def mac_of(number: int) -> bytes:
+    return bytes.fromhex("52540000") + number.to_bytes(2, "big")
+
+
+def appliance(directory: Path, machines: int) -> None:
     """Write what a rack of armed hosts needs; arm them."""
     (directory / "netboot.yaml").write_text(SETTINGS)
-    hosts = [f"  w{number:02x}: {{role: worker, mac: 52:54:00:00:00:{number:02x}}}" for number in range(MACHINES)]
+    numbers = range(machines)
+    hosts = [f"  {name_of(each)}: {{role: worker, mac: '{mac_of(each).hex(':')}'}}" for each in numbers]
     (directory / "hosts.yaml").write_text("cluster: {name: bench}\nhosts:\n" + "\n".join(hosts) + "\n")
     for name in ("boot", "content"):
         (directory / name).mkdir()
     pe_for_x64 = b"MZ" + bytes(0x3A) + b"\x40\0\0\0PE\0\0\x64\x86"
     (directory / "boot" / "snponly.efi").write_bytes(pe_for_x64 + bytes(1000))
-    asyncio.run(arm(directory / "netboot.yaml"))
+    asyncio.run(arm(directory / "netboot.yaml", machines))
 
 
-async def arm(settings: Path) -> None:
+async def arm(settings: Path, machines: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     async with offline_administration(load_configuration(settings)) as administration:
-        for number in range(MACHINES):
-            await administration.arm(f"w{number:02x}", reason="bench")
+        for number in range(machines):
+            await administration.arm(name_of(number), reason="bench", force=True)
 
 
 def environment(directory: Path) -> dict[str, str]:
     return os.environ | {"NETBOOT_CONFIG": str(directory / "netboot.yaml")}
 
 
-def questions() -> list[bytes]:
+def questions(machines: int = MACHINES) -> list[bytes]:
     """One DISCOVER of EDK2 per machine; the xid is written in place."""
     return [
         build(
@@ -78,25 +89,25 @@ def questions() -> list[bytes]:
                 op=1,
                 xid=0,
                 flags=0x8000,
-                chaddr=bytes.fromhex("5254000000") + bytes((number,)) + bytes(10),
+                chaddr=mac_of(number) + bytes(10),
                 options={
                     53: b"\x01",
                     57: b"\x05\xc0",
                     55: bytes(range(1, 36)),
-                    97: b"\0" + bytes(range(16)),
+                    97: b"\0" + bytes(10) + mac_of(number),
                     94: b"\1\3\1",
                     93: b"\0\7",
                     60: b"PXEClient:Arch:00007:UNDI:003001",
                 },
             )
         )
-        for number in range(MACHINES)
+        for number in range(machines)
     ]
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run with so many questions outstanding measured."""
+    """What one run with so many requests outstanding measured."""
 
     offers: int
     seconds: float
@@ -105,27 +116,25 @@ class Load:
     lost: int
 
 
-def load(outstanding: int, seconds: float) -> Load:
-    """Ask for so many seconds, then wait for the rest; raise IndexError where nothing at all came back."""
+def load(outstanding: int, asked: list[bytes], first_xid: int) -> Load:
+    """Send these DISCOVERs, each once, and wait for the rest; raise IndexError where nothing at all came back."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
     client.bind(("0.0.0.0", 68))
     client.setblocking(False)
-    asked = questions()
     sent: dict[int, float] = {}
     took: list[float] = []
-    lost = xid = 0
-    started = now = time.perf_counter()
-    end = started + seconds
-    while now < end or sent:
+    lost = position = 0
+    started = time.perf_counter()
+    while position < len(asked) or sent:
         now = time.perf_counter()
-        for _ in range(min(outstanding - len(sent), 64) if now < end else 0):
-            xid += 1
-            data = asked[xid % MACHINES]
+        for _ in range(min(outstanding - len(sent), 64, len(asked) - position)):
+            data, xid = asked[position], first_xid + position
             client.sendto(data[:4] + struct.pack("!I", xid) + data[8:], ("255.255.255.255", 67))
             sent[xid] = now
+            position += 1
         if not select.select([client], [], [], LOST_AFTER_S)[0]:
             lost += len(sent)
             sent.clear()
@@ -189,17 +198,17 @@ def serving(name: str, directory: Path) -> Iterator[int]:
             ["ip", "netns", "exec", SERVER, "taskset", "-c", "0", *command], stderr=log, env=environment(directory)
         )
     try:
-        asked(1, 0.1, READY_WITHIN_S)
+        requested(1, machines=1, times=1, wait_s=READY_WITHIN_S)
         yield server.pid
     finally:
         server.terminate()
         server.wait(30)
 
 
-def asked(outstanding: int, seconds: float, patience_s: float = 0.0) -> Load:
-    """Run the client on the last core; try again until somebody answers."""
-    command = [sys.executable, __file__, "load", str(outstanding), str(seconds)]
-    deadline = time.monotonic() + patience_s
+def requested(outstanding: int, *, machines: int, times: int, wait_s: float = 0.0) -> Load:
+    """Run the client on the last core; try again until a server answers."""
+    command = [sys.executable, __file__, "load", str(outstanding), str(machines), str(times)]
+    deadline = time.monotonic() + wait_s
     while True:
         ran = subprocess.run(
             ["ip", "netns", "exec", CLIENT, "taskset", "-c", str((os.cpu_count() or 1) - 1), *command],
@@ -212,33 +221,35 @@ def asked(outstanding: int, seconds: float, patience_s: float = 0.0) -> Load:
             raise TimeoutError(ran.stderr.decode())
 
 
-def measure(name: str, directory: Path, seconds: float) -> None:
+def measure(name: str, directory: Path, outstanding: int, machines: int) -> None:
     with serving(name, directory) as pid:
-        for outstanding in OUTSTANDING:
+        for contact, times in (("first", 1), ("again", AGAIN)):
             before_ns = cpu_ns(pid)
-            result = asked(outstanding, seconds)
+            result = requested(outstanding, machines=machines, times=times)
             cpu_us = (cpu_ns(pid) - before_ns) / result.offers / 1000
             print(
-                f"| {name} | {outstanding} | {result.offers / result.seconds:.0f} | {result.p50_ms:.2f} | "
-                f"{result.p99_ms:.2f} | {result.lost} | {cpu_us:.1f} |",
+                f"| {outstanding} | {contact} | {name} | {result.offers / result.seconds:.0f} | {result.p50_ms:.2f} | "
+                f"{result.p99_ms:.2f} | {result.lost} | {cpu_us:.0f} |",
                 flush=True,
             )
 
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["load", outstanding, seconds]:
-            print(json.dumps(asdict(load(int(outstanding), float(seconds)))))
+        case ["load", outstanding, machines, times]:
+            asked = questions(int(machines)) * int(times)
+            first_xid = int.from_bytes(os.urandom(3), "big") << 8
+            print(json.dumps(asdict(load(int(outstanding), asked, first_xid))))
         case rest:
-            seconds = float(rest[0]) if rest else 3.0
-            print("| server | outstanding | offers/s | p50 ms | p99 ms | lost | CPU µs per offer |")
-            print("|---|---|---|---|---|---|---|")
+            machines = int(rest[0]) if rest else MACHINES
+            print("| outstanding | contact | server | offers/s | p50 ms | p99 ms | lost | CPU µs per machine |")
+            print("|---|---|---|---|---|---|---|---|")
             with tempfile.TemporaryDirectory() as made, namespaces():
                 directory = Path(made)
-                appliance(directory)
-                for _ in range(ROUNDS):
-                    measure("dnsmasq", directory, seconds)
-                    measure("netboot", directory, seconds)
+                appliance(directory, machines)
+                for outstanding in OUTSTANDING:
+                    measure("dnsmasq", directory, outstanding, machines)
+                    measure("netboot", directory, outstanding, machines)
 
 
 if __name__ == "__main__":

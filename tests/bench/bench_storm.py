@@ -25,6 +25,7 @@ import bench_http
 import bench_tftp
 
 PULLS, ROUNDS, OBJECTS = 16, 3, 500
+MACHINES = 64
 ASK_EVERY_S, READ_EVERY_S = 0.01, 0.1
 LOADER, LOADER_BYTES = "snponly.efi", 173_792
 AT_MOST_S = 300.0
@@ -43,7 +44,7 @@ def probe():
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
     client.bind(("0.0.0.0", 68))
-    asked, sent, took, xid = bench_dhcp.questions(), {}, [], 0
+    asked, sent, took, xid = bench_dhcp.questions(MACHINES), {}, [], 0
     following = time.perf_counter()
     while True:
         ready = select.select([client, sys.stdin], [], [], max(0.0, following - time.perf_counter()))[0]
@@ -150,7 +151,7 @@ def main(objects):
     """Measure by turns and print."""
     with tempfile.TemporaryDirectory() as made, bench_dhcp.namespaces():
         directory = Path(made)
-        bench_dhcp.appliance(directory)
+        bench_dhcp.appliance(directory, MACHINES)
         loader = directory / "boot" / LOADER
         loader.write_bytes(loader.read_bytes().ljust(LOADER_BYTES, b"\0"))
         bench_http.make_content(directory, objects)

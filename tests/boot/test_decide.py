@@ -12,6 +12,7 @@ from netboot.model.mac import Mac
 from netboot.model.offer import (
     Ignored,
     IgnoreReason,
+    LoaderRule,
     LocalBootPlan,
     Offer,
     OfferKind,
@@ -40,6 +41,19 @@ HTTP_AS_7 = BootClient(MAC, Arch.X64_UEFI, BootProtocol.HTTP, Stage.FIRMWARE)
 ARM = BootClient(MAC, Arch.ARM64_UEFI, BootProtocol.PXE, Stage.FIRMWARE)
 IPXE = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.IPXE)
 IPXE_ON_BIOS = BootClient(MAC, Arch.X86_BIOS, BootProtocol.PXE, Stage.IPXE)
+UBOOT = BootClient(MAC, Arch.UBOOT_ARM64, BootProtocol.PXE, Stage.FIRMWARE)
+ITANIUM = BootClient(MAC, 2, BootProtocol.PXE, Stage.FIRMWARE)
+IPXE_ON_RISCV32 = BootClient(MAC, 25, BootProtocol.PXE, Stage.IPXE)
+BY_NUMBER = Policy(
+    UnknownHosts.IGNORE,
+    {**LOADERS, (BootProtocol.PXE, Cpu.ARM64): "snponly-arm64.efi"},
+    rules=(
+        LoaderRule(None, None, "itanium.efi", arch=2),
+        LoaderRule(None, None, "uboot.efi", arch=22, oui="52:54:00"),
+        LoaderRule(None, None, "bios-by-http.pxe", arch=20),
+        LoaderRule(None, None, "last", arch=65535),
+    ),
+)
 IPXE_ON_ARM = BootClient(MAC, Arch.ARM64_UEFI, BootProtocol.PXE, Stage.IPXE)
 
 
@@ -86,6 +100,40 @@ LOCAL_DISK = Offer(OfferKind.LOCAL_DISK, MAC)
 )
 def test_a_registered_host_is_offered(client: BootClient, install: Install, expected: Offer | Ignored):
     assert decide(client, CP1, install, IGNORES) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        pytest.param(ITANIUM, loader("itanium.efi"), id="a-number-without-a-cpu"),
+        pytest.param(UBOOT, loader("uboot.efi"), id="a-number-of-a-known-cpu"),
+        pytest.param(BootClient(MAC, 20, BootProtocol.HTTP, Stage.FIRMWARE), loader("bios-by-http.pxe"), id="by-http"),
+        pytest.param(BootClient(MAC, 65535, BootProtocol.PXE, Stage.FIRMWARE), loader("last"), id="the-last-number"),
+        pytest.param(ARM, loader("snponly-arm64.efi"), id="another-number-of-that-cpu-is-not-meant"),
+        pytest.param(
+            BootClient(MAC, 3, BootProtocol.PXE, Stage.FIRMWARE),
+            Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE),
+            id="a-number-that-nobody-named",
+        ),
+    ],
+)
+def test_an_operator_gives_any_architecture_a_loader_by_its_number(client: BootClient, expected: Offer | Ignored):
+    assert decide(client, CP1, armed(), BY_NUMBER) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "install", "expected"),
+    [
+        pytest.param(UBOOT, armed(), loader("snponly-arm64.efi"), id="u-boot-runs-the-arm64-loader"),
+        pytest.param(ITANIUM, armed(), Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE), id="nothing-for-an-unknown-number"),
+        pytest.param(ITANIUM, unarmed(), Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE), id="unarmed-nothing-either"),
+        pytest.param(IPXE_ON_RISCV32, armed(), SCRIPT, id="an-ipxe-of-any-architecture-gets-its-script"),
+    ],
+)
+def test_u_boot_and_architectures_without_a_cpu(client: BootClient, install: Install, expected: Offer | Ignored):
+    policy = Policy(UnknownHosts.IGNORE, {**LOADERS, (BootProtocol.PXE, Cpu.ARM64): "snponly-arm64.efi"})
+
+    assert decide(client, CP1, install, policy) == expected
 
 
 @pytest.mark.parametrize(

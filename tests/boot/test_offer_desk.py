@@ -15,7 +15,8 @@ from boot.house import (
 )
 
 from netboot.boot.seen import STRANGERS
-from netboot.model.host import HostName
+from netboot.model.client import Arch, Cpu
+from netboot.model.host import HostName, HostSet
 from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan
 from netboot.store.event_limits import PER_UNREGISTERED
@@ -79,5 +80,86 @@ def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fi
         assert isinstance(await house.desk.script_for(MAC, ADDRESS), InstallPlan)
         assert len(house.desk.discovered()) == STRANGERS
         assert (await house.event_names()).count("boot.machine_discovered") == PER_UNREGISTERED
+
+    in_house(scenario)
+
+
+ARM64_CURE = (
+    "no loader for arm64 (option 93 = 11): none of no directory has snponly-arm64.efi or ipxe-arm64.efi; install "
+    "ipxe-bootimgs-aarch64 (Oracle Linux; Debian 12 has none), or put one there as snponly-arm64.efi"
+)
+
+
+async def refusals(house: House) -> list[tuple[str, str | None, str | None, dict[str, object]]]:
+    events = [event for event in await house.events() if event.name.endswith("_refused")]
+    return [(event.name, event.host, event.mac, dict(event.data)) for event in events]
+
+
+def test_a_host_without_a_loader_is_refused_under_its_name_with_the_package_to_install(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
+        arm64 = replace(FIRMWARE, arch=Arch.ARM64_UEFI)
+        for elapsed in (0, 4, 12):
+            house.offer_desk.offer_for(replace(arm64, exchange=1, elapsed=elapsed))
+
+        data = {"architecture": 11, "arch": "arm64-uefi", "protocol": "pxe", "reason": "no-loader-for-arch"}
+        assert await refusals(house) == [
+            ("dhcp.architecture_refused", "cp1", MAC, {**data, "cure": ARM64_CURE}),
+        ]
+        house.clock.pass_(100)
+        house.offer_desk.offer_for(replace(arm64, exchange=2))
+        assert len(await refusals(house)) == 2  # its next boot
+
+    in_house(scenario)
+
+
+def test_a_host_of_an_architecture_without_a_cpu_is_told_how_to_map_it(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        house.offer_desk.offer_for(replace(FIRMWARE, arch=2))
+
+        [(name, host, _mac, data)] = await refusals(house)
+        assert (name, host, data["reason"]) == ("dhcp.architecture_refused", "cp1", "unknown-architecture")
+        assert "bootfiles.loaders: {arch: 2, loader: FILE}" in str(data["cure"])
+
+    in_house(scenario)
+
+
+def test_a_host_whose_own_loader_is_for_another_cpu_is_told_which(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        desk = house.desk
+        hosts = HostSet.of(desk.hosts.cluster, [replace(host, loader="mine.efi") for host in desk.hosts])
+        policy = replace(desk.policy, cpus={"mine.efi": Cpu.ARM64})
+        desk.use(hosts, policy, documents=desk.documents, bootfiles=desk.bootfiles)
+        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
+        house.offer_desk.offer_for(FIRMWARE)
+
+        [(_name, host, _mac, data)] = await refusals(house)
+        assert (host, data["reason"]) == ("cp1", "loader-for-another-cpu")
+        assert data["cure"] == "mine.efi is built for arm64, not for x64; correct hosts.cp1.loader"
+
+    in_house(scenario)
+
+
+def test_unregistered_machines_are_refused_once_for_each_architecture(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        for number in range(3):
+            for arch in (2, 3, *range(100, 200)):
+                mac = Mac.from_bytes(bytes((2, 0, 0, 0, number, arch)))
+                house.offer_desk.offer_for(replace(FIRMWARE, mac=mac, arch=arch))
+
+        told = [data["architecture"] for _name, _host, _mac, data in await refusals(house)]
+        assert told == [2, 3, *range(100, 130)]
+
+    in_house(scenario)
+
+
+def test_a_packet_without_an_architecture_is_recorded_for_a_registered_machine_alone(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        for mac in (MAC, STRANGER_MAC, MAC):
+            house.offer_desk.refused(mac, "no-architecture", cure="update its firmware")
+
+        assert await refusals(house) == [
+            ("dhcp.boot_refused", "cp1", MAC, {"reason": "no-architecture", "cure": "update its firmware"})
+        ]
 
     in_house(scenario)

@@ -139,7 +139,7 @@ def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_
 
     assert readiness(content).warnings(cp1, Install(cp1.name), Cluster("rackone", "cp2")) == []
     assert readiness(content).warnings(cp1, Install(cp1.name, InstallState.READY), cluster) == [
-        "cp1 is ready: a node that may be running; arming it wipes its disk",
+        "cp1 is ready: a node that may be running; its next install wipes the disk",
         "cp1 is cluster.init: its installed system starts a new cluster rackone",
     ]
     assert quiet.warnings(cp1, Install(cp1.name), Cluster("rackone")) == [

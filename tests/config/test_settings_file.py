@@ -19,6 +19,36 @@ def test_interfaces_are_names_or_names_with_an_address(site):
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("22", 22),
+        ("0x16", 22),
+        ('"22"', 22),
+        ("uboot-arm64", 22),
+        ("x64-uefi-9", 9),
+        ("arch-99", 99),
+        ("7", 7),
+        ("41", 41),
+        ("65535", 65535),
+    ],
+)
+def test_a_loader_is_chosen_for_any_number_of_option_93(site, written, number):
+    site.write("netboot.yaml", f"bootfiles: {{loaders: [{{arch: {written}, loader: x.efi, oui: 3c:fd:fe}}]}}")
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(None, None, "x.efi", oui="3c:fd:fe", arch=number)
+    ]
+
+
+def test_number_0_is_the_x86_bios(site):
+    site.write("netboot.yaml", "bootfiles: {loaders: [{arch: 0, loader: undionly.kpxe}]}")
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(BootProtocol.PXE, Cpu.X86_BIOS, "undionly.kpxe")
+    ]
+
+
 def test_loaders_are_chosen_by_architecture_card_and_class(site):
     site.write(
         "netboot.yaml",
@@ -164,6 +194,21 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         (
             "bootfiles: {loaders: [{arch: x86-bios-http, loader: x}]}",
             "1:30: bootfiles.loaders[0].arch: no such architecture 'x86-bios-http'; did you mean x86-bios?",
+        ),
+        *(
+            (
+                f"bootfiles: {{loaders: [{{arch: {number}, loader: x}}]}}",
+                f"1:30: bootfiles.loaders[0].arch: {number} is no architecture of option 93; "
+                "write a number from 0 to 65535",
+            )
+            for number in ("65536", "0x10000", "4294967295")
+        ),
+        *(
+            (
+                f"bootfiles: {{loaders: [{{arch: {text}, loader: x}}]}}",
+                f"1:30: bootfiles.loaders[0].arch: no such architecture '{text}'; did you mean {meant}?",
+            )
+            for text, meant in (("uboot-arm46", "uboot-arm64"), ("x46", "x64"))
         ),
         (
             "bootfiles: {loaders: [{arch: x64, loader: ../x}]}",

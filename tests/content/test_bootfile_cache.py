@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from netboot.content.bootfile_cache import BUDGET_BYTES, RECHECK_AFTER_S, SMALL_BYTES, BootFileCache, LargeFile
+from netboot.content.bootfile_cache import BUDGET_BYTES, SMALL_BYTES, BootFileCache, LargeFile
 from netboot.content.bootfiles import BootFile
 from netboot.errors import ContentError
 
@@ -26,36 +26,40 @@ def write(tmp_path):
     return write
 
 
-def test_a_small_file_is_read_once_and_fresh_for_a_moment(cache, write):
+def test_a_small_file_is_read_once_and_fresh_until_it_changes_on_disk(cache, write):
     file = write(b"first")
 
-    assert cache.fresh(file, 10.0) is None
-    assert cache.read(file, 10.0) == b"first"
-    assert cache.fresh(file, 10.0 + RECHECK_AFTER_S / 2) == b"first"
-    assert cache.fresh(file, 10.0 + RECHECK_AFTER_S) is None
+    assert cache.fresh(file) is None
+    assert cache.read(file) == b"first"
+    assert cache.fresh(file) == b"first"
+    file.path.write_bytes(b"written over")
+    assert cache.fresh(file) is None
+    assert cache.read(file) == b"written over"
+    file.path.unlink()
+    assert cache.fresh(file) is None
 
 
 def test_an_unchanged_file_stays_the_same_object(cache, write):
     file = write(b"first")
 
-    assert cache.read(file, 10.0) is cache.read(file, 20.0)
+    assert cache.read(file) is cache.read(file)
 
 
 def test_a_replaced_file_is_seen(cache, write):
-    cache.read(write(b"first"), 10.0)
+    cache.read(write(b"first"))
 
-    assert cache.read(write(b"other"), 20.0) == b"other"
-    assert cache.fresh(write(b"other"), 20.5) == b"other"
+    assert cache.read(write(b"other")) == b"other"
+    assert cache.fresh(write(b"third")) is None
 
 
 def test_an_empty_file_is_a_file(cache, write):
-    assert cache.read(write(b""), 0.0) == b""
+    assert cache.read(write(b"")) == b""
 
 
 @pytest.mark.parametrize("kind", ["gone", "link", "pipe", "folder"])
 def test_what_is_no_regular_file_any_more_is_not_served(cache, write, tmp_path, kind):
     file = write(b"first")
-    cache.read(file, 0.0)
+    cache.read(file)
     file.path.unlink()
     match kind:
         case "link":
@@ -65,13 +69,13 @@ def test_what_is_no_regular_file_any_more_is_not_served(cache, write, tmp_path, 
         case "folder":
             file.path.mkdir()
 
-    with pytest.raises(ContentError, match=r"snponly\.efi.*put it back, then reload"):
-        cache.read(file, 10.0)
+    with pytest.raises(ContentError, match=r"snponly\.efi.*put it back"):
+        cache.read(file)
 
 
 def test_a_large_file_comes_in_pieces(cache, write):
     content = os.urandom(SMALL_BYTES)
-    opened = cache.read(write(content), 0.0)
+    opened = cache.read(write(content))
 
     try:
         assert isinstance(opened, LargeFile)
@@ -83,7 +87,7 @@ def test_a_large_file_comes_in_pieces(cache, write):
 
 def test_a_large_file_that_shrank_is_no_file(cache, write):
     file = write(bytes(SMALL_BYTES))
-    opened = cache.read(file, 0.0)
+    opened = cache.read(file)
     os.truncate(file.path, 100)
 
     try:
@@ -95,7 +99,7 @@ def test_a_large_file_that_shrank_is_no_file(cache, write):
 
 
 def test_a_file_is_read_as_it_was_when_it_was_opened(cache, write):
-    opened = cache.read(write(b"a" * SMALL_BYTES), 0.0)
+    opened = cache.read(write(b"a" * SMALL_BYTES))
     write(b"b" * SMALL_BYTES)
 
     try:
@@ -108,7 +112,7 @@ def test_memory_is_bounded(cache, write):
     files = [write(bytes(SMALL_BYTES - 1), f"{number}.efi") for number in range(BUDGET_BYTES // SMALL_BYTES + 2)]
 
     for file in files:
-        cache.read(file, 0.0)
+        cache.read(file)
 
-    assert sum(cache.fresh(file, 0.0) is not None for file in files) <= BUDGET_BYTES // SMALL_BYTES
-    assert cache.fresh(files[-1], 0.0) is not None
+    assert sum(cache.fresh(file) is not None for file in files) <= BUDGET_BYTES // SMALL_BYTES
+    assert cache.fresh(files[-1]) is not None

@@ -7,6 +7,7 @@ import pytest
 from netboot.content.bootfiles import BootFile, BootFiles, boot_file_name, loader_cpu
 from netboot.errors import ContentError
 from netboot.model.client import Arch, BootProtocol, Cpu
+from netboot.model.loader_names import loader_names, recommended_names
 
 PXE, HTTP = BootProtocol.PXE, BootProtocol.HTTP
 MACHINES = {
@@ -194,8 +195,8 @@ class TestLoaders:
             BootFiles([root / "a"]).loader(PXE, Arch.ARM64_UEFI)
 
         assert str(error.value) == (
-            f"no loader for arm64 (option 93 = 11): none of {root}/a has snponly-arm64.efi or ipxe-arm64.efi or "
-            "arm64-efi/snponly.efi; install ipxe-bootimgs-aarch64 (Oracle Linux), or put one there as snponly-arm64.efi"
+            f"no loader for arm64 (option 93 = 11): none of {root}/a has snponly-arm64.efi or ipxe-arm64.efi; install "
+            "ipxe-bootimgs-aarch64 (Oracle Linux; Debian 12 has none), or put one there as snponly-arm64.efi"
         )
 
     def test_a_loader_of_the_wrong_cpu_is_named(self, tree):
@@ -209,6 +210,164 @@ class TestLoaders:
             "install ipxe (Debian) or ipxe-bootimgs-x86 (Oracle Linux)"
         )
 
-    def test_an_architecture_without_a_name_says_so(self, tree):
-        with pytest.raises(ContentError, match=r"no loader for riscv64 \(option 93 = 27\): netboot names none"):
-            BootFiles([tree({"a/x": b""}) / "a"]).loader(PXE, Arch.RISCV64_UEFI)
+    @pytest.mark.parametrize(
+        ("protocol", "arch", "message"),
+        [
+            (
+                PXE,
+                Arch.RISCV64_UEFI,
+                "no loader for riscv64 (option 93 = 27): none of {a} has snponly-riscv64.efi or ipxe-riscv64.efi; "
+                "put one there as snponly-riscv64.efi, or name one with bootfiles.loaders",
+            ),
+            (
+                PXE,
+                2,
+                "no loader for architecture 2 (option 93); choose another network boot in its firmware, or give it a "
+                "loader: bootfiles.loaders: {{arch: 2, loader: FILE}}",
+            ),
+            (
+                HTTP,
+                Arch.X86_BIOS,
+                "no loader for x86-bios (option 93 = 0); choose another network boot in its firmware, or give it a "
+                "loader: bootfiles.loaders: {{arch: 0, loader: FILE}}",
+            ),
+        ],
+    )
+    def test_an_architecture_that_has_no_package_says_what_to_do(self, tree, protocol, arch, message):
+        root = tree({"a/undionly.kpxe": b"x"})
+
+        with pytest.raises(ContentError) as error:
+            BootFiles([root / "a"]).loader(protocol, arch)
+
+        assert str(error.value) == message.format(a=root / "a")
+
+
+# The files of each distribution's packages as they lie below bootfiles.directories, and what each CPU gets, in order.
+DISTRIBUTIONS = {
+    "debian-12": (
+        {"snponly.efi": X64, "undionly.kpxe": b"1", "undionly.kkpxe": b"2", "ipxe.pxe": b"3", "ipxe.lkrn": b"4"},
+        {Cpu.X86_BIOS: ("undionly.kpxe", "ipxe.pxe", "undionly.kkpxe"), Cpu.X64: ("snponly.efi",)},
+    ),
+    "ubuntu-24.04": (
+        {"snponly.efi": X64, "ipxe.efi": X64, "ipxe-arm64.efi": ARM64, "undionly.kpxe": b"1"},
+        {
+            Cpu.X86_BIOS: ("undionly.kpxe",),
+            Cpu.X64: ("snponly.efi", "ipxe.efi"),
+            Cpu.ARM64: ("ipxe-arm64.efi",),
+        },
+    ),
+    "enterprise-linux-8-to-10": (
+        {
+            "ipxe-snponly-x86_64.efi": X64,
+            "ipxe-x86_64.efi": X64,
+            "ipxe-i386.efi": IA32,
+            "undionly.kpxe": b"1",
+            "arm64-efi/snponly.efi": ARM64,
+            "ipxe.lkrn": b"2",
+        },
+        {
+            Cpu.X86_BIOS: ("undionly.kpxe",),
+            Cpu.IA32: ("ipxe-i386.efi",),
+            Cpu.X64: ("ipxe-snponly-x86_64.efi", "ipxe-x86_64.efi"),
+            Cpu.ARM64: ("arm64-efi/snponly.efi",),
+        },
+    ),
+    "fedora-with-snponly-for-i386": (
+        {"ipxe-snponly-i386.efi": IA32, "ipxe-i386.efi": IA32}
+        | {"arm64-efi/ipxe.efi": ARM64, "arm64-efi/snponly.efi": ARM64},
+        {
+            Cpu.IA32: ("ipxe-snponly-i386.efi", "ipxe-i386.efi"),
+            Cpu.ARM64: ("arm64-efi/snponly.efi", "arm64-efi/ipxe.efi"),
+        },
+    ),
+    "suse": (
+        {
+            "ipxe-x86_64.efi": X64,
+            "snp-x86_64.efi": X64,
+            "snponly-x86_64.efi": X64,
+            "ipxe-i386.efi": IA32,
+            "snp-arm64.efi": ARM64,
+            "ipxe-arm64.efi": ARM64,
+            "undionly.kpxe": b"1",
+        },
+        {
+            Cpu.X86_BIOS: ("undionly.kpxe",),
+            Cpu.IA32: ("ipxe-i386.efi",),
+            Cpu.X64: ("snponly-x86_64.efi", "snp-x86_64.efi", "ipxe-x86_64.efi"),
+            Cpu.ARM64: ("snp-arm64.efi", "ipxe-arm64.efi"),
+        },
+    ),
+    "arch": (
+        {"x86_64/ipxe.efi": X64, "x86_64/snponly.efi": X64, "i386/ipxe.efi": IA32}
+        | {"undionly.kpxe": b"1", "ipxe.pxe": b"2"},
+        {
+            Cpu.X86_BIOS: ("undionly.kpxe", "ipxe.pxe"),
+            Cpu.IA32: ("i386/ipxe.efi",),
+            Cpu.X64: ("x86_64/snponly.efi", "x86_64/ipxe.efi"),
+        },
+    ),
+    "ipxe.org": (
+        {
+            "undionly.kpxe": b"1",
+            "ipxe.efi": X64,
+            "x86_64-efi/ipxe.efi": X64,
+            "x86_64-efi/snponly.efi": X64,
+            "i386-efi/snponly.efi": IA32,
+            "arm64-efi/ipxe.efi": ARM64,
+            "arm64-efi/snponly.efi": ARM64,
+        },
+        {
+            Cpu.X86_BIOS: ("undionly.kpxe",),
+            Cpu.IA32: ("i386-efi/snponly.efi",),
+            Cpu.X64: ("x86_64-efi/snponly.efi", "ipxe.efi", "x86_64-efi/ipxe.efi"),
+            Cpu.ARM64: ("arm64-efi/snponly.efi", "arm64-efi/ipxe.efi"),
+        },
+    ),
+    "built-by-hand": (
+        {"bin/undionly.kpxe": b"1", "bin-x86_64-efi/ipxe.efi": X64, "bin-x86_64-efi/snponly.efi": X64,
+         "bin-arm64-efi-snponly.efi": ARM64},
+        {
+            Cpu.X86_BIOS: ("bin/undionly.kpxe",),
+            Cpu.X64: ("bin-x86_64-efi/snponly.efi", "bin-x86_64-efi/ipxe.efi"),
+            Cpu.ARM64: ("bin-arm64-efi-snponly.efi",),
+        },
+    ),
+    "for-one-cpu-alone": ({"snponly.efi": ARM64, "ipxe.efi": ARM64}, {Cpu.ARM64: ("snponly.efi", "ipxe.efi")}),
+    "a-name-that-lies": ({"ipxe-snponly-x86_64.efi": IA32, "ipxe-x86_64.efi": X64}, {Cpu.X64: ("ipxe-x86_64.efi",)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_each_cpu_gets_the_loaders_of_a_distribution_in_order(tree, distribution):
+    files, expected = DISTRIBUTIONS[distribution]
+    root = tree({f"boot/{name}": content for name, content in files.items()})
+
+    bootfiles = BootFiles([root / "boot"])
+
+    found = {key: (name, *bootfiles.other_loaders()[key]) for key, name in bootfiles.loaders().items()}
+    assert {cpu: names for (protocol, cpu), names in found.items() if protocol is PXE} == expected
+    assert {cpu: names for (protocol, cpu), names in found.items() if protocol is HTTP} == {
+        cpu: names for cpu, names in expected.items() if cpu is not Cpu.X86_BIOS
+    }
+
+
+def test_a_file_that_has_two_names_is_tried_once(tree):
+    root = tree({"ipxe/arm64-efi/snponly.efi": ARM64, "ipxe/snponly-arm64.efi": "arm64-efi/snponly.efi"})
+
+    bootfiles = BootFiles([root / "ipxe", root / "ipxe/arm64-efi"])
+
+    assert bootfiles.other_loaders()[PXE, Cpu.ARM64] == ()
+
+
+@pytest.mark.parametrize("cpu", Cpu)
+def test_in_every_naming_the_firmware_s_driver_comes_before_a_build_with_its_own(cpu):
+    builds = ["snponly", "snp", "ipxe"]
+    names = loader_names(cpu)
+    if cpu is Cpu.X86_BIOS:
+        assert names[0] == "undionly.kpxe"
+        return
+    order = [next(build for build in builds if build in name) for name in names]
+
+    assert order == sorted(order, key=builds.index)
+    assert len(set(names)) == len(names)
+    assert set(recommended_names(cpu)) <= set(names)

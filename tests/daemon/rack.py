@@ -183,8 +183,12 @@ class Rack:
         return None
 
     def curl(self, *arguments: str) -> Answer:
+        return self._curl(self.client_namespace, *arguments)
+
+    @staticmethod
+    def _curl(namespace: str, *arguments: str) -> Answer:
         done = subprocess.run(
-            ["ip", "netns", "exec", self.client_namespace, "curl", "-sS", "-i", "--max-time", "10", *arguments],
+            ["ip", "netns", "exec", namespace, "curl", "-sS", "-i", "--max-time", "10", *arguments],
             capture_output=True,
             text=True,
             timeout=20,
@@ -192,6 +196,11 @@ class Rack:
         )
         headers, _, body = done.stdout.replace("\r\n", "\n").partition("\n\n")
         return Answer(int(headers.split()[1]), headers, body)
+
+    def curl_api(self, *arguments: str) -> Answer:
+        """Use the API on loopback, from the appliance itself; the last argument is a path."""
+        *options, path = arguments
+        return self._curl(self._server, *options, f"http://127.0.0.1:8470{path}")
 
     def _open_wire(self) -> socket.socket:
         with inside(self.client_namespace):

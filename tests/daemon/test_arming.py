@@ -1,10 +1,12 @@
 """An arming from outside: what it is bound to, over reloads, restarts and edits while no daemon runs."""
 
 import json
+import os
+import shutil
 import signal
 
 import pytest
-from daemon.rack import Rack
+from daemon.rack import Rack, token_in
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration
@@ -61,3 +63,70 @@ def test_a_restart_with_the_same_files_keeps_the_arming(rack: Rack):
     rack.start()
 
     assert rack.install("cp1") == before
+
+
+def test_arm_says_the_same_with_a_daemon_and_without_one(rack: Rack):
+    shutil.rmtree(rack.directory / "content/media/ol8u10-x86_64")
+    edit_hosts(rack, "w1: {", "w1: {release: ock-2, ")
+    rack.signal(signal.SIGHUP)
+    rack.wait_for_log("config.reloaded")
+
+    with_daemon = rack.netboot("install", "arm", "cp1", "w1", status=1)
+    answer = rack.curl_api("-X", "POST", "-d", "{}", "/api/v1/hosts/w1/arm")
+    rack.kill()
+    without_one = rack.netboot("install", "arm", "cp1", "w1", status=1)
+
+    lines = with_daemon.removeprefix("netboot: ").splitlines()
+    assert without_one.removeprefix("netboot: ").splitlines()[: len(lines)] == lines
+    assert [line.split(": ")[0] for line in lines] == [
+        "cannot arm cp1",
+        "cannot arm w1",
+        "cannot arm w1",
+        "nothing was armed; correct this, or arm all the same with --force",
+    ]
+    assert answer.status == 409
+    assert [f"cannot arm w1: {reason}" for reason in json.loads(answer.body)["reasons"]] == lines[1:3]
+
+
+def test_an_arming_is_cancelled_after_its_host_was_removed_while_no_daemon_runs(rack: Rack):
+    rack.netboot("install", "arm", "w1")
+    rack.kill()
+    edit_hosts(rack, "  w1: {role: worker, mac: 52:54:00:12:34:56}\n", "")
+
+    listed = rack.netboot("install", "show")
+    told = rack.netboot("install", "cancel", "w1")
+
+    assert "because the hosts files declare it no more" in listed
+    assert "no hosts file declares it" in listed
+    assert told.startswith("w1 is not armed; it boots its own disk\n")
+    assert rack.install("w1")["armed"] is False
+
+
+def test_a_cancel_while_the_machine_installs_says_that_the_wipe_goes_on(rack: Rack):
+    cp1 = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1")
+    cp1.boots()
+    kickstart = cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body
+    report = token_in(kickstart, "report")
+    assert cp1.report(report, "started") == 200
+
+    told = rack.netboot("install", "cancel", "cp1")
+
+    assert told.splitlines()[0] == "cp1 is not armed any more"
+    assert "was allowed to wipe the disk, and goes on; this cannot be taken back" in told
+    assert cp1.report(report, "done") == 200
+    assert "cp1 was not armed; nothing was changed" in rack.netboot("install", "cancel", "cp1")
+
+
+def test_who_armed_is_in_the_event_with_a_daemon_and_without_one(rack: Rack):
+    rack.netboot("install", "arm", "cp1", "--json")
+    rack.curl_api("-X", "POST", "-d", "{}", "/api/v1/hosts/w1/arm")
+    rack.netboot("install", "cancel", "w1")
+
+    events = [json.loads(line) for line in rack.log.splitlines() if '"install.moved"' in line]
+
+    assert [(event["by"], event["actor"]) for event in events] == [
+        ("armed", f"uid {os.getuid()}"),
+        ("armed", "a process on 127.0.0.1"),
+        ("cancelled", f"uid {os.getuid()}"),
+    ]

@@ -65,6 +65,16 @@ def test_a_relayed_question_goes_back_to_the_relay_on_67_with_its_option_82_last
     assert bytes(told.frame[UDP].payload) == vector("offer-relayed")
 
 
+def test_u_boot_on_arm64_finds_its_loader_in_the_file_field(wire: Wire):
+    told = wire.ask(vector("discover-uboot-arm64"))
+
+    assert (told.name, told.header[9]) == (b"snponly-arm64.efi", socket.inet_aton(SERVER))
+
+
+def test_a_uefi_firmware_of_ia32_gets_its_loader(wire: Wire):
+    assert wire.ask(vector("discover-uefi-ia32")).name == b"snponly-ia32.efi"
+
+
 def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
     told = wire.ask(vector("discover-ipxe-x64"))
 
@@ -117,7 +127,7 @@ def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
         pytest.param(message(asks(vendor=b"PXEClient:Arch:7", arch=b"\7")), id="architectures-malformed"),
         *(
             pytest.param(message(asks(arch=number.to_bytes(2, "big"))), id=f"arch-{number}")
-            for number in (1, 2, 3, 4, 5, 8, 12, 13, 14, 20, 21, 22, 23, 24, 25, 26, 29, 36, 255, 65535)
+            for number in (1, 2, 3, 4, 5, 8, 12, 13, 14, 20, 21, 23, 24, 25, 26, 29, 36, 255, 65535)
         ),
         pytest.param(message(asks(vendor=BIOS, arch=b"\0\0"), chaddr=bytes.fromhex("b827eb123456")), id="raspberry"),
         *(
@@ -200,6 +210,7 @@ def test_the_same_question_gets_the_same_answer_each_time_and_soon(wire: Wire):
         (9, b"PXEClient:Arch:00009", b"snponly.efi"),
         (11, b"PXEClient:Arch:00011", b"snponly-arm64.efi"),
         (16, b"PXEClient:Arch:00016", b"snponly.efi"),
+        (22, b"PXEClient:Arch:00022", b"snponly-arm64.efi"),
         *((arch, b"HTTPClient", f"{BASE}/bootfiles/snponly.efi".encode()) for arch in (7, 9, 16, 17)),
         *((arch, b"HTTPClient", f"{BASE}/bootfiles/snponly-ia32.efi".encode()) for arch in (6, 15)),
         *((arch, b"HTTPClient", f"{BASE}/bootfiles/snponly-arm64.efi".encode()) for arch in (11, 19)),

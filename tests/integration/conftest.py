@@ -188,7 +188,7 @@ class PlainDesk:
         self.asked: queue.Queue[BootClient] = queue.Queue()
         self.shown: queue.Queue[tuple[Mac, IPv4Address, int]] = queue.Queue()
         self.offers: queue.Queue[Offer] = queue.Queue()
-        self.refused: queue.Queue[tuple[Mac, str, str]] = queue.Queue()
+        self.refusals: queue.Queue[tuple[Mac, str, str]] = queue.Queue()
         self._policy = Policy(
             UnknownHosts.IGNORE,
             {
@@ -210,8 +210,8 @@ class PlainDesk:
         assert client.mac == offer.mac
         self.offers.put(offer)
 
-    def record_refused(self, mac: Mac, reason: str, *, why: str, cure: str) -> None:
-        self.refused.put((mac, reason, f"{why}; {cure}"))
+    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+        self.refusals.put((mac, reason, cure))
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         self.shown.put((mac, address, exchange))

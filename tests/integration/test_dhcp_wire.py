@@ -271,20 +271,28 @@ def test_an_offer_is_one_line_that_says_who_got_what(lan: Any, serve: Any, captu
     ]
 
 
-def test_an_architecture_that_nothing_is_made_for_is_told_once(lan: Any, serve: Any, capture: Capture) -> None:
+def test_an_architecture_without_a_loader_gets_no_answer(lan: Any, serve: Any, capture: Capture) -> None:
     bios_by_http = capture("discover-edk2-arm64-http").replace(bytes.fromhex("5d020013"), bytes.fromhex("5d020014"))
-    with capture_logs() as lines:
-        serving = serve()
-        wire = lan.wire("c0")
-        for _ in range(3):
-            wire.broadcast(bios_by_http)
-        wire.broadcast(capture("discover-bios"))
-        serving.desk.offers.get(timeout=5)
-        serving.stop()
+    serving = serve()
+    wire = lan.wire("c0")
+    for _ in range(3):
+        wire.broadcast(bios_by_http)
+    wire.broadcast(capture("discover-bios"))
+    serving.desk.offers.get(timeout=5)
 
-    told = [line for line in lines if line["event"] == "dhcp.architecture_refused"]
-    assert [(line["architecture"], line["reason"], line["mac"]) for line in told] == [(20, "unknown-architecture", MAC)]
     assert serving.counted["dhcp_ignored", "unknown-architecture"] == 3
+
+
+def test_a_machine_without_an_architecture_is_refused_by_its_mac(lan: Any, serve: Any, capture: Capture) -> None:
+    nameless = capture("discover-edk2-x64").replace(bytes.fromhex("5d020007"), bytes.fromhex("5d0107"))
+    nameless = nameless.replace(b"Arch:00007", b"Arch:x0007")
+    serving = serve()
+    lan.wire("c0").broadcast(nameless)
+
+    mac, reason, cure = serving.desk.refusals.get(timeout=5)
+
+    assert (mac, reason) == (MAC, "no-architecture")
+    assert "update its firmware" in cure
 
 
 def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve: Any, capture: Capture) -> None:

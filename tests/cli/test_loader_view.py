@@ -1,0 +1,56 @@
+"""What `netboot check` says of the loader of each architecture."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot.boot.loaders import policy
+from netboot.cli.loader_view import LoaderLine, loader_lines
+from netboot.content.bootfiles import BootFiles
+from netboot.model.client import BootProtocol, Cpu
+from netboot.model.offer import LoaderRule, UnknownHosts
+
+X64, IA32 = 0x8664, 0x14C
+
+
+def pe_image(machine: int) -> bytes:
+    return b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(64)
+
+
+@pytest.fixture
+def enterprise_linux(tmp_path: Path) -> BootFiles:
+    for name, machine in (("ipxe-snponly-x86_64.efi", X64), ("ipxe-x86_64.efi", X64), ("ipxe-i386.efi", IA32)):
+        (tmp_path / name).write_bytes(pe_image(machine))
+    (tmp_path / "undionly.kpxe").write_bytes(b"x")
+    return BootFiles([tmp_path])
+
+
+def test_each_architecture_is_named_with_its_loader_and_path(enterprise_linux: BootFiles, tmp_path: Path):
+    rules = (
+        LoaderRule(BootProtocol.HTTP, Cpu.X64, "ipxe-x86_64.efi"),
+        LoaderRule(BootProtocol.PXE, Cpu.X86_BIOS, "undionly.kpxe", oui="3c:fd:fe"),
+        LoaderRule(None, None, "ipxe-i386.efi", arch=99),
+    )
+    given = policy(UnknownHosts.IGNORE, rules, hosts=(), bootfiles=enterprise_linux)
+
+    lines = loader_lines(given, enterprise_linux)
+
+    no_arm64 = (
+        f"none of {tmp_path} has snponly-arm64.efi or ipxe-arm64.efi; install ipxe-bootimgs-aarch64 "
+        "(Oracle Linux; Debian 12 has none), or put one there as snponly-arm64.efi"
+    )
+    snponly = ("ipxe-snponly-x86_64.efi", f"{tmp_path}/ipxe-snponly-x86_64.efi", ("ipxe-x86_64.efi",))
+    assert lines == [
+        LoaderLine("BIOS, PXE", "undionly.kpxe", f"{tmp_path}/undionly.kpxe"),
+        LoaderLine("x64 UEFI, PXE", *snponly),
+        LoaderLine("x64 UEFI, HTTP", "ipxe-x86_64.efi", f"{tmp_path}/ipxe-x86_64.efi"),
+        LoaderLine("ia32 UEFI, PXE", "ipxe-i386.efi", f"{tmp_path}/ipxe-i386.efi"),
+        LoaderLine("ia32 UEFI, HTTP", "ipxe-i386.efi", f"{tmp_path}/ipxe-i386.efi"),
+        LoaderLine("arm64 UEFI, PXE", missing=no_arm64),
+        LoaderLine("arm64 UEFI, HTTP", missing=no_arm64),
+        LoaderLine("arch-99 (99)", "ipxe-i386.efi", f"{tmp_path}/ipxe-i386.efi"),
+    ]
+    assert str(lines[1]) == (
+        f"  x64 UEFI, PXE     ipxe-snponly-x86_64.efi ({tmp_path}/ipxe-snponly-x86_64.efi), then ipxe-x86_64.efi"
+    )
+    assert str(lines[5]).startswith("  arm64 UEFI, PXE   none: none of ")
