@@ -1,5 +1,6 @@
 """What each room is told of the settings, in its own words. Opens nothing and starts nothing."""
 
+from dataclasses import replace
 from typing import Final
 
 from netboot.boot import loaders
@@ -11,7 +12,7 @@ from netboot.content.bootfiles import BootFiles
 from netboot.errors import ConfigError, Problem
 from netboot.model.host import HostSet
 from netboot.model.lease import LeasePolicy
-from netboot.model.network import WantedInterface
+from netboot.model.network import DhcpMode, WantedInterface
 from netboot.model.offer import Policy
 from netboot.render.content_place import ContentPlace
 from netboot.render.engine import Engine
@@ -30,7 +31,8 @@ def documents_for(settings: Settings) -> Documents:
 def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> Policy:
     """Gather what decides beside host and install; raise ConfigError for a loader that is not there."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
-    return loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
+    policy = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
+    return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF)
 
 
 def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFiles, hosts: HostSet) -> Readiness:

@@ -23,7 +23,7 @@ from netboot.content.bootfiles import BootFiles
 from netboot.errors import NetbootError, StoreError, TransitionError
 from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
-from netboot.model.install import InstallEvent, InstallTarget
+from netboot.model.install import InstallEvent, InstallState, InstallTarget
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptPlan, WaitPlan, WaitReason
@@ -146,6 +146,8 @@ class Desk:
             self._record_refused(mac, host, address)
         machine = None if is_look else requester
         if machine is not None:
+            if self.policy.address_announces and host is not None and address in host.addresses:
+                machine.announce_by_request(self.clock.monotonic())
             self._note_script_request(machine, host)
         try:
             install = await self.book.ask(host.name) if host else None
@@ -197,6 +199,8 @@ class Desk:
             return WaitPlan(seen.mac, WaitReason.NOT_READY, host)  # a reload came between; the next request is answered
         if await self.book.end_changed_arming(install, mac=seen.mac):
             return LocalBootPlan(seen.mac, host)
+        if self.policy.address_announces and install.state is InstallState.INSTALLING:
+            seen.took_installer = False  # no DHCP request shows that the machine was started again
         if seen.took_installer and install.is_armed and install.tokens.kickstart:
             return InstallPlan(host, install.tokens.kickstart, seen.mac)  # the same boot asks again
         cause = Cause(seen.mac)

@@ -83,6 +83,16 @@ class SeenMachine:
         self.pull = None
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 
+    def announce_by_request(self, now_s: float) -> None:
+        """Take a request for its script as its announcement, where no DHCP request shows one.
+
+        A pause before it begins another boot: a boot loader repeats its request within seconds.
+        """
+        if self.announced_s is None or now_s - self.announced_s > SAME_BOOT_S:
+            self.begin_boot(now_s)
+            self.took_installer = False
+        self.announced_s = now_s
+
     def note_arming(self, arming: Arming | None) -> None:
         """Note the arming of its host; under another one it is recorded again what its script is, and why."""
         if (self.arming and self.arming.at) != (arming and arming.at):

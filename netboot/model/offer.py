@@ -157,6 +157,7 @@ class Policy:
     others: Mapping[tuple[BootProtocol, Cpu], tuple[str, ...]] = field(default_factory=dict)  # where the first fails
     rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
     cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
+    address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
         """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""

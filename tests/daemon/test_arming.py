@@ -130,3 +130,25 @@ def test_who_armed_is_in_the_event_with_a_daemon_and_without_one(rack: Rack):
         ("armed", "a process on 127.0.0.1"),
         ("cancelled", f"uid {os.getuid()}"),
     ]
+
+
+def test_with_dhcp_off_a_host_is_installed_from_its_registered_address_and_needs_one(rack: Rack):
+    rack.kill()
+    rack.config.write_text(rack.config.read_text() + "dhcp: {mode: off}\n")
+    edit_hosts(rack, "mac: 52:54:00:aa:bb:01", "mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.101/24}")
+    rack.start()
+    cp1 = rack.machine(CP1[0], "192.0.2.101")
+    stranger = rack.machine(CP1[0], "192.0.2.77")
+
+    refused = rack.netboot("install", "arm", "cp1", "w1", status=1)
+    checked = rack.netboot("check", status=1)
+    rack.netboot("install", "arm", "cp1")
+
+    reason = "w1 cannot be identified: dhcp.mode is off, so its DHCP requests are not seen"
+    assert f"cannot arm w1: {reason}" in refused
+    assert reason in checked
+    assert "vmlinuz" not in stranger.script()
+    script = cp1.script()
+    assert "vmlinuz" in script
+    assert cp1.script() == script
+    assert rack.install("cp1")["arming"]["spent"] == 1
