@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTHON ?= python3
 
-# What the lab boots and what the tests have as peers. One package a line, so that a change is one line.
+# What the lab boots, what the tests have as peers, and every program that they start. One package a line, sorted.
 LAB_PACKAGES := \
 	busybox-static \
 	cpio \
@@ -42,7 +42,7 @@ TEST_PACKAGES := \
 	isc-dhcp-server \
 	isomd5sum \
 	kea-dhcp4-server \
-	nginx-light \
+	nginx \
 	postgresql-15 \
 	postgresql-client-15 \
 	qemu-efi-aarch64 \
@@ -61,9 +61,17 @@ BENCH_PACKAGES := \
 	kea-admin \
 	tftpd-hpa \
 	wrk
+BARE_PACKAGES := \
+	debootstrap \
+	strace
+PYTHON_PACKAGES := \
+	python3 \
+	python3-minimal \
+	python3-venv \
+	python3.11-minimal
 APT := apt-get -qq
 
-.PHONY: help demo run check test unit integration e2e bench golden clean
+.PHONY: help demo run check test test-bare unit integration e2e bench golden clean packages
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,16 +90,21 @@ check: $(STAMPS)/python ## style, types, import contracts
 
 test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
-	$(BIN)/pytest
+	$(BIN)/netboot lab media
+	.ci/isolated $(BIN)/pytest
 
-unit: $(STAMPS)/python ## the rooms' own tests: no network
-	$(BIN)/pytest -m "not integration and not e2e"
+test-bare: $(STAMPS)/bare ## make test on a fresh Debian 12 that has only git and make; half an hour
+	.ci/test-bare
+
+unit: $(STAMPS)/test ## the rooms' own tests: no network
+	.ci/isolated $(BIN)/pytest -m "not integration and not e2e"
 
 integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with other people's clients
-	$(BIN)/pytest -m integration
+	.ci/isolated $(BIN)/pytest -m integration
 
 e2e: $(STAMPS)/test ## real firmware in QEMU
-	$(BIN)/pytest -m e2e
+	$(BIN)/netboot lab media
+	.ci/isolated $(BIN)/pytest -m e2e
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
@@ -105,7 +118,7 @@ clean: ## remove the virtual environment, caches and the lab's media
 
 # A stamp stands for "done with this very list": it is older than the Makefile only when the list may have changed.
 $(STAMPS)/python: pyproject.toml | $(STAMPS)
-	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && .ci/install-packages python3 python3-venv; }
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && .ci/install-packages $(PYTHON_PACKAGES); }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev,postgres,lint]'
 	@touch $@
@@ -122,6 +135,14 @@ $(STAMPS)/test: Makefile $(STAMPS)/lab
 $(STAMPS)/bench: Makefile $(STAMPS)/test
 	.ci/install-packages $(BENCH_PACKAGES)
 	@touch $@
+
+$(STAMPS)/bare: Makefile | $(STAMPS)
+	$(APT) update
+	.ci/install-packages $(BARE_PACKAGES)
+	@touch $@
+
+packages: # every package of the lists
+	@printf '%s\n' $(sort $(PYTHON_PACKAGES) $(LAB_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES) $(BARE_PACKAGES))
 
 $(STAMPS):
 	@mkdir -p $@

@@ -17,6 +17,9 @@ from netboot.lab.demo import run_demo
 from netboot.lab.follow import boot_to_the_end
 from netboot.lab.hosts import LAB_HOSTS
 from netboot.lab.lab import Lab, remove_remains, running_lab
+from netboot.lab.loaders import fetch_loaders
+from netboot.lab.media import build_media, cache_directory
+from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import ProcessRecord, Records, all_records
 
 DEFAULT_NAME = "lab"
@@ -53,6 +56,14 @@ def demo(as_json: bool) -> None:
         print_json([timeline.as_json() for timeline in timelines.values()])
     else:
         click.echo(f"{' and '.join(timelines)} are ready")
+
+
+@lab.command(short_help="Build what the lab boots; later labs need no network.")
+def media() -> None:
+    """Build and download what the lab boots; later labs need no network."""
+    require_lab_packages()
+    build_media(click.echo)
+    fetch_loaders(cache_directory())
 
 
 @lab.command(short_help="Make a LAN with the appliance on it, until `lab down`.")

@@ -31,6 +31,7 @@ from netboot.lab.media import Say, build_media, cache_directory
 from netboot.lab.network import PLAIN, Between, Lan, Wiring
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
+from netboot.lab.work import work_directory
 
 SOCKET_NAME: Final = "control.sock"
 
@@ -129,21 +130,20 @@ async def running_lab(
     await asyncio.to_thread(remove_remains)
     content = await asyncio.to_thread(build_media, say)
     lab_id = name or secrets.token_hex(3)
-    try:
-        records = Records.create(lab_id, cache_directory() / "labs" / lab_id)
-    except FileExistsError:
-        raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
-    lab = Lab(records, hosts, wiring)
-    try:
-        shutil.rmtree(lab.work, ignore_errors=True)  # of a lab of this name, before the machine's last reboot
-        lab.work.mkdir(parents=True)
-        await lab.start(content, attempts=attempts)
-        yield lab
-    except Exception as fault:
-        fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # it is removed with the lab
-        raise
-    finally:
-        await lab.stop()
+    with work_directory(cache_directory() / "labs", lab_id) as work:
+        try:
+            records = Records.create(lab_id, work)
+        except FileExistsError:
+            raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
+        lab = Lab(records, hosts, wiring)
+        try:
+            await lab.start(content, attempts=attempts)
+            yield lab
+        except Exception as fault:
+            fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # it is removed with the lab
+            raise
+        finally:
+            await lab.stop()
 
 
 def remove_remains() -> tuple[str, ...]:

@@ -126,8 +126,6 @@ def make_iso(directory: Path, files: Mapping[str, bytes], *, volume: str, progra
         "plain": ["genisoimage", "-quiet", "-iso-level", "3"],
     }
     command = [*ways[program], "-V", volume, "-o", str(iso), str(tree)]
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return iso
 
@@ -328,7 +326,6 @@ def test_a_published_checksum_proves_the_download(tmp_path: Path, library: Libra
         import_iso(library, iso, now=NOW, checksum="md5:12")
 
 
-@pytest.mark.skipif(shutil.which("implantisomd5") is None, reason="isomd5sum is not installed")
 def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     subprocess.run(["implantisomd5", str(iso)], check=True, capture_output=True, timeout=60)

@@ -1,0 +1,43 @@
+"""A lab's directory of disks and content, locked while its maker lives.
+
+The lock ends with its process, in whichever PID namespace that ran: a directory without a lock is a dead lab's.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netboot.lab.records import locked
+
+
+@contextmanager
+def work_directory(labs: Path, lab_id: str) -> Iterator[Path]:
+    """Make a directory below `labs` for one lab, remove those of dead labs first, and remove this one at the end."""
+    labs.mkdir(parents=True, exist_ok=True)
+    with locked(labs.parent / "labs.lock"):
+        for other in labs.iterdir():
+            _remove_unless_locked(other)
+        work = Path(tempfile.mkdtemp(prefix=f"{lab_id}-", dir=labs))
+        lock = os.open(work, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        work.chmod(0o755)
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_unless_locked(directory: Path) -> None:
+    lock = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory, ignore_errors=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(lock)
