@@ -37,6 +37,8 @@ def decide(
 
     `shape` is what its firmware was found to understand; None, or one that is no more to be had: the first.
     """
+    if client.stage is Stage.IPXE_WITHOUT_HTTP:
+        return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # a loader once more would go on for ever
     if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):
         return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also where it could be led to its disk: we know no reply
     if host is None or install is None:
@@ -62,9 +64,9 @@ def _lead_to_script(client: BootClient, choices: Choices | IgnoreReason, shape: 
 
 
 def _needs_a_script_for_its_disk(client: BootClient) -> bool:
-    """A BIOS ROM has no answer that all of them take as "go to the disk"; iPXE's `sanboot` goes there."""
+    """A BIOS ROM has no answer that all of them take as "go to the disk", nor has gPXE; iPXE's script goes there."""
     is_bios = client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS
-    return client.stage is Stage.IPXE or is_bios
+    return client.stage is Stage.IPXE or client.is_etherboot or is_bios
 
 
 def script_without_install(

@@ -38,13 +38,15 @@ class OfferDesk:
         desk = self._desk
         host = desk.hosts.by_mac(client.mac)
         install = desk.book.known(host.name) if host else None
-        client = self._as_firmware(client, host)
+        client = self._at_its_stage(client, host)
         seen = self._announce(client, host)
         shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
         decision = decide(client, host, install, desk.policy, shape=shape)
         if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and desk.renew_boot_files():
             shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
             decision = decide(client, host, install, desk.policy, shape=shape)
+        if client.stage is Stage.IPXE_WITHOUT_HTTP:
+            seen.trace.lacks_http = True
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
             self._tell_refused(client, host, seen, decision.reason)
         return decision
@@ -91,13 +93,23 @@ class OfferDesk:
         if known is None or known.machine.addresses[-1:] != (address,):
             desk.machines.keep(desk.seen.give_address(mac, address, now=desk.clock.now()).machine)
 
-    def _as_firmware(self, client: BootClient, host: Host | None) -> BootClient:
-        """Take an iPXE for a firmware where it is the one in a ROM that the host does not keep."""
-        if client.stage is not Stage.IPXE or host is None or host.rom_ipxe is not RomIpxe.REPLACE:
-            return client
+    def _at_its_stage(self, client: BootClient, host: Host | None) -> BootClient:
+        """Tell a loader that we gave from an iPXE or gPXE in a ROM, which a packet alone does not show.
+
+        A ROM's iPXE that the host does not keep, and one that cannot do HTTP, are firmware: they get a loader. A loader
+        that changed its user class is still iPXE; one built without HTTP never gets to its script.
+        """
         seen = self._desk.seen.get(client.mac)
         is_loader = seen is not None and seen.runs_loader(self._desk.clock.monotonic())
-        return client if is_loader else replace(client, stage=Stage.FIRMWARE)
+        if client.stage is Stage.IPXE:
+            is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not is_loader
+            return replace(client, stage=Stage.FIRMWARE) if is_replaced else client
+        firmware = seen.trace.client if seen is not None else None
+        if not client.is_etherboot or not is_loader or firmware is None:
+            return client
+        if firmware.is_etherboot and firmware.has_http == client.has_http:
+            return client  # the ROM once more, as far as anybody can tell
+        return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
     def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
         desk = self._desk
@@ -122,14 +134,21 @@ class OfferDesk:
         seen.refused_because = reason
         data: dict[str, str | int | float | None] = {"architecture": int(client.arch), "reason": reason.value}
         data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
-        data |= {"cure": self._cure(client, host, reason)}
-        self._desk.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
+        data |= {"cure": self._cure(client, host, seen, reason=reason)}
+        if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
+            self._desk.tell("dhcp.boot_refused", seen, host, data, level=logging.WARNING)
+        else:
+            self._desk.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
 
-    def _cure(self, client: BootClient, host: Host | None, reason: IgnoreReason) -> str:
+    def _cure(self, client: BootClient, host: Host | None, seen: SeenMachine, *, reason: IgnoreReason) -> str:
         """Say what is missing and which package brings it."""
         desk = self._desk
         if reason is IgnoreReason.LOADER_FOR_ANOTHER_CPU and host is not None and host.loader is not None:
             built_for = desk.policy.cpu_of(host.loader)
             return f"{host.loader} is built for {built_for}, not for {client.cpu}; correct hosts.{host.name}.loader"
+        if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
+            shape = seen.trace.shape
+            loader = shape.loader if shape is not None else "its loader"
+            return f"{loader} is an iPXE built without HTTP; replace it by one with HTTP, as distributions build it"
         missing = desk.bootfiles.missing_loader(client.protocol, client.arch)
         return "; ".join(missing) if missing else "its loader was put there after the start; systemctl reload netboot"

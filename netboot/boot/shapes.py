@@ -39,6 +39,7 @@ class Ending(StrEnum):
     NO_LOADER = "no-loader"  # it took an address and never asked for its loader
     WRONG_LOADER = "wrong-loader"  # it asked for a file that we did not offer and that cannot run there
     LOADER_CUT = "loader-cut"  # its loader did not come through whole
+    NO_HTTP = "no-http"  # its loader runs, and is an iPXE built without HTTP
     NO_SCRIPT = "no-script"  # its loader came through, and its script was never asked for
 
 
@@ -57,6 +58,7 @@ class BootTrace:
     stranger: str = ""  # a file that it asked for instead
     got_stranger: bool = False
     got_loader: bool = False
+    lacks_http: bool = False  # its loader sent a DISCOVER as an iPXE without HTTP
     reached_script: bool = False
     is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
 
@@ -174,7 +176,7 @@ def ending(trace: BootTrace) -> Ending | None:
     if not trace.has_address:
         return Ending.NO_REQUEST if trace.is_whole_cycle and not asked_for_any else None
     if trace.got_loader:
-        return Ending.NO_SCRIPT
+        return Ending.NO_HTTP if trace.lacks_http else Ending.NO_SCRIPT
     if trace.stranger:
         return Ending.WRONG_LOADER
     return Ending.LOADER_CUT if trace.asked_for_loader else Ending.NO_LOADER
@@ -206,7 +208,7 @@ def judge(
 
 def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
     """Tell whether somebody began the boot again before it had come to nothing by itself."""
-    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT) or trace.got_stranger
+    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_stranger
     return not is_plain and now_s - trace.began_s < LEAST_S
 
 
@@ -222,7 +224,7 @@ def next_shape(shape: BootShape, reason: Ending, choices: Choices) -> BootShape 
         case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
             replies = choices.replies[choices.replies.index(shape.reply) + 1 :]
             return replace(shape, reply=replies[0]) if replies else None
-        case Ending.NO_SCRIPT:
+        case Ending.NO_SCRIPT | Ending.NO_HTTP:
             loaders = choices.loaders[choices.loaders.index(shape.loader) + 1 :]
             return replace(shape, loader=loaders[0]) if loaders else None
         case Ending.LOADER_CUT | Ending.REACHED:
@@ -261,6 +263,8 @@ _CURES: Final = {
     "filename) out there",
     Ending.LOADER_CUT: "the loader begins and does not arrive: look for a small MTU or a firewall on the way; "
     "tftp.single_port helps against firewalls",
+    Ending.NO_HTTP: "{loader} is an iPXE built without HTTP, so it cannot fetch its script: replace it by one with "
+    "HTTP, as distributions build it",
     Ending.NO_SCRIPT: "{loader} runs and is not heard of again: see its screen; put another loader below "
     "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
 }

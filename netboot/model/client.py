@@ -96,6 +96,7 @@ class Stage(StrEnum):
 
     FIRMWARE = "firmware"
     IPXE = "ipxe"
+    IPXE_WITHOUT_HTTP = "ipxe-without-http"  # a loader of ours that cannot fetch its script
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class BootClient:
     stage: Stage
     vendor_class: str = ""  # option 60, escaped for a log
     uuid: bytes | None = None  # option 97 without its type byte, as it came
+    is_etherboot: bool = False  # iPXE, gPXE or a build of them: it reads option 175, and may boot nothing by HTTP
+    has_http: bool = False  # option 175 lists the feature HTTP
     # `xid` of a DISCOVER, one for all its repetitions; None on port 4011, for which EDK2 draws a new one
     exchange: int | None = field(default=None, compare=False)
     elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange

@@ -16,6 +16,7 @@ class IgnoreReason(StrEnum):
     UNKNOWN_HOST = "unknown-host"
     UNKNOWN_ARCHITECTURE = "unknown-architecture"  # its number says no CPU, and bootfiles.loaders names nothing for it
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
+    LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader runs, is an iPXE, and cannot fetch its script
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
 
 

@@ -23,6 +23,7 @@ PXE_CLIENT: Final = b"PXEClient"
 HTTP_CLIENT: Final = b"HTTPClient"
 
 BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware asks for
+_HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
 _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
 
 _ARCHES: Final[Mapping[int, int]] = {int(arch): arch for arch in Arch}
@@ -92,7 +93,11 @@ def boot_server_question(message: DhcpMessage, ours: Container[IPv4Address]) -> 
 
 
 def boot_client(message: DhcpMessage) -> BootClient | Silence:
-    """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message."""
+    """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message.
+
+    An iPXE that gets its script names `iPXE` in option 77 and, where it lists its features in option 175, HTTP among
+    them. Option 175 alone is sent by gPXE and by builds of iPXE without HTTP too: those get a loader, as any firmware.
+    """
     options = message.options
     vendor_class = options.get(Option.VENDOR_CLASS, b"")
     protocol = _protocol(vendor_class)
@@ -105,16 +110,21 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
     if number is None:
         return Silence.NO_ARCHITECTURE
     arch = _ARCHES.get(number, number)
-    is_ipxe = Option.IPXE in options or _has_ipxe_class(options.get(Option.USER_CLASS, b""))
-    if arch is Arch.X86_BIOS and not is_ipxe and message.chaddr[:3] in _RASPBERRY_PI:
+    user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
+    has_http = features is not None and _HTTP_FEATURE in _sub_options(features)
+    is_ipxe = _has_class(user_class, b"iPXE")
+    is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
+    if arch is Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
         return Silence.RASPBERRY_PI_ROM
     return BootClient(
         mac=mac,
         arch=arch,
         protocol=protocol,
-        stage=Stage.IPXE if is_ipxe else Stage.FIRMWARE,
+        stage=Stage.IPXE if is_ipxe and (features is None or has_http) else Stage.FIRMWARE,
         vendor_class=_for_a_log(vendor_class),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
+        is_etherboot=is_etherboot,
+        has_http=has_http,
         exchange=message.xid if message.message_type is MessageType.DISCOVER else None,
         elapsed=message.secs,
     )
@@ -175,21 +185,25 @@ def ack_address(source: tuple[str, int]) -> tuple[str, int]:
 
 
 def boot_item(message: DhcpMessage) -> bytes | None:
-    """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer.
+    """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer."""
+    item = _sub_options(message.options.get(Option.VENDOR_OPTIONS, b"")).get(BOOT_ITEM, b"")
+    return item if len(item) == 4 else None
 
-    What is malformed within option 43 ends its reading and discards nothing else.
-    """
-    data = message.options.get(Option.VENDOR_OPTIONS, b"")
+
+def _sub_options(data: bytes) -> dict[int, bytes]:
+    """Read the options within an option, the first of each code; what is malformed ends the reading, no more."""
+    found: dict[int, bytes] = {}
     at = 0
     while at + 1 < len(data) and data[at] != Option.END:
         if data[at] == Option.PAD:
             at += 1
             continue
-        value = data[at + 2 : at + 2 + data[at + 1]]
-        if data[at] == BOOT_ITEM:
-            return value if len(value) == data[at + 1] == 4 else None
-        at += 2 + data[at + 1]
-    return None
+        end = at + 2 + data[at + 1]
+        if end > len(data):
+            break
+        found.setdefault(data[at], data[at + 2 : end])
+        at = end
+    return found
 
 
 def _protocol(vendor_class: bytes) -> BootProtocol | None:
@@ -199,18 +213,18 @@ def _protocol(vendor_class: bytes) -> BootProtocol | None:
     return BootProtocol.HTTP if vendor_class.startswith(HTTP_CLIENT) else None
 
 
-def _has_ipxe_class(user_class: bytes) -> bool:
-    """Tell iPXE by option 77: the bare bytes that it sends, or a list with lengths as RFC 3004 wants them."""
-    if user_class == b"iPXE":
+def _has_class(user_class: bytes, name: bytes) -> bool:
+    """Find a class in option 77: the bare bytes that iPXE and gPXE send, or a list with lengths as RFC 3004 has it."""
+    if user_class == name:
         return True
     at, classes = 0, []
     while at < len(user_class):
         end = at + 1 + user_class[at]
         if end == at + 1 or end > len(user_class):
-            return False  # no list after all, and not iPXE as raw bytes either
+            return False  # no list after all, and not the name as raw bytes either
         classes.append(user_class[at + 1 : end])
         at = end
-    return b"iPXE" in classes
+    return name in classes
 
 
 def _uuid(value: bytes) -> bytes | None:

@@ -120,7 +120,7 @@ SHAPES: Final[Mapping[tuple[Reader, OfferKind], Shape]] = {
 
 def reader_of(client: BootClient) -> Reader:
     """Tell whose code will read the reply to this client."""
-    if client.stage is Stage.IPXE:
+    if client.stage is Stage.IPXE or client.is_etherboot:
         return Reader.IPXE
     match client.protocol:
         case BootProtocol.HTTP:
@@ -201,7 +201,7 @@ def _flags(message: DhcpMessage, client: BootClient) -> int:
     such an offer [measured, 2.89].
     """
     is_relayed = message.giaddr != dhcp.NO_ADDRESS
-    return message.flags | dhcp.BROADCAST_FLAG if is_relayed and client.stage is Stage.IPXE else message.flags
+    return message.flags | dhcp.BROADCAST_FLAG if is_relayed and reader_of(client) is Reader.IPXE else message.flags
 
 
 def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:

@@ -37,6 +37,8 @@ class Answered:
             client.stage,
             client.vendor_class,
             client.uuid,
+            client.is_etherboot,
+            client.has_http,
             int.from_bytes(data[4:8], "big"),
             int.from_bytes(data[8:10], "big"),
         )

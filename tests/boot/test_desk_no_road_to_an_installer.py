@@ -27,7 +27,10 @@ from netboot.model.mac import Mac
 from netboot.model.offer import DocumentKind, MachineDocument, Offer, OfferKind, Policy, UnknownHosts
 
 CP1 = HostName("cp1")
-CLIENTS = [BootClient(MAC, arch, protocol, stage) for arch in Arch for protocol in BootProtocol for stage in Stage]
+ON_THE_WIRE = (Stage.FIRMWARE, Stage.IPXE)
+CLIENTS = [
+    BootClient(MAC, arch, protocol, stage) for arch in Arch for protocol in BootProtocol for stage in ON_THE_WIRE
+]
 FILES = (
     "snponly.efi",
     "ipxe.efi",

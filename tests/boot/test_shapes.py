@@ -72,6 +72,8 @@ LOOPED = {"questions": 1, "has_address": True, "asked_for_loader": True, "got_lo
         pytest.param(trace(**LOOPED, reached_script=True), Ending.REACHED, id="script"),
         pytest.param(trace(reached_script=True), Ending.REACHED, id="a-script-says-all"),
         pytest.param(trace(**LOOPED), Ending.NO_SCRIPT, id="loader-and-no-script"),
+        pytest.param(trace(**LOOPED, lacks_http=True), Ending.NO_HTTP, id="a-loader-that-cannot-do-http"),
+        pytest.param(trace(lacks_http=True), None, id="of-which-nothing-was-seen-to-load"),
         pytest.param(trace(**LEASED, asked_for_loader=True), Ending.LOADER_CUT, id="loader-begun-and-not-ended"),
         pytest.param(trace(**LEASED, stranger="pxelinux.0"), Ending.WRONG_LOADER, id="another-file"),
         pytest.param(trace(**LEASED), Ending.NO_LOADER, id="an-address-and-no-loader"),
@@ -97,6 +99,7 @@ def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
         pytest.param(BY_4011, Ending.NO_SCRIPT, BootShape(WITHOUT, "ipxe.efi"), id="the-reply-that-worked-stays"),
         pytest.param(BY_4011, Ending.NO_REQUEST, None, id="no-reply-is-left"),
         pytest.param(OTHER_LOADER, Ending.NO_SCRIPT, None, id="no-loader-is-left"),
+        pytest.param(FIRST, Ending.NO_HTTP, OTHER_LOADER, id="a-loader-without-http-gives-way-to-the-next"),
         pytest.param(FIRST, Ending.LOADER_CUT, None, id="no-shape-mends-a-path"),
         pytest.param(FIRST, Ending.REACHED, None, id="what-works-stays"),
     ],
@@ -214,6 +217,7 @@ def test_every_dead_end_has_a_cure(reason: Ending, client: BootClient):
         Ending.WRONG_LOADER: {**LEASED, "stranger": "pxelinux.0"},
         Ending.LOADER_CUT: {**LEASED, "asked_for_loader": True},
         Ending.NO_SCRIPT: LOOPED,
+        Ending.NO_HTTP: {**LOOPED, "lacks_http": True},
     }
     one = Choices((WITH,), ("snponly.efi",))
     boot = replace(trace(**seen[reason]), client=client)

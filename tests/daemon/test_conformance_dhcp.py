@@ -65,6 +65,13 @@ def test_a_relayed_question_goes_back_to_the_relay_on_67_with_its_option_82_last
     assert bytes(told.frame[UDP].payload) == vector("offer-relayed")
 
 
+@pytest.mark.parametrize("name", ["discover-gpxe", "discover-ipxe-without-http"])
+def test_option_175_without_http_gets_the_loader(wire: Wire, name: str):
+    told = wire.ask(vector(name))
+
+    assert (told.name, told.options[67], told.options[43]) == (b"undionly.kpxe", b"undionly.kpxe", TAKE_THE_FILE)
+
+
 def test_u_boot_on_arm64_finds_its_loader_in_the_file_field(wire: Wire):
     told = wire.ask(vector("discover-uboot-arm64"))
 
@@ -230,14 +237,20 @@ def test_the_class_picks_the_protocol_and_the_architecture_the_loader(
         ([(77, b"iPXE")], True),
         ([(77, b"\4iPXE")], True),
         ([(77, b"\3foo\4iPXE")], True),
-        ([(175, b"\1\1\1")], True),
+        ([(77, b"iPXE"), (175, b"\xb1\1\1\x13\1\1")], True),
+        ([(77, b"iPXE"), (175, b"\x15\1\1")], False),
+        ([(175, b"\x13\1\1")], False),
+        ([(175, b"\1\1\1")], False),
+        ([(175, b"\0")], False),
         ([(77, b"\5iPXE")], False),
         ([(77, b"\4ipxe")], False),
         ([(77, b"\3foo")], False),
         ([(77, b"gPXE")], False),
     ],
 )
-def test_ipxe_is_told_by_77_in_both_encodings_or_by_175(wire: Wire, more: list[tuple[int, bytes]], is_ipxe: bool):
+def test_ipxe_is_told_by_77_in_both_encodings_and_by_http_in_175(
+    wire: Wire, more: list[tuple[int, bytes]], is_ipxe: bool
+):
     told = wire.ask(message(asks(more=more)))
 
     assert told.name == (f"{BASE}/boot/52-54-00-aa-bb-01.ipxe".encode() if is_ipxe else b"snponly.efi")

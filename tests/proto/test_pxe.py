@@ -58,7 +58,25 @@ def a_client(**changes: object) -> BootClient:
                 uuid=UUID,
             ),
         ),
-        ("discover-ipxe-x64", a_client(arch=Arch.X64_UEFI, stage=Stage.IPXE, vendor_class="PXEClient", uuid=UUID)),
+        (
+            "discover-ipxe-x64",
+            a_client(
+                arch=Arch.X64_UEFI,
+                stage=Stage.IPXE,
+                vendor_class="PXEClient",
+                uuid=UUID,
+                is_etherboot=True,
+                has_http=True,
+            ),
+        ),
+        ("discover-gpxe", a_client(is_etherboot=True)),
+        ("discover-ipxe-without-http", a_client(is_etherboot=True)),
+        (
+            "discover-uboot-arm64",
+            a_client(
+                mac=Mac("52:54:00:aa:bb:11"), arch=Arch.UBOOT_ARM64, vendor_class="PXEClient:Arch:00022:UNDI:003000"
+            ),
+        ),
         ("discover-relayed", a_client(uuid=UUID)),
     ],
 )
@@ -167,14 +185,28 @@ def test_the_class_picks_the_protocol_for_every_architecture(
     assert client == a_client(arch=arch, protocol=protocol, vendor_class=vendor_class.decode())
 
 
+HTTP = bytes.fromhex("130101")  # a feature in option 175
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         pytest.param({77: b"iPXE"}, Stage.IPXE, id="77 as raw bytes"),
         pytest.param({77: b"\x04iPXE"}, Stage.IPXE, id="77 as a list of one"),
         pytest.param({77: b"\x03foo\x04iPXE\x03bar"}, Stage.IPXE, id="77 as a list of several"),
-        pytest.param({175: b"\xb1\x05"}, Stage.IPXE, id="175, as FlexBoot and scripts that change 77"),
-        pytest.param({175: b""}, Stage.IPXE, id="175 of no bytes"),
+        pytest.param({77: b"iPXE", 175: HTTP}, Stage.IPXE, id="77, and http among the features"),
+        pytest.param({77: b"iPXE", 175: b"\xb1\x01\x01\0\0" + HTTP}, Stage.IPXE, id="http behind padding"),
+        pytest.param({77: b"iPXE", 175: HTTP + b"\x18\x05\x01"}, Stage.IPXE, id="http before what is malformed"),
+        pytest.param({77: b"iPXE", 175: b"\x15\x01\x01"}, Stage.FIRMWARE, id="iPXE without http"),
+        pytest.param({77: b"iPXE", 175: b"\x18\x05" + HTTP}, Stage.FIRMWARE, id="http within what is malformed"),
+        pytest.param({77: b"iPXE", 175: b"\x15\x03" + HTTP}, Stage.FIRMWARE, id="http within another feature"),
+        pytest.param({77: b"iPXE", 175: b"\xff" + HTTP}, Stage.FIRMWARE, id="http behind the end"),
+        pytest.param({77: b"iPXE", 175: b"\0"}, Stage.FIRMWARE, id="iPXE with a 175 of one zero byte"),
+        pytest.param({175: HTTP}, Stage.FIRMWARE, id="http alone names no iPXE"),
+        pytest.param({77: b"gPXE", 175: HTTP}, Stage.FIRMWARE, id="gPXE reads no iPXE script"),
+        pytest.param({175: b"\xb1\x05"}, Stage.FIRMWARE, id="a malformed 175"),
+        pytest.param({175: b"\0"}, Stage.FIRMWARE, id="175 of one zero byte"),
+        pytest.param({175: b""}, Stage.FIRMWARE, id="175 of no bytes"),
         pytest.param({77: b"gPXE"}, Stage.FIRMWARE, id="another's class"),
         pytest.param({77: b"\x08not-iPXE"}, Stage.FIRMWARE, id="iPXE within another's class"),
         pytest.param({77: b"\x09iPXE"}, Stage.FIRMWARE, id="a length past the end"),
@@ -183,10 +215,12 @@ def test_the_class_picks_the_protocol_for_every_architecture(
         pytest.param({}, Stage.FIRMWARE, id="neither"),
     ],
 )
-def test_ipxe_is_told_by_77_or_175(options: dict[int, bytes], expected: Stage) -> None:
+def test_ipxe_is_told_by_77_and_by_the_features_in_175(options: dict[int, bytes], expected: Stage) -> None:
     client = boot_client(a_message({**BIOS, **options}))
 
-    assert client == a_client(stage=expected)
+    assert isinstance(client, BootClient)
+    assert client.stage is expected
+    assert client.is_etherboot is (175 in options or expected is Stage.IPXE or options.get(77) == b"gPXE")
 
 
 IB_MAC = Mac.standing_for(b"\xff" + bytes(11))
