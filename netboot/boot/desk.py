@@ -17,6 +17,7 @@ from netboot.boot.clock import Clock
 from netboot.boot.decide import script_without_install
 from netboot.boot.documents import Documents
 from netboot.boot.installs import Cause, HostChangedError, InstallBook
+from netboot.boot.scripts import Script, ScriptWriter
 from netboot.boot.seen import SeenMachine, SeenMachines
 from netboot.boot.shape_book import ShapeBook
 from netboot.content.bootfiles import BootFiles
@@ -26,7 +27,7 @@ from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import InstallEvent, InstallState, InstallTarget
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
-from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.offer import InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.reasons import RequestRefusal
 from netboot.store.events import EventLog
 from netboot.store.machines import Machines
@@ -135,12 +136,23 @@ class Desk:
     # The script
 
     async def script_for(self, mac: Mac, address: IPv4Address, *, is_look: bool = False) -> ScriptPlan:
-        """Say what a machine's script does now; spends a boot into the installer where it leads there.
+        """Do as `script` does for iPXE, and return the plan alone."""
+        script = await self.script(
+            mac, address, ScriptLanguage.IPXE, base_url="http://255.255.255.255:65535", is_look=is_look
+        )
+        return script.plan
+
+    async def script(
+        self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_look: bool = False
+    ) -> Script:
+        """Write a machine's script of this moment; spends a boot into the installer where it leads there.
 
         Only a request from the machine's own address moves or teaches anything, and only a machine that announced
-        itself on the wire lately gets the installer. `is_look` (a HEAD) moves nothing.
+        itself on the wire lately gets the installer. `is_look` (a HEAD) moves nothing. Never fails: where a template
+        or the store does, the script waits.
         """
         host = self.hosts.by_mac(mac)
+        writer = ScriptWriter(self.documents, language, base_url)
         requester = self.requester(mac, host, address)
         if requester is None:
             self._record_refused(mac, host, address)
@@ -153,19 +165,20 @@ class Desk:
             install = await self.book.ask(host.name) if host else None
             if machine is not None and install is not None:
                 machine.note_arming(install.arming)
-            plan: ScriptPlan | None = script_without_install(mac, host, install, self.policy)
-            if plan is None:
-                assert host is not None
-                plan = WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
-                if machine is not None and machine.is_announced(self.clock.monotonic()):
-                    plan = await self._installer_for(machine, host)
+            plan = script_without_install(mac, host, install, self.policy)
+            if plan is not None:
+                script = writer.write(plan)
+            elif machine is not None and host is not None and machine.is_announced(self.clock.monotonic()):
+                script = await self._installer_for(machine, host, writer)
+            else:
+                script = writer.write(WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host))
         except StoreError as error:
-            plan = WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
-            if machine is not None and host is not None:
-                self._tell_not_ready(machine, host, error)
+            script = writer.write_waiting(WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host), error)
         if machine is not None:
-            self._tell_script(machine, address, plan)
-        return plan
+            if script.fault is not None:
+                self._tell_not_ready(machine, host, script.fault)
+            self._tell_script(machine, address, script.plan)
+        return script
 
     def _note_script_request(self, machine: SeenMachine, host: Host | None) -> None:
         self.shapes.reached_script(machine, host, self.policy)
@@ -184,25 +197,26 @@ class Desk:
             Event("boot.request_refused", self.clock.now(), name, mac, None, data), level=logging.WARNING
         )
 
-    async def _installer_for(self, seen: SeenMachine, host: Host) -> ScriptPlan:
-        problems = await self.documents.problems(host)
+    async def _installer_for(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
+        problems = await writer.documents.problems(host, (writer.language,))
         if problems:
-            self._tell_not_ready(seen, host, problems[0])
-            return WaitPlan(seen.mac, WaitReason.NOT_READY, host)
+            return writer.write_waiting(WaitPlan(seen.mac, WaitReason.NOT_READY, host), problems[0])
         await self.machines.flush()  # a daemon that is killed now still knows whose address this is
         async with self._at_the_script[host.name]:  # a loader that lost patience asks again while it is answered
-            return await self._boot_the_installer(seen, host)
+            return await self._boot_the_installer(seen, host, writer)
 
-    async def _boot_the_installer(self, seen: SeenMachine, host: Host) -> ScriptPlan:
+    async def _boot_the_installer(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
+        """Count a boot into the installer, after its script was written: what cannot be sent is not counted."""
         install = await self.book.ask(host.name)  # again: making the documents took its time
         if self.hosts.get(host.name) != host:
-            return WaitPlan(seen.mac, WaitReason.NOT_READY, host)  # a reload came between; the next request is answered
+            # a reload came between; the next request is answered
+            return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         if await self.book.end_changed_arming(install, mac=seen.mac):
-            return LocalBootPlan(seen.mac, host)
+            return writer.write(LocalBootPlan(seen.mac, host))
         if self.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was started again
         if seen.took_installer and install.is_armed and install.tokens.kickstart:
-            return InstallPlan(host, install.tokens.kickstart, seen.mac)  # the same boot asks again
+            return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot asks again
         cause = Cause(seen.mac)
         try:
             if install.has_spent_its_arming:
@@ -212,14 +226,18 @@ class Desk:
                     cause=cause,
                     may_move=lambda now: now.has_spent_its_arming,
                 )
-                return LocalBootPlan(seen.mac, host)
-            install = await self.book.boot_the_installer(host, tokens.draw(self.clock.random_bytes), cause=cause)
+                return writer.write(LocalBootPlan(seen.mac, host))
+            drawn = tokens.draw(self.clock.random_bytes)
+            script = writer.write(InstallPlan(host, drawn.kickstart, seen.mac))
+            if script.fault is not None:
+                return script
+            await self.book.boot_the_installer(host, drawn, cause=cause)
         except HostChangedError:
-            return WaitPlan(seen.mac, WaitReason.NOT_READY, host)
+            return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
-            return LocalBootPlan(seen.mac, host)  # disarmed between the question and the move
+            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed between the question and the move
         seen.took_installer = True
-        return InstallPlan(host, install.tokens.kickstart, seen.mac)
+        return script
 
     def _tell_script(self, seen: SeenMachine, address: IPv4Address, plan: ScriptPlan) -> None:
         """Record what a machine got; not again what it got before in this boot and under this arming."""
@@ -239,7 +257,7 @@ class Desk:
                 data = {"plan": "wait", "address": str(address), "reason": reason}
                 self.tell("boot.script_served", seen, host, data, level=logging.WARNING)
 
-    def _tell_not_ready(self, seen: SeenMachine, host: Host, error: NetbootError) -> None:
+    def _tell_not_ready(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
         reason = str(error)
         if seen.held_back_by != reason:  # it asks every few seconds
             seen.held_back_by = reason

@@ -8,9 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
+import structlog
+
+from netboot.content.assets import assets_directory
 from netboot.content.media import read_medium
 from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
@@ -18,11 +22,13 @@ from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model.host import Host
 from netboot.model.install import Tokens
 from netboot.model.mac import Mac
-from netboot.model.offer import InstallPlan, ScriptPlan
+from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.release import Release
 from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
+
+log = structlog.get_logger()
 
 _LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
 
@@ -47,15 +53,36 @@ class Documents:
 
     def ipxe(self, plan: ScriptPlan, *, base_url: str) -> str:
         """Write an iPXE script; raise RenderError."""
-        return ipxe.script(self._engine, plan, base_url=base_url, place=self._place)
+        return self.script(plan, ScriptLanguage.IPXE, base_url=base_url)
+
+    def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
+        """Write a machine's script; raise RenderError."""
+        return self._script(self._engine, plan, language, base_url=base_url)
+
+    def built_in_wait(self, plan: WaitPlan, language: ScriptLanguage, *, base_url: str) -> str:
+        """Write a script that waits from the templates of this program, whatever the operator's are."""
+        return self._script(_built_in_engine(), plan, language, base_url=base_url)
+
+    def _script(self, engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
+        match language:
+            case ScriptLanguage.IPXE:
+                return ipxe.script(engine, plan, base_url=base_url, place=self._place)
+            case ScriptLanguage.GRUB:
+                return grub.config(engine, plan, base_url=base_url, place=self._place)
+            case _:
+                assert_never(language)
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
-        """Write the script that leads an iPXE to its script; raise RenderError."""
-        return ipxe.autoexec(self._engine, mac, base_url=base_url)
+        """Write the script that leads an iPXE to its script; the built-in one where the operator's template fails."""
+        try:
+            return ipxe.autoexec(self._engine, mac, base_url=base_url)
+        except RenderError as error:
+            log.debug("boot.document_held_back", document="autoexec.ipxe", reason=str(error))  # `check` names it
+            return ipxe.autoexec(_built_in_engine(), mac, base_url=base_url)
 
     def grub(self, plan: ScriptPlan, *, base_url: str) -> str:
         """Write a GRUB configuration; raise RenderError."""
-        return grub.config(self._engine, plan, base_url=base_url, place=self._place)
+        return self.script(plan, ScriptLanguage.GRUB, base_url=base_url)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
@@ -119,8 +146,10 @@ class Documents:
         reachable = self._releases.get(name)
         return PullProgress(reachable) if reachable else None
 
-    async def problems(self, host: Host) -> list[RenderError | ContentError]:
-        """Make everything that this host would be given, and throw it away; list what cannot be made."""
+    async def problems(
+        self, host: Host, languages: Iterable[ScriptLanguage] = tuple(ScriptLanguage)
+    ) -> list[RenderError | ContentError]:
+        """Make everything that an install of this host needs, and throw it away; list what cannot be made."""
         base_url, tokens = _LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = []
         for attempt in (
@@ -132,22 +161,50 @@ class Documents:
                 await attempt
             except (RenderError, ContentError) as error:
                 found.append(error)
+        plan = InstallPlan(host, tokens.kickstart)
         released = replace(host, release=host.release or "none")  # that it has none, or one that is not there, is told
         renders: tuple[Callable[[], str], ...] = (
             lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none"),
-            lambda: self.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url),
+            *(partial(self.script, plan, language, base_url=base_url) for language in languages),
         )
-        for render in renders:
-            try:
-                render()
-            except RenderError as error:
-                found.append(error)
-        return found
+        found.extend(_failures(renders))
+        return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
+
+    def script_problems(self, mac: Mac, host: Host | None) -> list[RenderError]:
+        """Make every script that a machine may be sent before and after an install; list what cannot be made."""
+        reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
+        plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
+        return _failures(
+            partial(self.script, plan, language, base_url=_LONGEST_BASE_URL)
+            for plan in plans
+            for language in ScriptLanguage
+        )
+
+    def autoexec_problems(self, mac: Mac) -> list[RenderError]:
+        """Make the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
+        return _failures(
+            partial(ipxe.autoexec, self._engine, named, base_url=_LONGEST_BASE_URL) for named in (mac, None)
+        )
 
     async def _medium(self, host: Host) -> None:
         if host.boot_media is None:
             return  # the script's own error names it
         await asyncio.to_thread(read_medium, self._content, host.boot_media)
+
+
+def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:
+    found: dict[str, RenderError] = {}
+    for render in renders:
+        try:
+            render()
+        except RenderError as error:
+            found.setdefault(str(error), error)
+    return list(found.values())
+
+
+@cache
+def _built_in_engine() -> Engine:
+    return Engine([assets_directory() / "templates"])
 
 
 def _verified(host: Host, role: bytes) -> IgnitionFile:

@@ -17,7 +17,7 @@ from netboot.content.served import ServedFile
 from netboot.model.event import Event, Step
 from netboot.model.host import Host
 from netboot.model.mac import Mac
-from netboot.model.offer import DocumentKind, MachineDocument
+from netboot.model.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.release import ContentKind
 
 PULLS_FOR_S: Final = 120.0  # a pull that asked for nothing this long has ended, or its machine has
@@ -72,7 +72,7 @@ class FileDesk:
     async def document_for(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
     ) -> str | None:
-        """Write what `loader_for` found; None where nobody knows whose it is. Raises RenderError.
+        """Write what `loader_for` found; None where nobody knows whose it is.
 
         `base_url` is this server as the machine reaches it. `is_look` (a HEAD) moves nothing.
         """
@@ -82,8 +82,10 @@ class FileDesk:
             case DocumentKind.GRUB_CONFIG:
                 if document.mac is None:
                     return None
-                plan = await self._desk.script_for(document.mac, address, is_look=is_look)
-                return self._desk.documents.grub(plan, base_url=base_url)
+                script = await self._desk.script(
+                    document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_look=is_look
+                )
+                return script.text
             case _:
                 assert_never(document.kind)
 

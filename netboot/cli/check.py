@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
 from netboot.app import from_settings
+from netboot.boot.documents import Documents
 from netboot.boot.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.cli.loader_view import LoaderLine, loader_lines
 from netboot.cli.output import json_option, print_json
@@ -15,7 +17,11 @@ from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
 from netboot.errors import ConfigError, Problem
+from netboot.model.host import HostSet
+from netboot.model.mac import Mac
 from netboot.model.offer import Policy
+
+_ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: of no machine
 
 
 @click.command(short_help="Find everything that can be wrong before a machine boots.")
@@ -64,7 +70,18 @@ async def _problems(configuration: Configuration) -> list[str]:
     readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
     for host in configuration.hosts:
         problems.extend(await readiness.reasons(host))
+    problems.extend(_script_problems(documents, configuration.hosts))
     return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
+
+
+def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
+    """Render what a machine gets that is not installed now; a template's fault is told of one machine, not of all."""
+    shared = [*documents.autoexec_problems(_ANY_MAC), *documents.script_problems(_ANY_MAC, None)]
+    for host in hosts:
+        found = [problem for mac in host.macs for problem in documents.script_problems(mac, host)]
+        if found:
+            return list(map(str, (*shared, *found)))
+    return list(map(str, shared))
 
 
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:

@@ -61,6 +61,7 @@ class WaitReason(StrEnum):
     NOT_ANNOUNCED = "not-announced"  # its MAC was not seen on the wire lately, or it asks from another's address
     STORE_UNREACHABLE = "store-unreachable"  # what can wipe asks the ledger, and the ledger does not answer
     NOT_READY = "not-ready"  # its documents or content cannot be made now; the operator was told
+    TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,13 @@ class WaitPlan:
 
 
 ScriptPlan = InstallPlan | LocalBootPlan | WaitPlan
+
+
+class ScriptLanguage(StrEnum):
+    """Which program runs a machine's script."""
+
+    IPXE = "ipxe"
+    GRUB = "grub"
 
 
 class DocumentKind(StrEnum):

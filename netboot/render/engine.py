@@ -72,8 +72,16 @@ class Engine:
         except TemplateSyntaxError as error:
             place = f"{error.name or template}:{error.lineno}"
             raise RenderError(f"{operation}: template {place}: {error.message}; correct the template") from None
-        except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # SecurityError, and whatever a template of the site's own does to its values.
+        except (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # SecurityError, a macro that calls itself, and whatever a template of the site's own does to its values.
             place = _place(error, template)
             raise RenderError(f"{operation}: template {place}: {error}; correct the template") from None
         except OSError as error:

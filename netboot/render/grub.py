@@ -3,9 +3,11 @@
 Pure: a plan in, text out; never decides what a machine may do. GRUB names an HTTP server as `(http,host:port)`.
 """
 
+from collections.abc import Mapping
 from typing import assert_never
 from urllib.parse import urlsplit
 
+from netboot.errors import RenderError
 from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
@@ -34,10 +36,10 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
                     place=place,
                 ),
             }
-            return engine.render("grub/install.cfg.j2", subject=host.name, context=context)
+            return _config(engine, "install", subject=host.name, context=context)
         case LocalBootPlan(mac=mac, host=local_host):
             name = local_host.name if local_host else mac
-            return engine.render("grub/local.cfg.j2", subject=name, context={"mac": mac, "name": name})
+            return _config(engine, "local", subject=name, context={"mac": mac, "name": name})
         case WaitPlan(mac=mac, reason=reason, host=waiting_host):
             name = waiting_host.name if waiting_host else mac
             context = {
@@ -46,9 +48,17 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
                 "reason": reason,
                 "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
             }
-            return engine.render("grub/wait.cfg.j2", subject=name, context=context)
+            return _config(engine, "wait", subject=name, context=context)
         case _:
             assert_never(plan)
+
+
+def _config(engine: Engine, name: str, *, subject: str, context: Mapping[str, object]) -> str:
+    template = f"grub/{name}.cfg.j2"
+    text = engine.render(template, subject=subject, context=context)
+    if not text.strip():
+        raise RenderError(f"cannot render grub for {subject}: template {template} is empty; correct the template")
+    return text
 
 
 def _device_path(url: str) -> str:

@@ -4,8 +4,12 @@ Pure: a plan in, text out; never decides what a machine may do. Written for iPXE
 absolute URLs alone (`${next-server}` belongs to the LAN's own DHCP server), no option that came after that year.
 """
 
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, assert_never
 
+from netboot.errors import RenderError
 from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.render import kernel_line
@@ -26,7 +30,7 @@ def script(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
             return _install(engine, plan, base_url=base_url, place=place)
         case LocalBootPlan(mac=mac, host=host):
             name = host.name if host else mac
-            return engine.render("ipxe/local.ipxe.j2", subject=name, context={"mac": mac, "name": name})
+            return _script(engine, "local", subject=name, context={"mac": mac, "name": name})
         case WaitPlan():
             return _wait(engine, plan, base_url=base_url, place=place)
         case _:
@@ -40,7 +44,17 @@ def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
     """
     name = mac.hyphenated if mac else "${mac:hexhyp}"
     context = {"mac": mac, "script_url": f"{base_url}/boot/{name}.ipxe"}
-    return engine.render("ipxe/autoexec.ipxe.j2", subject=mac or "any machine", context=context)
+    return _script(engine, "autoexec", subject=mac or "any machine", context=context)
+
+
+def _script(engine: Engine, name: str, *, subject: str, context: Mapping[str, object]) -> str:
+    template = f"ipxe/{name}.ipxe.j2"
+    text = engine.render(template, subject=subject, context=context)
+    if not re.match(r"#!ipxe\s", text):
+        raise RenderError(
+            f"cannot render ipxe for {subject}: template {template} does not begin with #!ipxe; correct the template"
+        )
+    return text
 
 
 def _install(engine: Engine, plan: InstallPlan, *, base_url: str, place: ContentPlace) -> str:
@@ -55,15 +69,16 @@ def _install(engine: Engine, plan: InstallPlan, *, base_url: str, place: Content
         "medium_url": f"{place.loader_url_for(base_url)}/content/{host.boot_media}",
         "arguments": arguments,
     }
-    return engine.render("ipxe/install.ipxe.j2", subject=host.name, context=context)
+    return _script(engine, "install", subject=host.name, context=context)
 
 
 def _wait(engine: Engine, plan: WaitPlan, *, base_url: str, place: ContentPlace) -> str:
     would_boot: tuple[str, ...] = ()
     if plan.reason is WaitReason.NOT_ANNOUNCED and plan.host is not None and plan.host.boot_media is not None:
-        would_boot = kernel_line.installer(
-            plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
-        )
+        with suppress(RenderError):  # a line that is too long; the host is not ready, and this script waits
+            would_boot = kernel_line.installer(
+                plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
+            )
     name = plan.host.name if plan.host else plan.mac
     context = {
         "mac": plan.mac,
@@ -72,4 +87,4 @@ def _wait(engine: Engine, plan: WaitPlan, *, base_url: str, place: ContentPlace)
         "script_url": f"{base_url}/boot/{plan.mac.hyphenated}.ipxe",
         "would_boot": would_boot,
     }
-    return engine.render("ipxe/wait.ipxe.j2", subject=name, context=context)
+    return _script(engine, "wait", subject=name, context=context)

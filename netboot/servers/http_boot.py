@@ -13,6 +13,7 @@ from aiohttp import web
 from netboot.boot.desk import Desk
 from netboot.boot.token_desk import IgnitionPart, Refusal, Report, TokenDesk
 from netboot.errors import ContentError, RenderError, StoreError
+from netboot.model.offer import ScriptLanguage
 from netboot.servers.http_question import base_url, mac_in_path, remote_address
 
 LONGEST_REPORT: Final = 1 << 20
@@ -43,8 +44,14 @@ class BootHttp:
     async def ipxe_script(self, request: web.Request) -> web.Response:
         mac = mac_in_path(request)
         assert mac is not None
-        plan = await self._desk.script_for(mac, remote_address(request), is_look=request.method == "HEAD")
-        return _text(self._desk.documents.ipxe(plan, base_url=base_url(request)))
+        script = await self._desk.script(
+            mac,
+            remote_address(request),
+            ScriptLanguage.IPXE,
+            base_url=base_url(request),
+            is_look=request.method == "HEAD",
+        )
+        return _text(script.text)
 
     async def kickstart(self, request: web.Request) -> web.Response:
         try:

@@ -1,0 +1,287 @@
+"""A template that fails: its machine waits, no attempt is spent, and `check` names template and line."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+from boot.house import (
+    ADDRESS,
+    BASE_URL,
+    FIRMWARE,
+    IPXE,
+    LOADERS,
+    MAC,
+    OTHER_ADDRESS,
+    STRANGER_ADDRESS,
+    STRANGER_MAC,
+    House,
+    InHouse,
+)
+
+from netboot.boot.documents import Documents
+from netboot.boot.scripts import Script
+from netboot.content.assets import assets_directory
+from netboot.model.host import HostName, HostSet
+from netboot.model.install import InstallState
+from netboot.model.mac import Mac
+from netboot.model.offer import (
+    DocumentKind,
+    InstallPlan,
+    MachineDocument,
+    Policy,
+    ScriptLanguage,
+    UnknownHosts,
+    WaitPlan,
+    WaitReason,
+)
+from netboot.render.engine import Engine
+
+FAULTY = Path(__file__).parent / "templates"
+CP1 = HostName("cp1")
+SECOND_MAC = Mac.parse("52:54:00:aa:bb:81")
+
+
+def use_templates(house: House, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
+    """Let the desk write from these templates first, as `render.templates` does."""
+    documents = Documents(Engine([directory, assets_directory() / "templates"]), house.desk.documents._content)
+    house.desk.use(house.desk.hosts, Policy(unknown, LOADERS), documents=documents, bootfiles=house.desk.bootfiles)
+
+
+def templates(directory: Path, **sources: str) -> Path:
+    """Write templates by name, `ipxe__local` for `ipxe/local.ipxe.j2`."""
+    for name, source in sources.items():
+        kind, _, document = name.partition("__")
+        path = directory / "templates" / kind / f"{document}.{'ipxe' if kind == 'ipxe' else 'cfg'}.j2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return directory / "templates"
+
+
+async def script(
+    house: House, mac: Mac = MAC, address: IPv4Address = ADDRESS, language: ScriptLanguage = ScriptLanguage.IPXE
+) -> Script:
+    return await house.desk.script(mac, address, language, base_url=BASE_URL)
+
+
+async def reasons(house: House) -> list[object]:
+    return [event.data["reason"] for event in await house.events() if event.name == "boot.script_held_back"]
+
+
+def test_a_faulty_template_of_the_local_boot_gives_a_script_that_waits(in_house: InHouse, tmp_path: Path):
+    (tmp_path / "ipxe").mkdir()
+    copyfile(FAULTY / "local.ipxe.j2", tmp_path / "ipxe" / "local.ipxe.j2")
+
+    async def scenario(house: House) -> None:
+        use_templates(house, tmp_path)
+        house.boots(FIRMWARE, IPXE)
+
+        written = [await script(house) for _ in range(3)]
+
+        assert {found.plan for found in written} == {
+            WaitPlan(MAC, WaitReason.TEMPLATE_FAULT, house.desk.hosts.get("cp1"))
+        }
+        assert written[0].text.startswith("#!ipxe\n")
+        assert "chain --replace --autofree http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.ipxe" in written[0].text
+        assert "cp1 waits: a template on the server is faulty" in written[0].text
+        assert await reasons(house) == [
+            "cannot render ipxe for cp1: template ipxe/local.ipxe.j2:2 uses undefined 'hostname'; correct the template"
+        ]
+        served = [event.data["plan"] for event in await house.events() if event.name == "boot.script_served"]
+        assert served == ["wait"]
+
+    in_house(scenario)
+
+
+def test_a_faulty_template_of_waiting_is_replaced_by_the_built_in_one(in_house: InHouse, tmp_path: Path):
+    (tmp_path / "ipxe").mkdir()
+    copyfile(FAULTY / "wait.ipxe.j2", tmp_path / "ipxe" / "wait.ipxe.j2")
+
+    async def scenario(house: House) -> None:
+        use_templates(house, tmp_path, unknown=UnknownHosts.WAIT)
+
+        written = await script(house, STRANGER_MAC, STRANGER_ADDRESS)
+
+        assert written.plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
+        assert written.text.startswith("#!ipxe\n")
+        assert "echo netboot: this machine is not registered. On the server:" in written.text
+        assert "wait.ipxe.j2:2 uses undefined 'nosuch'" in str(written.fault)
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize("document", [DocumentKind.GRUB_CONFIG])
+def test_a_faulty_template_of_the_installer_spends_no_attempt(
+    in_house: InHouse, tmp_path: Path, document: DocumentKind
+):
+    (tmp_path / "grub").mkdir()
+    copyfile(FAULTY / "install.cfg.j2", tmp_path / "grub" / "install.cfg.j2")
+
+    async def scenario(house: House) -> None:
+        use_templates(house, tmp_path)
+        await house.book.arm(CP1, reason="test", attempts=3)
+        for _ in range(4):
+            house.boots(FIRMWARE)
+            text = await house.file_desk.document_for(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
+            assert text is not None
+            assert "configfile (http,192.0.2.10:8080)/boot/52-54-00-aa-bb-01/grub.cfg" in text.replace("'", "")
+            house.clock.pass_(300)
+
+        install = await house.book.ask(CP1)
+        assert install.arming is not None
+        assert (install.state, install.arming.spent) == (InstallState.REGISTERED, 0)
+        assert set(await reasons(house)) == {
+            "cannot render grub for cp1: template grub/install.cfg.j2:1 uses undefined 'medium_pth'; "
+            "correct the template"
+        }
+
+        house.boots(FIRMWARE, IPXE)
+        assert isinstance((await script(house)).plan, InstallPlan)  # iPXE needs no template of GRUB
+
+    in_house(scenario)
+
+
+def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(in_house: InHouse, tmp_path: Path):
+    source = '#!ipxe\n{% if mac == "52:54:00:aa:bb:81" %}{{ nosuch }}{% endif %}\n'
+    directory = templates(tmp_path, ipxe__install=source)
+
+    async def scenario(house: House) -> None:
+        host = house.desk.hosts.get("cp1")
+        assert host is not None
+        two_cards = replace(host, macs=(MAC, SECOND_MAC))
+        house.desk.hosts = HostSet.of(house.desk.hosts.cluster, [two_cards])
+        use_templates(house, directory)
+        await house.book.arm(CP1, reason="test", attempts=1)
+        house.boots(replace(FIRMWARE, mac=SECOND_MAC), replace(IPXE, mac=SECOND_MAC), address=OTHER_ADDRESS)
+
+        waiting = await script(house, SECOND_MAC, OTHER_ADDRESS)
+
+        assert waiting.plan == WaitPlan(SECOND_MAC, WaitReason.NOT_READY, two_cards)
+        install = await house.book.ask(CP1)
+        assert install.arming is not None
+        assert (install.arming.spent, install.tokens.kickstart) == (0, "")
+
+        (directory / "ipxe" / "install.ipxe.j2").unlink()  # the operator removes it; the same boot asks again
+        use_templates(house, directory)
+
+        assert isinstance((await script(house, SECOND_MAC, OTHER_ADDRESS)).plan, InstallPlan)
+        assert (await house.book.ask(CP1)).arming.spent == 1  # type: ignore[union-attr]
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize("language", ScriptLanguage)
+def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address(
+    in_house: InHouse, language: ScriptLanguage
+):
+    async def scenario(house: House) -> None:
+        host = house.desk.hosts.get("cp1")
+        assert host is not None
+        long = replace(host, kernel_arguments=tuple(f"argument{number}=value" for number in range(200)))
+        house.desk.hosts = HostSet.of(house.desk.hosts.cluster, [long])
+        use_templates(house, assets_directory() / "templates")
+        await house.book.arm(CP1, reason="test", attempts=1)
+
+        unannounced = await script(house, address=STRANGER_ADDRESS, language=language)
+        house.boots(FIRMWARE, IPXE)
+        announced = await script(house, language=language)
+
+        assert unannounced.plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, long)
+        assert announced.plan == WaitPlan(MAC, WaitReason.NOT_READY, long)
+        assert (await house.book.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        [reason] = await reasons(house)
+        assert "the kernel takes 2047; shorten hosts.cp1.kernel_arguments" in str(reason)
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ nosuch }}",
+        "{% if %}",
+        "{% include 'ipxe/nothing.j2' %}",
+        "#!ipxe\n{{ mac.__class__.mro() }}",
+        "{% macro a() %}{{ a() }}{% endmacro %}#!ipxe\n{{ a() }}",
+        "#!ipxe\n{{ 1 / 0 }}",
+        "#!ipxe\n{{ 'two\nlines' }}",
+        "echo no iPXE script\n",
+        "",
+    ],
+)
+def test_whatever_a_template_does_wrong_the_machine_waits(in_house: InHouse, tmp_path: Path, source: str):
+    directory = templates(tmp_path, ipxe__local=source, ipxe__wait=source, ipxe__autoexec=source)
+
+    async def scenario(house: House) -> None:
+        use_templates(house, directory)
+
+        written = await script(house)
+        autoexec = await house.file_desk.document_for(
+            MachineDocument(DocumentKind.IPXE_AUTOEXEC, MAC), ADDRESS, base_url=BASE_URL
+        )
+
+        assert "goto ask_again" in written.text
+        assert autoexec is not None
+        assert "http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.ipxe" in autoexec
+
+    in_house(scenario)
+
+
+def test_a_template_that_is_no_utf_8_gives_a_script_that_waits(in_house: InHouse, tmp_path: Path):
+    directory = templates(tmp_path, ipxe__wait="", ipxe__local="")
+    for name in ("wait", "local"):
+        (directory / "ipxe" / f"{name}.ipxe.j2").write_bytes(b"#!ipxe\n\xff\n")
+
+    async def scenario(house: House) -> None:
+        use_templates(house, directory)
+
+        assert "goto ask_again" in (await script(house)).text
+
+    in_house(scenario)
+
+
+def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(in_house: InHouse, tmp_path: Path):
+    every = [f"{language}__{name}" for language in ("ipxe", "grub") for name in ("install", "local", "wait")]
+    directory = templates(tmp_path, **dict.fromkeys([*every, "ipxe__autoexec"], "{{ nosuch }}\n"))
+
+    async def scenario(house: House) -> None:
+        use_templates(house, directory)
+        documents, host = house.desk.documents, house.desk.hosts.get("cp1")
+        assert host is not None
+
+        before_and_after = [str(fault) for fault in documents.script_problems(MAC, host)]
+        unregistered = [str(fault) for fault in documents.script_problems(STRANGER_MAC, None)]
+        install = [str(fault) for fault in await documents.problems(host)]
+        autoexec = [str(fault) for fault in documents.autoexec_problems(MAC)]
+
+        def faults(subject: str, *names: str) -> list[str]:
+            return [
+                f"cannot render {name.partition('/')[0]} for {subject}: template {name}:1 uses undefined 'nosuch'; "
+                "correct the template"
+                for name in names
+            ]
+
+        scripts = ("ipxe/local.ipxe.j2", "grub/local.cfg.j2", "ipxe/wait.ipxe.j2", "grub/wait.cfg.j2")
+        assert before_and_after == faults("cp1", *scripts)
+        assert unregistered == faults(STRANGER_MAC, *scripts)
+        assert install == faults("cp1", "ipxe/install.ipxe.j2", "grub/install.cfg.j2")
+        assert autoexec == [*faults(MAC, "ipxe/autoexec.ipxe.j2"), *faults("any machine", "ipxe/autoexec.ipxe.j2")]
+
+    in_house(scenario)
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_every_reason_to_wait_has_its_own_branch_of_the_check(in_house: InHouse, tmp_path: Path, reason: WaitReason):
+    source = f"#!ipxe\n{{% if reason == '{reason}' %}}{{{{ nosuch }}}}{{% endif %}}\n"
+    directory = templates(tmp_path, ipxe__wait=source)
+
+    async def scenario(house: House) -> None:
+        use_templates(house, directory)
+        documents, host = house.desk.documents, house.desk.hosts.get("cp1")
+
+        found = [*documents.script_problems(MAC, host), *documents.script_problems(STRANGER_MAC, None)]
+
+        assert len(found) == 1
+
+    in_house(scenario)
