@@ -21,6 +21,7 @@ from netboot.boot.administration import View
 from netboot.boot.clock import Clock, utc_now
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
+from netboot.boot.readiness import Readiness
 from netboot.boot.seen import SeenMachines
 from netboot.config.load import Configuration, load
 from netboot.content.bootfiles import BootFiles
@@ -104,8 +105,12 @@ class Daemon:
         self._doors.content_changed()
         self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
-        readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=hosts)
-        self._administration.use(hosts, lambda: readiness)
+
+        def readiness() -> Readiness:
+            self._desk.renew_boot_files()
+            return from_settings.readiness_for(settings, documents, bootfiles=self._desk.bootfiles, hosts=hosts)
+
+        self._administration.use(hosts, readiness, warnings=self.problems)
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()

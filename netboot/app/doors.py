@@ -15,6 +15,7 @@ from netboot.boot.desk import Desk
 from netboot.boot.file_desk import FileDesk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.offer_desk import OfferDesk
+from netboot.boot.readiness import NO_INTERFACE
 from netboot.boot.token_desk import TokenDesk
 from netboot.config.settings import Admin, Settings
 from netboot.content.objects import Content
@@ -34,8 +35,6 @@ from netboot.servers.metrics import Metrics
 from netboot.servers.tftp import TftpServer
 
 RETRY_S: Final = 2.0  # an address or port that is not there yet is tried again after this
-
-NO_INTERFACE: Final = "network.interfaces names none, so no machine is answered; name the boot LAN's interface"
 
 log = structlog.get_logger()
 

@@ -56,7 +56,7 @@ async def offline_administration(configuration: Configuration) -> AsyncIterator[
     """Open the administration on the store itself, where no daemon runs."""
     async with open_ledger(configuration.settings) as ledger:
         administration = ledger.administration(configuration.settings)
-        administration.use(configuration.hosts, lambda: _readiness(configuration), warnings=[NO_DAEMON])
+        administration.use(configuration.hosts, lambda: _readiness(configuration), warnings=lambda: [NO_DAEMON])
         ledger.book.use(configuration.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
 

@@ -37,9 +37,14 @@ class Administration:
         self._machines = machines
         self._attempts = attempts
 
-    def use(self, hosts: HostSet, readiness: "Callable[[], Readiness]", *, warnings: Sequence[str] = ()) -> None:
-        """Answer from these hosts from now on; `readiness` is built when a host is armed, with these `warnings`."""
-        self._hosts, self._readiness, self._warnings = hosts, readiness, tuple(warnings)
+    def use(
+        self, hosts: HostSet, readiness: "Callable[[], Readiness]", *, warnings: "Callable[[], Sequence[str]]"
+    ) -> None:
+        """Answer from these hosts from now on.
+
+        When a host is armed, `readiness` is built, and `warnings` says what keeps this server from answering machines.
+        """
+        self._hosts, self._readiness, self._warnings = hosts, readiness, warnings
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
@@ -91,15 +96,13 @@ class Administration:
             list(before), reason=reason or "no reason given", attempts=attempts or self._attempts, actor=actor
         )
         found = {install.host: install for install in armed}
+        cluster, server = self._hosts.cluster, self._warnings()
         return [
             {
                 **self._view(found[host.name]),
                 "boot_media": host.boot_media,
                 "reasons": unready[host.name],
-                "warnings": [
-                    *readiness.warnings(host, before[host.name], self._hosts.cluster),
-                    *self._warnings,
-                ],
+                "warnings": list(dict.fromkeys([*readiness.warnings(host, before[host.name], cluster), *server])),
             }
             for host in hosts
         ]

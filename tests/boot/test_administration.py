@@ -24,7 +24,7 @@ def administration(
     desk = house.desk
     made = Administration(house.book, house.event_log, machines=desk.machines, attempts=3)
     readiness = Readiness(desk.documents, desk.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
-    made.use(desk.hosts, lambda: readiness, warnings=warnings or [])
+    made.use(desk.hosts, lambda: readiness, warnings=lambda: warnings or [])
     return made
 
 
