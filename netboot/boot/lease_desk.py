@@ -65,7 +65,8 @@ class LeaseDesk:
 
     def probed(self, question: LeaseQuestion, address: IPv4Address, holder: Mac | None) -> bool:
         """Take the result of a probe: who has the address, if anybody; True where the question may be asked again."""
-        if holder is not None:
+        host = self._leases.host_of(question.mac)
+        if holder is not None and (host is None or holder not in host.macs):  # else its own other card, which runs
             cure = f"find the machine with the MAC {holder} and take the address from it"
             self._tell("lease.conflict_found", address, question.mac, holder=holder, cure=cure)
         return self._leases.probed(question, address, is_in_use=holder is not None, at=self._now())

@@ -38,6 +38,7 @@ class Holding:
     held: Held
     until_s: float
     before: "Holding | None" = None  # what a lost probe or write goes back to
+    settles_until_s: float = 0.0  # of a lease: until then its card may not answer a probe yet
 
 
 class Holdings:

@@ -35,6 +35,7 @@ from netboot.model.lease import (
 from netboot.model.mac import Mac
 
 OFFER_HELD_S: Final = 60.0  # from an offer to its REQUEST; ROMs collect offers for up to 32 s
+GRANT_SETTLES_S: Final = 2.0  # from a grant until its card answers a probe: the disk, the ACK, the card's own check
 PROBE_HELD_S: Final = 3.0  # a probe that was lost sets its address free
 REST_S: Final = 600.0  # of an address that somebody unknown has
 POOLS_KEPT: Final = 64  # one for each LAN that asks
@@ -168,10 +169,13 @@ class Leases:
             if holding.held is Held.OFFERED:
                 holding.until_s = at.monotonic_s + OFFER_HELD_S
             return LeaseOffered(self._terms(client, networks, found))
-        if holding is not None and not _is_another_card(client, holding):
+        if holding is not None and not _may_be_taken_over(client, holding, at):
             return LeaseSilence.ADDRESS_IN_USE
-        self._held.hold(found, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
-        return LeaseToProbe(found, is_relayed=question.relay is not None)
+        return self._to_probe(client, found, at, is_relayed=question.relay is not None)
+
+    def _to_probe(self, client: _Client, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
+        self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
+        return LeaseToProbe(address, is_relayed)
 
     def _select(self, client: _Client, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
         address = question.address
@@ -184,9 +188,23 @@ class Leases:
             if holding.held is Held.PROBED:
                 return LeaseSilence.ADDRESS_PROBED
             return self._grant(client, address, networks, at)
-        if holding is None and address == client.address:
-            return self._grant(client, address, networks, at)  # our offer was held too short, or we began anew
+        if address == client.address:
+            # A host's own address is never refused: it may hold our offer, from before a restart or by its other card.
+            if holding is None or self._goes_back_to(client, address, at):
+                return self._grant(client, address, networks, at)
+            return LeaseSilence.ADDRESS_IN_USE
         return LeaseRefused(WRONG_ADDRESS)
+
+    def _goes_back_to(self, client: _Client, address: IPv4Address, at: Moment) -> bool:
+        """Take a lease back from an offer that was made of it to the host's other card; False: there is none."""
+        holding = self._held.in_force(address, at)
+        if holding is None or not _is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
+            return False
+        own = holding.before
+        if own is None or own.client != client.key or own.held is not Held.BOUND or own.until_s <= at.monotonic_s:
+            return False
+        self._held.undo(address)
+        return True
 
     def _let_go(self, client: _Client) -> LeaseVerdict:
         address = self._held.address_of(client.key)
@@ -200,6 +218,7 @@ class Leases:
         address = question.address
         if address is None:
             return LeaseSilence.MISFORMED_REQUEST
+        is_elsewhere = question.relay is not None or not _is_in(networks, address)
         if question.ask is LeaseAsk.RENEWING:
             # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
             networks = [*networks, *self._host_networks]
@@ -211,10 +230,16 @@ class Leases:
         if right is None:
             return LeaseSilence.NOTHING_ON_RECORD
         holding = self._held.in_force(address, at)
-        is_anothers = holding is not None and holding.client != client.key
-        if address != right or is_anothers or not self._may_have(client, address) or not _is_in(networks, address):
+        if address != right or not self._may_have(client, address) or not _is_in(networks, address):
             return LeaseRefused(WRONG_ADDRESS)
-        return self._grant(client, address, networks, at)
+        if holding is None or holding.client == client.key or self._goes_back_to(client, address, at):
+            return LeaseSilence.ADDRESS_PROBED if _is_probed(holding) else self._grant(client, address, networks, at)
+        has_moved = _is_another_card(client, holding) and holding.held is Held.BOUND
+        if address != client.address or (has_moved and question.ask is not LeaseAsk.INIT_REBOOT):
+            return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
+        if _may_be_taken_over(client, holding, at):
+            return self._to_probe(client, address, at, is_relayed=is_elsewhere)
+        return LeaseSilence.ADDRESS_IN_USE
 
     def _decline(self, client: _Client, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
         address = question.address
@@ -299,6 +324,7 @@ class Leases:
         is_new = before is None or before.held is not Held.BOUND
         until_s = at.monotonic_s + self._policy.lease_s
         holding = self._held.hold(address, client.key, client.mac, Held.BOUND, until_s)
+        holding.settles_until_s = at.monotonic_s + GRANT_SETTLES_S
         lease = self._record(address, holding, LeaseState.BOUND, at)
         return LeaseGranted(self._terms(client, networks, address), lease, is_new)
 
@@ -336,5 +362,20 @@ def _is_in(networks: Networks, address: IPv4Address) -> bool:
 
 
 def _is_another_card(client: _Client, holding: Holding) -> bool:
-    """Tell whether the holder is the same machine by another card: it may have moved, which the probe shows."""
+    """Tell whether the holder is the same machine by another card."""
     return client.host is not None and holding.client != client.key and holding.client in client.host.macs
+
+
+def _may_be_taken_over(client: _Client, holding: Holding, at: Moment) -> bool:
+    """Tell whether a machine may have moved from its other card, which a probe shows.
+
+    An offer to the other card is held for its time (RFC 2131 §3.1 steps 2 and 3), and so is a lease that was only now
+    given: its ACK is under way.
+    """
+    return (
+        _is_another_card(client, holding) and holding.held is Held.BOUND and at.monotonic_s >= holding.settles_until_s
+    )
+
+
+def _is_probed(holding: Holding | None) -> bool:
+    return holding is not None and holding.held is Held.PROBED

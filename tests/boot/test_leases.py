@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from netboot.boot.lease_holdings import Moment
-from netboot.boot.leases import OFFER_HELD_S, REST_S, WRONG_ADDRESS, WRONG_NETWORK, Leases
+from netboot.boot.leases import GRANT_SETTLES_S, OFFER_HELD_S, REST_S, WRONG_ADDRESS, WRONG_NETWORK, Leases
 from netboot.model.cluster import Cluster
 from netboot.model.host import Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.lease import (
@@ -223,8 +223,177 @@ def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
     assert house.offered(OTHER_CARD) is LeaseSilence.ADDRESS_IN_USE
     assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
     house.taken = set()
+    house.now_s += GRANT_SETTLES_S
     assert house.leased(OTHER_CARD) == RESERVED
     assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
+
+
+IN_USE = LeaseSilence.ADDRESS_IN_USE
+ONE, TWO = CARD, OTHER_CARD
+# What two cards of one host send for its address, with the seconds before each, and what each gets.
+TWO_CARDS = {
+    "the-offer-of-the-first-is-held": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (1, TWO, A.DISCOVER, IN_USE),
+        (1, ONE, A.SELECTING, RESERVED),
+    ],
+    "also-a-moment-before-its-minute-is-over": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (59, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "a-repeated-discover-holds-it-longer": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (50, ONE, A.DISCOVER, "offer"),
+        (50, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "then-the-other-is-offered-it-and-the-first-is-not-refused": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (61, TWO, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, IN_USE),
+        (0, TWO, A.SELECTING, RESERVED),
+        (0, ONE, A.SELECTING, IN_USE),
+    ],
+    "a-second-request-is-acknowledged-again": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (0, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+        (0, TWO, A.SELECTING, IN_USE),
+    ],
+    "an-offer-is-free-once-its-card-chose-another-server": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+    ],
+    "what-the-other-card-chooses-frees-nothing": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "the-other-has-nothing-to-decline-or-release": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.DECLINE, LeaseSilence.NOT_ITS_ADDRESS),
+        (0, TWO, A.RELEASE, LeaseSilence.NOT_ITS_ADDRESS),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "init-reboot-of-the-other-waits-for-the-offer": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.INIT_REBOOT, IN_USE),
+        (0, TWO, A.RENEWING, IN_USE),
+        (0, TWO, A.REBINDING, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "a-lease-goes-on-while-the-other-card-is-only-offered-it": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (100, TWO, A.DISCOVER, "offer"),
+        (1, ONE, A.RENEWING, RESERVED),
+        (0, TWO, A.SELECTING, IN_USE),
+        (0, ONE, A.REBINDING, RESERVED),
+    ],
+    "the-system-boots-by-its-card-after-the-firmware-used-the-other": [
+        (0, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+        (90, ONE, A.INIT_REBOOT, RESERVED),
+        (0, ONE, A.RENEWING, RESERVED),
+        (0, TWO, A.RENEWING, WRONG_ADDRESS),
+    ],
+    "the-firmware-boots-by-the-other-card-while-the-lease-of-the-system-lasts": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (90, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+        (60, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "an-ack-on-its-way-is-not-overtaken": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (1, TWO, A.DISCOVER, IN_USE),
+        (0, TWO, A.INIT_REBOOT, IN_USE),
+        (2, TWO, A.DISCOVER, "offer"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TWO_CARDS)
+def test_two_cards_of_one_host_and_its_one_address(name: str):
+    house = House()
+    for pause_s, card, ask, expected in TWO_CARDS[name]:
+        house.now_s += pause_s
+        address = None if ask is A.DISCOVER else RESERVED
+
+        verdict = house.ask(ask, card, address)
+
+        assert ("offer" if isinstance(verdict, LeaseOffered) else in_short(verdict)) == expected, (card, ask)
+
+
+def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
+    house = House()
+    house.leased(TWO)
+    house.now_s += 90
+    house.taken = {RESERVED}
+
+    assert house.ask(A.INIT_REBOOT, ONE, RESERVED) is IN_USE
+    assert house.ask(A.DISCOVER, ONE) is IN_USE
+    assert in_short(house.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
+
+
+def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():
+    house = House()
+    house.offered(ONE)
+    granted = house.ask(A.SELECTING, ONE, RESERVED)
+    assert isinstance(granted, LeaseGranted)
+
+    house.ask(A.DISCOVER, TWO)
+
+    assert house.leases.is_held(granted.lease)
+
+
+class TwoCards(RuleBasedStateMachine):
+    """Whatever two cards of one host say: who holds our offer or our lease is never refused its address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House()
+        self.entitled_until_s: dict[Mac, float] = {}
+
+    @rule(
+        ask=st.sampled_from(list(LeaseAsk)),
+        mac=st.sampled_from([ONE, TWO]),
+        address=st.sampled_from([RESERVED, RESERVED, None, NEAR]),
+        runs=st.booleans(),
+    )
+    def say(self, ask: LeaseAsk, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
+        self.house.taken = {RESERVED} if runs else set()
+        now_s, other = self.house.now_s, TWO if mac is ONE else ONE
+        match self.house.ask(ask, mac, address):
+            case LeaseOffered():
+                assert self.entitled_until_s.get(other, 0.0) <= now_s or self.leased is other
+                self.entitled_until_s[mac] = now_s + OFFER_HELD_S
+            case LeaseGranted(lease=lease):
+                assert lease.address == RESERVED
+                self.leased = mac
+            case LeaseRefused() if address == RESERVED and ask is A.SELECTING:
+                raise AssertionError("a card was refused the address of its host")
+            case LeaseClosed() | LeaseSilence.OTHER_LEASE_SERVER:
+                self.entitled_until_s.pop(mac, None)
+            case _:
+                pass
+
+    leased: Mac | None = None
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, OFFER_HELD_S, REST_S, LEASE_S]))
+    def wait(self, seconds: float) -> None:
+        self.house.now_s += seconds
+
+
+TestTwoCards = TwoCards.TestCase
+TestTwoCards.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def test_a_host_without_an_address_in_the_registry_gets_one_of_the_pool():

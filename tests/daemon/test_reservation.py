@@ -1,0 +1,75 @@
+"""The running daemon as the LAN's only DHCP server, byte by byte: two cards of a host, relays and their subnets."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from daemon.conftest import _fill, _fill_boot_files
+from daemon.rack import SERVER, Rack, namespaces
+from daemon.wire import ADDRESS, RELAY, Wire, vector
+from scapy.layers.inet import UDP
+
+from netboot.content.assets import assets_directory
+
+pytestmark = pytest.mark.integration
+
+SETTINGS = """\
+network: {interfaces: [s0]}
+admin: {socket: control.sock, listen: 127.0.0.1:8470}
+bootfiles: {directories: [boot]}
+content: {directory: content}
+store: {url: sqlite+aiosqlite:///netboot.db}
+hosts: {files: [hosts.yaml], unknown: wait}
+dhcp: {mode: reservation}
+"""
+HOSTS = """\
+cluster: {name: rackone, init: cp1}
+defaults: {boot_media: ol8u10-x86_64, release: ock-1.31-amd64, disk: /dev/vda}
+roles:
+  control-plane: {ignition: {init: ign/init.ign, join: ign/controlplane-join.ign}}
+  worker: {ignition: {join: ign/worker-join.ign}}
+hosts:
+  cp1: {role: control-plane, mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.101/24}}
+  w1: {role: worker, mac: [52:54:00:aa:bb:11, 52:54:00:aa:bb:12], network: {address: 192.0.2.111/24}}
+"""
+OFFER, ACK, NAK = b"\2", b"\5", b"\6"
+
+
+@pytest.fixture(scope="module")
+def leasing_rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
+    if os.geteuid() != 0:
+        pytest.skip("namespaces need root")
+    directory = tmp_path_factory.mktemp("leasing")
+    (directory / "netboot.yaml").write_text(SETTINGS)
+    (directory / "hosts.yaml").write_text(HOSTS)
+    shutil.copytree(assets_directory() / "examples" / "ign", directory / "ign")
+    _fill(directory / "content")
+    _fill_boot_files(directory / "boot")
+    with namespaces() as (server, client):
+        rack = Rack(directory, server, client)
+        try:
+            rack.add_client_address(ADDRESS)
+            rack.add_route(f"{RELAY}/32", ADDRESS)
+            rack.start()
+            yield rack
+        finally:
+            rack.stop()
+
+
+@pytest.fixture
+def wire(leasing_rack: Rack) -> Iterator[Wire]:
+    wire = Wire(leasing_rack)
+    yield wire
+    wire.close()
+
+
+def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
+    offered = wire.ask(vector("two-cards-1-discover-a"))
+    assert (offered.options[53], offered.xid) == (OFFER, 0x1001)
+
+    wire.send(vector("two-cards-2-discover-b"))
+    assert wire.receive(lambda frame: frame[UDP].sport == 67, patience_s=1.5) is None
+
+    granted = wire.ask(vector("two-cards-3-request-a"))
+    assert (granted.options[53], granted.options[54], granted.xid) == (ACK, bytes(map(int, SERVER.split("."))), 0x1001)
