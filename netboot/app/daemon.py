@@ -7,7 +7,9 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ import structlog
 from netboot import __version__
 from netboot.app import from_settings
 from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks
+from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.ledger import Ledger, open_ledger
 from netboot.boot.administration import View
 from netboot.boot.clock import Clock, utc_now
@@ -23,15 +26,16 @@ from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.readiness import Readiness
 from netboot.boot.seen import SeenMachines
-from netboot.config.load import Configuration, load
+from netboot.config.load import Configuration, read
 from netboot.content.bootfiles import BootFiles
 from netboot.content.deltas import keep_deltas
 from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
-from netboot.errors import ConfigError, NetbootError, StoreError
+from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.model.host import HostName
 from netboot.model.machine import Machine
+from netboot.model.offer import UnknownHosts
 from netboot.servers import http_api, logs, systemd
 from netboot.servers.http_uploads import UploadsHttp
 from netboot.servers.interfaces import Interfaces
@@ -47,13 +51,13 @@ async def serve(path: Path) -> None:
     """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
     _leave_no_core()
     _take_descriptors()
-    configuration = load(path)
+    configuration = read(path)
     settings = configuration.settings
     logs.configure(level=settings.log.level, form=settings.log.format)
     async with open_ledger(settings) as ledger:
         daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
         await daemon.leases.load()
-        await daemon.use(configuration)
+        await daemon.begin(configuration)
         try:
             await daemon.run()
         except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
@@ -90,6 +94,9 @@ class Daemon:
             settings, self._desks, self._content, metrics=self._metrics, on_problems=self._note_problems
         )
         self._problems: list[str] = []
+        self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
+        self._not_ready: tuple[str, ...] = ()  # what they name and what is not there
+        self._in_force = configuration
 
     async def use(self, configuration: Configuration) -> list[HostName]:
         """Answer from this configuration from now on; files are read off the loop first.
@@ -98,7 +105,12 @@ class Daemon:
         """
         settings, hosts = from_settings.as_reloaded(self._settings, configuration.settings), configuration.hosts
         bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
-        policy = from_settings.policy_for(settings, bootfiles, hosts)
+        policy, problems = from_settings.policy_for(settings, bootfiles, hosts)
+        for unready in problems:
+            log.error("config.not_ready", problem=str(unready))
+        policy = replace(policy, left_out=configuration.left_out)
+        if configuration.hides_hosts:  # a machine that seems to be nobody's may be registered in a file that is lost
+            policy = replace(policy, unknown=UnknownHosts.IGNORE)
         documents = from_settings.documents_for(settings)
         await documents.warm(hosts)
         await asyncio.to_thread(self._content.refresh)
@@ -114,6 +126,7 @@ class Daemon:
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
+        self._in_force, self._not_ready = configuration, tuple(map(str, problems))
         return await self._end_changed_armings()
 
     async def _end_changed_armings(self) -> list[HostName]:
@@ -123,17 +136,48 @@ class Daemon:
             log.error("install.armings_unchecked", reason=str(error))
             return []
 
+    async def begin(self, configuration: Configuration) -> list[HostName]:
+        """Answer from what was read at the start: all of it, else what was accepted last, else the hosts without fault.
+
+        Returns what `use` does. Raises StoreError.
+        """
+        self._reject(configuration.faults)
+        ended = await self.use(await in_force(configuration, self._ledger.accepted))
+        await keep_accepted(configuration, self._ledger.accepted)
+        return ended
+
+    async def _keep(self, rejected: Configuration) -> None:
+        """Go on with the hosts that were accepted last, and hold back those whose Ignition file is faulty now."""
+        try:
+            kept = await last_accepted(rejected, self._ledger.accepted)
+        except StoreError as error:
+            log.error("config.not_kept", reason=str(error))
+            return
+        if kept is None:
+            return  # nothing was ever accepted: what the start took stays
+        log.error("config.last_accepted_used", hosts=len(kept.hosts))
+        await self.use(replace(kept, settings=self._in_force.settings))
+
+    def _reject(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            log.error("config.rejected", problem=str(problem))
+        self._rejected = tuple(map(str, problems))
+
     async def reload(self) -> View:
         """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
         async with self._reloading:  # of two at once, the one that read first must not have the last word
             try:
-                configuration = await asyncio.to_thread(load, self._path)
+                configuration = await asyncio.to_thread(read, self._path)
                 needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
+                if configuration.faults:
+                    await self._keep(configuration)
+                    raise ConfigError(configuration.faults)
                 armings_ended = await self.use(configuration)
             except ConfigError as error:
-                for problem in error.problems:
-                    log.error("config.rejected", problem=str(problem))
+                self._reject(error.problems)
                 raise
+            self._rejected = ()
+            await keep_accepted(configuration, self._ledger.accepted)
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         return {
             "hosts": len(configuration.hosts),
@@ -158,9 +202,9 @@ class Daemon:
         }
 
     def problems(self) -> list[str]:
-        """List what keeps this box from serving what was declared, each with its cure."""
+        """List what keeps machines from being served as declared: faults of the files, problems of this box."""
         admin = [self._admin.problem] if self._admin.problem else []
-        return [*self._doors.problems(), *admin]
+        return [*self._rejected, *self._not_ready, *self._doors.problems(), *admin]
 
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""

@@ -9,7 +9,7 @@ from netboot.boot.readiness import Readiness, ServerFacts
 from netboot.config.settings import Settings
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles import BootFiles
-from netboot.errors import ConfigError, Problem
+from netboot.errors import Problem
 from netboot.model.host import HostSet
 from netboot.model.lease import LeasePolicy
 from netboot.model.network import DhcpMode, WantedInterface
@@ -28,21 +28,16 @@ def documents_for(settings: Settings) -> Documents:
     return Documents(Engine(templates), content.directory, place=place)
 
 
-def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> Policy:
-    """Gather what decides beside host and install; raise ConfigError for a loader that is not there."""
+def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:
+    """Gather what decides beside host and install, and every problem of a boot loader that is named."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
-    policy = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
-    return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF)
+    policy, problems = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
+    return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF), problems
 
 
 def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFiles, hosts: HostSet) -> Readiness:
     """Build what computes why a host cannot be installed; a boot loader that is not there is a reason, no error."""
-    faults: tuple[Problem, ...] = ()
-    try:
-        policy = policy_for(settings, bootfiles, hosts)
-    except ConfigError as error:
-        faults = error.problems
-        policy = Policy(settings.hosts.unknown, bootfiles.loaders(), bootfiles.other_loaders())
+    policy, faults = policy_for(settings, bootfiles, hosts)
     server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), faults)
     return Readiness(documents, policy, bootfiles=bootfiles, server=server)
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from netboot.app.hosts_in_force import last_accepted
 from netboot.boot.administration import Administration
 from netboot.boot.clock import utc_now
 from netboot.boot.installs import InstallBook
 from netboot.config.load import Configuration
 from netboot.config.settings import Settings
 from netboot.content.ostree import commit_named
+from netboot.errors import ConfigError
+from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
 from netboot.store.events import EventLog
 from netboot.store.installs import Installs
@@ -32,6 +35,7 @@ class Ledger:
     events: EventLog
     machines: Machines
     leases: LeaseLedger
+    accepted: AcceptedFiles
 
     def administration(self, settings: Settings) -> Administration:
         """Make what answers operators; it wants its hosts by `use`."""
@@ -45,7 +49,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     try:
         events = EventLog(database, now=utc_now)
         book = InstallBook(Installs(database), events, now=utc_now)
-        yield Ledger(book, events, Machines(database), LeaseLedger(database))
+        yield Ledger(book, events, Machines(database), LeaseLedger(database), AcceptedFiles(database))
         await events.flush()
     finally:
         await database.close()
@@ -53,11 +57,17 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def offline_administration(configuration: Configuration) -> AsyncIterator[Administration]:
-    """Open the administration on the store itself, where no daemon runs."""
+    """Open the administration on the store itself, where no daemon runs.
+
+    Hosts files with a fault stand back behind those that were accepted last; raises ConfigError where none were.
+    """
     async with open_ledger(configuration.settings) as ledger:
         administration = ledger.administration(configuration.settings)
-        administration.use(configuration.hosts, lambda: _readiness(configuration), warnings=lambda: [NO_DAEMON])
-        ledger.book.use(configuration.hosts, partial(commit_named, configuration.settings.content.directory))
+        kept = configuration if not configuration.faults else await last_accepted(configuration, ledger.accepted)
+        if kept is None:
+            raise ConfigError(configuration.faults)
+        administration.use(kept.hosts, lambda: _readiness(kept), warnings=lambda: [NO_DAEMON])
+        ledger.book.use(kept.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
 
 

@@ -41,6 +41,10 @@ def decide(
         return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # a loader once more would go on for ever
     if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):
         return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also where it could be led to its disk: we know no reply
+    if client.mac in policy.left_out:
+        if _needs_a_script_for_its_disk(client):
+            return _lead_to_script(client, choices_for(client, None, policy), None)
+        return Offer(OfferKind.LOCAL_DISK, client.mac)
     if host is None or install is None:
         match policy.unknown:
             case UnknownHosts.IGNORE:
@@ -76,6 +80,8 @@ def script_without_install(
 
     `install` is what the store said at this moment, None where the store did not answer.
     """
+    if mac in policy.left_out:
+        return LocalBootPlan(mac, host)
     if host is None:
         if policy.unknown is UnknownHosts.WAIT:
             return WaitPlan(mac, WaitReason.UNKNOWN_HOST)

@@ -21,7 +21,7 @@ from netboot.boot.scripts import Script, ScriptWriter
 from netboot.boot.seen import SeenMachine, SeenMachines
 from netboot.boot.shape_book import ShapeBook
 from netboot.content.bootfiles import BootFiles
-from netboot.errors import NetbootError, StoreError, TransitionError
+from netboot.errors import ContentError, NetbootError, RenderError, StoreError, TransitionError
 from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import InstallEvent, InstallState, InstallTarget
@@ -198,7 +198,9 @@ class Desk:
         )
 
     async def _installer_for(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
-        problems = await writer.documents.problems(host, (writer.language,))
+        problems: list[ContentError | RenderError] = [*await writer.documents.problems(host, (writer.language,))]
+        if host.loader is not None and host.loader in self.policy.unusable:
+            problems.insert(0, ContentError(f"hosts.{host.name}.loader: {self.policy.unusable[host.loader]}"))
         if problems:
             return writer.write_waiting(WaitPlan(seen.mac, WaitReason.NOT_READY, host), problems[0])
         await self.machines.flush()  # a daemon that is killed now still knows whose address this is

@@ -5,6 +5,7 @@ Knows where the inputs lie; decides nothing and moves nothing. Files are read in
 
 import asyncio
 import hashlib
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -151,7 +152,7 @@ class Documents:
     ) -> list[RenderError | ContentError]:
         """Make everything that an install of this host needs, and throw it away; list what cannot be made."""
         base_url, tokens = _LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
-        found: list[RenderError | ContentError] = []
+        found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         for attempt in (
             self._medium(host),
             self.release(host),
@@ -231,6 +232,8 @@ def _read_role(host: Host) -> bytes:
             f"{host.name} has no Ignition file; set roles.{host.role}.ignition to what ocne cluster start or join wrote"
         )
     try:
+        if not stat.S_ISREG(host.ignition.stat().st_mode):  # a FIFO would hold the reader for ever
+            raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is no regular file")
         return host.ignition.read_bytes()
     except OSError as error:
         raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition}: {error.strerror}") from error

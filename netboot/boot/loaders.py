@@ -1,7 +1,7 @@
 """Makes the policy: which loader each machine may be given, and that each of them is there and built for it.
 
-Reads what `content.bootfiles` found; decides nothing. A name that no file has, or one for another CPU, is refused
-before a machine meets it.
+Reads what `content.bootfiles` found; decides nothing. A name that no file has, or one for another CPU, is never
+offered, and is a problem that an operator reads before a machine meets it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from netboot.boot.names import find_loader
 from netboot.content.bootfiles import BootFiles
-from netboot.errors import ConfigError, Problem
+from netboot.errors import Problem
 from netboot.model.client import Cpu
 from netboot.model.host import Host
 from netboot.model.offer import LoaderRule, Policy, UnknownHosts
@@ -17,27 +17,40 @@ from netboot.model.offer import LoaderRule, Policy, UnknownHosts
 
 def policy(
     unknown: UnknownHosts, rules: Sequence[LoaderRule], *, hosts: Iterable[Host], bootfiles: BootFiles
-) -> Policy:
-    """Gather what decides beside client, host and install; raise ConfigError with every loader that cannot be."""
+) -> tuple[Policy, tuple[Problem, ...]]:
+    """Gather what decides beside client, host and install, and every problem of a loader that is named.
+
+    A rule whose loader cannot be used is left out; a host's is not offered, its machine gets the usual one.
+    """
     problems: list[Problem] = []
+    sound: list[LoaderRule] = []
     for number, rule in enumerate(rules):
         what = _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu)
-        if what is not None:
-            where = f"bootfiles.loaders[{number}].loader"
-            problems.append(Problem("netboot.yaml", 0, 0, where, *what))
+        if what is None:
+            sound.append(rule)
+        else:
+            problems.append(Problem("netboot.yaml", 0, 0, f"bootfiles.loaders[{number}].loader", *what))
     cpus: dict[str, Cpu] = {}
+    unusable: dict[str, str] = {}
     for host in hosts:
         if host.loader is None:
             continue
         what = _fault(host.loader, bootfiles)
         file = find_loader(bootfiles, host.loader)
         if what is not None:
+            unusable[host.loader] = "; ".join(what)
             problems.append(Problem(*_place(host), f"hosts.{host.name}.loader", *what))
         elif file is not None and file.cpu is not None:
             cpus[host.loader] = file.cpu
-    if problems:
-        raise ConfigError(problems)
-    return Policy(unknown, bootfiles.loaders(), bootfiles.other_loaders(), tuple(rules), cpus)
+    made = Policy(
+        unknown,
+        bootfiles.loaders(),
+        bootfiles.other_loaders(),
+        tuple(sound),
+        cpus=cpus,
+        unusable=unusable,
+    )
+    return made, tuple(sorted(problems))
 
 
 def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
@@ -45,7 +58,8 @@ def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Poli
     named = {host.loader for host in hosts if host.loader is not None}
     found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
     cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
-    return replace(policy, loaders=bootfiles.loaders(), others=bootfiles.other_loaders(), cpus=cpus)
+    unusable = {name: "; ".join(what) for name in named if (what := _fault(name, bootfiles)) is not None}
+    return replace(policy, loaders=bootfiles.loaders(), others=bootfiles.other_loaders(), cpus=cpus, unusable=unusable)
 
 
 def _place(host: Host) -> tuple[str, int, int]:

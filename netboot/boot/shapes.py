@@ -156,7 +156,7 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
     if client.cpu is None:
         loaders = policy.loaders_for(client)
         return Choices(replies, loaders) if loaders else IgnoreReason.UNKNOWN_ARCHITECTURE
-    if host is not None and host.loader is not None:
+    if host is not None and host.loader is not None and host.loader not in policy.unusable:
         if policy.cpu_of(host.loader) is not client.cpu:
             return IgnoreReason.LOADER_FOR_ANOTHER_CPU
         return Choices(replies, (host.loader,))

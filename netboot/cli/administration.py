@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from netboot.client import ControlClient, NoDaemonError, not_heard
-from netboot.config.load import load, load_settings
+from netboot.config.load import load_settings, read
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
@@ -33,9 +34,11 @@ async def administration(config: Path) -> AsyncIterator["Administration | Contro
         from netboot.app.ledger import offline_administration  # the store's libraries take half a second to load
         from netboot.servers import logs
 
-        configuration = load(config)
+        configuration = read(config)
         logs.configure(level="warning", form="auto")
         async with offline_administration(configuration) as offline:
+            for fault in configuration.faults:
+                print(f"{fault} (the hosts that were accepted last are used)", file=sys.stderr)
             yield offline
 
 

@@ -19,7 +19,6 @@ from netboot.content.objects import Content
 from netboot.errors import ConfigError, Problem
 from netboot.model.host import HostSet
 from netboot.model.mac import Mac
-from netboot.model.offer import Policy
 
 _ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: of no machine
 
@@ -87,21 +86,15 @@ def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
     """What the files name, and what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
     settings = configuration.settings
-    try:
-        policy = from_settings.policy_for(settings, bootfiles, configuration.hosts)
-    except ConfigError as error:
-        yield from map(str, error.problems)
-        policy = Policy(settings.hosts.unknown, bootfiles.loaders())
+    policy, problems = from_settings.policy_for(settings, bootfiles, configuration.hosts)
+    yield from map(str, problems)
     yield from missing_uefi_loader(policy, bootfiles)
 
 
 def _loader_lines(configuration: Configuration) -> list[LoaderLine]:
     settings = configuration.settings
     bootfiles = BootFiles(settings.bootfiles.directories)
-    try:
-        policy = from_settings.policy_for(settings, bootfiles, configuration.hosts)
-    except ConfigError:  # among the problems
-        policy = Policy(settings.hosts.unknown, bootfiles.loaders(), bootfiles.other_loaders())
+    policy, _ = from_settings.policy_for(settings, bootfiles, configuration.hosts)
     return loader_lines(policy, bootfiles)
 
 

@@ -69,7 +69,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, Given]:
     settings = configuration.settings
     documents = from_settings.documents_for(settings)
-    policy = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
+    policy, _ = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
     base_url = _base_url(settings)
     return {
         host.name: await _given(host, documents, policy, base_url=base_url, show_secrets=show_secrets) for host in hosts

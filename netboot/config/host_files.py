@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.config.faults import Faults, Place, did_you_mean
-from netboot.config.files import read_text
+from netboot.config.files import read_bytes, read_text
 from netboot.config.nodes import Entry, Scalar, Table
 from netboot.config.yaml_lines import parse
 
@@ -27,6 +27,15 @@ class NamedFile:
     where: str = ""  # hosts.files[0]
 
 
+@dataclass(frozen=True, slots=True)
+class HostsFile:
+    """One hosts file as it was read; `text` is None where it cannot be understood, `raw` has what there is of it."""
+
+    path: str
+    text: str | None
+    raw: str = ""
+
+
 @dataclass(slots=True)
 class Declared:
     """What all files together say; every entry still knows its file and line."""
@@ -36,6 +45,7 @@ class Declared:
     roles: dict[str, Entry] = field(default_factory=dict)
     hosts: dict[str, Entry] = field(default_factory=dict)
     role_keys: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    files: list[HostsFile] = field(default_factory=list)
 
 
 def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
@@ -53,12 +63,25 @@ def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
     return tuple(found.values())
 
 
-def read_declared(files: Sequence[Path], faults: Faults) -> Declared:
-    """Read all files into one declaration, with a fault for everything that is said twice."""
+def read_files(files: Sequence[Path], faults: Faults) -> list[HostsFile]:
+    """Read the text of every file; one that cannot be read has a fault and no text."""
+    return [_read(path, faults) for path in files]
+
+
+def _read(path: Path, faults: Faults) -> HostsFile:
+    text = read_text(path, faults, place=Place(str(path)))
+    if text is not None:
+        return HostsFile(str(path), text)
+    raw = read_bytes(path, Faults(), place=Place(str(path)))
+    return HostsFile(str(path), None, "" if raw is None else raw.decode("latin-1"))
+
+
+def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:
+    """Lay the texts of all files together, with a fault for everything that is said twice."""
     declared = Declared()
-    for path in files:
-        text = read_text(path, faults, place=Place(str(path)))
-        tree = None if text is None else parse(text, str(path), faults)
+    for file in files:
+        tree = None if file.text is None else parse(file.text, file.path, faults)
+        declared.files.append(file if tree is not None else HostsFile(file.path, None, file.text or file.raw))
         match tree:
             case None:
                 continue

@@ -1,5 +1,7 @@
 """Reads the Ignition files that `ocne` wrote: what Ignition would refuse is a fault, and so is a file for another use.
 
+A file that is missing or cannot be read is no fault of the hosts files: its hosts are loaded, and are not ready.
+
 Nothing of a file is kept or shown: it holds cluster keys.
 """
 
@@ -9,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from netboot.config.faults import Faults
 from netboot.config.files import read_bytes
 from netboot.config.given import Said
 from netboot.ignition.check import read_ignition
@@ -41,7 +44,7 @@ class IgnitionFiles:
 
 def _check(said: Said[Path]) -> Use | None:
     given, path = said.given, said.value
-    content = read_bytes(path, given.faults, place=given.place, where=given.where)
+    content = read_bytes(path, Faults(), place=given.place, where=given.where)
     if content is None:
         return None
     file = read_ignition(content)

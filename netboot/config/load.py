@@ -1,23 +1,25 @@
 """Reads a whole configuration: `netboot.yaml` and the hosts files that it names, into Settings and a HostSet.
 
-`load` either returns everything or raises every fault of every file at once. It reads files and nothing else:
-a reload calls it in a thread and swaps what it returns, or keeps what it has and reports the faults.
+`load` either returns everything or raises every fault of every file at once; `read` leaves faulty hosts out.
+Both read files and nothing else: a reload calls them in a thread and swaps what they return, or keeps what it has.
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netboot.config.faults import Faults
-from netboot.config.host_files import NamedFile, list_files, read_declared
+from netboot.config.faulty import faulty_hosts, macs_of_faulty
+from netboot.config.host_files import HostsFile, NamedFile, declare, list_files, read_files
 from netboot.config.hosts import build_hosts
 from netboot.config.nodes import Listing, Node, Table
 from netboot.config.settings import Settings
 from netboot.config.settings_file import find, read_settings
-from netboot.errors import ConfigError
+from netboot.errors import ConfigError, Problem
 from netboot.model.host import HostSet
+from netboot.model.mac import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,65 @@ class Configuration:
     settings: Settings
     hosts: HostSet
     files: tuple[Path, ...]  # all that was read, netboot.yaml first
+    texts: tuple[HostsFile, ...] = ()  # of the hosts files, by absolute path
+    faults: tuple[Problem, ...] = ()  # of the hosts files; the hosts that they concern are not in `hosts`
+    left_out: frozenset[Mac] = frozenset()  # every MAC that such a host names
+    hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
 
 
 def load(path: Path) -> Configuration:
     """Read the configuration that begins at `path`; raise ConfigError with every fault of every file."""
+    configuration = read(path)
+    if configuration.faults:
+        raise ConfigError(configuration.faults)
+    return configuration
+
+
+def read(path: Path) -> Configuration:
+    """Read the configuration that begins at `path`, without the hosts that a fault of the hosts files concerns.
+
+    Raises ConfigError where `netboot.yaml` has a fault, with every fault of every file.
+    """
     faults = Faults()
     with _without_garbage_collection():
         settings, tree = read_settings(path, faults)
+        is_sound = not faults
         files = list_files(_named_files(path, settings, tree), faults)
-        hosts = build_hosts(read_declared(files, faults), faults)
-    if faults:
+        read = _build(read_files(files, faults), faults, settings=settings)
+    if not is_sound:
         raise ConfigError(faults.problems)
-    return Configuration(settings, hosts, (path, *files))
+    texts = tuple(replace(file, path=str(Path(file.path).absolute())) for file in read.texts)
+    return replace(read, files=(path, *files), texts=texts)
+
+
+def load_accepted(files: Sequence[HostsFile]) -> HostSet:
+    """Build the hosts of files that were accepted before.
+
+    What is wrong with them today, as an Ignition file that was replaced, stays with the hosts that it concerns.
+    """
+    faults = Faults()
+    declared = declare(files, faults)
+    hosts = build_hosts(declared, faults)
+    faulty = faulty_hosts(declared, hosts, faults.problems)
+    held_back = [replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in hosts]
+    return HostSet.of(hosts.cluster, held_back)
+
+
+def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) -> Configuration:
+    declared = declare(files, faults)
+    hosts = build_hosts(declared, faults)
+    problems = tuple(sorted(faults.problems))
+    faulty = faulty_hosts(declared, hosts, problems)
+    sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
+    return Configuration(
+        settings,
+        sound,
+        (),
+        texts=tuple(declared.files),
+        faults=problems,
+        left_out=macs_of_faulty(declared, faulty, problems),
+        hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
+    )
 
 
 @contextmanager

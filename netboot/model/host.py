@@ -51,6 +51,7 @@ class Host:
     firmware: ReplyShape | None = None  # pins how its firmware is told of it
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     declared_at: str = ""  # file:line:column, for messages
+    faults: tuple[str, ...] = ()  # why it may not be installed although it is registered
 
     @property
     def mac(self) -> Mac:

@@ -167,6 +167,8 @@ class Policy:
     rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
     cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
     address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
+    unusable: Mapping[str, str] = field(default_factory=dict)  # that hosts name: why, and the cure
+    left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
         """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""

@@ -43,6 +43,7 @@ MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (
     [_sql("ALTER TABLE machines ADD COLUMN shapes JSON")],
     _create("leases"),
     [_sql("ALTER TABLE installs ADD COLUMN target JSON")],
+    _create("accepted_files"),
 )
 
 

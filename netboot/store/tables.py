@@ -63,6 +63,14 @@ machines = Table(
     Column("shapes", JSON),  # NULL where an older version wrote the row
 )
 
+accepted_files = Table(
+    "accepted_files",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -161,3 +161,22 @@ def test_a_machine_that_nobody_registered_is_offered(client: BootClient, policy:
 )
 def test_the_script_of(host: Host | None, install: Install | None, policy: Policy, expected: object):
     assert script_without_install(MAC, host, install, policy) == expected
+
+
+LEAVES_OUT = Policy(UnknownHosts.WAIT, LOADERS, left_out=frozenset({MAC}))
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "expected"),
+    [
+        pytest.param(UEFI, None, LOCAL_DISK, id="a-mac-of-a-faulty-host-boots-its-disk-where-others-wait"),
+        pytest.param(UEFI, CP1, LOCAL_DISK, id="also-where-an-armed-host-has-it-too"),
+        pytest.param(IPXE, CP1, SCRIPT, id="its-ipxe-gets-a-script-that-leaves"),
+        pytest.param(BIOS, None, loader("undionly.kpxe"), id="its-bios-gets-ipxe-whose-script-leaves"),
+    ],
+)
+def test_a_mac_of_a_faulty_host_boots_its_own_disk(client: BootClient, host: Host | None, expected: Offer):
+    install = armed() if host else None
+
+    assert decide(client, host, install, LEAVES_OUT) == expected
+    assert script_without_install(MAC, host, install, LEAVES_OUT) == LocalBootPlan(MAC, host)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.loaders import policy
+from netboot.boot.shapes import choices_for
 from netboot.content.bootfiles import BootFiles
-from netboot.errors import ConfigError
-from netboot.model.client import BootProtocol, Cpu
+from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.host import Host, HostName, Role
 from netboot.model.mac import Mac
 from netboot.model.offer import LoaderRule, Policy, UnknownHosts
@@ -41,13 +41,14 @@ def rule(cpu: Cpu, loader: str) -> LoaderRule:
 def test_the_policy_holds_what_is_there_and_what_is_named(bootfiles: BootFiles):
     rules = (rule(Cpu.ARM64, "grubaa64.efi"), rule(Cpu.X86_BIOS, "undionly.kpxe"))
 
-    made = policy(
+    made, problems = policy(
         UnknownHosts.WAIT,
         rules,
         hosts=[host("shimx64.efi"), host("undionly.kpxe"), host(None)],
         bootfiles=bootfiles,
     )
 
+    assert problems == ()
     assert made == Policy(
         UnknownHosts.WAIT,
         loaders={
@@ -65,18 +66,21 @@ def test_the_policy_holds_what_is_there_and_what_is_named(bootfiles: BootFiles):
     )
 
 
-def test_what_is_missing_or_for_another_cpu_is_refused_all_at_once(bootfiles: BootFiles):
+def test_what_is_missing_or_for_another_cpu_is_a_problem_and_is_not_offered(bootfiles: BootFiles):
     directory = bootfiles.directories[0]
+    sound = rule(Cpu.ARM64, "grubaa64.efi")
 
-    with pytest.raises(ConfigError) as caught:
-        policy(
-            UnknownHosts.IGNORE,
-            (rule(Cpu.X64, "grubaa64.efi"), rule(Cpu.X64, "undionly.kpxe"), rule(Cpu.X64, "gone.efi")),
-            hosts=[host("gone.efi"), host("page.efi", "w1", 20)],
-            bootfiles=bootfiles,
-        )
+    made, problems = policy(
+        UnknownHosts.IGNORE,
+        (rule(Cpu.X64, "grubaa64.efi"), rule(Cpu.X64, "undionly.kpxe"), rule(Cpu.X64, "gone.efi"), sound),
+        hosts=[host("gone.efi"), host("page.efi", "w1", 20)],
+        bootfiles=bootfiles,
+    )
 
-    assert str(caught.value).splitlines() == [
+    client = BootClient(Mac("52:54:00:aa:bb:01"), Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE)
+    assert (made.rules, set(made.unusable)) == ((sound,), {"gone.efi", "page.efi"})
+    assert choices_for(client, host("gone.efi"), made) == choices_for(client, host(None), made)
+    assert [str(problem) for problem in problems] == [
         f"hosts.yaml:9:3: hosts.cp1.loader: there is no gone.efi below {directory}; "
         "put it there, or see bootfiles.directories",
         f"hosts.yaml:20:3: hosts.w1.loader: {directory}/page.efi is no EFI program that any firmware would run; "

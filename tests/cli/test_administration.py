@@ -63,7 +63,7 @@ def test_a_question_to_nobody_says_how_to_start_a_daemon(tmp_path: Path):
 
 def test_a_fault_in_the_hosts_does_not_stand_between_a_person_and_the_daemon(tmp_path: Path):
     config = tmp_path / "netboot.yaml"
-    config.write_text("admin: {socket: control.sock}\n")
+    config.write_text("admin: {socket: control.sock}\nstore: {url: sqlite+aiosqlite:///netboot.db}\n")
     (tmp_path / "hosts.yaml").write_text("hosts: {cp1: {rol: worker}}\n")
 
     async def open_it() -> object:

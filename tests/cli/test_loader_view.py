@@ -31,7 +31,7 @@ def test_each_architecture_is_named_with_its_loader_and_path(enterprise_linux: B
         LoaderRule(BootProtocol.PXE, Cpu.X86_BIOS, "undionly.kpxe", oui="3c:fd:fe"),
         LoaderRule(None, None, "ipxe-i386.efi", arch=99),
     )
-    given = policy(UnknownHosts.IGNORE, rules, hosts=(), bootfiles=enterprise_linux)
+    given, _ = policy(UnknownHosts.IGNORE, rules, hosts=(), bootfiles=enterprise_linux)
 
     lines = loader_lines(given, enterprise_linux)
 

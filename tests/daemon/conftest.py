@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daemon.rack import Rack, namespaces
+from daemon.rack import Rack, namespaces, running
 from daemon.wire import ADDRESS, RELAY, Wire
 
 from netboot.content.assets import assets_directory
@@ -100,21 +100,22 @@ def _fill_boot_files(directory: Path) -> None:
 
 
 @pytest.fixture
-def rack(tmp_path: Path) -> Iterator[Rack]:
-    """A daemon that serves cp1 and w1 on 192.0.2.10; nothing is armed."""
+def rack_directory(tmp_path: Path) -> Path:
+    """The files of an appliance that serves cp1 and w1 on 192.0.2.10."""
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
     (tmp_path / "netboot.yaml").write_text(SETTINGS)
     (tmp_path / "hosts.yaml").write_text(HOSTS)
     shutil.copytree(assets_directory() / "examples" / "ign", tmp_path / "ign")
     _fill(tmp_path / "content")
-    with namespaces() as (server, client):
-        rack = Rack(tmp_path, server, client)
-        try:
-            rack.start()
-            yield rack
-        finally:
-            rack.stop()
+    return tmp_path
+
+
+@pytest.fixture
+def rack(rack_directory: Path) -> Iterator[Rack]:
+    """A daemon that serves cp1 and w1; nothing is armed."""
+    with running(rack_directory) as rack:
+        yield rack
 
 
 def _fill(content: Path) -> None:

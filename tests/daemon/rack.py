@@ -106,6 +106,26 @@ class Rack:
             while b"READY=1" not in manager.recv(4096):
                 pass
 
+    def launch(self) -> None:
+        """Start the daemon where it must not get ready."""
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["ip", "netns", "exec", self._server, sys.executable, "-m", "netboot", "serve"],
+                stderr=log,
+                env=os.environ | {"NETBOOT_CONFIG": str(self.config)},
+            )
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Read the log lines of one event since the last start."""
+        found = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [line for line in found if line["event"] == event]
+
+    def api(self, path: str, *arguments: str) -> Any:
+        """Send a request to the administration's socket."""
+        command = ["curl", "-sS", "--max-time", "10", "--unix-socket", str(self.directory / "control.sock"), *arguments]
+        done = subprocess.run([*command, f"http://localhost{path}"], capture_output=True, timeout=20, check=True)
+        return json.loads(done.stdout)
+
     @property
     def config(self) -> Path:
         return self.directory / "netboot.yaml"
@@ -256,6 +276,19 @@ def namespaces() -> Iterator[tuple[str, str]]:
     finally:
         for name in (server, client):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
+
+
+@contextmanager
+def running(directory: Path, *, starts: bool = True) -> Iterator[Rack]:
+    """Run the appliance whose files are in `directory`, in namespaces of its own."""
+    with namespaces() as (server, client):
+        rack = Rack(directory, server, client)
+        try:
+            if starts:
+                rack.start()
+            yield rack
+        finally:
+            rack.stop()
 
 
 def token_in(document: str, area: str) -> str:

@@ -52,7 +52,7 @@ def test_machines_of_the_first_version_are_kept(tmp_path: Path):
         old.execute("DELETE FROM schema_version WHERE version > 1")
         old.execute("ALTER TABLE machines DROP COLUMN shapes")
         old.execute("ALTER TABLE installs DROP COLUMN target")
-        for table in {"leases"} & {
+        for table in {"leases", "accepted_files"} & {
             row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         }:
             old.execute(f"DROP TABLE {table}")
@@ -80,6 +80,7 @@ def test_an_arming_of_an_earlier_version_is_bound_to_nothing_and_so_does_not_hol
     with sqlite3.connect(path) as old:  # as the third version left it
         old.execute("DELETE FROM schema_version WHERE version > 3")
         old.execute("ALTER TABLE installs DROP COLUMN target")
+        old.execute("DROP TABLE accepted_files")
         old.execute(
             "INSERT INTO installs (host, state, armed_at, armed_reason, attempts, spent, version)"
             " VALUES ('cp1', 'registered', '2026-11-21T00:00:00+00:00', 'old', 3, 0, 1)"

@@ -1,0 +1,47 @@
+"""Which hosts are served while a hosts file is faulty: those that were accepted last, else those without a fault.
+
+One rule for the start and for a reload. What was accepted is in the store, so a restart has it too.
+"""
+
+from dataclasses import replace
+
+import structlog
+
+from netboot.config.host_files import HostsFile
+from netboot.config.load import Configuration, load_accepted
+from netboot.errors import StoreError
+from netboot.store.accepted_files import AcceptedFiles
+
+log = structlog.get_logger()
+
+
+async def in_force(read: Configuration, accepted: AcceptedFiles) -> Configuration:
+    """Return what is served at the start of what was read. Raises StoreError."""
+    if not read.faults:
+        return read
+    kept = await last_accepted(read, accepted)
+    if kept is not None:
+        log.error("config.last_accepted_used", hosts=len(kept.hosts))
+        return kept
+    log.error("config.hosts_left_out", hosts=len(read.hosts), left_out=sorted(read.left_out))
+    return read
+
+
+async def last_accepted(read: Configuration, accepted: AcceptedFiles) -> Configuration | None:
+    """Return what was read with the hosts that were accepted last; None where none were. Raises StoreError."""
+    files = [HostsFile(path, text) for path, text in await accepted.all()]
+    if not files:
+        return None
+    hosts = load_accepted(files)
+    registered = {mac for host in hosts for mac in host.macs}
+    return replace(read, hosts=hosts, left_out=read.left_out - registered, hides_hosts=False)
+
+
+async def keep_accepted(read: Configuration, accepted: AcceptedFiles) -> None:
+    """Keep a configuration without a fault for the next start; a store that fails is logged."""
+    if read.faults:
+        return
+    try:
+        await accepted.keep([(file.path, file.text or "") for file in read.texts])
+    except StoreError as error:
+        log.error("config.not_kept", reason=str(error))

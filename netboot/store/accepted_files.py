@@ -1,0 +1,33 @@
+"""The hosts files that were accepted last: their texts, so that a restart has the same hosts while a file is faulty."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+
+from netboot.store import tables
+from netboot.store.database import Database
+
+NamedText = tuple[str, str]  # a path and what the file said
+
+
+class AcceptedFiles:
+    """One set of texts, replaced as a whole. Every method raises StoreError where the store fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[NamedText]:
+        """Read the set in the order of `keep`; empty where none was accepted yet."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(tables.accepted_files).order_by(tables.accepted_files.c.position))
+            return [(row.path, row.text) for row in rows]
+
+    async def keep(self, files: Sequence[NamedText]) -> None:
+        """Replace the set; nothing is written where it says the same."""
+        if await self.all() == list(files):
+            return
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(tables.accepted_files))
+            rows = [{"position": position, "path": path, "text": text} for position, (path, text) in enumerate(files)]
+            if rows:
+                await connection.execute(insert(tables.accepted_files), rows)
