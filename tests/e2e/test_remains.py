@@ -6,25 +6,27 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from pathlib import Path
 
 import pytest
 from pyroute2 import netns
 
+from netboot.lab.media import cache_directory
 from netboot.lab.records import ProcessRecord, Records
 
 pytestmark = pytest.mark.e2e
 
+ISOLATED = str(Path(__file__).resolve().parents[2] / ".ci" / "isolated")
 UP_S = 120.0  # the media may have to be built first
 
 
-async def netboot(*words: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "netboot", *words, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
-    )
+async def netboot(*words: str, isolated: bool = False) -> Process:
+    command = [*([ISOLATED] if isolated else []), sys.executable, "-m", "netboot", *words]
+    return await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
 
 
-async def a_lab_that_is_up(name: str) -> tuple[Process, dict[str, object]]:
-    lab = await netboot("lab", "up", "--name", name, "--json")
+async def a_lab_that_is_up(name: str, *, isolated: bool = False) -> tuple[Process, dict[str, object]]:
+    lab = await netboot("lab", "up", "--name", name, "--json", isolated=isolated)
     assert lab.stdout is not None
     async with asyncio.timeout(UP_S):
         return lab, json.loads(await lab.stdout.readline())
@@ -67,3 +69,12 @@ async def test_down_ends_a_running_lab_and_leaves_nothing():
     assert (down.returncode, await lab.wait()) == (0, 128 + signal.SIGTERM)
     assert namespaces("ended") == []
     assert not Records("ended").directory.exists()
+
+
+async def test_a_lab_that_is_killed_with_its_namespaces_leaves_nothing_that_the_next_one_meets():
+    for _ in range(2):  # as in a test run that is killed, and in the next
+        lab, _ = await a_lab_that_is_up("again", isolated=True)
+        lab.kill()
+        await lab.communicate()
+
+    assert len(list((cache_directory() / "labs").glob("again-*"))) <= 1  # the next lab removes it, whatever its name
