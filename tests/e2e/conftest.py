@@ -16,10 +16,15 @@ _RUNNER: pytest.StashKey[asyncio.Runner] = pytest.StashKey()
 _STORIES: pytest.StashKey[dict[str, asyncio.Task[None]]] = pytest.StashKey()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the coroutine tests at the end: any other test between them would stop the labs that run beside it."""
+    items.sort(key=_is_coroutine_test)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Play a coroutine test to its end, while the others of the session go on beside it."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+    if not _is_coroutine_test(pyfuncitem):
         return None
     session = pyfuncitem.session
     if _RUNNER not in session.stash:
@@ -40,7 +45,7 @@ async def _start_all(session: pytest.Session) -> dict[str, asyncio.Task[None]]:
     return {
         item.nodeid: asyncio.create_task(_play(item.obj, room), name=item.name)
         for item in session.items
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
+        if isinstance(item, pytest.Function) and _is_coroutine_test(item)
     }
 
 
@@ -51,3 +56,7 @@ async def _play(story: Callable[[], Awaitable[None]], room: asyncio.Semaphore) -
 
 async def _ended(story: asyncio.Task[None]) -> None:
     await story
+
+
+def _is_coroutine_test(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
