@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from netboot.boot import host_status
 from netboot.boot.arming import ArmingRefusedError, arming_refusals, cancel_notes
 from netboot.boot.installs import InstallBook
 from netboot.errors import NetbootError
@@ -14,6 +15,7 @@ from netboot.model.event import Event
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import Install, InstallTarget
 from netboot.model.machine import Machine
+from netboot.model.words import without_disks
 from netboot.store.events import EventLog
 from netboot.store.installs import Move
 from netboot.store.machines import Machines
@@ -59,7 +61,12 @@ class Administration:
     async def host(self, name: str) -> View:
         """Show one host; raise UnknownHostError."""
         host = self._host(name)
-        return host_view(host, self._view(await self._book.ask(host.name)))
+        install = await self._book.ask(host.name)
+        events, history = await self._told(host.name)
+        seen = await self._machines.last_seen(host.macs)
+        shown = host_view(host, self._view(install))
+        progress = host_status.view(install, events, history)
+        return {**shown, "install": {**shown["install"], **progress}, **host_status.heard_view(events, history, seen)}
 
     async def arm(
         self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False, actor: str | None = None
@@ -114,7 +121,8 @@ class Administration:
 
     async def install(self, name: str) -> View:
         """Show a host's install, also that of a host that no file declares any more."""
-        return self._view(await self._book.ask(await self._known(name)))
+        install = await self._book.ask(await self._known(name))
+        return {**self._view(install), **host_status.view(install, *await self._told(install.host))}
 
     async def installs(self) -> list[View]:
         """List every install on record, also those of hosts that no file declares any more."""
@@ -137,6 +145,11 @@ class Administration:
         else:
             for event in await self._events.after(after, host=name, limit=100_000):
                 yield event_view(event)
+
+    async def _told(self, host: HostName) -> tuple[list[Event], list[Move]]:
+        """Read what says why a host does not proceed: its newest events and its history."""
+        events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
+        return events, await self._book.history(host)
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)
@@ -212,13 +225,15 @@ def install_view(install: Install, changes: Sequence[str] = ()) -> View:
 
 
 def move_view(move: Move) -> View:
-    """Show one line of a host's history."""
+    """Show one line of a host's history; the list of disks that a report ended with stays apart."""
+    note, disks = without_disks(move.note)
     return {
         "at": move.at.isoformat(),
         "what": move.what,
         "from": move.before.value,
         "to": move.after.value,
-        "note": move.note,
+        "note": note,
+        "disks": disks.splitlines(),
     }
 
 

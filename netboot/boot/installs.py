@@ -19,6 +19,7 @@ from netboot.model.event import Event, Step
 from netboot.model.host import Host, HostName, HostSet
 from netboot.model.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
 from netboot.model.mac import Mac
+from netboot.model.words import first_line
 from netboot.store.events import EventLog
 from netboot.store.installs import Change, Installs, Move, TokenKind
 
@@ -228,7 +229,7 @@ class InstallBook:
             "to": after.state.value,
             "armed": after.is_armed,
             "attempt": after.arming.spent if after.arming else None,
-            "note": cause.note[-500:] or None,
+            "note": first_line(cause.note) or None,
         }
         if cause.actor is not None:
             data["actor"] = cause.actor
@@ -237,7 +238,8 @@ class InstallBook:
             self._events.record(event, level=logging.WARNING)
             return
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
-        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data))
+        level = logging.ERROR if step is Step.FAILED else logging.INFO
+        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data), level=level)
 
 
 def _no_commit(_release: str) -> str | None:

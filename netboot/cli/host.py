@@ -69,6 +69,11 @@ def show(config: Path, name: str, as_json: bool) -> None:
         if key == "install":
             click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
             click.echo(f"{'armed':<18}{armed_text(value)}")
+            click.echo(f"{'reason':<18}{plain(value['reason'] or '–')}")
+        elif key == "disks":
+            _print_lines("disks", value)
+        elif key.startswith("last_"):
+            click.echo(f"{key.replace('_', ' '):<18}{plain(_last(value))}")
         else:
             click.echo(f"{key:<18}{plain(_shown(value))}")
 
@@ -82,6 +87,30 @@ def armed_text(install: Mapping[str, Any]) -> str:
     if not arming["changes"]:
         return text
     return f"{text}; it ends with the next reload, start or boot, because {' and '.join(arming['changes'])}"
+
+
+def reason_text(install: Mapping[str, Any]) -> str:
+    """Say on a line of its own why an install does not go on; nothing where it does."""
+    blocked = install["blocked"]
+    if blocked is None:
+        return ""
+    since = f" (since {ago(blocked['since'])})" if blocked["since"] is not None else ""
+    return f"\nreason: {plain(install['reason'])}{since}"
+
+
+def _last(value: Any) -> str:
+    """Show what was last heard or said of a host, and how long ago."""
+    if value is None:
+        return "never"
+    if isinstance(value, str):
+        return ago(value)
+    rest = {key: item for key, item in value.items() if key != "at"}
+    return f"{ago(value['at'])}: {rest['reason'] if 'reason' in rest else _shown(rest)}"
+
+
+def _print_lines(key: str, lines: list[str]) -> None:
+    for number, line in enumerate(lines or ["–"]):
+        click.echo(f"{'' if number else key:<18}{plain(line)}")
 
 
 def _shown(value: Any) -> str:

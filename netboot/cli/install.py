@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.cli.administration import run_with_administration
-from netboot.cli.host import armed_text
+from netboot.cli.host import armed_text, reason_text
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.cli.timeline import Timeline
 from netboot.client import ControlClient
 from netboot.errors import NetbootError
-from netboot.model.words import plain
+from netboot.model.words import first_line, plain
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
@@ -95,7 +95,8 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
         return
     found = run_with_administration(config, lambda daemon: daemon.install(host))
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
-    _print_install(found, as_json, text if found["declared"] else f"{text}; {NOT_DECLARED}")
+    text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
+    _print_install(found, as_json, text + reason_text(found))
 
 
 @install.command(name="list")
@@ -129,12 +130,12 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def history(config: Path, host: str, as_json: bool) -> None:
-    """Tell every move of HOST's install, oldest first."""
+    """List every move of HOST's install, oldest first, each with its reason: the first line of what was reported."""
     moves = run_with_administration(config, lambda daemon: daemon.history(host))
     if as_json:
         print_json(moves)
         return
-    rows = [(m["at"][:19], m["what"], m["from"], m["to"], _last_line(m["note"])) for m in moves]
+    rows = [(m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], first_line(m["note"])) for m in moves]
     print_table(("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
 
 
@@ -151,8 +152,9 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
         timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
-        if follow and (word := before_the_boot(host, (await daemon.install(host))["arming"], armed_at)):
-            click.echo(word, err=True)
+        if follow:
+            for word in before_the_boot(host, await daemon.install(host), armed_at):
+                click.echo(word, err=True)
         async for event in daemon.events(host=host, follow=follow):
             timeline.take(event)
             if follow and timeline.ended_with in WATCHED_END:
@@ -163,13 +165,17 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def before_the_boot(host: str, arming: Mapping[str, Any] | None, armed_at: list[str]) -> str:
+def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) -> list[str]:
     """Say why nothing is to be seen yet; nothing of an install that runs or has ended, which shows itself."""
     if not armed_at:
-        return f"{host} was never armed: it is led to its own disk; netboot install arm {host}"
+        return [f"{host} was never armed: it is led to its own disk; netboot install arm {host}"]
+    words = []
+    blocked, arming = install["blocked"], install["arming"]
+    if blocked is not None and blocked["since"] is not None and blocked["since"] < armed_at[-1]:
+        words.append(plain(str(install["reason"])))  # recorded before the arming, from which the timeline begins
     if arming is not None and not arming["spent"]:
-        return f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming"
-    return ""
+        words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
+    return words
 
 
 def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:
@@ -177,8 +183,3 @@ def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:
         print_json(found)
     else:
         click.echo(text)
-
-
-def _last_line(note: str) -> str:
-    lines = note.strip().splitlines()
-    return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""The timeline of a boot as a person reads it: one line for each step, with the seconds since the first."""
+"""The timeline of a boot as a person reads it: its steps and what holds it back, with the seconds since the first."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from netboot.model.reasons import explain
 from netboot.model.words import plain
 
 
@@ -20,23 +21,23 @@ class Timeline:
         self.ended_with: str | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Print one event, if it is a step of the boot."""
+        """Print one event, if it is a step of the boot or says why the boot does not go on; as JSON, every event."""
         at = datetime.fromisoformat(event["at"])
         if self._since is not None and at < self._since:
             return
+        step, data = event["step"], event["data"]
+        if step is not None:
+            self.ended_with = step if step in ("ready", "failed") else None
         if self._as_json:
             click.echo(json.dumps(event, ensure_ascii=False))
-        step = event["step"]
-        if step is None:
-            if event["event"] == "boot.alarm_raised":
-                self._line(at, "ALARM", event["data"])
             return
-        self.ended_with = step if step in ("ready", "failed") else None
-        self._line(at, step, event["data"])
+        explained = explain(event["event"], data, host=event["host"] or event["mac"] or "this machine")
+        if explained is not None:
+            self._line(at, step or explained.word, str(explained))
+        elif step is not None:
+            self._line(at, step, ", ".join(f"{key} {value}" for key, value in data.items() if value is not None))
 
-    def _line(self, at: datetime, step: str, data: Mapping[str, Any]) -> None:
-        if self._as_json:
-            return
+    def _line(self, at: datetime, word: str, text: str) -> None:
         self._began = self._began or at
-        told = ", ".join(f"{key} {value}" for key, value in data.items() if value is not None)
-        click.echo(f"{(at - self._began).total_seconds():7.1f} s  {step:<12}{plain(told)}")
+        seconds = (at - self._began).total_seconds()
+        click.echo(f"{seconds:7.1f} s  {word:<12}{plain(text)}")

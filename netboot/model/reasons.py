@@ -1,9 +1,189 @@
-"""Why a machine does not proceed: what the reason of an event means, and what an operator does about it."""
+"""Why a machine does not proceed: each event that matters to an operator as a sentence with its cure. Pure.
 
+`install watch`, `install show` and `host show` say the same sentences, with a daemon and without one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
+
+from netboot.model.words import first_line
+
+Data = Mapping[str, Any]
 
 
 class RequestRefusal(StrEnum):
     """Why a request for a script moves nothing; the reason of `boot.request_refused`."""
 
     OTHER_ADDRESS = "other-address"  # neither the registry nor the wire gave this address to the machine
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an event means. `word` is its place in a timeline; `is_blocking`: the machine waits because of it."""
+
+    word: str
+    sentence: str
+    cure: str = ""
+    is_blocking: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.cure}" if self.cure else self.sentence
+
+
+def explain(event: str, data: Data, *, host: str) -> Explanation | None:
+    """Explain an event of a host; None where it says nothing that an operator has to know."""
+    explained = _EXPLAIN[event](data, host) if event in _EXPLAIN else None
+    count = data.get("count")
+    if count is None:
+        return explained
+    if explained is None:
+        return Explanation("counted", f"{count} more events {event} came in the last minute", is_blocking=False)
+    more = f"{explained.sentence} ({count} more times in the last minute)"
+    return Explanation(explained.word, more, explained.cure, explained.is_blocking)
+
+
+def _alarm(data: Data, host: str) -> Explanation:
+    what = f"the {data['document']} of {host} was requested from {data['address']}, which is not an address of {host}"
+    return Explanation("ALARM", what, f"find the machine that has {data['address']} now")
+
+
+def _request_refused(data: Data, host: str) -> Explanation:
+    address = data["address"]
+    what = f"the script of {host} was requested from {address}, which is not an address of {host}"
+    cure = (
+        f"find the machine that has {address}; if it is a router that translates the address of {host} (NAT), "
+        "let it route without translation, because no machine is installed through it"
+    )
+    return Explanation("refused", what, cure)
+
+
+def _http_refused(data: Data, _host: str) -> Explanation:
+    what = f"an HTTP request of {data['address']} was refused before it was read ({data['reason']})"
+    return Explanation("refused", what, "docs/events.md has the reason")
+
+
+def _token_refused(data: Data, host: str) -> Explanation:
+    what = f"{host} requested its {data['document']} with a token that is spent"
+    return Explanation(
+        "refused", what, f"nothing, if its install was cancelled or has ended; else netboot install show {host}"
+    )
+
+
+def _held_back(data: Data, host: str) -> Explanation:
+    sentence, _, cure = str(data["reason"]).partition("; ")
+    what = f"the {data['document']} of {host}" if data.get("document") else f"the installer of {host}"
+    return Explanation("held-back", f"{what} cannot be served: {sentence}", cure or "netboot check names every fault")
+
+
+def _script(data: Data, host: str) -> Explanation | None:
+    if data.get("plan") != "wait" or data["reason"] == "not-ready":  # `boot.script_held_back` says what is not ready
+        return None
+    why, cure = _WAITS.get(data["reason"], (str(data["reason"]), ""))
+    return Explanation("waits", f"the script of {host} waits: {why}", cure.format(host=host))
+
+
+def _no_offer(data: Data, host: str) -> Explanation:
+    why, _, cure = str(data["cure"]).partition("; ")  # what is missing, and what to do about it
+    client = f" (it boots as {data['arch']} by {data['protocol']})" if "arch" in data else ""
+    return Explanation("refused", f"{host} gets no offer{client}: {why}", cure)
+
+
+def _variant_changed(data: Data, host: str) -> Explanation:
+    why = _ENDINGS.get(data["reason"], data["reason"])
+    what = f"{host} {why}, in two boots: it is offered {data['to']} instead of {data['from']} from its next boot on"
+    return Explanation("changed", what, "boot it again")
+
+
+def _variant_kept(data: Data, host: str) -> Explanation:
+    return Explanation("learned", f"{host} boots by {data['shape']}, which is offered first now", is_blocking=False)
+
+
+def _dead_end(data: Data, host: str) -> Explanation:
+    why = _ENDINGS.get(data["reason"], data["reason"])
+    return Explanation("dead-end", f"{host} {why}, and nothing else is left to offer", str(data["cure"]))
+
+
+def _lease(what: str) -> Callable[[Data, str], Explanation]:
+    def explained(data: Data, host: str) -> Explanation:
+        sentence = what.format(host=host, address=data.get("address"), holder=data.get("holder"))
+        return Explanation("lease", sentence, str(data["cure"]))
+
+    return explained
+
+
+def _moved(data: Data, host: str) -> Explanation | None:
+    note = first_line(str(data.get("note") or ""))
+    reason = f": {note}" if note else ""
+    match data.get("by"):
+        case "cancelled":
+            return Explanation("cancelled", f"the arming of {host} was taken back{reason}", is_blocking=False)
+        case "reported-failed":
+            return Explanation("failed", note or NO_REASON, after_failure(host, is_armed=bool(data.get("armed"))))
+        case "attempts-spent":
+            return Explanation("failed", ATTEMPTS_SPENT, after_failure(host, is_armed=False))
+        case _:
+            return None
+
+
+def _arming_ended(data: Data, host: str) -> Explanation:
+    sentence, _, cure = str(data.get("note") or "").rpartition("; ")
+    return Explanation("disarmed", f"the arming of {host} ended: {sentence or cure}", cure if sentence else "")
+
+
+def _events_lost(data: Data, _host: str) -> Explanation:
+    what = f"{data['count']} events were not recorded, because the store did not take them"
+    return Explanation("lost", what, "the log has them; see store.url, disk and database", is_blocking=False)
+
+
+def after_failure(host: str, *, is_armed: bool) -> str:
+    """Say what follows a failed install."""
+    if is_armed:
+        return "it is still armed: its next network boot tries again"
+    return f"the whole report: netboot install history {host} --json; then netboot install arm {host}"
+
+
+NO_REASON: Final = "the installer reported a failure without a reason"
+ATTEMPTS_SPENT: Final = "every boot of its arming is spent, and no installer reported an end"
+
+_WAITS: Final = {
+    "unknown-host": ("nobody registered it", "add it to hosts.yaml, then systemctl reload netboot"),
+    "not-announced": (
+        "it comes from the machine's own address, but no DHCP request of it was received in the last 15 minutes",
+        "let its DHCP broadcasts reach this server: the same LAN, or a relay that forwards them here too",
+    ),
+    "store-unreachable": (
+        "the store does not answer, and nothing is installed without it",
+        "see store.url, disk and database; the machine asks again by itself",
+    ),
+}
+
+_ENDINGS: Final = {
+    "no-request": "requested offers and took no address",
+    "no-loader": "took an address and did not fetch its loader",
+    "wrong-loader": "fetched another file than it was offered",
+    "loader-cut": "did not get its loader whole",
+    "no-script": "got its loader and did not request its script",
+}
+
+_EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
+    "boot.alarm_raised": _alarm,
+    "boot.dead_end_met": _dead_end,
+    "boot.document_held_back": _held_back,
+    "boot.request_refused": _request_refused,
+    "boot.script_held_back": _held_back,
+    "boot.script_served": _script,
+    "boot.shape_kept": _variant_kept,
+    "boot.shape_moved": _variant_changed,
+    "boot.token_refused": _token_refused,
+    "dhcp.architecture_refused": _no_offer,
+    "dhcp.boot_refused": _no_offer,
+    "http.refused": _http_refused,
+    "install.arming_ended": _arming_ended,
+    "install.moved": _moved,
+    "lease.conflict_found": _lease("the address {address} of {host} is used by another machine, {holder}"),
+    "lease.declined": _lease("{host} found that another machine uses its address {address}"),
+    "lease.pool_exhausted": _lease("no address of dhcp.pool is left for {host}"),
+    "store.events_lost": _events_lost,
+}

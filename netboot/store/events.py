@@ -120,6 +120,13 @@ class EventLog:
         async with self._database.transaction() as connection:
             return [_event(row) for row in (await connection.execute(wanted)).mappings()]
 
+    async def newest(self, host: HostName, *, limit: int) -> list[Event]:
+        """Read the newest `limit` events of a host, the oldest of them first."""
+        mine = select(tables.events).where(tables.events.c.host == host)
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(mine.order_by(tables.events.c.id.desc()).limit(limit))).mappings().all()
+        return [_event(row) for row in reversed(rows)]
+
     async def last_id(self) -> int:
         """Read the newest event's id; 0 where there is none."""
         async with self._database.transaction() as connection:

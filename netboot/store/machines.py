@@ -1,13 +1,13 @@
 """The machines that the wire showed: known or not, with the addresses that they were given. Written behind."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from netboot.errors import StoreError
 from netboot.model.mac import Mac
@@ -48,6 +48,13 @@ class Machines:
                 )
                 for row in rows
             }
+
+    async def last_seen(self, macs: Iterable[Mac]) -> datetime | None:
+        """Read when one of these network cards last began a boot; None: none of them is on record."""
+        mine = tables.machines.c.mac.in_(list(macs))
+        async with self._database.transaction() as connection:
+            last = await connection.scalar(select(func.max(tables.machines.c.last_seen)).where(mine))
+        return datetime.fromisoformat(last) if last else None
 
     def keep(self, machine: Machine) -> None:
         """Take the present state of a machine; it is written within a moment."""

@@ -120,7 +120,7 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(i
         declare(house, removed(W1))
         admin = administration(house)
         listed = await admin.installs()
-        assert await admin.install("w1") == listed[0]
+        assert (await admin.install("w1")).items() >= listed[0].items()
         return listed, await admin.cancel("w1"), await admin.history("w1")
 
     listed, cancelled, history = in_house(scenario)

@@ -10,24 +10,42 @@ from netboot.cli.install import armed_summary, before_the_boot
 ARMED_AT = "2026-11-21T05:49:24+00:00"
 
 
+BLOCKED = {"reason": "no-loader", "sentence": "w1 has no loader", "cure": "install it", "since": "2026-11-20T00:00:00"}
+
+
 @pytest.mark.parametrize(
-    ("arming", "armed_at", "word"),
+    ("install", "armed_at", "words"),
     [
         pytest.param(
-            None, [], "w1 was never armed: it is led to its own disk; netboot install arm w1", id="never-armed"
+            {"arming": None},
+            [],
+            ["w1 was never armed: it is led to its own disk; netboot install arm w1"],
+            id="never-armed",
         ),
         pytest.param(
-            {"spent": 0},
+            {"arming": {"spent": 0}},
             [ARMED_AT],
-            "waiting for w1's network boot; Ctrl-C ends the watch, not the arming",
+            ["waiting for w1's network boot; Ctrl-C ends the watch, not the arming"],
             id="armed-and-not-switched-on",
         ),
-        pytest.param({"spent": 1}, [ARMED_AT], "", id="in-the-installer"),
-        pytest.param(None, [ARMED_AT], "", id="installed-which-must-not-advise-to-arm-again"),
+        pytest.param({"arming": {"spent": 1}}, [ARMED_AT], [], id="in-the-installer"),
+        pytest.param({"arming": None}, [ARMED_AT], [], id="installed-which-must-not-advise-to-arm-again"),
+        pytest.param(
+            {"arming": {"spent": 1}, "blocked": BLOCKED, "reason": "w1 has no loader; install it"},
+            [ARMED_AT],
+            ["w1 has no loader; install it"],
+            id="held-back-since-before-the-arming",
+        ),
+        pytest.param(
+            {"arming": {"spent": 1}, "blocked": BLOCKED | {"since": ARMED_AT}, "reason": "in the timeline"},
+            [ARMED_AT],
+            [],
+            id="held-back-since-the-arming",
+        ),
     ],
 )
-def test_a_watch_says_what_it_waits_for(arming: dict[str, Any] | None, armed_at: list[str], word: str):
-    assert before_the_boot("w1", arming, armed_at) == word
+def test_a_watch_says_what_it_waits_for(install: dict[str, Any], armed_at: list[str], words: list[str]):
+    assert before_the_boot("w1", {"blocked": None, "reason": None} | install, armed_at) == words
 
 
 def test_an_armed_host_is_summed_up_with_what_its_next_boot_wipes_and_installs():

@@ -1,8 +1,25 @@
 """What machines sent is shown, never obeyed."""
 
-from netboot.model.words import plain
+from netboot.model.words import LONGEST_DISK_LIST, first_line, plain, without_disks
 
 
 def test_nothing_that_a_terminal_obeys_is_left_in_a_text():
     assert plain("PXEClient[/x]\x1b]0;owned\x07\x9b2J") == "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"
     assert plain("two\nlines,\tGröße 5 µs") == "two\nlines,\tGröße 5 µs"
+
+
+def test_the_first_line_that_says_something_is_a_reason():
+    assert first_line("\n  no space left \nand more") == "no space left"
+    assert first_line(" \n\n") == first_line("") == ""
+    assert first_line("x" * 600) == "x" * 499 + "…"
+
+
+def test_the_list_of_disks_stays_apart_from_the_report():
+    report = "/dev/vda is not there: set it to one of the disks present\ndisks present:\nNAME SIZE\nsda  10G\n"
+
+    assert without_disks(report) == (
+        "/dev/vda is not there: set it to one of the disks present",
+        "NAME SIZE\nsda  10G",
+    )
+    assert without_disks("no disks present: none\n") == ("no disks present: none\n", "")
+    assert len(without_disks("x\ndisks present:\n" + "sda\n" * 5000)[1]) == LONGEST_DISK_LIST

@@ -170,13 +170,26 @@ def test_an_end_that_nobody_acknowledges_does_not_hold_the_machine_for_ever(mach
     assert (ended.returncode, server.events) == (0, ["done"] * 120)
 
 
-def test_a_failure_carries_the_tail_of_anacondas_log(machine: Machine):
-    log = b"an old line\n" * 10_000 + b"the cause\n"
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        pytest.param(
+            b"13:02:11,834 ERR ui.gui: first\n13:02:12,001 CRT anaconda: no space left\n13:02:12,2 INF end\n",
+            b"the installer stopped: 13:02:12,001 CRT anaconda: no space left\n",
+            id="the-last-error-of-two",
+        ),
+        pytest.param(b"an end\n", b"the installer stopped: no error in anaconda.log; see its end\n", id="no-error"),
+    ],
+)
+def test_a_failure_begins_with_its_reason_and_carries_the_tail_of_anacondas_log(
+    machine: Machine, cause: bytes, reason: bytes
+):
+    log = b"an old line\n" * 10_000 + cause
     (machine.home / "anaconda.log").write_bytes(log)
     with reports_answered_with(503, 200) as server:
         machine.runs("onerror", server)
 
-    assert server.reports == [(f"/report/{REPORT}/failed", log[-65536:])] * 2
+    assert server.reports == [(f"/report/{REPORT}/failed", reason + log[-60_000:])] * 2
 
 
 def test_a_refusal_in_pre_is_not_reported_a_second_time_by_onerror(machine: Machine):

@@ -1,0 +1,93 @@
+"""What holds a machine back is one sentence with its cure, for every reason that there is."""
+
+import pytest
+
+from netboot.boot.shapes import Ending
+from netboot.model.offer import WaitReason
+from netboot.model.reasons import Explanation, explain
+
+
+@pytest.mark.parametrize("reason", [reason for reason in WaitReason if reason is not WaitReason.NOT_READY])
+def test_every_reason_to_wait_has_a_sentence_and_a_cure(reason: WaitReason):
+    explained = explain("boot.script_served", {"plan": "wait", "reason": reason.value}, host="cp1")
+
+    assert explained is not None
+    assert (explained.word, explained.is_blocking) == ("waits", True)
+    assert reason.value not in explained.sentence
+    assert explained.cure
+
+
+@pytest.mark.parametrize("ending", [ending for ending in Ending if ending is not Ending.REACHED])
+def test_every_way_in_which_a_boot_comes_to_nothing_has_words(ending: Ending):
+    data = {"reason": ending.value, "from": "with-43 snponly.efi", "to": "without-43 snponly.efi"}
+    explained = explain("boot.shape_moved", data, host="cp1")
+
+    assert explained is not None
+    assert ending.value not in explained.sentence
+
+
+def test_a_dead_end_says_what_happened_and_the_cure():
+    data = {"reason": "no-script", "shape": "with-43 ipxe.efi", "cure": "see its screen"}
+
+    assert explain("boot.dead_end_met", data, host="cp1") == Explanation(
+        "dead-end",
+        "cp1 got its loader and did not request its script, and nothing else is left to offer",
+        "see its screen",
+    )
+
+
+def test_a_document_that_cannot_be_served_is_named_with_the_cure_of_its_error():
+    reason = "cannot read the medium ol8: ol8/initrd.img is missing; import it again"
+
+    assert str(explain("boot.script_held_back", {"reason": reason}, host="cp1")) == (
+        "the installer of cp1 cannot be served: cannot read the medium ol8: ol8/initrd.img is missing; import it again"
+    )
+
+
+def test_an_alarm_names_the_document_and_the_address():
+    data = {"document": "kickstart", "address": "192.0.2.77", "reason": "stranger", "count": 499}
+
+    assert explain("boot.alarm_raised", data, host="cp1") == Explanation(
+        "ALARM",
+        "the kickstart of cp1 was requested from 192.0.2.77, which is not an address of cp1"
+        " (499 more times in the last minute)",
+        "find the machine that has 192.0.2.77 now",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(
+            {"by": "reported-failed", "armed": True, "note": "/dev/vda is not there\nmore"},
+            "/dev/vda is not there; it is still armed: its next network boot tries again",
+            id="the-first-line",
+        ),
+        pytest.param(
+            {"by": "reported-failed", "armed": False, "note": None},
+            "the installer reported a failure without a reason; the whole report: netboot install history cp1 --json; "
+            "then netboot install arm cp1",
+            id="no-reason",
+        ),
+        pytest.param(
+            {"by": "attempts-spent", "armed": False, "note": None},
+            "every boot of its arming is spent, and no installer reported an end; the whole report: netboot install "
+            "history cp1 --json; then netboot install arm cp1",
+            id="attempts-spent",
+        ),
+    ],
+)
+def test_a_failure_is_told_by_the_first_line_of_its_report(data: dict[str, object], expected: str):
+    assert str(explain("install.moved", data, host="cp1")) == expected
+
+
+def test_what_an_operator_need_not_know_is_not_explained():
+    assert explain("boot.offered", {"kind": "loader"}, host="cp1") is None
+    assert explain("boot.script_served", {"plan": "install"}, host="cp1") is None
+    assert explain("install.moved", {"by": "script-sent"}, host="cp1") is None
+
+
+def test_events_over_their_limit_are_told_by_their_number():
+    assert explain("boot.offered", {"kind": "loader", "count": 7}, host="cp1") == Explanation(
+        "counted", "7 more events boot.offered came in the last minute", is_blocking=False
+    )
