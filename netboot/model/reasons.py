@@ -73,12 +73,12 @@ def _token_refused(data: Data, host: str) -> Explanation:
 
 def _held_back(data: Data, host: str) -> Explanation:
     sentence, _, cure = str(data["reason"]).partition("; ")
-    what = f"the {data['document']} of {host}" if data.get("document") else f"the installer of {host}"
-    return Explanation("held-back", f"{what} cannot be served: {sentence}", cure or "netboot check names every fault")
+    what = f"the {data['document']} of {host} cannot be served" if data.get("document") else f"{host} is held back"
+    return Explanation("held-back", f"{what}: {sentence}", cure or "netboot check names every fault")
 
 
 def _script(data: Data, host: str) -> Explanation | None:
-    if data.get("plan") != "wait" or data["reason"] == "not-ready":  # `boot.script_held_back` says what is not ready
+    if data.get("plan") != "wait" or data["reason"] in _TOLD_BY_HELD_BACK:
         return None
     why, cure = _WAITS.get(data["reason"], (str(data["reason"]), ""))
     return Explanation("waits", f"the script of {host} waits: {why}", cure.format(host=host))
@@ -147,6 +147,8 @@ def after_failure(host: str, *, is_armed: bool) -> str:
 NO_REASON: Final = "the installer reported a failure without a reason"
 ATTEMPTS_SPENT: Final = "every boot of its arming is spent, and no installer reported an end"
 
+_TOLD_BY_HELD_BACK: Final = frozenset({"not-ready", "template-fault"})  # `boot.script_held_back` has the error
+
 _WAITS: Final = {
     "unknown-host": ("nobody registered it", "add it to hosts.yaml, then systemctl reload netboot"),
     "not-announced": (
@@ -164,6 +166,7 @@ _ENDINGS: Final = {
     "no-loader": "took an address and did not fetch its loader",
     "wrong-loader": "fetched another file than it was offered",
     "loader-cut": "did not get its loader whole",
+    "no-http": "got a loader that was built without HTTP",
     "no-script": "got its loader and did not request its script",
 }
 

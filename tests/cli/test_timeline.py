@@ -35,8 +35,7 @@ def test_a_watch_prints_the_steps_and_everything_that_holds_the_host_back(capsys
 
     assert capsys.readouterr().out.splitlines() == [
         "    0.0 s  offer       kind loader, stage firmware, boot_file snponly.efi",
-        "    2.0 s  held-back   the installer of cp1 cannot be served: cannot read the medium ol8: initrd.img is "
-        "missing; import it again",
+        "    2.0 s  held-back   cp1 is held back: cannot read the medium ol8: initrd.img is missing; import it again",
         "    3.0 s  waits       the script of cp1 waits: it comes from the machine's own address, but no DHCP request "
         "of it was received in the last 15 minutes; let its DHCP broadcasts reach this server: the same LAN, or a "
         "relay that forwards them here too",
