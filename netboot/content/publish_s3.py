@@ -5,6 +5,7 @@ Credentials are boto3's business (environment, ~/.aws, instance role); none are 
 
 import base64
 import re
+import sys
 from typing import Any, Final
 
 from netboot.content.publish import PublishedFile
@@ -32,7 +33,9 @@ class S3Target:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError as error:
-            raise ContentError(f"cannot publish to {url}: boto3 is not installed; pip install 'netboot[s3]'") from error
+            raise ContentError(
+                f"cannot publish to {url}: boto3 is not installed; {sys.prefix}/bin/pip install boto3"
+            ) from error
         self._errors: tuple[type[Exception], ...] = (BotoCoreError, ClientError, OSError, ValueError)
         try:
             config = Config(max_pool_connections=self.threads, retries={"mode": "standard"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,7 +70,8 @@ def _engine(url: str) -> AsyncEngine:
             "write it as postgresql+asyncpg://user:password@server:5432/netboot, with % for each special character"
         ) from None
     except ImportError as error:
-        raise StoreError(f"cannot open the ledger: no package {error.name}; install netboot[postgres]") from None
+        cure = f"{sys.prefix}/bin/pip install {error.name}"
+        raise StoreError(f"cannot open the ledger: no package {error.name}; {cure}") from None
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
