@@ -58,6 +58,14 @@ class ControlClient:
         """Have the daemon read its files again; raise RefusedError with every fault, and it keeps the old ones."""
         return dict(await self._ask("POST", "reload"))
 
+    async def rescan_content(self) -> View:
+        """Have the daemon read the content directory anew, and nothing of the configuration."""
+        return dict(await self._ask("POST", "content/rescan"))
+
+    async def content_uses(self) -> list[View]:
+        """List who uses which boot medium and release now."""
+        return list(await self._ask("GET", "content/uses"))
+
     async def hosts(self) -> list[View]:
         """List every host with its install."""
         return list(await self._ask("GET", "hosts"))

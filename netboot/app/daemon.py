@@ -20,7 +20,7 @@ from netboot.app import from_settings
 from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.ledger import Ledger, open_ledger
-from netboot.boot.administration import View
+from netboot.boot.administration import View, content_use_view
 from netboot.boot.clock import Clock, utc_now
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
@@ -113,8 +113,7 @@ class Daemon:
             policy = replace(policy, unknown=UnknownHosts.IGNORE)
         documents = from_settings.documents_for(settings)
         await documents.warm(hosts)
-        await asyncio.to_thread(self._content.refresh)
-        self._doors.content_changed()
+        await self._read_content()
         self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
 
@@ -123,11 +122,35 @@ class Daemon:
             return from_settings.readiness_for(settings, documents, bootfiles=self._desk.bootfiles, hosts=hosts)
 
         self._administration.use(hosts, readiness, warnings=self.problems)
+        self._in_force, self._not_ready = configuration, tuple(map(str, problems))
+        return await self._end_changed_armings()
+
+    async def rescan_content(self) -> View:
+        """Read the content directory anew, and nothing of the configuration."""
+        async with self._reloading:
+            await self._desk.documents.renew(self._desk.hosts)
+            await self._read_content()
+            armings_ended = await self._end_changed_armings()
+        media, releases = list(self._content.media), list(self._content.releases)
+        log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
+        return {
+            "media": media,
+            "releases": releases,
+            "problems": list(self._content.problems),
+            "armings_ended": armings_ended,
+        }
+
+    async def _read_content(self) -> None:
+        await asyncio.to_thread(self._content.refresh)
+        self._doors.content_changed()
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
-        self._in_force, self._not_ready = configuration, tuple(map(str, problems))
-        return await self._end_changed_armings()
+
+    async def content_uses(self) -> list[View]:
+        """List who uses which boot medium and release now."""
+        uses = await self._administration.content_uses(pulls=self._desks.files.pulls(), now=utc_now())
+        return [content_use_view(use) for use in uses]
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from netboot.app.hosts_in_force import last_accepted
 from netboot.boot.administration import Administration
 from netboot.boot.clock import utc_now
+from netboot.boot.content_uses import ContentUse, content_uses
 from netboot.boot.installs import InstallBook
 from netboot.config.load import Configuration
 from netboot.config.settings import Settings
@@ -78,3 +79,12 @@ def _readiness(configuration: Configuration) -> "Readiness":
     settings = configuration.settings
     documents, bootfiles = from_settings.documents_for(settings), BootFiles(settings.bootfiles.directories)
     return from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
+
+
+async def offline_content_uses(settings: Settings) -> list[ContentUse]:
+    """List what armed and running installs use, from the store, where no daemon runs; raise StoreError.
+
+    Which hosts are declared is not asked: their files may have faults.
+    """
+    async with open_ledger(settings) as ledger:
+        return content_uses((), await ledger.book.all(), pulls=(), now=utc_now())

@@ -3,12 +3,14 @@
 The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from netboot.boot import host_status
 from netboot.boot.arming import ArmingRefusedError, arming_refusals, cancel_notes
+from netboot.boot.content_uses import ContentUse, content_uses
 from netboot.boot.installs import InstallBook
 from netboot.errors import NetbootError
 from netboot.model.event import Event
@@ -132,6 +134,10 @@ class Administration:
         """Tell every move of a host, oldest first."""
         return [move_view(move) for move in await self._book.history(await self._known(name))]
 
+    async def content_uses(self, *, pulls: Iterable[str] = (), now: datetime) -> list[ContentUse]:
+        """List who uses which boot medium and release; `pulls` are the releases that machines pull now."""
+        return content_uses(self._hosts, await self._book.all(), pulls=pulls, now=now)
+
     async def last_event_id(self) -> int:
         """Give the id of the newest event."""
         return await self._events.last_id()
@@ -222,6 +228,11 @@ def install_view(install: Install, changes: Sequence[str] = ()) -> View:
             "changes": list(changes),
         },
     }
+
+
+def content_use_view(use: ContentUse) -> View:
+    """Show who uses a boot medium or release."""
+    return {"kind": use.kind, "name": use.name, "use": use.use.value, "host": use.host or None}
 
 
 def move_view(move: Move) -> View:

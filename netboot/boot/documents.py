@@ -142,6 +142,12 @@ class Documents:
             with suppress(RenderError, ContentError):
                 await self.release(host)
 
+    async def renew(self, hosts: Iterable[Host]) -> None:
+        """Forget the releases that were read, and read those of these hosts: the content directory changed."""
+        fresh = Documents(self._engine, self._content, place=self._place)
+        await fresh.warm(hosts)
+        self._releases = fresh._releases
+
     def progress_of(self, name: str) -> PullProgress | None:
         """Begin to count a pull of a release that some host was given already; from memory."""
         reachable = self._releases.get(name)

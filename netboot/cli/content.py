@@ -16,9 +16,10 @@ import click
 from netboot.cli.content_owner import handed_over
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
-from netboot.cli.content_view import entry_view, print_verdict, say, used_by, verdict_view
+from netboot.cli.content_uses import Users, users
+from netboot.cli.content_view import entry_view, print_verdict, say, verdict_view
 from netboot.cli.output import ago, json_option, print_json, print_table
-from netboot.config.load import load, load_settings
+from netboot.config.load import load_settings
 from netboot.config.settings import Settings
 from netboot.content.archive_import import import_archive
 from netboot.content.disk import megabytes, tree_size
@@ -86,8 +87,9 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
 @click.pass_obj
 def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases, and who uses them."""
-    configuration = load(config)
-    views = [entry_view(entry, configuration) for entry in _library(configuration.settings).entries()]
+    settings = load_settings(config)
+    library, known = _library(settings), _users(config, settings)
+    views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
     if as_json:
         print_json(views)
         return
@@ -111,15 +113,17 @@ def list_command(config: Path, as_json: bool) -> None:
 @click.pass_obj
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show all that is known of NAME."""
-    configuration = load(config)
-    entry = _library(configuration.settings).find(name)
+    settings = load_settings(config)
+    library = _library(settings)
+    entry = library.find(name)
     record = entry.record
-    view = {**entry_view(entry, configuration), **({"record": asdict(record)} if record else {})}
+    view = entry_view(entry, library, used_by=_users(config, settings).names(entry))
+    view |= {"record": asdict(record) if record else None}
     if as_json:
         print_json(view)
         return
     for key, value in view.items():
-        if key != "record" and value:
+        if key not in ("record", "files") and value:
             text = ", ".join(value) if isinstance(value, list) else megabytes(value) if key == "size_bytes" else value
             click.echo(f"{key.removesuffix('_bytes').replace('_', ' ')}: {text}")
     if record is not None:
@@ -170,23 +174,19 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 @json_option
 @click.pass_obj
 def remove(config: Path, name: str, as_json: bool) -> None:
-    """Remove a boot medium, a release, or another name of one. Refused while a host refers to it."""
-    configuration = load(config)
-    library = _library(configuration.settings)
-    with handed_over(configuration.settings.content.directory), library.changing() as staging:
+    """Remove a boot medium, a release, or another name of one. Refused while anything uses it."""
+    settings = load_settings(config)
+    library = _library(settings)
+    with handed_over(settings.content.directory), library.changing() as staging:
         entry = library.find(name)
-        if users := used_by(entry, configuration):
-            raise ContentError(
-                f"{name} is used by {', '.join(users)}; give {'them' if len(users) > 1 else 'it'} another in hosts.yaml"
-            )
+        reasons = users(config, settings).reasons(entry)
         if entry.alias_of is None and (aliases := library.aliases_of(entry)):
-            raise ContentError(
-                f"{name} is also called {', '.join(aliases)}; netboot content promote another, or remove it"
-            )
-        _refuse_while_pulled(configuration.settings, f"cannot remove {name}")
+            reasons.append(f"it is also called {', '.join(aliases)}; netboot content promote another, or remove it")
+        if reasons:
+            raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _tell_daemon(configuration.settings)
+    _tell_daemon(settings)
     say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
 
 
@@ -212,12 +212,21 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) another name of NAME, at once. Hosts that refer to ALIAS get NAME from now on."""
     settings = load_settings(config)
     library = _library(settings)
-    _refuse_while_pulled(settings, f"cannot move {alias}")
     with handed_over(settings.content.directory), library.changing() as staging:
         entry = library.find(name)
+        if running := users(config, settings).running(entry.kind, alias):
+            raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
     _tell_daemon(settings)
     say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
+
+
+def _users(config: Path, settings: Settings) -> Users:
+    """Find out who uses the content, for a list: what cannot be known is a note."""
+    known = users(config, settings)
+    if known.hosts is None:
+        click.echo(f"note: the hosts files have a fault, so USED BY is what the daemon says: {known.fault}", err=True)
+    return known
 
 
 def _library(settings: Settings) -> Library:
@@ -232,11 +241,14 @@ def _refuse_while_pulled(settings: Settings, what: str) -> None:
 
 
 def _tell_daemon(settings: Settings) -> None:
-    """Have a running daemon look at the directory again; a word where it would not."""
+    """Have a running daemon read the content directory anew; a note where it would not, and where armings end."""
     try:
-        asyncio.run(_ask_daemon(settings, "reload"))
+        told = asyncio.run(_ask_daemon(settings, "rescan"))
     except NetbootError as error:
-        click.echo(f"note: the daemon did not look again: {error}", err=True)
+        click.echo(f"note: the daemon did not read the content anew: {error}", err=True)
+        return
+    for host in told.get("armings_ended", ()):
+        click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
 
 
 async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
@@ -248,6 +260,6 @@ async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
 
     try:
         async with ControlClient(socket) as client:
-            return await (client.status() if question == "status" else client.reload())
+            return await (client.status() if question == "status" else client.rescan_content())
     except NoDaemonError:  # a socket that a crash left behind
         return {}

@@ -1,46 +1,55 @@
 """What a person or a program is told of the library's content."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
 
 from netboot.cli.output import print_json
-from netboot.config.load import Configuration
 from netboot.content.disk import tree_size
-from netboot.content.library import Entry, Kind
+from netboot.content.library import Entry, Kind, Library
+from netboot.content.ostree import read_ref
 from netboot.content.verify import Verdict
+from netboot.errors import ContentError
 
 _SHOWN_FAULTS: Final = 20
 
 
-def used_by(entry: Entry, configuration: Configuration) -> list[str]:
-    """Name the hosts that refer to a medium or release by this very name."""
-    return [
-        host.name
-        for host in configuration.hosts
-        if entry.name == (host.boot_media if entry.kind is Kind.MEDIUM else host.release)
-    ]
-
-
-def entry_view(entry: Entry, configuration: Configuration) -> dict[str, Any]:
-    """Say what is known of a medium or release."""
+def entry_view(entry: Entry, library: Library, *, used_by: Sequence[str]) -> dict[str, Any]:
+    """Say what is known of a medium or release; of one that was copied in, what its files say."""
     record = entry.record
+    ref, commit = _named(entry) if entry.kind is Kind.RELEASE else (None, None)
     what = ""
     if record is not None:
         what = record.description or f"{record.ref} {record.commit[:12]}, {record.object_count} objects"
+    elif ref and commit:
+        what = f"{ref} {commit[:12]}"
     return {
         "name": entry.name,
         "kind": entry.kind.word,
         "alias_of": entry.alias_of,
+        "aliases": library.aliases_of(entry) if entry.alias_of is None else [],
         "what": what,
+        "architecture": (record.architecture if record else None) or None,
+        "kernel": (record.kernel if record else None) or None,
+        "ref": ref,
+        "commit": commit,
+        "object_count": record.object_count if record and entry.kind is Kind.RELEASE else None,
         "size_bytes": record.size_bytes if record else tree_size(entry.path),
         "imported_at": record.imported_at if record else None,
         "source": record.source if record else None,
+        "source_digest": record.source_digest if record else None,
         "path": os.fspath(entry.path),
-        "used_by": used_by(entry, configuration),
+        "used_by": list(used_by),
     }
+
+
+def _named(entry: Entry) -> tuple[str | None, str | None]:
+    try:
+        return read_ref(entry.path, entry.name)
+    except (ContentError, OSError):
+        return None, None
 
 
 def verdict_view(verdict: Verdict, repaired: tuple[str, ...]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def import_archive(
         architecture=architecture,
     )
     with library.changing() as staging:
+        library.check_not_of(Kind.MEDIUM, name)
         there = library.get(Kind.RELEASE, name)
         if there is not None and (known := there.record) is not None and known.source_digest == source.digest:
             return _already(there, known)

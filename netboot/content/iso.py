@@ -67,6 +67,8 @@ def import_iso(
     is_whole = check_implanted(path, volume, progress)
     if is_whole is False:
         raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
+    if name is not None:
+        library.check_not_of(Kind.RELEASE, name)
     with library.changing() as staging, told_as(library.directory), IsoImage(path) as image:
         return _Import(staging, image, volume, progress, now).run(name, is_proved=is_whole or checksum is not None)
 

@@ -109,6 +109,13 @@ class Library:
         """Find one of a kind."""
         return next((entry for entry in self._entries(kind) if entry.name == name), None)
 
+    def check_not_of(self, kind: Kind, name: str) -> None:
+        """Raise ContentError where a medium, release or alias of this kind has the name: each name means one thing."""
+        there = self.get(kind, name)
+        if there is not None:
+            what = f"another name of the {kind.word} {there.alias_of}" if there.alias_of else f"a {kind.word}"
+            raise ContentError(f"{name} is {what} already; choose another name")
+
     @contextmanager
     def changing(self) -> Iterator["Staging"]:
         """Hold the lock, and a staging directory that is gone at the end; raise LibraryBusyError where another does."""
@@ -168,6 +175,7 @@ class Staging:
 
     def publish(self, made: Path, kind: Kind, name: str) -> None:
         """Put a whole directory in its place, after all of it is on disk."""
+        self.library.check_not_of(Kind.MEDIUM if kind is Kind.RELEASE else Kind.RELEASE, name)
         parent = self.library.directory / kind
         with told_as(self.library.directory):
             if not parent.is_dir():
@@ -196,6 +204,7 @@ class Staging:
         place = target.parent / checked_name(alias)
         if place.is_dir() and not place.is_symlink():
             raise ContentError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
+        self.library.check_not_of(Kind.MEDIUM if entry.kind is Kind.RELEASE else Kind.RELEASE, alias)
         new = self.directory / "link"
         with told_as(self.library.directory):
             new.symlink_to(target.name)

@@ -33,6 +33,12 @@ class Daemon(Protocol):
     async def reload(self) -> View:
         """Read the files again; raise ConfigError, and keep the old ones."""
 
+    async def rescan_content(self) -> View:
+        """Read the content directory anew."""
+
+    async def content_uses(self) -> list[View]:
+        """List who uses which boot medium and release now."""
+
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""
 
@@ -46,6 +52,8 @@ def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> w
             web.get("/metrics", api.metrics),
             web.get("/api/v1/status", api.status),
             web.post("/api/v1/reload", api.reload),
+            web.post("/api/v1/content/rescan", api.rescan_content),
+            web.get("/api/v1/content/uses", api.content_uses),
             web.get("/api/v1/machines", api.machines),
             web.get("/api/v1/hosts", api.hosts),
             web.get("/api/v1/hosts/{host}", api.host),
@@ -80,6 +88,12 @@ class _Api:
 
     async def reload(self, _request: web.Request) -> web.Response:
         return web.json_response(await self._daemon.reload())
+
+    async def rescan_content(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.rescan_content())
+
+    async def content_uses(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.content_uses())
 
     async def machines(self, _request: web.Request) -> web.Response:
         return web.json_response([machine_view(machine) for machine in self._daemon.discovered()])
