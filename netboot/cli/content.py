@@ -224,8 +224,8 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
 def _users(config: Path, settings: Settings) -> Users:
     """Find out who uses the content, for a list: what cannot be known is a note."""
     known = users(config, settings)
-    if known.hosts is None:
-        click.echo(f"note: the hosts files have a fault, so USED BY is what the daemon says: {known.fault}", err=True)
+    if known.fault:
+        click.echo(f"note: the hosts files have a fault, so USED BY may not be complete: {known.fault}", err=True)
     return known
 
 

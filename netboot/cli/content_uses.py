@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from netboot.cli.administration import is_answered
 from netboot.client import ControlClient
-from netboot.config.load import load
+from netboot.config.load import read
 from netboot.config.settings import Settings
 from netboot.content.library import Entry, Kind
-from netboot.errors import ConfigError
 from netboot.model.host import Host, HostSet
 
 if TYPE_CHECKING:
@@ -25,16 +24,16 @@ _LONGEST_FILE_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Who uses what. `hosts` are those of the files, None where these have a fault, which `fault` says."""
+    """Who uses what. `hosts` are those of the files that are sound; `fault` says what the first of the others lacks."""
 
     uses: "tuple[ContentUse, ...]"
-    hosts: HostSet | None
+    hosts: HostSet
     fault: str
     files: tuple[Path, ...]
 
     def names(self, entry: Entry) -> list[str]:
         """Name the hosts that refer to a medium or release by this very name, in the files or in the daemon."""
-        declared = (host.name for host in self.hosts or () if entry.name == _referred(host, entry.kind))
+        declared = (host.name for host in self.hosts if entry.name == _referred(host, entry.kind))
         served = (use.host for use in self._uses_of(entry) if use.host)
         return sorted({*declared, *served})
 
@@ -42,16 +41,16 @@ class Users:
         """Say why a medium or release must stay, each with its cure; empty: nobody uses it."""
         found = [
             f"{host.name} refers to it ({host.declared_at}); give it another in the hosts files"
-            for host in self.hosts or ()
+            for host in self.hosts
             if entry.name == _referred(host, entry.kind)
         ]
-        declared = {host.name for host in self.hosts or () if entry.name == _referred(host, entry.kind)}
+        declared = {host.name for host in self.hosts if entry.name == _referred(host, entry.kind)}
         found += [
             f"{use}; {_CURES[use.use.value].format(host=use.host)}"
             for use in self._uses_of(entry)
             if use.use != "host" or use.host not in declared
         ]
-        if self.hosts is None:
+        if self.fault:
             found += [
                 f"{place} mentions it, and the hosts files have a fault ({self.fault}); correct it first"
                 for place in _mentions(entry.name, self.files)
@@ -78,11 +77,9 @@ _CURES = {
 def users(config: Path, settings: Settings) -> Users:
     """Find out who uses the content; raise NetbootError where a daemon or the store should answer and does not."""
     uses = asyncio.run(_uses(settings))
-    try:
-        configuration = load(config)
-    except ConfigError as error:
-        return Users(uses, None, str(error).splitlines()[0], settings.hosts.files)
-    return Users(uses, configuration.hosts, "", configuration.files)
+    configuration = read(config)
+    fault = str(configuration.faults[0]) if configuration.faults else ""
+    return Users(uses, configuration.hosts, fault, configuration.files[1:])
 
 
 async def _uses(settings: Settings) -> "tuple[ContentUse, ...]":
@@ -112,7 +109,9 @@ def _referred(host: Host, kind: Kind) -> str | None:
 def _mentions(name: str, files: Iterable[Path]) -> list[str]:
     """Find a name in the text of files, or of the files in directories, as `file:line`: the first of each."""
     found = []
-    for file in (each for path in files for each in (sorted(path.iterdir()) if path.is_dir() else [path])):
+    for file in (
+        each for path in dict.fromkeys(files) for each in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ):
         try:
             with file.open("rb") as opened:
                 lines = opened.read(_LONGEST_FILE_BYTES).decode("utf-8", "replace").splitlines()
