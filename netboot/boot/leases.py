@@ -69,7 +69,9 @@ class Leases:
         self._hosts = hosts
         self._pools: dict[tuple[tuple[IPv4Network, ...], frozenset[IPv4Address]], Mapping[IPv4Address, None]] = {}
         self._reserved = {address for host in hosts for address in host.addresses}
-        self._host_networks = tuple(dict.fromkeys(host.network.address.network for host in hosts if host.network))
+        declared = [host.network.address.network for host in hosts if host.network]
+        stated = [each.network for each in self._policy.pool if each.network]
+        self._known_networks = tuple(dict.fromkeys((*stated, *declared)))  # a relay's is found among them
 
     def host_of(self, mac: Mac | None) -> Host | None:
         """Find the registered host that owns a card."""
@@ -94,8 +96,10 @@ class Leases:
     ) -> LeaseVerdict:
         """Answer one question. `networks` are those of the interface that heard it, `ours` its addresses."""
         client = self._client(question, at)
-        if question.relay is not None:
-            networks = [network for network in self._host_networks if question.relay in network]
+        if question.subnet is not None:
+            networks = [each for each in (*self._known_networks, *networks) if question.subnet in each]
+        elif question.relay is not None:
+            networks = [network for network in self._known_networks if question.relay in network]
         match question.ask:
             case LeaseAsk.DISCOVER:
                 return self._offer(client, question, networks, ours, at)
@@ -221,7 +225,7 @@ class Leases:
         is_elsewhere = question.relay is not None or not _is_in(networks, address)
         if question.ask is LeaseAsk.RENEWING:
             # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
-            networks = [*networks, *self._host_networks]
+            networks = [*networks, *self._known_networks]
         elif not networks:
             return LeaseSilence.OTHER_NETWORK
         elif not _is_in(networks, address):
@@ -261,7 +265,7 @@ class Leases:
     def _inform(self, client: _Client, question: LeaseQuestion, networks: Networks) -> LeaseVerdict:
         if question.address is None:
             return LeaseSilence.MISFORMED_REQUEST
-        networks = [*networks, *self._host_networks]
+        networks = [*networks, *self._known_networks]
         if not _is_in(networks, question.address):
             return LeaseSilence.OTHER_NETWORK
         return LeaseInformed(self._terms(client, networks, question.address, leases=False))
@@ -307,8 +311,10 @@ class Leases:
         if (networks, ours) not in self._pools:
             if len(self._pools) >= POOLS_KEPT:
                 self._pools.clear()
-            taken = self._reserved | ours | {self._policy.router, *self._policy.nameservers}
-            everything = (address for each in self._policy.pool for address in each)
+            routers = {self._policy.router, *(each.router for each in self._policy.pool)}
+            taken = self._reserved | ours | routers | {*self._policy.nameservers}
+            pools = [each for each in self._policy.pool if each.network is None or _overlaps(networks, each.network)]
+            everything = (address for each in pools for address in each)
             here = (each for each in everything if each not in taken and _is_in(networks, each))
             self._pools[networks, ours] = dict.fromkeys(here)
         return self._pools[networks, ours]
@@ -335,10 +341,15 @@ class Leases:
 
     def _terms(self, client: _Client, networks: Networks, address: IPv4Address, *, leases: bool = True) -> LeaseTerms:
         declared = client.host.network if client.host is not None else None
+        pool = next((each for each in self._policy.pool if each.network is not None and address in each), None)
+        router: IPv4Address | None = None
+        nameservers: tuple[IPv4Address, ...] = ()
         if declared is not None and address in declared.address.network:
             network, router, nameservers = declared.address.network, declared.gateway, declared.nameservers
+        elif pool is not None and pool.network is not None:
+            network, router = pool.network, pool.router
         else:
-            network, router, nameservers = next(each for each in networks if address in each), None, ()
+            network = next(each for each in networks if address in each)
         if router is None and self._policy.router is not None and self._policy.router in network:
             router = self._policy.router
         return LeaseTerms(
@@ -359,6 +370,10 @@ def _is_in(networks: Networks, address: IPv4Address) -> bool:
         and (network.prefixlen >= 31 or address not in (network.network_address, network.broadcast_address))
         for network in networks
     )
+
+
+def _overlaps(networks: Networks, network: IPv4Network) -> bool:
+    return any(network.overlaps(each) for each in networks)
 
 
 def _is_another_card(client: _Client, holding: Holding) -> bool:

@@ -5,8 +5,8 @@ A refusal is a `PydanticCustomError` whose context carries the cure; `settings_f
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -31,6 +31,8 @@ LOADER_CPUS: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86
 LOADER_ARCHES: Final = (*LOADER_CPUS, *(name for name in ARCH_NAMES.values() if name not in LOADER_CPUS))
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 _ARCH_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}|0x[0-9A-Fa-f]{1,8}")
+_POOL_KEYS: Final = ("range", "network", "router")
+_POOL_EXAMPLE: Final = "{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}"
 _WEB_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?")  # goes into kernel lines
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
@@ -134,11 +136,53 @@ def _address_range(value: Any) -> Any:
     return found
 
 
+def _pool(value: Any) -> Any:
+    """Read a range of addresses, or a table that states its network as well."""
+    if not isinstance(value, dict):
+        return _address_range(value)
+    for key in value:
+        if key not in _POOL_KEYS:
+            raise refuse(f"{shown(str(key))} is no part of a pool", did_you_mean(str(key), _POOL_KEYS))
+    if "range" not in value or "network" not in value:
+        raise refuse("has no range or no network", f"write {_POOL_EXAMPLE}")
+    found, network = _address_range(value["range"]), _network(value["network"])
+    router = _address(value["router"]) if "router" in value else None
+    if not isinstance(found, AddressRange) or not isinstance(network, IPv4Network):
+        raise refuse("has a list where one value belongs", f"write {_POOL_EXAMPLE}")
+    for address in (found.first, found.last, router):
+        if address is not None and (not isinstance(address, IPv4Address) or address not in _machines_of(network)):
+            raise refuse(f"{address} is no address of a machine in {network}", "correct the network or the address")
+    return replace(found, network=network, router=router)
+
+
+def _network(value: Any) -> Any:
+    text = text_of(value)
+    if not isinstance(text, str):
+        return text
+    try:
+        if "/" not in text:
+            raise ValueError
+        return IPv4Network(text)
+    except ValueError:
+        raise refuse(f"{shown(text)} is no IPv4 network", "write its first address and prefix: 192.0.2.0/24") from None
+
+
+def _machines_of(network: IPv4Network) -> AddressRange:
+    """Give the addresses that machines of a network may have: all but its own and everybody's."""
+    if network.prefixlen >= 31:
+        return AddressRange(network.network_address, network.broadcast_address)
+    return AddressRange(network.network_address + 1, network.broadcast_address - 1)
+
+
 def apart(ranges: tuple[AddressRange, ...]) -> tuple[AddressRange, ...]:
     """Refuse ranges that share an address, and more addresses than a pool holds."""
     for before, after in pairwise(sorted(ranges, key=lambda each: each.first)):
         if after.first <= before.last:
             raise refuse(f"{before} and {after} share addresses", "write each address once")
+    stated = sorted({each.network for each in ranges if each.network is not None})
+    for one, other in pairwise(stated):
+        if one.overlaps(other):
+            raise refuse(f"the networks {one} and {other} overlap", "state one network for both")
     if sum(map(len, ranges)) > LARGEST_POOL:
         raise refuse(f"holds {sum(map(len, ranges))} addresses", f"a pool holds {LARGEST_POOL} at most")
     return ranges
@@ -259,8 +303,10 @@ Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
 NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address), Kind("IPv4 address")]
-Range = Annotated[
-    AddressRange, BeforeValidator(_address_range), Kind("first and last address, 192.0.2.200-192.0.2.220")
+Pool = Annotated[
+    AddressRange,
+    BeforeValidator(_pool),
+    Kind("first and last address, 192.0.2.200-192.0.2.220, or {range, network, router}"),
 ]
 LeaseSeconds = Annotated[int, BeforeValidator(whole_number(60, 31_536_000)), Kind("whole number, 60–31536000")]
 Domain = Annotated[str | None, BeforeValidator(_domain), Kind("name of a domain")]

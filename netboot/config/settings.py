@@ -87,7 +87,7 @@ class Dhcp(_Section):
     listen: Annotated[DhcpListen, *choice(described="udp or packet")] = Field(
         default=DhcpListen.UDP, description="How the daemon hears DHCP."
     )
-    pool: Annotated[tuple[kinds.Range, ...], AfterValidator(kinds.apart)] = Field(
+    pool: Annotated[tuple[kinds.Pool, ...], AfterValidator(kinds.apart)] = Field(
         default=(), description="Addresses that machines get which nobody registered, in the mode reservation."
     )
     lease_s: kinds.LeaseSeconds = Field(default=3600, description="How long a lease lasts, in seconds.")

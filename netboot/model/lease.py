@@ -35,6 +35,7 @@ class LeaseQuestion:
     mac: Mac | None  # who a registered host is
     address: IPv4Address | None = None  # that is asked for, held, declined or released
     relay: IPv4Address | None = None
+    subnet: IPv4Address | None = None  # an address in the subnet that option 82.5 or 118 asks for
 
 
 class LeaseState(StrEnum):
@@ -63,10 +64,15 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class AddressRange:
-    """Addresses from `first` to `last`, both included."""
+    """Addresses from `first` to `last`, both included.
+
+    `network` is theirs where the settings state it, as a pool behind a relay has to; a lease names `router`.
+    """
 
     first: IPv4Address
     last: IPv4Address
+    network: IPv4Network | None = None
+    router: IPv4Address | None = None
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}" if self.first != self.last else str(self.first)

@@ -59,6 +59,7 @@ class Option(IntEnum):
     RELAY_INFORMATION = 82  # RFC 3046
     CLIENT_ARCH = 93  # RFC 4578
     CLIENT_UUID = 97  # RFC 4578
+    SUBNET_SELECTION = 118  # RFC 3011
     IPXE = 175  # Etherboot's encapsulation
     END = 255
 
@@ -234,6 +235,25 @@ def is_unicast(address: IPv4Address) -> bool:
     """Tell an address that one machine on a LAN may have: not in 0/8, 127/8, nor 224.0.0.0 and above."""
     first = address.packed[0]
     return 0 < first < 224 and first != 127
+
+
+def sub_options(data: bytes) -> dict[int, bytes]:
+    """Read the options within an option (43, 82, 175), the first of each code.
+
+    What is malformed ends the reading and discards nothing else.
+    """
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 1 < len(data) and data[at] != _END:
+        if data[at] == _PAD:
+            at += 1
+            continue
+        end = at + 2 + data[at + 1]
+        if end > len(data):
+            break
+        found.setdefault(data[at], data[at + 2 : end])
+        at = end
+    return found
 
 
 def _address(raw: bytes) -> IPv4Address:

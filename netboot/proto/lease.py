@@ -3,7 +3,7 @@
 Never decides what is leased (`boot.leases`), never writes a packet (`proto.lease_reply`).
 
 RFC 2131 §4.3.2 with table 4 (a REQUEST by its fields) and table 5 (what a client may fill) · RFC 2132 §9.14 (61) ·
-RFC 3011 and RFC 3527 are not served: a relay's own address says where its client is.
+RFC 3527 §3 (82.5) and RFC 3011 §3 (118): the subnet that a relay or a client states counts; else a relay's address.
 """
 
 from collections.abc import Container
@@ -15,6 +15,7 @@ from netboot.proto import dhcp, pxe
 from netboot.proto.dhcp import DhcpMessage, MessageType, Option
 from netboot.proto.pxe import Silence
 
+_LINK_SELECTION: Final = 5  # in option 82
 _ASK_OF_TYPE: Final = {
     MessageType.DISCOVER: LeaseAsk.DISCOVER,
     MessageType.DECLINE: LeaseAsk.DECLINE,
@@ -48,7 +49,25 @@ def lease_question(
     if ask is None:
         return LeaseSilence.MISFORMED_REQUEST
     relay = message.giaddr if message.giaddr != dhcp.NO_ADDRESS else None
-    return LeaseQuestion(ask, client_id, mac, _address(message, ask), relay)
+    return LeaseQuestion(ask, client_id, mac, _address(message, ask), relay, selected_subnet(message))
+
+
+def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
+    """Find the subnet that a message asks for, by an address in it: option 82.5 before option 118; None: by neither.
+
+    An option of another length, or one that holds no unicast address, counts for nothing.
+    """
+    return link_selection(message) or _unicast(message.options.get(Option.SUBNET_SELECTION, b""))
+
+
+def link_selection(message: DhcpMessage) -> IPv4Address | None:
+    """Find the address in a relay's option 82.5 (RFC 3527), which counts instead of `giaddr` and of option 118."""
+    return _unicast(dhcp.sub_options(message.options.get(Option.RELAY_INFORMATION, b"")).get(_LINK_SELECTION, b""))
+
+
+def _unicast(raw: bytes) -> IPv4Address | None:
+    address = IPv4Address(raw) if len(raw) == 4 else dhcp.NO_ADDRESS
+    return address if dhcp.is_unicast(address) else None
 
 
 def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicast: bool) -> LeaseAsk | None:

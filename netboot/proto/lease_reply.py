@@ -18,6 +18,7 @@ from netboot.model.lease import LeaseTerms
 from netboot.model.offer import Offer
 from netboot.proto import dhcp
 from netboot.proto.dhcp import DhcpMessage, MessageType, Option
+from netboot.proto.lease import link_selection, selected_subnet
 from netboot.proto.pxe import Silence
 from netboot.proto.pxe_reply import LONGEST_OPTION, Reply, ServerAddress, boot_answer, written
 
@@ -74,7 +75,7 @@ def lease_reply(
         base,
         yiaddr=terms.address if form.yiaddr and terms.address is not None else dhcp.NO_ADDRESS,
         ciaddr=message.ciaddr if form.ciaddr else dhcp.NO_ADDRESS,
-        options=_after_the_server(base.options, _lease_options(terms)),
+        options=_after_the_server(base.options, {**_lease_options(terms), **_subnet_selection(message)}),
     )
     return written(message, leased, server)
 
@@ -123,6 +124,12 @@ def _after_the_server(options: Mapping[int, bytes], added: Mapping[int, bytes]) 
     """Put options behind 53 and 54, which come first, and before all others, since 67 and 82 come last."""
     first = {int(code): options[code] for code in (Option.MESSAGE_TYPE, Option.SERVER_ID)}
     return {**first, **added, **options}
+
+
+def _subnet_selection(message: DhcpMessage) -> dict[int, bytes]:
+    """Give option 118 back where it was obeyed, so that its sender knows (RFC 3011 §3); 82.5 goes back within 82."""
+    is_obeyed = selected_subnet(message) is not None and link_selection(message) is None
+    return {Option.SUBNET_SELECTION: message.options[Option.SUBNET_SELECTION]} if is_obeyed else {}
 
 
 def _lease_options(terms: LeaseTerms) -> dict[int, bytes]:

@@ -111,7 +111,7 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
         return Silence.NO_ARCHITECTURE
     arch = _ARCHES.get(number, number)
     user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
-    has_http = features is not None and _HTTP_FEATURE in _sub_options(features)
+    has_http = features is not None and _HTTP_FEATURE in dhcp.sub_options(features)
     is_ipxe = _has_class(user_class, b"iPXE")
     is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
     if arch is Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
@@ -186,24 +186,8 @@ def ack_address(source: tuple[str, int]) -> tuple[str, int]:
 
 def boot_item(message: DhcpMessage) -> bytes | None:
     """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer."""
-    item = _sub_options(message.options.get(Option.VENDOR_OPTIONS, b"")).get(BOOT_ITEM, b"")
+    item = dhcp.sub_options(message.options.get(Option.VENDOR_OPTIONS, b"")).get(BOOT_ITEM, b"")
     return item if len(item) == 4 else None
-
-
-def _sub_options(data: bytes) -> dict[int, bytes]:
-    """Read the options within an option, the first of each code; what is malformed ends the reading, no more."""
-    found: dict[int, bytes] = {}
-    at = 0
-    while at + 1 < len(data) and data[at] != Option.END:
-        if data[at] == Option.PAD:
-            at += 1
-            continue
-        end = at + 2 + data[at + 1]
-        if end > len(data):
-            break
-        found.setdefault(data[at], data[at + 2 : end])
-        at = end
-    return found
 
 
 def _protocol(vendor_class: bytes) -> BootProtocol | None:

@@ -411,6 +411,72 @@ def test_a_host_gets_its_address_only_in_its_own_network():
     assert house.ask(A.DISCOVER, STRANGER, relay=RELAY) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
 
 
+FAR_NETWORK = IPv4Network("198.51.100.0/24")
+FAR_POOL = AddressRange(
+    IPv4Address("198.51.100.100"), IPv4Address("198.51.100.101"), FAR_NETWORK, IPv4Address("198.51.100.1")
+)
+FAR_RELAY, MANAGEMENT = IPv4Address("198.51.100.1"), IPv4Address("10.9.8.7")
+
+
+def ask_by_relay(house: House, **where: IPv4Address) -> LeaseVerdict:
+    question = LeaseQuestion(A.DISCOVER, "hw:x", STRANGER, **where)  # type: ignore[arg-type]
+    verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+    if isinstance(verdict, LeaseToProbe):
+        house.leases.probed(question, verdict.address, is_in_use=False, at=house.at)
+        verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param({"relay": FAR_RELAY}, id="by-its-own-address"),
+        pytest.param({"relay": MANAGEMENT, "subnet": IPv4Address("198.51.100.0")}, id="by-what-the-relay-states"),
+        pytest.param({"subnet": IPv4Address("198.51.100.77")}, id="by-what-the-client-states"),
+    ],
+)
+def test_a_pool_behind_a_relay_needs_no_host_there(where: dict[str, IPv4Address]):
+    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S, router=IPv4Address("192.0.2.1")))
+
+    offered = ask_by_relay(house, **where)
+
+    assert offered == LeaseOffered(
+        LeaseTerms(FAR_NETWORK, IPv4Address("198.51.100.100"), LEASE_S, IPv4Address("198.51.100.1"))
+    )
+
+
+def test_a_subnet_that_nobody_has_gets_no_address():
+    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S))
+
+    for where in ({"relay": FAR_RELAY, "subnet": AWAY}, {"relay": MANAGEMENT}, {"subnet": AWAY}):
+        assert ask_by_relay(house, **where) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+
+
+def test_a_pool_that_states_another_network_is_not_for_this_lan():
+    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
+
+    assert house.offered(STRANGER) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+
+
+def test_a_lease_behind_a_relay_is_renewed_by_unicast():
+    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
+    ask_by_relay(house, relay=FAR_RELAY)
+    first = IPv4Address("198.51.100.100")
+
+    granted = house.ask(A.SELECTING, STRANGER, first, relay=FAR_RELAY, client_id="hw:x")
+    renewed = house.ask(A.RENEWING, STRANGER, first, client_id="hw:x")
+
+    assert [in_short(granted), in_short(renewed)] == [first, first]
+
+
+def test_the_subnet_that_is_stated_counts_for_a_host_too():
+    house = House()
+    far = IPv4Address("203.0.113.105")
+    question = LeaseQuestion(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
+
+    assert house.leases.ask(question, [LAN], [OURS], house.at) == LeaseToProbe(far, True)
+
+
 def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
     house = House()
 

@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,8 @@ from netboot.model.client import BootProtocol, Cpu
 from netboot.model.lease import AddressRange
 from netboot.model.offer import LoaderRule
 
+POOL_EXAMPLE = "{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}"
+
 
 def test_interfaces_are_names_or_names_with_an_address(site):
     site.write("netboot.yaml", "network: {interfaces: [eno2, {name: eno3.100, address: 192.0.2.10}]}\n")
@@ -16,6 +18,26 @@ def test_interfaces_are_names_or_names_with_an_address(site):
     assert site.load().settings.network.interfaces == (
         BootInterface(name="eno2"),
         BootInterface(name="eno3.100", address=IPv4Address("192.0.2.10")),
+    )
+
+
+def test_a_pool_behind_a_relay_states_its_network_and_router(site):
+    site.write(
+        "netboot.yaml",
+        """\
+        dhcp:
+          pool:
+            - 192.0.2.200-192.0.2.220
+            - {range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}
+            - {range: 203.0.113.7, network: 203.0.113.0/25}
+        """,
+    )
+
+    given = [IPv4Address(f"198.51.100.{number}") for number in (100, 120, 1)]
+    assert site.load().settings.dhcp.pool == (
+        AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220")),
+        AddressRange(*given[:2], IPv4Network("198.51.100.0/24"), given[2]),
+        AddressRange(*[IPv4Address("203.0.113.7")] * 2, IPv4Network("203.0.113.0/25")),
     )
 
 
@@ -170,6 +192,42 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         (
             "dhcp: {pool: [192.0.2.5-192.0.2.9, 192.0.2.9]}",
             "1:14: dhcp.pool: 192.0.2.5-192.0.2.9 and 192.0.2.9 share addresses; write each address once",
+        ),
+        *(
+            (f"dhcp: {{pool: [{{{written}}}]}}", f"1:15: dhcp.pool[0]: {refused}")
+            for written, refused in (
+                ("range: 192.0.2.5", f"has no range or no network; write {POOL_EXAMPLE}"),
+                ("network: 192.0.2.0/24", f"has no range or no network; write {POOL_EXAMPLE}"),
+                ("ranges: 192.0.2.5", "'ranges' is no part of a pool; did you mean range?"),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.1/24",
+                    "'192.0.2.1/24' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                ),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.0",
+                    "'192.0.2.0' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                ),
+                (
+                    "range: 192.0.2.250-192.0.3.5, network: 192.0.2.0/24",
+                    "192.0.3.5 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: 192.0.2.250-192.0.2.255, network: 192.0.2.0/24",
+                    "192.0.2.255 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.0/24, router: 198.51.100.1",
+                    "198.51.100.1 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: [192.0.2.5], network: 192.0.2.0/24",
+                    f"has a list where one value belongs; write {POOL_EXAMPLE}",
+                ),
+            )
+        ),
+        (
+            "dhcp: {pool: [{range: 192.0.2.5, network: 192.0.2.0/24}, {range: 192.0.2.9, network: 192.0.2.0/25}]}",
+            "1:14: dhcp.pool: the networks 192.0.2.0/24 and 192.0.2.0/25 overlap; state one network for both",
         ),
         ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
         ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is no IPv4 address; write one, as 192.0.2.10"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from daemon.conftest import _fill, _fill_boot_files
 from daemon.rack import SERVER, Rack, namespaces
-from daemon.wire import ADDRESS, RELAY, Wire, vector
+from daemon.wire import ADDRESS, RELAY, Wire, asks, message, vector
 from scapy.layers.inet import UDP
 
 from netboot.content.assets import assets_directory
@@ -21,7 +21,10 @@ bootfiles: {directories: [boot]}
 content: {directory: content}
 store: {url: sqlite+aiosqlite:///netboot.db}
 hosts: {files: [hosts.yaml], unknown: wait}
-dhcp: {mode: reservation}
+log: {level: debug, format: json}
+dhcp:
+  mode: reservation
+  pool: [{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}]
 """
 HOSTS = """\
 cluster: {name: rackone, init: cp1}
@@ -73,3 +76,43 @@ def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
 
     granted = wire.ask(vector("two-cards-3-request-a"))
     assert (granted.options[53], granted.options[54], granted.xid) == (ACK, bytes(map(int, SERVER.split("."))), 0x1001)
+
+
+STRANGER = bytes.fromhex("525400999999")
+FAR_NETWORK = bytes((198, 51, 100, 0))
+
+
+@pytest.mark.parametrize(
+    ("giaddr", "more"),
+    [
+        pytest.param(RELAY, [(82, b"\1\4eth0")], id="the-relay's-own-address"),
+        pytest.param(ADDRESS, [(82, b"\1\4eth0\5\4" + FAR_NETWORK)], id="link-selection"),
+        pytest.param(ADDRESS, [(118, FAR_NETWORK)], id="subnet-selection"),
+    ],
+)
+def test_a_pool_behind_a_relay_is_found_by_the_subnet_that_is_stated(
+    wire: Wire, giaddr: str, more: list[tuple[int, bytes]]
+):
+    question = message(asks(more=more), giaddr=giaddr, chaddr=STRANGER, hops=1)
+
+    told = wire.ask(question, source=(giaddr, 67), to=(SERVER, 67))
+
+    assert told.way == (SERVER, 67, giaddr, 67)
+    assert told.header[8][:3] == FAR_NETWORK[:3]
+    assert (told.options[1], told.options[3]) == (b"\xff\xff\xff\0", bytes((198, 51, 100, 1)))
+    assert told.name == b"snponly.efi"
+    assert [(code, told.options[code]) for code, _ in more] == more
+    assert list(told.options)[-1] == (82 if more[0][0] == 82 else 67)
+
+
+def test_a_subnet_that_no_pool_has_gets_no_answer(leasing_rack: Rack, wire: Wire):
+    before = leasing_rack.log.count("no-address-for-client")
+
+    wire.send(
+        message(asks(more=[(82, b"\5\4\xac\x10\0\0")]), giaddr=ADDRESS, chaddr=STRANGER),
+        source=(ADDRESS, 67),
+        to=(SERVER, 67),
+    )
+
+    assert wire.receive(lambda frame: frame[UDP].sport == 67, patience_s=1.0) is None
+    assert leasing_rack.log.count("no-address-for-client") == before + 1

@@ -124,3 +124,32 @@ def test_any_message_is_a_question_or_has_a_reason(data: bytes):
         return
 
     assert isinstance(read(message), LeaseQuestion | LeaseSilence | Silence)
+
+
+LINK = IPv4Address("203.0.113.0")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({82: b"\5\4" + LINK.packed}, LINK, id="82.5-alone"),
+        pytest.param({82: b"\1\4eth0\5\4" + LINK.packed + b"\2\1x"}, LINK, id="82.5-among-others"),
+        pytest.param({118: LINK.packed}, LINK, id="118"),
+        pytest.param({82: b"\5\4" + LINK.packed, 118: WANTED.packed}, LINK, id="82.5-goes-before-118"),
+        pytest.param({82: b"\1\4eth0", 118: LINK.packed}, LINK, id="82-without-5"),
+        pytest.param({82: b"\5\3\1\2\3"}, None, id="82.5-too-short"),
+        pytest.param({82: b"\5\4\1\2"}, None, id="82.5-past-the-end"),
+        pytest.param({82: b"\1\x09\5\4" + LINK.packed + b"xyz"}, None, id="within-another-sub-option"),
+        pytest.param({82: b"\5\4\0\0\0\0", 118: LINK.packed}, LINK, id="82.5-of-zeros"),
+        pytest.param({82: b"\5\4\xe0\0\0\1"}, None, id="82.5-of-a-group"),
+        pytest.param({118: b"\1\2\3"}, None, id="118-too-short"),
+        pytest.param({118: b"\xff" * 4}, None, id="118-of-everybody"),
+        pytest.param({}, None, id="neither"),
+    ],
+)
+def test_the_subnet_that_a_relay_or_a_client_states(options: dict[int, bytes], expected: IPv4Address | None):
+    message = a_message(DISCOVER, giaddr=RELAY)
+
+    asked = read(replace(message, options={**message.options, **options}))
+
+    assert asked == LeaseQuestion(A.DISCOVER, HARDWARE, MAC, None, RELAY, expected)

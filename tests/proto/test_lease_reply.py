@@ -180,3 +180,25 @@ def test_scapy_reads_lease_and_boot_out_of_one_packet(capture: Capture, name: st
     wanted = {"lease_time": 3601, "subnet_mask": "255.255.255.0", "router": "192.0.2.1", "domain": b"rack.example.org"}
     assert wanted.items() <= options.items()
     assert options["vendor_class_id"].startswith((b"PXEClient", b"HTTPClient"))
+
+
+SUBNET = bytes((198, 51, 100, 0))
+
+
+@pytest.mark.parametrize("answer", [LeaseAnswer.OFFER, LeaseAnswer.ACK, LeaseAnswer.INFORM_ACK])
+@pytest.mark.parametrize(
+    ("options", "comes_back"),
+    [
+        pytest.param({118: SUBNET}, True, id="118-was-obeyed"),
+        pytest.param({118: SUBNET, 82: b"\5\4" + SUBNET}, False, id="82.5-was-obeyed-instead"),
+        pytest.param({118: b"\1"}, False, id="no-address"),
+        pytest.param({118: bytes(4)}, False, id="zeros"),
+    ],
+)
+def test_the_subnet_comes_back_where_it_was_obeyed(answer: LeaseAnswer, options: dict[int, bytes], comes_back: bool):
+    asked = a_plain(options={53: b"\1", **options}, giaddr=RELAY)
+
+    told = parse(lease_reply(asked, answer, TERMS, SERVER, boot=None).data)
+
+    assert told.options.get(118) == (SUBNET if comes_back else None)
+    assert told.options.get(82) == options.get(82)
