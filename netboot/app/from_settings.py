@@ -45,7 +45,7 @@ def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFi
 def lease_policy_for(settings: Settings) -> LeasePolicy:
     """Gather what leases say beside the registry."""
     dhcp = settings.dhcp
-    return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain)
+    return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 
 def wanted_interfaces(settings: Settings) -> list[WantedInterface]:

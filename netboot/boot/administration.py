@@ -188,6 +188,7 @@ def host_view(host: Host, install: View) -> View:
         "release": host.release,
         "disk": host.disk,
         "timezone": host.timezone,
+        "ntp": list(host.ntp),
         "kernel_arguments": list(host.kernel_arguments),
         "network": network
         and {

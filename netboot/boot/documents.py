@@ -16,10 +16,10 @@ from typing import Final, assert_never
 import structlog
 
 from netboot.content.assets import assets_directory
-from netboot.content.media import read_medium
+from netboot.content.media import installer_major, read_medium
 from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
-from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
+from netboot.ignition.check import IgnitionFile, check_merged, paths_of, read_ignition
 from netboot.model.host import Host
 from netboot.model.install import Tokens
 from netboot.model.mac import Mac
@@ -88,9 +88,17 @@ class Documents:
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
         release = await self.release(host)
-        return self._kickstart(host, tokens, mac=mac, base_url=base_url, ref=release.ref)
+        major = await self._installer_major(host)
+        return self._kickstart(host, tokens, mac=mac, base_url=base_url, ref=release.ref, major=major)
 
-    def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str) -> str:
+    async def _installer_major(self, host: Host) -> int | None:
+        if host.boot_media is None or not host.ntp:
+            return None  # nothing else depends on it
+        return await asyncio.to_thread(installer_major, self._content, host.boot_media)
+
+    def _kickstart(
+        self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None = None
+    ) -> str:
         return kickstart.kickstart(
             self._engine,
             host,
@@ -99,6 +107,7 @@ class Documents:
             report_token=tokens.report,
             ignition_token=tokens.ignition,
             ref=ref,
+            installer_major=major,
             place=self._place,
         )
 
@@ -110,7 +119,12 @@ class Documents:
         role = await asyncio.to_thread(_read_role, host)
         read = await asyncio.to_thread(_verified, host, role)
         overlay = ignition.overlay(
-            self._engine, host, version=read.version, ready_url=f"{base_url}/report/{tokens.report}/ready", mac=mac
+            self._engine,
+            host,
+            version=read.version,
+            ready_url=f"{base_url}/report/{tokens.report}/ready",
+            mac=mac,
+            role_paths=paths_of(read),
         )
         _verify_overlay(host, read, overlay)
         wrapper = ignition.wrapper(

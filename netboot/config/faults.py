@@ -49,8 +49,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Find the known name that was probably meant."""
-    return next(iter(get_close_matches(word[:100], sorted(known), n=1)), None)
+    """Find the known name that was probably meant: the most similar one, or one that begins as it does, as `ntp`."""
+    names, word = sorted(known), word[:100]
+    similar = get_close_matches(word, names, n=1)
+    longer = [name for name in names if word.startswith(name) or (len(word) > 2 and name.startswith(word))]
+    return next(iter((*similar, *longer)), None)
 
 
 def beside(path: Path, written_in: str) -> Path:

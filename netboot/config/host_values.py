@@ -12,7 +12,7 @@ from typing import Final
 
 from netboot.config.faults import beside, did_you_mean, nearest, shown
 from netboot.config.given import Given
-from netboot.config.setting_types import INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
+from netboot.config.setting_types import DOMAIN_NAME, INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
 from netboot.model.firmware import ReplyShape, RomIpxe
 from netboot.model.host import HostName, Role
 from netboot.model.mac import Mac
@@ -127,6 +127,20 @@ def read_ssh_key(given: Given) -> str | None:
         given.refuse(f"{shown(text, limit=24)} is no public SSH key", "copy the one line of a .pub file")
     else:
         return text
+    return None
+
+
+def read_ntp_server(given: Given) -> str | None:
+    """Read the IPv4 address or the name of a time server."""
+    text = given.text()
+    if text is None:
+        return None
+    if _looks_like_address(text):
+        address = read_address(given)
+        return None if address is None else str(address)
+    if DOMAIN_NAME.fullmatch(text) and not text.rpartition(".")[2].isdecimal():
+        return text
+    given.refuse(f"{shown(text)} is no time server", "write an IPv4 address or a name, as ntp.example.com")
     return None
 
 

@@ -80,6 +80,7 @@ def _host(name: HostName, role: Role, *, entry: HostEntry, layer: Layer, is_init
         release=_value(layer.release),
         disk=_value(layer.disk),
         timezone=_value(layer.timezone) or "UTC",
+        ntp=_value(layer.ntp) or (),
         kernel_arguments=_value(layer.kernel_arguments) or (),
         network=_network(layer),
         ssh_keys=_value(layer.ssh_keys) or (),

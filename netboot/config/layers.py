@@ -18,7 +18,7 @@ from netboot.model.mac import Mac
 T = TypeVar("T")
 
 SHARED_KEYS: Final = (
-    "boot_media", "release", "disk", "timezone", "kernel_arguments", "network", "ssh_keys", "ignition", "loader",
+    "boot_media", "release", "disk", "timezone", "ntp", "kernel_arguments", "network", "ssh_keys", "ignition", "loader",
     "firmware", "rom_ipxe",
 )  # fmt: skip
 HOST_KEYS: Final = ("role", "mac", *SHARED_KEYS)
@@ -33,6 +33,7 @@ class Layer:
     release: Said[str] | None = None
     disk: Said[str] | None = None
     timezone: Said[str] | None = None
+    ntp: Said[tuple[str, ...]] | None = None
     kernel_arguments: Said[tuple[str, ...]] | None = None
     ssh_keys: Said[tuple[str, ...]] | None = None
     address: Said[IPv4Interface] | None = None
@@ -80,6 +81,7 @@ def read_shared(given: dict[str, Given], *, is_host: bool) -> Layer:
         release=_one(given.get("release"), values.read_name),
         disk=_one(given.get("disk"), values.read_disk),
         timezone=_one(given.get("timezone"), values.read_timezone),
+        ntp=_several(given.get("ntp"), values.read_ntp_server),
         kernel_arguments=_several(given.get("kernel_arguments"), values.read_kernel_argument),
         ssh_keys=_several(given.get("ssh_keys"), values.read_ssh_key),
         address=_one(network.get("address"), values.read_interface_address),

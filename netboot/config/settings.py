@@ -97,6 +97,9 @@ class Dhcp(_Section):
     nameservers: tuple[kinds.Address, ...] = Field(
         default=(), description="The name servers that a lease names where the host has none of its own."
     )
+    ntp_servers: tuple[kinds.Address, ...] = Field(
+        default=(), description="The time servers that a lease names where the host has none of its own."
+    )
     domain: kinds.Domain = Field(default=None, description="The domain that a lease names.")
 
     @field_validator("pxe_port")

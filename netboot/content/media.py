@@ -45,6 +45,25 @@ def read_medium(directory: Path, name: str) -> BootMedium:
     return BootMedium(name)
 
 
+def installer_major(directory: Path, name: str) -> int | None:
+    """Tell the major release of a medium's installer (8 for Oracle Linux 8); None where nothing on it says so."""
+    root = directory / "media" / name
+    kernel = next((root / member for member in KERNEL if (root / member).is_file()), None)
+    try:
+        treeinfo = (root / TREEINFO).read_text(errors="replace")
+    except OSError:
+        treeinfo = ""
+    try:
+        with (kernel or root / KERNEL[0]).open("rb") as image:
+            head = image.read(_HEAD_BYTES)
+    except OSError:
+        head = b""
+    told = re.search(r"^version\s*=\s*(\d+)", treeinfo, re.MULTILINE)
+    version = told[1] if told else _release_version(root, kernel_version(head))
+    major = version.partition(".")[0]
+    return int(major) if major.isdecimal() and len(major) < 4 else None
+
+
 def kernel_architecture(head: bytes) -> str | None:
     """Tell `x86_64` or `aarch64` from the first bytes of a kernel image; None for what is no such kernel.
 

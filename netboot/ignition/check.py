@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from netboot.ignition.disks import verify_disks
-from netboot.ignition.json_text import CURE, parse
+from netboot.ignition.json_text import parse
 from netboot.ignition.nodes import verify_nodes, verify_parents
 from netboot.ignition.problem import IgnitionProblem, Problems, shown
 from netboot.ignition.resource import Resources
@@ -48,6 +48,12 @@ def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
     problems = Problems()
     verify_parents([file.config for file in files], problems)
     return list(problems)
+
+
+def paths_of(file: IgnitionFile) -> frozenset[str]:
+    """Return the paths of every file, directory and link that a sound file writes."""
+    storage = file.config.get("storage", {})
+    return frozenset(node["path"] for name in ("files", "directories", "links") for node in storage.get(name, []))
 
 
 def _read(data: bytes, *, depth: int) -> IgnitionFile:
@@ -133,6 +139,3 @@ def _verify_accounts(passwd: Json, problems: Problems) -> None:
                 given = account.get(path, "")
                 if given and (not given.startswith("/") or _LINE_OR_FIELD_END.search(given)):
                     problems.add(f"{pointer}/{path}", f"{shown(given)} is no absolute path", cure="correct it")
-
-
-__all__ = ["CURE", "IgnitionFile", "IgnitionProblem", "check_ignition", "check_merged", "read_ignition"]

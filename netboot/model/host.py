@@ -43,6 +43,7 @@ class Host:
     release: str | None = None
     disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME where the operator insists
     timezone: str = "UTC"
+    ntp: tuple[str, ...] = ()  # addresses and names of time servers
     kernel_arguments: tuple[str, ...] = ()
     network: HostNetwork | None = None
     ssh_keys: tuple[str, ...] = ()

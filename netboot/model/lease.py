@@ -89,13 +89,14 @@ class AddressRange:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """`dhcp.pool`, `.lease_s`, `.router`, `.nameservers`, `.domain`: what leases say beside the registry."""
+    """`dhcp.pool`, `.lease_s`, `.router`, `.nameservers`, `.ntp_servers`, `.domain`: what leases say beside hosts."""
 
     pool: tuple[AddressRange, ...] = ()
     lease_s: int = 3600
     router: IPv4Address | None = None
     nameservers: tuple[IPv4Address, ...] = ()
     domain: str | None = None
+    ntp_servers: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class LeaseTerms:
     nameservers: tuple[IPv4Address, ...] = ()
     host_name: str | None = None
     domain: str | None = None
+    ntp_servers: tuple[IPv4Address, ...] = ()
 
 
 class LeaseSilence(StrEnum):

@@ -41,7 +41,7 @@ class Form:
     option_53: MessageType
     yiaddr: bool  # with 51, 58 and 59
     ciaddr: bool  # as it came
-    network: bool  # 1, 3, 6, 12, 15, 28
+    network: bool  # 1, 3, 6, 12, 15, 28, 42
     boot: bool  # siaddr, file, 60, 97, 43, 175, 67
 
 
@@ -149,4 +149,6 @@ def _lease_options(terms: LeaseTerms) -> dict[int, bytes]:
     if terms.domain:
         options[Option.DOMAIN_NAME] = terms.domain.encode()
     options[Option.BROADCAST_ADDRESS] = terms.network.broadcast_address.packed
+    if terms.ntp_servers:
+        options[Option.NTP_SERVERS] = b"".join(each.packed for each in terms.ntp_servers[:_ROUTERS_AND_SERVERS])
     return options

@@ -6,6 +6,7 @@ Every file of the overlay says `"compression": ""`: without it a child inherits 
 
 import json
 import re
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from netboot.render.engine import Engine
 
 _INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name
 _RESPONSE_HEADERS_S: Final = 30
+CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no directory beside it
 
 Json = dict[str, object]
 
@@ -41,11 +43,20 @@ def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overla
     )
 
 
-def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Mac | None = None) -> bytes:
-    """Write what the role's file cannot know: name, network, keys, card, and the unit that reports *ready*.
+def overlay(
+    engine: Engine,
+    host: Host,
+    *,
+    version: str,
+    ready_url: str,
+    mac: Mac | None = None,
+    role_paths: Collection[str] = (),
+) -> bytes:
+    """Write what the role's file cannot know: name, network, time servers, keys, card, and what reports *ready*.
 
     `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
-    goes to the first card, and DHCP to any card of a machine that has several.
+    goes to the first card, and DHCP to any card of a machine that has several. `role_paths` are those of the role's
+    file: a chrony.conf that it has is kept.
     Raises RenderError.
     """
     interface = _interface(host)
@@ -60,6 +71,7 @@ def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Ma
     def rendered(template: str) -> str:
         return engine.render(f"ignition/{template}", subject=host.name, context=context)
 
+    sets_time = bool(host.ntp) and CHRONY_CONF not in role_paths
     connection = f"/etc/NetworkManager/system-connections/{interface or 'netboot'}.nmconnection"
     document: Json = {
         "ignition": {"version": version},
@@ -68,11 +80,13 @@ def overlay(engine: Engine, host: Host, *, version: str, ready_url: str, mac: Ma
                 _file("/etc/hostname", rendered("hostname.j2"), mode=0o644),
                 _file(connection, rendered("connection.nmconnection.j2"), mode=0o600),
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
+                *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
             ]
         },
         "systemd": {
             "units": [
                 *([_dropin(rendered("zz-netif.conf.j2"))] if interface else []),
+                *([{"name": "chronyd.service", "enabled": True}] if sets_time else []),
                 {"name": "netboot-ready.service", "enabled": True, "contents": rendered("netboot-ready.service.j2")},
             ]
         },

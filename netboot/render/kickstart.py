@@ -1,7 +1,7 @@
 """The Kickstart of one install, in the shape of Oracle's `byo`: one disk, one OSTree commit, every step reported.
 
 Pure: a host, its URLs and tokens in, text out. The document carries tokens: it is never logged and never kept.
-The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`).
+The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), but for time servers.
 """
 
 from netboot.model.host import Host
@@ -20,12 +20,13 @@ def kickstart(
     report_token: str,
     ignition_token: str,
     ref: str = "ock",
+    installer_major: int | None = None,
     place: ContentPlace = HERE,
 ) -> str:
     """Render the Kickstart with which `host` installs itself, booted from card `mac`.
 
     `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive, which lies at
-    `place`.
+    `place`. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is of; None counts as 9.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
     context: dict[str, object] = {
@@ -36,6 +37,8 @@ def kickstart(
         "report_url": f"{base_url}/report/{report_token}",
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
+        # EL8 does not know `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
+        "has_timesource": (installer_major or 9) >= 9,
     }
     # What has no default stays out of the context when it is not set, so that the template's line names it.
     context |= {name: value for name, value in (("disk", host.disk), ("release", host.release)) if value is not None}

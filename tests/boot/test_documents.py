@@ -74,6 +74,17 @@ def test_a_role_file_in_the_way_of_the_overlay_is_not_served(tmp_path: Path):
     )
 
 
+def test_a_role_file_with_its_own_chrony_conf_keeps_it(tmp_path: Path):
+    file = tmp_path / "w.ign"
+    file.write_text('{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/etc/chrony.conf"}]}}')
+    host = Host(HostName("w1"), Role.WORKER, (MAC,), ignition=file, ntp=("192.0.2.1",))
+    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+
+    made = asyncio.run(documents.ignition(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+
+    assert b"chrony" not in made.overlay
+
+
 def test_an_overlay_from_a_faulty_template_is_not_served(tmp_path: Path):
     (tmp_path / "ignition").mkdir()
     (tmp_path / "ignition" / "netboot-ready.service.j2").write_text("[Unit\n")

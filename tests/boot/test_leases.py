@@ -38,6 +38,7 @@ STRANGERS = [Mac(f"52:54:00:aa:bb:{n}") for n in (91, 92, 93)]
 LAN = IPv4Network("192.0.2.0/24")
 OURS = IPv4Address("192.0.2.10")
 RELAY = IPv4Address("203.0.113.1")
+TIME = IPv4Address("192.0.2.4")
 RESERVED = IPv4Address("192.0.2.101")
 FIRST, SECOND = IPv4Address("192.0.2.200"), IPv4Address("192.0.2.201")
 POOL = (AddressRange(FIRST, SECOND),)
@@ -163,16 +164,27 @@ def test_each_state_of_a_client_has_its_answer(ask: LeaseAsk, mac: Mac, address:
 
 def test_an_offer_carries_what_the_registry_and_the_settings_say():
     nameserver, router = IPv4Address("192.0.2.2"), IPv4Address("192.0.2.9")
-    house = House(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org"))
+    house = House(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org", (TIME,)))
 
     ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
 
     gateway = IPv4Address("192.0.2.1")
-    names = {"nameservers": (nameserver,), "domain": "rack.example.org"}
+    names = {"nameservers": (nameserver,), "domain": "rack.example.org", "ntp_servers": (TIME,)}
     assert ours == LeaseOffered(
         LeaseTerms(LAN, RESERVED, 600, gateway, host_name="cp1", **names)  # type: ignore[arg-type]
     )
     assert theirs == LeaseOffered(LeaseTerms(LAN, FIRST, 600, router, **names))  # type: ignore[arg-type]
+
+
+def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_those_of_the_settings():
+    house = House(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
+    house.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
+
+    ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
+
+    assert isinstance(ours, LeaseOffered)
+    assert isinstance(theirs, LeaseOffered)
+    assert (ours.terms.ntp_servers, theirs.terms.ntp_servers) == ((IPv4Address("192.0.2.7"),), (TIME,))
 
 
 def test_a_grant_has_its_record_and_says_whether_it_is_new():

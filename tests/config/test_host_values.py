@@ -8,6 +8,7 @@ A_HOST = "hosts: {{cp1: {{role: worker, mac: '52:54:00:00:00:01', {}}}}}\n"
 NO_DISK = "is no path of a disk; write one path of letters, digits and ._:+@=- below /dev"
 NO_PLAIN_DISK = "is no plain disk, and OCK starts from no other; name the disk itself"
 NO_NAME = "is no name; use letters, digits, dots, hyphens and underscores, 64 at most"
+NO_TIME_SERVER = "is no time server; write an IPv4 address or a name, as ntp.example.com"
 NO_ZONE = "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
 UNSAFE = "cannot stand safely on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
 OURS = "is written by netboot itself; remove it"
@@ -41,6 +42,22 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ("timezone: Europe/Berln", "timezone: no such time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
         ("timezone: ../../etc/passwd", f"timezone: no such time zone '../../etc/passwd'; {NO_ZONE}"),
         ("timezone: 7", f"timezone: no such time zone '7'; {NO_ZONE}"),
+        ("ntp: 192.0.2.1", "ntp: must be a list; write it in brackets: [first, second]"),
+        (
+            "ntp: [192.0.2.300]",
+            "ntp[0]: '192.0.2.300' is no IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+        ),
+        (
+            "ntp: [224.0.1.1]",
+            "ntp[0]: 224.0.1.1 is the address of no other machine; write a unicast address, as 192.0.2.1",
+        ),
+        ("ntp: ['fd00::1']", f"ntp[0]: 'fd00::1' {NO_TIME_SERVER}"),
+        ("ntp: ['ntp.example.com iburst']", f"ntp[0]: 'ntp.example.com iburst' {NO_TIME_SERVER}"),
+        ("ntp: ['a,b']", f"ntp[0]: 'a,b' {NO_TIME_SERVER}"),
+        ("ntp: ['$(reboot)']", f"ntp[0]: '$(reboot)' {NO_TIME_SERVER}"),
+        ("ntp: [ntp.7]", f"ntp[0]: 'ntp.7' {NO_TIME_SERVER}"),
+        ("ntp_servers: [192.0.2.1]", "ntp_servers: no such key; did you mean ntp?"),
+        ("ntpservers: [192.0.2.1]", "ntpservers: no such key; did you mean ntp?"),
         ("kernel_arguments: quiet", "kernel_arguments: must be a list; write it in brackets: [first, second]"),
         ("kernel_arguments: ", "kernel_arguments: is empty; write a list or remove the key"),
         ("kernel_arguments: [a b]", f"kernel_arguments[0]: 'a b' {UNSAFE}"),
@@ -170,6 +187,8 @@ def test_a_faulty_host_name_is_told_with_its_cure(site, name, expected):
         "kernel_arguments: ['console=ttyS0,115200n8', 'crashkernel=512M-2G:64M,2G-:128M', nomodeset, isolcpus=1-3]",
         "timezone: America/Argentina/Buenos_Aires",
         "network: {address: 192.0.2.0/31, gateway: 192.0.2.1}",
+        "ntp: [192.0.2.1, ntp.example.com, time-1]",
+        "ntp: []",
         "network: {address: 192.0.2.7/32}",
         "network: {}",
         "ssh_keys: ['ecdsa-sha2-nistp256 AAAAE2Vj+/== operator (laptop) at home']",

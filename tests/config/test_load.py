@@ -65,6 +65,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
           boot_media: ol8u10-x86_64
           release: 1.30
           timezone: Europe/Berlin
+          ntp: [192.0.2.1, 192.0.2.2]
           kernel_arguments: [quiet]
           network: {gateway: 192.0.2.1, nameservers: [192.0.2.1, 192.0.2.2]}
         roles:
@@ -82,6 +83,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
             role: worker
             mac: [52-54-00-12-34-57, 5254.0012.3458]
             timezone: UTC
+            ntp: [ntp.example.com]
             loader: efi/shimx64.efi
             rom_ipxe: replace
         """,
@@ -98,6 +100,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 release="ock-1.31-amd64",
                 disk="/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0",
                 timezone="Europe/Berlin",
+                ntp=("192.0.2.1", "192.0.2.2"),
                 kernel_arguments=("console=ttyS0,115200n8",),
                 network=HostNetwork(
                     address=IPv4Interface("192.0.2.101/24"),
@@ -107,7 +110,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 ),
                 ssh_keys=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFAKE operator",),
                 ignition=site.directory / "init.ign",
-                declared_at="hosts.yaml:13:3",
+                declared_at="hosts.yaml:14:3",
             ),
             HostName("w1.example.com"): Host(
                 name=HostName("w1.example.com"),
@@ -115,12 +118,13 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 macs=(Mac("52:54:00:12:34:57"), Mac("52:54:00:12:34:58")),
                 boot_media="ol8u10-x86_64",
                 release="1.30",
+                ntp=("ntp.example.com",),
                 kernel_arguments=("quiet",),
                 ignition=site.directory / "join.ign",
                 loader="efi/shimx64.efi",
                 firmware=ReplyShape.WITHOUT_43,
                 rom_ipxe=RomIpxe.REPLACE,
-                declared_at="hosts.yaml:20:3",
+                declared_at="hosts.yaml:21:3",
             ),
         },
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.media import kernel_architecture, kernel_version, made_treeinfo, read_medium
+from netboot.content.media import installer_major, kernel_architecture, kernel_version, made_treeinfo, read_medium
 from netboot.errors import ContentError
 from netboot.model.release import BootMedium
 
@@ -107,3 +107,20 @@ def test_a_whole_medium_is_read_and_half_a_one_names_what_it_lacks(tmp_path: Pat
         read_medium(tmp_path, "ol8")
     with pytest.raises(ContentError, match=r"cannot find boot medium nope: .* import-iso FILE --name nope"):
         read_medium(tmp_path, "nope")
+
+
+def test_the_release_of_an_installer_is_told_by_treeinfo_discinfo_or_kernel(tmp_path: Path) -> None:
+    def told(name: str, *, treeinfo: str = "", discinfo: str = "", kernel: bytes = b"") -> int | None:
+        root = tmp_path / "media" / name
+        root.mkdir(parents=True)
+        for file, content in ((".treeinfo", treeinfo.encode()), (".discinfo", discinfo.encode()), ("vmlinuz", kernel)):
+            if content:
+                (root / file).write_bytes(content)
+        return installer_major(tmp_path, name)
+
+    assert told("full", treeinfo="[general]\nfamily = Oracle Linux\nversion = 8.10\n") == 8
+    assert told("boot", discinfo="1700000000.1\nOracle Linux 9.6\nx86_64\n", kernel=bzimage()) == 9
+    assert told("flat", kernel=bzimage()) == 8
+    assert told("other", kernel=bzimage("6.1.0-40-amd64 (debian)")) is None
+    assert told("empty") is None
+    assert installer_major(tmp_path, "missing") is None

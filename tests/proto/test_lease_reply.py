@@ -31,6 +31,7 @@ TERMS = LeaseTerms(
     nameservers=(IPv4Address("192.0.2.2"), IPv4Address("192.0.2.3")),
     host_name="cp1",
     domain="rack.example.org",
+    ntp_servers=(IPv4Address("192.0.2.4"), IPv4Address("192.0.2.5")),
 )
 LEASE_OPTIONS = {
     51: (3601).to_bytes(4, "big"),
@@ -42,6 +43,7 @@ LEASE_OPTIONS = {
     12: b"cp1",
     15: b"rack.example.org",
     28: bytes((192, 0, 2, 255)),
+    42: bytes((192, 0, 2, 4, 192, 0, 2, 5)),
 }
 
 
@@ -117,7 +119,7 @@ def test_an_inform_is_answered_without_address_and_times():
     answer = parse(lease_reply(asked, LeaseAnswer.INFORM_ACK, replace(TERMS, address=None), SERVER, boot=None).data)
 
     assert (answer.message_type, answer.ciaddr, answer.yiaddr) == (5, HELD, IPv4Address(0))
-    assert list(answer.options) == [53, 54, 1, 3, 6, 12, 15, 28]
+    assert list(answer.options) == [53, 54, 1, 3, 6, 12, 15, 28, 42]
 
 
 @pytest.mark.parametrize(("giaddr", "flags", "expected"), [(0, 0, 0), (0, 0x8000, 0x8000), (int(RELAY), 0, 0x8000)])

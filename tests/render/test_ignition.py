@@ -101,6 +101,40 @@ def test_what_holds_a_secret_is_for_root_alone(cp1: Host, engine: Engine):
     }
 
 
+CHRONY_CONF = """\
+# Written by netboot: the time servers of cp1. The rest is what Oracle Linux 8 installs.
+server 192.0.2.1 iburst
+server ntp.example.com iburst
+driftfile /var/lib/chrony/drift
+makestep 1.0 3
+rtcsync
+keyfile /etc/chrony.keys
+leapsectz right/UTC
+logdir /var/log/chrony
+"""
+
+
+def test_time_servers_are_written_to_chrony_conf_and_chronyd_is_enabled(cp1: Host, engine: Engine):
+    host = replace(cp1, ntp=("192.0.2.1", "ntp.example.com"))
+
+    written = overlay(engine, host, version="3.4.0", ready_url=READY)
+
+    document = json.loads(written)
+    assert text_of(document, "/etc/chrony.conf") == CHRONY_CONF
+    assert {"name": "chronyd.service", "enabled": True} in document["systemd"]["units"]
+    assert read_ignition(written).problems == ()
+
+
+def test_a_chrony_conf_of_the_roles_file_is_kept(cp1: Host, engine: Engine):
+    host = replace(cp1, ntp=("192.0.2.1",))
+
+    document = json.loads(
+        overlay(engine, host, version="3.4.0", ready_url=READY, role_paths={"/etc/chrony.conf", "/etc/ocne"})
+    )
+
+    assert "chrony" not in json.dumps(document)
+
+
 def connection_of(engine: Engine, host: Host, mac: Mac | None) -> str:
     document = json.loads(overlay(engine, host, version="3.4.0", ready_url=READY, mac=mac))
     return text_of(document, "/etc/NetworkManager/system-connections/netboot.nmconnection")

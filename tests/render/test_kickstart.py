@@ -41,6 +41,35 @@ def test_ksvalidator_accepts_the_kickstart(
     assert (judged.returncode, judged.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("release", "command"),
+    [
+        (8, "timezone UTC --utc --ntpservers=192.0.2.1,ntp.example.com\n"),
+        (9, "timezone UTC --utc\ntimesource --ntp-server=192.0.2.1\ntimesource --ntp-server=ntp.example.com\n"),
+        (10, "timezone UTC --utc\ntimesource --ntp-server=192.0.2.1\ntimesource --ntp-server=ntp.example.com\n"),
+        (None, "timezone UTC --utc\ntimesource --ntp-server=192.0.2.1\ntimesource --ntp-server=ntp.example.com\n"),
+    ],
+)
+def test_time_servers_are_named_in_the_syntax_of_the_installer(
+    release: int | None, command: str, cp1: Host, engine: Engine, base_url: str
+):
+    host = replace(cp1, ntp=("192.0.2.1", "ntp.example.com"))
+
+    text = kickstart(
+        engine, host, mac=host.mac, base_url=base_url, report_token=REPORT, ignition_token=IGNITION,
+        installer_major=release,
+    )  # fmt: skip
+
+    assert command in text
+    parser = KickstartParser(makeVersion(f"RHEL{release or 9}"))
+    parser.readKickstartFromString(text)
+    if release == 8:
+        assert parser.handler.timezone.ntpservers == ["192.0.2.1", "ntp.example.com"]
+    else:
+        named = [source.ntp_server for source in parser.handler.timesource.timesource_list]
+        assert named == ["192.0.2.1", "ntp.example.com"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "dash"])
 def test_every_script_section_is_clean_for_bash_and_for_a_plain_shell(
     shell: str, host: Host, engine: Engine, base_url: str
