@@ -57,18 +57,24 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def offline_administration(configuration: Configuration) -> AsyncIterator[Administration]:
+async def offline_administration(
+    configuration: Configuration, *, needs_hosts: bool = True
+) -> AsyncIterator[Administration]:
     """Open the administration on the store itself, where no daemon runs.
 
-    Hosts files with a fault stand back behind those that were accepted last; raises ConfigError where none were.
+    Hosts files with a fault stand back behind those that were accepted last. Where none were, raises ConfigError, or
+    without `needs_hosts` knows only the hosts that no fault concerns.
     """
     async with open_ledger(configuration.settings) as ledger:
         administration = ledger.administration(configuration.settings)
         kept = configuration if not configuration.faults else await last_accepted(configuration, ledger.accepted)
-        if kept is None:
+        if kept is None and needs_hosts:
             raise ConfigError(configuration.faults)
-        administration.use(kept.hosts, lambda: _readiness(kept), warnings=lambda: [NO_DAEMON])
-        ledger.book.use(kept.hosts, partial(commit_named, configuration.settings.content.directory))
+        used = kept or configuration
+        administration.use(
+            used.hosts, lambda: _readiness(used), warnings=lambda: [NO_DAEMON], are_complete=kept is not None
+        )
+        ledger.book.use(used.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
 
 

@@ -42,13 +42,19 @@ class Administration:
         self._attempts = attempts
 
     def use(
-        self, hosts: HostSet, readiness: "Callable[[], Readiness]", *, warnings: "Callable[[], Sequence[str]]"
+        self,
+        hosts: HostSet,
+        readiness: "Callable[[], Readiness]",
+        *,
+        warnings: "Callable[[], Sequence[str]]",
+        are_complete: bool = True,
     ) -> None:
         """Answer from these hosts from now on.
 
         When a host is armed, `readiness` is built, and `warnings` says what keeps this server from answering machines.
+        `are_complete`: the files declare no other host.
         """
-        self._hosts, self._readiness, self._warnings = hosts, readiness, warnings
+        self._hosts, self._readiness, self._warnings, self._are_complete = hosts, readiness, warnings, are_complete
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
@@ -173,8 +179,9 @@ class Administration:
     def _view(self, install: Install) -> View:
         """Show an install with why its arming is about to end: what a reload or the next script will find."""
         host = self._hosts.get(install.host)
-        changes = install.arming_changes(InstallTarget.of(host, None) if host else None)
-        return {**install_view(install, changes), "declared": host is not None}
+        is_removed = host is None and self._are_complete
+        changes = install.arming_changes(InstallTarget.of(host, None) if host else None) if host or is_removed else ()
+        return {**install_view(install, changes), "declared": not is_removed}
 
 
 def host_view(host: Host, install: View) -> View:

@@ -187,7 +187,8 @@ class Desk:
 
     def _record_refused(self, mac: Mac, host: Host | None, address: IPv4Address) -> None:
         """Record that a script was requested from an address that is not its machine's."""
-        reason = RequestRefusal.OTHER_ADDRESS.value
+        has_no_address = self.policy.address_announces and host is not None and not host.addresses
+        reason = (RequestRefusal.NO_ADDRESS if has_no_address else RequestRefusal.OTHER_ADDRESS).value
         if host is None and self.seen.get(mac) is None:  # nobody's script
             log.debug("boot.request_ignored", mac=mac, address=str(address), reason=reason)
             return

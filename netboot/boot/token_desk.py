@@ -34,6 +34,7 @@ class Refusal(StrEnum):
 
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
+    REMOVED = "removed-host"  # no file declares the host of the install any more
     STRANGER = "stranger"  # a live token from an address that is not the machine's
 
 
@@ -139,7 +140,7 @@ class TokenDesk:
             mac = self._mac_at(host, address) if host else None
             await self._move(install, _EVENT_OF_REPORT[report], TokenKind.REPORT, cause=Cause(mac, note))
         except TransitionError:
-            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host, address)
+            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
             self._pinned.pop(install.tokens.ignition, None)  # cluster keys that nobody may ask for again
         return None
@@ -152,15 +153,18 @@ class TokenDesk:
             return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
         if self._desk.is_target_at(install.target, address) or (host and self._desk.is_at(host, address)):
             return install
-        return self._refuse(Refusal.STRANGER if host else Refusal.UNKNOWN, TokenKind.REPORT, host, address)
+        refusal = Refusal.STRANGER if host else Refusal.REMOVED
+        return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
         if not tokens.is_well_formed(token):
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
         install = await self._desk.book.by_token(kind, token)
         host = self._desk.hosts.get(install.host) if install else None
-        if install is None or host is None:
+        if install is None:
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
+        if host is None:
+            return self._refuse(Refusal.REMOVED, kind, install.host, address)
         is_its_own = self._desk.is_at(host, address)
         if not _is_alive(install, kind):
             self._refuse(Refusal.SPENT if is_its_own else Refusal.STRANGER, kind, host, address)
@@ -190,12 +194,13 @@ class TokenDesk:
         seen = self._desk.seen.by_address(address)
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
-    def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | None, address: IPv4Address) -> Refusal:
+    def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
+        """Record why a token opens nothing; of a host that is declared no more, its name is known."""
         data = {"document": kind.value.removesuffix("_token"), "address": str(address), "reason": refusal.value}
         match refusal:
             case Refusal.UNKNOWN:
                 log.debug("boot.token_refused", **data)
-            case Refusal.SPENT:
+            case Refusal.SPENT | Refusal.REMOVED:
                 self._tell("boot.token_refused", host, None, level=logging.WARNING, **data)
             case Refusal.STRANGER:
                 self._tell("boot.alarm_raised", host, None, level=logging.ERROR, **data)
@@ -203,10 +208,17 @@ class TokenDesk:
                 assert_never(refusal)
         return refusal
 
-    def _tell(self, name: str, host: Host | None, step: Step | None, *, level: int = logging.INFO, **data: str) -> None:
-        now = self._desk.clock.now()
-        event = Event(name, now, host.name if host else None, host.mac if host else None, step, data)
-        self._desk.events.record(event, level=level)
+    def _tell(
+        self,
+        event: str,
+        host: Host | HostName | None,
+        step: Step | None,
+        *,
+        level: int = logging.INFO,
+        **data: str,
+    ) -> None:
+        name, mac = (host.name, host.mac) if isinstance(host, Host) else (host, None)
+        self._desk.events.record(Event(event, self._desk.clock.now(), name, mac, step, data), level=level)
 
 
 _EVENT_OF_REPORT: Final = {

@@ -20,8 +20,8 @@ _KNOCKS_S: Final = 5.0
 
 
 @asynccontextmanager
-async def administration(config: Path) -> AsyncIterator["Administration | ControlClient"]:
-    """Open whichever of the two there is.
+async def administration(config: Path, *, needs_hosts: bool = True) -> AsyncIterator["Administration | ControlClient"]:
+    """Open whichever of the two there is. Without `needs_hosts`, hosts files that were never accepted may be faulty.
 
     A daemon keeps the hosts that were right, so a fault in `hosts.yaml` must not stand between a person and `cancel`:
     the hosts are read only where no daemon knows them. Raises ConfigError.
@@ -36,9 +36,9 @@ async def administration(config: Path) -> AsyncIterator["Administration | Contro
 
         configuration = read(config)
         logs.configure(level="warning", form="auto")
-        async with offline_administration(configuration) as offline:
+        async with offline_administration(configuration, needs_hosts=needs_hosts) as offline:
             for fault in configuration.faults:
-                print(f"{fault} (the hosts that were accepted last are used)", file=sys.stderr)
+                print(f"{fault} (what was accepted last is used, else the hosts without a fault)", file=sys.stderr)
             yield offline
 
 
@@ -60,12 +60,12 @@ def is_answered(path: Path) -> bool:
 
 
 def run_with_administration(
-    config: Path, ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]]
+    config: Path, ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]], *, needs_hosts: bool = True
 ) -> T:
-    """Open the administration, ask, and close it again."""
+    """Open the administration, ask, and close it again; `needs_hosts` as `administration` has it."""
 
     async def run() -> T:
-        async with administration(config) as opened:
+        async with administration(config, needs_hosts=needs_hosts) as opened:
             return await ask(opened)
 
     return asyncio.run(run())

@@ -80,7 +80,7 @@ def _warnings(found: Mapping[str, Any]) -> list[str]:
 @click.pass_obj
 def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
     """Take HOST's arming back: from now on it is led to its own disk. HOST need not be in the hosts files."""
-    found = run_with_administration(config, lambda daemon: daemon.cancel(host, reason=reason))
+    found = run_with_administration(config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False)
     _print_install(found, as_json, "\n".join(found["notes"]))
 
 
@@ -93,7 +93,7 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     if host is None:
         _show_all(config, as_json=as_json)
         return
-    found = run_with_administration(config, lambda daemon: daemon.install(host))
+    found = run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False)
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
     _print_install(found, as_json, text + reason_text(found))
@@ -108,7 +108,7 @@ def list_installs(config: Path, as_json: bool) -> None:
 
 
 def _show_all(config: Path, *, as_json: bool) -> None:
-    found = run_with_administration(config, lambda daemon: daemon.installs())
+    found = run_with_administration(config, lambda daemon: daemon.installs(), needs_hosts=False)
     if as_json:
         print_json(found)
         return
@@ -131,7 +131,7 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 @click.pass_obj
 def history(config: Path, host: str, as_json: bool) -> None:
     """List every move of HOST's install, oldest first, each with its reason: the first line of what was reported."""
-    moves = run_with_administration(config, lambda daemon: daemon.history(host))
+    moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
     if as_json:
         print_json(moves)
         return
@@ -161,7 +161,7 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
                 return timeline.ended_with
         return timeline.ended_with
 
-    if run_with_administration(config, ask) == "failed":
+    if run_with_administration(config, ask, needs_hosts=False) == "failed":
         raise SystemExit(1)
 
 

@@ -17,6 +17,7 @@ class RequestRefusal(StrEnum):
     """Why a request for a script moves nothing; the reason of `boot.request_refused`."""
 
     OTHER_ADDRESS = "other-address"  # neither the registry nor the wire gave this address to the machine
+    NO_ADDRESS = "no-registered-address"  # `dhcp.mode: off` identifies a host by one, and this host has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ def _alarm(data: Data, host: str) -> Explanation:
 
 def _request_refused(data: Data, host: str) -> Explanation:
     address = data["address"]
+    if data["reason"] == RequestRefusal.NO_ADDRESS:
+        what = f"the script of {host} was requested from {address}, and {host} cannot be identified with dhcp.mode: off"
+        return Explanation("refused", what, f"if {address} is its address, set hosts.{host}.network.address to it")
     what = f"the script of {host} was requested from {address}, which is not an address of {host}"
     cure = (
         f"find the machine that has {address}; if it is a router that translates the address of {host} (NAT), "
@@ -65,6 +69,9 @@ def _http_refused(data: Data, _host: str) -> Explanation:
 
 
 def _token_refused(data: Data, host: str) -> Explanation:
+    if data["reason"] == "removed-host":
+        what = f"{host} requested its {data['document']}, and no hosts file declares {host} any more"
+        return Explanation("refused", what, "declare it again, or switch the machine off")
     what = f"{host} requested its {data['document']} with a token that is spent"
     return Explanation(
         "refused", what, f"nothing, if its install was cancelled or has ended; else netboot install show {host}"

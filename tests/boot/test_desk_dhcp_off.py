@@ -7,9 +7,11 @@ import pytest
 from boot.house import ADDRESS, FIRMWARE, MAC, OTHER_MAC, STRANGER_ADDRESS, House, InHouse
 
 from netboot.boot.token_desk import Report
+from netboot.model.event import Event
 from netboot.model.host import HostName, HostNetwork, HostSet
 from netboot.model.install import InstallState
 from netboot.model.offer import InstallPlan, LocalBootPlan, WaitPlan, WaitReason
+from netboot.model.reasons import explain
 
 CP1 = HostName("cp1")
 REGISTERED = IPv4Address("192.0.2.101")
@@ -150,3 +152,19 @@ def test_an_installed_host_boots_its_disk(in_house: InHouse):
         assert isinstance(await house.desk.script_for(MAC, REGISTERED), LocalBootPlan)
 
     in_house(scenario)
+
+
+def test_an_operator_reads_that_a_host_without_a_registered_address_cannot_be_identified(in_house: InHouse):
+    async def scenario(house: House) -> Event:
+        switch_dhcp_off(house, has_address=False)
+        await arm(house)
+        await house.desk.script_for(MAC, REGISTERED)
+        return (await house.events())[-1]
+
+    event = in_house(scenario)
+
+    assert (event.name, event.data["reason"]) == ("boot.request_refused", "no-registered-address")
+    assert str(explain(event.name, event.data, host="cp1")) == (
+        "the script of cp1 was requested from 192.0.2.101, and cp1 cannot be identified with dhcp.mode: off; "
+        "if 192.0.2.101 is its address, set hosts.cp1.network.address to it"
+    )

@@ -14,13 +14,15 @@ from boot.house import BASE_URL as URL
 
 from netboot.boot.documents import Documents
 from netboot.boot.installs import Cause, HostChangedError
-from netboot.boot.token_desk import Refusal, Report
+from netboot.boot.token_desk import IgnitionPart, Refusal, Report
 from netboot.boot.tokens import draw
 from netboot.content.assets import assets_directory
+from netboot.model.event import Event
 from netboot.model.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.install import Install, InstallState, Tokens
 from netboot.model.mac import Mac
 from netboot.model.offer import InstallPlan, LocalBootPlan, OfferKind
+from netboot.model.reasons import explain
 from netboot.render.engine import Engine
 
 CP1 = HostName("cp1")
@@ -257,7 +259,34 @@ def test_a_removed_host_that_reports_from_its_registered_address_is_acknowledged
             await house.token_desk.report(tokens.report, Report.DONE, address=address.ip),
         ]
 
-    assert in_house(scenario) == [Refusal.UNKNOWN, None]
+    assert in_house(scenario) == [Refusal.REMOVED, None]
+
+
+def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operator_reads_why(in_house: InHouse):
+    async def scenario(house: House) -> Event:
+        tokens = await boot_the_installer(house)
+        await report(house, tokens, Report.STARTED, Report.DONE)
+        declare(house, None)
+
+        refused = await house.token_desk.ignition_for(
+            tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=URL
+        )
+
+        assert refused is Refusal.REMOVED
+        return (await house.events())[-1]
+
+    event = in_house(scenario)
+
+    assert (event.name, event.host, event.mac, event.data["reason"]) == (
+        "boot.token_refused",
+        CP1,
+        None,
+        "removed-host",
+    )
+    assert str(explain(event.name, event.data, host="cp1")) == (
+        "cp1 requested its ignition, and no hosts file declares cp1 any more; "
+        "declare it again, or switch the machine off"
+    )
 
 
 def test_armings_of_many_hosts_are_all_or_none(in_house: InHouse):

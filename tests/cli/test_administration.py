@@ -78,3 +78,27 @@ def test_a_fault_in_the_hosts_does_not_stand_between_a_person_and_the_daemon(tmp
     assert isinstance(beside, ControlClient)
     with pytest.raises(ConfigError):
         asyncio.run(open_it())
+
+
+def test_faulty_hosts_files_that_were_never_accepted_do_not_hide_what_is_armed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    config, hosts = tmp_path / "netboot.yaml", tmp_path / "hosts.yaml"
+    config.write_text("admin: {socket: control.sock}\nstore: {url: sqlite+aiosqlite:///netboot.db}\n")
+    hosts.write_text("hosts: {w1: {role: worker, mac: 52:54:00:12:34:56}}\n")
+
+    async def arm() -> None:
+        async with administration(config) as opened:
+            await opened.arm("w1", force=True)
+
+    async def cancel() -> tuple[list[tuple[str, bool, bool]], list[str]]:
+        async with administration(config, needs_hosts=False) as opened:
+            listed = [(view["host"], view["armed"], view["declared"]) for view in await opened.installs()]
+            assert [view["arming"]["changes"] for view in await opened.installs()] == [[]]
+            return listed, list((await opened.cancel("w1"))["notes"])
+
+    asyncio.run(arm())
+    hosts.write_text("hosts: {w1: {rol: worker, mac: 52:54:00:12:34:56}}\n")
+
+    assert asyncio.run(cancel()) == ([("w1", True, True)], ["w1 is not armed; it boots its own disk"])
+    assert "hosts.w1.rol" in capsys.readouterr().err
