@@ -360,14 +360,8 @@ class Leases:
             nameservers=nameservers or self._policy.nameservers,
             host_name=client.host.name if client.host is not None else None,
             domain=self._policy.domain,
-            ntp_servers=_ntp_servers(client.host) or self._policy.ntp_servers,
+            ntp_servers=(client.host.ntp_addresses if client.host else ()) or self._policy.ntp_servers,
         )
-
-
-def _ntp_servers(host: Host | None) -> tuple[IPv4Address, ...]:
-    """Return the time servers of a host that option 42 can name: addresses, no names."""
-    named = host.ntp if host is not None else ()
-    return tuple(IPv4Address(server) for server in named if server.replace(".", "").isdecimal())
 
 
 def _is_in(networks: Networks, address: IPv4Address) -> bool:

@@ -60,6 +60,11 @@ class Host:
         return self.macs[0]
 
     @property
+    def ntp_addresses(self) -> tuple[IPv4Address, ...]:
+        """The time servers that DHCP option 42 can name: addresses, no names."""
+        return tuple(IPv4Address(server) for server in self.ntp if server.replace(".", "").isdecimal())
+
+    @property
     def addresses(self) -> frozenset[IPv4Address]:
         """The addresses that the registry gives to this machine."""
         return frozenset({self.network.address.ip}) if self.network else frozenset()
