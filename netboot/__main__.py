@@ -1,5 +1,20 @@
-"""`python -m netboot` is `netboot`."""
+"""Where every `netboot` begins: `python -m netboot` and the installed command.
 
-from netboot.cli.main import main
+`serve` takes a second to load; a signal that comes meanwhile is held until the daemon's loop takes it.
+"""
 
-main()
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    if "serve" in sys.argv[1:]:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
+    from netboot.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,19 +4,22 @@ Used by the commands and by the lab. Never opens the ledger or a file of the dae
 """
 
 import json
+import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
+from urllib.parse import quote
 
 import aiohttp
 
-from netboot.errors import NetbootError
+from netboot.errors import NO_RIGHT, NetbootError
 
 View = Mapping[str, Any]
 
 CONNECT_S = 5.0
 ANSWER_S = 30.0
+SILENT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
 
 
 class NoDaemonError(NetbootError):
@@ -28,20 +31,28 @@ class DeafDaemonError(NetbootError):
 
 
 class RefusedError(NetbootError):
-    """The daemon understood and said no; its own words."""
+    """The daemon understood and said no; its own words, and the HTTP status."""
+
+    def __init__(self, reason: str, *, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class ControlClient:
     """One conversation with the daemon; an async context manager."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, *, configuration: Path | None = None) -> None:
+        """A daemon of another `configuration`, where one is given, refuses every request."""
         self._socket = socket
+        self._headers = {"Netboot-Configuration": quote(str(configuration.resolve()))} if configuration else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S)
         connector = aiohttp.UnixConnector(path=str(self._socket))
-        self._session = aiohttp.ClientSession("http://netboot", connector=connector, timeout=timeout)
+        self._session = aiohttp.ClientSession(
+            "http://netboot", connector=connector, timeout=timeout, headers=self._headers
+        )
         return self
 
     async def __aexit__(
@@ -113,15 +124,22 @@ class ControlClient:
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
         """Give the events after an id; then those to come, where `follow`, until the daemon goes."""
         query = {"after": str(after), "follow": "1" if follow else "0"} | ({"host": host} if host else {})
-        endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=None)
+        endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENT_S)
         try:
             async with self._open().get("/api/v1/events", params=query, timeout=endless) as answer:
                 await _raise_for(answer)
                 async for line in answer.content:
                     if line.startswith(b"data: "):
-                        yield json.loads(line[6:])
-        except aiohttp.ClientError as error:
+                        event = json.loads(line[6:])
+                        if "error" in event:
+                            raise RefusedError(event["error"])
+                        yield event
+        except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
+            raise NoDaemonError("the daemon broke off; systemctl status netboot, and journalctl -u netboot") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise not_heard(self._socket, error) from error
+        if follow:
+            raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
     async def _ask(self, method: str, path: str, body: object = None) -> Any:
         try:
@@ -147,11 +165,28 @@ def not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError
         case FileNotFoundError() | ConnectionRefusedError():
             return NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
         case PermissionError():
-            return DeafDaemonError(f"cannot speak to the daemon: no right to {socket}; use sudo, or join its group")
+            return DeafDaemonError(f"cannot speak to the daemon: no right to {socket}; {NO_RIGHT}")
         case TimeoutError():
             return DeafDaemonError(f"the daemon on {socket} does not answer in time; journalctl -u netboot")
         case reason:
             return DeafDaemonError(f"the daemon on {socket} does not answer: {reason}; journalctl -u netboot")
+
+
+def is_answered(path: Path) -> bool:
+    """Tell whether a daemon listens there; a socket file that a crash left behind does not count.
+
+    Raises DeafDaemonError where one may: behind its back the ledger would be changed and its memory would not.
+    """
+    with sockets.socket(sockets.AF_UNIX) as connection:  # asyncio's connect takes a full backlog for a connection
+        connection.settimeout(CONNECT_S)
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            why = not_heard(path, error)
+            if isinstance(why, NoDaemonError):
+                return False
+            raise why from error
+    return True
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:
@@ -160,4 +195,4 @@ async def _raise_for(answer: aiohttp.ClientResponse) -> None:
             reason = str((await answer.json())["error"])
         except (ValueError, KeyError, aiohttp.ContentTypeError):
             reason = f"the daemon answered {answer.status}"
-        raise RefusedError(reason)
+        raise RefusedError(reason, status=answer.status)

@@ -5,6 +5,9 @@ Not answering a machine is no error but a value (`model.offer.Ignored`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure of what a normal user may not open
 
 
 class NetbootError(Exception):

@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,16 +16,19 @@ import structlog
 
 from netboot import __version__
 from netboot.app import from_settings
-from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks
+from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks, ended
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.ledger import Ledger, open_ledger
+from netboot.app.signals import Signals
 from netboot.boot.administration import View, content_use_view
 from netboot.boot.clock import Clock, utc_now
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.readiness import Readiness
 from netboot.boot.seen import SeenMachines
+from netboot.client import is_answered
 from netboot.config.load import Configuration, read
+from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
 from netboot.content.deltas import keep_deltas
 from netboot.content.library import Library
@@ -40,6 +42,8 @@ from netboot.servers import http_api, logs, systemd
 from netboot.servers.http_uploads import UploadsHttp
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
+from netboot.store.exclusive import held_alone
+from netboot.store.file_lock import FileLock
 
 BOOT_FILES_S: Final = 0.5  # between two looks at the boot files, or 20 times as long as a look takes
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
@@ -49,17 +53,40 @@ log = structlog.get_logger()
 
 async def serve(path: Path) -> None:
     """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
+    signals = Signals()
+    signals.listen()
     _leave_no_core()
     _take_descriptors()
+    logs.configure(level="info", form="auto")
+    try:
+        await _serve(path, signals)
+    except asyncio.CancelledError:
+        if not signals.stopping.is_set():
+            raise
+    except NetbootError as error:
+        log.error("daemon.failed", reason=str(error))
+        systemd.notify(f"STATUS=failed: {str(error).splitlines()[0]}")
+        raise
+    log.info("daemon.stopped")
+
+
+async def _serve(path: Path, signals: Signals) -> None:
     configuration = read(path)
     settings = configuration.settings
     logs.configure(level=settings.log.level, form=settings.log.format)
-    async with open_ledger(settings) as ledger:
+    socket = settings.admin.socket
+    owner = _described(path, settings)
+    async with AsyncExitStack() as stack:
+        lock = held_alone(FileLock(socket), owner=owner, what=f"the control socket {socket} (admin.socket)")
+        await stack.enter_async_context(lock)
+        if await asyncio.to_thread(is_answered, socket):
+            raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
+        ledger = await stack.enter_async_context(open_ledger(settings, owner=owner))
         daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
         await daemon.leases.load()
         await daemon.begin(configuration)
         try:
-            await daemon.run()
+            await daemon.run(signals)
         except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
             if len(group.exceptions) == 1 and isinstance(group.exceptions[0], NetbootError):
                 raise group.exceptions[0] from None
@@ -71,11 +98,10 @@ class Daemon:
 
     def __init__(self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines) -> None:
         settings = configuration.settings
-        self._path = path
+        self._path = path.absolute()
         self._settings = settings
         self._started_at = utc_now()
         self._ledger = ledger
-        self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
@@ -229,35 +255,39 @@ class Daemon:
         admin = [self._admin.problem] if self._admin.problem else []
         return [*self._rejected, *self._not_ready, *self._doors.problems(), *admin]
 
+    def configuration(self) -> Path:
+        """Name the file that the daemon was started with, links resolved."""
+        return self._path.resolve()
+
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""
         return self._desk.discovered()
 
-    async def run(self) -> None:
+    async def run(self, signals: Signals) -> None:
         """Open every door, tell systemd, and serve until SIGTERM or SIGINT."""
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             running = self._behind_the_doors(tasks)
             try:
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
-                await self._ledger.book.load()  # not before: until now a command found no daemon and armed by itself
+                stack.push_async_callback(self._ledger.events.end_followers)  # first: those who watch keep nothing open
+                await self._ledger.book.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 running += await self._doors.open(stack, interfaces, tasks)
-                self._listen_to_signals(tasks)
                 self._problems = self.problems()
                 if not wanted:
                     log.error("daemon.serves_nobody", reason=self._problems[0])
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
-                running.append(tasks.create_task(self._keep_admin_open()))
+                stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
                 log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())
-                await self._stopping.wait()
+                signals.is_ready(lambda: running.append(tasks.create_task(self._reload_for_systemd())))
+                await signals.stopping.wait()
                 systemd.notify("STOPPING=1")
             finally:
                 await stack.aclose()
                 for task in running:
                     task.cancel()
-        log.info("daemon.stopped")
 
     def _status_line(self) -> str:
         served = f"serving {len(self._desk.hosts)} hosts"
@@ -279,6 +309,8 @@ class Daemon:
         ledger = self._ledger
         works = [ledger.events.run(), ledger.machines.run(), ledger.book.run(), self._uploads.run()]
         works.append(self._follow_boot_files())
+        if ledger.lock is not None:
+            works.append(ledger.lock.watch())
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
@@ -302,12 +334,6 @@ class Daemon:
         netboot = [sys.executable, "-m", "netboot", "--config", str(self._path)]
         return ["nice", "-n", "10", *netboot, "content", verb, data, *name, "--json"]
 
-    def _listen_to_signals(self, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        for stop in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(stop, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.create_task(self._reload_for_systemd()))
-
     async def _reload_for_systemd(self) -> None:
         systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
@@ -319,6 +345,11 @@ class Daemon:
             log.exception("config.reload_failed")
             status = "kept the old configuration: a fault of netboot's own, see the log"
         systemd.notify("READY=1", f"STATUS={status}")
+
+
+def _described(path: Path, settings: Settings) -> str:
+    """Name this daemon to those that find its locks."""
+    return f"the daemon with pid {os.getpid()}, configuration {path.resolve()} and socket {settings.admin.socket}"
 
 
 def _leave_no_core() -> None:

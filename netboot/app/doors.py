@@ -104,8 +104,9 @@ class BootDoors:
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
         self._interfaces, self._dhcp = interfaces, dhcp
-        running += [tasks.create_task(each) for each in (interfaces.follow(), self._desks.leases.run())]
-        running.append(tasks.create_task(self._keep_open(interfaces, dhcp)))
+        running.append(tasks.create_task(self._desks.leases.run()))
+        for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
+            stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
         return running
 
     def problems(self) -> list[str]:
@@ -155,6 +156,12 @@ class BootDoors:
             self._tftp.retry()
             dhcp.retry()
             self._on_problems()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 class AdminDoor:

@@ -3,7 +3,7 @@
 The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -150,13 +150,23 @@ class Administration:
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
         """Give the events after an id; then those to come, where `follow`."""
-        name = await self._known(host) if host else None
         if follow:
-            async for event in self._events.follow(after, host=name):
-                yield event_view(event)
+            async for view in self.followed_events(after=after, host=host):
+                if view is not None:
+                    yield view
         else:
+            name = await self._known(host) if host else None
             for event in await self._events.after(after, host=name, limit=100_000):
                 yield event_view(event)
+
+    async def followed_events(self, *, after: int = 0, host: str | None = None) -> AsyncGenerator[View | None, None]:
+        """Give the events after an id and those to come, until the daemon stops; None where none came for a second."""
+        async for event in self._events.follow(after, host=await self._known(host) if host else None):
+            yield event_view(event) if event is not None else None
+
+    async def check_host(self, name: str) -> None:
+        """Raise UnknownHostError where no file declares the host and no install of it is on record."""
+        await self._known(name)
 
     async def _told(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read what says why a host does not proceed: its newest events and its history."""

@@ -161,8 +161,12 @@ class InstallBook:
             return lambda install: install.armed(at=at, reason=reason, attempts=attempts, target=target)
 
         moves = {host: arming(target) for host, target in targets.items()}
-        changes = await self._installs.change_all(moves, at=at, what="armed", note=reason)
-        return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+
+        async def armed() -> list[Install]:
+            changes = await self._installs.change_all(moves, at=at, what="armed", note=reason)
+            return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+
+        return await self._installs.finish(armed())
 
     async def cancel(self, host: HostName, *, reason: str, actor: str | None = None) -> Change:
         """Take an arming back; say what was before and what is now."""
@@ -211,9 +215,13 @@ class InstallBook:
         return True
 
     async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
-        return self._take(
-            await self._installs.change(host, move, at=self._now(), what=what, note=cause.note), what, cause
-        )
+        """Move in the store, in memory and in the events: all three, also where the caller is cancelled meanwhile."""
+
+        async def moved() -> Change:
+            change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)
+            return self._take(change, what, cause)
+
+        return await self._installs.finish(moved())
 
     def _take(self, change: Change, what: str, cause: Cause) -> Change:
         self._known[change.after.host] = change.after

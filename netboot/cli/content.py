@@ -27,6 +27,7 @@ from netboot.content.iso import import_iso
 from netboot.content.library import Library
 from netboot.content.verify import Verdict, repair, verify
 from netboot.errors import ContentError, NetbootError
+from netboot.store.file_lock import held_by
 
 
 @click.group()
@@ -252,14 +253,15 @@ def _tell_daemon(settings: Settings) -> None:
 
 
 async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
+    """Ask the daemon of this configuration; nothing where none runs. Raises DeafDaemonError where one is silent."""
     socket = settings.admin.socket
     with suppress(PermissionError):  # the client says it better
-        if not socket.exists():
+        if not socket.exists() and held_by(socket) is None:
             return {}
-    from netboot.client import ControlClient, NoDaemonError  # aiohttp: half of the time of a command without a daemon
+    from netboot.cli.administration import daemon_at  # aiohttp: half of the time of a command without a daemon
 
-    try:
-        async with ControlClient(socket) as client:
-            return await (client.status() if question == "status" else client.rescan_content())
-    except NoDaemonError:  # a socket that a crash left behind
+    client = await daemon_at(socket, click.get_current_context().find_object(Path) or Path())
+    if client is None:
         return {}
+    async with client:
+        return await (client.status() if question == "status" else client.rescan_content())

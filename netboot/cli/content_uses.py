@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netboot.cli.administration import is_answered
-from netboot.client import ControlClient
+from netboot.cli.administration import daemon_at
 from netboot.config.load import read
 from netboot.config.settings import Settings
 from netboot.content.library import Entry, Kind
@@ -76,17 +75,18 @@ _CURES = {
 
 def users(config: Path, settings: Settings) -> Users:
     """Find out who uses the content; raise NetbootError where a daemon or the store should answer and does not."""
-    uses = asyncio.run(_uses(settings))
+    uses = asyncio.run(_uses(settings, config))
     configuration = read(config)
     fault = str(configuration.faults[0]) if configuration.faults else ""
     return Users(uses, configuration.hosts, fault, configuration.files[1:])
 
 
-async def _uses(settings: Settings) -> "tuple[ContentUse, ...]":
+async def _uses(settings: Settings, config: Path) -> "tuple[ContentUse, ...]":
     from netboot.boot.content_uses import ContentUse, Use
 
-    if await asyncio.to_thread(is_answered, settings.admin.socket):
-        async with ControlClient(settings.admin.socket) as client:
+    client = await daemon_at(settings.admin.socket, config)
+    if client is not None:
+        async with client:
             told = await client.content_uses()
         return tuple(ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in told)
     if not _is_there(settings.store.url):

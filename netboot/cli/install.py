@@ -41,7 +41,7 @@ def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None,
     Of several hosts all are armed or none. A host that could not be installed now is refused, with every reason.
     """
     armed = run_with_administration(
-        config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force)
+        config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force), is_change=True
     )
     if as_json:
         print_json(armed[0] if len(hosts) == 1 else armed)
@@ -80,7 +80,9 @@ def _warnings(found: Mapping[str, Any]) -> list[str]:
 @click.pass_obj
 def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
     """Take HOST's arming back: from now on it is led to its own disk. HOST need not be in the hosts files."""
-    found = run_with_administration(config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False)
+    found = run_with_administration(
+        config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False, is_change=True
+    )
     _print_install(found, as_json, "\n".join(found["notes"]))
 
 

@@ -5,6 +5,7 @@ need them.
 """
 
 import gc
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -65,6 +66,8 @@ class _Commands(click.Group):
 def cli(context: click.Context, config: Path) -> None:
     """Turn bare-metal servers into Oracle Cloud Native Environment nodes, over the network."""
     context.obj = config
+    if context.invoked_subcommand != "serve":  # a host may have that name: `netboot.__main__` saw the word
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 
 
 def main() -> None:

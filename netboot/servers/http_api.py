@@ -5,10 +5,13 @@ Thin: each route asks `boot.administration` and writes what it says as JSON. Nev
 
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from pathlib import Path
 from struct import Struct
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
@@ -20,6 +23,8 @@ from netboot.servers.metrics import Metrics
 
 EVENT_HEARTBEAT = b": \n\n"
 _PEER: Final = Struct("3i")  # pid, uid, gid
+HEARTBEAT_S: Final = 15.0
+CONFIGURATION: Final = "Netboot-Configuration"  # the file whose daemon the client wants, percent-encoded
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
@@ -42,11 +47,14 @@ class Daemon(Protocol):
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""
 
+    def configuration(self) -> Path:
+        """Name the file that the daemon was started with, links resolved."""
+
 
 def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> web.Application:
     """Make the application that both listeners serve."""
     api = _Api(administration, daemon, metrics)
-    app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere])
+    app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
     app.add_routes(
         [
             web.get("/metrics", api.metrics),
@@ -144,17 +152,37 @@ class _Api:
         after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
         if not after.isdecimal() or len(after) > _LONGEST_ID:
             raise web.HTTPBadRequest(text="after is the id of an event")
-        follow = request.query.get("follow", "1") != "0"
-        events = self._administration.events(after=int(after), host=request.query.get("host"), follow=follow)
+        follow, host = request.query.get("follow", "1") != "0", request.query.get("host") or None
+        if host:
+            await self._administration.check_host(host)  # what can be refused is refused before the stream begins
+        await self._administration.last_event_id()
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        first = await anext(events, None) if not follow else None  # an unknown host is told before the stream begins
         await answer.prepare(request)
-        await answer.write(EVENT_HEARTBEAT)
-        if first is not None:
-            await answer.write(_server_sent(first))
-        async for event in events:
-            await answer.write(_server_sent(event))
+        with suppress(ConnectionError):  # the client went away
+            await answer.write(EVENT_HEARTBEAT)
+            try:
+                if follow:
+                    await self._send_followed(request, answer, after=int(after), host=host)
+                else:
+                    async for event in self._administration.events(after=int(after), host=host, follow=False):
+                        await answer.write(_server_sent(event))
+            except NetbootError as error:  # too late for a status
+                await answer.write(f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n".encode())
         return answer
+
+    async def _send_followed(
+        self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None
+    ) -> None:
+        """Send events as they come, and a heartbeat, until the client or the daemon goes."""
+        last_sent_s = time.monotonic()
+        async with aclosing(self._administration.followed_events(after=after, host=host)) as events:
+            async for event in events:
+                if request.transport is None or request.transport.is_closing():
+                    return
+                if event is None and time.monotonic() - last_sent_s < HEARTBEAT_S:
+                    continue
+                await answer.write(EVENT_HEARTBEAT if event is None else _server_sent(event))
+                last_sent_s = time.monotonic()
 
 
 def _actor(request: web.Request) -> str:
@@ -201,6 +229,24 @@ async def _no_browser_from_elsewhere(
     if name not in _OUR_NAMES:
         raise web.HTTPForbidden(text="this API answers to localhost, 127.0.0.1 and [::1] only")
     return await handler(request)
+
+
+def _of_configuration(daemon: Daemon) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Refuse what was meant for the daemon of another configuration with the same control socket."""
+
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        wanted, ours = request.headers.get(CONFIGURATION), daemon.configuration()
+        if wanted is not None and unquote(wanted) != str(ours):
+            raise web.HTTPMisdirectedRequest(
+                text=f"the daemon that answers runs with {ours}, not with {unquote(wanted)}; "
+                f"use --config {ours}, or give each configuration its own admin.socket"
+            )
+        return await handler(request)
+
+    return check
 
 
 @web.middleware

@@ -18,7 +18,7 @@ class AcceptedFiles:
 
     async def all(self) -> list[NamedText]:
         """Read the set in the order of `keep`; empty where none was accepted yet."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.accepted_files).order_by(tables.accepted_files.c.position))
             return [(row.path, row.text) for row in rows]
 

@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from netboot.errors import StoreError
-from netboot.store.migrations import migrate
+from netboot.errors import NO_RIGHT, StoreError
+from netboot.store.migrations import is_current, migrate
+
+T = TypeVar("T")
 
 TIMEOUT_S = 5.0  # a machine that waits for its script is told to wait after this
 
@@ -21,39 +25,81 @@ TIMEOUT_S = 5.0  # a machine that waits for its script is told to wait after thi
 class Database:
     """The ledger's database: opened once, shared by all of `store`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, held_by: str = "") -> None:
         self._engine = engine
+        self._reader = engine.execution_options(is_reading=True)
+        self._held_by = held_by
+        self._unfinished: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, *, held_by: str = "") -> Self:
         """Connect to `url` (SQLAlchemy's form) and migrate; a SQLite file is made for its owner alone.
 
+        `held_by` names a daemon that writes there: nothing is migrated, and each write raises StoreError.
         Raises StoreError where it cannot be reached or is of a newer shape.
         """
-        engine = _engine(url)
-        database = cls(engine)
+        database = cls(_engine(url), held_by=held_by)
         try:
-            async with database.transaction() as connection:
-                await connection.run_sync(migrate)
+            async with database.reading() as connection:
+                has_migrated = await connection.run_sync(is_current)
+            if not has_migrated:
+                async with database.transaction() as connection:
+                    await connection.run_sync(migrate)
         except BaseException:
-            await engine.dispose()
+            await database.close()
             raise
         return database
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Give one transaction, at most `TIMEOUT_S` long; raise StoreError where the ledger fails."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S), self._engine.begin() as connection:
-                yield connection
-        except TimeoutError:
-            raise StoreError(f"the ledger did not answer within {TIMEOUT_S:g} s; see store.url") from None
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"the ledger failed: {_first_line(error.__cause__ or error)}; see store.url") from error
+        """Give one transaction that writes, at most `TIMEOUT_S` long; raise StoreError where the ledger fails."""
+        if self._held_by:
+            raise StoreError(f"cannot change the store: {self._held_by} works on it; run the command there")
+        async with _begun(self._engine) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Give one transaction that only reads, and waits for no writer; raise StoreError where the ledger fails."""
+        async with _begun(self._reader) as connection:
+            yield connection
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end, also where the caller is cancelled; `close` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    async def finished(self) -> None:
+        """Wait for the work of cancelled callers."""
+        while self._unfinished:
+            await asyncio.wait(self._unfinished)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Wait for the work of cancelled callers, and give the connections back."""
+        await self.finished()
         await self._engine.dispose()
+
+
+async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; where one with the same key is there, write over it."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+
+@asynccontextmanager
+async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    try:
+        async with asyncio.timeout(TIMEOUT_S), engine.begin() as connection:
+            yield connection
+    except TimeoutError:
+        raise StoreError(f"the ledger did not answer within {TIMEOUT_S:g} s; see store.url") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreError(f"the ledger failed: {_first_line(error.__cause__ or error)}; see store.url") from error
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -75,6 +121,7 @@ def _engine(url: str) -> AsyncEngine:
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     return engine
 
 
@@ -93,17 +140,25 @@ def _make_private_file(path: Path) -> None:
             owner = path.parent.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
-        raise StoreError(f"cannot open the ledger {path}: {error.strerror}; see store.url") from error
+        cure = NO_RIGHT if isinstance(error, PermissionError) else "see store.url"
+        raise StoreError(f"cannot open the ledger {path}: {error.strerror}; {cure}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin late, and lose a race that BEGIN IMMEDIATE waits out
     cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=4000")  # first: WAL itself waits for another's lock
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
-    cursor.execute("PRAGMA busy_timeout=4000")
     cursor.close()
 
 
+def _roll_back_sqlite(connection: Any, _record: object, _error: object) -> None:
+    """Release the lock of a cancelled transaction: sqlite3_close_v2 keeps it while a statement has rows left."""
+    with suppress(sqlite3.Error, ValueError):  # it was closed before
+        connection.rollback()
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    is_reading = connection.get_execution_options().get("is_reading", False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")  # WAL: a reader waits for no writer

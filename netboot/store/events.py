@@ -26,7 +26,9 @@ BUFFERED = 10_000  # events held while the ledger is away
 KEPT = 100_000  # events on record; the oldest go
 BATCH = 500
 PRUNE_EVERY = 5_000
+PRUNED_AT_ONCE = 5_000  # ids in one transaction: a move that waits for the ledger does not wait long
 RETRY_S = 1.0
+BEAT_S = 1.0  # how soon a follower learns that its reader has gone
 GATHER_S = 0.05  # a batch gathers this long: a boot storm makes few writes
 
 log = structlog.get_logger()
@@ -41,10 +43,12 @@ class EventLog:
         self._limits = EventLimits()
         self._waiting: deque[Event] = deque()
         self._lost = 0
-        self._written = 0
+        self._unpruned = PRUNE_EVERY  # written since the last prune; the first is at the start
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
         self._grown = asyncio.Condition()
+        self._writes = 0
+        self._is_ending = False
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
         """Take an event at once, and log it; it is on record within a moment, or counted as lost.
@@ -66,6 +70,8 @@ class EventLog:
         """Write what was recorded until cancelled; then write the rest once."""
         try:
             while True:
+                if self._unpruned >= PRUNE_EVERY:
+                    await self._database.finish(self._prune())  # a stop soon after the start waits for it
                 await self._wait_for_work()
                 await asyncio.sleep(GATHER_S)
                 if not await asyncio.shield(self.flush()):  # a batch half written ends whole: the last flush waits
@@ -74,6 +80,14 @@ class EventLog:
             for recorded in self._limits.close(self._now()):
                 self._keep(*recorded)
             await self.flush()
+
+    async def close(self) -> None:
+        """Write what is left; log how many are lost where the ledger does not take them at the second attempt."""
+        if not await self.flush():
+            await asyncio.sleep(RETRY_S)
+            await self.flush()
+        if lost := len(self._waiting) + self._lost:
+            log.error("store.events_lost", count=lost)
 
     async def _wait_for_work(self) -> None:
         """Wait for an event, or until a count of what was over its limit is due."""
@@ -104,47 +118,71 @@ class EventLog:
     async def _write(self, batch: list[Event]) -> None:
         async with self._database.transaction() as connection:
             await connection.execute(insert(tables.events), [_columns(event) for event in batch])
-            self._written += len(batch)
-            if self._written >= PRUNE_EVERY:
-                self._written = 0
-                newest = await connection.scalar(select(func.max(tables.events.c.id)))
-                await connection.execute(delete(tables.events).where(tables.events.c.id <= (newest or 0) - KEPT))
+        self._unpruned += len(batch)
+        self._writes += 1
         async with self._grown:
             self._grown.notify_all()
+
+    async def _prune(self) -> None:
+        """Delete all but the newest `KEPT`; a ledger that fails is tried again after the next batch."""
+        ids = tables.events.c.id
+        try:
+            last = await self.last_id() - KEPT
+            while True:
+                async with self._database.transaction() as connection:
+                    first = await connection.scalar(select(func.min(ids)))
+                    if first is None or first > last:
+                        break
+                    await connection.execute(delete(tables.events).where(ids <= min(last, first + PRUNED_AT_ONCE)))
+        except StoreError as error:
+            log.warning("store.prune_delayed", reason=str(error))
+            return
+        self._unpruned = 0
 
     async def after(self, last_id: int, *, host: HostName | None = None, limit: int = 1000) -> list[Event]:
         """Read the events that follow `last_id`, oldest first."""
         wanted = select(tables.events).where(tables.events.c.id > last_id).order_by(tables.events.c.id).limit(limit)
         if host is not None:
             wanted = wanted.where(tables.events.c.host == host)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return [_event(row) for row in (await connection.execute(wanted)).mappings()]
 
     async def newest(self, host: HostName, *, limit: int) -> list[Event]:
         """Read the newest `limit` events of a host, the oldest of them first."""
         mine = select(tables.events).where(tables.events.c.host == host)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = (await connection.execute(mine.order_by(tables.events.c.id.desc()).limit(limit))).mappings().all()
         return [_event(row) for row in reversed(rows)]
 
     async def last_id(self) -> int:
         """Read the newest event's id; 0 where there is none."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await connection.scalar(select(func.max(tables.events.c.id))) or 0
 
-    async def follow(self, last_id: int, *, host: HostName | None = None, poll_s: float = 2.0) -> AsyncIterator[Event]:
-        """Give the events that follow `last_id`, for ever; `poll_s` bounds the wait for another daemon's."""
+    async def follow(self, last_id: int, *, host: HostName | None = None) -> AsyncIterator[Event | None]:
+        """Give the events that follow `last_id` until `end_followers`; None where nothing came for `BEAT_S`."""
         while True:
+            writes = self._writes
             found = await self.after(last_id, host=host)
             for event in found:
                 last_id = event.id
                 yield event
-            if not found:
-                async with self._grown:
-                    try:
-                        await asyncio.wait_for(self._grown.wait(), poll_s)
-                    except TimeoutError:
-                        continue
+            if found:
+                continue
+            try:
+                async with asyncio.timeout(BEAT_S), self._grown:
+                    while self._writes == writes and not self._is_ending:
+                        await self._grown.wait()
+            except TimeoutError:
+                yield None
+            if self._is_ending:
+                return
+
+    async def end_followers(self) -> None:
+        """End every `follow`, now and from now on."""
+        self._is_ending = True
+        async with self._grown:
+            self._grown.notify_all()
 
 
 def _columns(event: Event) -> dict[str, Any]:

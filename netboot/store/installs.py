@@ -1,12 +1,12 @@
 """The installs on record, moved by compare-and-set alone: of two daemons that make one move, one succeeds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +18,8 @@ from netboot.model.install import Arming, Install, InstallState, InstallTarget, 
 from netboot.model.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database
+
+T = TypeVar("T")
 
 ATTEMPTS = 5  # of one compare-and-set against other writers
 
@@ -57,21 +59,25 @@ class Installs:
 
     async def all(self) -> list[Install]:
         """Read every install on record; a host that is not among them is registered and nothing more."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs))
             return [_install(row) for row in rows.mappings()]
 
     async def get(self, host: HostName) -> Install:
         """Read the install of one host."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await _read(connection, host)
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install that a token belongs to; alive or dead, that is for the reader to judge."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs).where(tables.installs.c[kind.value] == token))
             row = rows.mappings().first()
             return _install(row) if row else None
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end, also where the caller is cancelled."""
+        return await self._database.finish(work)
 
     async def change(
         self, host: HostName, move: Callable[[Install], Install], *, at: datetime, what: str, note: str = ""
@@ -98,7 +104,7 @@ class Installs:
     async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
         newest = select(tables.moves).where(tables.moves.c.host == host).order_by(tables.moves.c.id.desc()).limit(limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = (await connection.execute(newest)).mappings().all()
         return [
             Move(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, select
 
 from netboot.errors import StoreError
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import Mac
 from netboot.store import tables
-from netboot.store.database import Database
+from netboot.store.database import Database, upsert
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class LeaseLedger:
 
     async def all(self) -> list[Lease]:
         """Read every lease on record; the bound ones last, so that they count where a client had several."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = (await connection.execute(select(tables.leases).order_by(tables.leases.c.ends_at))).mappings()
             leases = [_lease(row) for row in rows]
         return sorted(leases, key=lambda lease: lease.state is LeaseState.BOUND)
@@ -47,7 +47,7 @@ class LeaseLedger:
             if batch is self._next:
                 self._next = _Batch()
                 try:
-                    await self._write(batch.leases)
+                    await self._database.finish(self._write(batch.leases))
                     batch.is_written = True
                 except StoreError as error:
                     batch.error = error
@@ -56,8 +56,7 @@ class LeaseLedger:
 
     async def _write(self, leases: dict[IPv4Address, Lease]) -> None:
         async with self._database.transaction() as connection:
-            await connection.execute(delete(tables.leases).where(tables.leases.c.address.in_(map(str, leases))))
-            await connection.execute(insert(tables.leases), [_columns(lease) for lease in leases.values()])
+            await upsert(connection, tables.leases, [_columns(lease) for lease in leases.values()])
 
 
 def _columns(lease: Lease) -> dict[str, str | int | None]:

@@ -7,15 +7,16 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 
 from netboot.errors import StoreError
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.store import tables
-from netboot.store.database import Database
+from netboot.store.database import Database, upsert
 
 WRITE_EVERY_S = 0.5
+RETRY_S = 1.0
 MACS_PER_STATEMENT = 10_000
 
 log = structlog.get_logger()
@@ -33,7 +34,7 @@ class Machines:
 
     async def all(self) -> Mapping[Mac, Machine]:
         """Read every machine on record, the longest unseen first."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = (await connection.execute(select(tables.machines).order_by(tables.machines.c.last_seen))).mappings()
             return {
                 Mac(row["mac"]): Machine(
@@ -52,7 +53,7 @@ class Machines:
     async def last_seen(self, macs: Iterable[Mac]) -> datetime | None:
         """Read when one of these network cards last began a boot; None: none of them is on record."""
         mine = tables.machines.c.mac.in_(list(macs))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             last = await connection.scalar(select(func.max(tables.machines.c.last_seen)).where(mine))
         return datetime.fromisoformat(last) if last else None
 
@@ -92,14 +93,23 @@ class Machines:
                 self._has_work.set()
                 log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
 
+    async def close(self) -> None:
+        """Write what is left; log how many are lost where the ledger does not take them at the second attempt."""
+        await self.flush()
+        if self._changed or self._gone:
+            await asyncio.sleep(RETRY_S)
+            await self.flush()
+        if lost := len(self._changed) + len(self._gone):
+            log.error("store.machines_lost", count=lost)
+
     async def _write(self, kept: Mapping[Mac, Machine], gone: set[Mac]) -> None:
         if not kept and not gone:
             return
         async with self._database.transaction() as connection:
-            for macs in _in_pieces([*kept, *gone]):
+            for macs in _in_pieces([*gone]):
                 await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(macs)))
             if kept:
-                await connection.execute(insert(tables.machines), [_columns(machine) for machine in kept.values()])
+                await upsert(connection, tables.machines, [_columns(machine) for machine in kept.values()])
 
 
 def _in_pieces(macs: list[Mac]) -> Iterator[list[Mac]]:

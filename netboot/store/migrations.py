@@ -6,11 +6,13 @@ Add a migration at the end; never change one that was released.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import DDL, Connection, insert, select
+from sqlalchemy import DDL, Connection, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from netboot.errors import StoreError
 from netboot.store import tables
+
+MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
 
 def _create(*names: str) -> list[ExecutableDDLElement]:
@@ -47,8 +49,17 @@ MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (
 )
 
 
+def is_current(connection: Connection) -> bool:
+    """Tell whether nothing is to be migrated."""
+    if not inspect(connection).has_table(tables.schema.name):
+        return False
+    return set(connection.scalars(select(tables.schema.c.version))) == set(range(1, len(MIGRATIONS) + 1))
+
+
 def migrate(connection: Connection) -> None:
     """Bring the ledger to this program's shape; raise StoreError where a newer program has been at it."""
+    if connection.dialect.name == "postgresql":  # SQLite's transaction is alone; here two could begin at once
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     tables.schema.create(connection, checkfirst=True)
     done = set(connection.scalars(select(tables.schema.c.version)))
     if done and max(done) > len(MIGRATIONS):

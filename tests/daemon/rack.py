@@ -84,14 +84,14 @@ class Rack:
 
     def __init__(self, directory: Path, server: str, client: str) -> None:
         self.directory = directory
-        self._server, self.client_namespace = server, client
+        self.server_namespace, self.client_namespace = server, client
         self._process: subprocess.Popen[bytes] | None = None
         self._wire = self._open_wire()
 
     # The daemon
 
-    def start(self) -> None:
-        """Start the daemon and wait until it is ready."""
+    def start(self, *, is_awaited: bool = True) -> None:
+        """Start the daemon and wait until it is ready; not where it is not `is_awaited`."""
         notify = self.directory / "notify"
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -99,11 +99,11 @@ class Rack:
             manager.settimeout(PATIENCE_S)
             with (self.directory / "log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    ["ip", "netns", "exec", self._server, sys.executable, "-m", "netboot", "serve"],
+                    ["ip", "netns", "exec", self.server_namespace, sys.executable, "-m", "netboot", "serve"],
                     stderr=log,
                     env=os.environ | {"NETBOOT_CONFIG": str(self.config), "NOTIFY_SOCKET": str(notify)},
                 )
-            while b"READY=1" not in manager.recv(4096):
+            while is_awaited and b"READY=1" not in manager.recv(4096):
                 pass
 
     def launch(self) -> None:
@@ -163,7 +163,13 @@ class Rack:
 
     def netboot(self, *arguments: str, status: int = 0) -> str:
         """Run a command of netboot's on the appliance; return what it printed."""
-        done = subprocess.run(
+        done = self.run(*arguments)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of netboot's on the appliance."""
+        return subprocess.run(
             [sys.executable, "-m", "netboot", *arguments],
             env=os.environ | {"NETBOOT_CONFIG": str(self.config)},
             capture_output=True,
@@ -171,12 +177,16 @@ class Rack:
             timeout=60,
             check=False,
         )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
     def install(self, host: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.netboot("install", "show", host, "--json"))
+        found: dict[str, Any] = json.loads(self.run("install", "show", host, "--json").stdout)
         return found
+
+    def curl_status(self) -> str:
+        """Read the daemon's status over its control socket."""
+        command = ["curl", "-sS", "--max-time", "10", "--unix-socket", self.directory / "control.sock"]
+        done = subprocess.run([*command, "http://localhost/api/v1/status"], capture_output=True, check=True, timeout=20)
+        return done.stdout.decode()
 
     # The wire
 
@@ -220,7 +230,7 @@ class Rack:
     def curl_api(self, *arguments: str) -> Answer:
         """Use the API on loopback, from the appliance itself; the last argument is a path."""
         *options, path = arguments
-        return self._curl(self._server, *options, f"http://127.0.0.1:8470{path}")
+        return self._curl(self.server_namespace, *options, f"http://127.0.0.1:8470{path}")
 
     def _open_wire(self) -> socket.socket:
         with inside(self.client_namespace):
@@ -235,12 +245,12 @@ class Rack:
 
     def server_socket(self, *arguments: int) -> socket.socket:
         """Open a socket on the appliance."""
-        with inside(self._server):
+        with inside(self.server_namespace):
             return socket.socket(*arguments)
 
     def add_route(self, network: str, via: str) -> None:
         """Let the appliance reach a network behind a router."""
-        self._ip(self._server, "route", "add", network, "via", via)
+        self._ip(self.server_namespace, "route", "add", network, "via", via)
 
     def add_client_address(self, address: str) -> None:
         """Give the client one more address."""

@@ -1,0 +1,48 @@
+"""What the daemon does at a signal: from the first moment of the process to its end, none is lost and none kills it.
+
+`netboot.__main__` blocks them before the daemon's parts are loaded, which takes a second; `Signals` takes those that
+came meanwhile.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final
+
+STOP: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Signals:
+    """SIGTERM and SIGINT end the daemon, or its start; SIGHUP reloads it, once it is ready."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._starting: asyncio.Task[object] | None = None
+        self._reload: Callable[[], None] | None = None
+        self._is_reload_wanted = False
+
+    def listen(self) -> None:
+        """Take signals from now on, also those that were held; the task that calls this is the one that starts."""
+        self._starting = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in STOP:
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGHUP})
+
+    def is_ready(self, reload: Callable[[], None]) -> None:
+        """Let SIGHUP call `reload` from now on, at once where one was held; a stop no longer breaks anything off."""
+        self._starting, self._reload = None, reload
+        if self._is_reload_wanted:
+            reload()
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None  # a second signal must not break the cleanup off
+
+    def _hang_up(self) -> None:
+        self._is_reload_wanted = True
+        if self._reload is not None:
+            self._reload()

@@ -1,0 +1,123 @@
+"""The lock on a PostgreSQL store: an advisory lock of a session of its own, held as long as the daemon lives.
+
+One lock for each database and schema. The server releases it when the session ends; where this box is switched off,
+TCP keepalive ends the session within half a minute. A session that was lost is opened again.
+"""
+
+import asyncio
+import os
+import socket
+from typing import Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from netboot.errors import StoreError
+
+CHECK_S: Final = 2.0
+ANSWER_S: Final = 5.0
+OWN_SESSION_S: Final = 60.0  # how long the server may hold the session that we lost
+
+# 0x6E657462, "netb", and the schema: one lock for each store.
+_KEY: Final = "1852142690, hashtext(coalesce(current_schema(), ''))"
+_OWNER: Final = text(
+    "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+    "WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' "
+    "AND l.classid = 1852142690 AND l.objid = hashtext(coalesce(current_schema(), ''))::oid "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+# Over a Unix socket the server takes no notice of them.
+_SERVER_SETTINGS: Final = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+log = structlog.get_logger()
+
+
+class AdvisoryLock:
+    """The advisory lock of the store at a PostgreSQL URL."""
+
+    def __init__(self, url: str) -> None:
+        self._name = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}"
+        settings = {**_SERVER_SETTINGS, "application_name": self._name}
+        self._engine = create_async_engine(
+            url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
+            connect_args={"server_settings": settings, "command_timeout": ANSWER_S, "timeout": ANSWER_S},
+        )
+        self._session: AsyncConnection | None = None
+
+    async def take(self, *, owner: str | None) -> bool:
+        """Take the lock alone, as a daemon, or with other commands where `owner` is None; False where it is held.
+
+        Raises StoreError where the server cannot be reached.
+        """
+        function = "pg_try_advisory_lock_shared" if owner is None else "pg_try_advisory_lock"
+        try:
+            session = self._session = await self._engine.connect()
+            if await session.scalar(text(f"SELECT {function}({_KEY})")):
+                return True
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            await self.release()
+            reason = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
+            raise StoreError(f"the ledger failed: {reason}; see store.url") from error
+        await self.release()
+        return False
+
+    async def release(self) -> None:
+        """End the session, and with it the lock."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.invalidate()  # also where it is lost: nothing is waited for
+            await session.close()
+        await self._engine.dispose()
+
+    async def owner(self) -> str:
+        """Ask the server who holds the lock."""
+        try:
+            async with self._engine.connect() as session:
+                return str(await session.scalar(_OWNER) or "another daemon")
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return "another daemon"
+
+    async def watch(self) -> None:
+        """Look after the session until cancelled; raise StoreError where another daemon took the lock meanwhile."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            if not await self._is_alive():
+                log.warning("store.lock_lost", reason="the session on the database server has ended")
+                await self._retake()
+                log.info("store.lock_retaken")
+
+    async def _is_alive(self) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return self._session is not None and await self._session.scalar(text("SELECT 1")) == 1
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return False
+
+    async def _retake(self) -> None:
+        refused_s = 0.0
+        while True:
+            try:
+                await self.release()
+                if await self.take(owner=self._name):
+                    return
+                owner = await self.owner()
+                if owner != self._name or refused_s > OWN_SESSION_S:
+                    raise LockLostError(
+                        f"{owner} took the store while its database server did not answer; this daemon ends"
+                    )
+                refused_s += CHECK_S  # the server has not noticed the end of our own session yet
+            except LockLostError:
+                raise
+            except StoreError:
+                pass  # it is still away; every reply that needs the store says so
+            await asyncio.sleep(CHECK_S)
+
+
+class LockLostError(StoreError):
+    """Another daemon works on the store now."""

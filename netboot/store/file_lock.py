@@ -1,0 +1,115 @@
+"""A lock on a file, taken by the daemon alone or by commands together: flock(2), which the kernel releases at a crash.
+
+The file stays when the lock is released: removing it could let two daemons lock two files of one name.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from netboot.errors import NO_RIGHT, StoreError
+
+_OWNER_BYTES: Final = 1024
+
+
+class FileLock:
+    """The lock file beside `subject`: a control socket or a SQLite store, whatever links lead to it."""
+
+    def __init__(self, subject: Path) -> None:
+        resolved = subject.resolve()
+        self.path = resolved.with_name(f"{resolved.name}.lock")
+        self._descriptor: int | None = None
+
+    async def take(self, *, owner: str | None) -> bool:
+        """Take the lock alone, as the daemon `owner`, or with other commands where it is None; False where it is held.
+
+        Raises StoreError where the file cannot be opened. A command does without the lock where nobody has made the
+        file and it may not make it: then no daemon has ever run.
+        """
+        descriptor = self._open()
+        if descriptor is None:
+            if owner is None:
+                return True
+            raise StoreError(f"cannot make the lock {self.path}: no right to its directory; {NO_RIGHT}")
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if owner is None else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        if owner is not None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, owner.encode()[:_OWNER_BYTES], 0)
+        self._descriptor = descriptor
+        return True
+
+    async def release(self) -> None:
+        """Release the lock, if it is taken."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    async def owner(self) -> str:
+        """Read who holds the lock."""
+        with suppress(OSError, UnicodeDecodeError):
+            return self.path.read_text() or "another daemon"
+        return "another daemon"
+
+    async def watch(self) -> None:
+        """Nothing: the kernel keeps the lock as long as the process lives."""
+
+    def _open(self) -> int | None:
+        try:
+            with _reported(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
+                if os.geteuid() == 0:  # a command of root's must not keep the daemon's user out
+                    parent = self.path.parent.stat()
+                    os.fchown(descriptor, parent.st_uid, parent.st_gid)
+                return descriptor
+        except FileExistsError:
+            return self._open_existing()
+        except PermissionError:
+            return None
+
+    def _open_existing(self) -> int:
+        with _reported(self.path):
+            try:
+                return os.open(self.path, os.O_RDWR)
+            except PermissionError as error:
+                with suppress(OSError):
+                    return os.open(self.path, os.O_RDONLY)
+                raise StoreError(f"cannot open the lock {self.path}: {error.strerror}; {NO_RIGHT}") from error
+
+
+def held_by(subject: Path) -> str | None:
+    """Read which daemon holds the lock beside `subject`; None where none does. Makes no file.
+
+    Raises StoreError where the lock may not be read.
+    """
+    path = FileLock(subject).path
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError as error:
+        raise StoreError(f"cannot open the lock {path}: {error.strerror}; {NO_RIGHT}") from error
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, _OWNER_BYTES, 0).decode("utf-8", "replace") or "another daemon"
+    finally:
+        os.close(descriptor)
+    return None
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, PermissionError):
+        raise
+    except OSError as error:
+        raise StoreError(f"cannot open the lock {path}: {error.strerror}; see store.url and admin.socket") from error

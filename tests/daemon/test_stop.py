@@ -1,0 +1,152 @@
+"""A signal at any moment: nothing that was logged is lost without a word, and nothing is left locked."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from daemon.rack import PATIENCE_S, Rack
+
+pytestmark = pytest.mark.integration
+
+CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
+
+
+@pytest.fixture
+def quiet_files(tmp_path: Path) -> Path:
+    """A configuration without a LAN."""
+    config = tmp_path / "netboot.yaml"
+    config.write_text(
+        "admin: {socket: control.sock, listen: 127.0.0.1:8470}\n"
+        "content: {directory: content}\n"
+        "store: {url: sqlite+aiosqlite:///netboot.db}\n"
+        "log: {format: json}\n"
+    )
+    (tmp_path / "hosts.yaml").write_text("hosts: {}\n")
+    return config
+
+
+def serve(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "netboot", "serve"],
+        env=os.environ | {"NETBOOT_CONFIG": str(config)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4])
+def test_sighup_before_ready_is_held_until_ready(quiet_files: Path, after_s: float):
+    daemon = serve(quiet_files)
+    time.sleep(after_s)
+
+    daemon.send_signal(signal.SIGHUP)
+
+    assert daemon.stderr is not None
+    seen = []
+    for line in daemon.stderr:
+        seen.append(json.loads(line)["event"])
+        if seen[-1] == "config.reloaded":
+            break
+    assert "daemon.started" in seen
+    daemon.send_signal(signal.SIGTERM)
+    daemon.communicate(timeout=PATIENCE_S)
+    assert daemon.returncode == 0
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_at_any_moment_of_the_start_is_clean(quiet_files: Path, after_s: float, number: signal.Signals):
+    daemon = serve(quiet_files)
+    time.sleep(after_s)
+
+    daemon.send_signal(number)
+
+    _, said = daemon.communicate(timeout=PATIENCE_S)
+    assert daemon.returncode == 0
+    assert json.loads(said.splitlines()[-1])["event"] == "daemon.stopped"
+    assert "Traceback" not in said
+
+
+def test_a_daemon_that_cannot_start_says_so_in_the_log(quiet_files: Path):
+    quiet_files.write_text(quiet_files.read_text().replace("store: {url", "store: {ulr"))
+
+    daemon = serve(quiet_files)
+
+    _, said = daemon.communicate(timeout=PATIENCE_S)
+    assert daemon.returncode == 2
+    (line,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert (line["event"], line["level"]) == ("daemon.failed", "error")
+    assert "store.ulr: no such setting" in line["reason"]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.0015, 0.0025, 0.0027, 0.0029, 0.004, 0.03, 0.052])
+def test_a_stop_while_an_offer_is_put_on_record_loses_nothing_that_was_logged(rack: Rack, delay_s: float):
+    rack.netboot("install", "arm", "cp1")
+    cp1 = rack.machine(*CP1)
+    assert cp1.discover() is not None
+    time.sleep(delay_s)
+
+    began_s = time.monotonic()
+    rack.signal(signal.SIGTERM)
+
+    assert rack.wait() == 0
+    assert time.monotonic() - began_s < 5
+    assert "database is locked" not in rack.log
+    with sqlite3.connect(rack.directory / "netboot.db", timeout=0) as store:
+        store.execute("BEGIN IMMEDIATE")
+        on_record = [name for (name,) in store.execute("SELECT name FROM events ORDER BY id")]
+        (machines,) = store.execute("SELECT count(*) FROM machines").fetchone()
+    logged = re.findall(r'"event": "((?:boot|install)\.[a-z_]+)"', rack.log)
+    assert sorted(on_record) == sorted(logged)
+    assert machines == 1
+
+
+def test_what_the_store_does_not_take_at_a_stop_is_counted_in_the_log(rack: Rack):
+    with sqlite3.connect(rack.directory / "netboot.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert rack.machine(*CP1).discover() is not None
+
+        rack.signal(signal.SIGTERM)
+
+        assert rack.wait(patience_s=60) == 0
+    lost = {line["event"]: line for line in map(json.loads, rack.log.splitlines()) if line["event"].endswith("_lost")}
+    assert {name: (line["level"], line["count"]) for name, line in lost.items()} == {
+        "store.events_lost": ("error", 1),
+        "store.machines_lost": ("error", 1),
+    }
+
+
+def test_reads_do_not_wait_for_a_writer(rack: Rack):
+    rack.netboot("install", "arm", "cp1")
+    with sqlite3.connect(rack.directory / "netboot.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM moves")
+
+        assert rack.install("cp1")["armed"] is True
+
+    rack.kill()
+    with sqlite3.connect(rack.directory / "netboot.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        assert rack.install("cp1")["armed"] is True
+
+
+def test_the_events_keep_their_documented_number_over_restarts(rack: Rack):
+    rack.kill()
+    with sqlite3.connect(rack.directory / "netboot.db") as store:
+        row = ("2026-11-21T00:00:00+00:00", "boot.offered", "{}")
+        store.executemany("INSERT INTO events (at, name, data) VALUES (?, ?, ?)", [row] * 120_000)
+
+    rack.start()
+    rack.signal(signal.SIGTERM)
+
+    assert rack.wait() == 0
+    with sqlite3.connect(rack.directory / "netboot.db") as store:
+        assert store.execute("SELECT count(*), max(id) FROM events").fetchone() == (100_000, 120_000)
