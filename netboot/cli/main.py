@@ -32,6 +32,13 @@ COMMANDS: Final = {  # each in a module of its name, which says the same of it
 class _Commands(click.Group):
     """Finds a command in the module of its name."""
 
+    def invoke(self, context: click.Context) -> object:
+        """Run a command; Ctrl-C ends it without a word, where click would print `Aborted!` and exit with 1."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(COMMANDS)
 
