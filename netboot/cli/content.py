@@ -81,6 +81,8 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
         f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
         f"{megabytes(done.size_bytes)}{shared}, every object proved"
     )
+    for note in done.notes:
+        click.echo(f"note: {note}")
 
 
 @content.command("list")

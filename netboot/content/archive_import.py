@@ -22,6 +22,8 @@ from netboot.content.ostree import read_ref
 from netboot.content.progress import Progress, Silent
 from netboot.content.record import Record
 from netboot.content.release_writer import ReleaseWriter
+from netboot.content.summary import NAME as SUMMARY
+from netboot.content.summary import SIGNATURE, summary_fault
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 
@@ -43,6 +45,7 @@ class ImportedRelease:
     object_count: int
     size_bytes: int
     linked_bytes: int
+    notes: tuple[str, ...] = ()  # what a person should know of it
 
 
 def import_archive(
@@ -121,6 +124,7 @@ class _Import:
             self._compare(there, check)
             return self._imported(check, writer, is_new=False)
         _leave_out(root, check)
+        notes = _without_stale_summary(root, self.record.source)
         record = replace(
             self.record,
             ref=check.ref,
@@ -130,7 +134,7 @@ class _Import:
         )
         record.write(root)
         self.staging.publish(root, Kind.RELEASE, self.name)
-        return self._imported(check, writer, is_new=True)
+        return replace(self._imported(check, writer, is_new=True), notes=notes)
 
     def _needed_bytes(self) -> int:
         if isinstance(self.source, Image):
@@ -202,3 +206,17 @@ def _leave_out(root: Path, check: ArchiveCheck) -> None:
     """Delete what nothing refers to: nobody will ask for it."""
     for name in check.unreferred:
         (root / "objects" / name[:2] / name[2:]).unlink()
+
+
+def _without_stale_summary(root: Path, source: str) -> tuple[str, ...]:
+    """Delete a summary that names another commit than the ref; raise ContentError where it is signed."""
+    fault = summary_fault(root)
+    if fault is None:
+        return ()
+    if (root / SIGNATURE).exists():
+        raise ContentError(
+            f"{source} has a signed summary that no machine may be given: {fault}; "
+            "make both again (ostree summary -u --gpg-sign=KEY), or import it without summary and summary.sig"
+        )
+    (root / SUMMARY).unlink()
+    return (f"its summary is left out: {fault}",)

@@ -21,6 +21,7 @@ import structlog
 from netboot.content.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size
 from netboot.content.library import Entry, Kind, Library, LibraryBusyError
 from netboot.content.ostree import read_ref
+from netboot.content.summary import summary_fault
 from netboot.errors import ContentError
 
 _SCRATCH: Final = ".deltas"
@@ -79,7 +80,11 @@ def _has_delta(entry: Entry) -> bool:
         return True  # nothing that a delta could be made of
     if (entry.path / "summary.sig").is_file():
         return True  # whoever signed its summary said what is in it
-    return (entry.path / "summary").is_file() and (entry.path / delta_member(commit)).is_file()
+    return (
+        (entry.path / "summary").is_file()
+        and summary_fault(entry.path) is None
+        and (entry.path / delta_member(commit)).is_file()
+    )
 
 
 @contextmanager

@@ -32,8 +32,8 @@ def tuple_ends(data: bytes, count: int) -> list[int]:
     return ends
 
 
-def array_elements(data: bytes) -> Iterator[bytes]:
-    """Give the elements of an array of variable-size elements without alignment."""
+def array_elements(data: bytes, alignment: int = 1) -> Iterator[bytes]:
+    """Give the elements of an array of variable-size elements; each begins at a multiple of `alignment` bytes."""
     if not data:
         return
     width = offset_width(len(data))
@@ -43,6 +43,7 @@ def array_elements(data: bytes) -> Iterator[bytes]:
     start = 0
     for at in range(offsets_at, len(data), width):
         end = int.from_bytes(data[at : at + width], "little")
+        start = -(-start // alignment) * alignment
         if not start <= end <= offsets_at:
             raise ContentError("an array's framing offsets do not rise")
         yield data[start:end]

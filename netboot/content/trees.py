@@ -15,6 +15,7 @@ from typing import Final
 from netboot.content.media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
 from netboot.content.object_table import ObjectTable, object_key
 from netboot.content.served import IMMUTABLE, NO_CACHE, OCTETS, ServedFile, content_type_of, served_file, stat_etag
+from netboot.content.summary import summary_fault
 from netboot.content.url_path import VISIBLE_DOT_FILES
 from netboot.model.release import ContentKind
 
@@ -22,7 +23,8 @@ MOST_FILES: Final = 100_000  # of a medium, or of a release beside its objects
 MOST_LATE_FILES: Final = 4_096  # found one by one after the tree was read
 _DEEPEST: Final = 16
 # What a pull asks a repository for; locks, tmp, state and whatever else lies there are nobody's business.
-_REPOSITORY_FILES: Final = ("config", "summary", "summary.sig")
+_SUMMARIES: Final = ("summary", "summary.sig")
+_REPOSITORY_FILES: Final = ("config", *_SUMMARIES)
 _REPOSITORY_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 _COMMITMETA: Final = ".commitmeta"  # detached signatures: named by the commit, yet may change
 
@@ -137,7 +139,9 @@ class ReleaseTree(Tree):
         self._prefix = str(self.root)
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
-        """Find an object or another file of the repository in memory."""
+        """Find an object or another file of the repository in memory; a summary never: its ref may have moved."""
+        if names[0] in _SUMMARIES:
+            return None
         late = self.files.get("/".join(names))
         if late is None and names[0] == "objects" and len(names) == 3:
             return self._object(names[1], names[2])
@@ -161,6 +165,8 @@ class ReleaseTree(Tree):
     def _from_disk(self, member: str) -> ServedFile | None:
         top = member.partition("/")[0]
         if top != "objects" and top not in _REPOSITORY_DIRECTORIES and member not in _REPOSITORY_FILES:
+            return None
+        if member in _SUMMARIES and summary_fault(self.root) is not None:
             return None
         return Tree._from_disk(self, member)
 
@@ -238,6 +244,8 @@ def read_release_tree(content: Path, name: str) -> ReleaseTree | None:
     tree = ReleaseTree(name, *place)
     for member in _REPOSITORY_FILES:
         tree.read_again((member,))
+    if (fault := summary_fault(tree.root)) is not None:
+        tree.problems.append(f"{tree.root / 'summary'} is not served: {fault}; ostree summary -u --repo={tree.root}")
     for directory in _REPOSITORY_DIRECTORIES:
         tree.add_all(directory)
     tree.add_objects()

@@ -24,6 +24,7 @@ from netboot.content.media import TREEINFO, made_treeinfo, read_medium
 from netboot.content.object_check import check_object
 from netboot.content.oci import Image, layer_chunks
 from netboot.content.progress import Progress, Silent
+from netboot.content.summary import summary_fault
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.errors import ContentError
 
@@ -60,6 +61,8 @@ def verify(entry: Entry, progress: Progress | None = None) -> Verdict:
     faults = {fault.member: fault.what for fault in check.faults}
     if record is not None and record.commit != check.commit:
         faults[f"refs/heads/{check.ref}"] = f"it names {check.commit}, and {record.commit} was imported"
+    if (stale := summary_fault(entry.path)) is not None:
+        faults["summary"] = f"{stale}; it is not served; ostree summary -u --repo={entry.path}"
     if check.unreferred and not faults:
         notes.append(f"{len(check.unreferred)} objects that nothing refers to")
     return Verdict(entry.name, entry.kind, check.object_count, faults, tuple(notes))

@@ -68,7 +68,7 @@ def test_the_server_serves_them(library: Library) -> None:
     content.refresh()
 
     _, commit = read_ref(entry.path, "ock-1")
-    assert content.find("/ostree/ock-1/summary") is not None
+    assert asyncio.run(content.find_new("/ostree/ock-1/summary")) is not None
     assert content.find(f"/ostree/ock-1/{delta_member(commit)}") is not None
 
 

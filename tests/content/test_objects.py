@@ -146,16 +146,18 @@ def test_a_release_copied_in_while_running_is_found_at_its_first_question(conten
 def test_a_file_that_appears_or_changes_is_found_by_itself(content_directory: Path) -> None:
     content = loaded(content_directory)
     repo = content_directory / "ostree" / "ock-1"
-    (repo / "summary").write_bytes(b"summary")
+    (repo / "delta-indexes").mkdir()
+    (repo / "delta-indexes" / "one.index").write_bytes(b"summary")
     (repo / "refs" / "heads" / "ock").write_text("longer than it was" * 10)
 
-    summary = asyncio.run(content.find_new("/ostree/ock-1/summary"))
+    index = asyncio.run(content.find_new("/ostree/ock-1/delta-indexes/one.index"))
     ref = asyncio.run(content.find_new("/ostree/ock-1/refs/heads/ock"))
 
-    assert summary is not None
+    assert index is not None
     assert ref is not None
-    assert (summary.size_bytes, ref.size_bytes) == (7, 180)
-    assert (content.find("/ostree/ock-1/summary"), content.find("/ostree/ock-1/refs/heads/ock")) == (summary, ref)
+    assert (index.size_bytes, ref.size_bytes) == (7, 180)
+    assert content.find("/ostree/ock-1/delta-indexes/one.index") == index
+    assert content.find("/ostree/ock-1/refs/heads/ock") == ref
 
 
 def test_an_object_that_was_asked_for_and_then_replaced_is_known_anew(content_directory: Path) -> None:
