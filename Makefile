@@ -109,7 +109,7 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
-golden: $(STAMPS)/python ## write the golden files of rendered documents anew; read the diff
+golden: $(STAMPS)/test ## write the golden files of rendered documents anew; read the diff
 	$(BIN)/pytest tests/render --golden
 
 clean: ## remove the virtual environment, caches and the lab's media

@@ -38,7 +38,8 @@ class Server:
 @contextmanager
 def running_server() -> Iterator[Server]:
     """Run a server with no databases of its own as user `postgres`; it dies with this process."""
-    directory = Path(tempfile.mkdtemp(prefix="netboot-postgresql-"))  # short: a socket's path has at most 107 bytes
+    # A socket's path has at most 107 bytes; /run is in memory, and the tests' own (.ci/isolated).
+    directory = Path(tempfile.mkdtemp(prefix="netboot-postgresql-", dir="/run"))
     try:
         owner = pwd.getpwnam("postgres")
         os.chown(directory, owner.pw_uid, owner.pw_gid)

@@ -1,7 +1,7 @@
 """The machines that the wire showed: known or not, with the addresses that they were given. Written behind."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any
@@ -17,7 +17,7 @@ from netboot.store.database import Database, upsert
 
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
-MACS_PER_STATEMENT = 10_000
+MACS_PER_TRANSACTION = 1_000  # far below what a slow disk writes in `TIMEOUT_S`
 
 log = structlog.get_logger()
 
@@ -85,11 +85,15 @@ class Machines:
             self._has_work.clear()
             kept, self._changed = self._changed, {}
             gone, self._gone = self._gone, set()
+            unwritten = [*kept, *gone]
             try:
-                await self._write(kept, gone)
+                while unwritten:
+                    await self._write(unwritten[:MACS_PER_TRANSACTION], kept)
+                    del unwritten[:MACS_PER_TRANSACTION]
             except StoreError as error:
-                self._changed = {mac: kept[mac] for mac in kept.keys() - self._gone} | self._changed
-                self._gone |= gone - self._changed.keys()
+                left = {mac: kept[mac] for mac in unwritten if mac in kept and mac not in self._gone}
+                self._changed = left | self._changed
+                self._gone |= {mac for mac in unwritten if mac not in self._changed}
                 self._has_work.set()
                 log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
 
@@ -102,20 +106,12 @@ class Machines:
         if lost := len(self._changed) + len(self._gone):
             log.error("store.machines_lost", count=lost)
 
-    async def _write(self, kept: Mapping[Mac, Machine], gone: set[Mac]) -> None:
-        if not kept and not gone:
-            return
+    async def _write(self, macs: Sequence[Mac], kept: Mapping[Mac, Machine]) -> None:
         async with self._database.transaction() as connection:
-            for macs in _in_pieces([*gone]):
-                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(macs)))
-            if kept:
-                await upsert(connection, tables.machines, [_columns(machine) for machine in kept.values()])
-
-
-def _in_pieces(macs: list[Mac]) -> Iterator[list[Mac]]:
-    """Split what one statement may name: SQLite takes 32,766 values."""
-    for at in range(0, len(macs), MACS_PER_STATEMENT):
-        yield macs[at : at + MACS_PER_STATEMENT]
+            if gone := [mac for mac in macs if mac not in kept]:
+                await connection.execute(delete(tables.machines).where(tables.machines.c.mac.in_(gone)))
+            if rows := [_columns(kept[mac]) for mac in macs if mac in kept]:
+                await upsert(connection, tables.machines, rows)
 
 
 def _columns(machine: Machine) -> dict[str, Any]:

@@ -117,6 +117,6 @@ def tool() -> Callable[[str], str]:
         for directory in (None, str(PROJECT / ".venv" / "bin"), "/usr/lib/dracut/modules.d/30ignition"):
             if found := shutil.which(name, path=directory):
                 return found
-        pytest.fail(f"{name} is not installed; make setup")
+        pytest.fail(f"{name} is not installed; run `make test`, which installs it")
 
     return find

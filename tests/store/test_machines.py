@@ -1,14 +1,19 @@
 """Machines survive a restart; those that memory let go are gone."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from netboot.errors import StoreError
 from netboot.model.mac import Mac
 from netboot.model.machine import Machine
 from netboot.store.database import Database
-from netboot.store.machines import Machines
+from netboot.store.machines import MACS_PER_TRANSACTION, Machines
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CP1 = Machine(
@@ -56,6 +61,36 @@ def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(ledg
         return left
 
     assert asyncio.run(scenario()) == 1000
+
+
+class FailingOnce(Database):
+    """A store whose second transaction fails."""
+
+    transactions = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        self.transactions += 1
+        if self.transactions == 3:  # the first one is `open`'s migration
+            raise StoreError("the disk is full")
+        async with super().transaction() as connection:
+            yield connection
+
+
+def test_a_store_that_fails_half_way_has_the_first_half_and_gets_the_rest_later(ledger_url: str):
+    async def scenario() -> list[int]:
+        database, reader = await FailingOnce.open(ledger_url), await Database.open(ledger_url)
+        machines, counts = Machines(database), []
+        for number in range(2 * MACS_PER_TRANSACTION + 1):
+            machines.keep(replace(CP1, mac=Mac.from_bytes((0x020000000000 + number).to_bytes(6, "big"))))
+        for _ in range(2):
+            await machines.flush()
+            counts.append(len(await Machines(reader).all()))
+        await database.close()
+        await reader.close()
+        return counts
+
+    assert asyncio.run(scenario()) == [MACS_PER_TRANSACTION, 2 * MACS_PER_TRANSACTION + 1]
 
 
 def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(ledger_url: str):
