@@ -15,10 +15,9 @@ from netboot.boot.token_desk import IgnitionPart, Refusal, Report, TokenDesk
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model.offer import ScriptLanguage
 from netboot.servers.http_question import base_url, mac_in_path, remote_address
+from netboot.servers.http_report import read_report
 
-LONGEST_REPORT: Final = 1 << 20
 REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
-KEPT_OF_REPORT: Final = 1 << 16  # the tail of a log says why
 
 log = structlog.get_logger()
 
@@ -87,7 +86,7 @@ class BootHttp:
             return _refused(Refusal.UNKNOWN)
         try:
             async with asyncio.timeout(REPORT_TIMEOUT_S):
-                body = await _tail(request)
+                body = await read_report(request.content.iter_chunked(1 << 16))
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
@@ -121,15 +120,3 @@ def _refused(refusal: Refusal) -> web.Response:
 def _not_now(what: str, request: web.Request, error: Exception) -> web.Response:
     log.error("boot.document_held_back", document=what, address=str(remote_address(request)), reason=str(error))
     return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
-
-
-async def _tail(request: web.Request) -> str:
-    taken = bytearray()
-    total = 0
-    async for chunk in request.content.iter_chunked(1 << 16):
-        total += len(chunk)
-        if total > LONGEST_REPORT:
-            break
-        taken += chunk
-        del taken[:-KEPT_OF_REPORT]
-    return taken.decode("utf-8", "replace")

@@ -1,0 +1,35 @@
+"""Reads the body of a machine's report: all of a short one, the beginning and the end of a long one.
+
+The first line says why an install failed, and the end of a log says what happened last.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+KEPT_OF_BEGINNING_BYTES: Final = 8 * 1024
+KEPT_OF_END_BYTES: Final = 64 * 1024  # onerror.ks.j2 sends 60,000 of a log
+
+_CUT_TOKEN_BEFORE: Final = re.compile(rb"[0-9a-f]*\Z")
+_CUT_TOKEN_AFTER: Final = re.compile(rb"\A[0-9a-f]*")
+
+
+async def read_report(chunks: AsyncIterator[bytes]) -> str:
+    """Return a report; of one that is longer than both limits the beginning, a line with what is left out, and the end.
+
+    Takes a bounded amount of memory, whatever comes; how long it may take is the caller's affair. A token that a cut
+    would divide is left out: half of one would not be recognised and hidden.
+    """
+    beginning, end, total_bytes = bytearray(), bytearray(), 0
+    async for chunk in chunks:
+        total_bytes += len(chunk)
+        room = KEPT_OF_BEGINNING_BYTES - len(beginning)
+        beginning += chunk[:room]
+        end += chunk[room:]
+        del end[:-KEPT_OF_END_BYTES]
+    left_out_bytes = total_bytes - len(beginning) - len(end)
+    if left_out_bytes == 0:
+        return (beginning + end).decode("utf-8", "replace")
+    first, last = _CUT_TOKEN_BEFORE.sub(b"", beginning), _CUT_TOKEN_AFTER.sub(b"", end)
+    marker = f"\n[{total_bytes - len(first) - len(last)} bytes of this report are left out here]\n"
+    return first.decode("utf-8", "replace") + marker + last.decode("utf-8", "replace")
