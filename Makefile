@@ -74,7 +74,7 @@ APT := apt-get -qq
 .PHONY: help demo run check test test-bare unit integration e2e bench golden clean packages
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in under three minutes
 	$(BIN)/netboot lab demo

@@ -141,7 +141,7 @@ def test_every_relative_link_in_the_documentation_leads_somewhere():
 def test_the_makefile_prints_its_targets():
     told = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
-    wanted = ["demo", "run", "check", "test", "e2e", "bench", "golden", "clean"]
+    wanted = ["demo", "run", "check", "test", "test-bare", "e2e", "bench", "golden", "clean"]
     assert [target for target in wanted if f"make {target}" not in told] == []
 
 
