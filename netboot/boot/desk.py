@@ -198,6 +198,14 @@ class Desk:
             Event("boot.request_refused", self.clock.now(), name, mac, None, data), level=logging.WARNING
         )
 
+    def record_held_back(self, document: str, address: IPv4Address, error: Exception) -> None:
+        """Record that a document cannot be served now, for the machine at this address where one is known."""
+        seen, host = self.machine_at(address)
+        data = {"document": document, "address": str(address), "reason": str(error)}
+        name, mac = host.name if host else None, seen.mac if seen else None
+        held_back = Event("boot.document_held_back", self.clock.now(), name, mac, data=data)
+        self.events.record(held_back, level=logging.ERROR)
+
     async def _installer_for(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
         problems: list[ContentError | RenderError] = [*await writer.documents.problems(host, (writer.language,))]
         if host.loader is not None and host.loader in self.policy.unusable:

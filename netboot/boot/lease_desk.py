@@ -77,7 +77,8 @@ class LeaseDesk:
         try:
             await self._ledger.keep(lease)
         except StoreError as error:
-            log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
+            if self._is_news("lease.held_back", lease.address):
+                log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
             if isinstance(verdict, LeaseGranted):
                 self._leases.take_back(lease)
             return LeaseSilence.LEDGER_UNREACHABLE

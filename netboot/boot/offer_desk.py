@@ -75,6 +75,7 @@ class OfferDesk:
         if host is None:
             return
         seen = desk.seen.of(mac, now=desk.clock.now())
+        seen.note_arming(desk.book.known(host.name).arming)
         if seen.refused_because != reason:
             seen.refused_because = reason
             desk.tell("dhcp.boot_refused", seen, host, {"reason": reason, "cure": cure}, level=logging.WARNING)
@@ -129,8 +130,10 @@ class OfferDesk:
             if client.arch in self._refused_arches or len(self._refused_arches) >= REFUSED_ARCHES:
                 return
             self._refused_arches.add(client.arch)
-        elif seen.refused_because == reason:
-            return
+        else:
+            seen.note_arming(self._desk.book.known(host.name).arming)
+            if seen.refused_because == reason:
+                return
         seen.refused_because = reason
         data: dict[str, str | int | float | None] = {"architecture": int(client.arch), "reason": reason.value}
         data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}

@@ -94,9 +94,9 @@ class SeenMachine:
         self.announced_s = now_s
 
     def note_arming(self, arming: Arming | None) -> None:
-        """Note the arming of its host; under another one it is recorded again what its script is, and why."""
+        """Note the arming of its host; under another one it is recorded again what it gets, and why it gets nothing."""
         if (self.arming and self.arming.at) != (arming and arming.at):
-            self.held_back_by, self.served = "", None
+            self.held_back_by, self.refused_because, self.served = "", "", None
         self.arming = arming
 
     def learned_of(self, client: BootClient) -> Learned:

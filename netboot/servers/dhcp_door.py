@@ -16,6 +16,7 @@ import structlog
 from netboot.errors import WireError
 from netboot.model.client import BootClient, arch_name
 from netboot.model.host import HostSet
+from netboot.model.lease import LeaseSilence
 from netboot.model.mac import Mac
 from netboot.model.offer import Ignored, Offer
 from netboot.proto import dhcp, pxe
@@ -176,7 +177,7 @@ class DhcpDoor:
         )
 
 
-def tell_refusal(desk: Desk, reason: Silence, message: DhcpMessage) -> None:
+def tell_refusal(desk: Desk, reason: Silence | LeaseSilence, message: DhcpMessage) -> None:
     """Record a drop that an operator can end, by the MAC of the machine."""
     mac = pxe.client_mac(message) if reason in PACKET_CURES else None
     if mac is not None:

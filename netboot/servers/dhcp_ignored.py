@@ -19,11 +19,17 @@ from netboot.servers.udp import Counters
 log = structlog.get_logger()
 
 # What an operator can do for a registered machine that requests a boot and gets no answer to this packet.
-PACKET_CURES: Final[Mapping[Silence, str]] = {
+PACKET_CURES: Final[Mapping[Silence | LeaseSilence, str]] = {
     Silence.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
     Silence.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",
     Silence.NO_REPLY_SHAPE: "its firmware has no reply for this offer; choose another network boot in its firmware",
     Silence.BOOT_FILE_TOO_LONG: "its boot file's name is beyond 255 bytes; shorten hosts.X.loader or bootfiles.loaders",
+    LeaseSilence.NO_ADDRESS_FOR_CLIENT: "it has no network.address, and dhcp.pool has no address here; give it one",
+    LeaseSilence.OTHER_NETWORK: "its network.address is not of the LAN where it requests a lease; see where it is "
+    "plugged in, or correct its network.address",
+    LeaseSilence.ADDRESS_IN_USE: "another machine uses its address; netboot install watch of this host names it",
+    LeaseSilence.LEDGER_UNREACHABLE: "the store does not take its lease, so it is not given; see store.url, disk and "
+    "database",
 }
 
 

@@ -125,7 +125,7 @@ class LeaseDoor:
             case LeaseGranted() | LeaseClosed():
                 self._leasing.spawn(self._work(self._keep(asked, verdict)))
             case LeaseSilence():
-                self._ignored.take(verdict, asked.message)
+                self._drop(asked, verdict)
             case _:
                 assert_never(verdict)
 
@@ -154,13 +154,18 @@ class LeaseDoor:
                 self._take(asked, verdict)
                 return
             to_probe = verdict
-        self._ignored.take(LeaseSilence.ADDRESS_IN_USE, asked.message)
+        self._drop(asked, LeaseSilence.ADDRESS_IN_USE)
+
+    def _drop(self, asked: _Asked, reason: LeaseSilence) -> None:
+        """Send no answer, and record the reason where an operator can end it."""
+        self._ignored.take(reason, asked.message)
+        tell_refusal(self._desk, reason, asked.message)
 
     async def _keep(self, asked: _Asked, verdict: LeaseGranted | LeaseClosed) -> None:
         """Put it on disk; only then a grant is acknowledged."""
         silence = await self._leasing.desk.keep(verdict)
         if silence is not None:
-            self._ignored.take(silence, asked.message)
+            self._drop(asked, silence)
         elif isinstance(verdict, LeaseGranted):
             if asked.question.mac is not None:
                 self._desk.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)

@@ -61,7 +61,7 @@ class BootHttp:
                 is_look=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
-            return _not_now("kickstart", request, error)
+            return self._not_now("kickstart", request, error)
         return _refused(found) if isinstance(found, Refusal) else _text(found)
 
     async def ignition(self, request: web.Request) -> web.Response:
@@ -74,7 +74,7 @@ class BootHttp:
                 is_look=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
-            return _not_now("ignition", request, error)
+            return self._not_now("ignition", request, error)
         if isinstance(found, Refusal):
             return _refused(found)
         return web.Response(body=found, content_type="application/vnd.coreos.ignition+json", headers=_SECRET)
@@ -94,11 +94,15 @@ class BootHttp:
                 request.match_info["token"], report, address=remote_address(request), body=body
             )
         except StoreError as error:
-            return _not_now("report", request, error)
+            return self._not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
         log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
         return _text("taken\n")
+
+    def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
+        self._desk.record_held_back(what, remote_address(request), error)
+        return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:
         return _text("ok\n")
@@ -115,8 +119,3 @@ def _refused(refusal: Refusal) -> web.Response:
     if refusal is Refusal.STRANGER:
         return web.Response(status=403, text="forbidden\n", headers=_SECRET)
     return web.Response(status=404, text="not found\n", headers=_SECRET)
-
-
-def _not_now(what: str, request: web.Request, error: Exception) -> web.Response:
-    log.error("boot.document_held_back", document=what, address=str(remote_address(request)), reason=str(error))
-    return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})

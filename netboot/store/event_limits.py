@@ -22,7 +22,15 @@ HOSTS_PER_ADDRESS: Final = 16
 ADDRESSES: Final = 512  # windows of one kind in all; what is beyond has one window together
 
 # Requests that are refused: the first is recorded, and one count a minute for as long as they go on.
-BY_ADDRESS: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "boot.token_refused", "http.refused"})
+BY_ADDRESS: Final = frozenset(
+    {
+        "boot.alarm_raised",
+        "boot.document_held_back",
+        "boot.request_refused",
+        "boot.token_refused",
+        "http.refused",
+    }
+)
 # What an operator or a machine with a live token did, and what the event log says of itself.
 UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.events_lost"})
 

@@ -34,6 +34,19 @@ def test_an_unknown_machine_is_discovered_once_and_gets_silence(in_house: InHous
     in_house(scenario)
 
 
+def test_why_a_host_gets_no_answer_is_recorded_once_and_again_under_a_new_arming(in_house: InHouse):
+    async def scenario(house: House) -> list[tuple[str | None, object]]:
+        for _ in range(2):
+            house.clock.pass_(1)
+            await house.book.arm(HostName("cp1"), reason="test", attempts=3)
+            for _ in range(5):
+                house.offer_desk.refused(MAC, "other-network", cure="see where it is plugged in")
+                house.offer_desk.refused(STRANGER_MAC, "other-network", cure="see where it is plugged in")
+        return [(event.host, event.data["reason"]) for event in await house.events() if event.name[:5] == "dhcp."]
+
+    assert in_house(scenario) == [("cp1", "other-network")] * 2
+
+
 def test_an_address_belongs_to_the_machine_that_the_wire_showed_it_for_last(in_house: InHouse):
     async def scenario(house: House) -> None:
         cp1, w1 = house.desk.hosts.get("cp1"), house.desk.hosts.get("w1")

@@ -18,6 +18,7 @@ from boot.house import (
 )
 
 from netboot.boot.token_desk import IgnitionPart, Refusal, Report
+from netboot.errors import StoreError
 from netboot.model.host import HostName
 from netboot.model.install import InstallState, Tokens
 
@@ -339,3 +340,20 @@ def test_a_dead_token_that_is_requested_again_and_again_is_one_event_and_a_count
         return [event.data.get("count") for event in await house.events() if event.name == name]
 
     assert in_house(scenario) == [None, 99]
+
+
+def test_documents_that_are_held_back_are_one_event_of_each_address_and_a_count(in_house: InHouse):
+    async def scenario(house: House) -> list[tuple[str | None, object, object]]:
+        house.boots(FIRMWARE)
+        for address in (ADDRESS, STRANGER_ADDRESS) * 50:
+            house.desk.record_held_back("kickstart", address, StoreError("the disk is full"))
+        house.clock.pass_(61)
+        found = [event for event in await house.events() if event.name == "boot.document_held_back"]
+        return [(event.host, event.data["address"], event.data.get("count")) for event in found]
+
+    assert in_house(scenario) == [
+        ("cp1", "192.0.2.50", None),
+        (None, "192.0.2.66", None),
+        ("cp1", "192.0.2.50", 49),
+        (None, "192.0.2.66", 49),
+    ]
