@@ -6,7 +6,7 @@ Too many are better than one too few: nothing is installed by being found here.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 
 from netboot.config.host_files import Declared
@@ -18,6 +18,9 @@ from netboot.model.mac import Mac
 _HEX: Final = "[0-9A-Fa-f]"
 _MAC: Final = re.compile(
     rf"(?<!{_HEX})({_HEX}{{2}}([:-]{_HEX}{{2}}){{5,6}}|({_HEX}{{4}}\.){{2}}{_HEX}{{4}}|{_HEX}{{12,14}})(?!{_HEX})"
+)
+_GUID: Final = re.compile(
+    rf"(?<!{_HEX})({_HEX}{{2}}([:-]{_HEX}{{2}}){{7,20}}|({_HEX}{{4}}\.){{3,9}}{_HEX}{{4}}|{_HEX}{{16,42}})(?!{_HEX})"
 )
 
 
@@ -83,7 +86,7 @@ def _line_starts(text: str) -> list[int]:
 
 
 def _macs_in(text: str) -> Iterator[Mac]:
-    for match in _MAC.finditer(text):
+    for match in chain(_MAC.finditer(text), _GUID.finditer(text)):
         try:
             yield Mac.parse(match[0])
         except ValueError:  # a group address, or fourteen digits that are no MAC

@@ -30,6 +30,7 @@ _KEY_TYPES: Final = (
 )
 _SSH_KEY: Final = re.compile(rf"({_KEY_TYPES}) AAAA[A-Za-z0-9+/]+={{0,3}}( [^\"'\\`$<>|;&]+)?")
 _TIMEZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+_LONGEST_ETHERNET: Final = 14  # digits: a hardware type, then the address
 _ADDRESS: Final = re.compile(r"[0-9.]+/[0-9]{1,2}")
 
 
@@ -61,14 +62,17 @@ def read_role(given: Given) -> Role | None:
 
 
 def read_mac(given: Given) -> Mac | None:
-    """Read the address of a card, in any usual spelling."""
+    """Read the address of a card, in any usual spelling: Ethernet, or the GUID of an InfiniBand port."""
     text = given.text()
     if text is None:
         return None
     try:
         return Mac.parse(text)
     except ValueError:
-        given.refuse(f"{shown(text)} is no unicast MAC address", "write the card's own, as 52:54:00:aa:bb:01")
+        cure = "write the card's own, as 52:54:00:aa:bb:01"
+        if len(re.sub(r"[:.-]", "", text)) > _LONGEST_ETHERNET:
+            cure += ", or of an InfiniBand port the GUID of 8 bytes, the last 8 of its 20, as b8:ce:f6:03:00:31:33:3e"
+        given.refuse(f"{shown(text)} is no unicast MAC address", cure)
         return None
 
 

@@ -2,14 +2,21 @@
 
 import hashlib
 import re
-from typing import Self
+from typing import Final, Self
 
 _SEPARATORS = re.compile(r"[:.\-]")
-_TWELVE_HEX = re.compile(r"[0-9a-f]{12}")
+_HEX = re.compile(r"[0-9a-f]+")
+_ETHERNET_DIGITS: Final = 12
+_GUID_DIGITS: Final = 16
+_IPOIB_DIGITS: Final = 40  # queue pair number, subnet prefix, port GUID (RFC 4391 §9.1.1)
+_ARP_TYPES: Final = {"01": _ETHERNET_DIGITS, "20": _GUID_DIGITS}  # in front, as PXELINUX and GRUB write an address
 
 
 class Mac(str):
-    """An Ethernet address as `52:54:00:aa:bb:01`: lower case, unicast; made by `parse` and `from_bytes` only."""
+    """An Ethernet address as `52:54:00:aa:bb:01`, or an InfiniBand port's GUID as `b8:ce:f6:03:00:31:33:3e`.
+
+    Lower case, unicast; made by `parse` and `from_bytes` only.
+    """
 
     __slots__ = ()
 
@@ -17,30 +24,38 @@ class Mac(str):
     def parse(cls, text: str) -> Self:
         """Read any usual spelling: colons, hyphens, Cisco's dots, bare hex, or `01-…` as PXELINUX and GRUB write it.
 
-        Raises ValueError where the text is no unicast Ethernet address.
+        Of the 20 bytes of an IPoIB address the port's GUID counts, the last 8: the others change from boot to boot.
+        Raises ValueError where the text is neither a unicast Ethernet address nor a GUID.
         """
         digits = _SEPARATORS.sub("", text.strip().lower())
-        if len(digits) == 14 and digits.startswith("01"):  # hardware type 1, then the address
+        if _ARP_TYPES.get(digits[:2]) == len(digits) - 2:
             digits = digits[2:]
-        if not _TWELVE_HEX.fullmatch(digits):
+        if len(digits) == _IPOIB_DIGITS:
+            digits = digits[-_GUID_DIGITS:]
+        if len(digits) not in (_ETHERNET_DIGITS, _GUID_DIGITS) or not _HEX.fullmatch(digits):
             raise ValueError(f"{text!r} is no MAC address")
         return cls.from_bytes(bytes.fromhex(digits))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Take the six bytes of `chaddr`; raise ValueError for another length, a group or a zero address."""
-        if len(raw) != 6 or raw[0] & 1 or not any(raw):
-            raise ValueError(f"{raw.hex()} is no unicast Ethernet address")
+        """Take 6 bytes of Ethernet or 8 of a GUID; raise ValueError for another length, a group or a zero address."""
+        if len(raw) not in (6, 8) or raw[0] & 1 or not any(raw):
+            raise ValueError(f"{raw.hex()} is no unicast Ethernet address and no GUID")
         return cls(raw.hex(":"))
 
     @classmethod
-    def standing_for(cls, identity: bytes) -> Self:
-        """Make the MAC that stands for a machine which shows another identity: locally administered, no card's.
+    def standing_for(cls, identity: bytes, *, length: int = 6) -> Self:
+        """Make the address that stands for a machine which shows another identity: locally administered, no card's.
 
         It is the same each time, so such a machine can be found among the discovered ones and registered by it.
         """
-        digest = hashlib.blake2b(identity, digest_size=5).digest()
+        digest = hashlib.blake2b(identity, digest_size=length - 1).digest()
         return cls.from_bytes(b"\x02" + digest)
+
+    @property
+    def is_infiniband(self) -> bool:
+        """It is a port's GUID: no kernel argument and no interface can be named by it."""
+        return len(self) > _ETHERNET_DIGITS + 5
 
     @property
     def hyphenated(self) -> str:

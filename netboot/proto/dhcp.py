@@ -28,6 +28,7 @@ SMALLEST_MESSAGE_BYTES: Final = 300  # RFC 1542 §2.1; some relays and ROMs drop
 COOKIE: Final = bytes.fromhex("63825363")
 _HEADER: Final = Struct("!4BIHH4s4s4s4s16s64s128s4s")
 HEADER_BYTES: Final = _HEADER.size  # 240, the magic cookie included
+_IPOIB: Final = (32, 20)  # htype and hlen of a client whose address has no room in `chaddr`; RFC 4390 wants hlen 0
 _ZERO: Final = bytes(4)
 
 
@@ -144,7 +145,7 @@ def parse(data: bytes) -> DhcpMessage:
     )
     if cookie != COOKIE:
         raise WireError("cannot read a DHCP message without its magic cookie; plain BOOTP is not served")
-    if op not in (REQUEST, REPLY) or hlen > len(chaddr):
+    if op not in (REQUEST, REPLY) or (hlen > len(chaddr) and (htype, hlen) != _IPOIB):
         raise WireError(f"cannot read a DHCP message with op {op} and hlen {hlen}; op is 1 or 2, hlen at most 16")
     options: dict[int, bytes] = {}
     if not _read_options(data, HEADER_BYTES, options):

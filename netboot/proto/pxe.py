@@ -28,8 +28,11 @@ _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS
 
 _ARCHES: Final[Mapping[int, int]] = {int(arch): arch for arch in Arch}
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
-_INFINIBAND: Final = 32  # htype; its `chaddr` is empty
+_INFINIBAND: Final = 32  # htype
+_GUID_OF_CHADDR: Final = {8: slice(0, 8), 16: slice(8, 16)}  # by hlen: iPXE's GUID, a GID with the GUID at its end
+_MELLANOX: Final = 0x2C9  # enterprise number: the GUIDs of its cards end a DUID-EN
 _GUID_BYTES: Final = 16
+_DUID_LLT, _DUID_EN, _DUID_LL = 1, 2, 3
 _ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
 
 # The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
@@ -143,9 +146,11 @@ def architecture(message: DhcpMessage) -> int | None:
 def client_mac(message: DhcpMessage) -> Mac | None:
     """Find the MAC of who asks: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
 
-    A GUID in `chaddr` (EDK2 with SendGUID) and InfiniBand's option 61 (RFC 4390 §2.1) have a MAC that stands for them.
+    A system GUID in `chaddr` (EDK2 with SendGUID) has a MAC that stands for it; over InfiniBand the port's GUID counts.
     None where nothing tells one machine from another.
     """
+    if message.htype == _INFINIBAND:
+        return _port_guid(message)
     is_ethernet = message.htype in _ETHERNET
     if is_ethernet and message.hlen == 6:
         return _card(message.chaddr[:6])
@@ -154,9 +159,35 @@ def client_mac(message: DhcpMessage) -> Mac | None:
         return None
     if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
         return _card(client_id[1:])
-    if is_ethernet and any(message.chaddr):
-        return Mac.standing_for(message.chaddr)
-    return Mac.standing_for(client_id) if message.htype == _INFINIBAND and len(client_id) >= 2 else None
+    return Mac.standing_for(message.chaddr) if is_ethernet and any(message.chaddr) else None
+
+
+def _port_guid(message: DhcpMessage) -> Mac | None:
+    """Find the GUID of an InfiniBand port: in `chaddr` as iPXE sends it, else in option 61 (RFC 4390 §2.1).
+
+    An option 61 that holds no GUID has one of 8 bytes that stands for it.
+    """
+    client_id = message.options.get(Option.CLIENT_ID, b"")
+    raw = message.chaddr[_GUID_OF_CHADDR[message.hlen]] if message.hlen in _GUID_OF_CHADDR else b""
+    if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
+        return _card(client_id[1:])
+    found = _card(raw) or _card(_guid_in(client_id))
+    return found or (Mac.standing_for(client_id, length=8) if len(client_id) >= 2 and any(client_id) else None)
+
+
+def _guid_in(client_id: bytes) -> bytes:
+    """Take the GUID out of an option 61: behind the hardware type, or in a DUID (RFC 4361 §6.1, RFC 8415 §11)."""
+    if client_id[:1] == bytes((_INFINIBAND,)) and len(client_id) in (9, 21):
+        return client_id[-8:]
+    if client_id[:1] != b"\xff":
+        return b""
+    duid = client_id[5:]  # behind the type and the IAID
+    kind, hardware = int.from_bytes(duid[:2], "big"), int.from_bytes(duid[2:4], "big")
+    address = {_DUID_LLT: duid[8:], _DUID_LL: duid[4:]}.get(kind, b"")
+    if hardware == _INFINIBAND and len(address) in (8, 20):
+        return address[-8:]
+    is_mellanox = kind == _DUID_EN and int.from_bytes(duid[2:6], "big") == _MELLANOX
+    return duid[-8:] if is_mellanox and len(duid) >= 14 else b""
 
 
 def _card(raw: bytes) -> Mac | None:

@@ -65,6 +65,7 @@ def overlay(
         "mac": mac or (host.mac if host.network or len(host.macs) == 1 else None),
         "network": host.network,
         "interface": interface,
+        "is_infiniband": (mac or host.mac).is_infiniband,
         "ready_url": ready_url,
     }
 

@@ -36,7 +36,7 @@ def installer(
             "inst.ks.sendsn",
             "inst.text",
             *_address(host, interface=""),
-            f"BOOTIF=01-{mac.hyphenated}",
+            *_booted_from(mac),
             "rd.neednet=1",
             *host.kernel_arguments,
         ),
@@ -55,7 +55,7 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
         (
             "rw",
             *_address(host, interface=interface),
-            *(() if interface else (f"BOOTIF=01-{mac.hyphenated}",)),
+            *(() if interface else _booted_from(mac)),
             "rd.neednet=1",
             "ignition.platform.id=metal",
             "ignition.firstboot=1",
@@ -63,6 +63,11 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
             *host.kernel_arguments,
         ),
     )
+
+
+def _booted_from(mac: Mac) -> tuple[str, ...]:
+    """Name the card that just booted; none over InfiniBand: dracut would wait for an interface with that address."""
+    return () if mac.is_infiniband else (f"BOOTIF=01-{mac.hyphenated}",)
 
 
 def _address(host: Host, *, interface: str) -> tuple[str, ...]:

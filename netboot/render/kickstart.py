@@ -32,6 +32,7 @@ def kickstart(
     context: dict[str, object] = {
         "host": host,
         "mac": mac,
+        "device": _device(host, mac),
         "base_url": base_url,
         "content_url": place.url_for(base_url),
         "report_url": f"{base_url}/report/{report_token}",
@@ -43,3 +44,10 @@ def kickstart(
     # What has no default stays out of the context when it is not set, so that the template's line names it.
     context |= {name: value for name, value in (("disk", host.disk), ("release", host.release)) if value is not None}
     return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
+
+
+def _device(host: Host, mac: Mac) -> str:
+    """Name the interface for Anaconda: by its MAC; over InfiniBand by its name, else the first that has a link."""
+    if not mac.is_infiniband:
+        return mac
+    return (host.network.interface if host.network else None) or "link"

@@ -143,11 +143,28 @@ def test_a_directory_of_time_zones_is_none(site, zone):
 
 
 @pytest.mark.parametrize(
+    "mac", ["b8:ce:f6:03:00:31:33:3e", "80:00:00:48:fe:80:00:00:00:00:00:00:b8:ce:f6:03:00:31:33:3e"]
+)
+def test_an_infiniband_port_is_named_by_its_guid_or_by_its_whole_address(site, mac):
+    site.write("hosts.yaml", f"hosts: {{cp1: {{role: worker, mac: '{mac}'}}}}\n")
+
+    assert site.load().hosts.get("cp1").macs == ("b8:ce:f6:03:00:31:33:3e",)
+
+
+@pytest.mark.parametrize(
     ("mac", "expected"),
     [
         ("zz", f"34: hosts.cp1.mac: 'zz' {NO_MAC}"),
         ("01:00:5e:00:00:01", f"34: hosts.cp1.mac: '01:00:5e:00:00:01' {NO_MAC}"),
         ("00:00:00:00:00:00", f"34: hosts.cp1.mac: '00:00:00:00:00:00' {NO_MAC}"),
+        *(
+            (
+                text,
+                f"34: hosts.cp1.mac: '{text}' {NO_MAC}, or of an InfiniBand port the GUID of 8 bytes, the last 8 of "
+                "its 20, as b8:ce:f6:03:00:31:33:3e",
+            )
+            for text in ("b8:ce:f6:03:00:31:33:3e:00", "00:00:00:00:00:00:00:00", "00:00:48:fe:80:00:00:00:00:00:00:00")
+        ),
         ("[]", "34: hosts.cp1.mac: is empty; write the address of the card that boots"),
         ("[52:54:00:00:00:01, x]", f"54: hosts.cp1.mac[1]: 'x' {NO_MAC}"),
     ],

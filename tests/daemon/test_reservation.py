@@ -35,6 +35,10 @@ roles:
 hosts:
   cp1: {role: control-plane, mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.101/24}}
   w1: {role: worker, mac: [52:54:00:aa:bb:11, 52:54:00:aa:bb:12], network: {address: 192.0.2.111/24}}
+  ib1:
+    role: worker
+    mac: 80:00:00:48:fe:80:00:00:00:00:00:00:b8:ce:f6:03:00:31:33:3e
+    network: {address: 192.0.2.113/24}
 """
 OFFER, ACK, NAK = b"\2", b"\5", b"\6"
 
@@ -76,6 +80,15 @@ def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
 
     granted = wire.ask(vector("two-cards-3-request-a"))
     assert (granted.options[53], granted.options[54], granted.xid) == (ACK, bytes(map(int, SERVER.split("."))), 0x1001)
+
+
+@pytest.mark.parametrize("name", ["infiniband-client-id", "infiniband-guid8"])
+def test_an_infiniband_port_has_one_identity_and_the_address_of_its_host(wire: Wire, name: str):
+    told = wire.ask(vector(name))
+
+    assert (told.options[53], told.options[12]) == (OFFER, b"ib1")
+    assert told.header[8] == bytes((192, 0, 2, 113))
+    assert told.header[1:3] == tuple(vector(name)[1:3])
 
 
 STRANGER = bytes.fromhex("525400999999")

@@ -146,6 +146,8 @@ def test_scapys_message_is_read_as_scapy_meant_it() -> None:
         pytest.param(b"\x00" + HEADER[1:], id="op 0"),
         pytest.param(b"\x03" + HEADER[1:], id="op 3"),
         pytest.param(HEADER[:2] + b"\x11" + HEADER[3:], id="hlen 17"),
+        pytest.param(HEADER[:2] + b"\x14" + HEADER[3:], id="hlen 20 of Ethernet"),
+        pytest.param(HEADER[:1] + b"\x20\x15" + HEADER[3:], id="hlen 21 of InfiniBand"),
         pytest.param(HEADER[:236] + bytes(4), id="no cookie: plain BOOTP"),
         pytest.param(HEADER + DISCOVER + b"\x3c", id="a code without a length"),
         pytest.param(HEADER + DISCOVER + bytes.fromhex("5d0200003cc8505845436c69656e74"), id="a length past the end"),

@@ -223,7 +223,7 @@ def test_ipxe_is_told_by_77_and_by_the_features_in_175(options: dict[int, bytes]
     assert client.is_etherboot is (175 in options or expected is Stage.IPXE or options.get(77) == b"gPXE")
 
 
-IB_MAC = Mac.standing_for(b"\xff" + bytes(11))
+IB_MAC = Mac.standing_for(b"\xff" + bytes(11), length=8)
 GUID_MAC = Mac.standing_for(bytes(range(16)))
 
 
@@ -246,6 +246,64 @@ GUID_MAC = Mac.standing_for(bytes(range(16)))
 )
 def test_a_machine_is_its_mac(changes: dict[str, object], options: dict[int, bytes], expected: Mac | None) -> None:
     assert client_mac(a_message({**BIOS, **options}, **changes)) == expected
+
+
+GUID = Mac("b8:ce:f6:03:00:31:33:3e")
+RAW_GUID = bytes.fromhex("b8cef6030031333e")
+IPOIB = bytes.fromhex("80000048fe80000000000000") + RAW_GUID
+IAID = b"\xff\0\0\0\1"
+NOTHING = bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("hlen", "chaddr", "client_id"),
+    [
+        pytest.param(8, RAW_GUID + bytes(8), None, id="hlen-8"),
+        pytest.param(8, RAW_GUID + b"junk....", b"\xff\0\0\0\1\0\4" + bytes(range(16)), id="hlen-8-goes-before-61"),
+        pytest.param(16, IPOIB[4:], None, id="a-gid-of-16-bytes"),
+        pytest.param(0, NOTHING, IAID + b"\0\3\0\x20" + RAW_GUID, id="duid-ll"),
+        pytest.param(0, NOTHING, IAID + b"\0\3\0\x20" + IPOIB, id="duid-ll-of-20-bytes"),
+        pytest.param(0, NOTHING, IAID + b"\0\1\0\x20\1\2\3\4" + RAW_GUID, id="duid-llt"),
+        pytest.param(0, NOTHING, b"\x20" + RAW_GUID, id="type-and-guid"),
+        pytest.param(0, NOTHING, b"\x20" + IPOIB, id="type-and-ipoib-address"),
+        pytest.param(0, NOTHING, bytes.fromhex("ff00000000000200 0002c900") + RAW_GUID, id="mellanox-duid-en"),
+        pytest.param(20, IPOIB[:16], b"\x20" + IPOIB, id="hlen-20-cut-in-chaddr"),
+        pytest.param(8, NOTHING, b"\x20" + RAW_GUID, id="chaddr-of-zeros"),
+    ],
+)
+def test_an_infiniband_port_is_its_guid_however_it_is_sent(hlen: int, chaddr: bytes, client_id: bytes | None) -> None:
+    options = BIOS if client_id is None else {**BIOS, 61: client_id}
+
+    assert client_mac(a_message(options, htype=32, hlen=hlen, chaddr=chaddr)) == GUID
+
+
+@pytest.mark.parametrize("name", ["infiniband-client-id", "infiniband-guid8"])
+def test_captured_infiniband_clients_have_one_identity(capture: Capture, name: str) -> None:
+    client = offer_question(parse(capture(name)), OURS)
+
+    assert client == a_client(mac=GUID, arch=Arch.X64_UEFI, vendor_class="PXEClient:Arch:00007:UNDI:003001")
+
+
+@pytest.mark.parametrize(
+    "client_id",
+    [
+        IAID + b"\0\4" + bytes(range(16)),
+        IAID + b"\0\3\0\1" + CHADDR[:6],
+        IAID + b"\0\2\0\0\1\x37" + bytes(range(16)),
+        b"\x20" + bytes(8),
+        b"\0uuid",
+        b"\xff",
+    ],
+)
+def test_an_infiniband_client_without_a_guid_is_told_by_eight_bytes_that_stand_for_it(client_id: bytes) -> None:
+    mac = client_mac(a_message({**BIOS, 61: client_id}, htype=32, hlen=0, chaddr=bytes(16)))
+
+    assert (mac is None) if len(client_id) < 2 else (mac is not None and mac.is_infiniband and mac.startswith("02:"))
+
+
+@pytest.mark.parametrize("hlen", [0, 6, 8, 16, 20])
+def test_an_infiniband_client_without_any_identity_gets_silence(hlen: int) -> None:
+    assert boot_client(a_message(BIOS, htype=32, hlen=hlen, chaddr=bytes(16))) is Silence.NO_MAC
 
 
 def test_a_machine_without_any_identity_gets_silence() -> None:

@@ -149,6 +149,17 @@ def test_the_connection_belongs_to_the_card_that_booted(cp2: Host, w1: Host, eng
     assert "mac-address" not in connection_of(engine, several, None)
 
 
+def test_the_connection_of_an_infiniband_port_names_no_hardware_address(cp2: Host, engine: Engine):
+    guid = Mac.parse("b8:ce:f6:03:00:31:33:3e")
+
+    connection = connection_of(engine, cp2, guid)
+
+    assert "type=infiniband\n" in connection
+    assert "[infiniband]\ntransport-mode=datagram\n" in connection
+    assert "mac-address" not in connection
+    assert "ethernet" not in connection
+
+
 def test_the_ready_unit_has_one_plain_command(host: Host, engine: Engine):
     document = json.loads(overlay(engine, host, version="3.4.0", ready_url=READY))
     (unit,) = [unit for unit in document["systemd"]["units"] if unit["name"] == "netboot-ready.service"]

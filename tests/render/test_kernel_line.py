@@ -83,3 +83,15 @@ def test_a_line_that_the_kernel_would_cut_is_refused(w1: Host, base_url: str):
 def test_a_host_without_a_boot_medium_is_told_what_to_set(w1: Host, base_url: str):
     with pytest.raises(RenderError, match=r"for w1: it has no boot medium; set hosts\.w1\.boot_media"):
         kernel_line.installer(replace(w1, boot_media=None), mac=w1.mac, base_url=base_url, kickstart_token="k")
+
+
+def test_no_card_is_named_by_a_guid(cp2: Host, base_url: str):
+    guid = Mac.parse("b8:ce:f6:03:00:31:33:3e")
+
+    lines = (
+        *kernel_line.installer(cp2, mac=guid, base_url=base_url, kickstart_token="k" * 32),
+        *kernel_line.installed(cp2, mac=guid, base_url=base_url, ignition_token="i" * 32),
+    )
+
+    assert [word for word in lines if "BOOTIF" in word or "b8" in word] == []
+    assert "rd.neednet=1" in lines

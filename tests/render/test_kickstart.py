@@ -12,6 +12,7 @@ from pykickstart.version import makeVersion
 
 from netboot.errors import RenderError
 from netboot.model.host import Host
+from netboot.model.mac import Mac
 from netboot.render.engine import Engine
 from netboot.render.kickstart import kickstart
 
@@ -24,6 +25,21 @@ def rendered(engine: Engine, host: Host, base_url: str) -> str:
 
 def test_the_kickstart_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
     golden(f"{host.name}.ks", rendered(engine, host, base_url))
+
+
+@pytest.mark.parametrize(("interface", "device"), [(None, "link"), ("ibp65s0", "ibp65s0")])
+def test_over_infiniband_the_network_has_an_interface_and_no_hardware_address(
+    cp1: Host, engine: Engine, base_url: str, interface: str | None, device: str
+):
+    assert cp1.network is not None
+    guid = Mac.parse("b8:ce:f6:03:00:31:33:3e")
+    host = replace(cp1, macs=(guid,), network=replace(cp1.network, interface=interface))
+
+    text = rendered(engine, host, base_url)
+
+    assert f"--device={device} " in text
+    assert "BOOTIF" not in text
+    assert [line for line in text.splitlines() if guid in line and not line.startswith("#")] == []
 
 
 @pytest.mark.parametrize("version", ["RHEL8", "RHEL9", "RHEL10"])
