@@ -1,6 +1,7 @@
 """Every door of the daemon: what an offer leads to is open before DHCP is, and closed after it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from netboot.boot.token_desk import TokenDesk
 from netboot.config.settings import Admin, Settings
 from netboot.content.objects import Content
 from netboot.errors import NetbootError
-from netboot.model.network import Interface
+from netboot.model.network import DhcpMode, Interface
 from netboot.servers.content_workers import ContentWorkers
 from netboot.servers.dhcp import DhcpServer
 from netboot.servers.dhcp_leases import Leasing
@@ -32,8 +33,10 @@ from netboot.servers.http_refused import RefusedRequests
 from netboot.servers.http_runner import quiet_runner
 from netboot.servers.interfaces import Interfaces
 from netboot.servers.metrics import Metrics
+from netboot.servers.port_holders import shadow_problems
 from netboot.servers.tftp import TftpServer
 
+SHADOWS_S: Final = 30.0
 RETRY_S: Final = 2.0  # an address or port that is not there yet is tried again after this
 
 log = structlog.get_logger()
@@ -72,6 +75,7 @@ class BootDoors:
         self._on_problems = on_problems
         self._interfaces: Interfaces | None = None
         self._dhcp: DhcpServer | None = None
+        self._shadows: list[str] = []
         self._desks = desks
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
@@ -104,6 +108,7 @@ class BootDoors:
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
         self._interfaces, self._dhcp = interfaces, dhcp
+        await asyncio.to_thread(self._look_for_shadows, interfaces)
         running.append(tasks.create_task(self._desks.leases.run()))
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
@@ -119,7 +124,18 @@ class BootDoors:
             f"interface {name} is not served: {reason}; see network.interfaces"
             for name, reason in self._interfaces.awaited.items()
         ]
-        return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems]
+        return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems, *self._shadows]
+
+    def _look_for_shadows(self, interfaces: Interfaces) -> None:
+        """Find programs that get the packets to our UDP ports; log each once."""
+        ours = [address for interface in interfaces.current for address in interface.addresses]
+        found = shadow_problems(self._settings.tftp.port, ours, what="TFTP requests")
+        if self._settings.dhcp.mode is not DhcpMode.OFF:
+            found += shadow_problems(self._settings.dhcp.pxe_port, ours, what="the boot requests of UEFI firmware")
+        for problem in found:
+            if problem not in self._shadows:
+                log.error("udp.port_shadowed", reason=problem)
+        self._shadows = found
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
@@ -147,6 +163,7 @@ class BootDoors:
             changed.set()
 
         interfaces.on_change(note)
+        looks_again_at = 0.0
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S):
@@ -155,6 +172,9 @@ class BootDoors:
             await self._listen(interfaces)
             self._tftp.retry()
             dhcp.retry()
+            if time.monotonic() >= looks_again_at:
+                await asyncio.to_thread(self._look_for_shadows, interfaces)
+                looks_again_at = time.monotonic() + SHADOWS_S
             self._on_problems()
 
 

@@ -1,76 +1,149 @@
 """`netboot check`: everything that can be wrong before a machine boots."""
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import click
 
 from netboot.app import from_settings
+from netboot.app.box import BoxReport, check_box
+from netboot.app.box_access import check_access
+from netboot.app.host_findings import check_hosts
 from netboot.boot.documents import Documents
 from netboot.boot.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.cli.loader_view import LoaderLine, loader_lines
 from netboot.cli.output import json_option, print_json
-from netboot.config.load import Configuration, load
+from netboot.config.load import Configuration, read
+from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
-from netboot.errors import ConfigError, Problem
-from netboot.model.host import HostSet
+from netboot.errors import ConfigError, NetbootError, Problem
+from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
 
 _ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: of no machine
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found, in the order in which an operator reads it."""
+
+    faults: tuple[Problem, ...] = ()
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, report: BoxReport) -> None:
+        """Add what a part of the check found."""
+        self.problems += [each for each in report.problems if each not in self.problems]
+        self.warnings += [each for each in report.warnings if each not in self.warnings]
+        self.notes += report.notes
 
 
 @click.command(short_help="Find everything that can be wrong before a machine boots.")
 @json_option
 @click.pass_obj
 def check(config: Path, as_json: bool) -> None:
-    """Check settings, hosts, loaders, content, and every host's rendered Kickstart and Ignition.
+    """Check settings, hosts, loaders, content, every host's rendered documents, and this box.
 
-    Exit 2 where a file of the configuration has faults, each named with line and column; 1 where the files are
-    fine but a machine could not be served.
+    This box: interfaces, addresses, ports that other programs hold, and what the daemon's user and the unit's sandbox
+    let the daemon read and write; run it as root for all of that.
+
+    Exit 2 where a file of the configuration has faults, each named with line and column (hosts without a fault are
+    checked all the same); 1 where the files are fine but a machine could not be served. A warning changes no exit code.
     """
     try:
-        configuration = load(config)
+        configuration = read(config)
     except ConfigError as error:
         if not as_json:
             raise
-        print_json({"ok": False, "faults": [_fault(problem) for problem in error.problems], "problems": []})
+        _print_as_json(Findings(faults=error.problems), [])
         raise SystemExit(2) from None
-    problems = asyncio.run(_problems(configuration))
+    findings = Findings(faults=configuration.faults)
+    findings.add(check_access(configuration))  # it forks, so it comes before the threads
+    asyncio.run(_check(configuration, findings))
     lines = _loader_lines(configuration)
     if as_json:
-        print_json(
-            {"ok": not problems, "faults": [], "problems": problems, "loaders": [asdict(each) for each in lines]}
-        )
+        _print_as_json(findings, lines)
     else:
-        for problem in problems:
-            click.echo(problem, err=True)
-        click.echo("\n".join(["boot loaders:", *map(str, lines)]))
-        hosts = len(configuration.hosts)
-        found = f"{len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
-        click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {found}")
-    if problems:
-        raise SystemExit(1)
+        _print(findings, lines, hosts=len(configuration.hosts))
+    if findings.faults or findings.problems:
+        raise SystemExit(2 if findings.faults else 1)
 
 
-async def _problems(configuration: Configuration) -> list[str]:
+def _print_as_json(findings: Findings, lines: Sequence[LoaderLine]) -> None:
+    is_sound = not findings.faults and not findings.problems
+    print_json({"ok": is_sound, **asdict(findings), "loaders": [asdict(each) for each in lines]})
+
+
+def _print(findings: Findings, lines: Sequence[LoaderLine], *, hosts: int) -> None:
+    for problem in (*findings.faults, *findings.problems):
+        click.echo(problem, err=True)
+    for warning in findings.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for note in findings.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo("\n".join(["boot loaders:", *map(str, lines)]))
+    problems = _counted(len(findings.faults) + len(findings.problems), "problem")
+    warnings = f", {_counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
+    click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {problems}{warnings}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
+
+
+async def _check(configuration: Configuration, findings: Findings) -> None:
     settings = configuration.settings
     bootfiles = BootFiles(settings.bootfiles.directories)
-    problems = list(_loader_problems(configuration, bootfiles))
+    findings.problems += _loader_problems(configuration, bootfiles)
     if not settings.network.interfaces:
-        problems.append(NO_INTERFACE)
+        findings.problems.append(NO_INTERFACE)
     content = Content(settings.content.directory)
     content.refresh()
-    problems.extend(content.problems)
+    findings.problems += content.problems
+    findings.add(check_hosts(configuration))
+    findings.add(await _check_box(settings))
     documents = from_settings.documents_for(settings)
     readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
+    reasons: dict[str, list[Host]] = {}
     for host in configuration.hosts:
-        problems.extend(await readiness.reasons(host))
-    problems.extend(_script_problems(documents, configuration.hosts))
-    return list(dict.fromkeys(problems))  # hosts share media and releases: each fault once
+        for reason in await readiness.reasons(host):
+            reasons.setdefault(reason, []).append(host)
+    findings.problems += [_placed(why, hosts) for why, hosts in reasons.items() if why not in findings.problems]
+    findings.problems += _script_problems(documents, configuration.hosts)
+
+
+def _placed(reason: str, hosts: Sequence[Host]) -> str:
+    """Say a reason once, at the first host that it concerns."""
+    first, others = hosts[0], ", ".join(host.name for host in hosts[1:6])
+    also = f" (also {others}{', …' if len(hosts) > 6 else ''})" if others else ""
+    placed = reason if reason.startswith(first.declared_at) else f"{first.declared_at}: hosts.{first.name}: {reason}"
+    return f"{placed}{also}"
+
+
+async def _check_box(settings: Settings) -> BoxReport:
+    """Check this box; where a daemon runs, it holds the ports, and what it lacks is what it says."""
+    path, problems = settings.admin.socket, []
+    try:
+        runs = path.exists()
+        if runs:
+            from netboot.client import ControlClient, is_answered  # takes its time to load
+
+            runs = is_answered(path)
+            if runs:
+                async with ControlClient(path) as client:
+                    problems = list((await client.status()).get("problems", ()))
+    except (NetbootError, OSError) as error:
+        report = check_box(settings, daemon_runs=True)
+        report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
+        return report
+    report = check_box(settings, daemon_runs=runs)
+    report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in report.problems]
+    return report
 
 
 def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
@@ -96,7 +169,3 @@ def _loader_lines(configuration: Configuration) -> list[LoaderLine]:
     bootfiles = BootFiles(settings.bootfiles.directories)
     policy, _ = from_settings.policy_for(settings, bootfiles, configuration.hosts)
     return loader_lines(policy, bootfiles)
-
-
-def _fault(problem: Problem) -> dict[str, object]:
-    return asdict(problem)

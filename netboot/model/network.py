@@ -1,8 +1,9 @@
 """The LAN on which machines boot: which interfaces serve it, and how loudly this box answers there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 
 class DhcpMode(StrEnum):
@@ -43,3 +44,18 @@ class Interface:
     addresses: tuple[IPv4Address, ...]
     mtu_bytes: int = 1500
     networks: tuple[IPv4Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """One address of an interface, as the kernel lists it."""
+
+    address: IPv4Interface
+    is_secondary: bool = False  # a further address of a network that the interface has: IFA_F_SECONDARY
+
+
+def choose_address(found: Sequence[InterfaceAddress], wanted: IPv4Address | None) -> IPv4Address:
+    """Choose the address to answer from: the one that was set, else the first primary one; a /32 where all are."""
+    if wanted is not None:
+        return wanted
+    return min(found, key=lambda each: (each.address.network.prefixlen == 32, each.is_secondary)).address.ip

@@ -8,17 +8,17 @@ first that is the primary of a network (`ip addr` shows no `secondary`) and no /
 import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from socket import AF_INET
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import structlog
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_LINK
 
-from netboot.model.network import Interface, WantedInterface
+from netboot.model.network import Interface, InterfaceAddress, WantedInterface, choose_address
 
 log = structlog.get_logger()
 
@@ -27,13 +27,6 @@ Changed = Callable[[Sequence[Interface]], None]
 _DUMP_ATTEMPTS: Final = 10  # the kernel says that a dump was overtaken by a change
 _SCOPE_LINK: Final = 253  # 169.254/16 that nobody chose
 _SECONDARY: Final = 0x01  # IFA_F_SECONDARY of <linux/if_addr.h>: a further address of a network that the card has
-
-
-class _Found(NamedTuple):
-    """One address of an interface, as the kernel lists it."""
-
-    address: IPv4Interface
-    is_secondary: bool
 
 
 class Interfaces:
@@ -111,14 +104,16 @@ class Interfaces:
         return await self._dump()
 
     async def _dump(self) -> Mapping[str, Interface]:
-        addresses: dict[int, list[_Found]] = {}
+        addresses: dict[int, list[InterfaceAddress]] = {}
         async for record in await self._netlink.get_addr(family=AF_INET):
             if record["scope"] != _SCOPE_LINK:
                 # IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link
                 local = IPv4Interface(
                     (record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS"), record["prefixlen"])
                 )
-                addresses.setdefault(record["index"], []).append(_Found(local, bool(record["flags"] & _SECONDARY)))
+                addresses.setdefault(record["index"], []).append(
+                    InterfaceAddress(local, bool(record["flags"] & _SECONDARY))
+                )
         found: dict[str, Interface] = {}
         async for record in await self._netlink.get_links():
             name, index = record.get_attr("IFLA_IFNAME"), record["index"]
@@ -126,7 +121,7 @@ class Interfaces:
                 here = addresses[index]
                 addresses_here = tuple(each.address.ip for each in here)
                 networks = tuple(dict.fromkeys(each.address.network for each in here))
-                chosen = _chosen(here, self._wanted[name].address)
+                chosen = choose_address(here, self._wanted[name].address)
                 found[name] = Interface(name, index, chosen, addresses_here, record.get_attr("IFLA_MTU"), networks)
         return found
 
@@ -153,10 +148,3 @@ class Interfaces:
         if name not in found:
             return "it is not there, or has no IPv4 address"
         return f"it has no address {self._wanted[name].address}"
-
-
-def _chosen(found: Sequence[_Found], wanted: IPv4Address | None) -> IPv4Address:
-    """Choose the address to answer from: the one that was set, else the first primary one; a /32 where all are."""
-    if wanted is not None:
-        return wanted
-    return min(found, key=lambda each: (each.address.network.prefixlen == 32, each.is_secondary)).address.ip

@@ -110,7 +110,7 @@ class Rack:
         """Start the daemon where it must not get ready."""
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["ip", "netns", "exec", self._server, sys.executable, "-m", "netboot", "serve"],
+                ["ip", "netns", "exec", self.server_namespace, sys.executable, "-m", "netboot", "serve"],
                 stderr=log,
                 env=os.environ | {"NETBOOT_CONFIG": str(self.config)},
             )
@@ -170,7 +170,7 @@ class Rack:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of netboot's on the appliance."""
         return subprocess.run(
-            [sys.executable, "-m", "netboot", *arguments],
+            ["ip", "netns", "exec", self.server_namespace, sys.executable, "-m", "netboot", *arguments],
             env=os.environ | {"NETBOOT_CONFIG": str(self.config)},
             capture_output=True,
             text=True,
@@ -255,6 +255,10 @@ class Rack:
     def add_client_address(self, address: str) -> None:
         """Give the client one more address."""
         self._ip(self.client_namespace, "addr", "replace", f"{address}/24", "dev", "c0")
+
+    def ip(self, *arguments: str) -> None:
+        """Run `ip` on the appliance."""
+        self._ip(self.server_namespace, *arguments)
 
     @property
     def pid(self) -> int:

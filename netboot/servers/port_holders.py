@@ -1,0 +1,71 @@
+"""Which other programs hold a port of this box: read from /proc, so no right and no library is needed.
+
+A UDP socket that is bound to one address gets every packet to that address before a socket on 0.0.0.0 does, whatever
+interface that one is bound to (udp4_lib_lookup in Linux): a TFTP server with such a socket leaves us nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+_LISTEN: Final = "0A"  # TCP_LISTEN of <net/tcp_states.h>
+_ANY: Final = IPv4Address(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PortHolder:
+    """A socket that another program has open; `program` is known where its process may be looked at."""
+
+    address: IPv4Address
+    port: int
+    program: str
+
+    def __str__(self) -> str:
+        return self.program or "another program"
+
+
+def holders(protocol: str, port: int) -> list[PortHolder]:
+    """List the IPv4 sockets on a port: `udp`, or `tcp` that listen. Empty where /proc cannot be read."""
+    found = [(address, inode) for address, held, inode in _sockets(protocol) if held == port]
+    programs = _programs({inode for _, inode in found})
+    return [PortHolder(address, port, programs.get(inode, "")) for address, inode in found]
+
+
+def shadow_problems(port: int, addresses: Iterable[IPv4Address], *, what: str) -> list[str]:
+    """Say for which of our addresses another program gets the packets to a UDP port that `what` are sent to."""
+    ours = set(addresses)
+    return [
+        f"UDP port {port} on {holder.address} belongs to {holder}, whose socket is bound to that address: {what} "
+        f"do not reach netboot; stop it (ss -lunp 'sport = :{port}' names it), or take this service out of it"
+        for holder in holders("udp", port)
+        if holder.address in ours
+    ]
+
+
+def _sockets(protocol: str) -> Iterator[tuple[IPv4Address, int, str]]:
+    """Read /proc/net/{udp,tcp}: proc(5); addresses are in the byte order of the machine."""
+    with suppress(OSError):
+        for line in (_PROC / "net" / protocol).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, _, port = fields[1].partition(":")
+            if protocol == "udp" or fields[3] == _LISTEN:
+                yield IPv4Address(bytes.fromhex(address)[::-1]), int(port, 16), fields[9]
+
+
+def _programs(inodes: set[str]) -> dict[str, str]:
+    """Name the programs that have these sockets open, as far as this user may see."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[str, str] = {}
+    for process in _PROC.iterdir() if wanted else ():
+        if not process.name.isdecimal():
+            continue
+        with suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                inode = wanted.get(str(descriptor.readlink()))
+                if inode is not None:
+                    found[inode] = f"{(process / 'comm').read_text().strip()} (process {process.name})"
+    return found

@@ -1,0 +1,213 @@
+"""`netboot check` looks at the box on which it runs: interfaces, addresses, ports, and what the daemon may read."""
+
+import json
+import os
+import pwd
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from daemon.conftest import HOSTS, SETTINGS
+from daemon.rack import Rack, running
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def box(rack_directory: Path) -> Iterator[Rack]:
+    """An appliance whose daemon does not run."""
+    with running(rack_directory, starts=False) as rack:
+        yield rack
+
+
+def checked(rack: Rack, *, status: int = 1) -> tuple[list[str], list[str]]:
+    found = json.loads(rack.netboot("check", "--json", status=status))
+    assert found["ok"] == (status == 0)
+    return found["problems"], found["warnings"]
+
+
+def set_to(rack: Rack, settings: str) -> None:
+    rack.config.write_text(settings + SETTINGS.partition("\n")[2])
+
+
+@contextmanager
+def held(rack: Rack, kind: int, *addresses: tuple[str, int]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for address in addresses:
+            bound = stack.enter_context(rack.server_socket(socket.AF_INET, kind))
+            bound.bind(address)
+            if kind == socket.SOCK_STREAM:
+                bound.listen()
+        yield
+
+
+def test_a_sound_box_has_no_problem_before_the_start_and_while_the_daemon_runs(box: Rack):
+    assert checked(box, status=0) == ([], [])
+    box.start()
+    assert checked(box, status=0) == ([], [])
+
+
+def test_an_interface_that_is_not_there_is_a_problem_that_names_those_of_this_box(box: Rack):
+    set_to(box, "network: {interfaces: [nosuch0]}\n")
+
+    (problem,), _ = checked(box)
+
+    assert problem == "network.interfaces[0]: this box has no interface nosuch0; it has lo, s0; correct the name"
+
+
+def test_addresses_that_are_not_there_are_problems_and_several_a_warning(box: Rack):
+    box.ip("addr", "add", "192.0.2.250/24", "dev", "s0")
+    set_to(box, "network: {interfaces: [s0]}\nhttp: {listen: [192.0.2.10, 192.0.2.251]}\n")
+
+    (problem,), (warning,) = checked(box)
+    set_to(box, "network: {interfaces: [{name: s0, address: 192.0.2.251}]}\n")
+    (other,), _ = checked(box)
+
+    assert problem.startswith("http.listen: no interface of this box has 192.0.2.251; it has 127.0.0.1, 192.0.2.10,")
+    assert "s0 has 192.0.2.10/24, 192.0.2.250/24; machines are answered from 192.0.2.10" in warning
+    assert "s0 has no address 192.0.2.251; it has 192.0.2.10/24, 192.0.2.250/24" in other
+
+
+def test_an_interface_without_an_address_or_that_is_down_is_a_problem(box: Rack):
+    box.ip("link", "set", "s0", "down")
+    (down,), _ = checked(box)
+    box.ip("addr", "flush", "dev", "s0")
+    (bare,), _ = checked(box)
+
+    assert down == "network.interfaces[0]: s0 is down; ip link set s0 up"
+    assert bare == "network.interfaces[0]: s0 has no IPv4 address; give it one on the boot LAN"
+
+
+def test_ports_of_other_programs_are_problems_that_name_the_program(box: Rack):
+    comm = Path("/proc/self/comm").read_text().strip()
+    with (
+        held(box, socket.SOCK_DGRAM, ("0.0.0.0", 67), ("0.0.0.0", 69)),
+        held(box, socket.SOCK_STREAM, ("0.0.0.0", 8080)),
+    ):
+        problems, _ = checked(box)
+
+    me = f"{comm} (process {os.getpid()})"
+    assert problems == [
+        f"tftp.port: UDP port 69 on s0 is in use by {me}; stop it, or give one of the two another port",
+        f"dhcp.port: UDP port 67 on s0 is in use by {me}; stop it, or "
+        "dhcp.listen: packet answers beside a DHCP server that has the port",
+        f"http.port: TCP port 8080 on 192.0.2.10 is in use by {me}; stop it, or give one of the two another port",
+    ]
+
+
+def test_a_tftp_server_that_is_bound_to_our_address_is_found_at_the_start_and_by_check(box: Rack):
+    with box.server_socket(socket.AF_INET, socket.SOCK_DGRAM) as dnsmasq:
+        dnsmasq.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        dnsmasq.bind(("192.0.2.10", 69))
+        before, _ = checked(box)
+        box.start()
+        while_it_runs, _ = checked(box)
+        told = box.api("/api/v1/status")["problems"]
+        logged = [line["reason"] for line in box.lines("udp.port_shadowed")]
+
+    assert len(before) == len(while_it_runs) == len(told) == len(logged) == 1
+    for text in (*before, *while_it_runs, *told, *logged):
+        assert text.startswith("UDP port 69 on 192.0.2.10 belongs to ")
+        assert "TFTP requests do not reach netboot" in text
+
+
+def test_what_a_running_daemon_lacks_is_a_problem(box: Rack):
+    with held(box, socket.SOCK_STREAM, ("0.0.0.0", 8080)):
+        box.start()
+        problems, _ = checked(box)
+
+    assert len(problems) == 1
+    assert problems[0].startswith("the running daemon: cannot listen on 192.0.2.10, TCP port 8080: another program has")
+
+
+def test_hosts_with_an_address_of_this_box_or_beside_the_lan_are_found(box: Rack):
+    (box.directory / "hosts.yaml").write_text(
+        HOSTS.replace("mac: 52:54:00:aa:bb:01", "mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.10/24}").replace(
+            "mac: 52:54:00:12:34:56", "mac: 52:54:00:12:34:56, network: {address: 10.7.0.5/24}"
+        )
+    )
+
+    (problem,), (warning,) = checked(box)
+
+    assert "hosts.yaml:7:3: hosts.cp1.network.address: 192.0.2.10 is this box's own, on s0" in problem
+    assert "hosts.yaml:8:3: hosts.w1.network.address: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN" in warning
+
+
+def test_what_hosts_lack_is_named_once_with_the_line_of_the_first(box: Rack):
+    (box.directory / "hosts.yaml").write_text(HOSTS.replace("release: ock-1.31-amd64", "release: ock-9"))
+
+    (problem,), _ = checked(box)
+
+    assert f"{box.directory}/hosts.yaml:7:3: hosts.cp1: cannot find release ock-9" in problem
+    assert problem.endswith("(also w1)")
+
+
+def test_the_example_that_nobody_edited_is_found(box: Rack):
+    example = (Path(__file__).parents[2] / "assets" / "examples" / "hosts.yaml").read_text()
+    (box.directory / "hosts.yaml").write_text(example.replace("192.0.2", "198.51.100"))
+
+    _, warnings = checked(box, status=0)
+
+    assert any("hosts.cp1.ssh_keys: the key is the one of the example" in warning for warning in warnings)
+    assert any("hosts.cp1.network.gateway: 198.51.100.1 is of the example" in warning for warning in warnings)
+
+
+def test_the_file_of_another_role_is_a_problem(box: Rack):
+    samples = Path(__file__).parents[1] / "ignition" / "samples"
+    (box.directory / "ign" / "worker-join.ign").write_bytes((samples / "controlplane-join.ign").read_bytes())
+
+    (problem,), _ = checked(box)
+
+    assert "hosts.w1: " in problem
+    assert "worker-join.ign joins a control-plane, and w1 is a worker" in problem
+
+
+def test_faults_and_problems_of_hosts_without_a_fault_are_told_together(box: Rack):
+    (box.directory / "hosts.yaml").write_text(HOSTS + "  w7: {role: wroker, mac: 52:54:00:aa:bb:17}\n")
+    set_to(box, "network: {interfaces: [nosuch0]}\n")
+
+    found = json.loads(box.netboot("check", "--json", status=2))
+
+    assert ([fault["where"] for fault in found["faults"]], len(found["problems"])) == (["hosts.w7.role"], 1)
+
+
+@pytest.fixture
+def unit(box: Rack) -> Iterator[Path]:
+    """An installed unit of this appliance that runs as `nobody`."""
+    shipped = (Path(__file__).parents[2] / "systemd" / "netboot.service").read_text()
+    directory = Path("/run/systemd/system")
+    if Path("/etc/systemd/system/netboot.service").exists():
+        pytest.skip("netboot is installed on this box")
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "netboot.service"
+    path.write_text(
+        shipped.replace("User=netboot", "User=nobody").replace("netboot serve", f"netboot --config {box.config} serve")
+    )
+    yield path
+    path.unlink()
+
+
+def test_what_the_user_and_the_unit_of_the_daemon_do_not_allow_is_found(box: Rack, unit: Path):
+    for directory in (box.directory, *list(box.directory.parents)[:-2]):
+        directory.chmod(0o755)
+    for directory in ("content", "."):
+        os.chown(box.directory / directory, pwd.getpwnam("nobody").pw_uid, -1)
+    (box.directory / "ign" / "worker-join.ign").chmod(0o600)
+
+    problems, _ = checked(box)
+    drop_in = unit.with_name("netboot.service.d") / "50.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nReadWritePaths={box.directory}\n")
+    try:
+        (problem,), _ = checked(box)
+    finally:
+        drop_in.unlink()
+        drop_in.parent.rmdir()
+
+    assert [text for text in problems if "ProtectSystem=strict" in text and f"ReadWritePaths={box.directory}" in text]
+    assert problem == (
+        f"{box.directory}/ign/worker-join.ign: nobody, the daemon's user, may not read it (an Ignition file); "
+        f"chgrp nobody {box.directory}/ign/worker-join.ign && chmod g+r {box.directory}/ign/worker-join.ign"
+    )
