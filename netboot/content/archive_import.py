@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.archive_source import Repository, default_name, open_source, repository_part
-from netboot.content.disk import megabytes, told_as, tree_size
+from netboot.content.disk import megabytes, one_sentence, told_as, tree_size
+from netboot.content.file_digest import FileDigest
 from netboot.content.fsck import ArchiveCheck, Checker, judged
 from netboot.content.layers import unpack
 from netboot.content.library import Entry, Kind, Library, Staging, checked_name
@@ -46,6 +47,7 @@ class ImportedRelease:
     size_bytes: int
     linked_bytes: int
     notes: tuple[str, ...] = ()  # what a person should know of it
+    source_digest: str = ""  # SHA-256 of the archive's file as it was imported; of a directory its commit or manifest
 
 
 def import_archive(
@@ -55,21 +57,36 @@ def import_archive(
 
     Without a name it is called after its file, with the architecture of the image.
     """
+    with one_sentence(path):
+        return _import(library, path, name, now=now, progress=progress or Silent())
+
+
+def _import(library: Library, path: Path, name: str | None, *, now: datetime, progress: Progress) -> ImportedRelease:
     source = open_source(path)
     architecture = source.architecture if isinstance(source, Image) else ""
     name = checked_name(name or default_name(path, architecture))
     record = Record(
         source=path.resolve().name,
         source_digest=source.digest,
+        content_digest=source.digest,
         imported_at=now.isoformat(timespec="seconds"),
         architecture=architecture,
     )
     with library.changing() as staging:
         library.check_not_of(Kind.MEDIUM, name)
         there = library.get(Kind.RELEASE, name)
-        if there is not None and (known := there.record) is not None and known.source_digest == source.digest:
+        if (
+            there is not None
+            and (known := there.record) is not None
+            and source.digest
+            in (
+                known.content_digest,
+                known.source_digest,  # as it was called before
+            )
+        ):
             return _already(there, known)
-        return _Import(staging, source, name, record, progress or Silent()).run(there)
+        digest = FileDigest(path) if path.is_file() else None
+        return _Import(staging, source, name, record, progress, digest).run(there)
 
 
 def _already(entry: Entry, record: Record) -> ImportedRelease:
@@ -84,6 +101,7 @@ def _already(entry: Entry, record: Record) -> ImportedRelease:
         record.object_count,
         record.size_bytes,
         record.size_bytes,
+        source_digest=record.source_digest,
     )
 
 
@@ -101,6 +119,7 @@ class _Import:
     name: str
     record: Record
     progress: Progress
+    digest: FileDigest | None  # None: a directory
 
     def run(self, there: Entry | None) -> ImportedRelease:
         if there is not None and there.alias_of is not None:
@@ -127,6 +146,7 @@ class _Import:
         notes = _without_stale_summary(root, self.record.source)
         record = replace(
             self.record,
+            source_digest=self.digest.finish() if self.digest else self.record.source_digest,
             ref=check.ref,
             commit=check.commit,
             object_count=check.object_count,
@@ -134,7 +154,8 @@ class _Import:
         )
         record.write(root)
         self.staging.publish(root, Kind.RELEASE, self.name)
-        return replace(self._imported(check, writer, is_new=True), notes=notes)
+        done = self._imported(check, writer, is_new=True)
+        return replace(done, notes=notes, source_digest=record.source_digest)
 
     def _needed_bytes(self) -> int:
         if isinstance(self.source, Image):
@@ -143,7 +164,8 @@ class _Import:
 
     def _unpack(self, writer: ReleaseWriter) -> None:
         if isinstance(self.source, Image):
-            unpack(self.source, writer, self.record.source, self.progress)
+            reader = self.digest.update if self.digest else None
+            unpack(self.source, writer, self.record.source, progress=self.progress, reader=reader)
         else:
             _copy(self.source.root, writer, self.progress)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from netboot.errors import ContentError
+from netboot.errors import ContentError, NetbootError
 
 
 def tree_size(*roots: Path) -> int:
@@ -54,6 +54,23 @@ def told_as(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(directory, error) from error
+
+
+@contextmanager
+def one_sentence(source: Path) -> Iterator[None]:
+    """Turn whatever an import raises into one ContentError: any byte of a source may be damaged or hostile."""
+    try:
+        yield
+    except NetbootError:
+        raise
+    except OSError as error:
+        raise cannot_read(Path(error.filename or source), error) from error
+    except Exception as error:
+        what = str(error).splitlines()[0] if str(error) else "no reason"
+        raise ContentError(
+            f"cannot import {source}: it is damaged, or netboot has a fault: {type(error).__name__}: {what}; "
+            "copy it again and compare its checksum"
+        ) from error
 
 
 def sync_file(path: Path) -> None:

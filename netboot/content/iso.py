@@ -6,7 +6,6 @@ one only for media that somebody copied in by hand.
 """
 
 import hashlib
-import json
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.content.disk import told_as, tree_size
+from netboot.content.disk import one_sentence, told_as, tree_size
 from netboot.content.installer_files import check_stage2, efi_architecture, initrd_modules, kernel_release
-from netboot.content.iso_image import IsoImage, Volume, check_implanted, chunks_of, read_volume
+from netboot.content.iso_image import IsoImage, Volume, read_checksums, read_volume
 from netboot.content.library import Kind, Library, Staging, checked_name
 from netboot.content.media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
 from netboot.content.medium_facts import Clues, MediumFacts, medium_facts
@@ -45,6 +44,7 @@ class ImportedMedium:
     size_bytes: int
     files: tuple[str, ...]
     notes: tuple[str, ...]
+    source_digest: str = ""  # SHA-256 of the ISO
 
 
 def import_iso(
@@ -61,33 +61,32 @@ def import_iso(
     `checksum` is what the whole file must have (`sha256:…`). Without a name it is called after what it is.
     """
     progress = progress or Silent()
-    volume = read_volume(path)
-    if checksum is not None:
-        _check_sum(path, checksum, progress)
-    is_whole = check_implanted(path, volume, progress)
-    if is_whole is False:
-        raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
     if name is not None:
         library.check_not_of(Kind.RELEASE, name)
-    with library.changing() as staging, told_as(library.directory), IsoImage(path) as image:
-        return _Import(staging, image, volume, progress, now).run(name, is_proved=is_whole or checksum is not None)
+    with one_sentence(path):
+        algorithm, wanted = _given(checksum) if checksum is not None else ("sha256", None)
+        volume = read_volume(path)
+        sums = read_checksums(path, volume, progress, *sorted({"sha256", algorithm}))
+        if wanted is not None and sums.by_algorithm[algorithm] != wanted:
+            raise ContentError(
+                f"{path} has the checksum {algorithm}:{sums.by_algorithm[algorithm]}, not the given one; download it "
+                "again, or compare with https://linux.oracle.com/security/gpg/checksum/"
+            )
+        if sums.fits_implanted is False:
+            raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
+        digest = f"sha256:{sums.by_algorithm['sha256']}"
+        with library.changing() as staging, told_as(library.directory), IsoImage(path) as image:
+            run = _Import(staging, image, volume, progress, now, digest).run
+            return run(name, is_proved=sums.fits_implanted is True or checksum is not None)
 
 
-def _check_sum(path: Path, checksum: str, progress: Progress) -> None:
+def _given(checksum: str) -> tuple[str, str]:
+    """Read a checksum as it is given; raise ContentError for what is none."""
     algorithm, _, wanted = checksum.lower().rpartition(":")
     algorithm = algorithm or "sha256"
     if _ALGORITHMS.get(algorithm) != len(wanted) or set(wanted) - set("0123456789abcdef"):
         raise ContentError(f"{checksum!r} is no checksum; write sha256: and 64 hexadecimal digits")
-    size = path.stat().st_size
-    progress.step(f"checking {path.name}", size)
-    digest = hashlib.new(algorithm)
-    for chunk in chunks_of(path, size, progress):
-        digest.update(chunk)
-    if digest.hexdigest() != wanted:
-        raise ContentError(
-            f"{path} has the checksum {algorithm}:{digest.hexdigest()}, not the given one; download it again, "
-            "or compare with https://linux.oracle.com/security/gpg/checksum/"
-        )
+    return algorithm, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,7 @@ class _Import:
     volume: Volume
     progress: Progress
     now: datetime
+    digest: str  # of the whole file
 
     def run(self, name: str | None, *, is_proved: bool) -> ImportedMedium:
         root = self.staging.make("medium")
@@ -120,7 +120,8 @@ class _Import:
             self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
             self.staging.publish(root, Kind.MEDIUM, name)
         notes = tuple(_notes(members, facts, is_proved=is_proved))
-        return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, tuple(sorted(sums)), notes)
+        files = tuple(sorted(sums))
+        return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, files, notes, self.digest)
 
     def _clues(self, root: Path, kernel: str) -> Clues:
         with (root / "vmlinuz").open("rb") as file:
@@ -177,7 +178,7 @@ class _Import:
     def _record(self, facts: MediumFacts, kernel: str, sums: dict[str, str], *, size_bytes: int) -> Record:
         return Record(
             source=self.image.path.resolve().name,
-            source_digest=f"sha256:{hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()}",
+            source_digest=self.digest,
             imported_at=self.now.isoformat(timespec="seconds"),
             description=facts.description,
             kernel=kernel,

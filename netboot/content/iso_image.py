@@ -6,13 +6,14 @@ ECMA-119 §8.4 (primary volume descriptor), isomd5sum's libcheckisomd5 (the chec
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import pycdlib
-from pycdlib.pycdlibexception import PyCdlibException
+from pycdlib.pycdlibexception import PyCdlibException, PyCdlibInvalidInput
 
 from netboot.content.disk import cannot_read
 from netboot.content.progress import Progress
@@ -65,35 +66,35 @@ class IsoImage:
         self._by = "iso_path"
 
     def __enter__(self) -> Self:
-        try:
+        with _third_party(self.path):
             self._iso.open(str(self.path))
-        except (PyCdlibException, OSError, ValueError, IndexError) as error:
-            raise ContentError(f"{self.path} cannot be read as an ISO: {error}; download it again") from error
-        ways = {
-            "rr_path": self._iso.has_rock_ridge(),
-            "udf_path": self._iso.has_udf(),
-            "joliet_path": self._iso.has_joliet(),
-        }
+            ways = {
+                "rr_path": self._iso.has_rock_ridge(),
+                "udf_path": self._iso.has_udf(),
+                "joliet_path": self._iso.has_joliet(),
+            }
         self._by = next((way for way, is_there in ways.items() if is_there), "iso_path")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._iso.close()
+        with suppress(Exception):  # of a damaged image; the file itself is closed by then, or with this process
+            self._iso.close()
 
     def size_of(self, name: str) -> int | None:
         """Give the size of a file (`images/install.img`) in bytes, -1 for a directory; None where there is none."""
         record = self._record(name)
         if record is None:
             return None
-        return -1 if record.is_dir() else int(record.get_data_length())
+        with _third_party(self.path):
+            return -1 if record.is_dir() else int(record.get_data_length())
 
     def read(self, name: str, most_bytes: int) -> bytes:
         """Read the beginning of a file; nothing where there is none."""
         if (self.size_of(name) or -1) < 0:
             return b""
-        with self._open(name) as file:
+        with self._open(name) as file, _third_party(self.path):
             return bytes(file.read(most_bytes))
 
     def copy(self, name: str, to: Path, progress: Progress) -> str:
@@ -121,20 +122,24 @@ class IsoImage:
         return digest.hexdigest()
 
     def _read(self, file: Any, most_bytes: int) -> bytes:
-        try:
+        with _third_party(self.path):  # of the image; that the copy cannot be written is told by the caller
             return bytes(file.read(most_bytes))
-        except OSError as error:  # of the image; that the copy cannot be written is told by the caller
-            raise cannot_read(self.path, error) from error
 
-    def _open(self, name: str) -> Any:
-        return self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
+    @contextmanager
+    def _open(self, name: str) -> Iterator[Any]:
+        with _third_party(self.path):
+            reader: Any = self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
+            opened = reader.__enter__()
+        try:
+            yield opened
+        finally:
+            with suppress(Exception):
+                opened.close()
 
     def _record(self, name: str) -> Any:
         for is_directory in (False, True):
-            try:
+            with suppress(PyCdlibException), _third_party(self.path):
                 return self._iso.get_record(**{self._by: self._spelled(name, is_directory=is_directory)})
-            except PyCdlibException:
-                continue
         return None
 
     def _spelled(self, name: str, *, is_directory: bool) -> str:
@@ -159,30 +164,50 @@ def implanted_checksum(volume: Volume) -> tuple[str, int] | None:
     return checksum, volume.size_bytes - int(skipped) * _SECTOR
 
 
-def chunks_of(path: Path, size_bytes: int, progress: Progress) -> Iterator[bytes]:
-    """Read the first `size_bytes` of a file in pieces."""
-    left = size_bytes
-    with path.open("rb", buffering=0) as file:
-        while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
-            left -= len(chunk)
-            progress.advance(len(chunk))
-            yield chunk
+@dataclass(frozen=True, slots=True)
+class Checksums:
+    """What one reading of an image gave: checksums of the whole file in hexadecimal, and whether the one in it fits."""
+
+    by_algorithm: dict[str, str]
+    fits_implanted: bool | None  # None: none is implanted; MD5 proves no intent, only damage
 
 
-def check_implanted(path: Path, volume: Volume, progress: Progress) -> bool | None:
-    """Compare an image with the checksum implanted in it; None where it has none. MD5 proves no intent, only damage."""
+def read_checksums(path: Path, volume: Volume, progress: Progress, *algorithms: str) -> Checksums:
+    """Read an image once from its first to its last byte; raise ContentError where it cannot be read."""
     implanted = implanted_checksum(volume)
-    if implanted is None:
-        return None
-    checksum, covered = implanted
-    progress.step(f"comparing {path.name} with the checksum in it", covered)
-    digest = hashlib.md5(usedforsecurity=False)
+    checksum, covered = implanted or ("", 0)
+    digests = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
+    md5 = hashlib.md5(usedforsecurity=False)
     blank = _DESCRIPTOR + _APPLICATION_USE.start
     at = 0
-    for chunk in chunks_of(path, covered, progress):
-        if at <= blank < at + len(chunk):  # what the checksum itself stands in counts as blanks
-            place = blank - at
-            chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
-        digest.update(chunk)
-        at += len(chunk)
-    return digest.hexdigest() == checksum
+    try:
+        progress.step(f"checking {path.name}", path.stat().st_size)
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                for digest in digests.values():
+                    digest.update(chunk)
+                if at <= blank < at + len(chunk):  # what the checksum itself stands in counts as blanks
+                    place = blank - at
+                    chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
+                if at < covered:
+                    md5.update(chunk[: covered - at])
+                at += len(chunk)
+                progress.advance(len(chunk))
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    fits = md5.hexdigest() == checksum and covered > 0 if implanted else None
+    return Checksums({name: digest.hexdigest() for name, digest in digests.items()}, fits)
+
+
+@contextmanager
+def _third_party(path: Path) -> Iterator[None]:
+    """Turn whatever pycdlib raises of a damaged image into ContentError: struct.error, IndexError, RecursionError, …"""
+    try:
+        yield
+    except (ContentError, PyCdlibInvalidInput):  # the latter is also what it raises for a name that is not there
+        raise
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except Exception as error:
+        what = str(error) or type(error).__name__
+        raise ContentError(f"{path} cannot be read as an ISO: {what}; download it again") from error

@@ -7,6 +7,7 @@ certificates among it) is never written anywhere.
 
 import errno
 import posixpath
+from collections.abc import Callable
 from typing import Final
 
 from netboot.content.oci import Image, Layer, layer_chunks
@@ -21,13 +22,23 @@ _OPAQUE: Final = ".wh..wh..opq"
 _NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
-def unpack(image: Image, writer: ReleaseWriter, source: str, progress: Progress) -> None:
-    """Write the repository of an image; raise ContentError where a layer is damaged, or no layer has a repository."""
+def unpack(
+    image: Image,
+    writer: ReleaseWriter,
+    source: str,
+    *,
+    progress: Progress,
+    reader: Callable[[int, bytes], None] | None = None,
+) -> None:
+    """Write the repository of an image; raise ContentError where a layer is damaged, or no layer has a repository.
+
+    `reader` is given what is read of the container's file, with its place there.
+    """
     progress.step(f"unpacking {source}", sum(layer.part.size_bytes for layer in image.layers))
     inside: set[str] = set()
     for number, layer in enumerate(image.layers, 1):
         try:
-            inside |= _LayerOver(writer).unpack(layer, source, progress)
+            inside |= _LayerOver(writer).unpack(layer, source, progress, reader=reader)
         except ContentError as error:
             if str(error).startswith(source):
                 raise
@@ -54,9 +65,11 @@ class _LayerOver:
         self._writer = writer
         self._own: set[str] = set()  # members that this layer brought: its whiteouts mean only lower ones
 
-    def unpack(self, layer: Layer, source: str, progress: Progress) -> set[str]:
+    def unpack(
+        self, layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None
+    ) -> set[str]:
         """Write its part of the repository; return the names at the root of the layer."""
-        stream = ByteStream(layer_chunks(layer, source, progress))
+        stream = ByteStream(layer_chunks(layer, source, progress, reader=reader))
         inside = set()
         is_first = not self._writer.file_count
         for member in tar_members(stream):

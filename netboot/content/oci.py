@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final, cast
 
@@ -52,7 +52,7 @@ def read_image(parts: Mapping[str, Part], source: str) -> Image:
             return _oci_image(parts, source)
         if "manifest.json" in parts:
             return _docker_image(parts, source)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise ContentError(
             f"{source} is no image that can be read: {type(error).__name__} {error}; {_AGAIN}"
         ) from error
@@ -152,17 +152,24 @@ def _blob(parts: Mapping[str, Part], descriptor: Any, source: str) -> Any:
     return json.loads(data)
 
 
-def layer_chunks(layer: Layer, source: str, progress: Progress) -> Iterator[bytes]:
+def layer_chunks(
+    layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None = None
+) -> Iterator[bytes]:
     """Give the tar of a layer in pieces; at its end, raise ContentError where blob or tar are not what they should be.
 
-    Only a reader who reads to the end may believe what he read.
+    Only a reader who reads to the end may believe what he read. `reader` is given each piece of the blob with its
+    place in the container's file.
     """
     blob_hash, tar_hash = hashlib.sha256(), hashlib.sha256()
     magic = layer.part.read(4)
     is_plain = not (magic[:2] == _GZIP or magic in _ZSTD)
 
     def blob() -> Iterator[bytes]:
+        at = layer.part.offset
         for chunk in layer.part.chunks():
+            if reader is not None:
+                reader(at, chunk)
+            at += len(chunk)
             if not is_plain:  # a plain layer's blob is its tar: hashed once
                 blob_hash.update(chunk)
             progress.advance(len(chunk))
@@ -172,7 +179,7 @@ def layer_chunks(layer: Layer, source: str, progress: Progress) -> Iterator[byte
         for chunk in blob() if is_plain else _inflated(blob(), magic):
             tar_hash.update(chunk)
             yield chunk
-    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+    except (zlib.error, zstandard.ZstdError, EOFError, MemoryError) as error:
         raise ContentError(f"{source}: layer {layer.diff_id} is damaged: {error}; {_AGAIN}") from error
     found = f"sha256:{(tar_hash if is_plain else blob_hash).hexdigest()}"
     if layer.digest not in (None, found):

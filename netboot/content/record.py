@@ -16,7 +16,7 @@ class Record:
     """Where it came from, and what it is."""
 
     source: str  # the name of the file or directory
-    source_digest: str  # of the ISO's taken files, of the image's manifest, of the commit: equal input, equal digest
+    source_digest: str  # SHA-256 of the ISO or archive file; of a directory, what `content_digest` is
     imported_at: str  # ISO 8601, UTC
     description: str = ""  # `Oracle Linux 8.10 x86_64 boot-uek`
     kernel: str = ""
@@ -25,6 +25,7 @@ class Record:
     commit: str = ""
     object_count: int = 0
     size_bytes: int = 0
+    content_digest: str = ""  # of the image's manifest, or the commit: equal content, equal digest
     files: dict[str, str] = field(default_factory=dict)  # of a medium: each member and its SHA-256
 
     @classmethod

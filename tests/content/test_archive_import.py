@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import tarfile
@@ -91,6 +92,7 @@ def test_an_archive_of_ocne_becomes_a_release(
         object_count=len(read_reachable(library.directory, "ock-1.31-amd64").table),
         size_bytes=sum(path.stat().st_size for path in (small_archive / "objects").rglob("*.*")),
         linked_bytes=0,
+        source_digest=f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
     )
     assert files_of(root) == files_of(small_archive)
     assert subprocess.run(["ostree", "fsck", f"--repo={root}"], capture_output=True, timeout=60).returncode == 0
@@ -582,3 +584,70 @@ def test_an_alias_is_no_name_for_a_release(library: Library, small_archive: Path
 
     with pytest.raises(ContentError, match="stable is another name of first"):
         put(library, small_archive, "stable")
+
+
+def plain_pack(data: bytes) -> bytes:
+    return data
+
+
+@pytest.mark.parametrize("pack", [plain_pack, gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("kind", ["oci", "docker", "directory"])
+def test_a_damaged_archive_is_imported_or_refused_in_one_sentence(
+    library: Library, images: "Images", small_archive: Path, tmp_path: Path, pack: Callable[[bytes], bytes], kind: str
+) -> None:
+    layers = [images.layer(BASE), images.layer(images.repository(small_archive))]
+    members = images.docker_members(layers) if kind == "docker" else images.oci_blobs(layers, pack=pack)
+    whole = images.write(members).read_bytes()
+    rng = random.Random(f"{pack}{kind}")
+    source = tmp_path / "damaged.tar"
+    refused: list[str] = []
+    for number in range(40):
+        if kind == "directory":
+            source = tmp_path / f"damaged-{number}"
+            for name, data in members.items():
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                (source / name).write_bytes(garbled(data, rng) if rng.random() < 0.3 else data)
+        else:
+            source.write_bytes(garbled(whole, rng))
+        try:
+            import_archive(library, source, f"r{number}", now=NOW)
+        except ContentError as error:
+            refused.append(str(error))
+    assert [message for message in refused if "\n" in message] == []
+    assert list((library.directory / ".staging").iterdir()) == []
+
+
+def garbled(data: bytes, rng: random.Random) -> bytes:
+    """Cut off or write over some of it, mostly near its beginning and end, where what names other bytes stands."""
+    made = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.3 else data)
+    for _ in range(rng.choice((1, 3, 30))):
+        if made:
+            span = min(len(made), rng.choice((600, 4000, len(made))))
+            at = rng.randrange(span) if rng.random() < 0.5 else len(made) - 1 - rng.randrange(span)
+            made[at] = rng.choice((0, 0x30, 0x7B, 0x80, 0xFF, rng.randrange(256)))
+    return bytes(made)
+
+
+@pytest.mark.parametrize("pack", [plain_pack, gzip.compress])
+def test_the_source_digest_is_the_sha256_of_the_archives_file(
+    library: Library, images: "Images", small_archive: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    layers = [images.layer(BASE), images.layer(images.repository(small_archive))]
+    path = images.write(images.oci_blobs(layers, pack=pack))
+    with path.open("ab") as file:
+        file.write(b"of an older, longer file")
+    expected = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+    first = import_archive(library, path, "ock", now=NOW)
+    again = import_archive(library, path, "ock", now=NOW)
+
+    record = library.find("ock").record
+    assert record is not None
+    assert (first.source_digest, again.source_digest, record.source_digest) == (expected, expected, expected)
+    assert (first.is_new, again.is_new) == (True, False)
+
+
+def test_a_source_that_nobody_may_read_is_one_sentence(library: Library, small_archive: Path, tmp_path: Path) -> None:
+    for source in (tmp_path / "\0", tmp_path / ("x" * 300), Path("/proc/self/mem")):
+        with pytest.raises(ContentError):
+            import_archive(library, source, "ock", now=NOW)

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from netboot.content.iso import ImportedMedium, import_iso
-from netboot.content.iso_image import check_implanted, read_volume
+from netboot.content.iso_image import read_checksums, read_volume
 from netboot.content.library import Kind, Library
 from netboot.content.media import read_medium
 from netboot.content.progress import Silent
@@ -154,6 +155,7 @@ def test_a_boot_medium_without_treeinfo_is_told_by_its_volume_and_kernel(tmp_pat
         size_bytes=imported.size_bytes,
         files=files,
         notes=("nothing proves its download: it carries no checksum; give the published one by --checksum",),
+        source_digest=f"sha256:{hashlib.sha256(iso.read_bytes()).hexdigest()}",
     )
     assert names_below(root) == sorted([*files, ".netboot.json"])
     assert read_medium(library.directory, "ol8u10-x86_64") == BootMedium("ol8u10-x86_64")
@@ -298,8 +300,8 @@ def test_a_checksum_that_covers_less_than_nothing_is_a_damaged_one(tmp_path: Pat
         file.seek(16 * 2048 + 883)
         file.write(b"ISO MD5SUM = " + b"0" * 32 + b";SKIPSECTORS = 999999999;")
 
-    assert check_implanted(iso, read_volume(iso), Count()) is False
-    assert read == []
+    assert read_checksums(iso, read_volume(iso), Count()).fits_implanted is False
+    assert sum(read) == iso.stat().st_size
 
 
 def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Library) -> None:
@@ -463,3 +465,48 @@ def test_another_iso_mends_nothing_that_differs(tmp_path: Path, library: Library
 
     with library.changing() as staging:
         assert repair(staging, entry, verify(entry), other, progress=Silent()) == ()
+
+
+@pytest.mark.parametrize("program", ["xorriso", "udf", "plain"])
+def test_a_damaged_iso_is_imported_or_refused_in_one_sentence(tmp_path: Path, library: Library, program: str) -> None:
+    whole = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64", program=program).read_bytes()
+    iso = tmp_path / "damaged.iso"
+    rng = random.Random(program)
+    ends = [0, 2048 * 16, 2048 * 17 + 100, 2048 * 20, len(whole) // 3]
+    refused: list[str] = []
+    for number in range(60):
+        data = bytearray(whole[: ends[number]] if number < len(ends) else whole)
+        for _ in range(rng.choice((1, 4, 40))):
+            if len(data) > 2048 * 16:
+                data[rng.randrange(2048 * 16, min(len(data), 2048 * 60))] = rng.choice((0, 1, 0x7F, 0xFF, 0x80))
+        if number % 3 == 0 and len(data) >= 2048 * 16 + 84:
+            data[2048 * 16 + 80 : 2048 * 16 + 84] = bytes(4)  # the length says nothing, so that more is read
+        iso.write_bytes(data)
+        try:
+            import_iso(library, iso, f"m{number}", now=NOW)
+        except ContentError as error:
+            refused.append(str(error))
+    assert [message for message in refused if "\n" in message] == []
+    assert list((library.directory / ".staging").iterdir()) == []
+
+
+def test_the_source_digest_is_the_sha256_of_the_iso(tmp_path: Path, library: Library) -> None:
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+    expected = f"sha256:{hashlib.sha256(iso.read_bytes()).hexdigest()}"
+
+    done = import_iso(library, iso, now=NOW, checksum=f"sha512:{hashlib.sha512(iso.read_bytes()).hexdigest()}")
+
+    entry = library.find("ol8u10-x86_64")
+    assert entry.record is not None
+    assert (done.source_digest, entry.record.source_digest) == (expected, expected)
+
+
+def test_a_name_that_a_release_has_is_refused_for_a_medium(tmp_path: Path, library: Library) -> None:
+    (library.directory / "ostree" / "ock").mkdir(parents=True)
+    (library.directory / "ostree" / "stable").symlink_to("ock")
+    iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
+
+    with pytest.raises(ContentError, match="ock is a release already; choose another name"):
+        import_iso(library, iso, "ock", now=NOW)
+    with pytest.raises(ContentError, match="stable is another name of the release ock already"):
+        import_iso(library, iso, "stable", now=NOW)
