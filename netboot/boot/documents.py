@@ -19,7 +19,7 @@ from netboot.content.assets import assets_directory
 from netboot.content.media import installer_major, read_medium
 from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
-from netboot.ignition.check import IgnitionFile, check_merged, paths_of, read_ignition
+from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model.host import Host
 from netboot.model.install import Tokens
 from netboot.model.mac import Mac
@@ -50,6 +50,7 @@ class Documents:
         self._engine = engine
         self._place = place  # where machines fetch what lies in `content`
         self._content = content
+        self._sound_roles: dict[str, IgnitionFile] = {}  # by SHA-512 of the file; hosts share them
         self._releases: dict[str, ReachableObjects] = {}
 
     def ipxe(self, plan: ScriptPlan, *, base_url: str) -> str:
@@ -117,21 +118,25 @@ class Documents:
         `mac` is the card that the machine asks with.
         """
         role = await asyncio.to_thread(_read_role, host)
-        read = await asyncio.to_thread(_verified, host, role)
+        role_sha512 = hashlib.sha512(role).hexdigest()
+        read = self._sound_roles.get(role_sha512)
+        if read is None:
+            read = await asyncio.to_thread(_verified, host, role)
+            self._sound_roles[role_sha512] = read.without_contents()
         overlay = ignition.overlay(
             self._engine,
             host,
             version=read.version,
             ready_url=f"{base_url}/report/{tokens.report}/ready",
             mac=mac,
-            role_paths=paths_of(read),
+            role_paths=read.paths,
         )
         _verify_overlay(host, read, overlay)
         wrapper = ignition.wrapper(
             version=read.version,
             base_url=base_url,
             token=tokens.ignition,
-            role_sha512=hashlib.sha512(role).hexdigest(),
+            role_sha512=role_sha512,
             overlay_sha512=hashlib.sha512(overlay).hexdigest(),
         )
         return IgnitionSet(wrapper, role, overlay)

@@ -6,12 +6,12 @@ Verified against Ignition 2.14 and written after the sources of 2.16.2, which OC
 import re
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netboot.ignition.disks import verify_disks
 from netboot.ignition.json_text import parse
-from netboot.ignition.nodes import verify_nodes, verify_parents
+from netboot.ignition.nodes import Node, nodes_of, verify_nodes, verify_parents
 from netboot.ignition.problem import IgnitionProblem, Problems, shown
 from netboot.ignition.resource import Resources
 from netboot.ignition.schema import Json, fit
@@ -26,11 +26,21 @@ _LINE_OR_FIELD_END: Final = re.compile(r"[:\n\x00]")
 
 @dataclass(frozen=True, slots=True)
 class IgnitionFile:
-    """A file that was read: its specification ("" where it names none that is known), fields and problems."""
+    """A file that was read: its specification ("" where it names none that is known), fields, problems and nodes."""
 
     version: str
-    config: Json
+    config: Json = field(repr=False)  # holds secrets
     problems: tuple[IgnitionProblem, ...]
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The path of every file, directory and link that it writes."""
+        return frozenset(node.path for node in self.nodes if node.kind != "unit")
+
+    def without_contents(self) -> "IgnitionFile":
+        """Return what may be kept in memory: all but the fields."""
+        return replace(self, config={})
 
 
 def check_ignition(data: bytes) -> list[IgnitionProblem]:
@@ -46,14 +56,8 @@ def read_ignition(data: bytes) -> IgnitionFile:
 def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
     """List the paths that are in each other's way when these sound files are merged, the last one on top."""
     problems = Problems()
-    verify_parents([file.config for file in files], problems)
+    verify_parents([file.nodes for file in files], problems)
     return list(problems)
-
-
-def paths_of(file: IgnitionFile) -> frozenset[str]:
-    """Return the paths of every file, directory and link that a sound file writes."""
-    storage = file.config.get("storage", {})
-    return frozenset(node["path"] for name in ("files", "directories", "links") for node in storage.get(name, []))
 
 
 def _read(data: bytes, *, depth: int) -> IgnitionFile:
@@ -73,7 +77,7 @@ def _read(data: bytes, *, depth: int) -> IgnitionFile:
     config = fit(document, minor=minor, problems=problems)
     if len(problems) == 0:  # what has the wrong type is not read further
         _verify(config, problems, minor=minor, depth=depth)
-    return IgnitionFile(version, config, tuple(problems))
+    return IgnitionFile(version, config, tuple(problems), nodes_of(config))
 
 
 def _verify(config: Json, problems: Problems, *, minor: int, depth: int) -> None:

@@ -89,21 +89,27 @@ def _constant_in(text: str) -> IgnitionProblem:
 def _decode(data: bytes) -> str | IgnitionProblem:
     if data.startswith(b"\xef\xbb\xbf"):
         return IgnitionProblem(
-            "", "begins with a UTF-8 byte order mark, which Ignition refuses", r"sed -i '1s/^\xEF\xBB\xBF//' removes it"
+            "",
+            "begins with a UTF-8 byte order mark, which Ignition refuses",
+            r"sed -i '1s/^\xEF\xBB\xBF//' FILE removes it",
         )
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
     if encoding is None and b"\x00" in data[:4]:
-        encoding = "UTF-32" if data[:4].count(0) == 3 else "UTF-16"
+        order = "BE" if data[0] == 0 else "LE"  # iconv has to be told where no byte order mark says so
+        encoding = f"UTF-32{order}" if data[:4].count(0) == 3 else f"UTF-16{order}"
     if encoding is not None:
         what = f"is {encoding}, and Ignition takes UTF-8"
-        return IgnitionProblem("", what, f"iconv -f {encoding} -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)")
+        cure = f"iconv -f {encoding} -t UTF-8 FILE converts it (PowerShell 5 redirects as UTF-16)"
+        return IgnitionProblem("", what, cure)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
         line, column = _position(before, len(before))
         what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
-        return IgnitionProblem("", what, "save it as UTF-8; iconv -f LATIN1 -t UTF-8 converts Latin-1", line, column)
+        return IgnitionProblem(
+            "", what, "save it as UTF-8; iconv -f LATIN1 -t UTF-8 FILE converts Latin-1", line, column
+        )
 
 
 def _position(text: str, index: int) -> tuple[int, int]:

@@ -24,7 +24,9 @@ _KIND_OF_LIST: Final = {"directories": "directory", "files": "file", "links": "l
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
+class Node:
+    """What a configuration writes at a path."""
+
     path: str
     kind: str  # directory, file, link, unit
     pointer: str
@@ -33,7 +35,8 @@ class _Node:
 def verify_nodes(config: Json, problems: Problems) -> None:
     """Add what is wrong with each file, directory, link and unit of one configuration, and with them together."""
     storage = config.get("storage", {})
-    for node in _nodes(config):
+    nodes = nodes_of(config)
+    for node in nodes:
         if node.kind != "unit" and (fault := path_fault(node.path, is_directory=node.kind == "directory")):
             problems.add(f"{node.pointer}/path", f"{shown(node.path)} {fault}", cure="write a full, simplified path")
     for name in _KIND_OF_LIST:
@@ -47,15 +50,15 @@ def verify_nodes(config: Json, problems: Problems) -> None:
         _verify_target(link, f"/storage/links/{index}", config=config, problems=problems)
     for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
         _verify_unit(unit, f"/systemd/units/{index}", problems)
-    verify_parents([config], problems)
+    verify_parents([nodes], problems)
 
 
-def verify_parents(configs: Sequence[Json], problems: Problems) -> None:
+def verify_parents(configs: Sequence[Sequence[Node]], problems: Problems) -> None:
     """Add each path that lies below a file or link; of two configurations the later one's node at a path counts."""
-    nodes: dict[str, _Node] = {}
-    units: dict[str, _Node] = {}
+    nodes: dict[str, Node] = {}
+    units: dict[str, Node] = {}
     for config in configs:
-        for node in _nodes(config):
+        for node in config:
             (units if node.kind == "unit" else nodes)[node.path] = node
     for node in (*nodes.values(), *units.values()):
         if node.kind == "unit" and node.path in nodes:
@@ -90,19 +93,24 @@ def path_fault(path: str, *, is_directory: bool = True) -> str | None:
     return None
 
 
-def _nodes(config: Json) -> Iterator[_Node]:
+def nodes_of(config: Json) -> tuple[Node, ...]:
+    """List every file, directory, link, unit and drop-in that a configuration writes."""
+    return tuple(_nodes(config))
+
+
+def _nodes(config: Json) -> Iterator[Node]:
     storage = config.get("storage", {})
     for name, kind in _KIND_OF_LIST.items():
         for index, node in enumerate(storage.get(name, [])):
-            yield _Node(node.get("path", ""), kind, f"/storage/{name}/{index}")
+            yield Node(node.get("path", ""), kind, f"/storage/{name}/{index}")
     for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
         pointer = f"/systemd/units/{index}"
         path = join(UNIT_DIRECTORY, unit.get("name", ""))
         if unit.get("contents"):
-            yield _Node(path, "unit", pointer)
+            yield Node(path, "unit", pointer)
         for number, dropin in enumerate(unit.get("dropins", [])):
             if dropin.get("contents"):
-                yield _Node(join(f"{path}.d", dropin.get("name", "")), "unit", f"{pointer}/dropins/{number}")
+                yield Node(join(f"{path}.d", dropin.get("name", "")), "unit", f"{pointer}/dropins/{number}")
 
 
 def _verify_owner_and_mode(node: Json, pointer: str, problems: Problems) -> None:

@@ -65,7 +65,7 @@ def test_a_path_is_meant_from_the_file_that_names_it(site):
         (
             (SAMPLES / "utf16.ign").read_bytes(),
             "join.ign is UTF-16, and Ignition takes UTF-8; "
-            "iconv -f UTF-16 -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)",
+            "iconv -f UTF-16 -t UTF-8 FILE converts it (PowerShell 5 redirects as UTF-16)",
         ),
         (
             (SAMPLES / "nan.ign").read_bytes(),

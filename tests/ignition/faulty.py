@@ -58,6 +58,11 @@ def sha512(text: bytes) -> dict[str, str]:
     return {"hash": f"sha512-{hashlib.sha512(text).hexdigest()}"}
 
 
+def in_other_encoding(name: str) -> str:
+    cure = f"iconv -f {name} -t UTF-8 FILE converts it (PowerShell 5 redirects as UTF-16)"
+    return f"is {name}, and Ignition takes UTF-8; {cure}"
+
+
 V, F, L, N = Judge.VALIDATE, Judge.IGNITION, Judge.LATER, Judge.NOBODY
 GIVE = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
 ENCODE = "encode the content again, or remove the file"
@@ -71,27 +76,27 @@ FAULTY = {
     "utf-16-le-bom": Faulty(
         V,
         PLAIN.decode().encode("utf-16"),
-        "is UTF-16, and Ignition takes UTF-8; iconv -f UTF-16 -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)",
+        in_other_encoding("UTF-16"),
     ),
     "utf-16-be-without-bom": Faulty(
         V,
         PLAIN.decode().encode("utf-16-be"),
-        "is UTF-16, and Ignition takes UTF-8; iconv -f UTF-16 -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)",
+        in_other_encoding("UTF-16BE"),
     ),
     "utf-32": Faulty(
         V,
         PLAIN.decode().encode("utf-32"),
-        "is UTF-32, and Ignition takes UTF-8; iconv -f UTF-32 -t UTF-8 converts it (PowerShell 5 redirects as UTF-16)",
+        in_other_encoding("UTF-32"),
     ),
     "utf-8-bom": Faulty(
         V,
         b"\xef\xbb\xbf" + PLAIN,
-        r"begins with a UTF-8 byte order mark, which Ignition refuses; sed -i '1s/^\xEF\xBB\xBF//' removes it",
+        r"begins with a UTF-8 byte order mark, which Ignition refuses; sed -i '1s/^\xEF\xBB\xBF//' FILE removes it",
     ),
     "latin-1": Faulty(
         N,
         users({"name": "ocne", "gecos": "X"}).replace(b'"X"', b'"J\xf6rg"'),
-        "line 1, column 85: is not UTF-8 (byte 0xf6); save it as UTF-8; iconv -f LATIN1 -t UTF-8 converts Latin-1",
+        "line 1, column 85: is not UTF-8 (byte 0xf6); save it as UTF-8; iconv -f LATIN1 -t UTF-8 FILE converts Latin-1",
     ),
     "nan": Faulty(
         V,
