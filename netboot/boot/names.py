@@ -10,25 +10,33 @@ from collections.abc import Iterable
 from typing import Final
 
 from netboot.content.bootfiles import BootFile, BootFiles
+from netboot.model.client import Cpu
 from netboot.model.mac import Mac
 from netboot.model.offer import DocumentKind
 
 _GRUB_CONFIG: Final = re.compile(r"grub\.cfg(?:-01-([0-9a-f]{2}(?:-[0-9a-f]{2}){5})|-[0-9a-f-]{1,36})?", re.IGNORECASE)
-_ARCHES: Final = ("x64", "aa64", "ia32", "arm")
-
 # What loaders request by themselves after they have started: shim, GRUB and PXELINUX, beside the documents above.
 _REQUESTED_BY_LOADERS: Final = re.compile(
     r"(?:.*/)?(?:revocations[^/]*\.efi|shim_certificate_[0-9]+\.efi|(?:mm|fb)(?:x64|aa64|ia32|arm)\.efi|grubenv|"
     r"[^/]*\.(?:mod|lst|pf2|mo|cfg|ipxe|c32|e32|e64))|(?:.*/)?(?:pxelinux\.cfg|grub)/.*",
     re.IGNORECASE,
 )
+_CPU_OF_SUFFIX: Final = {"x64": Cpu.X64, "aa64": Cpu.ARM64, "ia32": Cpu.IA32, "arm": Cpu.ARM32}
+_VENDORS: Final = ("redhat", "oracle", "centos", "fedora", "rocky", "almalinux")
 
-# What distributions call the files that shim and firmware ask for by these names: as they lie in Debian's packages
-# shim-signed and grub-efi-amd64-signed, in Red Hat's shim-x64 and grub2-efi-x64.
+# What distributions call the files that shim and firmware ask for by these names: Debian's and Ubuntu's shim-signed and
+# grub-efi-amd64-signed, Red Hat's and Oracle's shim-x64 and grub2-efi-x64, SUSE's shim and grub2 (/usr/share/efi).
 _OTHER_NAMES: Final = {
-    **{f"shim{arch}.efi": (f"shim{arch}.efi.signed", f"shim{arch}-redhat.efi") for arch in _ARCHES},
-    **{f"grub{arch}.efi": (f"grubnet{arch}.efi.signed", f"grubnet{arch}.efi") for arch in _ARCHES},
-    **{f"mm{arch}.efi": (f"mm{arch}.efi.signed",) for arch in _ARCHES},
+    **{
+        f"shim{arch}.efi": (
+            *(f"shim{arch}.efi.{signed}" for signed in ("signed", "signed.latest", "dualsigned")),
+            *(f"shim{arch}-{vendor}.efi" for vendor in _VENDORS),
+            *("shim.efi", "shim-opensuse.efi", "shim-sles.efi"),
+        )
+        for arch in _CPU_OF_SUFFIX
+    },
+    **{f"grub{arch}.efi": (f"grubnet{arch}.efi.signed", f"grubnet{arch}.efi", "grub.efi") for arch in _CPU_OF_SUFFIX},
+    **{f"mm{arch}.efi": (f"mm{arch}.efi.signed", "MokManager.efi") for arch in _CPU_OF_SUFFIX},
 }
 
 
@@ -68,4 +76,6 @@ def find_loader(files: BootFiles, name: str) -> BootFile | None:
     last = name.rpartition("/")[2].casefold()
     if file is not None or last not in _OTHER_NAMES:
         return file
-    return next((file for other in (last, *_OTHER_NAMES[last]) if (file := files.find(other)) is not None), None)
+    cpu = next(cpu for suffix, cpu in _CPU_OF_SUFFIX.items() if last.endswith(f"{suffix}.efi"))
+    found = (files.find(other) for other in (last, *_OTHER_NAMES[last]))
+    return next((file for file in found if file is not None and file.cpu in (cpu, None)), None)

@@ -103,3 +103,29 @@ def test_the_tail_of_an_old_rom_is_cut_off_an_offered_name(requested: str, meant
 )
 def test_what_loaders_request_by_themselves_names_no_other_server(name: str, expected: bool):
     assert is_requested_by_loaders(name) is expected
+
+
+def pe_image(machine: int) -> bytes:
+    return b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("asked", "files", "found"),
+    [
+        pytest.param("shimx64.efi", {"shimx64-oracle.efi": 0x8664}, "shimx64-oracle.efi", id="oracle-linux"),
+        pytest.param("shimx64.efi", {"shimx64.efi.signed.latest": 0x8664}, "shimx64.efi.signed.latest", id="ubuntu"),
+        pytest.param("shimaa64.efi", {"shimaa64-fedora.efi": 0xAA64}, "shimaa64-fedora.efi", id="fedora-on-arm64"),
+        pytest.param("shimx64.efi", {"shim.efi": 0x8664}, "shim.efi", id="suse"),
+        pytest.param("grubx64.efi", {"grub.efi": 0x8664}, "grub.efi", id="suse-s-grub"),
+        pytest.param("mmx64.efi", {"MokManager.efi": 0x8664}, "MokManager.efi", id="suse-s-mokmanager"),
+        pytest.param("grubaa64.efi", {"grub.efi": 0x8664}, None, id="never-for-another-cpu"),
+        pytest.param("shimaa64.efi", {"shim.efi": 0x8664, "shim-sles.efi": 0xAA64}, "shim-sles.efi", id="but-the-next"),
+    ],
+)
+def test_the_signed_files_of_each_distribution(tmp_path: Path, asked: str, files: dict[str, int], found: str | None):
+    for name, machine in files.items():
+        (tmp_path / name).write_bytes(pe_image(machine))
+
+    file = find_loader(BootFiles([tmp_path]), asked)
+
+    assert (file and file.name) == found

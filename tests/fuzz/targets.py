@@ -5,23 +5,28 @@ Grow the corpus with `python tests/fuzz/run.py dhcp tests/fuzz/corpus/dhcp` (Ctr
 
 import struct
 from contextlib import suppress
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
+from netboot.boot.names import is_requested_by_loaders, without_tail
 from netboot.config import yaml_lines
 from netboot.config.faults import Faults
 from netboot.content.bootfiles import boot_file_name
 from netboot.errors import ContentError, WireError
 from netboot.ignition.check import check_ignition
 from netboot.model.client import BootClient
+from netboot.model.lease import LeaseQuestion, LeaseTerms
+from netboot.model.mac import Mac
 from netboot.model.offer import Offer, OfferKind
 from netboot.proto import dhcp, lease, pxe, tftp
 from netboot.proto.dhcp import DhcpMessage
+from netboot.proto.lease_reply import LeaseAnswer, lease_reply
 from netboot.proto.pxe_reply import Reply, ServerAddress, ack_reply, offer_reply
 from netboot.proto.tftp_transfer import Sender
 from netboot.servers.http_files import byte_range
 from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, read_head
 
+TERMS = LeaseTerms(IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.50"), host_name="cp1", domain="rack.example.org")
 OURS = {IPv4Address("192.0.2.10")}
 SERVER = ServerAddress(IPv4Address("192.0.2.10"), 8080)
 FILE = bytes(range(256)) * 16
@@ -34,7 +39,11 @@ def dhcp_message(data: bytes) -> None:
     except WireError:
         return
     pxe.address_shown(message)
-    lease.lease_question(message, OURS, is_unicast=False)
+    mac = pxe.client_mac(message)
+    assert mac is None or Mac.parse(mac) == mac
+    question = lease.lease_question(message, OURS, is_unicast=False)
+    if isinstance(question, LeaseQuestion):
+        _check_lease(message, question)
     for question, reply in ((pxe.offer_question, offer_reply), (pxe.boot_server_question, ack_reply)):
         client = question(message, OURS)
         if not isinstance(client, BootClient):
@@ -59,6 +68,23 @@ def _check_reply(message: DhcpMessage, answer: Reply) -> None:
     assert 67 not in codes or set(codes[codes.index(67) + 1 :]) <= {82}
 
 
+def _check_lease(message: DhcpMessage, question: LeaseQuestion) -> None:
+    """Whoever asks for an address: an answer that is a message, fits, and gives back what states the subnet."""
+    client = pxe.boot_client(message)
+    boot = (client, Offer(OfferKind.LOADER, client.mac, "snponly.efi")) if isinstance(client, BootClient) else None
+    for kind in (LeaseAnswer.OFFER, LeaseAnswer.ACK):
+        answer = lease_reply(message, kind, TERMS, SERVER, boot=boot)
+        told = dhcp.parse(answer.data)
+        assert (told.op, told.xid, told.chaddr, told.yiaddr) == (dhcp.REPLY, message.xid, message.chaddr, TERMS.address)
+        assert len(answer.data) <= min(max(message.largest_reply_bytes, 576), 1500) - 28
+        assert all(told.options.values())
+        if 118 in told.options:
+            assert question.subnet == IPv4Address(told.options[118])
+        if 82 in told.options:
+            assert told.options[82] == message.options[82]
+            assert list(told.options)[-1] == 82
+
+
 def tftp_read(data: bytes) -> None:
     """Whatever arrives on 69, and then whatever its sender answers to what we send it."""
     first, *others = data.split(b"\n--\n")
@@ -70,6 +96,9 @@ def tftp_read(data: bytes) -> None:
         return
     with suppress(ContentError):
         assert ".." not in boot_file_name(packet.name).split("/")
+    meant = without_tail(packet.name, ["snponly.efi", "ipxe.efi"])
+    assert meant is None or meant in packet.name.replace("\\", "/")
+    is_requested_by_loaders(packet.name)
     terms = tftp.negotiate(packet, len(FILE), mtu=1500)
     assert set(terms.acknowledged) <= set(packet.options)
     sender, now = Sender(terms, len(FILE)), 0.0
