@@ -79,7 +79,7 @@ class Documents:
         try:
             return ipxe.autoexec(self._engine, mac, base_url=base_url)
         except RenderError as error:
-            log.debug("boot.document_held_back", document="autoexec.ipxe", reason=str(error))  # `check` names it
+            log.debug("boot.autoexec_built_in", reason=str(error))  # `check` names it
             return ipxe.autoexec(_built_in_engine(), mac, base_url=base_url)
 
     def grub(self, plan: ScriptPlan, *, base_url: str) -> str:
@@ -187,10 +187,10 @@ class Documents:
                 await attempt
             except (RenderError, ContentError) as error:
                 found.append(error)
-        plan = InstallPlan(host, tokens.kickstart)
+        plan, major = InstallPlan(host, tokens.kickstart), await self._installer_major(host)
         released = replace(host, release=host.release or "none")  # that it has none, or one that is not there, is told
         renders: tuple[Callable[[], str], ...] = (
-            lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none"),
+            lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
             *(partial(self.script, plan, language, base_url=base_url) for language in languages),
         )
         found.extend(_failures(renders))

@@ -1,6 +1,7 @@
 """`netboot check` names everything that one host's documents lack, not the first of it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,23 @@ def test_an_overlay_from_a_faulty_template_is_not_served(tmp_path: Path):
 
     with pytest.raises(RenderError, match="/systemd/units/0/contents: has a section without ]"):
         ignition_of(ROLE_FILES / "worker-join.ign", templates=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [("8.10", "timezone UTC --utc --ntpservers=192.0.2.1\n"), ("9.6", "timesource --ntp-server=192.0.2.1\n")],
+)
+def test_the_release_of_the_medium_decides_how_the_kickstart_names_time_servers(
+    tmp_path: Path, content: Path, version: str, command: str
+):
+    medium = tmp_path / "media" / "m"
+    medium.mkdir(parents=True)
+    (medium / ".treeinfo").write_text(f"[general]\nfamily = Oracle Linux\nversion = {version}\n")
+    (tmp_path / "ostree").symlink_to(content / "ostree")
+    host = Host(HostName("w1"), Role.WORKER, (MAC,), boot_media="m", release="ock-1.31-amd64", disk="/dev/vda")
+    host = replace(host, ntp=("192.0.2.1",))
+    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+
+    written = asyncio.run(documents.kickstart(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+
+    assert command in written
