@@ -187,6 +187,10 @@ class Documents:
                 await attempt
             except (RenderError, ContentError) as error:
                 found.append(error)
+            except OSError as error:
+                reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                cure = "let the user that runs netboot read it"
+                found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))
         plan, major = InstallPlan(host, tokens.kickstart), await self._installer_major(host)
         released = replace(host, release=host.release or "none")  # that it has none, or one that is not there, is told
         renders: tuple[Callable[[], str], ...] = (

@@ -48,13 +48,13 @@ def read_medium(directory: Path, name: str) -> BootMedium:
 def installer_major(directory: Path, name: str) -> int | None:
     """Tell the major release of a medium's installer (8 for Oracle Linux 8); None where nothing on it says so."""
     root = directory / "media" / name
-    kernel = next((root / member for member in KERNEL if (root / member).is_file()), None)
     try:
         treeinfo = (root / TREEINFO).read_text(errors="replace")
     except OSError:
         treeinfo = ""
     try:
-        with (kernel or root / KERNEL[0]).open("rb") as image:
+        kernel = next((root / member for member in KERNEL if (root / member).is_file()), root / KERNEL[0])
+        with kernel.open("rb") as image:
             head = image.read(_HEAD_BYTES)
     except OSError:
         head = b""

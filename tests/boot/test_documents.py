@@ -1,6 +1,7 @@
 """`netboot check` names everything that one host's documents lack, not the first of it."""
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,3 +113,25 @@ def test_the_release_of_the_medium_decides_how_the_kickstart_names_time_servers(
     written = asyncio.run(documents.kickstart(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
 
     assert command in written
+
+
+def test_content_that_the_daemon_may_not_read_is_a_problem_and_no_exception(tmp_path: Path, content: Path):
+    (tmp_path / "media" / "m").mkdir(parents=True)
+    (tmp_path / "media").chmod(0)
+    host = Host(HostName("w1"), Role.WORKER, (MAC,), boot_media="m", disk="/dev/vda", ntp=("192.0.2.1",))
+    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+
+    own = os.geteuid()
+    try:
+        if own == 0:
+            tmp_path.chmod(0o700)
+            os.seteuid(65534)
+        found = [str(problem) for problem in asyncio.run(documents.problems(host))]
+    finally:
+        os.seteuid(own)
+
+    assert any(
+        problem.startswith("cannot read what w1 is installed from: ")
+        and problem.endswith("Permission denied; let the user that runs netboot read it")
+        for problem in found
+    )
