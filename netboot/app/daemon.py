@@ -31,6 +31,7 @@ from netboot.config.load import Configuration, read
 from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
 from netboot.content.deltas import keep_deltas
+from netboot.content.disk import write_fault
 from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
@@ -120,6 +121,7 @@ class Daemon:
             settings, self._desks, self._content, metrics=self._metrics, on_problems=self._note_problems
         )
         self._problems: list[str] = []
+        self._content_fault: str | None = None
         self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
         self._not_ready: tuple[str, ...] = ()  # what they name and what is not there
         self._in_force = configuration
@@ -168,6 +170,10 @@ class Daemon:
 
     async def _read_content(self) -> None:
         await asyncio.to_thread(self._content.refresh)
+        fault = await asyncio.to_thread(write_fault, self._content.directory)
+        if fault is not None and fault != self._content_fault:
+            log.warning("content.not_writable", reason=fault)
+        self._content_fault = fault
         self._doors.content_changed()
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
@@ -253,7 +259,8 @@ class Daemon:
     def problems(self) -> list[str]:
         """List what keeps machines from being served as declared: faults of the files, problems of this box."""
         admin = [self._admin.problem] if self._admin.problem else []
-        return [*self._rejected, *self._not_ready, *self._doors.problems(), *admin]
+        content = [self._content_fault] if self._content_fault else []
+        return [*self._rejected, *self._not_ready, *self._doors.problems(), *admin, *content]
 
     def configuration(self) -> Path:
         """Name the file that the daemon was started with, links resolved."""

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from netboot.content.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size
+from netboot.content.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size, write_fault
 from netboot.content.library import Entry, Kind, Library, LibraryBusyError
 from netboot.content.ostree import read_ref
 from netboot.content.summary import summary_fault
@@ -41,10 +41,20 @@ def lacking_deltas(library: Library) -> list[Entry]:
 
 
 async def keep_deltas(library: Library, changed: asyncio.Event) -> None:
-    """Make what is lacking now and whenever `changed` is set, until cancelled. What fails is logged, and left."""
+    """Make what is lacking now and whenever `changed` is set, until cancelled. What fails is logged, and left.
+
+    Where nothing can be written, that is logged once, not for each release.
+    """
+    fault_before: str | None = None
     while True:
         changed.clear()
-        for entry in await asyncio.to_thread(lacking_deltas, library):
+        lacking = await asyncio.to_thread(lacking_deltas, library)
+        fault = await asyncio.to_thread(write_fault, library.directory) if lacking else None
+        if fault is not None and fault != fault_before:
+            releases = ", ".join(entry.name for entry in lacking)
+            log.warning("content.delta_failed", release=releases, reason=f"{fault}; or set content.deltas: false")
+        fault_before = fault
+        for entry in lacking if fault is None else ():
             try:
                 await make_delta(library, entry)
             except ContentError as error:

@@ -32,8 +32,13 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            cure = "run it as root or as the daemon's user"
+        case errno.EACCES | errno.EPERM:
+            cure = f"run it as root or as the daemon's user, to whom it must belong: chown -R netboot: {directory}"
+        case errno.EROFS:
+            cure = (
+                "mount it writable; if only the daemon sees it read-only, its unit has ProtectSystem=strict: "
+                f"systemctl edit netboot, add [Service] ReadWritePaths={directory}, and restart"
+            )
         case errno.EXDEV:
             cure = "media, ostree, .staging and .deltas lie on one file system: mount it at the directory above them"
         case _:
@@ -45,6 +50,28 @@ def cannot_read(path: Path, error: OSError) -> ContentError:
     """Say why a source cannot be read, and what to do."""
     cure = "run it as a user who may" if error.errno in (errno.EACCES, errno.EPERM) else "copy it anew; see dmesg"
     return ContentError(f"cannot read {path}: {error.strerror}; {cure}")
+
+
+def write_fault(directory: Path) -> str | None:
+    """Say why this process cannot write below `directory`, and what to do; None where it can. Changes nothing."""
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        return None
+    code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+    return str(cannot_write(directory, OSError(code, os.strerror(code))))
+
+
+def http_status(error: BaseException | None) -> int:
+    """Say what a refusal of the operating system is in HTTP: 507 full, 503 not to be written or read, else 500."""
+    match error.errno if isinstance(error, OSError) else None:
+        case errno.ENOSPC | errno.EDQUOT:
+            return 507
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return 503
+        case _:
+            return 500
 
 
 @contextmanager

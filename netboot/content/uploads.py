@@ -5,7 +5,6 @@ at a time; another is told that the upload is taken. What is complete is importe
 Blocks: call it off the loop.
 """
 
-import errno
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.content.disk import told_as
+from netboot.content.disk import http_status, told_as
 from netboot.content.library import checked_name
 from netboot.errors import ContentError
 
@@ -129,7 +128,9 @@ class Uploads:
             raise UploadError(400, f"{offset + announced} bytes are more than the {upload.length} that were announced")
         self._taken.add(id_)
         try:
-            with FileIO(self.data(upload), "ab") as file:
+            with _refused_as(self._root.parent):
+                opened = FileIO(self.data(upload), "ab")
+            with opened as file:
                 yield Receiver(file, upload.length - offset, self._root.parent)
         finally:
             self._taken.discard(id_)
@@ -137,7 +138,7 @@ class Uploads:
     def move(self, upload: Upload, state: UploadState, **more: Any) -> Upload:
         """Put a new state on record; what ended gives its bytes back."""
         moved = replace(upload, state=state, **more)
-        with told_as(self._root.parent):
+        with _refused_as(self._root.parent):
             self._write(moved)
             if state in (UploadState.DONE, UploadState.FAILED):
                 self.data(upload).unlink(missing_ok=True)
@@ -198,7 +199,7 @@ class Receiver:
 
 @contextmanager
 def _refused_as(directory: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into UploadError: 507 for a full disk."""
+    """Turn the operating system's refusals to write into UploadError: 507 for a full disk, 503 for a read-only one."""
     try:
         with told_as(directory):
             yield
@@ -206,8 +207,7 @@ def _refused_as(directory: Path) -> Iterator[None]:
         raise
     except ContentError as error:
         cause = error.__cause__
-        is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise UploadError(507 if is_full else 500, str(error)) from cause
+        raise UploadError(http_status(cause), str(error)) from cause
 
 
 def _existing(path: Path) -> Path:

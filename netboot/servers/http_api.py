@@ -13,11 +13,13 @@ from struct import Struct
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+import structlog
 from aiohttp import web
 
 from netboot.boot.administration import Administration, UnknownHostError, View, machine_view
 from netboot.boot.arming import ArmingRefusedError
-from netboot.errors import ConfigError, NetbootError, StoreError, TransitionError
+from netboot.content.disk import http_status
+from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
 from netboot.model.machine import Machine
 from netboot.servers.metrics import Metrics
 
@@ -27,6 +29,9 @@ HEARTBEAT_S: Final = 15.0
 CONFIGURATION: Final = "Netboot-Configuration"  # the file whose daemon the client wants, percent-encoded
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
+
+
+log = structlog.get_logger()
 
 
 class Daemon(Protocol):
@@ -262,6 +267,11 @@ async def _errors_as_json(
         return web.json_response({"error": str(error), "reasons": reasons, "hosts": error.reasons}, status=409)
     except NetbootError as error:
         return web.json_response({"error": str(error)}, status=_status_of(error))
+    except ConnectionError:
+        raise  # the client went away
+    except OSError as error:  # of this box, not of the request
+        log.error("api.failed", path=request.path, reason=str(error))
+        return web.json_response({"error": f"cannot do it now: {error}"}, status=http_status(error))
 
 
 def _status_of(error: NetbootError) -> int:
@@ -274,5 +284,7 @@ def _status_of(error: NetbootError) -> int:
             return 422
         case StoreError():
             return 503
+        case ContentError():
+            return http_status(error.__cause__)
         case _:
             return 500

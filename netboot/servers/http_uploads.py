@@ -166,9 +166,18 @@ async def _run(command: Sequence[str]) -> dict[str, Any]:
             raise ContentError(f"the import took more than {IMPORT_S / 3600:.0f} hours; try it by command") from None
         raise
     if process.returncode != 0:
-        raise ContentError(complaint.decode("utf-8", "replace").strip().removeprefix("netboot: ") or "the import died")
+        raise ContentError(_sentence(complaint.decode("utf-8", "replace"), process.returncode))
     try:
         result: dict[str, Any] = json.loads(printed)
     except ValueError:
         raise ContentError("the import said nothing that can be read; see netboot content list") from None
     return result
+
+
+def _sentence(complaint: str, status: int | None) -> str:
+    """Take the one sentence out of what a failed import printed on stderr, where notes may stand before it."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    said = [line.removeprefix("netboot: ") for line in lines if line.startswith("netboot: ")]
+    if said:
+        return said[-1]
+    return f"the import ended with {status}: {lines[-1] if lines else 'it printed nothing'}"
