@@ -154,8 +154,6 @@ class Desk:
         host = self.hosts.by_mac(mac)
         writer = ScriptWriter(self.documents, language, base_url)
         requester = self.requester(mac, host, address)
-        if requester is None:
-            self._record_refused(mac, host, address)
         machine = None if is_look else requester
         if machine is not None:
             if self.policy.address_announces and host is not None and address in host.addresses:
@@ -174,6 +172,8 @@ class Desk:
                 script = writer.write(WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host))
         except StoreError as error:
             script = writer.write_waiting(WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host), error)
+        if requester is None:
+            self._record_refused(mac, host, address, plan=script.plan)
         if machine is not None:
             if script.fault is not None:
                 self._tell_not_ready(machine, host, script.fault)
@@ -185,14 +185,15 @@ class Desk:
         if machine.loader_shown_s is not None:
             machine.loader_shown_s = self.clock.monotonic()
 
-    def _record_refused(self, mac: Mac, host: Host | None, address: IPv4Address) -> None:
+    def _record_refused(self, mac: Mac, host: Host | None, address: IPv4Address, *, plan: ScriptPlan) -> None:
         """Record that a script was requested from an address that is not its machine's."""
         has_no_address = self.policy.address_announces and host is not None and not host.addresses
         reason = (RequestRefusal.NO_ADDRESS if has_no_address else RequestRefusal.OTHER_ADDRESS).value
         if host is None and self.seen.get(mac) is None:  # nobody's script
             log.debug("boot.request_ignored", mac=mac, address=str(address), reason=reason)
             return
-        data = {"request": "script", "address": str(address), "reason": reason}
+        waits = plan.reason.value if isinstance(plan, WaitPlan) else None
+        data = {"request": "script", "address": str(address), "reason": reason, "waits": waits}
         name = host.name if host else None
         self.events.record(
             Event("boot.request_refused", self.clock.now(), name, mac, None, data), level=logging.WARNING

@@ -56,6 +56,8 @@ def _request_refused(data: Data, host: str) -> Explanation:
         what = f"the script of {host} was requested from {address}, and {host} cannot be identified with dhcp.mode: off"
         return Explanation("refused", what, f"if {address} is its address, set hosts.{host}.network.address to it")
     what = f"the script of {host} was requested from {address}, which is not an address of {host}"
+    if data.get("waits"):
+        what += f", so it waits ({data['waits']})"
     cure = (
         f"find the machine that has {address}; if it is a router that translates the address of {host} (NAT), "
         "let it route without translation, because no machine is installed through it"

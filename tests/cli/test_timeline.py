@@ -19,7 +19,15 @@ EVENTS = [
     event(2, "boot.script_held_back", reason="cannot read the medium ol8: initrd.img is missing; import it again"),
     event(2, "boot.script_served", plan="wait", address="192.0.2.50", reason="not-ready"),
     event(3, "boot.script_served", plan="wait", address="192.0.2.50", reason="not-announced"),
-    event(4, "boot.request_refused", request="script", address="192.0.2.77", reason="other-address", count=1999),
+    event(
+        4,
+        "boot.request_refused",
+        request="script",
+        address="192.0.2.77",
+        reason="other-address",
+        waits="not-announced",
+        count=1999,
+    ),
     event(5, "boot.alarm_raised", document="ignition", address="192.0.2.77", reason="stranger"),
     event(6, "install.moved", by="script-sent", note=None),
     event(
@@ -39,8 +47,9 @@ def test_a_watch_prints_the_steps_and_everything_that_holds_the_host_back(capsys
         "    3.0 s  waits       the script of cp1 waits: it comes from the machine's own address, but no DHCP request "
         "of it was received in the last 15 minutes; let its DHCP broadcasts reach this server: the same LAN, or a "
         "relay that forwards them here too",
-        "    4.0 s  refused     the script of cp1 was requested from 192.0.2.77, which is not an address of cp1 (1999 "
-        "more times in the last minute); find the machine that has 192.0.2.77; if it is a router that translates the "
+        "    4.0 s  refused     the script of cp1 was requested from 192.0.2.77, which is not an address of cp1, so it "
+        "waits (not-announced) (1999 more times in the last minute); "
+        "find the machine that has 192.0.2.77; if it is a router that translates the "
         "address of cp1 (NAT), let it route without translation, because no machine is installed through it",
         "    5.0 s  ALARM       the ignition of cp1 was requested from 192.0.2.77, which is not an address of cp1; "
         "find the machine that has 192.0.2.77 now",
