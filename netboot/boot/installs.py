@@ -205,7 +205,8 @@ class InstallBook:
         changes = install.arming_changes(target)
         if not changes:
             return False
-        cause = Cause(mac, f"{'; '.join(changes)}; to install it as it is now: netboot install arm {install.host}")
+        first = "to install it as it is now" if target else "to install it, declare it again, then"
+        cause = Cause(mac, f"{'; '.join(changes)}; {first}: netboot install arm {install.host}")
         await self._change(
             install.host,
             lambda now: now.cancelled() if now.arming_changes(target) else now,

@@ -56,6 +56,11 @@ class Readiness:
     def warnings(self, host: Host, install: Install, cluster: Cluster) -> list[str]:
         """List what does not stop an install of this host, and what an operator wants to know before it."""
         found = []
+        if install.arming is not None:
+            found.append(
+                f"{host.name} was armed already at {install.arming.at:%Y-%m-%d %H:%M} ({install.arming.reason}); "
+                "the new arming replaces that one"
+            )
         if install.state in (InstallState.INSTALLED, InstallState.READY):
             found.append(f"{host.name} is {install.state}: a node that may be running; its next install wipes the disk")
         if install.state is InstallState.INSTALLING:

@@ -29,6 +29,7 @@ CP1 = HostName("cp1")
 NEW_MAC = Mac.parse("52:54:00:aa:bb:0f")
 NEW_ADDRESS = "192.0.2.59"
 CURE = "; to install it as it is now: netboot install arm cp1"
+CURE_OF_REMOVED = "; to install it, declare it again, then: netboot install arm cp1"
 
 CHANGES = [
     pytest.param({"disk": "/dev/vdb"}, "its disk changed from /dev/vda to /dev/vdb", id="disk"),
@@ -80,14 +81,15 @@ def test_an_arming_ends_with_event_history_and_reason_when_its_host_changes(
 
         ended = await house.book.end_changed_armings()
 
+        note = change + (CURE if values else CURE_OF_REMOVED)
         install = await house.book.ask(CP1)
         assert (ended, install.arming, house.book.known(CP1)) == ([CP1], None, install)
         assert [(move.what, move.note) for move in await house.book.history(CP1)] == [
             ("armed", "test"),
-            ("arming-ended", change + CURE),
+            ("arming-ended", note),
         ]
         event = (await house.events())[-1]
-        assert (event.name, event.host, event.data["note"]) == ("install.arming_ended", CP1, change + CURE)
+        assert (event.name, event.host, event.data["note"]) == ("install.arming_ended", CP1, note)
 
     in_house(scenario)
 

@@ -134,13 +134,16 @@ def test_a_fault_of_a_file_is_a_reason_for_the_hosts_that_it_names(content: Path
 def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_that_does_not_answer(
     content: Path, cp1: Host
 ):
-    cluster = Cluster("rackone", "cp1")
+    cluster, w1 = Cluster("rackone", "cp1"), replace(cp1, name=HostName("w1"))
     quiet = readiness(content, ServerFacts(DhcpMode.LISTEN, names_interfaces=False))
 
     assert readiness(content).warnings(cp1, Install(cp1.name), Cluster("rackone", "cp2")) == []
     assert readiness(content).warnings(cp1, Install(cp1.name, InstallState.READY), cluster) == [
         "cp1 is ready: a node that may be running; its next install wipes the disk",
         "cp1 is cluster.init: its installed system starts a new cluster rackone",
+    ]
+    assert readiness(content).warnings(w1, Install(w1.name).armed(at=NOW, reason="new disk", attempts=3), cluster) == [
+        "w1 was armed already at 2026-11-21 00:00 (new disk); the new arming replaces that one"
     ]
     assert quiet.warnings(cp1, Install(cp1.name), Cluster("rackone")) == [
         "dhcp.mode is listen, so no machine is offered a boot loader; "
