@@ -29,6 +29,7 @@ from netboot.servers.http import HttpDoor, counted
 from netboot.servers.http_boot import BootHttp
 from netboot.servers.http_bootfiles import BootFilesHttp
 from netboot.servers.http_content import ContentDoor, content_routes
+from netboot.servers.http_question import ADVERTISED
 from netboot.servers.http_refused import RefusedRequests
 from netboot.servers.http_runner import quiet_runner
 from netboot.servers.interfaces import Interfaces
@@ -76,6 +77,7 @@ class BootDoors:
         self._interfaces: Interfaces | None = None
         self._dhcp: DhcpServer | None = None
         self._shadows: list[str] = []
+        self._advertised: dict[str, str] = {}
         self._desks = desks
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
@@ -139,6 +141,7 @@ class BootDoors:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
+        app[ADVERTISED] = self._advertised
         app.add_routes(BootHttp(self._desks.scripts, self._desks.tokens).routes())
         app.add_routes(BootFilesHttp(self._desks.files).routes())
         app.add_routes(content_routes(self._content))
@@ -149,6 +152,10 @@ class BootDoors:
         await asyncio.gather(self._http.close(), self._workers.stop())
 
     async def _listen(self, interfaces: Interfaces) -> None:
+        self._advertised.clear()
+        for interface in interfaces.current:
+            if interface.advertise is not None:
+                self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
         fixed = [str(address) for address in self._settings.http.listen]
         before = self._http.addresses
         await self._http.listen(fixed or _addresses(interfaces.current))

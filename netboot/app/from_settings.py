@@ -50,7 +50,10 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
 
 def wanted_interfaces(settings: Settings) -> list[WantedInterface]:
     """Name the interfaces on which machines boot."""
-    return [WantedInterface(interface.name, interface.address) for interface in settings.network.interfaces]
+    return [
+        WantedInterface(interface.name, interface.address, interface.advertise)
+        for interface in settings.network.interfaces
+    ]
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:

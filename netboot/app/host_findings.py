@@ -27,15 +27,18 @@ def check_hosts(configuration: Configuration) -> BoxReport:
     """Compare the hosts with this box, with their roles' Ignition files and with the shipped example."""
     report = BoxReport()
     here = read_addresses()
-    wanted = {interface.name for interface in configuration.settings.network.interfaces}
+    interfaces = configuration.settings.network.interfaces
+    wanted = {interface.name for interface in interfaces}
     ours = {each.address.ip: name for name, addresses in here.items() for each in addresses}
     lans = [each.address.network for name in wanted & here.keys() for each in here[name]]
+    advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
     roles: dict[Path, Role | None] = {}
     for host in configuration.hosts:
         report.problems.extend(_address_problems(host, ours))
         report.problems.extend(_role_problems(host, roles))
-        report.warnings.extend(_outside(host, lans))
-        report.warnings.extend(_of_the_example(host, lans))
+        if not advertised:  # else machines are behind a router, and their network is not known here
+            report.warnings.extend(_outside(host, lans))
+        report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
     return report
 
 

@@ -121,8 +121,10 @@ def _or_error(render: Any) -> str:
 
 
 def _base_url(settings: Settings) -> str:
-    chosen = [interface.address for interface in settings.network.interfaces if interface.address]
-    addresses = [str(address) for address in (*settings.http.listen, *chosen)] or ["SERVER"]
+    interfaces = settings.network.interfaces
+    advertised = [interface.advertise for interface in interfaces if interface.advertise]
+    chosen = [interface.address for interface in interfaces if interface.address]
+    addresses = [str(address) for address in (*advertised, *settings.http.listen, *chosen)] or ["SERVER"]
     return f"http://{addresses[0]}:{settings.http.port}"
 
 

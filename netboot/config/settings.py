@@ -52,6 +52,7 @@ class BootInterface(_Section):
 
     name: kinds.InterfaceName
     address: kinds.OptionalAddress = None
+    advertise: kinds.OptionalAddress = None
 
     @model_validator(mode="before")
     @classmethod
@@ -62,7 +63,7 @@ class BootInterface(_Section):
 class Network(_Section):
     """Where machines boot."""
 
-    interfaces: Annotated[tuple[BootInterface, ...], Kind("list of names, or of {name, address}")] = Field(
+    interfaces: Annotated[tuple[BootInterface, ...], Kind("list of names, or of {name, address, advertise}")] = Field(
         default=(), description="The interfaces on which machines boot."
     )
 

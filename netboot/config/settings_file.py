@@ -108,7 +108,7 @@ def _names_at(path: tuple[int | str, ...]) -> list[str]:
         case ():
             return list(Settings.model_fields)
         case ("network", "interfaces", *_):
-            return ["name", "address"]
+            return ["name", "address", "advertise"]
         case ("bootfiles", "loaders", *_):
             return list(LoaderChoice.model_fields)
         case (str(section), *_):

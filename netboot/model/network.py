@@ -24,10 +24,11 @@ class DhcpListen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedInterface:
-    """One entry of `network.interfaces`; `address` chooses among several on one card."""
+    """One entry of `network.interfaces`; `address` chooses among several, `advertise` is given to machines instead."""
 
     name: str
     address: IPv4Address | None = None
+    advertise: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Interface:
     addresses: tuple[IPv4Address, ...]
     mtu_bytes: int = 1500
     networks: tuple[IPv4Network, ...] = ()
+    advertise: IPv4Address | None = None  # what machines are given instead of our own address
 
 
 @dataclass(frozen=True, slots=True)

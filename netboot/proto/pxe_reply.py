@@ -31,12 +31,19 @@ _SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option
 class ServerAddress:
     """This box as one client reaches it: the address of the interface that heard the question, and HTTP's port.
 
-    `mtu_bytes` is that interface's, IP header included.
+    `mtu_bytes` is that interface's, IP header included. `advertised` is the address of URLs and of `siaddr` where
+    another box has it and leads here; option 54 is ours always, since the client reached us there (RFC 2131 §4.1).
     """
 
     address: IPv4Address
     http_port: int
     mtu_bytes: int = 1500
+    advertised: IPv4Address | None = None
+
+    @property
+    def boot_server(self) -> IPv4Address:
+        """The address from which a machine fetches its files."""
+        return self.advertised or self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +69,18 @@ def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
 
 
 def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
-    base_url = f"http://{server.address}:{server.http_port}"
+    base_url = f"http://{server.boot_server}:{server.http_port}"
     if offer.wants_its_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
         return f"{base_url}/boot/{offer.mac.hyphenated}/{quote(offer.boot_file.rpartition('/')[2])}"
     return f"{base_url}/bootfiles/{quote(offer.boot_file)}"
 
 
 def _script_url(offer: Offer, server: ServerAddress) -> str:
-    return f"http://{server.address}:{server.http_port}/boot/{offer.mac.hyphenated}.ipxe"
+    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}.ipxe"
 
 
 def _missing_url(offer: Offer, server: ServerAddress) -> str:
-    return f"http://{server.address}:{server.http_port}/boot/{offer.mac.hyphenated}/local-disk.efi"
+    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}/local-disk.efi"
 
 
 def _no_file(_offer: Offer, _server: ServerAddress) -> str:
@@ -186,7 +193,8 @@ def boot_answer(
         hlen=message.hlen,
         xid=message.xid,
         flags=_flags(message, client),
-        siaddr=server.address,  # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
+        # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
+        siaddr=server.boot_server,
         giaddr=message.giaddr,
         chaddr=message.chaddr,
         file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67

@@ -86,7 +86,8 @@ class DhcpDoor:
         interface = socket.interface
         self._ignored = IgnoredQuestions(interface, port.number, counters=counters)
         self._servers = {
-            str(address): ServerAddress(address, http_port, interface.mtu_bytes) for address in interface.addresses
+            str(address): ServerAddress(address, http_port, interface.mtu_bytes, interface.advertise)
+            for address in interface.addresses
         }
         self._server = self._servers[str(interface.address)]
 

@@ -230,7 +230,7 @@ class LeaseDoor:
             chosen = destination
         elif terms is not None and chosen not in terms.network:
             chosen = next((each for each in interface.addresses if each in terms.network), chosen)
-        return ServerAddress(chosen, self._http_port, interface.mtu_bytes)
+        return ServerAddress(chosen, self._http_port, interface.mtu_bytes, interface.advertise)
 
     def _tell(self, asked: _Asked, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
         mac = asked.question.mac

@@ -122,7 +122,15 @@ class Interfaces:
                 addresses_here = tuple(each.address.ip for each in here)
                 networks = tuple(dict.fromkeys(each.address.network for each in here))
                 chosen = choose_address(here, self._wanted[name].address)
-                found[name] = Interface(name, index, chosen, addresses_here, record.get_attr("IFLA_MTU"), networks)
+                found[name] = Interface(
+                    name,
+                    index,
+                    chosen,
+                    addresses_here,
+                    record.get_attr("IFLA_MTU"),
+                    networks,
+                    self._wanted[name].advertise,
+                )
         return found
 
     def _take(self, found: Mapping[str, Interface]) -> None:

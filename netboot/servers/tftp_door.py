@@ -182,7 +182,7 @@ class TftpDoor:
         """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
         content: bytes | NetbootError | None
         try:
-            base_url = f"http://{asked.ours}:{self._http_port}"
+            base_url = f"http://{self._udp.interface.advertise or asked.ours}:{self._http_port}"
             text = await self._desk.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:
