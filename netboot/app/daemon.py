@@ -230,14 +230,17 @@ class Daemon:
                 armings_ended = await self.use(configuration)
             except ConfigError as error:
                 self._reject(error.problems)
+                systemd.notify(f"STATUS=kept the old configuration: {error.problems[0]}")
                 raise
             self._rejected = ()
             await keep_accepted(configuration, self._ledger.accepted)
+        systemd.notify(f"STATUS={self._status_line()}")
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         return {
             "hosts": len(configuration.hosts),
             "needs_restart": needs_restart,
             "armings_ended": armings_ended,
+            "problems": self.problems(),
         }
 
     def status(self) -> View:
@@ -288,7 +291,7 @@ class Daemon:
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
                 log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())
-                signals.is_ready(lambda: running.append(tasks.create_task(self._reload_for_systemd())))
+                signals.is_ready(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()
                 systemd.notify("STOPPING=1")
             finally:

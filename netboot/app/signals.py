@@ -18,7 +18,7 @@ class Signals:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
         self._starting: asyncio.Task[object] | None = None
-        self._reload: Callable[[], None] | None = None
+        self._reload: Callable[[], object] | None = None
         self._is_reload_wanted = False
 
     def listen(self) -> None:
@@ -30,7 +30,7 @@ class Signals:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGHUP})
 
-    def is_ready(self, reload: Callable[[], None]) -> None:
+    def is_ready(self, reload: Callable[[], object]) -> None:
         """Let SIGHUP call `reload` from now on, at once where one was held; a stop no longer breaks anything off."""
         self._starting, self._reload = None, reload
         if self._is_reload_wanted:

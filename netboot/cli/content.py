@@ -18,6 +18,7 @@ from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
 from netboot.cli.content_uses import Users, users
 from netboot.cli.content_view import entry_view, print_verdict, say, verdict_view
+from netboot.cli.groups import Group
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.config.load import load_settings
 from netboot.config.settings import Settings
@@ -30,7 +31,7 @@ from netboot.errors import ContentError, NetbootError
 from netboot.store.file_lock import held_by
 
 
-@click.group()
+@click.group(cls=Group)
 def content() -> None:
     """Bring in boot media and releases, and keep them."""
 

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from netboot.cli.administration import run_with_administration
+from netboot.cli.groups import Group
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.model.words import plain
 
 
-@click.group()
+@click.group(cls=Group)
 def host() -> None:
     """List and show the registered machines."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.cli.administration import run_with_administration
+from netboot.cli.groups import Group
 from netboot.cli.host import armed_text, reason_text
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.cli.timeline import Timeline
@@ -21,7 +22,7 @@ WATCHED_END = {"ready", "failed"}
 NOT_DECLARED = "no hosts file declares it"
 
 
-@click.group()
+@click.group(cls=Group)
 def install() -> None:
     """Arm hosts for one install, and follow it."""
 

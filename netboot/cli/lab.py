@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from netboot.cli.groups import Group
 from netboot.cli.lab_view import BootView
 from netboot.cli.output import json_option, print_json
 from netboot.errors import LabError
@@ -41,7 +42,7 @@ name_option = click.option(
 )
 
 
-@click.group(short_help="Try netboot with no hardware: real firmware in QEMU.")
+@click.group(cls=Group, short_help="Try netboot with no hardware: real firmware in QEMU.")
 def lab() -> None:
     """Try netboot with no hardware: a LAN of its own, with real firmware in QEMU (needs root)."""
 

@@ -7,6 +7,7 @@ need them.
 import gc
 import signal
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 import click
 
 from netboot import __version__
+from netboot.cli.groups import CONFIG_PATH, Group, take_config
 from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
@@ -22,6 +24,7 @@ COMMANDS: Final = {  # each in a module of its name, which says the same of it
     "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
     "check": "Find everything that can be wrong before a machine boots.",
     "plan": "Show what each host would be given at its next boot.",
+    "reload": "Have the daemon read its files again; print what it took.",
     "host": "List and show the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
     "content": "Bring in boot media and releases, and keep them.",
@@ -29,7 +32,7 @@ COMMANDS: Final = {  # each in a module of its name, which says the same of it
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Finds a command in the module of its name."""
 
     def invoke(self, context: click.Context) -> object:
@@ -51,7 +54,15 @@ class _Commands(click.Group):
         finally:
             gc.enable()
         assert isinstance(command, click.Command)
+        take_config(command)
         return command
+
+    def nearest(self, context: click.Context, name: str) -> str | None:
+        """Find the command that was probably meant, also one of a group: `arm` is `install arm`."""
+        for group in map(partial(self.get_command, context), COMMANDS):
+            if isinstance(group, click.Group) and name in group.commands:
+                return f"{context.command_path} {group.name} {name}"
+        return super().nearest(context, name)
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing their modules, which would take seconds."""
@@ -62,11 +73,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=CONFIG_PATH,
     default=DEFAULT_CONFIG,
     envvar="NETBOOT_CONFIG",
     show_default=True,
-    help="The settings; NETBOOT_CONFIG says the same.",
+    help="The settings; NETBOOT_CONFIG says the same. Also accepted behind the command, where it counts more.",
 )
 @click.version_option(__version__, prog_name="netboot")
 @click.pass_context

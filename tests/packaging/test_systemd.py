@@ -47,6 +47,10 @@ def test_the_service_has_two_capabilities_and_no_more():
     assert set(settings["CapabilityBoundingSet"][0].split()) == {"CAP_NET_BIND_SERVICE", "CAP_NET_RAW"}
 
 
+def test_a_reload_that_the_daemon_rejects_fails():
+    assert settings_of(UNIT)["ExecReload"] == ["/opt/netboot/bin/netboot reload"]
+
+
 def test_every_group_of_settings_is_explained():
     body = UNIT.partition("[Service]\n")[2].partition("[Install]")[0]
     unexplained = [

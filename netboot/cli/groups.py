@@ -1,0 +1,52 @@
+"""The groups of the command line: `--config` on every command, and the nearest name for one that is not there."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+CONFIG_PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+class Group(click.Group):
+    """A group whose commands all take `--config`; the one that is nearest to the last word counts."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        take_config(self)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, with `--config` among its options."""
+        take_config(cmd)
+        super().add_command(cmd, name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest one where there is none."""
+        name = args[0]
+        if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
+            near = self.nearest(ctx, name)
+            ctx.fail(f"No such command '{name}'." + (f" Did you mean '{near}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def nearest(self, context: click.Context, name: str) -> str | None:
+        """Find the command that was probably meant."""
+        from netboot.config.faults import nearest  # only a mistake needs it
+
+        return nearest(name, self.list_commands(context))
+
+
+def take_config(command: click.Command) -> None:
+    """Give a command the option `--config`, unless it has it."""
+    if any(parameter.name == "config" for parameter in command.params):
+        return
+    option = click.Option(
+        ["--config"], type=CONFIG_PATH, expose_value=False, callback=_use_config, help="As `netboot --config`."
+    )
+    command.params.append(option)
+
+
+def _use_config(context: click.Context, _parameter: click.Parameter, config: Path | None) -> None:
+    if config is not None:
+        context.obj = config

@@ -1,0 +1,56 @@
+"""`netboot reload` against the daemon: what it took, what it kept and why, and the exit code that systemd sees."""
+
+import json
+
+import pytest
+from daemon.rack import Rack
+
+pytestmark = pytest.mark.integration
+
+
+def test_what_was_taken_and_what_waits_for_a_restart_is_printed(rack: Rack):
+    hosts, config = rack.directory / "hosts.yaml", rack.config
+    hosts.write_text(hosts.read_text() + "  w2: {role: worker, mac: 52:54:00:12:34:57}\n")
+    config.write_text(config.read_text().replace("level: debug", "level: info"))
+
+    done = rack.run("reload")
+
+    assert done.stdout.splitlines() == [
+        "reloaded: 3 hosts",
+        "changed, and in force after systemctl restart netboot: log",
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(rack.run("reload", "--json").stdout)["hosts"] == 3
+
+
+def test_files_that_are_rejected_are_named_and_the_exit_code_is_2(rack: Rack):
+    hosts = rack.directory / "hosts.yaml"
+    hosts.write_text(hosts.read_text().replace("role: worker", "rol: worker"))
+
+    done = rack.run("reload")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "hosts.w1.rol: " in done.stderr
+    assert done.stderr.splitlines()[-1].endswith(
+        "the daemon keeps what it accepted last; correct the files, then reload"
+    )
+    assert json.loads(rack.run("reload", "--json").stdout)["ok"] is False
+    assert "config.rejected" in rack.log
+
+
+def test_settings_that_cannot_be_read_are_named_and_the_exit_code_is_2(rack: Rack):
+    rack.config.write_text(rack.config.read_text().replace("level: debug", "lvl: debug"))
+
+    done = rack.run("reload")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "log.lvl: no such setting" in done.stderr
+
+
+def test_without_a_daemon_the_exit_code_is_1(rack: Rack):
+    rack.kill()
+
+    done = rack.run("reload")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("netboot: no daemon listens on ")
