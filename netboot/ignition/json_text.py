@@ -37,6 +37,8 @@ class _ConstantError(Exception):
 
 def parse(data: bytes) -> JsonObject | IgnitionProblem:
     """Return the object that a file holds, or why it holds none."""
+    if not data.strip(b"\0"):
+        return IgnitionProblem("", "holds nothing but NUL bytes" if data else "is empty", CURE)
     text = _decode(data)
     if isinstance(text, IgnitionProblem):
         return text

@@ -72,6 +72,7 @@ PLAIN = document()
 
 FAULTY = {
     "empty": Faulty(V, b"", f"is empty; {GIVE}"),
+    "nul-bytes": Faulty(V, bytes(4096), f"holds nothing but NUL bytes; {GIVE}"),
     "blank": Faulty(V, b" \n", f"is empty; {GIVE}"),
     "utf-16-le-bom": Faulty(
         V,
