@@ -296,7 +296,7 @@ class ContentConnection(asyncio.Protocol):
             answer = busy(error.retry_after_s)
             self._write(request, None, answer, body=answer.text)
         except (ContentError, OSError) as error:
-            log.error("http.content_unreadable", path=request.path, reason=str(error))
+            self._door.record_unreadable(request.path, error)
             answer = unreadable()
             self._write(request, None, answer, body=answer.text)
 

@@ -24,6 +24,7 @@ from netboot.servers.http_refused import RefusedRequests
 from netboot.servers.http_send import refused, send_file
 from netboot.servers.http_shares import ShareLimits
 from netboot.servers.http_turns import Turns
+from netboot.servers.logs import LineLimit
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class ContentDoor:
         self.desk = desk
         self.counters = counters
         self.refused = refused or RefusedRequests()
+        self._faults = LineLimit()
 
     async def find(self, raw_path: str) -> ServedFile | None:
         """Find a file in memory, else on disk."""
@@ -89,6 +91,11 @@ class ContentDoor:
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and (address := _machine(remote)):
             self.desk.content_served(address, file, bytes_sent)
+
+    def record_unreadable(self, path: str, error: Exception) -> None:
+        """Log that a served file cannot be read: once a minute for each fault."""
+        if self._faults.allows(str(error)):
+            log.error("http.content_unreadable", path=path, reason=str(error))
 
     def reloaded(self) -> None:
         """Forget what was read before a refresh of the index."""
@@ -129,7 +136,7 @@ async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
         file = None
         sent = await send_file(request, None, bodies=door.bodies, turns=door.turns)
     except (ContentError, OSError) as error:
-        log.error("http.content_unreadable", path=path, reason=str(error))
+        door.record_unreadable(path, error)
         sent = refused(unreadable())
     door.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
     return sent.response

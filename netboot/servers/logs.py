@@ -9,6 +9,8 @@ import atexit
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TextIO
@@ -17,6 +19,8 @@ import structlog
 
 _ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)  # made once: json.dumps makes one for each line
 _LINES_HELD: Final = 64
+LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
+FAULTS_HELD: Final = 256
 
 
 def _json_line(_logger: object, method: str, event: structlog.typing.EventDict) -> str:
@@ -55,6 +59,25 @@ class Lines:
             with suppress(OSError, ValueError):
                 self._stream.write("\n".join(held) + "\n")
                 self._stream.flush()
+
+
+class LineLimit:
+    """Allows a line about one fault once a minute, however often requests meet it. Bounded in memory."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._logged_s: dict[str, float] = {}
+
+    def allows(self, fault: str) -> bool:
+        """Tell whether a line about this fault is logged now; `fault` is its text."""
+        now_s = self._monotonic()
+        last_s = self._logged_s.get(fault)
+        if last_s is not None and now_s - last_s < LINE_INTERVAL_S:
+            return False
+        if len(self._logged_s) >= FAULTS_HELD:
+            self._logged_s.clear()
+        self._logged_s[fault] = now_s
+        return True
 
 
 def configure(*, level: str, form: str) -> None:

@@ -23,6 +23,7 @@ from netboot.model.offer import MachineDocument
 from netboot.proto import tftp
 from netboot.proto.tftp import ErrorCode, Mode, ReadRequest, RefusedRequestError, printable
 from netboot.proto.tftp_transfer import Outcome, Sender
+from netboot.servers.logs import LineLimit
 from netboot.servers.tftp_disk import BootFileDisk
 from netboot.servers.tftp_transfers import DEFAULT_LIMITS, Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.servers.udp import Address, Counters, Datagram, UdpSocket
@@ -97,6 +98,7 @@ class TftpDoor:
         )
         self._opening: set[Address] = set()
         self._writing: set[asyncio.Task[None]] = set()
+        self._faults = LineLimit()
         self._takes_requests = True
 
     @property
@@ -197,7 +199,8 @@ class TftpDoor:
             if content is None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
             if isinstance(content, NetbootError):
-                log.error("tftp.unreadable", boot_file=printable(asked.name), reason=str(content))
+                if self._faults.allows(str(content)):
+                    log.error("tftp.unreadable", boot_file=printable(asked.name), reason=str(content))
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
             self._begin(asked, content)
         except RefusedRequestError as refusal:

@@ -22,6 +22,7 @@ from netboot.errors import ContentError
 from netboot.proto import tftp
 from netboot.proto.tftp import ErrorCode, ReadRequest, Terms, printable
 from netboot.proto.tftp_transfer import Outcome, Sender
+from netboot.servers.logs import LineLimit
 from netboot.servers.tftp_disk import BootFileDisk
 from netboot.servers.udp import Address, Counters
 
@@ -119,6 +120,7 @@ class Transfers:
         self._per_client: Counter[str] = Counter()
         self._due: list[tuple[float, int, Transfer]] = []
         self._serial = count()
+        self._faults = LineLimit()
         self._timer: asyncio.TimerHandle | None = None
         self.idle = asyncio.Event()
         self.idle.set()
@@ -231,7 +233,8 @@ class Transfers:
             transfer.close()
             return
         if isinstance(piece, ContentError):
-            log.error("tftp.unreadable", boot_file=printable(transfer.name), reason=str(piece))
+            if self._faults.allows(str(piece)):
+                log.error("tftp.unreadable", boot_file=printable(transfer.name), reason=str(piece))
             transfer.sender.fail("the file cannot be read any more")
         else:
             transfer.sender.supply(offset, piece)
