@@ -84,8 +84,15 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION) and not Path(path).stat().st_mode & 0o044
+        if what in (_CONFIGURATION, _IGNITION) and _is_closed_to_others(Path(path))
     ]
+
+
+def _is_closed_to_others(path: Path) -> bool:
+    try:
+        return not path.stat().st_mode & 0o044
+    except OSError:
+        return False  # a link to nowhere: its fault is named where the file is read
 
 
 def _wanted(configuration: Configuration) -> Wanted:
