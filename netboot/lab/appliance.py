@@ -15,7 +15,7 @@ from netboot.lab.guest import ProcessStarted
 from netboot.lab.hosts import AppliancePaths
 from netboot.lab.network import Lan
 
-READY_S: Final = 20.0  # two on an idle box
+READY_S: Final = 60.0  # two on an idle box; a busy one is many times slower
 STOP_S: Final = 10.0
 
 

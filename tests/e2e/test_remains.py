@@ -23,7 +23,7 @@ UP_S = 120.0  # the media may have to be built first
 
 async def netboot(*words: str, isolated: bool = False) -> Process:
     command = [*([ISOLATED] if isolated else []), sys.executable, "-m", "netboot", *words]
-    return await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+    return await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE)
 
 
 async def a_lab_that_is_up(name: str, *, isolated: bool = False) -> tuple[Process, dict[str, object]]:
