@@ -47,6 +47,7 @@ def policy(
         bootfiles.loaders(),
         bootfiles.other_loaders(),
         tuple(sound),
+        declared_rules=tuple(rules),
         cpus=cpus,
         unusable=unusable,
     )
@@ -54,12 +55,20 @@ def policy(
 
 
 def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
-    """Choose the loaders anew after the boot files changed; what a host or a rule names is as it was read."""
+    """Choose the loaders anew after the boot files changed, for the hosts and rules that were read."""
     named = {host.loader for host in hosts if host.loader is not None}
     found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
     cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
     unusable = {name: "; ".join(what) for name in named if (what := _fault(name, bootfiles)) is not None}
-    return replace(policy, loaders=bootfiles.loaders(), others=bootfiles.other_loaders(), cpus=cpus, unusable=unusable)
+    rules = (rule for rule in policy.declared_rules if _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu) is None)
+    return replace(
+        policy,
+        loaders=bootfiles.loaders(),
+        others=bootfiles.other_loaders(),
+        rules=tuple(rules),
+        cpus=cpus,
+        unusable=unusable,
+    )
 
 
 def _place(host: Host) -> tuple[str, int, int]:

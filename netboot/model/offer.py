@@ -165,6 +165,7 @@ class Policy:
     loaders: dict[tuple[BootProtocol, Cpu], str]
     others: Mapping[tuple[BootProtocol, Cpu], tuple[str, ...]] = field(default_factory=dict)  # where the first fails
     rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
+    declared_rules: tuple[LoaderRule, ...] = ()  # those too whose loader is not there yet
     cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
     address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
     unusable: Mapping[str, str] = field(default_factory=dict)  # that hosts name: why, and the cure

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.loaders import policy
+from netboot.boot.loaders import policy, renewed
 from netboot.boot.shapes import choices_for
 from netboot.content.bootfiles import BootFiles
 from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
@@ -62,6 +62,7 @@ def test_the_policy_holds_what_is_there_and_what_is_named(bootfiles: BootFiles):
             (BootProtocol.HTTP, Cpu.X64): ("ipxe.efi",),
         },
         rules=rules,
+        declared_rules=rules,
         cpus={"shimx64.efi": Cpu.X64},
     )
 
@@ -92,3 +93,18 @@ def test_what_is_missing_or_for_another_cpu_is_a_problem_and_is_not_offered(boot
         f"netboot.yaml: bootfiles.loaders[2].loader: there is no gone.efi below {directory}; "
         "put it there, or see bootfiles.directories",
     ]
+
+
+def test_after_a_change_of_the_boot_files_the_policy_is_what_it_would_be_had_it_been_read_now(tmp_path: Path):
+    hosts = [host("late.efi"), host("ipxe.efi", "w1")]
+    rules = (rule(Cpu.ARM64, "arm.efi"), rule(Cpu.X64, "gone.efi"))
+    (tmp_path / "gone.efi").write_bytes(pe_image(X64))
+    before, _ = policy(UnknownHosts.WAIT, rules, hosts=hosts, bootfiles=BootFiles([tmp_path]))
+    for name, machine in (("late.efi", X64), ("arm.efi", ARM64), ("ipxe.efi", ARM64), ("snponly.efi", X64)):
+        (tmp_path / name).write_bytes(pe_image(machine))
+    (tmp_path / "gone.efi").unlink()
+
+    after = renewed(before, hosts, BootFiles([tmp_path]))
+
+    assert after == policy(UnknownHosts.WAIT, rules, hosts=hosts, bootfiles=BootFiles([tmp_path]))[0]
+    assert after != before
