@@ -261,6 +261,7 @@ def move_view(move: Move) -> View:
         "what": move.what,
         "from": move.before.value,
         "to": move.after.value,
+        "reason": host_status.reason_of(move),
         "note": note,
         "disks": disks.splitlines(),
     }

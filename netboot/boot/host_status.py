@@ -74,11 +74,15 @@ def heard_view(events: Sequence[Event], history: Sequence[Move], last_seen: date
     }
 
 
-def failure_reason(move: Move) -> str:
-    """Say why an install failed: the first line of what was reported."""
-    if move.what == InstallEvent.ATTEMPTS_SPENT:
-        return ATTEMPTS_SPENT
-    return first_line(move.note) or NO_REASON
+def reason_of(move: Move) -> str:
+    """Say why an install moved: the first line of a person's reason or of a report; empty where nobody gave one."""
+    match move.what:
+        case InstallEvent.ATTEMPTS_SPENT:
+            return ATTEMPTS_SPENT
+        case InstallEvent.REPORTED_FAILED:
+            return first_line(move.note) or NO_REASON
+        case _:
+            return first_line(move.note)
 
 
 def _failure(install: Install, history: Sequence[Move]) -> Blocked | None:
@@ -86,7 +90,7 @@ def _failure(install: Install, history: Sequence[Move]) -> Blocked | None:
     if not failed or (install.arming is not None and install.arming.at > failed[-1].at):
         return None
     cure = after_failure(install.host, is_armed=install.is_armed and not install.has_spent_its_arming)
-    return Blocked(failed[-1].what, failure_reason(failed[-1]), cure, failed[-1].at)
+    return Blocked(failed[-1].what, reason_of(failed[-1]), cure, failed[-1].at)
 
 
 def _last_block(install: Install, events: Sequence[Event]) -> Blocked | None:

@@ -13,7 +13,7 @@ from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.cli.timeline import Timeline
 from netboot.client import ControlClient
 from netboot.errors import NetbootError
-from netboot.model.words import first_line, plain
+from netboot.model.words import plain
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
@@ -138,7 +138,7 @@ def history(config: Path, host: str, as_json: bool) -> None:
     if as_json:
         print_json(moves)
         return
-    rows = [(m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], first_line(m["note"])) for m in moves]
+    rows = [(m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], m["reason"]) for m in moves]
     print_table(("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
 
 

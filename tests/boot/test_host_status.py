@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from boot.house import ADDRESS, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, House, InHouse
 
-from netboot.boot.administration import Administration
+from netboot.boot.administration import Administration, move_view
 from netboot.boot.readiness import Readiness
 from netboot.boot.token_desk import Report
 from netboot.content.bootfiles import BootFiles
@@ -249,3 +249,20 @@ def test_a_node_that_is_ready_is_held_back_by_nothing(in_house: InHouse, address
         assert await code(house) is None
 
     in_house(scenario)
+
+
+def test_every_move_of_the_history_has_its_reason_in_one_line(in_house: InHouse):
+    async def scenario(house: House) -> list[tuple[str, str, str]]:
+        await fail(house, f"no space left\nlast line\n{DISKS}")
+        for _ in range(3):
+            house.clock.pass_(300)
+            house.boots(FIRMWARE, IPXE)
+            await house.desk.script_for(MAC, ADDRESS)
+        moves = [move_view(move) for move in await house.book.history(CP1)]
+        return [(move["what"], move["reason"], move["note"]) for move in moves if move["reason"]]
+
+    assert in_house(scenario) == [
+        ("armed", "the operator's own reason", "the operator's own reason"),
+        ("reported-failed", "no space left", "no space left\nlast line"),
+        ("attempts-spent", "every boot of its arming is spent, and no installer reported an end", ""),
+    ]

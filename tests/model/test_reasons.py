@@ -83,6 +83,12 @@ def test_a_failure_is_told_by_the_first_line_of_its_report(data: dict[str, objec
     assert str(explain("install.moved", data, host="cp1")) == expected
 
 
+def test_an_http_request_that_was_refused_before_it_was_read_is_told_with_its_reason():
+    assert str(explain("http.refused", {"address": "192.0.2.50", "reason": "body-too-large"}, host="cp1")) == (
+        "an HTTP request of 192.0.2.50 was refused before it was read (body-too-large); docs/events.md has the reason"
+    )
+
+
 def test_what_an_operator_need_not_know_is_not_explained():
     assert explain("boot.offered", {"kind": "loader"}, host="cp1") is None
     assert explain("boot.script_served", {"plan": "install"}, host="cp1") is None
