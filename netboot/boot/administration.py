@@ -74,7 +74,12 @@ class Administration:
         seen = await self._machines.last_seen(host.macs)
         shown = host_view(host, self._view(install))
         progress = host_status.view(install, events, history)
-        return {**shown, "install": {**shown["install"], **progress}, **host_status.heard_view(events, history, seen)}
+        return {
+            **shown,
+            "install": {**shown["install"], **progress},
+            **progress,
+            **host_status.heard_view(events, history, seen),
+        }
 
     async def arm(
         self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False, actor: str | None = None

@@ -70,7 +70,8 @@ def show(config: Path, name: str, as_json: bool) -> None:
         if key == "install":
             click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
             click.echo(f"{'armed':<18}{armed_text(value)}")
-            click.echo(f"{'reason':<18}{plain(value['reason'] or '–')}")
+        elif key == "blocked":
+            continue  # what `reason` says, in its parts
         elif key == "disks":
             _print_lines("disks", value)
         elif key.startswith("last_"):

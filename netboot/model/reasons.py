@@ -35,7 +35,10 @@ class Explanation:
 
 def explain(event: str, data: Data, *, host: str) -> Explanation | None:
     """Explain an event of a host; None where it says nothing that an operator has to know."""
-    explained = _EXPLAIN[event](data, host) if event in _EXPLAIN else None
+    try:
+        explained = _EXPLAIN[event](data, host) if event in _EXPLAIN else None
+    except KeyError:  # another version recorded it, with other data
+        return None
     count = data.get("count")
     if count is None:
         return explained

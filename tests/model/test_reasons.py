@@ -95,6 +95,10 @@ def test_what_an_operator_need_not_know_is_not_explained():
     assert explain("install.moved", {"by": "script-sent"}, host="cp1") is None
 
 
+def test_an_event_that_another_version_recorded_with_other_data_is_passed_over():
+    assert explain("boot.dead_end_met", {"reason": "no-script"}, host="cp1") is None
+
+
 def test_events_over_their_limit_are_told_by_their_number():
     assert explain("boot.offered", {"kind": "loader", "count": 7}, host="cp1") == Explanation(
         "counted", "7 more events boot.offered came in the last minute", is_blocking=False
