@@ -8,11 +8,11 @@ RFC 2131 §4.3 (each question), §2.2 (a probe before an address is given), §4.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, assert_never
 
+from netboot.boot.lease_cards import LeaseClient, is_another_card, may_be_taken_over, taken_by
 from netboot.boot.lease_holdings import Held, Holding, Holdings, Moment
 from netboot.model.cluster import Cluster
 from netboot.model.host import Host, HostSet
@@ -31,6 +31,8 @@ from netboot.model.lease import (
     LeaseTerms,
     LeaseToProbe,
     LeaseVerdict,
+    is_address_in,
+    overlaps,
 )
 from netboot.model.mac import Mac
 
@@ -44,16 +46,6 @@ WRONG_NETWORK: Final = "this address is not of this network"
 WRONG_ADDRESS: Final = "this address is not yours"
 
 Networks = Sequence[IPv4Network]
-
-
-@dataclass(frozen=True, slots=True)
-class _Client:
-    """Who asks: a registered host is its MAC whatever it calls itself, since each stage of a boot does so anew."""
-
-    key: str
-    mac: Mac | None
-    host: Host | None
-    address: IPv4Address | None  # that the registry gives it
 
 
 class Leases:
@@ -158,12 +150,17 @@ class Leases:
     # Each question
 
     def _offer(
-        self, client: _Client, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address], at: Moment
+        self,
+        client: LeaseClient,
+        question: LeaseQuestion,
+        networks: Networks,
+        ours: Collection[IPv4Address],
+        at: Moment,
     ) -> LeaseVerdict:
         if client.address is None:
             found = self._from_pool(client, question, networks, ours, at)
         else:
-            found = client.address if _is_in(networks, client.address) else LeaseSilence.OTHER_NETWORK
+            found = client.address if is_address_in(networks, client.address) else LeaseSilence.OTHER_NETWORK
         if isinstance(found, LeaseSilence):
             return found
         holding = self._held.in_force(found, at)
@@ -173,18 +170,18 @@ class Leases:
             if holding.held is Held.OFFERED:
                 holding.until_s = at.monotonic_s + OFFER_HELD_S
             return LeaseOffered(self._terms(client, networks, found))
-        if holding is not None and not _may_be_taken_over(client, holding, at):
-            return LeaseSilence.ADDRESS_IN_USE
+        if holding is not None and not may_be_taken_over(client, holding, at):
+            return taken_by(client, holding)
         return self._to_probe(client, found, at, is_relayed=question.relay is not None)
 
-    def _to_probe(self, client: _Client, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
+    def _to_probe(self, client: LeaseClient, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
         self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
         return LeaseToProbe(address, is_relayed)
 
-    def _select(self, client: _Client, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _select(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
-        if address is None or not _is_in(networks, address):
+        if address is None or not is_address_in(networks, address):
             return LeaseRefused(WRONG_NETWORK)
         if not self._may_have(client, address):
             return LeaseRefused(WRONG_ADDRESS)
@@ -196,13 +193,13 @@ class Leases:
             # A host's own address is never refused: it may hold our offer, from before a restart or by its other card.
             if holding is None or self._goes_back_to(client, address, at):
                 return self._grant(client, address, networks, at)
-            return LeaseSilence.ADDRESS_IN_USE
+            return taken_by(client, holding)
         return LeaseRefused(WRONG_ADDRESS)
 
-    def _goes_back_to(self, client: _Client, address: IPv4Address, at: Moment) -> bool:
+    def _goes_back_to(self, client: LeaseClient, address: IPv4Address, at: Moment) -> bool:
         """Take a lease back from an offer that was made of it to the host's other card; False: there is none."""
         holding = self._held.in_force(address, at)
-        if holding is None or not _is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
+        if holding is None or not is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
             return False
         own = holding.before
         if own is None or own.client != client.key or own.held is not Held.BOUND or own.until_s <= at.monotonic_s:
@@ -210,42 +207,59 @@ class Leases:
         self._held.undo(address)
         return True
 
-    def _let_go(self, client: _Client) -> LeaseVerdict:
+    def _let_go(self, client: LeaseClient) -> LeaseVerdict:
         address = self._held.address_of(client.key)
         holding = self._held.get(address) if address is not None else None
         if address is not None and holding is not None and holding.held in (Held.OFFERED, Held.PROBED):
             self._held.undo(address)
         return LeaseSilence.OTHER_LEASE_SERVER
 
-    def _confirm(self, client: _Client, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _confirm(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
         """A client that has an address goes on with it, begins anew, or hears nothing if nobody here knows it."""
         address = question.address
         if address is None:
             return LeaseSilence.MISFORMED_REQUEST
-        is_elsewhere = question.relay is not None or not _is_in(networks, address)
+        own_networks = networks
         if question.ask is LeaseAsk.RENEWING:
             # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
             networks = [*networks, *self._known_networks]
         elif not networks:
             return LeaseSilence.OTHER_NETWORK
-        elif not _is_in(networks, address):
+        elif not is_address_in(networks, address):
             return LeaseRefused(WRONG_NETWORK)
         right = client.address or self._held.address_on_record(client.key)
         if right is None:
             return LeaseSilence.NOTHING_ON_RECORD
-        holding = self._held.in_force(address, at)
-        if address != right or not self._may_have(client, address) or not _is_in(networks, address):
+        if address != right or not self._may_have(client, address) or not is_address_in(networks, address):
             return LeaseRefused(WRONG_ADDRESS)
-        if holding is None or holding.client == client.key or self._goes_back_to(client, address, at):
-            return LeaseSilence.ADDRESS_PROBED if _is_probed(holding) else self._grant(client, address, networks, at)
-        has_moved = _is_another_card(client, holding) and holding.held is Held.BOUND
-        if address != client.address or (has_moved and question.ask is not LeaseAsk.INIT_REBOOT):
-            return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
-        if _may_be_taken_over(client, holding, at):
-            return self._to_probe(client, address, at, is_relayed=is_elsewhere)
-        return LeaseSilence.ADDRESS_IN_USE
+        is_elsewhere = question.relay is not None or not is_address_in(own_networks, address)
+        return self._confirm_right(client, question.ask, address, networks, at=at, is_elsewhere=is_elsewhere)
 
-    def _decline(self, client: _Client, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+    def _confirm_right(
+        self,
+        client: LeaseClient,
+        ask: LeaseAsk,
+        address: IPv4Address,
+        networks: Networks,
+        *,
+        at: Moment,
+        is_elsewhere: bool,
+    ) -> LeaseVerdict:
+        """Let a client go on with the address that is its own, unless somebody else holds it."""
+        holding = self._held.in_force(address, at)
+        is_own = holding is not None and holding.client == client.key
+        if is_own and holding is not None and holding.held is Held.PROBED:
+            return LeaseSilence.ADDRESS_PROBED
+        if holding is None or is_own or self._goes_back_to(client, address, at):
+            return self._grant(client, address, networks, at)
+        has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
+        if address != client.address or (has_moved and ask is not LeaseAsk.INIT_REBOOT):
+            return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
+        if may_be_taken_over(client, holding, at):
+            return self._to_probe(client, address, at, is_relayed=is_elsewhere)
+        return taken_by(client, holding)
+
+    def _decline(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is Held.PROBED:
@@ -254,7 +268,7 @@ class Leases:
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
         return LeaseClosed(lease)
 
-    def _release(self, client: _Client, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+    def _release(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is not Held.BOUND:
@@ -262,33 +276,33 @@ class Leases:
         holding.held, holding.until_s = Held.ENDED, at.monotonic_s
         return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
 
-    def _inform(self, client: _Client, question: LeaseQuestion, networks: Networks) -> LeaseVerdict:
+    def _inform(self, client: LeaseClient, question: LeaseQuestion, networks: Networks) -> LeaseVerdict:
         if question.address is None:
             return LeaseSilence.MISFORMED_REQUEST
         networks = [*networks, *self._known_networks]
-        if not _is_in(networks, question.address):
+        if not is_address_in(networks, question.address):
             return LeaseSilence.OTHER_NETWORK
         return LeaseInformed(self._terms(client, networks, question.address, leases=False))
 
     # What is whose
 
-    def _client(self, question: LeaseQuestion, at: Moment) -> _Client:
+    def _client(self, question: LeaseQuestion, at: Moment) -> LeaseClient:
         mac = question.mac
         host = self.host_of(mac)
         if host is not None and mac is not None:
-            return _Client(mac, mac, host, host.network.address.ip if host.network else None)
+            return LeaseClient(mac, mac, host, host.network.address.ip if host.network else None)
         # Machines made from one image may call themselves alike: the second one is told apart by its MAC.
         alone, told_apart = question.client_id, f"{question.client_id}@{mac}"
         address = self._held.address_of(alone)
         holding = self._held.in_force(address, at) if address is not None else None
         is_shared = holding is not None and holding.mac != mac
         if mac is not None and (is_shared or self._held.address_of(told_apart) is not None):
-            return _Client(told_apart, mac, None, None)
-        return _Client(alone, mac, None, None)
+            return LeaseClient(told_apart, mac, None, None)
+        return LeaseClient(alone, mac, None, None)
 
     def _from_pool(
         self,
-        client: _Client,
+        client: LeaseClient,
         question: LeaseQuestion,
         networks: Networks,
         ours: Collection[IPv4Address],
@@ -313,19 +327,19 @@ class Leases:
                 self._pools.clear()
             routers = {self._policy.router, *(each.router for each in self._policy.pool)}
             taken = self._reserved | ours | routers | {*self._policy.nameservers}
-            pools = [each for each in self._policy.pool if each.network is None or _overlaps(networks, each.network)]
+            pools = [each for each in self._policy.pool if each.network is None or overlaps(networks, each.network)]
             everything = (address for each in pools for address in each)
-            here = (each for each in everything if each not in taken and _is_in(networks, each))
+            here = (each for each in everything if each not in taken and is_address_in(networks, each))
             self._pools[networks, ours] = dict.fromkeys(here)
         return self._pools[networks, ours]
 
-    def _may_have(self, client: _Client, address: IPv4Address) -> bool:
+    def _may_have(self, client: LeaseClient, address: IPv4Address) -> bool:
         """Tell whether the registry and the pool let this client have the address at all."""
         if client.address is not None:
             return address == client.address
         return address not in self._reserved and any(address in each for each in self._policy.pool)
 
-    def _grant(self, client: _Client, address: IPv4Address, networks: Networks, at: Moment) -> LeaseGranted:
+    def _grant(self, client: LeaseClient, address: IPv4Address, networks: Networks, at: Moment) -> LeaseGranted:
         before = self._held.in_force(address, at)
         is_new = before is None or before.held is not Held.BOUND
         until_s = at.monotonic_s + self._policy.lease_s
@@ -339,7 +353,9 @@ class Leases:
         ends_at = at.utc + timedelta(seconds=lasts_s)
         return Lease(address, holding.client, holding.mac, state, self._policy.lease_s, ends_at)
 
-    def _terms(self, client: _Client, networks: Networks, address: IPv4Address, *, leases: bool = True) -> LeaseTerms:
+    def _terms(
+        self, client: LeaseClient, networks: Networks, address: IPv4Address, *, leases: bool = True
+    ) -> LeaseTerms:
         declared = client.host.network if client.host is not None else None
         pool = next((each for each in self._policy.pool if each.network is not None and address in each), None)
         router: IPv4Address | None = None
@@ -362,36 +378,3 @@ class Leases:
             domain=self._policy.domain,
             ntp_servers=(client.host.ntp_addresses if client.host else ()) or self._policy.ntp_servers,
         )
-
-
-def _is_in(networks: Networks, address: IPv4Address) -> bool:
-    """Tell whether a machine of these networks may have the address: not their own, nor everybody's there."""
-    return any(
-        address in network
-        and (network.prefixlen >= 31 or address not in (network.network_address, network.broadcast_address))
-        for network in networks
-    )
-
-
-def _overlaps(networks: Networks, network: IPv4Network) -> bool:
-    return any(network.overlaps(each) for each in networks)
-
-
-def _is_another_card(client: _Client, holding: Holding) -> bool:
-    """Tell whether the holder is the same machine by another card."""
-    return client.host is not None and holding.client != client.key and holding.client in client.host.macs
-
-
-def _may_be_taken_over(client: _Client, holding: Holding, at: Moment) -> bool:
-    """Tell whether a machine may have moved from its other card, which a probe shows.
-
-    An offer to the other card is held for its time (RFC 2131 §3.1 steps 2 and 3), and so is a lease that was only now
-    given: its ACK is under way.
-    """
-    return (
-        _is_another_card(client, holding) and holding.held is Held.BOUND and at.monotonic_s >= holding.settles_until_s
-    )
-
-
-def _is_probed(holding: Holding | None) -> bool:
-    return holding is not None and holding.held is Held.PROBED

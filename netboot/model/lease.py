@@ -3,7 +3,7 @@
 Used where this box is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 names the questions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -120,6 +120,7 @@ class LeaseSilence(StrEnum):
     POOL_EXHAUSTED = "pool-exhausted"
     OTHER_NETWORK = "other-network"  # its address is not of the LAN where it asks
     ADDRESS_IN_USE = "address-in-use"  # by another machine: the probe or a lease says so
+    HELD_BY_OTHER_CARD = "held-by-other-card"  # the host's other card has the offer or the lease
     ADDRESS_PROBED = "address-probed"  # the answer waits for the probe
     NOTHING_ON_RECORD = "nothing-on-record"
     OTHER_LEASE_SERVER = "other-lease-server"
@@ -176,3 +177,17 @@ class LeaseClosed:
 
 
 LeaseVerdict = LeaseOffered | LeaseToProbe | LeaseGranted | LeaseInformed | LeaseRefused | LeaseClosed | LeaseSilence
+
+
+def is_address_in(networks: Iterable[IPv4Network], address: IPv4Address) -> bool:
+    """Tell whether a machine of these networks may have the address: not their own, nor everybody's there."""
+    return any(
+        address in network
+        and (network.prefixlen >= 31 or address not in (network.network_address, network.broadcast_address))
+        for network in networks
+    )
+
+
+def overlaps(networks: Iterable[IPv4Network], network: IPv4Network) -> bool:
+    """Tell whether a network shares addresses with one of these."""
+    return any(network.overlaps(each) for each in networks)

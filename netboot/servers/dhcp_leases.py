@@ -27,6 +27,7 @@ from netboot.model.lease import (
     LeaseToProbe,
     LeaseVerdict,
 )
+from netboot.model.mac import Mac
 from netboot.model.offer import Ignored, IgnoreReason, Offer
 from netboot.proto import dhcp, pxe
 from netboot.proto.dhcp import DhcpMessage, Option
@@ -143,6 +144,7 @@ class LeaseDoor:
 
     async def _probe(self, asked: _Asked, to_probe: LeaseToProbe) -> None:
         """Probe the address and ask again: an offer, or the next address of the pool."""
+        holder: Mac | None = None
         for _ in range(PROBES_PER_QUESTION):
             holder = None
             if not to_probe.is_relayed:
@@ -154,7 +156,13 @@ class LeaseDoor:
                 self._take(asked, verdict)
                 return
             to_probe = verdict
-        self._drop(asked, LeaseSilence.ADDRESS_IN_USE)
+        self._drop(asked, self._in_use_by(holder, asked.question.mac))
+
+    def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseSilence:
+        """Name the reason where an address is in use: by another machine, or by the host's own other card."""
+        host = self._desk.hosts.by_mac(mac) if mac is not None else None
+        is_own = host is not None and holder in host.macs
+        return LeaseSilence.HELD_BY_OTHER_CARD if is_own else LeaseSilence.ADDRESS_IN_USE
 
     def _drop(self, asked: _Asked, reason: LeaseSilence) -> None:
         """Send no answer, and record the reason where an operator can end it."""

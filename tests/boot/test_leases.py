@@ -232,7 +232,7 @@ def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
     house.leased(CARD)
     house.taken = {RESERVED}
 
-    assert house.offered(OTHER_CARD) is LeaseSilence.ADDRESS_IN_USE
+    assert house.offered(OTHER_CARD) is LeaseSilence.HELD_BY_OTHER_CARD
     assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
     house.taken = set()
     house.now_s += GRANT_SETTLES_S
@@ -240,7 +240,7 @@ def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
     assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
 
 
-IN_USE = LeaseSilence.ADDRESS_IN_USE
+IN_USE = LeaseSilence.HELD_BY_OTHER_CARD
 ONE, TWO = CARD, OTHER_CARD
 # What two cards of one host send for its address, with the seconds before each, and what each gets.
 TWO_CARDS = {
@@ -350,9 +350,20 @@ def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
     house.now_s += 90
     house.taken = {RESERVED}
 
-    assert house.ask(A.INIT_REBOOT, ONE, RESERVED) is IN_USE
-    assert house.ask(A.DISCOVER, ONE) is IN_USE
+    assert house.ask(A.INIT_REBOOT, ONE, RESERVED) is LeaseSilence.ADDRESS_IN_USE  # the fixture's own word for a probe
+    assert house.ask(A.DISCOVER, ONE) is LeaseSilence.ADDRESS_IN_USE
     assert in_short(house.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
+
+
+def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
+    house = House()
+    house.leased(ONE)
+    house.now_s += 90
+    question = LeaseQuestion(A.DISCOVER, "x", TWO)
+    assert isinstance(house.leases.ask(question, [LAN], [OURS], house.at), LeaseToProbe)
+
+    assert in_short(house.ask(A.RENEWING, ONE, RESERVED)) == RESERVED
+    assert not house.leases.probed(question, RESERVED, is_in_use=False, at=house.at)
 
 
 def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():

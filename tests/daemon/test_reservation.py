@@ -1,5 +1,6 @@
 """The running daemon as the LAN's only DHCP server, byte by byte: two cards of a host, relays and their subnets."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -129,3 +130,14 @@ def test_a_subnet_that_no_pool_has_gets_no_answer(leasing_rack: Rack, wire: Wire
 
     assert wire.receive(lambda frame: frame[UDP].sport == 67, patience_s=1.0) is None
     assert leasing_rack.log.count("no-address-for-client") == before + 1
+
+
+def test_a_host_that_gets_no_address_is_refused_under_its_name(leasing_rack: Rack, wire: Wire):
+    question = message(asks(), chaddr=bytes.fromhex("525400aabb01"), giaddr=RELAY)
+
+    wire.send(question, source=(RELAY, 67), to=(SERVER, 67))
+
+    leasing_rack.wait_for_log("dhcp.boot_refused")
+    told = [json.loads(line) for line in leasing_rack.log.splitlines() if "dhcp.boot_refused" in line]
+    assert [(each["host"], each["reason"]) for each in told] == [("cp1", "other-network")]
+    assert "see where it is plugged in" in told[0]["cure"]
