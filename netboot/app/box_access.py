@@ -106,7 +106,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         if path.exists()
     ]
     for what, paths in (
-        (_CONFIGURATION, [path.absolute() for path in configuration.files]),
+        (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
         (_IGNITION, sorted(ignition)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),

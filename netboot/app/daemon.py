@@ -24,7 +24,7 @@ from netboot.boot.administration import View, content_use_view
 from netboot.boot.clock import Clock, utc_now
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
-from netboot.boot.readiness import Readiness
+from netboot.boot.readiness import NO_INTERFACE, Readiness
 from netboot.boot.seen import SeenMachines
 from netboot.client import is_answered
 from netboot.config.load import Configuration, read
@@ -287,7 +287,7 @@ class Daemon:
                 running += await self._doors.open(stack, interfaces, tasks)
                 self._problems = self.problems()
                 if not wanted:
-                    log.error("daemon.serves_nobody", reason=self._problems[0])
+                    log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
                 log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())

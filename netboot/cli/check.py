@@ -84,9 +84,7 @@ def _print(findings: Findings, lines: Sequence[LoaderLine], *, hosts: int) -> No
         click.echo(problem, err=True)
     for warning in findings.warnings:
         click.echo(f"warning: {warning}", err=True)
-    for note in findings.notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo("\n".join(["boot loaders:", *map(str, lines)]))
+    click.echo("\n".join(["boot loaders:", *map(str, lines), *(f"note: {note}" for note in findings.notes)]))
     problems = _counted(len(findings.faults) + len(findings.problems), "problem")
     warnings = f", {_counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
     click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {problems}{warnings}")
