@@ -74,13 +74,9 @@ class Desk:
     # Who is who
 
     def is_at(self, host: Host, address: IPv4Address) -> bool:
-        """Tell whether an address is this host's: the registry gives it, or the wire showed it for one of its cards.
-
-        An address that the registry gives to a host is nobody else's, whatever the wire shows.
-        """
-        owner = self.hosts.by_address(address)
-        if owner is not None:
-            return owner.name == host.name
+        """Tell whether an address is this host's: the registry gives it, or the wire showed it for one of its cards."""
+        if address in host.addresses:
+            return True
         seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
 
@@ -92,12 +88,16 @@ class Desk:
         return address in target.addresses or (seen is not None and seen.mac in target.macs)
 
     def machine_at(self, address: IPv4Address) -> tuple[SeenMachine | None, Host | None]:
-        """Find the machine at an address, and its host where it is registered."""
+        """Find the machine at an address, and its host where it is registered.
+
+        An address that the registry gives to a host is no unregistered machine's, whatever the wire shows.
+        """
         seen = self.seen.by_address(address)
-        host = self.hosts.by_address(address)
-        if host is not None and (seen is None or seen.mac not in host.macs):
-            return self._last_announced(host), host
-        return (seen, self.hosts.by_mac(seen.mac)) if seen is not None else (None, None)
+        host = self.hosts.by_mac(seen.mac) if seen is not None else None
+        owner = self.hosts.by_address(address)
+        if host is None and owner is not None:
+            return self._last_announced(owner), owner
+        return seen, host
 
     def requester(self, mac: Mac, host: Host | None, address: IPv4Address) -> SeenMachine | None:
         """Find the machine with this MAC if a request from this address is its own; None: anybody may have sent it.

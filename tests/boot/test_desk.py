@@ -304,17 +304,28 @@ def test_why_a_machine_waits_is_recorded_again_under_a_new_arming(in_house: InHo
     in_house(scenario)
 
 
-def test_an_address_that_the_registry_gives_to_a_host_is_no_other_machines(in_house: InHouse):
+def test_an_address_that_the_registry_gives_to_a_host_is_no_unregistered_machines(in_house: InHouse):
     async def scenario(house: House) -> None:
         give_address(house, "w1", OTHER_ADDRESS)
-        house.boots(FIRMWARE, address=OTHER_ADDRESS)
-        cp1, w1 = house.desk.hosts.get("cp1"), house.desk.hosts.get("w1")
-        assert cp1 is not None
+        house.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=OTHER_ADDRESS)
+        w1 = house.desk.hosts.get("w1")
         assert w1 is not None
 
-        assert not house.desk.is_at(cp1, OTHER_ADDRESS)
+        assert house.desk.is_at(w1, OTHER_ADDRESS)
         assert house.desk.machine_at(OTHER_ADDRESS) == (house.desk.seen.get(OTHER_MAC), w1)
         assert house.desk.requester(STRANGER_MAC, None, OTHER_ADDRESS) is None
+
+    in_house(scenario)
+
+
+def test_a_host_that_leased_an_address_which_the_registry_gives_to_another_host_boots_from_it(in_house: InHouse):
+    async def scenario(house: House) -> None:
+        give_address(house, "w1", OTHER_ADDRESS)
+        await arm(house)
+        house.boots(FIRMWARE, IPXE, address=OTHER_ADDRESS)
+
+        assert house.desk.machine_at(OTHER_ADDRESS) == (house.desk.seen.get(MAC), house.desk.hosts.get("cp1"))
+        assert isinstance(await house.desk.script_for(MAC, OTHER_ADDRESS), InstallPlan)
 
     in_house(scenario)
 
