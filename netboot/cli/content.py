@@ -23,7 +23,7 @@ from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.config.load import load_settings
 from netboot.config.settings import Settings
 from netboot.content.archive_import import import_archive
-from netboot.content.disk import megabytes, tree_size
+from netboot.content.disk import megabytes, one_sentence, tree_size
 from netboot.content.iso import import_iso
 from netboot.content.library import Library
 from netboot.content.verify import Verdict, repair, verify
@@ -158,7 +158,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
             verdict = verify(entry, progress)
             repaired: tuple[str, ...] = ()
             if repair_from is not None and not verdict.is_sound:
-                with library.changing() as staging:
+                with library.changing() as staging, one_sentence(repair_from):
                     repaired = repair(staging, entry, verdict, repair_from, progress=progress)
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))

@@ -5,8 +5,9 @@ A medium or release that somebody copied in has none, and works all the same.
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 NAME: Final = ".netboot.json"
 
@@ -33,9 +34,23 @@ class Record:
         """Read the record of a medium or release; None where there is none that can be read."""
         try:
             read = json.loads((directory / NAME).read_text())
-            return cls(**{each.name: read[each.name] for each in fields(cls) if each.name in read})
-        except (OSError, ValueError, TypeError):
+            record = cls(**{each.name: read[each.name] for each in fields(cls) if each.name in read})
+            datetime.fromisoformat(record.imported_at)
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+        return record if record._is_valid() else None
+
+    def _is_valid(self) -> bool:
+        """Tell whether every field is what an import writes: a medium that was copied in brings its own record."""
+        read: Any = self  # JSON: any field may be anything
+        texts = (each for each in fields(self) if each.name not in ("object_count", "size_bytes", "files"))
+        return (
+            all(isinstance(getattr(read, each.name), str) for each in texts)
+            and all(type(number) is int for number in (read.object_count, read.size_bytes))
+            and isinstance(read.files, dict)
+            and all(isinstance(checksum, str) for checksum in self.files.values())
+            and not any(".." in member.split("/") or member.startswith("/") for member in self.files)
+        )
 
     def write(self, directory: Path) -> None:
         """Write it beside the files it speaks of."""
