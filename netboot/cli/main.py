@@ -16,7 +16,7 @@ import click
 
 from netboot import __version__
 from netboot.cli.groups import CONFIG_PATH, Group, take_config
-from netboot.errors import ConfigError, NetbootError
+from netboot.errors import NO_RIGHT, ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
@@ -100,6 +100,9 @@ def main() -> None:
         sys.exit(2)
     except NetbootError as error:
         print(f"netboot: {error}", file=sys.stderr)
+        sys.exit(1)
+    except PermissionError as error:  # of whatever a command opens that has no sentence of its own for it
+        print(f"netboot: cannot open {error.filename}: {error.strerror}; {NO_RIGHT}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

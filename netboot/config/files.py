@@ -1,11 +1,13 @@
 """Reads one configuration file as text: bounded, UTF-8, and with a fault in place of an exception."""
 
+import grp
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
 from netboot.config.faults import Faults, Place
+from netboot.errors import NO_RIGHT
 
 SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -56,6 +58,14 @@ def _cure(error: OSError | ValueError) -> str:
         case FileNotFoundError():
             return "write the file, or correct the name"
         case PermissionError():
-            return "let the user that runs netboot read it"
+            return "let the user that runs netboot read it" if _is_in_the_group() else NO_RIGHT
         case _:
             return "name a file that can be read"
+
+
+def _is_in_the_group() -> bool:
+    """Tell whether this process has the rights of the daemon's group, so that the file itself is the trouble."""
+    try:
+        return grp.getgrnam("netboot").gr_gid in {os.getegid(), *os.getgroups()}
+    except KeyError:
+        return False

@@ -128,4 +128,12 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
             for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
         ]
     is_default = tree is not None and named is None and isinstance(section, Table | None)
-    return [NamedFile(file) for file in shown if is_default or file.exists()]
+    return [NamedFile(file) for file in shown if is_default or _is_there(file)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # `exists` raises PermissionError
+        return False
+    return True

@@ -35,8 +35,12 @@ log = structlog.get_logger()
 
 
 def lacking_deltas(library: Library) -> list[Entry]:
-    """List the releases that have no delta to their commit, or no summary. Blocks."""
-    releases = [each for each in library.entries() if each.kind is Kind.RELEASE and each.alias_of is None]
+    """List the releases that have no delta to their commit, or no summary; none where they may not be read. Blocks."""
+    try:
+        entries = library.entries()
+    except ContentError:
+        return []
+    releases = [each for each in entries if each.kind is Kind.RELEASE and each.alias_of is None]
     return [entry for entry in releases if not _has_delta(entry)]
 
 

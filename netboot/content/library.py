@@ -23,7 +23,7 @@ from typing import Final
 
 from netboot.content.disk import cannot_write, megabytes, sync_directory, sync_file_system, told_as, tree_size
 from netboot.content.record import Record
-from netboot.errors import ContentError
+from netboot.errors import NO_RIGHT, ContentError
 
 STAGING: Final = ".staging"
 LOCK: Final = ".lock"
@@ -82,13 +82,15 @@ class Library:
         self.directory = directory
 
     def entries(self) -> list[Entry]:
-        """List media, releases and their other names, by kind and name."""
+        """List media, releases and their other names, by kind and name; ContentError where they cannot be read."""
         return [entry for kind in Kind for entry in self._entries(kind)]
 
     def _entries(self, kind: Kind) -> Iterator[Entry]:
         parent = self.directory / kind
         try:
             names = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir())
+        except PermissionError as error:
+            raise ContentError(f"cannot read {parent}: {error.strerror}; {NO_RIGHT}") from error
         except OSError:
             return
         for name in names:
