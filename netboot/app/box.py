@@ -41,8 +41,14 @@ def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
     served: dict[str, IPv4Address] = {}
     for index, wanted in enumerate(settings.network.interfaces):
         address = _check_interface(wanted, f"network.interfaces[{index}]", here, report)
-        if address is not None:
-            served[wanted.name] = address
+        if address is None:
+            continue
+        served[wanted.name] = address
+        if wanted.advertise is None and settings.http.listen and address not in settings.http.listen:
+            report.warnings.append(
+                f"http.listen: machines on {wanted.name} are sent to {address}, which is not listened on; "
+                f"add it, or set network.interfaces[{index}].advertise"
+            )
     ours = {each.address.ip for addresses in here.values() for each in addresses}
     for address in settings.http.listen:
         if address not in ours:

@@ -191,16 +191,22 @@ def _cure(path: str, user: str) -> str:
 
 
 def _unit() -> Unit | None:
-    for directory in (*_UNIT_DIRECTORIES, _SHIPPED):
+    directories = _unit_directories()
+    for directory in (*directories, _SHIPPED):
         if (directory / UNIT).is_file():
-            files = [directory / UNIT, *_drop_ins()]
+            files = [directory / UNIT, *_drop_ins(directories)]
             return _read_unit([path.read_text() for path in files], is_installed=directory is not _SHIPPED)
     return None
 
 
-def _drop_ins() -> list[Path]:
-    directories = reversed(_UNIT_DIRECTORIES)
-    found = {path.name: path for directory in directories for path in directory.glob(f"{UNIT}.d/*.conf")}
+def _unit_directories() -> Sequence[Path]:
+    """List where units lie, the first one before the next: systemd.unit(5), SYSTEMD_UNIT_PATH."""
+    named = os.environ.get("SYSTEMD_UNIT_PATH", "")
+    return [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
+
+
+def _drop_ins(directories: Sequence[Path]) -> list[Path]:
+    found = {path.name: path for directory in reversed(directories) for path in directory.glob(f"{UNIT}.d/*.conf")}
     return [found[name] for name in sorted(found)]
 
 

@@ -1,7 +1,7 @@
 """`netboot check`: everything that can be wrong before a machine boots."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -104,7 +104,7 @@ async def _check(configuration: Configuration, findings: Findings) -> None:
     content.refresh()
     findings.problems += content.problems
     findings.add(check_hosts(configuration))
-    findings.add(await _check_box(settings))
+    findings.add(await _check_box(settings, known=set(map(str, findings.faults))))
     documents = from_settings.documents_for(settings)
     readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
     reasons: dict[str, list[Host]] = {}
@@ -123,7 +123,7 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
     return f"{placed}{also}"
 
 
-async def _check_box(settings: Settings) -> BoxReport:
+async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport:
     """Check this box; where a daemon runs, it holds the ports, and what it lacks is what it says."""
     path, problems = settings.admin.socket, []
     try:
@@ -140,7 +140,8 @@ async def _check_box(settings: Settings) -> BoxReport:
         report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
         return report
     report = check_box(settings, daemon_runs=runs)
-    report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in report.problems]
+    said = {*known, *report.problems}
+    report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in said]
     return report
 
 

@@ -9,7 +9,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface
-from socket import AF_INET
+from socket import AF_INET, if_nameindex
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -153,6 +153,9 @@ class Interfaces:
         self._current, self._found = now, found
 
     def _why_silent(self, name: str, found: Mapping[str, Interface]) -> str:
+        here = [each for _, each in if_nameindex()]
+        if name not in here:
+            return f"this box has no such interface; it has {', '.join(here)}"
         if name not in found:
-            return "it is not there, or has no IPv4 address"
+            return "it has no IPv4 address"
         return f"it has no address {self._wanted[name].address}"

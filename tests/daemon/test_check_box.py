@@ -135,6 +135,20 @@ def test_hosts_with_an_address_of_this_box_or_beside_the_lan_are_found(box: Rack
     assert "hosts.yaml:8:3: hosts.w1.network.address: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN" in warning
 
 
+def test_an_http_address_that_machines_are_not_given_is_a_warning(box: Rack):
+    box.ip("addr", "add", "192.0.2.250/32", "dev", "s0")
+    set_to(box, "network: {interfaces: [{name: s0, address: 192.0.2.10}]}\nhttp: {listen: [192.0.2.250]}\n")
+    _, (warning,) = checked(box, status=0)
+    set_to(box, "network: {interfaces: [{name: s0, advertise: 192.0.2.250}]}\nhttp: {listen: [192.0.2.250]}\n")
+    _, (other,) = checked(box, status=0)
+
+    assert warning == (
+        "http.listen: machines on s0 are sent to 192.0.2.10, which is not listened on; "
+        "add it, or set network.interfaces[0].advertise"
+    )
+    assert "machines are answered from 192.0.2.10" in other
+
+
 def test_what_hosts_lack_is_named_once_with_the_line_of_the_first(box: Rack):
     (box.directory / "hosts.yaml").write_text(HOSTS.replace("release: ock-1.31-amd64", "release: ock-9"))
 
@@ -169,24 +183,25 @@ def test_faults_and_problems_of_hosts_without_a_fault_are_told_together(box: Rac
     set_to(box, "network: {interfaces: [nosuch0]}\n")
 
     found = json.loads(box.netboot("check", "--json", status=2))
+    box.start()
+    set_to(box, "network: {interfaces: [s0]}\n")
+    again = json.loads(box.netboot("check", "--json", status=2))
 
+    assert [problem for problem in again["problems"] if "wroker" in problem] == []
     assert ([fault["where"] for fault in found["faults"]], len(found["problems"])) == (["hosts.w7.role"], 1)
 
 
 @pytest.fixture
-def unit(box: Rack) -> Iterator[Path]:
+def unit(box: Rack, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed unit of this appliance that runs as `nobody`."""
     shipped = (Path(__file__).parents[2] / "systemd" / "netboot.service").read_text()
-    directory = Path("/run/systemd/system")
-    if Path("/etc/systemd/system/netboot.service").exists():
-        pytest.skip("netboot is installed on this box")
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "netboot.service"
+    path = box.directory / "units" / "netboot.service"
+    path.parent.mkdir()
     path.write_text(
         shipped.replace("User=netboot", "User=nobody").replace("netboot serve", f"netboot --config {box.config} serve")
     )
-    yield path
-    path.unlink()
+    monkeypatch.setenv("SYSTEMD_UNIT_PATH", str(path.parent))
+    return path
 
 
 def test_what_the_user_and_the_unit_of_the_daemon_do_not_allow_is_found(box: Rack, unit: Path):
@@ -200,11 +215,7 @@ def test_what_the_user_and_the_unit_of_the_daemon_do_not_allow_is_found(box: Rac
     drop_in = unit.with_name("netboot.service.d") / "50.conf"
     drop_in.parent.mkdir()
     drop_in.write_text(f"[Service]\nReadWritePaths={box.directory}\n")
-    try:
-        (problem,), _ = checked(box)
-    finally:
-        drop_in.unlink()
-        drop_in.parent.rmdir()
+    (problem,), _ = checked(box)
 
     assert [text for text in problems if "ProtectSystem=strict" in text and f"ReadWritePaths={box.directory}" in text]
     assert problem == (
