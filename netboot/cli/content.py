@@ -16,7 +16,7 @@ import click
 from netboot.cli.content_owner import handed_over
 from netboot.cli.content_progress import shown_progress
 from netboot.cli.content_publish import publish_command
-from netboot.cli.content_uses import Users, users
+from netboot.cli.content_uses import Users, users, users_for_a_list
 from netboot.cli.content_view import entry_view, print_verdict, say, verdict_view
 from netboot.cli.groups import Group
 from netboot.cli.output import ago, json_option, print_json, print_table
@@ -227,9 +227,9 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
 
 def _users(config: Path, settings: Settings) -> Users:
     """Find out who uses the content, for a list: what cannot be known is a note."""
-    known = users(config, settings)
-    if known.fault:
-        click.echo(f"note: the hosts files have a fault, so USED BY may not be complete: {known.fault}", err=True)
+    known, notes = users_for_a_list(config, settings)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     return known
 
 

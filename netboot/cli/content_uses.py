@@ -13,6 +13,7 @@ from netboot.cli.administration import daemon_at
 from netboot.config.load import read
 from netboot.config.settings import Settings
 from netboot.content.library import Entry, Kind
+from netboot.errors import NetbootError
 from netboot.model.host import Host, HostSet
 
 if TYPE_CHECKING:
@@ -75,13 +76,30 @@ _CURES = {
 
 def users(config: Path, settings: Settings) -> Users:
     """Find out who uses the content; raise NetbootError where a daemon or the store should answer and does not."""
-    uses = asyncio.run(_uses(settings, config))
+    return _with_files(config, asyncio.run(_uses(settings, config)))
+
+
+def users_for_a_list(config: Path, settings: Settings) -> tuple[Users, tuple[str, ...]]:
+    """Find out who uses the content as far as that can be known, and what could not be."""
+    notes: list[str] = []
+    uses: tuple[ContentUse, ...] = ()
+    try:
+        uses = asyncio.run(_uses(settings, config, asks_store=False))  # half a second, to say who is armed
+    except NetbootError as error:
+        notes.append(f"USED BY may not be complete: {error}")
+    known = _with_files(config, uses)
+    if known.fault:
+        notes.append(f"the hosts files have a fault, so USED BY may not be complete: {known.fault}")
+    return known, tuple(notes)
+
+
+def _with_files(config: Path, uses: "tuple[ContentUse, ...]") -> Users:
     configuration = read(config)
     fault = str(configuration.faults[0]) if configuration.faults else ""
     return Users(uses, configuration.hosts, fault, configuration.files[1:])
 
 
-async def _uses(settings: Settings, config: Path) -> "tuple[ContentUse, ...]":
+async def _uses(settings: Settings, config: Path, *, asks_store: bool = True) -> "tuple[ContentUse, ...]":
     from netboot.boot.content_uses import ContentUse, Use
 
     client = await daemon_at(settings.admin.socket, config)
@@ -89,7 +107,7 @@ async def _uses(settings: Settings, config: Path) -> "tuple[ContentUse, ...]":
         async with client:
             told = await client.content_uses()
         return tuple(ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in told)
-    if not _is_there(settings.store.url):
+    if not asks_store or not _is_there(settings.store.url):
         return ()
     from netboot.app.ledger import offline_content_uses  # the store's libraries take half a second to load
 

@@ -18,6 +18,7 @@ from netboot.errors import ContentError
 from netboot.model.client import CPU_OF_ARCH, BootProtocol, Cpu
 from netboot.model.loader_names import loader_names, recommended_names
 
+_MOST_FOLDERS: Final = 256
 _CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory in one tick of the kernel have one time
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -100,7 +101,12 @@ class BootFiles:
         return len(self._by_name)
 
     def is_outdated(self) -> bool:
-        """Tell whether a name came or went since this was built: one stat a directory, some microseconds."""
+        """Tell whether a name came or went since this was built: one stat a directory, some microseconds.
+
+        Of very many directories it is not asked: that would hold up every request.
+        """
+        if len(self._folders) > _MOST_FOLDERS:
+            return False
         return any(
             _stamp(path) != stamp or (stamp and stamp[2] > self._scanned_at_ns - _CLOCK_TICK_NS)
             for path, stamp in self._folders.items()

@@ -1,10 +1,12 @@
 """`netboot content` as an operator runs it: killed at any moment, with other people's archives, pulled by `ostree`."""
 
 import functools
+import hashlib
 import http.server
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,3 +283,23 @@ def test_a_disk_that_fills_up_leaves_nothing(netboot: Appliance, tmp_path: Path,
         assert netboot.json("list") == []
     finally:
         run("umount", netboot.content)
+
+
+def test_the_list_has_all_that_is_known_and_needs_neither_daemon_nor_store(
+    netboot: Appliance, archive: Path, repository: Path
+) -> None:
+    netboot.json("import-archive", archive, "--name", "ock-1")
+    shutil.copytree(repository, netboot.content / "ostree" / "by-hand")
+    netboot.json("promote", "ock-1", "stable")
+    (netboot.content.parent / "hosts.yaml").write_text("hosts:\n  w1: {role: wroker, release: ock-1}\n")
+
+    listed = {view["name"]: view for view in netboot.json("list")}
+
+    commit = (repository / "refs/heads/ock").read_text().strip()
+    digest = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    for name in ("ock-1", "stable", "by-hand"):
+        assert (listed[name]["ref"], listed[name]["commit"]) == ("ock", commit)
+    assert (listed["ock-1"]["source_digest"], listed["ock-1"]["aliases"]) == (digest, ["stable"])
+    assert (listed["by-hand"]["source_digest"], listed["by-hand"]["imported_at"]) == (None, None)
+    assert listed["stable"]["alias_of"] == "ock-1"
+    assert netboot.json("show", "ock-1")["record"]["source_digest"] == digest
