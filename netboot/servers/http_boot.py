@@ -5,6 +5,7 @@ Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and cu
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from netboot.boot.token_desk import IgnitionPart, Refusal, Report, TokenDesk
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model.offer import ScriptLanguage
 from netboot.servers.http_question import base_url, mac_in_path, remote_address
+from netboot.servers.http_refused import LONGEST_BODY_BYTES
 from netboot.servers.http_report import read_report
 
 REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
@@ -86,7 +88,7 @@ class BootHttp:
             return _refused(Refusal.UNKNOWN)
         try:
             async with asyncio.timeout(REPORT_TIMEOUT_S):
-                body = await read_report(request.content.iter_chunked(1 << 16))
+                body = await read_report(_at_most(LONGEST_BODY_BYTES, request.content.iter_chunked(1 << 16)))
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
@@ -119,3 +121,13 @@ def _refused(refusal: Refusal) -> web.Response:
     if refusal is Refusal.STRANGER:
         return web.Response(status=403, text="forbidden\n", headers=_SECRET)
     return web.Response(status=404, text="not found\n", headers=_SECRET)
+
+
+async def _at_most(most_bytes: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass a body on; raise HTTPRequestEntityTooLarge where one that did not state its length is longer."""
+    total_bytes = 0
+    async for chunk in chunks:
+        total_bytes += len(chunk)
+        if total_bytes > most_bytes:
+            raise web.HTTPRequestEntityTooLarge(most_bytes, total_bytes)
+        yield chunk

@@ -6,7 +6,7 @@ import signal
 import socket
 import struct
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from daemon.rack import SERVER, Rack
@@ -112,6 +112,17 @@ def test_a_later_request_of_a_connection_is_refused_like_the_first(rack: Rack):
 
         assert got is not None, request[:60]
         assert int(got[1]) == (400 if status == 505 else status), request[:60]
+
+
+def test_a_report_in_chunks_without_an_end_is_refused_when_it_is_too_long(rack: Rack):
+    with connect(rack) as line:
+        line.sendall(REPORT + b"Transfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):  # the answer may come, and the connection close, before all of it is sent
+            for _ in range(64):
+                line.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+        answer = line.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 def test_no_answer_of_any_listener_names_a_version(rack: Rack):
