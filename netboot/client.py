@@ -4,7 +4,6 @@ Used by the commands and by the lab. Never opens the ledger or a file of the dae
 """
 
 import json
-import socket as sockets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,21 +12,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from netboot.errors import NO_RIGHT, NetbootError
+from netboot.control_socket import CONNECT_S, DeafDaemonError, NoDaemonError, not_heard
+from netboot.errors import NetbootError
 
 View = Mapping[str, Any]
 
-CONNECT_S = 5.0
 ANSWER_S = 30.0
 SILENT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
-
-
-class NoDaemonError(NetbootError):
-    """Nobody listens on the control socket."""
-
-
-class DeafDaemonError(NetbootError):
-    """A daemon is there, or may be, and does not hear us: nobody may act as if none ran."""
 
 
 class RefusedError(NetbootError):
@@ -137,7 +128,7 @@ class ControlClient:
         except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
             raise NoDaemonError("the daemon broke off; systemctl status netboot, and journalctl -u netboot") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise not_heard(self._socket, error) from error
+            raise _not_heard(self._socket, error) from error
         if follow:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
@@ -147,7 +138,7 @@ class ControlClient:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise not_heard(self._socket, error) from error
+            raise _not_heard(self._socket, error) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -159,34 +150,8 @@ def _arming(reason: str, attempts: int | None, *, force: bool) -> dict[str, obje
     return {"reason": reason, "attempts": attempts, "force": force}
 
 
-def not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
-    """Say why nobody answers on the control socket, and what to do."""
-    match error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error:
-        case FileNotFoundError() | ConnectionRefusedError():
-            return NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-        case PermissionError():
-            return DeafDaemonError(f"cannot speak to the daemon: no right to {socket}; {NO_RIGHT}")
-        case TimeoutError():
-            return DeafDaemonError(f"the daemon on {socket} does not answer in time; journalctl -u netboot")
-        case reason:
-            return DeafDaemonError(f"the daemon on {socket} does not answer: {reason}; journalctl -u netboot")
-
-
-def is_answered(path: Path) -> bool:
-    """Tell whether a daemon listens there; a socket file that a crash left behind does not count.
-
-    Raises DeafDaemonError where one may: behind its back the ledger would be changed and its memory would not.
-    """
-    with sockets.socket(sockets.AF_UNIX) as connection:  # asyncio's connect takes a full backlog for a connection
-        connection.settimeout(CONNECT_S)
-        try:
-            connection.connect(str(path))
-        except OSError as error:
-            why = not_heard(path, error)
-            if isinstance(why, NoDaemonError):
-                return False
-            raise why from error
-    return True
+def _not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
+    return not_heard(socket, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:

@@ -26,7 +26,6 @@ from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.readiness import NO_INTERFACE, Readiness
 from netboot.boot.seen import SeenMachines
-from netboot.client import is_answered
 from netboot.config.load import Configuration, read
 from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
@@ -35,6 +34,7 @@ from netboot.content.disk import write_fault
 from netboot.content.library import Library
 from netboot.content.objects import Content
 from netboot.content.uploads import Upload, UploadKind, Uploads
+from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.model.host import HostName
 from netboot.model.machine import Machine

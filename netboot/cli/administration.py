@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from netboot.client import ControlClient, DeafDaemonError, is_answered
 from netboot.config.load import load_settings, read
+from netboot.control_socket import DeafDaemonError, is_answered
 from netboot.store.file_lock import held_by
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
+    from netboot.client import ControlClient
 
 T = TypeVar("T")
 
@@ -50,13 +51,15 @@ async def administration(
     click.echo(f"netboot: no daemon runs; {done}; start it with systemctl start netboot", err=True)
 
 
-async def daemon_at(socket: Path, config: Path) -> ControlClient | None:
+async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
     """Reach the daemon of `config`, also one that starts at this moment; None where no daemon holds the socket.
 
     Raises DeafDaemonError where one holds it and does not answer.
     """
     for _ in range(round(START_S / _TRY_AGAIN_S)):
         if await asyncio.to_thread(is_answered, socket):
+            from netboot.client import ControlClient  # its HTTP library takes its time to load
+
             return ControlClient(socket, configuration=config)
         if held_by(socket) is None:
             return None

@@ -20,6 +20,7 @@ from netboot.config.load import Configuration, read
 from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
+from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem
 from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
@@ -129,7 +130,7 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
     try:
         runs = path.exists()
         if runs:
-            from netboot.client import ControlClient, is_answered  # takes its time to load
+            from netboot.client import ControlClient  # takes its time to load
 
             runs = is_answered(path)
             if runs:

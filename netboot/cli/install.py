@@ -11,12 +11,12 @@ from netboot.cli.groups import Group
 from netboot.cli.host import armed_text, reason_text
 from netboot.cli.output import ago, json_option, print_json, print_table
 from netboot.cli.timeline import Timeline
-from netboot.client import ControlClient
 from netboot.errors import NetbootError
 from netboot.model.words import plain
 
 if TYPE_CHECKING:
     from netboot.boot.administration import Administration
+    from netboot.client import ControlClient
 
 WATCHED_END = {"ready", "failed"}
 NOT_DECLARED = "no hosts file declares it"
@@ -153,6 +153,8 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
     async def ask(daemon: "Administration | ControlClient") -> str | None:
         armed_at = [move["at"] for move in await daemon.history(host) if move["what"] == "armed"]
         timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
+        from netboot.client import ControlClient  # its HTTP library takes its time to load
+
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
         if follow:

@@ -9,8 +9,9 @@ import click
 
 from netboot.cli.administration import daemon_at
 from netboot.cli.output import json_option, print_json
-from netboot.client import NoDaemonError, RefusedError
+from netboot.client import RefusedError
 from netboot.config.load import load_settings
+from netboot.control_socket import NoDaemonError
 
 UNPROCESSABLE = 422  # what the daemon answers where the files have faults
 

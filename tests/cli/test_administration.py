@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.cli.administration import administration, is_answered
-from netboot.client import ControlClient, DeafDaemonError, NoDaemonError
+from netboot.cli.administration import administration
+from netboot.client import ControlClient
+from netboot.control_socket import DeafDaemonError, NoDaemonError, is_answered
 from netboot.errors import ConfigError
 
 

@@ -43,6 +43,10 @@ def test_a_question_to_the_files_loads_neither_database_nor_network_libraries(co
     assert not loaded_by("--config", str(configuration), command) & HEAVY
 
 
+def test_without_a_daemon_a_question_to_the_store_loads_no_http_library(configuration: Path):
+    assert "aiohttp" not in loaded_by("--config", str(configuration), "host", "list")
+
+
 def test_the_overview_says_of_each_command_what_its_own_help_says():
     assert isinstance(cli, Group)
     commands = {name: cli.get_command(None, name) for name in COMMANDS}  # type: ignore[arg-type]
