@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.cli.main import COMMANDS
 from netboot.lab.packages import PACKAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ NO_PROGRAMS = {
     "remote": "a command of ostree",
     "netboot-has-none": "a test's name of a program that is missing",
     "ksvalidator": "installed by pip",
+    **dict.fromkeys(COMMANDS, "a command of netboot"),
 }
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/dracut/modules.d/30ignition"
 
