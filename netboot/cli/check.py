@@ -134,7 +134,8 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
 
             runs = is_answered(path)
             if runs:
-                async with ControlClient(path) as client:
+                config = click.get_current_context().find_object(Path)
+                async with ControlClient(path, configuration=config) as client:
                     problems = list((await client.status()).get("problems", ()))
     except (NetbootError, OSError) as error:
         report = check_box(settings, daemon_runs=True)

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from netboot.client import ControlClient
+from netboot.client import ControlClient, NoDaemonError
 from netboot.errors import LabError
 from netboot.lab.guest import Guest
 from netboot.lab.timeline import BootTimeline, Moment
@@ -58,8 +59,9 @@ class _Boot:
 
     async def read(self, daemon: ControlClient, after: int) -> None:
         """Take the daemon's events until it goes."""
-        async for event in daemon.events(after=after):
-            self._take(event)
+        with suppress(NoDaemonError):  # `watch` says what every machine was doing
+            async for event in daemon.events(after=after):
+                self._take(event)
 
     async def watch(self, reader: asyncio.Task[None]) -> None:
         """Look at every machine twice a second until all are ready."""

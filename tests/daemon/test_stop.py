@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,10 +33,10 @@ def quiet_files(tmp_path: Path) -> Path:
     return config
 
 
-def serve(config: Path) -> subprocess.Popen[str]:
+def serve(config: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "netboot", "serve"],
-        env=os.environ | {"NETBOOT_CONFIG": str(config)},
+        env=os.environ | {"NETBOOT_CONFIG": str(config)} | environment,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -74,12 +75,16 @@ def test_a_stop_at_any_moment_of_the_start_is_clean(quiet_files: Path, after_s: 
     assert "Traceback" not in said
 
 
-def test_a_daemon_that_cannot_start_says_so_in_the_log(quiet_files: Path):
+def test_a_daemon_that_cannot_start_says_so_in_the_log_and_to_systemd(quiet_files: Path, tmp_path: Path):
     quiet_files.write_text(quiet_files.read_text().replace("store: {url", "store: {ulr"))
 
-    daemon = serve(quiet_files)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE_S)
+        daemon = serve(quiet_files, NOTIFY_SOCKET=str(tmp_path / "notify"))
 
-    _, said = daemon.communicate(timeout=PATIENCE_S)
+        _, said = daemon.communicate(timeout=PATIENCE_S)
+        assert manager.recv(4096).startswith(b"STATUS=failed: ")
     assert daemon.returncode == 2
     (line,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert (line["event"], line["level"]) == ("daemon.failed", "error")
