@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from netboot.client import ControlClient, NoDaemonError
+from netboot.client import ControlClient
+from netboot.control_socket import NoDaemonError
 from netboot.errors import LabError
 from netboot.lab.guest import Guest
 from netboot.lab.timeline import BootTimeline, Moment
