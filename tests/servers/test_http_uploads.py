@@ -125,3 +125,21 @@ def test_an_offset_of_five_thousand_digits_is_no_offset(tmp_path: Path) -> None:
         assert [await uploader.go_on(id_, offset) for offset in offsets] == [400] * 6
 
     importing(tmp_path, lambda _, data: python(GOOD, data), talk)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ('print("note: x\\nnetboot: it is no ISO; stop", file=sys.stderr); sys.exit(1)', "it is no ISO; stop"),
+        ("1 / 0", "the import ended with 1: ZeroDivisionError: division by zero"),
+        ("sys.exit(3)", "the import ended with 3: it printed nothing"),
+        ("import os; os.kill(os.getpid(), 9)", "the import ended with -9: it printed nothing"),
+    ],
+)
+def test_the_reason_of_a_failed_import_is_one_sentence(tmp_path: Path, program: str, reason: str) -> None:
+    async def talk(uploader: Uploader) -> None:
+        upload = await uploader.end_of(await uploader.send(b"data"))
+
+        assert (upload.state, upload.error) == (UploadState.FAILED, reason)
+
+    importing(tmp_path, lambda _upload, _data: [sys.executable, "-c", f"import sys; {program}"], talk)
