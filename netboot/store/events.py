@@ -167,16 +167,15 @@ class EventLog:
             for event in found:
                 last_id = event.id
                 yield event
-            if found:
-                continue
-            try:
-                async with asyncio.timeout(BEAT_S), self._grown:
-                    while self._writes == writes and not self._is_ending:
-                        await self._grown.wait()
-            except TimeoutError:
-                yield None
-            if self._is_ending:
-                return
+            while not found and self._writes == writes:
+                if self._is_ending:
+                    return
+                try:
+                    async with asyncio.timeout(BEAT_S), self._grown:
+                        while self._writes == writes and not self._is_ending:
+                            await self._grown.wait()
+                except TimeoutError:
+                    yield None
 
     async def end_followers(self) -> None:
         """End every `follow`, now and from now on."""

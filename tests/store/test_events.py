@@ -78,3 +78,23 @@ def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_lo
     assert first.data == {"number": 3}
     assert (last.name, last.data) == ("store.events_lost", {"count": 3})
     assert {"event": "store.events_lost", "count": 3, "log_level": "error"} in logged
+
+
+def test_who_follows_gets_what_is_there_what_comes_and_the_end(ledger_url: str):
+    async def scenario() -> list[object]:
+        database = await Database.open(ledger_url)
+        events = EventLog(database, now=lambda: NOW)
+        events.record(an_event(1))
+        await events.flush()
+        seen: list[object] = []
+        async for event in events.follow(0):
+            seen.append(event and event.data["number"])
+            if seen == [1]:
+                events.record(an_event(2))
+                await events.flush()
+            if event is None:
+                await events.end_followers()
+        await database.close()
+        return seen
+
+    assert asyncio.run(scenario()) == [1, 2, None]
