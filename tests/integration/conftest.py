@@ -225,6 +225,13 @@ class Serving:
     counted: CountedThings
     changes: queue.Queue[tuple[str, ...]]  # the interfaces that it serves, after each change
     stop: Callable[[], None] = lambda: None  # and wait for its end
+    server: DhcpServer | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Why some port is not served."""
+        assert self.server is not None
+        return self.server.problems
 
     def wait_for_interfaces(self, *expected: str) -> None:
         """Wait until exactly these are served, written as `name=address`."""
@@ -257,6 +264,7 @@ def _serving(lan: Lan, wanted: Sequence[WantedInterface], settings: DhcpSettings
         stop = asyncio.Event()
         async with Interfaces(wanted) as interfaces:
             server = DhcpServer(serving.desk, settings, counters=serving.counted)
+            serving.server = server
             interfaces.on_change(server.serve)
             interfaces.on_change(
                 lambda current: serving.changes.put(tuple(f"{each.name}={each.address}" for each in current))
