@@ -5,6 +5,7 @@ from typing import Final
 
 import postgresql
 import pytest
+import structlog
 
 # A test that may be skipped, and the only reason that it may be skipped for.
 PERMITTED_SKIPS: Final = {
@@ -40,6 +41,24 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport, permitted: st
         report.longrepr = (
             f"skipped: {reason}; provide what is missing, or add it to PERMITTED_SKIPS in tests/conftest.py"
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def uncached_loggers() -> Iterator[None]:
+    """Keep a logger that one test's daemon set up from escaping another test's `capture_logs`."""
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            structlog, "configure", lambda **settings: configure(**settings | {"cache_logger_on_first_use": False})
+        )
+        yield
+
+
+@pytest.fixture(autouse=True)
+def default_logging() -> Iterator[None]:
+    """Undo what a test set up for the process's log."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
