@@ -401,6 +401,7 @@ class TwoCards(RuleBasedStateMachine):
             case LeaseGranted(lease=lease):
                 assert lease.address == RESERVED
                 self.leased = mac
+                self.entitled_until_s.pop(other, None)  # its offer ends when the address is leased to this card
             case LeaseRefused() if address == RESERVED and ask is A.SELECTING:
                 raise AssertionError("a card was refused the address of its host")
             case LeaseClosed() | LeaseSilence.OTHER_LEASE_SERVER:
@@ -413,6 +414,13 @@ class TwoCards(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 5.0, OFFER_HELD_S, REST_S, LEASE_S]))
     def wait(self, seconds: float) -> None:
         self.house.now_s += seconds
+
+
+def test_a_card_with_a_lease_gets_an_offer_although_the_other_had_one():
+    model = TwoCards()
+    for ask, mac in ((A.SELECTING, ONE), (A.DISCOVER, TWO), (A.SELECTING, ONE), (A.DISCOVER, ONE)):
+        model.say(ask=ask, mac=mac, address=RESERVED, runs=False)
+        model.wait(5.0)
 
 
 TestTwoCards = TwoCards.TestCase
