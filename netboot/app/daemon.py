@@ -300,8 +300,15 @@ class Daemon:
                     task.cancel()
 
     def _status_line(self) -> str:
-        served = f"serving {len(self._desk.hosts)} hosts"
-        return f"{served}; {len(self._problems)} problems, first: {self._problems[0]}" if self._problems else served
+        hosts = len(self._desk.hosts)
+        served = f"serving {hosts} host{'s' if hosts != 1 else ''}"
+        match self._problems:
+            case []:
+                return served
+            case [problem]:
+                return f"{served}; 1 problem: {problem}"
+            case problems:
+                return f"{served}; {len(problems)} problems, first: {problems[0]}"
 
     def _note_problems(self) -> None:
         problems = self.problems()

@@ -15,8 +15,10 @@ from netboot.ignition.check import KNOWN_VERSION, read_ignition
 from netboot.ignition.problem import Problems
 from netboot.ignition.resource import Resources
 from netboot.model.host import Host, Role
+from netboot.model.mac import Mac
 
 _DOCUMENTATION: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
+_EXAMPLE_MACS: Final = frozenset(map(Mac, ("52:54:00:aa:bb:01", "52:54:00:aa:bb:11", "52:54:00:aa:bb:12")))
 _EXAMPLE_KEY: Final = re.compile(r"AAAA\S*?(FAKE){2,}")
 _KUBEADM: Final = "/etc/kubernetes/kubeadm.conf"
 _JOINS: Final = re.compile(r"^kind:\s*JoinConfiguration\b", re.MULTILINE)
@@ -66,6 +68,9 @@ def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     if any(_EXAMPLE_KEY.search(key) for key in host.ssh_keys):
         yield _at(host, ".ssh_keys: the key is the one of the example, and nobody has it; write your own")
+    if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is a trial's LAN
+        for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
+            yield _at(host, f".mac: {mac} is of the example; write the one of the machine's card")
     network = host.network
     shown = [("address", network.address.ip), ("gateway", network.gateway)] if network else []
     shown += [("nameservers", server) for server in network.nameservers] if network else []

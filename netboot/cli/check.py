@@ -14,7 +14,7 @@ from netboot.app.box_access import check_access
 from netboot.app.host_findings import check_hosts
 from netboot.boot.documents import Documents
 from netboot.boot.readiness import NO_INTERFACE, missing_uefi_loader
-from netboot.cli.loader_view import LoaderLine, loader_lines
+from netboot.cli.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.output import json_option, print_json
 from netboot.config.load import Configuration, read
 from netboot.config.settings import Settings
@@ -85,7 +85,7 @@ def _print(findings: Findings, lines: Sequence[LoaderLine], *, hosts: int) -> No
         click.echo(problem, err=True)
     for warning in findings.warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo("\n".join(["boot loaders:", *map(str, lines), *(f"note: {note}" for note in findings.notes)]))
+    click.echo("\n".join(["boot loaders:", *printed(lines), *(f"note: {note}" for note in findings.notes)]))
     problems = _counted(len(findings.faults) + len(findings.problems), "problem")
     warnings = f", {_counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
     click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {problems}{warnings}")
@@ -143,6 +143,9 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
         return report
     report = check_box(settings, daemon_runs=runs)
     said = {*known, *report.problems}
+    for index, interface in enumerate(settings.network.interfaces):
+        if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):
+            said |= {each for each in problems if each.startswith(f"interface {interface.name} is not served: ")}
     report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in said]
     return report
 

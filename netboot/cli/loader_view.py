@@ -1,7 +1,8 @@
 """Which boot loader each architecture will get, from which file, and what to install where there is none."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from netboot.boot.names import find_loader
@@ -42,6 +43,16 @@ class LoaderLine:
 def loader_lines(policy: Policy, bootfiles: BootFiles) -> list[LoaderLine]:
     """List what each usual architecture gets, then each number that `bootfiles.loaders` names."""
     return [*(_line(policy, bootfiles, *each) for each in _ARCHITECTURES), *_by_number(policy, bootfiles)]
+
+
+def printed(lines: Iterable[LoaderLine]) -> Iterator[str]:
+    """Write the lines for people: one for each, but one in all for a CPU whose loaders are missing for one reason."""
+    for missing, same in groupby(lines, key=lambda line: line.missing):
+        first, *others = same
+        if missing is None:
+            yield from map(str, (first, *others))
+        else:
+            yield str(replace(first, architecture=first.architecture.partition(",")[0]) if others else first)
 
 
 def _line(policy: Policy, bootfiles: BootFiles, title: str, protocol: BootProtocol, arch: int) -> LoaderLine:

@@ -10,8 +10,10 @@ import click
 from netboot.cli.administration import daemon_at
 from netboot.cli.output import json_option, print_json
 from netboot.client import RefusedError
-from netboot.config.load import load_settings
+from netboot.config.faults import Faults
+from netboot.config.settings_file import read_settings
 from netboot.control_socket import NoDaemonError
+from netboot.errors import ConfigError, NetbootError
 
 UNPROCESSABLE = 422  # what the daemon answers where the files have faults
 
@@ -45,12 +47,18 @@ def reload(config: Path, as_json: bool) -> None:
 
 
 async def _reload(config: Path) -> Mapping[str, Any]:
-    socket = load_settings(config).admin.socket
-    client = await daemon_at(socket, config)
-    if client is None:
-        raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-    async with client:
-        return await client.reload()
+    faults = Faults()
+    socket = read_settings(config, faults)[0].admin.socket
+    try:
+        client = await daemon_at(socket, config)
+        if client is None:
+            raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+        async with client:  # it logs the faults, and its status line has the first
+            return await client.reload()
+    except NetbootError as error:
+        if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
+            raise ConfigError(faults.problems) from None  # perhaps the faults hide which socket it is
+        raise
 
 
 def report(taken: Mapping[str, Any]) -> list[str]:

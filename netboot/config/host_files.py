@@ -25,6 +25,7 @@ class NamedFile:
     path: Path
     named_at: Place | None = None
     where: str = ""  # hosts.files[0]
+    may_be_missing: bool = False  # where `hosts.files` is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
     for entry in named:
         for path in _files_at(entry, faults):
             found.setdefault(path.absolute(), path)
-    if not found and named and all(entry.named_at is None for entry in named):
+    if not found and named and all(entry.named_at is None and not entry.may_be_missing for entry in named):
         missing = str(named[0].path)
         faults.add(Place(missing), "", what="is not there", cure="write it; docs/settings.md has the smallest one")
     return tuple(found.values())

@@ -128,7 +128,7 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
             for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
         ]
     is_default = tree is not None and named is None and isinstance(section, Table | None)
-    return [NamedFile(file) for file in shown if is_default or _is_there(file)]
+    return [NamedFile(file, may_be_missing=not is_default) for file in shown if is_default or _is_there(file)]
 
 
 def _is_there(path: Path) -> bool:

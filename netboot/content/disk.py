@@ -33,7 +33,7 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
         case errno.ENOSPC | errno.EDQUOT:
             cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
         case errno.EACCES | errno.EPERM:
-            cure = f"run with sudo; it must belong to the daemon's user: chown -R netboot: {directory}"
+            cure = f"run with sudo; if the daemon cannot write either: chown -R netboot: {directory}"
         case errno.EROFS:
             cure = (
                 "mount it writable; if only the daemon sees it read-only, its unit has ProtectSystem=strict: "

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.loaders import policy
-from netboot.cli.loader_view import LoaderLine, loader_lines
+from netboot.cli.loader_view import LoaderLine, loader_lines, printed
 from netboot.content.bootfiles import BootFiles
 from netboot.model.client import BootProtocol, Cpu
 from netboot.model.offer import LoaderRule, UnknownHosts
@@ -54,3 +54,17 @@ def test_each_architecture_is_named_with_its_loader_and_path(enterprise_linux: B
         f"  x64 UEFI, PXE     ipxe-snponly-x86_64.efi ({tmp_path}/ipxe-snponly-x86_64.efi), then ipxe-x86_64.efi"
     )
     assert str(lines[5]).startswith("  arm64 UEFI, PXE   none: none of ")
+
+
+def test_a_cpu_whose_loaders_are_missing_for_one_reason_is_printed_in_one_line():
+    bios = LoaderLine("BIOS, PXE", "undionly.kpxe", "/b/undionly.kpxe")
+    ia32 = [LoaderLine("ia32 UEFI, PXE", missing="install A"), LoaderLine("ia32 UEFI, HTTP", missing="install A")]
+    arm64 = [LoaderLine("arm64 UEFI, PXE", missing="install B"), LoaderLine("arm64 UEFI, HTTP", missing="install C")]
+
+    assert list(printed([bios, bios, *ia32, *arm64])) == [
+        "  BIOS, PXE         undionly.kpxe (/b/undionly.kpxe)",
+        "  BIOS, PXE         undionly.kpxe (/b/undionly.kpxe)",
+        "  ia32 UEFI         none: install A",
+        "  arm64 UEFI, PXE   none: install B",
+        "  arm64 UEFI, HTTP  none: install C",
+    ]

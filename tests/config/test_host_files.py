@@ -30,6 +30,16 @@ def test_no_hosts_file_at_all_is_a_fault(site):
     assert site.faults() == ["hosts.yaml: is not there; write it; docs/settings.md has the smallest one"]
 
 
+def test_a_directory_that_is_there_is_not_reported_where_there_are_no_settings(site):
+    (site.directory / "netboot.yaml").unlink()
+    (site.directory / "hosts.yaml").unlink()
+    (site.directory / "hosts.d").mkdir()
+
+    assert site.faults() == [
+        "netboot.yaml: cannot be read (No such file or directory); write the file, or correct the name"
+    ]
+
+
 def test_a_file_that_an_operator_names_must_be_there_and_a_directory_need_not(site):
     site.write("netboot.yaml", "hosts: {files: [hosts.yaml, rack1.yaml, rack.d]}\n")
 

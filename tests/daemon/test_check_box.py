@@ -54,7 +54,11 @@ def test_an_interface_that_is_not_there_is_a_problem_that_names_those_of_this_bo
 
     (problem,), _ = checked(box)
 
+    box.start()
+    (while_it_runs,), _ = checked(box)
+
     assert problem == "network.interfaces[0]: this box has no interface nosuch0; it has lo, s0; correct the name"
+    assert while_it_runs == problem
 
 
 def test_addresses_that_are_not_there_are_problems_and_several_a_warning(box: Rack):
@@ -166,6 +170,20 @@ def test_the_example_that_nobody_edited_is_found(box: Rack):
 
     assert any("hosts.cp1.ssh_keys: the key is the one of the example" in warning for warning in warnings)
     assert any("hosts.cp1.network.gateway: 198.51.100.1 is of the example" in warning for warning in warnings)
+
+
+def test_the_macs_of_the_example_are_found_where_the_lan_is_no_trial(box: Rack):
+    example = (Path(__file__).parents[2] / "assets" / "examples" / "hosts.yaml").read_text()
+    (box.directory / "hosts.yaml").write_text(example.replace("52:54:00:aa:bb:12", "3c:fd:fe:00:00:12"))
+    box.ip("addr", "flush", "dev", "s0")
+    box.ip("addr", "add", "10.7.0.10/24", "dev", "s0")
+
+    _, warnings = checked(box, status=0)
+
+    assert [warning.partition(": hosts.")[2] for warning in warnings if ".mac: " in warning] == [
+        "cp1.mac: 52:54:00:aa:bb:01 is of the example; write the one of the machine's card",
+        "worker1.mac: 52:54:00:aa:bb:11 is of the example; write the one of the machine's card",
+    ]
 
 
 def test_the_file_of_another_role_is_a_problem(box: Rack):

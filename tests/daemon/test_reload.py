@@ -40,11 +40,24 @@ def test_files_that_are_rejected_are_named_and_the_exit_code_is_2(rack: Rack):
 
 def test_settings_that_cannot_be_read_are_named_and_the_exit_code_is_2(rack: Rack):
     rack.config.write_text(rack.config.read_text().replace("level: debug", "lvl: debug"))
+    hosts = rack.directory / "hosts.yaml"
+    hosts.write_text(hosts.read_text().replace("role: worker", "rol: worker"))
 
     done = rack.run("reload")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "log.lvl: no such setting" in done.stderr
+    assert "hosts.w1.rol: " in done.stderr
+    assert [line["problem"] for line in rack.lines("config.rejected")] == done.stderr.splitlines()[:-1]
+
+
+def test_settings_that_are_no_yaml_are_named_though_the_socket_is_not_known(rack: Rack):
+    rack.config.write_text("admin: {")
+
+    done = rack.run("reload")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{rack.config}:1:" in done.stderr
 
 
 def test_without_a_daemon_the_exit_code_is_1(rack: Rack):
