@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTHON ?= python3
+# Set, it would have every process that a test starts compile all sources anew, which takes a second each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What the lab boots, what the tests have as peers, and every program that they start. One package a line, sorted.
 LAB_PACKAGES := \
