@@ -123,7 +123,7 @@ def test_who_may_not_open_the_store_is_told_what_to_do(config: Path):
     for opened in ("etc", "run"):
         (config.parents[1] / opened).chmod(0o755)
 
-    answers = as_nobody(config, "host list", "install arm w1", "content list")
+    answers = as_nobody(config, "host list", "install arm w1")
 
     assert {code for code, _ in answers.values()} == {1}
     cure = "netboot.db: Permission denied; run with sudo, or join group netboot"
