@@ -78,7 +78,7 @@ APT := apt-get -qq
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in under three minutes
+demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in about three minutes
 	$(BIN)/netboot lab demo
 
 run: $(STAMPS)/python ## run the daemon in the foreground, with /etc/netboot/netboot.yaml or $$NETBOOT_CONFIG
