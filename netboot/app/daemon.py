@@ -3,7 +3,6 @@
 import asyncio
 import os
 import resource
-import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.ledger import Ledger, open_ledger
 from netboot.app.signals import Signals
 from netboot.boot.administration import View, content_use_view
-from netboot.boot.clock import Clock, utc_now
+from netboot.boot.clock import SYSTEM_CLOCK, Clock
 from netboot.boot.desk import Desk
 from netboot.boot.lease_desk import LeaseDesk
 from netboot.boot.readiness import NO_INTERFACE, Readiness
@@ -60,7 +59,9 @@ async def serve(path: Path) -> None:
     _take_descriptors()
     logs.configure(level="info", form="auto")
     try:
-        await _serve(path, signals)
+        configuration = read(path)
+        logs.configure(level=configuration.settings.log.level, form=configuration.settings.log.format)
+        await run(path, configuration, signals)
     except asyncio.CancelledError:
         if not signals.stopping.is_set():
             raise
@@ -71,10 +72,9 @@ async def serve(path: Path) -> None:
     log.info("daemon.stopped")
 
 
-async def _serve(path: Path, signals: Signals) -> None:
-    configuration = read(path)
+async def run(path: Path, configuration: Configuration, signals: Signals, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Run the appliance that `configuration`, read from `path`, declares until a stop is signalled; as `serve`."""
     settings = configuration.settings
-    logs.configure(level=settings.log.level, form=settings.log.format)
     socket = settings.admin.socket
     owner = _described(path, settings)
     async with AsyncExitStack() as stack:
@@ -82,8 +82,8 @@ async def _serve(path: Path, signals: Signals) -> None:
         await stack.enter_async_context(lock)
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
-        ledger = await stack.enter_async_context(open_ledger(settings, owner=owner))
-        daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()))
+        ledger = await stack.enter_async_context(open_ledger(settings, owner=owner, now=clock.now))
+        daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()), clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration)
         try:
@@ -97,23 +97,25 @@ async def _serve(path: Path, signals: Signals) -> None:
 class Daemon:
     """What `serve` runs, and what the API may ask of it."""
 
-    def __init__(self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines) -> None:
+    def __init__(
+        self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines, *, clock: Clock
+    ) -> None:
         settings = configuration.settings
         self._path = path.absolute()
         self._settings = settings
-        self._started_at = utc_now()
+        self._clock = clock
+        self._started_at = clock.now()
         self._ledger = ledger
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
         self._content = Content(settings.content.directory)
-        clock = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)
         self._desk = Desk(book=ledger.book, events=ledger.events, machines=ledger.machines, seen=seen, clock=clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseDesk(lease_policy, ledger.leases, events=ledger.events, clock=clock)
         self._desks = Desks.behind(self._desk, self.leases)
         self._administration = ledger.administration(settings)
-        self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=utc_now)
+        self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=clock.now)
         admin = http_api.build(self._administration, self, self._metrics)
         admin.add_routes(self._uploads.routes())
         self._admin = AdminDoor(settings.admin, admin, metrics=self._metrics)
@@ -181,7 +183,7 @@ class Daemon:
 
     async def content_uses(self) -> list[View]:
         """List who uses which boot medium and release now."""
-        uses = await self._administration.content_uses(pulls=self._desks.files.pulls(), now=utc_now())
+        uses = await self._administration.content_uses(pulls=self._desks.files.pulls(), now=self._clock.now())
         return [content_use_view(use) for use in uses]
 
     async def _end_changed_armings(self) -> list[HostName]:

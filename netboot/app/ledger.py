@@ -1,8 +1,9 @@
 """The open store, and the operator's side of the house on it, with a daemon or without one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,15 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings, *, owner: str) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Ledger]:
     """Open the store that the settings name for the daemon `owner`, and for no other; raise StoreError."""
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
         if lock is not None:
             await stack.enter_async_context(held_alone(lock, owner=owner, what="the store (store.url)"))
-        yield await stack.enter_async_context(_opened(settings, lock=lock))
+        yield await stack.enter_async_context(_opened(settings, lock=lock, now=now))
 
 
 @asynccontextmanager
@@ -102,12 +105,14 @@ async def _offline_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, lock: Lock | None = None, held_by: str = "") -> AsyncIterator[Ledger]:
+async def _opened(
+    settings: Settings, *, lock: Lock | None = None, held_by: str = "", now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Ledger]:
     database = await Database.open(settings.store.url, held_by=held_by)
     try:
-        events = EventLog(database, now=utc_now)
+        events = EventLog(database, now=now)
         machines = Machines(database)
-        book = InstallBook(Installs(database), events, now=utc_now)
+        book = InstallBook(Installs(database), events, now=now)
         try:
             yield Ledger(book, events, machines, LeaseLedger(database), AcceptedFiles(database), lock)
         finally:

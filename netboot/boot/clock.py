@@ -1,8 +1,11 @@
 """Time and chance, handed in, so that a test can hold them still."""
 
+import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from netboot.boot.tokens import RandomBytes
 
@@ -19,3 +22,6 @@ class Clock:
 def utc_now() -> datetime:
     """Give the time of day, for records."""
     return datetime.now(UTC)
+
+
+SYSTEM_CLOCK: Final = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)
