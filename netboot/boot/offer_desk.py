@@ -86,13 +86,18 @@ class OfferDesk:
         `exchange` is the transaction (`xid`) in which it did.
         """
         desk = self._desk
-        known = desk.seen.get(mac)
-        if known is None and desk.hosts.by_mac(mac) is None:
-            return  # not a machine that boots from us
+        known, before = desk.seen.get(mac), desk.seen.by_address(address)
+        if known is None and desk.hosts.by_mac(mac) is None:  # not a machine that boots from us
+            if before is not None:
+                desk.machines.keep(desk.seen.take_address(before, address))
+            return
         if known is not None:
             known.asks_for_address(exchange)
-        if known is None or known.machine.addresses[-1:] != (address,):
-            desk.machines.keep(desk.seen.give_address(mac, address, now=desk.clock.now()).machine)
+            if before is known and known.machine.addresses[-1:] == (address,):
+                return
+        desk.machines.keep(desk.seen.give_address(mac, address, now=desk.clock.now()).machine)
+        if before is not None and before.mac != mac:
+            desk.machines.keep(before.machine)  # else it has this address again after a restart
 
     def _at_its_stage(self, client: BootClient, host: Host | None) -> BootClient:
         """Tell a loader that we gave from an iPXE or gPXE in a ROM, which a packet alone does not show.

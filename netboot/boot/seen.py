@@ -135,7 +135,10 @@ class SeenMachines:
         self._forgotten: Callable[[Mac], None] = lambda _mac: None
         for machine in recorded.values():  # all of them, until it is known who is registered
             self._strangers[machine.mac] = SeenMachine(machine)
-            self._by_address.update(dict.fromkeys(machine.addresses, machine.mac))
+            for address in machine.addresses:
+                if (before := self.by_address(address)) is not None:  # a record of an earlier version
+                    self.take_address(before, address)
+                self._by_address[address] = machine.mac
 
     def on_forgotten(self, forgotten: Callable[[Mac], None]) -> None:
         """Call this with each stranger that had to make room."""
@@ -201,9 +204,9 @@ class SeenMachines:
 
     def give_address(self, mac: Mac, address: IPv4Address, *, now: datetime) -> SeenMachine:
         """Note that the wire showed this address for this machine; another machine that had it has it no more."""
-        owner = self._by_address.get(address)
-        if owner is not None and owner != mac:
-            self._take_address(owner, address)
+        owner = self.by_address(address)
+        if owner is not None and owner.mac != mac:
+            self.take_address(owner, address)
         seen = self._touch(mac, now)
         if seen.machine.addresses[-1:] != (address,):
             others = tuple(a for a in seen.machine.addresses if a != address)
@@ -213,10 +216,11 @@ class SeenMachines:
         self._by_address[address] = mac
         return seen
 
-    def _take_address(self, mac: Mac, address: IPv4Address) -> None:
-        seen = self.get(mac)
-        if seen is not None:
-            seen.machine = replace(seen.machine, addresses=tuple(a for a in seen.machine.addresses if a != address))
+    def take_address(self, seen: SeenMachine, address: IPv4Address) -> Machine:
+        """Note that a machine has this address no more, and return what is to be recorded of it."""
+        self._by_address.pop(address, None)
+        seen.machine = replace(seen.machine, addresses=tuple(a for a in seen.machine.addresses if a != address))
+        return seen.machine
 
     def _touch(self, mac: Mac, now: datetime) -> SeenMachine:
         seen = self.get(mac)

@@ -1,0 +1,330 @@
+"""All paths of the appliance together, driven at random; after each answer the oracle judges it.
+
+Bytes in, bytes out: this file survives any change of what is inside. A failure prints the calls that lead to it.
+"""
+
+import itertools
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as some
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from safety import wire
+from safety.appliance import Appliance, Response, TftpError, link_shared
+from safety.declared import AT_FIRST, CARDS, EDITS, POOL
+from safety.oracle import Boot, Invariant, Oracle, ViolationError
+
+STEPS = 30  # calls in one example
+
+cards, pool = some.sampled_from(CARDS), some.sampled_from(POOL)
+hosts = some.sampled_from([host.name for host in AT_FIRST.hosts])
+firmwares = some.sampled_from(wire.FIRMWARES)
+often, seldom = some.integers(0, 9).map(bool), some.integers(0, 9).map(lambda drawn: drawn == 0)
+ways = some.sampled_from(("ipxe", "grub-http", "grub-tftp-mac", "grub-tftp"))
+how_far = some.sampled_from(
+    (1, 1, 2, 2, *range(3, 10), 9, 9)
+)  # steps of a boot before something stops it; 9: to `ready`
+methods = some.sampled_from(("GET", "GET", "GET", "HEAD"))
+
+
+class Rack(RuleBasedStateMachine):
+    """A rack, its operator, and a LAN that loses, delays and repeats."""
+
+    shared: Path  # what all appliances serve
+    happened: Counter[str]  # in all examples: what machines came to
+
+    @initialize(unknown=some.sampled_from(("ignore", "wait")))
+    def start(self, unknown: str) -> None:
+        self._directory = tempfile.TemporaryDirectory(dir=self.shared.parent)
+        directory = Path(self._directory.name)
+        link_shared(self.shared, directory)
+        self.box = Appliance(directory, AT_FIRST.text(), unknown=unknown)
+        self.oracle = Oracle(self.shared / "ign" / "init.ign")
+        self.addresses = dict(zip(CARDS, (POOL[3], POOL[3], *POOL[:3]), strict=True))  # as the LAN gives them
+        self.firmware = dict.fromkeys(CARDS, wire.UEFI)
+        self.sent: list[tuple[int, bytes, tuple[str, int], str, str]] = []  # DHCP datagrams, to be sent again
+        self.boots: list[Boot] = []
+        self._booted = ""  # the card that booted last
+        self._xids = itertools.count(1)
+
+    def teardown(self) -> None:
+        if hasattr(self, "box"):
+            self.box.close()
+            self._directory.cleanup()
+
+    # A machine, step by step
+
+    @rule(card=cards, message=some.sampled_from(("discover", "request", "4011", "ipxe", "again")), data=some.data())
+    def send(self, card: str, message: str, data: some.DataObject) -> None:
+        """Send one DHCP message; `again` delivers one of the last ten once more, or late."""
+        match message:
+            case "discover":
+                self._power_on(card, data.draw(firmwares, label="firmware"))
+            case "request":
+                self._request_address(card)
+            case "4011":
+                address = self.addresses[card]
+                datagram = wire.boot_server_request(self.firmware[card], card, next(self._xids), address)
+                self._dhcp(4011, datagram, card, source=(address, 4011))
+            case "ipxe":
+                self._discover_as_ipxe(card)
+            case _ if self.sent:
+                self._deliver(*data.draw(some.sampled_from(self.sent), label="datagram"))
+
+    @rule(card=cards, address=pool, is_heard=often)
+    def get_another_address(self, card: str, address: str, is_heard: bool) -> None:
+        """Take an address from the LAN's DHCP server, perhaps one that another machine had; the REQUEST may be lost."""
+        self.addresses[card] = address
+        if is_heard:
+            self._request_address(card)
+
+    @rule(card=cards, name=some.sampled_from(("snponly.efi", "undionly.kpxe", "grubx64.efi", "autoexec.ipxe")))
+    def load(self, card: str, name: str) -> None:
+        source = self.addresses[card]
+        read = self.box.tftp(name, source)
+        sent = self.box.http("GET", f"/boot/{card}/{name}", source)
+        for body in (b"" if isinstance(read, TftpError) else read, sent.body):
+            self.oracle.check_other(body, source)
+
+    @rule(card=cards, of=some.sampled_from(("own", "of the last boot", *CARDS)), way=ways, method=methods)
+    def request_script(self, card: str, of: str, way: str, method: str) -> None:
+        """Request a script from this machine's address, its own or another's."""
+        wanted = {"own": card, "of the last boot": self._booted or card}.get(of, of)
+        self._led_by_script(card, wanted, way, method)
+
+    @rule(card=cards, is_cut=some.booleans())
+    def request_script_twice(self, card: str, is_cut: bool) -> None:
+        """Request the script on two connections at once, or go away before the answer and request it again."""
+        source, host = self.addresses[card], self.oracle.in_force.of_card(card)
+        if is_cut:
+            self.box.http_cut("GET", f"/boot/{card}.ipxe", source)
+            if host is not None and host.name in self.oracle.armings:
+                self.oracle.armings[host.name].is_uncertain = True
+        for response in self.box.http_together([("GET", f"/boot/{card}.ipxe", source, b"")] * 2):
+            self._note_led(self.oracle.check_script(response.body, source, (card,)))
+
+    # Documents and reports, with any token that was ever given, from any machine, at any time
+
+    @precondition(lambda self: self.boots)
+    @rule(data=some.data(), method=methods)
+    def request_kickstart(self, data: some.DataObject, method: str) -> None:
+        boot = self._a_boot(data)
+        self._kickstart(boot, self._source(data, boot), method)
+
+    @precondition(lambda self: any(boot.report for boot in self.boots))
+    @rule(data=some.data(), report=some.sampled_from(("started", "done", "failed", "ready")), is_cut=seldom)
+    def report(self, data: some.DataObject, report: str, is_cut: bool) -> None:
+        boot = self._a_boot(data, has_documents=True)
+        self._report(boot, self._source(data, boot), report, is_cut=is_cut)
+
+    @precondition(lambda self: any(boot.report for boot in self.boots))
+    @rule(data=some.data(), method=methods, part=some.sampled_from(("", "/role", "/overlay")))
+    def request_ignition(self, data: some.DataObject, method: str, part: str) -> None:
+        boot = self._a_boot(data, has_documents=True)
+        self._ignition(boot, self._source(data, boot), part, method)
+
+    # A whole install, as far as it comes
+
+    @rule(card=cards, firmware=firmwares, way=ways, steps=how_far, attempts=some.sampled_from((1, 1, 2, 0)))
+    def boot(self, card: str, firmware: wire.Firmware, way: str, steps: int, attempts: int) -> None:
+        """Boot a machine from power-on, with `attempts` armed before; `steps` is how far it comes."""
+        host = self.oracle.in_force.of_card(card)
+        if attempts and host is not None:
+            self.arm(host.name, attempts, is_forced=False)
+        self._booted = card
+        self._boot(card, firmware, way, steps)
+
+    @precondition(lambda self: self._booted)
+    @rule(way=ways, steps=how_far, pause_s=some.sampled_from((5, 90)))
+    def boot_again(self, way: str, steps: int, pause_s: float) -> None:
+        """Boot the machine once more that booted last."""
+        self.advance(pause_s)
+        self._boot(self._booted, self.firmware[self._booted], way, steps)
+
+    def _boot(self, card: str, firmware: wire.Firmware, way: str, steps: int) -> None:
+        self._power_on(card, firmware)
+        self._request_address(card)
+        self._discover_as_ipxe(card)
+        token = self._led_by_script(card, card, way)
+        source = self.addresses[card]
+        if token is None:
+            return
+        boot = self.oracle.boots[token]
+        actions = [
+            lambda: self._kickstart(boot, source),
+            lambda: self._report(boot, source, "started"),
+            lambda: self._report(boot, source, "done"),
+            lambda: self._power_on(card, firmware),
+            lambda: self._ignition(boot, source, ""),
+            lambda: self._ignition(boot, source, "/role"),
+            lambda: self._ignition(boot, source, "/overlay"),
+            lambda: self._report(boot, source, "ready"),
+        ]
+        for action in actions[: steps - 1]:
+            action()
+            if not boot.report:
+                return
+
+    # The operator
+
+    @rule(host=hosts, attempts=some.integers(1, 3), is_forced=seldom)
+    def arm(self, host: str, attempts: int, is_forced: bool) -> None:
+        if self.box.arm(host, attempts=attempts, force=is_forced) == 200:
+            self.oracle.armed(host, attempts)
+
+    @rule(host=hosts)
+    def cancel(self, host: str) -> None:
+        if self.box.cancel(host) == 200:
+            self.oracle.end(host)
+
+    @rule(edit=some.sampled_from(sorted(EDITS)), is_reloaded=often)
+    def edit_hosts(self, edit: str, is_reloaded: bool) -> None:
+        self.oracle.written = EDITS[edit](self.oracle.written)
+        self.box.edit_hosts(self.oracle.written.text())
+        if is_reloaded:
+            self._reload()
+
+    def _reload(self) -> None:
+        status = self.box.reload()
+        assert (status == 200) is (not self.oracle.written.fault), status
+        self.oracle.took_files()
+
+    @rule(is_killed=some.booleans())
+    def restart(self, is_killed: bool) -> None:
+        self.box.restart(kill=is_killed)
+        self.oracle.restarted(kill=is_killed)
+
+    # Time
+
+    @rule(seconds=some.sampled_from((0.1, 1, 4, 30, 80, 1000, 100_000)))
+    def advance(self, seconds: float) -> None:
+        self.box.advance(seconds)
+        if seconds >= 1:
+            self.oracle.written_behind()
+
+    @rule(seconds=some.sampled_from((-86_400, -60, 60, 86_400)))
+    def move_the_wall_clock(self, seconds: float) -> None:
+        self.box.set_wall_clock(seconds)
+
+    # How it is done
+
+    def _power_on(self, card: str, firmware: wire.Firmware) -> None:
+        self.firmware[card] = firmware
+        self.oracle.power_ons[card] = self.oracle.power_ons.get(card, 0) + 1
+        self._dhcp(67, wire.discover(firmware, card, next(self._xids)), card)
+
+    def _request_address(self, card: str) -> None:
+        self._dhcp(67, wire.lan_request(card, next(self._xids), self.addresses[card]), card)
+
+    def _discover_as_ipxe(self, card: str) -> None:
+        self._dhcp(67, wire.discover(self.firmware[card], card, next(self._xids), is_ipxe=True), card)
+
+    def _dhcp(self, port: int, datagram: bytes, card: str, source: tuple[str, int] = ("0.0.0.0", 68)) -> None:
+        address = self.addresses[card]
+        self.sent = [*self.sent[-9:], (port, datagram, source, card, address)]
+        self._deliver(port, datagram, source, card, address)
+
+    def _deliver(self, port: int, datagram: bytes, source: tuple[str, int], card: str, address: str) -> None:
+        if datagram[242] == wire.REQUEST:
+            self.oracle.saw_address(card, address)
+        if port == 4011 or datagram[242] == wire.DISCOVER:
+            self.oracle.discovered(card, self.box.clock.monotonic())
+        for reply in self.box.dhcp(port, datagram, source):
+            assert wire.read_reply(reply).xid == int.from_bytes(datagram[4:8], "big")
+            self.oracle.check_reply(reply)
+
+    def _led_by_script(self, card: str, wanted: str, way: str, method: str = "GET") -> str | None:
+        """Request a script, check it, and return its token if it boots an installer."""
+        source = self.addresses[card]
+        expects = wanted == card and method == "GET" and self._expects(card)
+        body = self._script(source, wanted, way, method)
+        asked = CARDS if way.startswith("grub-tftp") else (wanted,)  # a name is a hint: what counts is the address
+        token = self.oracle.check_script(body, source, asked) if method == "GET" else None
+        if expects and token is None and way != "grub-tftp":
+            raise ViolationError(Invariant.PROGRESS, f"{card} at {source} got by {way}: {body.decode()}")
+        self._note_led(token)
+        return token
+
+    def _note_led(self, token: str | None) -> None:
+        if token is not None:
+            self.happened["led"] += 1
+            boot = self.oracle.boots[token]
+            self.boots = [*(each for each in self.boots if each is not boot), boot]
+
+    def _expects(self, card: str) -> bool:
+        return self.oracle.expects_installer(card, self.addresses[card], self.box.clock.monotonic())
+
+    def _script(self, source: str, of: str, way: str, method: str) -> bytes:
+        if way == "ipxe":
+            return self.box.http(method, f"/boot/{of}.ipxe", source).body
+        if way == "grub-http":
+            return self.box.http(method, f"/boot/{of}/grub.cfg", source).body
+        name = f"grub/grub.cfg-01-{of.replace(':', '-')}" if way == "grub-tftp-mac" else "grub/grub.cfg"
+        read = self.box.tftp(name, source)
+        return b"" if isinstance(read, TftpError) else read
+
+    def _a_boot(self, data: some.DataObject, *, has_documents: bool = False) -> Boot:
+        known = [boot for boot in self.boots if boot.report or not has_documents]
+        return known[-1 - data.draw(some.integers(0, min(len(known), 4) - 1), label="boots ago")]
+
+    def _source(self, data: some.DataObject, boot: Boot) -> str:
+        """Choose who requests: mostly a card of the host whose boot it is."""
+        own = [card for card in CARDS if (host := self.oracle.in_force.of_card(card)) and host.name == boot.host]
+        return self.addresses[
+            data.draw(some.one_of(*[some.sampled_from(own)] * 2, cards) if own else cards, label="by")
+        ]
+
+    def _kickstart(self, boot: Boot, source: str, method: str = "GET") -> None:
+        response = self.box.http(method, f"/ks/{boot.kickstart}", source)
+        if not self._is_served(response, source):
+            self.oracle.check_refusal(boot, source, is_kickstart=True)
+        elif method == "GET":
+            self.oracle.check_kickstart(boot.kickstart, response.body, source)
+
+    def _report(self, boot: Boot, source: str, report: str, *, is_cut: bool = False) -> None:
+        path = f"/report/{boot.report}/{report}"
+        if is_cut:
+            self.box.http_cut("POST", path, source)
+            boot.arming.is_uncertain = True
+            return
+        response = self.box.http("POST", path, source, b"a line\n" if report == "failed" else b"")
+        if self._is_served(response, source):
+            self.happened[report] += 1
+            self.oracle.check_report(boot.report, report)
+
+    def _ignition(self, boot: Boot, source: str, part: str, method: str = "GET") -> None:
+        response = self.box.http(method, f"/ign/{boot.ignition}{part}", source)
+        if not self._is_served(response, source):
+            self.oracle.check_refusal(boot, source, is_kickstart=False)
+        else:
+            self.happened[f"ignition{part}"] += 1
+            self.oracle.check_ignition(boot.ignition, part, response.body, source)
+
+    def _is_served(self, response: Response, source: str) -> bool:
+        assert response.status in (200, 403, 404), response
+        if response.status != 200:
+            self.oracle.check_other(response.body, source)
+        return response.status == 200
+
+
+def run(shared: Path, *, seed: int, examples: int, steps: int = STEPS, is_shrunk: bool = True) -> Counter[str]:
+    """Run the model with this seed and return what happened in it.
+
+    Raises the first ViolationError, with the shortest calls that lead to it.
+    """
+    machine = type("SeededRack", (Rack,), {"shared": shared, "happened": (happened := Counter())})
+    phases = (Phase.generate, Phase.shrink) if is_shrunk else (Phase.generate,)
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    run_state_machine_as_test(seeded(seed)(machine), settings=chosen)
+    return happened

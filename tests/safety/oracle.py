@@ -1,0 +1,240 @@
+"""What must hold of everything that the appliance sends, judged from bytes and from what the operator did.
+
+Knows no class of netboot's. Where a killed daemon may have lost what the wire showed, both answers are right.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from safety import wire
+from safety.declared import AT_FIRST, Hosts
+
+ANNOUNCED_S = 900.0  # a machine that sent a DISCOVER this lately is led to its installer
+
+
+class Invariant(StrEnum):
+    """What is verified. The names are those in `mutations.py` and in failures."""
+
+    UNARMED = "no-unarmed-host-is-led-to-an-installer"
+    ATTEMPTS = "no-armed-host-is-led-more-often-than-its-arming-allows"
+    IGNITION = "ignition-goes-to-one-host-in-one-boot-until-ready"
+    ADDRESS = "a-document-goes-only-to-its-machine"
+    ENDED = "an-ended-arming-leads-nowhere"
+    PROGRESS = "an-armed-host-is-led-to-its-installer"
+
+
+class ViolationError(AssertionError):
+    """An invariant that does not hold."""
+
+    def __init__(self, invariant: Invariant, what: str) -> None:
+        super().__init__(f"invariant {invariant.value}: {what}")
+
+
+@dataclass(eq=False)
+class Arming:
+    """An operator's permission."""
+
+    host: str
+    attempts: int
+    target: tuple[object, ...]
+    is_ended: bool = False
+    is_uncertain: bool = False  # an answer was lost that may have spent a boot or ended it
+    boots: set[tuple[str, int]] = field(default_factory=set)  # power-ons that led to the installer
+    tokens: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Boot:
+    """One boot into an installer, by the tokens that its machine was given."""
+
+    host: str
+    arming: Arming
+    kickstart: str
+    report: str = ""
+    ignition: str = ""
+    is_reported: bool = False  # some report of it was acknowledged
+    is_ready: bool = False
+
+
+class Oracle:
+    """Holds the truth as far as the operator and the wire made it."""
+
+    def __init__(self, init_ignition: Path) -> None:
+        self.in_force: Hosts = AT_FIRST
+        self.written: Hosts = AT_FIRST
+        self.armings: dict[str, Arming] = {}
+        self.boots: dict[str, Boot] = {}  # by each token
+        self.latest: dict[str, Boot | None] = {}
+        self.power_ons: dict[str, int] = {}
+        self.announced_s: dict[str, float] = {}  # by card; forgotten at a restart
+        self.took: set[str] = set()  # cards that were led since their last DISCOVER
+        self.shown: dict[str, set[str]] = {}  # cards by address; more than one after a kill
+        self._on_disk: dict[str, set[str]] = {}
+        self._init = init_ignition.read_bytes().strip()
+
+    # What the operator and the wire did
+
+    def armed(self, host: str, attempts: int) -> None:
+        declared = self.in_force.get(host)
+        assert declared is not None, f"{host} was armed, and no file declares it"
+        self.end(host)
+        self.armings[host] = Arming(host, attempts, declared.target)
+        self.latest[host] = None  # the tokens of an earlier arming open nothing any more
+
+    def end(self, host: str) -> None:
+        if host in self.armings:
+            self.armings[host].is_ended = True
+
+    def took_files(self) -> None:
+        """Note that what the file holds is in force now: an arming whose host is another ends."""
+        if self.written.fault:
+            return
+        self.in_force = self.written
+        for arming in self.armings.values():
+            host = self.in_force.get(arming.host)
+            if host is None or host.target != arming.target:
+                arming.is_ended = True
+
+    def restarted(self, *, kill: bool) -> None:
+        self.announced_s.clear()
+        self.took.clear()
+        if kill:
+            addresses = {*self.shown, *self._on_disk}
+            both = {each: self.shown.get(each, set()) | self._on_disk.get(each, set()) for each in addresses}
+            self.shown = {each: set(cards) for each, cards in both.items()}
+        self.took_files()
+        self.written_behind()
+
+    def written_behind(self) -> None:
+        self._on_disk = {address: set(cards) for address, cards in self.shown.items()}
+
+    def discovered(self, card: str, now_s: float) -> None:
+        self.announced_s[card] = now_s
+        self.took.discard(card)
+
+    def saw_address(self, card: str, address: str) -> None:
+        self.shown[address] = {card}
+
+    # Who is at an address
+
+    def hosts_at(self, address: str) -> set[str | None]:
+        """Name the hosts that a request from this address may be of; None stands for a machine without one.
+
+        An address that the files give to a host is that host's, and of a host whose card the wire shows there.
+        """
+        registered = self.in_force.at_address(address)
+        cards = self.shown.get(address, set())
+        shown = {(host.name if (host := self.in_force.of_card(card)) else None) for card in cards}
+        return {registered.name, *shown} - {None} if registered is not None else shown or {None}
+
+    # What the appliance sent
+
+    def check_reply(self, reply: bytes) -> None:
+        if b"inst.ks" in reply:
+            raise ViolationError(Invariant.UNARMED, "a DHCP reply names a Kickstart")
+
+    def check_script(self, body: bytes, source: str, cards: Iterable[str]) -> str | None:
+        """Check a script that was sent to `source` for one of these cards; return its token if it leads on."""
+        token = wire.installer_token(body)
+        if token is None:
+            self._check_tokens(body, source)
+            return None
+        found = [(card, host) for card in cards if (host := self.in_force.of_card(card)) is not None]
+        found = [(card, host) for card, host in found if host.name in self.hosts_at(source)]
+        if not found:
+            raise ViolationError(Invariant.UNARMED, f"the machine at {source} is led to the installer of {cards}")
+        booted = wire.boot_card(body)
+        card, host = next((each for each in found if each[0] == booted), found[0])
+        arming = self.armings.get(host.name)
+        if arming is None:
+            raise ViolationError(Invariant.UNARMED, f"{host.name} was never armed and is led to an installer")
+        if arming.is_ended:
+            raise ViolationError(Invariant.ENDED, f"the arming of {host.name} has ended and leads to an installer")
+        boot = self.boots.get(token)
+        if boot is None:
+            boot = self.boots[token] = self.latest[host.name] = Boot(host.name, arming, token)
+            arming.tokens.append(token)
+        if boot.arming is not arming:
+            raise ViolationError(Invariant.ENDED, f"{host.name} is led to an installer with an earlier arming's token")
+        arming.boots.add((card, self.power_ons.get(card, 0)))
+        self.took.add(card)
+        if max(len(arming.tokens), len(arming.boots)) > arming.attempts:
+            what = f"{len(arming.boots)} boots, {len(arming.tokens)} tokens, {arming.attempts} allowed"
+            raise ViolationError(Invariant.ATTEMPTS, f"{host.name}: {what}")
+        return token
+
+    def expects_installer(self, card: str, source: str, now_s: float) -> bool:
+        """Tell whether this machine must be led to its installer now."""
+        host = self.in_force.of_card(card)
+        arming = self.armings.get(host.name) if host else None
+        if host is None or arming is None or arming.is_ended or arming.is_uncertain:
+            return False
+        last_s = self.announced_s.get(card)
+        is_left = len(arming.tokens) < arming.attempts or card in self.took
+        return self.hosts_at(source) == {host.name} and last_s is not None and now_s - last_s < ANNOUNCED_S and is_left
+
+    def check_refusal(self, boot: Boot, source: str, *, is_kickstart: bool) -> None:
+        """Check that a document that its machine needs now was not refused to it."""
+        is_dead = boot.is_ready or (is_kickstart and (boot.is_reported or boot.arming.is_ended))
+        is_latest = self.latest.get(boot.host) is boot and not boot.arming.is_uncertain
+        if is_latest and not is_dead and self.hosts_at(source) == {boot.host}:
+            what = "its Kickstart" if is_kickstart else "its Ignition"
+            raise ViolationError(Invariant.PROGRESS, f"{boot.host} at {source} is refused {what}")
+
+    def check_kickstart(self, token: str, body: bytes, source: str) -> Boot:
+        boot = self.boots.get(token)
+        assert boot is not None, "a Kickstart for a token that was never given"
+        self._check_address(boot, source, "Kickstart")
+        if boot.arming.is_ended:
+            raise ViolationError(Invariant.ENDED, f"a Kickstart of an arming of {boot.host} that has ended")
+        if self.latest.get(boot.host) is not boot:
+            raise ViolationError(Invariant.ATTEMPTS, f"a Kickstart of an earlier boot of {boot.host}")
+        boot.report = wire.report_token(body)
+        boot.ignition = wire.ignition_token(body)
+        self.boots[boot.report] = self.boots[boot.ignition] = boot
+        return boot
+
+    def check_report(self, token: str, event: str) -> None:
+        """Take a report that was acknowledged."""
+        boot = self.boots.get(token)
+        assert boot is not None, "a report with a token that was never given"
+        arming = boot.arming
+        boot.is_reported = True
+        if event == "started" and arming.is_ended:
+            raise ViolationError(Invariant.ENDED, f"an installer of {boot.host} may write though its arming has ended")
+        if event in ("done", "ready") or (event == "failed" and len(arming.tokens) >= arming.attempts):
+            arming.is_ended = True
+        if event == "ready":
+            boot.is_ready = True
+
+    def check_ignition(self, token: str, part: str, body: bytes, source: str) -> None:
+        boot = self.boots.get(token)
+        assert boot is not None, "Ignition for a token that was never given"
+        self._check_address(boot, source, "Ignition")
+        if boot.is_ready:
+            raise ViolationError(Invariant.IGNITION, f"Ignition of {boot.host} after it was ready")
+        if self.latest.get(boot.host) is not boot:
+            raise ViolationError(Invariant.IGNITION, f"Ignition of {boot.host} for an earlier boot")
+        if self._init in body and boot.host != self.in_force.init:
+            raise ViolationError(Invariant.IGNITION, f"the init Ignition to {boot.host}")
+        if part == "" and body:  # an answer to HEAD has no body and is no step
+            boot.arming.is_ended = True
+        self._check_tokens(body, source)
+
+    def check_other(self, body: bytes, source: str) -> None:
+        """Check what is no script and no document of one machine."""
+        if wire.installer_token(body) is not None:
+            raise ViolationError(Invariant.UNARMED, f"{source} is led to an installer by what is no script")
+        self._check_tokens(body, source)
+
+    def _check_address(self, boot: Boot, source: str, what: str) -> None:
+        if boot.host not in self.hosts_at(source):
+            raise ViolationError(Invariant.ADDRESS, f"a {what} of {boot.host} to {source}")
+
+    def _check_tokens(self, body: bytes, source: str) -> None:
+        for token in wire.TOKEN.findall(body):
+            boot = self.boots.get(token.decode())
+            if boot is not None:
+                self._check_address(boot, source, "token")
