@@ -15,6 +15,11 @@ PERMITTED_SKIPS: Final = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run write the golden files anew."""
+    parser.addoption("--golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that is skipped, except for its permitted reason."""
