@@ -19,6 +19,7 @@ from netboot.model.mac import Mac
 
 _DOCUMENTATION: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
 _EXAMPLE_MACS: Final = frozenset(map(Mac, ("52:54:00:aa:bb:01", "52:54:00:aa:bb:11", "52:54:00:aa:bb:12")))
+_DISK_BY_ORDER: Final = re.compile(r"/dev/(sd[a-z]+|nvme\d+n\d+)")
 _EXAMPLE_KEY: Final = re.compile(r"AAAA\S*?(FAKE){2,}")
 _KUBEADM: Final = "/etc/kubernetes/kubeadm.conf"
 _JOINS: Final = re.compile(r"^kind:\s*JoinConfiguration\b", re.MULTILINE)
@@ -41,6 +42,7 @@ def check_hosts(configuration: Configuration) -> BoxReport:
         if not advertised:  # else machines are behind a router, and their network is not known here
             report.warnings.extend(_outside(host, lans))
         report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
+    report.warnings.extend(_disks_by_order(configuration.hosts))
     return report
 
 
@@ -63,6 +65,23 @@ def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
                 f".network.address: {address} is outside {known}, the boot LAN; "
                 "correct it, unless the host boots behind a relay",
             )
+
+
+def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
+    """Name the disks whose name depends on the order in which the kernel finds them, each once."""
+    found: dict[str, list[Host]] = {}
+    for host in hosts:
+        if host.disk is not None and _DISK_BY_ORDER.fullmatch(str(host.disk)):
+            found.setdefault(str(host.disk), []).append(host)
+    for disk, (first, *others) in found.items():
+        also = (
+            f" (also {', '.join(host.name for host in others[:5])}{', …' if len(others) > 5 else ''})" if others else ""
+        )
+        yield _at(
+            first,
+            f".disk: {disk} can name another disk at the next boot of a machine that has several, and that one would "
+            f"be wiped; write its path below /dev/disk/by-path or /dev/disk/by-id{also}",
+        )
 
 
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:

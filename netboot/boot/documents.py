@@ -265,4 +265,8 @@ def _read_role(host: Host) -> bytes:
             raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is no regular file")
         return host.ignition.read_bytes()
     except OSError as error:
-        raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition}: {error.strerror}") from error
+        path, is_closed = host.ignition, isinstance(error, PermissionError)
+        cure = (
+            f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
+        )
+        raise RenderError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}") from error

@@ -204,7 +204,9 @@ def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(in_house
         assert plan == WaitPlan(MAC, WaitReason.NOT_READY, house.desk.hosts.get("cp1"))
         assert (await house.book.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
         held_back = [event for event in await house.events() if event.name == "boot.script_held_back"]
-        assert "cannot read the Ignition of cp1" in str(held_back[0].data["reason"])
+        reason = str(held_back[0].data["reason"])
+        assert reason.startswith("cannot read the Ignition of cp1: ")
+        assert reason.endswith("No such file or directory; put it there, or correct roles.control-plane")
 
     in_house(scenario)
 

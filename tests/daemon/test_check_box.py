@@ -186,6 +186,20 @@ def test_the_macs_of_the_example_are_found_where_the_lan_is_no_trial(box: Rack):
     ]
 
 
+def test_disks_that_are_named_by_the_order_in_which_they_are_found_are_a_warning(box: Rack):
+    hosts = HOSTS.replace("disk: /dev/vda", "disk: /dev/nvme0n1")
+    (box.directory / "hosts.yaml").write_text(hosts)
+
+    _, (warning,) = checked(box, status=0)
+    (box.directory / "hosts.yaml").write_text(
+        hosts.replace("/dev/nvme0n1", "/dev/disk/by-path/pci-0000:03:00.0-nvme-1")
+    )
+
+    assert "hosts.yaml:7:3: hosts.cp1.disk: /dev/nvme0n1 can name another disk at the next boot" in warning
+    assert warning.endswith("below /dev/disk/by-path or /dev/disk/by-id (also w1)")
+    assert checked(box, status=0) == ([], [])
+
+
 def test_the_file_of_another_role_is_a_problem(box: Rack):
     samples = Path(__file__).parents[1] / "ignition" / "samples"
     (box.directory / "ign" / "worker-join.ign").write_bytes((samples / "controlplane-join.ign").read_bytes())
