@@ -5,11 +5,14 @@ Opens each port for a moment where no daemon runs, as the daemon will; where one
 
 import errno
 import fcntl
+import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 from typing import Final
 
 from netboot.config.settings import BootInterface, Settings
@@ -21,6 +24,7 @@ _NLM_F_REQUEST_DUMP: Final = 0x301
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_F_SECONDARY, _SCOPE_LINK = 1, 2, 0x01, 253
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
 _ALIGN: Final = 4
+_MOST_SOCKET_PATH: Final = 107  # unix(7): sun_path has 108 bytes with the zero at its end
 
 Addresses = Mapping[str, Sequence[InterfaceAddress]]
 
@@ -61,6 +65,7 @@ def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
             "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"
         )
     report.problems.extend(_shadows(settings, [each for name in served for each in here[name]]))
+    report.problems.extend(_socket_problems(settings.admin.socket))
     if not daemon_runs:
         _check_ports(settings, served, [each for each in settings.http.listen if each in ours], report)
     return report
@@ -91,6 +96,19 @@ def _check_interface(wanted: BootInterface, where: str, here: Addresses, report:
     elif not flags & _IFF_RUNNING:
         report.warnings.append(f"{where}: {wanted.name} has no carrier; look at its cable and switch")
     return address
+
+
+def _socket_problems(path: Path) -> Iterator[str]:
+    size = len(os.fsencode(path))
+    if size > _MOST_SOCKET_PATH:
+        yield (
+            f"admin.socket: {path} has {size} bytes, and a Unix socket's path has at most {_MOST_SOCKET_PATH}; "
+            "choose a shorter path"
+        )
+        return
+    with suppress(OSError):  # no right to its directory: `check_access` looks at that
+        if path.exists() and not path.is_socket():
+            yield f"admin.socket: {path} is not a socket; remove it, or choose another path"
 
 
 def _shadows(settings: Settings, addresses: Iterable[InterfaceAddress]) -> Iterator[str]:

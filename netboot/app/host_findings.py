@@ -86,18 +86,16 @@ def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
 
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     if any(_EXAMPLE_KEY.search(key) for key in host.ssh_keys):
-        yield _at(host, ".ssh_keys: the key is the one of the example, and nobody has it; write your own")
+        yield _at(host, ".ssh_keys: this is the key of the example, and nobody can log in with it; write your own")
     if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is a trial's LAN
         for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
-            yield _at(host, f".mac: {mac} is of the example; write the one of the machine's card")
+            yield _at(host, f".mac: {mac} is a MAC of the example; write the one of the machine's card")
     network = host.network
     shown = [("address", network.address.ip), ("gateway", network.gateway)] if network else []
     shown += [("nameservers", server) for server in network.nameservers] if network else []
     for key, address in shown:
         if address is not None and _is_documentation(address, lans):
-            yield _at(
-                host, f".network.{key}: {address} is of the example (RFC 5737), of no real LAN; write the one of yours"
-            )
+            yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")
 
 
 def _is_documentation(address: IPv4Address, lans: Iterable[IPv4Network]) -> bool:

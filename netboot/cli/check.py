@@ -1,7 +1,7 @@
 """`netboot check`: everything that can be wrong before a machine boots."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,9 +21,10 @@ from netboot.config.settings import Settings
 from netboot.content.bootfiles import BootFiles
 from netboot.content.objects import Content
 from netboot.control_socket import is_answered
-from netboot.errors import ConfigError, NetbootError, Problem
+from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
 from netboot.model.host import Host, HostSet
 from netboot.model.mac import Mac
+from netboot.store.verify import verify_store
 
 _ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: of no machine
 
@@ -142,6 +143,8 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
         report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
         return report
     report = check_box(settings, daemon_runs=runs)
+    if not runs:
+        await _check_store(settings, report)
     said = {*known, *report.problems}
     for index, interface in enumerate(settings.network.interfaces):
         if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):
@@ -150,14 +153,32 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
     return report
 
 
+async def _check_store(settings: Settings, report: BoxReport) -> None:
+    try:
+        await verify_store(settings.store.url)
+    except StoreError as error:
+        if NO_RIGHT in str(error):
+            report.notes.append(f"not checked: the store: {error}")
+        else:
+            report.problems.append(f"store.url: the daemon cannot start: {error}")
+
+
 def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
     """Render what a machine gets that is not installed now; a template's fault is told of one machine, not of all."""
-    shared = [*documents.autoexec_problems(_ANY_MAC), *documents.script_problems(_ANY_MAC, None)]
+    shared = [
+        *_renamed(documents.autoexec_problems(_ANY_MAC), "any machine"),
+        *_renamed(documents.script_problems(_ANY_MAC, None), "an unregistered machine"),
+    ]
     for host in hosts:
-        found = [problem for mac in host.macs for problem in documents.script_problems(mac, host)]
+        found = [str(problem) for mac in host.macs for problem in documents.script_problems(mac, host)]
         if found:
-            return list(map(str, (*shared, *found)))
-    return list(map(str, shared))
+            return list(dict.fromkeys((*shared, *found)))
+    return list(dict.fromkeys(shared))
+
+
+def _renamed(problems: Iterable[RenderError], subject: str) -> list[str]:
+    """Write `subject` in place of the MAC that only this check uses."""
+    return [str(problem).replace(str(_ANY_MAC), subject) for problem in problems]
 
 
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:

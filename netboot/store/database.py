@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from netboot.errors import NO_RIGHT, StoreError
-from netboot.store.migrations import is_current, migrate
+from netboot.store.migrations import is_current, migrate, refuse_newer
 
 T = TypeVar("T")
 
@@ -52,6 +52,16 @@ class Database:
             await database.close()
             raise
         return database
+
+    @classmethod
+    async def verify(cls, url: str) -> None:
+        """Read the database at `url` once, without a migration; raise StoreError where `open` would."""
+        database = cls(_engine(url))
+        try:
+            async with database.reading() as connection:
+                await connection.run_sync(refuse_newer)
+        finally:
+            await database.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -6,11 +6,11 @@ Add a migration at the end; never change one that was released.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import DDL, Connection, insert, inspect, select, text
+from sqlalchemy import DDL, Connection, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from netboot.errors import StoreError
 from netboot.store import tables
+from netboot.store.verify import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
@@ -56,17 +56,22 @@ def is_current(connection: Connection) -> bool:
     return set(connection.scalars(select(tables.schema.c.version))) == set(range(1, len(MIGRATIONS) + 1))
 
 
+def refuse_newer(connection: Connection) -> None:
+    """Raise StoreError where a newer program has migrated the store; an empty database is none of its own."""
+    if not inspect(connection).has_table(tables.schema.name):
+        return
+    newest = connection.scalar(select(func.max(tables.schema.c.version)))
+    if newest is not None and newest > len(MIGRATIONS):
+        raise newer_store(newest)
+
+
 def migrate(connection: Connection) -> None:
     """Bring the ledger to this program's shape; raise StoreError where a newer program has been at it."""
     if connection.dialect.name == "postgresql":  # SQLite's transaction is alone; here two could begin at once
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+    refuse_newer(connection)
     tables.schema.create(connection, checkfirst=True)
     done = set(connection.scalars(select(tables.schema.c.version)))
-    if done and max(done) > len(MIGRATIONS):
-        raise StoreError(
-            f"the ledger has shape {max(done)}, this netboot knows up to {len(MIGRATIONS)}; "
-            "run the version that wrote it, or restore a backup"
-        )
     for version, statements in enumerate(MIGRATIONS, start=1):
         if version in done:
             continue

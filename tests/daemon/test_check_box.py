@@ -4,7 +4,8 @@ import json
 import os
 import pwd
 import socket
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -168,8 +169,8 @@ def test_the_example_that_nobody_edited_is_found(box: Rack):
 
     _, warnings = checked(box, status=0)
 
-    assert any("hosts.cp1.ssh_keys: the key is the one of the example" in warning for warning in warnings)
-    assert any("hosts.cp1.network.gateway: 198.51.100.1 is of the example" in warning for warning in warnings)
+    assert any("hosts.cp1.ssh_keys: this is the key of the example" in warning for warning in warnings)
+    assert any("hosts.cp1.network.gateway: 198.51.100.1 is an address for examples" in warning for warning in warnings)
 
 
 def test_the_macs_of_the_example_are_found_where_the_lan_is_no_trial(box: Rack):
@@ -254,3 +255,65 @@ def test_what_the_user_and_the_unit_of_the_daemon_do_not_allow_is_found(box: Rac
         f"{box.directory}/ign/worker-join.ign: nobody, the daemon's user, may not read it (an Ignition file); "
         f"chgrp nobody {box.directory}/ign/worker-join.ign && chmod g+r {box.directory}/ign/worker-join.ign"
     )
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        pytest.param(lambda path: path.write_bytes(b"damaged " * 1000), "file is not a database", id="damaged"),
+        pytest.param(lambda path: path.mkdir(), "is not a file; move it away", id="directory"),
+    ],
+)
+def test_a_store_on_which_the_daemon_cannot_start_is_a_problem(box: Rack, prepare: Callable[[Path], object], said: str):
+    prepare(box.directory / "netboot.db")
+
+    (problem,), _ = checked(box)
+
+    assert problem.startswith("store.url: the daemon cannot start: ")
+    assert said in problem
+
+
+def test_a_store_that_a_newer_program_wrote_is_a_problem(box: Rack):
+    box.netboot("install", "arm", "cp1")
+    assert checked(box, status=0) == ([], [])
+    with sqlite3.connect(box.directory / "netboot.db") as store:
+        store.execute("INSERT INTO schema_version VALUES (99)")
+
+    (problem,), _ = checked(box)
+
+    assert "shape 99" in problem
+
+
+def test_a_postgresql_that_does_not_run_is_a_problem_and_check_makes_no_store(box: Rack):
+    checked(box, status=0)
+    assert not (box.directory / "netboot.db").exists()
+    url = "postgresql+asyncpg://netboot@/netboot?host=/nosuch"
+    box.config.write_text(SETTINGS.replace("sqlite+aiosqlite:///netboot.db", f'"{url}"'))
+
+    (problem,), _ = checked(box)
+
+    assert problem.startswith("store.url: the daemon cannot start: ")
+
+
+def test_a_control_socket_that_cannot_be_made_is_a_problem(box: Rack):
+    (box.directory / "file.sock").write_text("")
+    box.config.write_text(SETTINGS.replace("control.sock", "file.sock"))
+    assert checked(box)[0] == [
+        f"admin.socket: {box.directory}/file.sock is not a socket; remove it, or choose another path"
+    ]
+    box.config.write_text(SETTINGS.replace("control.sock", "x" * 108))
+
+    (problem,), _ = checked(box)
+
+    assert "a Unix socket's path has at most 107; choose a shorter path" in problem
+
+
+def test_a_faulty_template_names_the_unregistered_machine_and_no_mac_of_check(box: Rack):
+    (box.directory / "tpl" / "ipxe").mkdir(parents=True)
+    (box.directory / "tpl" / "ipxe" / "wait.ipxe.j2").write_text("#!ipxe\n{{ nosuch }}\n")
+    box.config.write_text(SETTINGS + "render: {templates: [tpl]}\n")
+
+    problems, _ = checked(box)
+
+    assert problems[0].startswith("cannot render ipxe for an unregistered machine: template ipxe/wait.ipxe.j2:2 ")
+    assert not [problem for problem in problems if "00:00:5e" in problem]

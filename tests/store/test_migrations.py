@@ -16,6 +16,7 @@ from netboot.store.database import Database
 from netboot.store.installs import Installs
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
+from netboot.store.verify import NEWEST_VERSION
 
 MAC = "52:54:00:aa:bb:01"
 
@@ -111,3 +112,7 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path):
 
     with pytest.raises(StoreError, match=f"shape 99, this netboot knows up to {len(MIGRATIONS)}"):
         open_once(path)
+
+
+def test_the_newest_version_is_known_without_loading_the_migrations():
+    assert len(MIGRATIONS) == NEWEST_VERSION

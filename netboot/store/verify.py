@@ -1,0 +1,52 @@
+"""Whether a daemon could start on the store, found without changing it. SQLAlchemy is loaded for PostgreSQL alone."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from netboot.errors import NO_RIGHT, StoreError
+
+NEWEST_VERSION: Final = 5  # the number of `migrations.MIGRATIONS`; loading them takes half a second
+
+
+async def verify_store(url: str) -> None:
+    """Read the store at `url` once; raise StoreError where a daemon could not start on it.
+
+    A SQLite file that is not there is no fault: the daemon makes it, and this does not.
+    """
+    scheme, _, path = url.partition(":///")
+    if scheme.startswith("sqlite"):
+        _verify_sqlite(Path(path))
+        return
+    from netboot.store.database import Database
+
+    await Database.verify(url)
+
+
+def newer_store(version: int) -> StoreError:
+    """Say that a newer program has migrated the store to `version`."""
+    return StoreError(
+        f"the ledger has shape {version}, this netboot knows up to {NEWEST_VERSION}; "
+        "run the version that wrote it, or restore a backup"
+    )
+
+
+def _verify_sqlite(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise StoreError(f"{path} is not a file; move it away, or correct store.url")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreError(f"no right to {path}; {NO_RIGHT}")
+    try:
+        with closing(sqlite3.connect(path, timeout=1)) as connection:
+            is_begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
+            (newest,) = (
+                connection.execute("SELECT max(version) FROM schema_version").fetchone() if is_begun else (None,)
+            )
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot read {path}: {error}; restore a backup, or correct store.url") from error
+    if newest is not None and newest > NEWEST_VERSION:
+        raise newer_store(newest)
