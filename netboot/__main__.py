@@ -11,9 +11,12 @@ def main() -> None:
     """Run the command line."""
     if "serve" in sys.argv[1:]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
-    from netboot.cli.main import main as run
+    try:
+        from netboot.cli.main import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # also while the parts of the program load
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A command's module is imported when the command is used: the daemon's parts take
 need them.
 """
 
+import errno
 import gc
 import signal
 import sys
@@ -104,5 +105,9 @@ def main() -> None:
     except PermissionError as error:  # of whatever a command opens that has no sentence of its own for it
         print(f"netboot: cannot open {error.filename}: {error.strerror}; {NO_RIGHT}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        place = error.filename or "the output"  # a print has no file name
+        print(f"netboot: cannot write {place}: {error.strerror}; free some space", file=sys.stderr)
+        sys.exit(1)

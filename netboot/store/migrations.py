@@ -10,7 +10,7 @@ from sqlalchemy import DDL, Connection, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from netboot.store import tables
-from netboot.store.verify import newer_store
+from netboot.store.version import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 

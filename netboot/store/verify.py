@@ -4,11 +4,9 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
-
-NEWEST_VERSION: Final = 5  # the number of `migrations.MIGRATIONS`; loading them takes half a second
+from netboot.store.version import NEWEST_VERSION, newer_store
 
 
 async def verify_store(url: str) -> None:
@@ -23,14 +21,6 @@ async def verify_store(url: str) -> None:
     from netboot.store.database import Database
 
     await Database.verify(url)
-
-
-def newer_store(version: int) -> StoreError:
-    """Say that a newer program has migrated the store to `version`."""
-    return StoreError(
-        f"the ledger has shape {version}, this netboot knows up to {NEWEST_VERSION}; "
-        "run the version that wrote it, or restore a backup"
-    )
 
 
 def _verify_sqlite(path: Path) -> None:

@@ -52,3 +52,30 @@ def test_the_overview_says_of_each_command_what_its_own_help_says():
     commands = {name: cli.get_command(None, name) for name in COMMANDS}  # type: ignore[arg-type]
 
     assert {name: command.get_short_help_str(200) for name, command in commands.items() if command} == COMMANDS
+
+
+def test_a_full_disk_behind_the_output_is_a_sentence(configuration: Path):
+    command = [sys.executable, "-m", "netboot", "--config", str(configuration), "host", "list"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "netboot: cannot write the output: No space left on device; free some space"
+    )
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback():
+    code = (
+        "import builtins, sys\n"
+        "def interrupted(name, *rest, load=builtins.__import__):\n"
+        "    if name == 'netboot.cli.main': raise KeyboardInterrupt\n"
+        "    return load(name, *rest)\n"
+        "from netboot.__main__ import main\n"
+        "builtins.__import__ = interrupted\n"
+        "main()"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -182,8 +182,8 @@ def test_the_macs_of_the_example_are_found_where_the_lan_is_no_trial(box: Rack):
     _, warnings = checked(box, status=0)
 
     assert [warning.partition(": hosts.")[2] for warning in warnings if ".mac: " in warning] == [
-        "cp1.mac: 52:54:00:aa:bb:01 is of the example; write the one of the machine's card",
-        "worker1.mac: 52:54:00:aa:bb:11 is of the example; write the one of the machine's card",
+        "cp1.mac: 52:54:00:aa:bb:01 is a MAC of the example; write the one of the machine's card",
+        "worker1.mac: 52:54:00:aa:bb:11 is a MAC of the example; write the one of the machine's card",
     ]
 
 

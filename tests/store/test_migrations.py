@@ -16,7 +16,7 @@ from netboot.store.database import Database
 from netboot.store.installs import Installs
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
-from netboot.store.verify import NEWEST_VERSION
+from netboot.store.version import NEWEST_VERSION
 
 MAC = "52:54:00:aa:bb:01"
 
