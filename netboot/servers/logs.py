@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import structlog
 
 _ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)  # made once: json.dumps makes one for each line
 _LINES_HELD: Final = 64
+_PRIORITIES: Final = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
 FAULTS_HELD: Final = 256
 
@@ -30,6 +32,21 @@ def _json_line(_logger: object, method: str, event: structlog.typing.EventDict) 
     event["level"] = "error" if method == "exception" else method
     event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
     return _ENCODER.encode(event)
+
+
+def _with_priority(_logger: object, method: str, rendered: structlog.typing.EventDict) -> str:
+    """Put the priority before each line, as sd-daemon(3) has it: `journalctl -p warning` then finds it."""
+    priority = f"<{_PRIORITIES.get(method, 6)}>"
+    return priority + str(rendered).replace("\n", f"\n{priority}")
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Tell whether a stream leads to the journal: JOURNAL_STREAM, systemd.exec(5), has its device and inode."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 class Lines:
@@ -85,8 +102,9 @@ def configure(*, level: str, form: str) -> None:
     is_console = form == "console" or (form == "auto" and sys.stderr.isatty())
     lines = Lines(sys.stderr)
     atexit.register(lines.flush)
+    rendered = _FOR_A_TERMINAL if is_console else [_json_line]
     structlog.configure(
-        processors=_FOR_A_TERMINAL if is_console else [_json_line],
+        processors=[*rendered, _with_priority] if _is_journal(sys.stderr) else rendered,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,

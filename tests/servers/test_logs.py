@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -44,6 +45,23 @@ def test_every_event_is_one_line_of_json():
     assert "ZeroDivisionError" in lines[2]["exception"]
     assert lines[0]["timestamp"].startswith("20")
     assert lines[0]["timestamp"].endswith("Z")
+
+
+def test_lines_for_the_journal_begin_with_their_priority():
+    reader, writer = os.pipe()
+    status = os.fstat(writer)
+    for stream, expected in ((f"{status.st_dev}:{status.st_ino}", ["<6>", "<4>", "<3>", "<3>"]), ("1:2", [""] * 4)):
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            check=True,
+            stderr=writer,
+            timeout=60,
+            env={**os.environ, "JOURNAL_STREAM": stream},
+        )
+        lines = os.read(reader, 65536).decode().splitlines()
+        assert [line.partition("{")[0] for line in lines] == expected
+    os.close(reader)
+    os.close(writer)
 
 
 class Counting(StringIO):
