@@ -30,6 +30,7 @@ LOADER_NAME_CURE: Final = "write one below bootfiles.directories, as snponly.efi
 LOADER_CPUS: Final = (*Cpu, *(f"{cpu}-http" for cpu in Cpu if cpu is not Cpu.X86_BIOS))
 LOADER_ARCHES: Final = (*LOADER_CPUS, *(name for name in ARCH_NAMES.values() if name not in LOADER_CPUS))
 LOOPBACK: Final = IPv4Address("127.0.0.1")
+BROADCAST: Final = IPv4Address("255.255.255.255")
 _ARCH_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}|0x[0-9A-Fa-f]{1,8}")
 _POOL_KEYS: Final = ("range", "network", "router")
 _POOL_EXAMPLE: Final = "{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}"
@@ -101,6 +102,15 @@ def _address(value: Any) -> Any:
         return IPv4Address(text)
     except ValueError:
         raise refuse(f"{shown(text)} is no IPv4 address", "write one, as 192.0.2.10") from None
+
+
+def _address_of_a_machine(value: Any) -> Any:
+    address = _address(value)
+    if isinstance(address, IPv4Address) and (
+        address.is_multicast or address.is_unspecified or address.is_loopback or address == BROADCAST
+    ):
+        raise refuse(f"{address} is no address that machines can reach", "write a unicast address, as 192.0.2.10")
+    return address
 
 
 def _interface(value: Any) -> Any:
@@ -302,7 +312,9 @@ Workers = Annotated[int, BeforeValidator(whole_number(0, 64)), Kind("whole numbe
 Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
-NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address), Kind("IPv4 address")]
+MachineAddress = Annotated[IPv4Address, BeforeValidator(_address_of_a_machine), Kind("IPv4 address")]
+OptionalMachineAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine)]
+NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine), Kind("IPv4 address")]
 Pool = Annotated[
     AddressRange,
     BeforeValidator(_pool),

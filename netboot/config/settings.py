@@ -52,7 +52,7 @@ class BootInterface(_Section):
 
     name: kinds.InterfaceName
     address: kinds.OptionalAddress = None
-    advertise: kinds.OptionalAddress = None
+    advertise: kinds.OptionalMachineAddress = None
 
     @model_validator(mode="before")
     @classmethod
@@ -95,10 +95,10 @@ class Dhcp(_Section):
     router: kinds.NoAddress = Field(
         default=None, description="The router that a lease names where the host has no gateway of its own."
     )
-    nameservers: tuple[kinds.Address, ...] = Field(
+    nameservers: tuple[kinds.MachineAddress, ...] = Field(
         default=(), description="The name servers that a lease names where the host has none of its own."
     )
-    ntp_servers: tuple[kinds.Address, ...] = Field(
+    ntp_servers: tuple[kinds.MachineAddress, ...] = Field(
         default=(), description="The time servers that a lease names where the host has none of its own."
     )
     domain: kinds.Domain = Field(default=None, description="The domain that a lease names.")

@@ -89,6 +89,8 @@ def _constant_in(text: str) -> IgnitionProblem:
 
 
 def _decode(data: bytes) -> str | IgnitionProblem:
+    if data.startswith(b"\x1f\x8b"):  # RFC 1952 §2.3.1
+        return IgnitionProblem("", "is compressed with gzip", "gunzip -c FILE > NEW unpacks it")
     if data.startswith(b"\xef\xbb\xbf"):
         return IgnitionProblem(
             "",

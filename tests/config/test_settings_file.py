@@ -41,6 +41,9 @@ def test_a_pool_behind_a_relay_states_its_network_and_router(site):
     )
 
 
+UNREACHABLE = "is no address that machines can reach; write a unicast address, as 192.0.2.10"
+
+
 @pytest.mark.parametrize(
     ("written", "number"),
     [
@@ -231,6 +234,22 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
         ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is no IPv4 address; write one, as 192.0.2.10"),
+        (
+            "network: {interfaces: [{name: s0, advertise: 0.0.0.0}]}",
+            f"1:46: network.interfaces[0].advertise: 0.0.0.0 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {router: 224.0.0.1}",
+            f"1:16: dhcp.router: 224.0.0.1 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {nameservers: [127.0.0.1]}",
+            f"1:22: dhcp.nameservers[0]: 127.0.0.1 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {ntp_servers: [255.255.255.255]}",
+            f"1:22: dhcp.ntp_servers[0]: 255.255.255.255 {UNREACHABLE}",
+        ),
         (
             "dhcp: {domain: a..b}",
             "1:16: dhcp.domain: 'a..b' is no name of a domain; write it as rack.example.org",

@@ -74,6 +74,7 @@ FAULTY = {
     "empty": Faulty(V, b"", f"is empty; {GIVE}"),
     "nul-bytes": Faulty(V, bytes(4096), f"holds nothing but NUL bytes; {GIVE}"),
     "blank": Faulty(V, b" \n", f"is empty; {GIVE}"),
+    "gzip": Faulty(V, gzip.compress(PLAIN, mtime=0), "is compressed with gzip; gunzip -c FILE > NEW unpacks it"),
     "utf-16-le-bom": Faulty(
         V,
         PLAIN.decode().encode("utf-16"),
