@@ -18,6 +18,7 @@ from netboot.model.offer import ScriptLanguage
 from netboot.servers.http_question import base_url, mac_in_path, remote_address
 from netboot.servers.http_refused import LONGEST_BODY_BYTES
 from netboot.servers.http_report import read_report
+from netboot.servers.logs import LineLimit
 
 REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
 
@@ -30,6 +31,7 @@ class BootHttp:
     def __init__(self, desk: Desk, token_desk: TokenDesk) -> None:
         self._desk = desk
         self._token_desk = token_desk
+        self._taken = LineLimit()
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes; GET brings HEAD."""
@@ -99,7 +101,8 @@ class BootHttp:
             return self._not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
-        log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
+        if self._taken.allows(f"{request.match_info['token']} {report.value}"):
+            log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
         return _text("taken\n")
 
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:

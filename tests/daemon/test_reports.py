@@ -27,3 +27,16 @@ def test_a_long_report_keeps_its_reason_and_its_end(rack: Rack):
     assert failed["note"].startswith("no space left on device\na line of the log\n")
     assert failed["note"].endswith("a line of the log\nthe last line\n")
     assert "bytes of this report are left out here]" in failed["note"]
+
+
+def test_a_repeated_report_is_acknowledged_and_logged_once(rack: Rack):
+    cp1 = rack.machine("52:54:00:aa:bb:01", "192.0.2.50")
+    rack.netboot("install", "arm", "cp1")
+    cp1.boots()
+    token = token_in(cp1.get(f"/ks/{token_in(cp1.script(), 'ks')}").body, "report")
+
+    statuses = [cp1.report(token, event) for event in ("started", "started", "started", "done", "done")]
+    rack.wait_for_log('"report": "done"')
+
+    assert statuses == [200] * 5
+    assert [line["report"] for line in rack.lines("boot.report_taken")] == ["started", "done"]
