@@ -73,7 +73,7 @@ PYTHON_PACKAGES := \
 	python3.11-minimal
 APT := apt-get -qq
 
-.PHONY: help demo run check test test-bare unit integration e2e bench golden clean packages
+.PHONY: help demo run check test test-bare unit integration e2e mutations bench golden clean packages
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,13 +93,13 @@ check: $(STAMPS)/python ## style, types, import contracts
 test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
 	$(BIN)/netboot lab media
-	.ci/isolated $(BIN)/pytest
+	.ci/isolated $(BIN)/pytest -m "not mutation"
 
 test-bare: $(STAMPS)/bare ## make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare
 
 unit: $(STAMPS)/test ## the rooms' own tests: no network
-	.ci/isolated $(BIN)/pytest -m "not integration and not e2e"
+	.ci/isolated $(BIN)/pytest -m "not integration and not e2e and not mutation"
 
 integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with other people's clients
 	.ci/isolated $(BIN)/pytest -m integration
@@ -111,8 +111,11 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
-golden: $(STAMPS)/test ## write the golden files of rendered documents anew; read the diff
-	$(BIN)/pytest tests/render --golden
+golden: $(STAMPS)/test ## write the golden files of documents, packets and answers anew; read the diff
+	$(BIN)/pytest tests/render tests/safety/test_recorded.py --golden
+
+mutations: $(STAMPS)/test ## seed each fault of tests/safety/mutations.py; the model must find all
+	.ci/isolated $(BIN)/pytest tests/safety -m mutation
 
 clean: ## remove the virtual environment, caches and the lab's media
 	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis /var/cache/netboot-lab

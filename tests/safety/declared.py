@@ -90,3 +90,4 @@ EDITS = {
     "fault": lambda now: replace(now, fault="  w9: {role: worker, mac: none}\n"),
     "as at first": lambda _now: AT_FIRST,
 }
+EDIT_OF = {"cp1": "card", "cp2": "disk", "w1": "removed"}  # one that ends the host's arming

@@ -6,6 +6,7 @@ Bytes in, bytes out: this file survives any change of what is inside. A failure 
 import itertools
 import tempfile
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
@@ -14,10 +15,11 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from safety import wire
 from safety.appliance import Appliance, Response, TftpError, link_shared
-from safety.declared import AT_FIRST, CARDS, EDITS, POOL
+from safety.declared import A1, AT_FIRST, CARDS, EDIT_OF, EDITS, POOL, B, C, X
 from safety.oracle import Boot, Invariant, Oracle, ViolationError
 
 STEPS = 30  # calls in one example
+BETWEEN = ("cancel", "edit", "kill", "lost done")  # what may happen in the middle of an install
 
 cards, pool = some.sampled_from(CARDS), some.sampled_from(POOL)
 hosts = some.sampled_from([host.name for host in AT_FIRST.hosts])
@@ -27,6 +29,7 @@ ways = some.sampled_from(("ipxe", "grub-http", "grub-tftp-mac", "grub-tftp"))
 how_far = some.sampled_from(
     (1, 1, 2, 2, *range(3, 10), 9, 9)
 )  # steps of a boot before something stops it; 9: to `ready`
+courses = some.tuples(how_far, some.sampled_from(("", "", *BETWEEN)), some.integers(0, 3))
 methods = some.sampled_from(("GET", "GET", "GET", "HEAD"))
 
 
@@ -128,45 +131,56 @@ class Rack(RuleBasedStateMachine):
 
     # A whole install, as far as it comes
 
-    @rule(card=cards, firmware=firmwares, way=ways, steps=how_far, attempts=some.sampled_from((1, 1, 2, 0)))
-    def boot(self, card: str, firmware: wire.Firmware, way: str, steps: int, attempts: int) -> None:
-        """Boot a machine from power-on, with `attempts` armed before; `steps` is how far it comes."""
+    @rule(card=cards, firmware=firmwares, way=ways, attempts=some.sampled_from((1, 1, 2, 0)), data=some.data())
+    def boot(self, card: str, firmware: wire.Firmware, way: str, attempts: int, data: some.DataObject) -> None:
+        """Boot a machine from power-on, with `attempts` armed before."""
         host = self.oracle.in_force.of_card(card)
         if attempts and host is not None:
             self.arm(host.name, attempts, is_forced=False)
         self._booted = card
-        self._boot(card, firmware, way, steps)
+        self._boot(card, firmware, way, *data.draw(courses, label="course"))
 
     @precondition(lambda self: self._booted)
-    @rule(way=ways, steps=how_far, pause_s=some.sampled_from((5, 90)))
-    def boot_again(self, way: str, steps: int, pause_s: float) -> None:
+    @rule(way=ways, pause_s=some.sampled_from((5, 90)), data=some.data())
+    def boot_again(self, way: str, pause_s: float, data: some.DataObject) -> None:
         """Boot the machine once more that booted last."""
         self.advance(pause_s)
-        self._boot(self._booted, self.firmware[self._booted], way, steps)
+        self._boot(self._booted, self.firmware[self._booted], way, *data.draw(courses, label="course"))
 
-    def _boot(self, card: str, firmware: wire.Firmware, way: str, steps: int) -> None:
+    def _boot(self, card: str, firmware: wire.Firmware, way: str, steps: int, between: str, at: int) -> None:
+        """Boot, as far as `steps`; `between` happens before the step `at`, and the machine knows nothing of it."""
         self._power_on(card, firmware)
         self._request_address(card)
         self._discover_as_ipxe(card)
-        token = self._led_by_script(card, card, way)
-        source = self.addresses[card]
+        token, source = self._led_by_script(card, card, way), self.addresses[card]
         if token is None:
             return
         boot = self.oracle.boots[token]
         actions = [
             lambda: self._kickstart(boot, source),
             lambda: self._report(boot, source, "started"),
-            lambda: self._report(boot, source, "done"),
+            lambda: between == "lost done" or self._report(boot, source, "done"),
             lambda: self._power_on(card, firmware),
             lambda: self._ignition(boot, source, ""),
             lambda: self._ignition(boot, source, "/role"),
             lambda: self._ignition(boot, source, "/overlay"),
             lambda: self._report(boot, source, "ready"),
         ]
-        for action in actions[: steps - 1]:
+        for number, action in enumerate(actions[: steps - 1]):
+            if number == at:
+                self._interrupt(boot.host, between)
             action()
             if not boot.report:
                 return
+
+    def _interrupt(self, host: str, between: str) -> None:
+        match between:
+            case "cancel":
+                self.cancel(host)
+            case "edit":
+                self.edit_hosts(EDIT_OF[host], is_reloaded=True)
+            case "kill":
+                self.restart(is_killed=True)
 
     # The operator
 
@@ -208,6 +222,45 @@ class Rack(RuleBasedStateMachine):
     @rule(seconds=some.sampled_from((-86_400, -60, 60, 86_400)))
     def move_the_wall_clock(self, seconds: float) -> None:
         self.box.set_wall_clock(seconds)
+
+    # Without chance
+
+    def walk(self, card: str, steps: int, between: str, at: int) -> None:
+        """Install a host that may be installed twice, boot it again, and try every script and token from everywhere."""
+        host = self.oracle.in_force.of_card(card)
+        assert host is not None
+        for each in CARDS:
+            self._power_on(each, wire.UEFI)
+            self._request_address(each)
+        self.arm(host.name, 2, is_forced=False)
+        self._boot(card, wire.UEFI, "ipxe", steps, between, at)
+        self._probe()
+        for attempts in (0, 1):
+            if attempts:
+                self.arm(host.name, attempts, is_forced=False)
+                self._probe()
+            for again, way in ((1, "grub-http"), (2, "ipxe")):
+                self.advance(90)
+                self._boot(card, wire.UEFI, way, again, "", 0)
+                self._probe()
+
+    def _probe(self) -> None:
+        sources = [(card, self.addresses[card]) for card in (A1, B, C, X)]
+        for (_card, source), boot in product(sources, [boot for boot in self.boots if boot.report]):
+            for part in ("", "/role", "/overlay"):
+                self._ignition(boot, source, part, "HEAD" if part == "" else "GET")
+            self._kickstart(boot, source)
+        for boot in self.boots:
+            own = next((card for card, _ in sources if self._is_of(card, boot.host)), None)
+            if own is not None and boot.report and boot.arming.is_ended:
+                self._report(boot, self.addresses[own], "started")
+        for (card, _), (other, _) in product(sources, sources):
+            if card != other:
+                self._led_by_script(card, other, "ipxe")
+
+    def _is_of(self, card: str, name: str) -> bool:
+        host = self.oracle.in_force.of_card(card)
+        return host is not None and host.name == name
 
     # How it is done
 
@@ -308,6 +361,19 @@ class Rack(RuleBasedStateMachine):
         if response.status != 200:
             self.oracle.check_other(response.body, source)
         return response.status == 200
+
+
+def walk(shared: Path) -> None:
+    """Go through what may happen to each host in the middle of each step of an install; then try every token."""
+    interrupted = [(9, between, at) for between, at in product(("cancel", "edit", "kill"), range(3))]
+    courses = [(9, "", 0), (2, "", 0), (4, "", 0), (6, "lost done", 0), *interrupted]
+    for card, (steps, between, at) in product((A1, B, C), courses):
+        rack = type("Walk", (Rack,), {"shared": shared, "happened": Counter()})()
+        try:
+            rack.start(unknown="ignore")
+            rack.walk(card, steps, between, at)
+        finally:
+            rack.teardown()
 
 
 def run(shared: Path, *, seed: int, examples: int, steps: int = STEPS, is_shrunk: bool = True) -> Counter[str]:

@@ -11,6 +11,10 @@ EXAMPLES = 80
 SEED = "NETBOOT_MODEL_SEED"
 
 
+def test_nothing_that_happens_in_the_middle_of_an_install_breaks_an_invariant(shared: Path):
+    model.walk(shared)
+
+
 def test_no_sequence_of_messages_and_commands_breaks_an_invariant(shared: Path):
     model.run(shared, seed=1, examples=EXAMPLES)
 

@@ -1,0 +1,67 @@
+"""Runs the model on a copy of netboot into which a fault was seeded.
+
+`python -m safety.mutants SHARED SEED EXAMPLES` is what runs in the subprocess.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from safety.mutations import Mutation
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SEED, EXAMPLES = 1, 150
+CLEAN = "no invariant is broken"
+_TIMEOUT_S = 600
+
+
+def seeded(mutation: Mutation, directory: Path) -> Path:
+    """Copy netboot to `directory` with the fault in it; raise ValueError where its place is not found once."""
+    shutil.copytree(REPOSITORY / "netboot", directory / "netboot", ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / "assets").symlink_to(REPOSITORY / "assets")
+    file = directory / "netboot" / mutation.file
+    text = file.read_text()
+    if text.count(mutation.before) != 1:
+        found = text.count(mutation.before)
+        raise ValueError(f"netboot/{mutation.file} has {found} times: {mutation.before!r}; correct mutations.py")
+    file.write_text(text.replace(mutation.before, mutation.after))
+    return directory
+
+
+def run_model_on(directory: Path, shared: Path) -> str:
+    """Run the model on the netboot in `directory`; return what it found: the last line that it printed."""
+    path = os.pathsep.join([str(directory), str(REPOSITORY / "tests")])
+    command = [sys.executable, "-W", "ignore", "-m", "safety.mutants", str(shared), str(SEED), str(EXAMPLES)]
+    ran = subprocess.run(
+        command,
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran.stdout.splitlines()[-1]
+
+
+def _main(shared: str, seed: str, examples: str) -> None:
+    from safety import model
+    from safety.oracle import ViolationError
+
+    import netboot
+
+    assert Path(netboot.__file__).is_relative_to(Path.cwd()), f"the model would run on {netboot.__file__}"
+    found = CLEAN
+    try:
+        model.walk(Path(shared))
+        model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
+    except ViolationError as error:
+        found = str(error)
+    sys.stdout.write(found.replace("\n", " ") + "\n")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

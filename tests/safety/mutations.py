@@ -1,0 +1,163 @@
+"""Faults that are seeded into a copy of netboot, each with the invariant that catches it.
+
+`before` is exact text that occurs once in the file; a test fails where it does not, so that this list follows the code.
+"""
+
+from dataclasses import dataclass
+
+from safety.oracle import Invariant
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One fault."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    caught_by: Invariant
+
+
+MUTATIONS = (
+    Mutation(
+        "any machine that the wire showed counts as every host",
+        "boot/desk.py",
+        "        return seen is not None and seen.mac in host.macs\n\n    def is_target_at",
+        "        return seen is not None\n\n    def is_target_at",
+        Invariant.UNARMED,
+    ),
+    Mutation(
+        "a script with tokens goes to whoever requests it",
+        "boot/desk.py",
+        "return self.seen.of(mac, now=self.clock.now()) if self.is_at(host, address) else None",
+        "return self.seen.of(mac, now=self.clock.now())",
+        Invariant.UNARMED,
+    ),
+    Mutation(
+        "a boot into the installer is not counted",
+        "model/install.py",
+        "spent=moved.arming.spent + 1",
+        "spent=moved.arming.spent",
+        Invariant.ATTEMPTS,
+    ),
+    Mutation(
+        "one boot more than the arming allows",
+        "model/install.py",
+        "return self.spent >= self.attempts",
+        "return self.spent > self.attempts",
+        Invariant.ATTEMPTS,
+    ),
+    Mutation(
+        "a new boot gets the script of the boot before",
+        "boot/seen.py",
+        "        last_s, seen.announced_s = seen.announced_s, now_s\n        seen.took_installer = False\n",
+        "        last_s, seen.announced_s = seen.announced_s, now_s\n",
+        Invariant.ATTEMPTS,
+    ),
+    Mutation(
+        "the boots that were spent are not on disk",
+        "store/installs.py",
+        '"spent": arming.spent if arming else None,',
+        '"spent": 0 if arming else None,',
+        Invariant.ATTEMPTS,
+    ),
+    Mutation(
+        "an install that is done stays armed",
+        "model/install.py",
+        "ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, ",
+        "ENDS_ARMING: Final = frozenset({",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "an installed system's Ignition request leaves its host armed",
+        "model/install.py",
+        "E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})",
+        "E.REPORTED_DONE, E.REPORTED_READY, E.ATTEMPTS_SPENT})",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "a cancelled host stays armed",
+        "model/install.py",
+        "        return replace(self, arming=None)\n",
+        "        return self\n",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "a cancelled host's Kickstart is served",
+        "boot/token_desk.py",
+        "return install.is_armed and install.state in (InstallState.OFFERED, InstallState.LOADING)",
+        "return True",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "a cancelled installer may write",
+        "model/install.py",
+        "NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.ATTEMPTS_SPENT})",
+        "NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.ATTEMPTS_SPENT})",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "an arming survives another disk",
+        "model/install.py",
+        "        if self.disk != now.disk:\n",
+        "        if False:\n",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "an arming survives other network cards",
+        "model/install.py",
+        "        if self.macs != now.macs:\n",
+        "        if False:\n",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "an arming survives the removal of its host",
+        "model/install.py",
+        '        if now is None:\n            return ["the hosts files declare it no more"]\n',
+        "        if now is None:\n            return []\n",
+        Invariant.ENDED,
+    ),
+    Mutation(
+        "Ignition is served after ready",
+        "boot/token_desk.py",
+        "return install.state is not InstallState.READY",
+        "return True",
+        Invariant.IGNITION,
+    ),
+    Mutation(
+        "the tokens of the boot before stay",
+        "model/install.py",
+        "spent=moved.arming.spent + 1), tokens=tokens)",
+        "spent=moved.arming.spent + 1), tokens=self.tokens if self.tokens.kickstart else tokens)",
+        Invariant.IGNITION,
+    ),
+    Mutation(
+        "a new arming keeps the tokens of the one before",
+        "model/install.py",
+        "attempts=attempts), tokens=Tokens(), target=target)",
+        "attempts=attempts), target=target)",
+        Invariant.IGNITION,
+    ),
+    Mutation(
+        "every host of a role gets the init Ignition",
+        "config/hosts.py",
+        "is_init=host_name == init)",
+        'is_init=entry.role.value == "control-plane")',
+        Invariant.IGNITION,
+    ),
+    Mutation(
+        "a document goes to any address",
+        "boot/token_desk.py",
+        "        if not is_its_own:\n            return self._refuse(Refusal.STRANGER, kind, host, address)\n",
+        "",
+        Invariant.ADDRESS,
+    ),
+    Mutation(
+        "a registered address is every host's",
+        "boot/desk.py",
+        "        if address in host.addresses:\n            return True\n",
+        "        if self.hosts.by_address(address) is not None:\n            return True\n",
+        Invariant.UNARMED,
+    ),
+)
