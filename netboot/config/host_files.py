@@ -106,7 +106,13 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
         elif path.exists() or path.is_symlink():
             yield path
         elif named.named_at and path.suffix in _SUFFIXES:
-            faults.add(place, where, what=f"{path} is not there", cure="write the file, or correct the name")
+            is_pattern = any(sign in path.name for sign in "*?[")
+            cure = (
+                "name its directory: each .yaml file in it is read"
+                if is_pattern
+                else "write the file, or correct the name"
+            )
+            faults.add(place, where, what=f"{path} is not there", cure=cure)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         faults.add(

@@ -28,7 +28,7 @@ def tuple_ends(data: bytes, count: int) -> list[int]:
     ends = [int.from_bytes(data[at : at + width], "little") for at in range(len(data) - width, last - 1, -width)]
     ends.append(last)
     if ends != sorted(ends):
-        raise ContentError("a tuple's framing offsets do not rise")
+        raise ContentError("damaged GVariant data: a tuple's framing offsets do not rise")
     return ends
 
 
@@ -45,6 +45,6 @@ def array_elements(data: bytes, alignment: int = 1) -> Iterator[bytes]:
         end = int.from_bytes(data[at : at + width], "little")
         start = -(-start // alignment) * alignment
         if not start <= end <= offsets_at:
-            raise ContentError("an array's framing offsets do not rise")
+            raise ContentError("damaged GVariant data: an array's framing offsets do not rise")
         yield data[start:end]
         start = end

@@ -48,6 +48,15 @@ def test_a_file_that_an_operator_names_must_be_there_and_a_directory_need_not(si
     ]
 
 
+def test_a_pattern_is_no_file_and_its_directory_is_named_instead(site):
+    site.write("netboot.yaml", "hosts: {files: [hosts.yaml, 'hosts.d/*.yaml']}\n")
+
+    assert site.faults() == [
+        "netboot.yaml:1:29: hosts.files[1]: hosts.d/*.yaml is not there; "
+        "name its directory: each .yaml file in it is read"
+    ]
+
+
 def test_a_file_named_twice_is_read_once(site):
     site.write("netboot.yaml", "hosts: {files: [hosts.d, hosts.d/a.yaml]}\n")
     site.write("hosts.d/a.yaml", A_WORKER.format(name="a", mac="0a"))
