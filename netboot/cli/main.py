@@ -6,6 +6,7 @@ need them.
 
 import errno
 import gc
+import os
 import signal
 import sys
 from functools import partial
@@ -92,7 +93,10 @@ def cli(context: click.Context, config: Path) -> None:
 def main() -> None:
     """Run the command line; print an error of ours as one sentence, without a traceback."""
     try:
-        cli(prog_name="netboot")
+        try:
+            cli(prog_name="netboot")
+        finally:
+            sys.stdout.flush()  # here a full disk has its sentence; at the interpreter's end it would not
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -110,4 +114,5 @@ def main() -> None:
             raise
         place = error.filename or "the output"  # a print has no file name
         print(f"netboot: cannot write {place}: {error.strerror}; free some space", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(1)

@@ -15,7 +15,12 @@ from netboot.lab.packages import PACKAGES
 PROJECT = Path(__file__).resolve().parents[2]
 MAKEFILE = (PROJECT / "Makefile").read_text()
 LISTS = re.findall(r"^(\w+_PACKAGES) := \\\n((?:\t\S+(?: \\)?\n)+)", MAKEFILE, re.MULTILINE)
-SOURCES = sorted(path for folder in ("netboot", "tests") for path in (PROJECT / folder).rglob("*.py"))
+SOURCES = sorted(  # what only `make bench` starts, only `make bench` installs
+    path
+    for folder in ("netboot", "tests")
+    for path in (PROJECT / folder).rglob("*.py")
+    if "bench" not in path.relative_to(PROJECT).parts
+)
 # The first argument of these names a program.
 STARTERS = {"run", "Popen", "check_output", "check_call", "create_subprocess_exec", "which", "add_program", "tool"}
 NO_PROGRAMS = {

@@ -5,6 +5,7 @@ import random
 import sys
 from pathlib import Path
 
+import pytest
 from safety import model
 
 EXAMPLES = 12  # some 3 s of processor time each; the walks, the seeded faults and each new seed do the rest
@@ -19,6 +20,7 @@ def test_no_sequence_of_messages_and_commands_breaks_an_invariant(shared: Path):
     model.run(shared, seed=1, examples=EXAMPLES)
 
 
+@pytest.mark.mutation
 def test_no_other_sequence_breaks_an_invariant(shared: Path):
     seed = int(os.environ.get(SEED, random.SystemRandom().randrange(2**32)))
     sys.stdout.write(f"to have this run again: {SEED}={seed} pytest {Path(__file__).name}\n")  # shown where it fails
