@@ -95,7 +95,7 @@ test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmwar
 	$(BIN)/netboot lab media
 	.ci/isolated $(BIN)/pytest -m "not mutation"
 
-test-bare: $(STAMPS)/bare ## make test on a fresh Debian 12 that has only git and make; half an hour
+test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare
 
 unit: $(STAMPS)/test ## the rooms' own tests: no network

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -20,8 +21,10 @@ from netboot.store.migrations import is_current, migrate, refuse_newer
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0  # a machine that waits for its script is told to wait after this
+BUSY_S = 4.0  # how long a connection waits for a lock that another one holds; less than TIMEOUT_S
 
 if TYPE_CHECKING:
+    import aiosqlite
     from sqlalchemy.dialects import postgresql
 
 
@@ -167,10 +170,23 @@ def _make_private_file(path: Path) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin late, and lose a race that BEGIN IMMEDIATE waits out
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=4000")  # first: WAL itself waits for another's lock
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
+    connection.run_async(_use_wal)
     cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
     cursor.close()
+
+
+async def _use_wal(connection: "aiosqlite.Connection") -> None:
+    """Switch the file to WAL. While another connection does so, SQLite refuses at once: busy_timeout does not count."""
+    until_s = time.monotonic() + BUSY_S
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until_s:
+                raise
+            await asyncio.sleep(0.02)
 
 
 def _roll_back_sqlite(connection: Any, _record: object, _error: object) -> None:

@@ -65,7 +65,8 @@ class Hosts:
 
     def without(self, name: str) -> "Hosts":
         left = tuple(host for host in self.hosts if host.name != name)
-        return replace(self, hosts=left, init=self.init if any(host.name == self.init for host in left) else "")
+        is_left = any(host.name == self.init for host in left)
+        return replace(self, hosts=left, init=self.init if is_left else left[0].name)
 
 
 AT_FIRST = Hosts(

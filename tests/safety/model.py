@@ -107,7 +107,10 @@ class Rack(RuleBasedStateMachine):
             if host is not None and host.name in self.oracle.armings:
                 self.oracle.armings[host.name].is_uncertain = True
         for response in self.box.http_together([("GET", f"/boot/{card}.ipxe", source, b"")] * 2):
-            self._note_led(self.oracle.check_script(response.body, source, (card,)))
+            token = self.oracle.check_script(response.body, source, (card,))
+            self._note_led(token)
+            if token is None:
+                self.oracle.led_nowhere(source)
 
     # Documents and reports, with any token that was ever given, from any machine, at any time
 
@@ -299,6 +302,8 @@ class Rack(RuleBasedStateMachine):
         if expects and token is None and way != "grub-tftp":
             raise ViolationError(Invariant.PROGRESS, f"{card} at {source} got by {way}: {body.decode()}")
         self._note_led(token)
+        if token is None and method == "GET":
+            self.oracle.led_nowhere(source)
         return token
 
     def _note_led(self, token: str | None) -> None:

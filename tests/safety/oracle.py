@@ -101,14 +101,20 @@ class Oracle:
         self.announced_s.clear()
         self.took.clear()
         if kill:
-            addresses = {*self.shown, *self._on_disk}
-            both = {each: self.shown.get(each, set()) | self._on_disk.get(each, set()) for each in addresses}
-            self.shown = {each: set(cards) for each, cards in both.items()}
+            self.shown = self._shown_or_on_disk()
         self.took_files()
         self.written_behind()
 
     def written_behind(self) -> None:
         self._on_disk = {address: set(cards) for address, cards in self.shown.items()}
+
+    def may_be_written(self) -> None:
+        """Note that what the wire showed is perhaps on disk: a request for a script may have it written at once."""
+        self._on_disk = self._shown_or_on_disk()
+
+    def _shown_or_on_disk(self) -> dict[str, set[str]]:
+        addresses = {*self.shown, *self._on_disk}
+        return {each: self.shown.get(each, set()) | self._on_disk.get(each, set()) for each in addresses}
 
     def discovered(self, card: str, now_s: float) -> None:
         self.announced_s[card] = now_s
@@ -137,6 +143,7 @@ class Oracle:
 
     def check_script(self, body: bytes, source: str, cards: Iterable[str]) -> str | None:
         """Check a script that was sent to `source` for one of these cards; return its token if it leads on."""
+        self.may_be_written()
         token = wire.installer_token(body)
         if token is None:
             self._check_tokens(body, source)
@@ -164,6 +171,16 @@ class Oracle:
             what = f"{len(arming.boots)} boots, {len(arming.tokens)} tokens, {arming.attempts} allowed"
             raise ViolationError(Invariant.ATTEMPTS, f"{host.name}: {what}")
         return token
+
+    def led_nowhere(self, source: str) -> None:
+        """Note that a script for the machine at `source` was no installer's: an arming whose boots are spent may end.
+
+        Whether it does depends on the card and on when it sent its DISCOVER; from now on both answers are right.
+        """
+        for name in self.hosts_at(source) & self.armings.keys():
+            arming = self.armings[name]
+            if len(arming.tokens) >= arming.attempts:
+                arming.is_uncertain = True
 
     def expects_installer(self, card: str, source: str, now_s: float) -> bool:
         """Tell whether this machine must be led to its installer now."""

@@ -102,7 +102,7 @@ def test_two_that_put_down_one_row_at_once_both_succeed(ledger_url: str):
 
 def test_two_first_starts_on_an_empty_database_both_find_it_migrated(ledger_url: str):
     async def scenario() -> None:
-        databases = await asyncio.gather(*(Database.open(ledger_url) for _ in range(4)))
+        databases = await asyncio.gather(*(Database.open(ledger_url) for _ in range(8)))
         await asyncio.gather(*(database.close() for database in databases))
 
     asyncio.run(scenario())
