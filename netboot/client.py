@@ -1,4 +1,4 @@
-"""Speaks to a running daemon over its control socket; the same questions as `boot.administration` answers.
+"""Speaks to a running daemon over its control socket; the same questions as `operate.administration` answers.
 
 Used by the commands and by the lab. Never opens the ledger or a file of the daemon's.
 """

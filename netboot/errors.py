@@ -1,6 +1,6 @@
 """Every error that netboot raises on purpose: one tree, each with the operation, the object and the cure in its text.
 
-Not answering a machine is no error but a value (`model.offer.Ignored`).
+Not answering a machine is no error but a value (`model.boot.offer.Ignored`).
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,8 @@ import postgresql
 import pytest
 import structlog
 
+pytest_plugins = ["fixtures.appliance", "fixtures.captures", "fixtures.site", "fixtures.store"]
+
 # A test that may be skipped, and the only reason that it may be skipped for.
 PERMITTED_SKIPS: Final = {
     "tests/integration/test_packet.py::test_a_vlan_is_answered_in_its_tag_by_its_own_interface_alone": (

@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 
 from netboot.app.from_settings import NEED_RESTART
-from netboot.boot.token_desk import Refusal
+from netboot.boot.token_documents import Refusal
 from netboot.cli.main import COMMANDS
-from netboot.config.settings import Settings
-from netboot.model.install import TRANSITIONS, InstallEvent, InstallState
+from netboot.model.boot.offer import IgnoreReason, WaitReason
+from netboot.model.boot.reasons import RequestRefusal
+from netboot.model.install.install import TRANSITIONS, InstallEvent, InstallState
 from netboot.model.lease import LeaseSilence
-from netboot.model.offer import IgnoreReason, WaitReason
-from netboot.model.reasons import RequestRefusal
-from netboot.proto.pxe import Silence
-from netboot.servers.http_refused import RefusalReason
-from netboot.servers.metrics import COUNTERS
+from netboot.serve.static_http.refused import RefusalReason
+from netboot.settings.settings import Settings
+from netboot.telemetry.metrics import COUNTERS
+from netboot.wire.dhcp.pxe import Silence
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "netboot"
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
+LARGEST_PACKAGE = 12
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -47,6 +48,13 @@ def test_no_room_and_no_file_has_a_name_that_says_nothing():
     assert [path for path in PACKAGE.rglob("*") if path.stem in FORBIDDEN_NAMES] == []
 
 
+def test_no_package_has_more_than_twelve_files():
+    packages = [path.parent for path in PACKAGE.rglob("__init__.py")]
+    sizes = {str(path.relative_to(REPOSITORY)): len(list(path.glob("[a-z]*.py"))) for path in packages}
+
+    assert {name: size for name, size in sizes.items() if size > LARGEST_PACKAGE} == {}
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_says_what_it_is_for(source: Path):
     assert ast.get_docstring(ast.parse(source.read_text()))
@@ -57,7 +65,7 @@ def test_every_test_file_of_a_room_begins_with_the_name_of_a_file_in_that_room()
     for path in sorted((REPOSITORY / "tests").glob("*/test_*.py")):
         room = PACKAGE / path.parent.name
         subject = path.stem.removeprefix("test_")
-        if room.is_dir() and not any(subject.startswith(source.stem) for source in room.glob("[a-z]*.py")):
+        if room.is_dir() and not any(subject.startswith(source.stem) for source in room.rglob("[a-z]*.py")):
             strays.append(str(path.relative_to(REPOSITORY)))
 
     assert strays == []
@@ -111,7 +119,7 @@ def test_every_counter_that_the_doors_use_is_declared_with_its_labels():
 
 def test_every_route_of_the_api_is_documented():
     told = (REPOSITORY / "docs/api.md").read_text()
-    routes = re.findall(r'web\.\w+\("(/[^"]+)"', (PACKAGE / "servers/http_api.py").read_text())
+    routes = re.findall(r'web\.\w+\("(/[^"]+)"', (PACKAGE / "admin/api.py").read_text())
     last = {route.replace("{host}", "HOST").removeprefix("/api/v1/hosts/HOST") for route in routes}
 
     assert routes

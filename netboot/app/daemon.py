@@ -14,36 +14,37 @@ from typing import Final
 import structlog
 
 from netboot import __version__
-from netboot.app import from_settings
-from netboot.app.doors import RETRY_S, AdminDoor, BootDoors, Desks, ended
+from netboot.admin import api as http_api
+from netboot.admin.upload_api import UploadsHttp
+from netboot.app import from_settings, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
-from netboot.app.ledger import Ledger, open_ledger
+from netboot.app.listeners import RETRY_S, AdminDoor, BootDoors, Desks, ended
 from netboot.app.signals import Signals
-from netboot.boot.administration import View, content_use_view
-from netboot.boot.clock import SYSTEM_CLOCK, Clock
-from netboot.boot.desk import Desk
-from netboot.boot.lease_desk import LeaseDesk
-from netboot.boot.readiness import NO_INTERFACE, Readiness
-from netboot.boot.seen import SeenMachines
-from netboot.config.load import Configuration, read
-from netboot.config.settings import Settings
-from netboot.content.bootfiles import BootFiles
-from netboot.content.deltas import keep_deltas
-from netboot.content.disk import write_fault
-from netboot.content.library import Library
-from netboot.content.objects import Content
-from netboot.content.uploads import Upload, UploadKind, Uploads
+from netboot.app.store_access import Ledger, open_ledger
+from netboot.boot.machines_seen import SeenMachines
+from netboot.boot.script_service import Desk
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.content.library.disk import write_fault
+from netboot.content.library.library import Library
+from netboot.content.library.uploads import Upload, UploadKind, Uploads
+from netboot.content.ostree.deltas import keep_deltas
+from netboot.content.serving.index import Content
 from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
-from netboot.model.host import HostName
-from netboot.model.machine import Machine
-from netboot.model.offer import UnknownHosts
-from netboot.servers import http_api, logs, systemd
-from netboot.servers.http_uploads import UploadsHttp
-from netboot.servers.interfaces import Interfaces
-from netboot.servers.metrics import Metrics
+from netboot.leasing.lease_service import LeaseDesk
+from netboot.model.boot.machine import Machine
+from netboot.model.boot.offer import UnknownHosts
+from netboot.model.clock import SYSTEM_CLOCK, Clock
+from netboot.model.host.host import HostName
+from netboot.operate.administration import View, content_use_view
+from netboot.operate.readiness import NO_INTERFACE, Readiness
+from netboot.registry.load import Configuration, read
+from netboot.serve.net.interfaces import Interfaces
+from netboot.settings.settings import Settings
 from netboot.store.exclusive import held_alone
 from netboot.store.file_lock import FileLock
+from netboot.telemetry import logs
+from netboot.telemetry.metrics import Metrics
 
 BOOT_FILES_S: Final = 0.5  # between two looks at the boot files, or 20 times as long as a look takes
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it

@@ -3,19 +3,19 @@
 from dataclasses import replace
 from typing import Final
 
-from netboot.boot import loaders
 from netboot.boot.documents import Documents
-from netboot.boot.readiness import Readiness, ServerFacts
-from netboot.config.settings import Settings
+from netboot.boot.firmware import loader_choice as loaders
 from netboot.content.assets import assets_directory
-from netboot.content.bootfiles import BootFiles
+from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
-from netboot.model.host import HostSet
+from netboot.model.boot.offer import Policy
+from netboot.model.host.host import HostSet
+from netboot.model.host.network import DhcpMode, WantedInterface
 from netboot.model.lease import LeasePolicy
-from netboot.model.network import DhcpMode, WantedInterface
-from netboot.model.offer import Policy
+from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.render.content_place import ContentPlace
 from netboot.render.engine import Engine
+from netboot.settings.settings import Settings
 
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import structlog
 
-from netboot.config.host_files import HostsFile
-from netboot.config.load import Configuration, load_accepted
 from netboot.errors import StoreError
+from netboot.registry.host_files import HostsFile
+from netboot.registry.load import Configuration, load_accepted
 from netboot.store.accepted_files import AcceptedFiles
 
 log = structlog.get_logger()

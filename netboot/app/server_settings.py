@@ -5,12 +5,12 @@ Apart from `from_settings`, because the servers' libraries take half a second to
 
 from typing import Final
 
-from netboot.config.settings import Settings
-from netboot.servers.content_worker import WorkerOptions
-from netboot.servers.dhcp import DhcpSettings
-from netboot.servers.http_shares import ShareLimits
-from netboot.servers.tftp import TftpSettings
-from netboot.servers.tftp_transfers import TransferLimits
+from netboot.serve.dhcp.dhcp_server import DhcpSettings
+from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.tftp.tftp_server import TftpSettings
+from netboot.serve.tftp.transfers import TransferLimits
+from netboot.serve.workers.content_worker import WorkerOptions
+from netboot.settings.settings import Settings
 
 DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
 

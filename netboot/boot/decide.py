@@ -6,13 +6,9 @@ Every branch has a row in tests/boot/test_decide.py.
 
 from typing import assert_never
 
-from netboot.boot.shapes import Choices, choices_for
-from netboot.model.client import BootClient, BootProtocol, Cpu, Stage
-from netboot.model.firmware import BootShape
-from netboot.model.host import Host
-from netboot.model.install import Install
-from netboot.model.mac import Mac
-from netboot.model.offer import (
+from netboot.boot.firmware.reply_variants import Choices, choices_for
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.offer import (
     Ignored,
     IgnoreReason,
     LocalBootPlan,
@@ -23,6 +19,10 @@ from netboot.model.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.firmware import BootShape
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install
 
 
 def decide(

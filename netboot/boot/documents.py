@@ -16,14 +16,14 @@ from typing import Final, assert_never
 import structlog
 
 from netboot.content.assets import assets_directory
-from netboot.content.media import installer_major, read_medium
-from netboot.content.ostree import PullProgress, ReachableObjects, commit_named, read_reachable
+from netboot.content.media.boot_media import installer_major, read_medium
+from netboot.content.ostree.repository import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
-from netboot.model.host import Host
-from netboot.model.install import Tokens
-from netboot.model.mac import Mac
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Tokens
 from netboot.model.release import Release
 from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace

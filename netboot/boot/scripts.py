@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netboot.boot.documents import Documents
 from netboot.errors import NetbootError, RenderError
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
 """The capabilities that open one host's documents in one boot."""
 
 import re
-from collections.abc import Callable
 from typing import Final
 
-from netboot.model.install import Tokens
+from netboot.model.clock import RandomBytes
+from netboot.model.install.install import Tokens
 
 TOKEN_BYTES: Final = 16  # 128 bits
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-
-RandomBytes = Callable[[int], bytes]
 
 
 def draw(random_bytes: RandomBytes) -> Tokens:

@@ -32,7 +32,7 @@ class Group(click.Group):
 
     def nearest(self, context: click.Context, name: str) -> str | None:
         """Find the command that was probably meant."""
-        from netboot.config.faults import nearest  # only a mistake needs it
+        from netboot.yamlfile.faults import nearest  # only a mistake needs it
 
         return nearest(name, self.list_commands(context))
 

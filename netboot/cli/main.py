@@ -52,7 +52,7 @@ class _Commands(Group):
             return None
         gc.disable()  # a collection finds nothing while modules load, and costs a tenth of that time
         try:
-            command = getattr(import_module(f"netboot.cli.{name}"), name)
+            command = getattr(import_module(f"netboot.cli.commands.{name}"), name)
         finally:
             gc.enable()
         assert isinstance(command, click.Command)

@@ -17,10 +17,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from netboot.content import trees
-from netboot.content.disk import cannot_read, cannot_write
-from netboot.content.progress import Progress, Silent
-from netboot.content.served import ServedFile
+from netboot.content.library.disk import cannot_read, cannot_write
+from netboot.content.library.progress import Progress, Silent
+from netboot.content.serving import trees
+from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
 
 CHECKSUMS: Final = "SHA256SUMS"

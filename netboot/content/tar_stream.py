@@ -2,7 +2,7 @@
 
 POSIX.1-2017 pax (ustar headers, `x` and `g` records), GNU long names. Stops at the end marker; what follows is left
 to the caller, who still has to hash it. Python's tarfile does the same at a tenth of the speed, and a release is
-50,000 members; the few members of the outer archive are tarfile's (`content.bundle`).
+50,000 members; the few members of the outer archive are tarfile's (`content.oci.bundle`).
 """
 
 from collections.abc import Iterator

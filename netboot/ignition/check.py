@@ -11,7 +11,7 @@ from typing import Final
 
 from netboot.ignition.disks import verify_disks
 from netboot.ignition.json_text import parse
-from netboot.ignition.nodes import Node, nodes_of, verify_nodes, verify_parents
+from netboot.ignition.node_checks import Node, nodes_of, verify_nodes, verify_parents
 from netboot.ignition.problem import IgnitionProblem, Problems, shown
 from netboot.ignition.resource import Resources
 from netboot.ignition.schema import Json, fit

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Final
 
-from netboot.ignition.nodes import path_fault
+from netboot.ignition.node_checks import path_fault
 from netboot.ignition.problem import Problems, shown
 from netboot.ignition.schema import Json
 

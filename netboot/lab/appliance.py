@@ -11,9 +11,9 @@ from typing import Final
 
 from netboot.client import ControlClient
 from netboot.errors import LabError
-from netboot.lab.guest import ProcessStarted
-from netboot.lab.hosts import AppliancePaths
-from netboot.lab.network import Lan
+from netboot.lab.lab_hosts import AppliancePaths
+from netboot.lab.lan.namespaces import Lan
+from netboot.lab.machines.guest import ProcessStarted
 
 READY_S: Final = 60.0  # two on an idle box; a busy one is many times slower
 STOP_S: Final = 10.0

@@ -1,10 +1,10 @@
 """The demonstration: two machines with empty disks, from power-on to ready, by the daemon that a rack would use."""
 
-from netboot.lab.follow import OnChange, boot_to_the_end
-from netboot.lab.hosts import CP1, W1
 from netboot.lab.lab import running_lab
-from netboot.lab.media import Say
-from netboot.lab.timeline import BootTimeline
+from netboot.lab.lab_hosts import CP1, W1
+from netboot.lab.machines.follow import OnChange, boot_to_the_end
+from netboot.lab.machines.timeline import BootTimeline
+from netboot.lab.media.stand_ins import Say
 
 
 async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:

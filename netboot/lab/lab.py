@@ -16,19 +16,19 @@ from typing import Final
 from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
-from netboot.lab.bad_wire import BadWire
-from netboot.lab.guest import Guest
-from netboot.lab.hosts import HTTP_PORT, LAB_HOSTS, AppliancePaths, LabHost, write_configuration
-from netboot.lab.lan_dhcp import (
+from netboot.lab.lab_hosts import HTTP_PORT, LAB_HOSTS, AppliancePaths, LabHost, write_configuration
+from netboot.lab.lan.bad_wire import BadWire
+from netboot.lab.lan.lan_dhcp import (
     advertiser_command,
     dnsmasq_command,
     far_range,
     relay_command,
     second_dnsmasq_command,
 )
-from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
-from netboot.lab.media import Say, build_media, cache_directory
-from netboot.lab.network import PLAIN, Between, Lan, Wiring
+from netboot.lab.lan.namespaces import PLAIN, Between, Lan, Wiring
+from netboot.lab.machines.guest import Guest
+from netboot.lab.media.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
+from netboot.lab.media.stand_ins import Say, build_media, cache_directory
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
 from netboot.lab.work import work_directory

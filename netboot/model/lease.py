@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
-from netboot.model.mac import Mac
+from netboot.model.host.mac import Mac
 
 
 class LeaseAsk(StrEnum):

@@ -17,7 +17,7 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from netboot.errors import RenderError
-from netboot.model.host import Host
+from netboot.model.host.host import Host
 from netboot.render.quoting import FILTERS, UnfitValueError, one_line
 
 _HOST_SETTINGS: Final = frozenset(field.name for field in fields(Host))

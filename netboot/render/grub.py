@@ -8,7 +8,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from netboot.errors import RenderError
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine

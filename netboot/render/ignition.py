@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from netboot.errors import RenderError
-from netboot.model.host import Host
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render.engine import Engine
 
 _INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name

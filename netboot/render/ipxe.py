@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Final, assert_never
 
 from netboot.errors import RenderError
-from netboot.model.mac import Mac
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.host.mac import Mac
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine

@@ -6,8 +6,8 @@ Pure: a host and its URLs in, words out; each target quotes them in its own way 
 from typing import Final
 
 from netboot.errors import RenderError
-from netboot.model.host import Host, HostNetwork
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host, HostNetwork
+from netboot.model.host.mac import Mac
 from netboot.render.content_place import HERE, ContentPlace
 
 COMMAND_LINE_SIZE: Final = 2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is cut in silence

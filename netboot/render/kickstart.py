@@ -4,8 +4,8 @@ Pure: a host, its URLs and tokens in, text out. The document carries tokens: it 
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), but for time servers.
 """
 
-from netboot.model.host import Host
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine

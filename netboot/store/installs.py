@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
-from netboot.model.host import HostName
-from netboot.model.install import Arming, Install, InstallState, InstallTarget, Tokens
-from netboot.model.mac import Mac
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Tokens
 from netboot.store import tables
 from netboot.store.database import Database
 

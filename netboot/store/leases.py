@@ -11,8 +11,8 @@ from ipaddress import IPv4Address
 from sqlalchemy import RowMapping, select
 
 from netboot.errors import StoreError
+from netboot.model.host.mac import Mac
 from netboot.model.lease import Lease, LeaseState
-from netboot.model.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database, upsert
 

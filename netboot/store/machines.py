@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import delete, func, select
 
 from netboot.errors import StoreError
-from netboot.model.mac import Mac
-from netboot.model.machine import Machine
+from netboot.model.boot.machine import Machine
+from netboot.model.host.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database, upsert
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from netboot.app.from_settings import as_reloaded, needs_restart
-from netboot.config.load import load_settings
-from netboot.config.settings import Settings
+from netboot.registry.load import load_settings
+from netboot.settings.settings import Settings
 
 
 def settings(directory: Path, text: str) -> Settings:

@@ -26,9 +26,9 @@ from pathlib import Path
 
 import structlog
 
-from netboot.app.ledger import offline_administration
-from netboot.config.load import load as load_configuration
-from netboot.proto.dhcp import DhcpMessage, build
+from netboot.app.store_access import offline_administration
+from netboot.registry.load import load as load_configuration
+from netboot.wire.dhcp.message import DhcpMessage, build
 
 MACHINES = 5000
 OUTSTANDING = (1, 64, 1000)

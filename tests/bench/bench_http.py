@@ -70,9 +70,9 @@ async def serve(directory, kind, port):
     import structlog
     from aiohttp import web
 
-    from netboot.content.objects import Content
-    from netboot.servers.http_content import ContentDoor, content_routes
-    from netboot.servers.http_engine import ContentEngine
+    from netboot.content.serving.index import Content
+    from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+    from netboot.serve.static_http.engine import ContentEngine
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     content = Content(Path(directory))

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import bench_http
 
-from netboot.content.archive_import import import_archive
-from netboot.content.library import Library
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.library.library import Library
 
 ROUNDS = 3
 

@@ -116,10 +116,10 @@ def relay(port, server_port):
 
 def serve(directory, port):
     """Our doors, as the daemon opens them; log lines at info go to stderr."""
-    from netboot.content.bootfiles import BootFiles
-    from netboot.model.network import Interface
-    from netboot.servers.metrics import Metrics
-    from netboot.servers.tftp import TftpServer, TftpSettings
+    from netboot.content.bootfiles.directories import BootFiles
+    from netboot.model.host.network import Interface
+    from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+    from netboot.telemetry.metrics import Metrics
 
     class Desk:
         files = BootFiles([Path(directory)])

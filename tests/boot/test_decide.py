@@ -5,11 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from netboot.boot.decide import decide, script_without_install
-from netboot.model.client import Arch, BootClient, BootProtocol, Cpu, Stage
-from netboot.model.host import Host, HostName, Role
-from netboot.model.install import Install, InstallState
-from netboot.model.mac import Mac
-from netboot.model.offer import (
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.offer import (
     Ignored,
     IgnoreReason,
     LoaderRule,
@@ -21,6 +18,9 @@ from netboot.model.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install, InstallState
 
 MAC = Mac.parse("52:54:00:aa:bb:01")
 CP1 = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))

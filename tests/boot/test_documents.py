@@ -10,9 +10,9 @@ import pytest
 from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory
 from netboot.errors import RenderError
-from netboot.model.host import Host, HostName, Role
-from netboot.model.install import Tokens
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Tokens
 from netboot.render.engine import Engine
 
 

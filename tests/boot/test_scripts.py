@@ -6,7 +6,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from boot.house import (
+from fixtures.house import (
     ADDRESS,
     BASE_URL,
     FIRMWARE,
@@ -23,10 +23,7 @@ from boot.house import (
 from netboot.boot.documents import Documents
 from netboot.boot.scripts import Script
 from netboot.content.assets import assets_directory
-from netboot.model.host import HostName, HostSet
-from netboot.model.install import InstallState
-from netboot.model.mac import Mac
-from netboot.model.offer import (
+from netboot.model.boot.offer import (
     DocumentKind,
     InstallPlan,
     MachineDocument,
@@ -36,6 +33,9 @@ from netboot.model.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import InstallState
 from netboot.render.engine import Engine
 
 FAULTY = Path(__file__).parent / "templates"

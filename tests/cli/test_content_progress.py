@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.cli.content_progress import progress_line, shown_progress
+from netboot.cli.views.content_progress import progress_line, shown_progress
 
 
 def test_a_line_says_share_bytes_rate_and_time_left() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from netboot.cli.lab import lab
+from netboot.cli.commands.lab import lab
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "", ".", "bad name!", "-x", "a" * 33, "Lab"])

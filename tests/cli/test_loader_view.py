@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.loaders import policy
-from netboot.cli.loader_view import LoaderLine, loader_lines, printed
-from netboot.content.bootfiles import BootFiles
-from netboot.model.client import BootProtocol, Cpu
-from netboot.model.offer import LoaderRule, UnknownHosts
+from netboot.boot.firmware.loader_choice import policy
+from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.model.boot.boot_client import BootProtocol, Cpu
+from netboot.model.boot.offer import LoaderRule, UnknownHosts
 
 X64, IA32 = 0x8664, 0x14C
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.cli.output import print_table
+from netboot.cli.views.output import print_table
 
 HOSTILE = "PXEClient[/x]\x1b]0;owned\x07\x9b2J"
 HARMLESS = "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"

@@ -1,6 +1,6 @@
 """What a reload prints: one line for each thing that a person may have to do."""
 
-from netboot.cli.reload import report
+from netboot.cli.commands.reload import report
 
 
 def test_a_reload_that_took_everything_is_one_line():

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
-from netboot.content.archive_import import ImportedRelease, import_archive
-from netboot.content.disk import tree_size
-from netboot.content.library import Kind, Library
-from netboot.content.ostree import read_reachable, read_ref
-from netboot.content.progress import Silent
-from netboot.content.release_writer import ReleaseWriter
+from netboot.content.imports.archive_import import ImportedRelease, import_archive
+from netboot.content.library.disk import tree_size
+from netboot.content.library.library import Kind, Library
+from netboot.content.library.progress import Silent
+from netboot.content.ostree.release_writer import ReleaseWriter
+from netboot.content.ostree.repository import read_reachable, read_ref
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 

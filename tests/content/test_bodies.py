@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.bodies import SMALL_BODY_BYTES, Bodies, FileChangedError, check_unchanged, open_file
-from netboot.content.served import IMMUTABLE, NO_CACHE, ServedFile, served_file
+from netboot.content.serving.bodies import SMALL_BODY_BYTES, Bodies, FileChangedError, check_unchanged, open_file
+from netboot.content.serving.served_file import IMMUTABLE, NO_CACHE, ServedFile, served_file
 
 
 def a_file(path: Path, body: bytes = b"body", *, cache_control: str = NO_CACHE) -> ServedFile:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from netboot.content.bootfile_cache import BUDGET_BYTES, SMALL_BYTES, BootFileCache, LargeFile
-from netboot.content.bootfiles import BootFile
+from netboot.content.bootfiles.bootfile_cache import BUDGET_BYTES, SMALL_BYTES, BootFileCache, LargeFile
+from netboot.content.bootfiles.directories import BootFile
 from netboot.errors import ContentError
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.archive_import import import_archive
-from netboot.content.deltas import delta_member, keep_deltas, lacking_deltas, make_delta
-from netboot.content.library import Library
-from netboot.content.objects import Content
-from netboot.content.ostree import read_ref
-from netboot.content.verify import verify
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.imports.verify import verify
+from netboot.content.library.library import Library
+from netboot.content.ostree.deltas import delta_member, keep_deltas, lacking_deltas, make_delta
+from netboot.content.ostree.repository import read_ref
+from netboot.content.serving.index import Content
 from netboot.errors import ContentError
 
 

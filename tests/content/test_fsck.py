@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.fsck import DIRECTORIES, Checker, check_archive, judged
-from netboot.content.ostree import read_ref
-from netboot.content.progress import Silent
+from netboot.content.library.progress import Silent
+from netboot.content.ostree.fsck import DIRECTORIES, Checker, check_archive, judged
+from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
 
 

@@ -15,9 +15,9 @@ from struct import pack
 
 import pytest
 
-from netboot.content.archive_import import import_archive
-from netboot.content.fsck import check_archive
-from netboot.content.library import Library
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.library.library import Library
+from netboot.content.ostree.fsck import check_archive
 from netboot.errors import ContentError
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.gvariant import array_elements, offset_width, tuple_ends
+from netboot.content.ostree.gvariant import array_elements, offset_width, tuple_ends
 from netboot.errors import ContentError
 
 

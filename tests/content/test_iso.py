@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.iso import ImportedMedium, import_iso
-from netboot.content.iso_image import read_checksums, read_volume
-from netboot.content.library import Kind, Library
-from netboot.content.media import read_medium
-from netboot.content.progress import Silent
-from netboot.content.record import Record
-from netboot.content.verify import repair, verify
+from netboot.content.imports.iso import ImportedMedium, import_iso
+from netboot.content.imports.verify import repair, verify
+from netboot.content.library.library import Kind, Library
+from netboot.content.library.progress import Silent
+from netboot.content.library.record import Record
+from netboot.content.media.boot_media import read_medium
+from netboot.content.media.iso_image import read_checksums, read_volume
 from netboot.errors import ContentError
 from netboot.model.release import BootMedium
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.library import Entry, Kind, Library, checked_name
-from netboot.content.objects import Content
+from netboot.content.library.library import Entry, Kind, Library, checked_name
+from netboot.content.serving.index import Content
 from netboot.errors import ContentError
 
 
@@ -164,7 +164,7 @@ def test_what_another_user_left_is_left_to_him(library: Library) -> None:
 
 def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from netboot.content.library import Library\n"
+        "import sys, time; from pathlib import Path; from netboot.content.library.library import Library\n"
         "with Library(Path(sys.argv[1])).changing(): print('held', flush=True); time.sleep(60)"
     )
     root = Path(__file__).resolve().parents[2]

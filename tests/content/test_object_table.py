@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.object_table import KINDS, ObjectStat, ObjectTable, object_key
+from netboot.content.ostree.object_table import KINDS, ObjectStat, ObjectTable, object_key
 
 _numbers = st.integers(0, 2**64 - 1)
 _keys = st.builds(lambda digest, kind: digest + bytes((kind,)), st.binary(min_size=32, max_size=32), st.integers(1, 4))

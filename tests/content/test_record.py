@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.record import NAME, Record
+from netboot.content.library.record import NAME, Record
 
 RECORD = Record(
     source="download.iso",

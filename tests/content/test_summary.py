@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.archive_import import import_archive
-from netboot.content.deltas import lacking_deltas
-from netboot.content.library import Kind, Library
-from netboot.content.objects import Content
-from netboot.content.ostree import read_ref
-from netboot.content.summary import summary_fault, summary_refs
-from netboot.content.trees import read_release_tree
-from netboot.content.verify import verify
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.imports.verify import verify
+from netboot.content.library.library import Kind, Library
+from netboot.content.ostree.deltas import lacking_deltas
+from netboot.content.ostree.repository import read_ref
+from netboot.content.ostree.summary import summary_fault, summary_refs
+from netboot.content.serving.index import Content
+from netboot.content.serving.trees import read_release_tree
 from netboot.errors import ContentError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

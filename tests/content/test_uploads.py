@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.uploads import UploadError, Uploads
+from netboot.content.library.uploads import UploadError, Uploads
 
 ID = "0" * 32
 

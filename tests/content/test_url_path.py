@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.url_path import LONGEST_PATH, segments
+from netboot.content.serving.url_path import LONGEST_PATH, segments
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netboot.content.archive_import import import_archive
-from netboot.content.library import Kind, Library
-from netboot.content.progress import Silent
-from netboot.content.record import Record
-from netboot.content.verify import Verdict, repair, verify
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.imports.verify import Verdict, repair, verify
+from netboot.content.library.library import Kind, Library
+from netboot.content.library.progress import Silent
+from netboot.content.library.record import Record
 
 if TYPE_CHECKING:
     Images = Any  # of conftest.py

@@ -1,6 +1,6 @@
 """The client's end of the rack's wire, below every socket: packets written byte by byte, answers read without mercy.
 
-Shares no line with `netboot.proto`: what both got wrong would pass.
+Shares no line with `netboot.wire`: what both got wrong would pass.
 """
 
 import re
@@ -27,11 +27,11 @@ UEFI = b"PXEClient:Arch:00007:UNDI:003001"
 
 Options = Iterable[tuple[int, bytes]]
 
-CAPTURES = Path(__file__).parents[1] / "proto" / "captures"
+CAPTURES = Path(__file__).parents[1] / "wire" / "captures"
 
 
 def vector(name: str) -> bytes:
-    """Read a packet that is kept in `tests/proto/captures`: hex, `[00*n]` for n zero bytes."""
+    """Read a packet that is kept in `tests/wire/captures`: hex, `[00*n]` for n zero bytes."""
     line = (CAPTURES / f"{name}.hex").read_text().splitlines()[-1]
     return bytes.fromhex(re.sub(r"\[00\*(\d+)\]", lambda zeros: "00" * int(zeros[1]), line))
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from netboot.lab.follow import boot_to_the_end
-from netboot.lab.guest import Guest
-from netboot.lab.hosts import BIOS1, CP1, W1, LabHost
 from netboot.lab.lab import Lab, running_lab
-from netboot.model.event import Step
+from netboot.lab.lab_hosts import BIOS1, CP1, W1, LabHost
+from netboot.lab.machines.follow import boot_to_the_end
+from netboot.lab.machines.guest import Guest
+from netboot.model.install.event import Step
 
 pytestmark = pytest.mark.e2e
 

@@ -7,13 +7,13 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from netboot.lab.hosts import LabHost
 from netboot.lab.lab import Lab, running_lab
-from netboot.lab.loaders import GRUB_ARM64, GRUB_X64, SHIM_X64
-from netboot.lab.machine import Firmware, Machine
-from netboot.lab.network import Between, Wiring
-from netboot.model.firmware import ReplyShape
-from netboot.model.host import Role
+from netboot.lab.lab_hosts import LabHost
+from netboot.lab.lan.namespaces import Between, Wiring
+from netboot.lab.machines.qemu import Firmware, Machine
+from netboot.lab.media.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64
+from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.host import Role
 
 pytestmark = pytest.mark.e2e
 

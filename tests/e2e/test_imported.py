@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from netboot.lab.follow import boot_to_the_end
-from netboot.lab.hosts import CP1
 from netboot.lab.lab import Lab, running_lab
-from netboot.lab.media import MEDIUM, RELEASE
-from netboot.model.event import Step
+from netboot.lab.lab_hosts import CP1
+from netboot.lab.machines.follow import boot_to_the_end
+from netboot.lab.media.stand_ins import MEDIUM, RELEASE
+from netboot.model.install.event import Step
 
 pytestmark = pytest.mark.e2e
 

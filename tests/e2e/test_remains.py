@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyroute2 import netns
 
-from netboot.lab.media import cache_directory
+from netboot.lab.media.stand_ins import cache_directory
 from netboot.lab.records import ProcessRecord, Records
 from netboot.lab.work import work_directory
 

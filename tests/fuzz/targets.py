@@ -8,23 +8,26 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
-from netboot.boot.names import is_requested_by_loaders, without_tail
-from netboot.config import yaml_lines
-from netboot.config.faults import Faults
-from netboot.content.bootfiles import boot_file_name
+from netboot.boot.firmware.requested_names import is_requested_by_loaders, without_tail
+from netboot.content.bootfiles.directories import boot_file_name
 from netboot.errors import ContentError, WireError
 from netboot.ignition.check import check_ignition
-from netboot.model.client import BootClient
+from netboot.model.boot.boot_client import BootClient
+from netboot.model.boot.offer import Offer, OfferKind
+from netboot.model.host.mac import Mac
 from netboot.model.lease import LeaseQuestion, LeaseTerms
-from netboot.model.mac import Mac
-from netboot.model.offer import Offer, OfferKind
-from netboot.proto import dhcp, lease, pxe, tftp
-from netboot.proto.dhcp import DhcpMessage
-from netboot.proto.lease_reply import LeaseAnswer, lease_reply
-from netboot.proto.pxe_reply import Reply, ServerAddress, ack_reply, offer_reply
-from netboot.proto.tftp_transfer import Sender
-from netboot.servers.http_files import byte_range
-from netboot.servers.http_head import LONGEST_HEAD_BYTES, ContentRequest, read_head
+from netboot.serve.static_http.conditional import byte_range
+from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, read_head
+from netboot.wire.dhcp import lease_request as lease
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp import pxe
+from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply
+from netboot.wire.dhcp.message import DhcpMessage
+from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress, ack_reply, offer_reply
+from netboot.wire.tftp import packet as tftp
+from netboot.wire.tftp.transfer import Sender
+from netboot.yamlfile import positions as yaml_lines
+from netboot.yamlfile.faults import Faults
 
 TERMS = LeaseTerms(IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.50"), host_name="cp1", domain="rack.example.org")
 OURS = {IPv4Address("192.0.2.10")}

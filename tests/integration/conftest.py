@@ -23,17 +23,17 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from netboot.boot.decide import decide
-from netboot.model.client import BootClient, BootProtocol, Cpu
-from netboot.model.cluster import Cluster
-from netboot.model.host import Host, HostName, HostSet, Role
-from netboot.model.install import Arming, Install
-from netboot.model.mac import Mac
-from netboot.model.network import WantedInterface
-from netboot.model.offer import Ignored, Offer, Policy, UnknownHosts
-from netboot.servers.dhcp import DhcpServer, DhcpSettings
-from netboot.servers.interfaces import Interfaces
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
+from netboot.model.boot.offer import Ignored, Offer, Policy, UnknownHosts
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host, HostName, HostSet, Role
+from netboot.model.host.mac import Mac
+from netboot.model.host.network import WantedInterface
+from netboot.model.install.install import Arming, Install
+from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
+from netboot.serve.net.interfaces import Interfaces
 
-CAPTURES = Path(__file__).parents[1] / "proto" / "captures"
+CAPTURES = Path(__file__).parents[1] / "wire" / "captures"
 PATIENCE_S = 5.0
 MAC = Mac("52:54:00:aa:bb:01")
 ETH_P_ALL = 3

@@ -140,7 +140,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from netboot.content.archive_import import import_archive
-from netboot.content.library import Library
+from netboot.content.library.library import Library
 import_archive(Library(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], now=datetime.now(UTC))
 """
 

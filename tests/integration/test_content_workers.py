@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.served import ServedFile
+from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.servers.content_worker import WorkerOptions
-from netboot.servers.content_workers import ContentWorkers
+from netboot.serve.workers.content_worker import WorkerOptions
+from netboot.serve.workers.content_workers import ContentWorkers
 
 pytestmark = pytest.mark.integration
 PATIENCE_S = 30.0

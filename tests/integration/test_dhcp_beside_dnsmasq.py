@@ -11,8 +11,8 @@ import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import UDP
 
-from netboot.model.mac import Mac
-from netboot.proto.dhcp import MessageType, build, parse
+from netboot.model.host.mac import Mac
+from netboot.wire.dhcp.message import MessageType, build, parse
 
 pytestmark = pytest.mark.integration
 

@@ -17,10 +17,10 @@ from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 from structlog.testing import capture_logs
 
-from netboot.model.mac import Mac
-from netboot.model.network import DhcpMode, WantedInterface
-from netboot.proto.dhcp import build, parse
-from netboot.servers.dhcp import DhcpSettings
+from netboot.model.host.mac import Mac
+from netboot.model.host.network import DhcpMode, WantedInterface
+from netboot.serve.dhcp.dhcp_server import DhcpSettings
+from netboot.wire.dhcp.message import build, parse
 
 pytestmark = pytest.mark.integration
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from netboot.content.objects import Content
-from netboot.content.ostree import PullProgress, read_reachable
-from netboot.content.served import ServedFile
+from netboot.content.ostree.repository import PullProgress, read_reachable
+from netboot.content.serving.index import Content
+from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.servers.http_content import ContentDoor, content_routes
-from netboot.servers.http_engine import ContentEngine
+from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.engine import ContentEngine
 
 pytestmark = pytest.mark.integration
 PATIENCE_S = 60.0

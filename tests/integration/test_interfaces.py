@@ -13,7 +13,7 @@ from integration.served import Served, serving, wait_until
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from netboot.proto.dhcp import build, parse
+from netboot.wire.dhcp.message import build, parse
 
 pytestmark = pytest.mark.integration
 

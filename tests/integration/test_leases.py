@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from netboot.proto.dhcp import parse
+from netboot.wire.dhcp.message import parse
 
 pytestmark = pytest.mark.integration
 

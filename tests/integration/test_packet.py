@@ -14,9 +14,9 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
-from netboot.model.network import DhcpListen, DhcpMode
-from netboot.proto.dhcp import parse
-from netboot.servers.dhcp import DhcpSettings
+from netboot.model.host.network import DhcpListen, DhcpMode
+from netboot.serve.dhcp.dhcp_server import DhcpSettings
+from netboot.wire.dhcp.message import parse
 
 pytestmark = pytest.mark.integration
 

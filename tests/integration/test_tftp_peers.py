@@ -14,9 +14,9 @@ import pytest
 import structlog
 import tftpy
 
-from netboot.content.bootfiles import BootFiles
-from netboot.model.network import Interface
-from netboot.servers.tftp import TftpServer, TftpSettings
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.model.host.network import Interface
+from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from netboot.lab.bad_wire import DELAY_S, BadWire
-from netboot.lab.network import BRIDGE, FAR_BRIDGE, Between, Lan, Wiring, within
+from netboot.lab.lan.bad_wire import DELAY_S, BadWire
+from netboot.lab.lan.namespaces import BRIDGE, FAR_BRIDGE, Between, Lan, Wiring, within
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from netboot.errors import LabError
-from netboot.lab.console import Console
+from netboot.lab.machines.console import Console
 
 OVMF_BANNER = b"\x1b[2J\x1b[01;01H\x1b[=3h>>Start PXE over IPv4."
 

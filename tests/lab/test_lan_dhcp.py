@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from netboot.lab.lan_dhcp import advertiser_command, dnsmasq_command, far_range, relay_command, second_dnsmasq_command
+from netboot.lab.lan.lan_dhcp import (
+    advertiser_command,
+    dnsmasq_command,
+    far_range,
+    relay_command,
+    second_dnsmasq_command,
+)
 
 LEASES = Path("/leases")
 

@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from netboot.lab.recorder import Recorded, datagram_in, short_hex
+from netboot.lab.lan.recorder import Recorded, datagram_in, short_hex
 
 MAC = "52:54:00:aa:bb:01"
 REQUEST = b"\x00\x01name\x00octet\x00"

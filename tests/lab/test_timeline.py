@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from netboot.lab.timeline import BootTimeline, Moment
-from netboot.model.event import Step
+from netboot.lab.machines.timeline import BootTimeline, Moment
+from netboot.model.install.event import Step
 
 POWER_ON = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 

@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from netboot.errors import TransitionError
-from netboot.model.host import Host, HostName, Role
-from netboot.model.install import NEEDS_ARMING, TRANSITIONS, Install, InstallEvent, InstallState, InstallTarget, Tokens
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import (
+    NEEDS_ARMING,
+    TRANSITIONS,
+    Install,
+    InstallEvent,
+    InstallState,
+    InstallTarget,
+    Tokens,
+)
 
 CP1 = HostName("cp1")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

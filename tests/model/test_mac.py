@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.model.mac import Mac
+from netboot.model.host.mac import Mac
 
 GUID = "b8:ce:f6:03:00:31:33:3e"
 

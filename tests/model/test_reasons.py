@@ -2,9 +2,9 @@
 
 import pytest
 
-from netboot.boot.shapes import Ending
-from netboot.model.offer import WaitReason
-from netboot.model.reasons import Explanation, explain
+from netboot.boot.firmware.reply_variants import Ending
+from netboot.model.boot.offer import WaitReason
+from netboot.model.boot.reasons import Explanation, explain
 
 HELD_BACK = {WaitReason.NOT_READY, WaitReason.TEMPLATE_FAULT}  # an event of their own has the error
 

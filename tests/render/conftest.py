@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.model.host import Host, HostName, HostNetwork, Role
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host, HostName, HostNetwork, Role
+from netboot.model.host.mac import Mac
 from netboot.render.engine import Engine
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from netboot.content.assets import assets_directory
-from netboot.model.host import Host
-from netboot.model.offer import InstallPlan
+from netboot.model.boot.offer import InstallPlan
+from netboot.model.host.host import Host
 from netboot.render import grub, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from netboot.model.host import Host
-from netboot.model.mac import Mac
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render import grub
 from netboot.render.engine import Engine
 

@@ -18,8 +18,8 @@ import pytest
 
 from netboot.errors import RenderError
 from netboot.ignition.check import read_ignition
-from netboot.model.host import Host
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render.engine import Engine
 from netboot.render.ignition import overlay, wrapper
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from netboot.errors import RenderError
-from netboot.model.host import Host
-from netboot.model.mac import Mac
-from netboot.model.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render import ipxe
 from netboot.render.engine import Engine
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from netboot.errors import RenderError
-from netboot.model.host import Host
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render import kernel_line
 
 

@@ -11,8 +11,8 @@ from pykickstart.parser import KickstartParser
 from pykickstart.version import makeVersion
 
 from netboot.errors import RenderError
-from netboot.model.host import Host
-from netboot.model.mac import Mac
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.render.engine import Engine
 from netboot.render.kickstart import kickstart
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from netboot.model.host import Host
+from netboot.model.host.host import Host
 from netboot.render.engine import Engine
 from netboot.render.ignition import overlay
 from netboot.render.kickstart import kickstart

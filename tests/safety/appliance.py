@@ -18,9 +18,9 @@ from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryL
 
 from netboot.app.daemon import run
 from netboot.app.signals import Signals
-from netboot.boot.clock import Clock
-from netboot.config.load import read
 from netboot.content.assets import assets_directory
+from netboot.model.clock import Clock
+from netboot.registry.load import read
 
 HTTP_PORT = 8080
 BASE = f"http://{SERVER}:{HTTP_PORT}"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import StoreError, TransitionError
-from netboot.model.host import HostName
-from netboot.model.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
-from netboot.model.mac import Mac
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
 from netboot.store.database import Database
 from netboot.store.installs import Installs, TokenKind
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import StoreError
+from netboot.model.host.mac import Mac
 from netboot.model.lease import Lease, LeaseState
-from netboot.model.mac import Mac
 from netboot.store.database import Database
 from netboot.store.leases import LeaseLedger
 

@@ -10,8 +10,8 @@ from ipaddress import IPv4Address
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
-from netboot.model.mac import Mac
-from netboot.model.machine import Machine
+from netboot.model.boot.machine import Machine
+from netboot.model.host.mac import Mac
 from netboot.store.database import Database
 from netboot.store.machines import MACS_PER_TRANSACTION, Machines
 

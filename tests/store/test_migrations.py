@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, inspect
 
 from netboot.errors import StoreError
-from netboot.model.host import HostName
-from netboot.model.install import Install, InstallTarget
-from netboot.model.mac import Mac
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install, InstallTarget
 from netboot.store import tables
 from netboot.store.database import Database
 from netboot.store.installs import Installs

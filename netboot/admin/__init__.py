@@ -1,0 +1,1 @@
+"""Administrators' HTTP: the API and uploads. Imports nothing of `serve`."""

@@ -1,0 +1,290 @@
+"""The administration: `/api/v1/…`, `/metrics` and events, on the control socket and on `admin.listen`.
+
+Thin: each route asks `operate.administration` and writes what it says as JSON. Never on the boot LAN.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from pathlib import Path
+from struct import Struct
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from aiohttp import web
+
+from netboot.content.library.disk import http_status
+from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
+from netboot.model.boot.machine import Machine
+from netboot.operate.administration import Administration, UnknownHostError, View, machine_view
+from netboot.operate.arming import ArmingRefusedError
+from netboot.telemetry.metrics import Metrics
+
+EVENT_HEARTBEAT = b": \n\n"
+_PEER: Final = Struct("3i")  # pid, uid, gid
+HEARTBEAT_S: Final = 15.0
+CONFIGURATION: Final = "Netboot-Configuration"  # the file whose daemon the client wants, percent-encoded
+_LONGEST_ID: Final = 18  # digits, of what the store can count
+_OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
+
+
+log = structlog.get_logger()
+
+
+class Daemon(Protocol):
+    """What the API may ask of the running daemon itself."""
+
+    def status(self) -> View:
+        """Say how the daemon is."""
+
+    async def reload(self) -> View:
+        """Read the files again; raise ConfigError, and keep the old ones."""
+
+    async def rescan_content(self) -> View:
+        """Read the content directory anew."""
+
+    async def content_uses(self) -> list[View]:
+        """List who uses which boot medium and release now."""
+
+    def discovered(self) -> list[Machine]:
+        """List the machines that nobody registered."""
+
+    def configuration(self) -> Path:
+        """Name the file that the daemon was started with, links resolved."""
+
+
+def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> web.Application:
+    """Make the application that both listeners serve."""
+    api = _Api(administration, daemon, metrics)
+    app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
+    app.add_routes(
+        [
+            web.get("/metrics", api.metrics),
+            web.get("/api/v1/status", api.status),
+            web.post("/api/v1/reload", api.reload),
+            web.post("/api/v1/content/rescan", api.rescan_content),
+            web.get("/api/v1/content/uses", api.content_uses),
+            web.get("/api/v1/machines", api.machines),
+            web.get("/api/v1/hosts", api.hosts),
+            web.get("/api/v1/hosts/{host}", api.host),
+            web.post("/api/v1/hosts/{host}/arm", api.arm),
+            web.post("/api/v1/hosts/{host}/cancel", api.cancel),
+            web.get("/api/v1/hosts/{host}/install", api.install),
+            web.get("/api/v1/installs", api.installs),
+            web.post("/api/v1/installs/arm", api.arm_all),
+            web.get("/api/v1/hosts/{host}/history", api.history),
+            web.get("/api/v1/events", api.events),
+        ]
+    )
+    return app
+
+
+class _Api:
+    def __init__(self, administration: Administration, daemon: Daemon, metrics: Metrics) -> None:
+        self._administration = administration
+        self._daemon = daemon
+        self._metrics = metrics
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        status = dict(self._daemon.status())
+        try:
+            status["last_event_id"] = await self._administration.last_event_id()
+        except StoreError as error:
+            status["store"] = str(error)
+        return web.json_response(status)
+
+    async def reload(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.reload())
+
+    async def rescan_content(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.rescan_content())
+
+    async def content_uses(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._daemon.content_uses())
+
+    async def machines(self, _request: web.Request) -> web.Response:
+        return web.json_response([machine_view(machine) for machine in self._daemon.discovered()])
+
+    async def hosts(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.hosts())
+
+    async def host(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.host(request.match_info["host"]))
+
+    async def arm(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        return web.json_response((await self._armed([request.match_info["host"]], asked, request))[0])
+
+    async def arm_all(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        names = asked.get("hosts")
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
+        return web.json_response(await self._armed(names, asked, request))
+
+    async def _armed(self, names: list[str], asked: Mapping[str, Any], request: web.Request) -> list[View]:
+        attempts, force = asked.get("attempts"), asked.get("force", False)
+        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
+            raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
+        if not isinstance(force, bool):
+            raise web.HTTPBadRequest(text="force is true or false")
+        return await self._administration.arm_all(
+            names, reason=str(asked.get("reason", "")), attempts=attempts, force=force, actor=_actor(request)
+        )
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        reason = str((await _body(request)).get("reason", ""))
+        host = request.match_info["host"]
+        return web.json_response(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
+
+    async def installs(self, _request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.installs())
+
+    async def install(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.install(request.match_info["host"]))
+
+    async def history(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._administration.history(request.match_info["host"]))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
+        after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
+        if not after.isdecimal() or len(after) > _LONGEST_ID:
+            raise web.HTTPBadRequest(text="after is the id of an event")
+        follow, host = request.query.get("follow", "1") != "0", request.query.get("host") or None
+        if host:
+            await self._administration.check_host(host)  # what can be refused is refused before the stream begins
+        await self._administration.last_event_id()
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await answer.prepare(request)
+        with suppress(ConnectionError):  # the client went away
+            await answer.write(EVENT_HEARTBEAT)
+            try:
+                if follow:
+                    await self._send_followed(request, answer, after=int(after), host=host)
+                else:
+                    async for event in self._administration.events(after=int(after), host=host, follow=False):
+                        await answer.write(_server_sent(event))
+            except NetbootError as error:  # too late for a status
+                await answer.write(f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n".encode())
+        return answer
+
+    async def _send_followed(
+        self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None
+    ) -> None:
+        """Send events as they come, and a heartbeat, until the client or the daemon goes."""
+        last_sent_s = time.monotonic()
+        async with aclosing(self._administration.followed_events(after=after, host=host)) as events:
+            async for event in events:
+                if request.transport is None or request.transport.is_closing():
+                    return
+                if event is None and time.monotonic() - last_sent_s < HEARTBEAT_S:
+                    continue
+                await answer.write(EVENT_HEARTBEAT if event is None else _server_sent(event))
+                last_sent_s = time.monotonic()
+
+
+def _actor(request: web.Request) -> str:
+    """Name who sends a request: the user of a process on the Unix socket (unix(7), SO_PEERCRED), or an address."""
+    peer = request.transport.get_extra_info("socket") if request.transport else None
+    if peer is None or peer.family is not socket.AF_UNIX:
+        return f"a process on {request.remote or 'this box'}"
+    _pid, uid, _gid = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return f"uid {uid}"
+
+
+def _server_sent(event: View) -> bytes:
+    return f"id: {event['id']}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    return await json_object(request) if request.can_read_body else {}
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Read the body of a request; raise HTTPBadRequest for what is no JSON object."""
+    try:
+        body = await request.json()
+    except (ValueError, LookupError, RecursionError):  # no JSON, no such charset, a thousand brackets
+        raise web.HTTPBadRequest(text="the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="the body is no JSON object")
+    return body
+
+
+@web.middleware
+async def _no_browser_from_elsewhere(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse what a page of another site makes a browser on this box send: loopback is no proof of a person."""
+    origin = request.headers.get("Origin")  # `null` from a sandboxed frame: no page of ours either
+    try:
+        is_ours = origin is None or urlsplit(origin).netloc == request.host
+        name = urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        is_ours, name = False, None
+    if not is_ours:
+        raise web.HTTPForbidden(text=f"a page of {origin} may not use this API")
+    if name not in _OUR_NAMES:
+        raise web.HTTPForbidden(text="this API answers to localhost, 127.0.0.1 and [::1] only")
+    return await handler(request)
+
+
+def _of_configuration(daemon: Daemon) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Refuse what was meant for the daemon of another configuration with the same control socket."""
+
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        wanted, ours = request.headers.get(CONFIGURATION), daemon.configuration()
+        if wanted is not None and unquote(wanted) != str(ours):
+            raise web.HTTPMisdirectedRequest(
+                text=f"the daemon that answers runs with {ours}, not with {unquote(wanted)}; "
+                f"use --config {ours}, or give each configuration its own admin.socket"
+            )
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.text}, status=error.status)
+    except ArmingRefusedError as error:
+        reasons = [reason for found in error.reasons.values() for reason in found]
+        return web.json_response({"error": str(error), "reasons": reasons, "hosts": error.reasons}, status=409)
+    except NetbootError as error:
+        return web.json_response({"error": str(error)}, status=_status_of(error))
+    except ConnectionError:
+        raise  # the client went away
+    except OSError as error:  # of this box, not of the request
+        log.error("api.failed", path=request.path, reason=str(error))
+        return web.json_response({"error": f"cannot do it now: {error}"}, status=http_status(error))
+
+
+def _status_of(error: NetbootError) -> int:
+    match error:
+        case UnknownHostError():
+            return 404
+        case TransitionError():
+            return 409
+        case ConfigError():
+            return 422
+        case StoreError():
+            return 503
+        case ContentError():
+            return http_status(error.__cause__)
+        case _:
+            return 500

@@ -1,0 +1,241 @@
+"""Every door of the daemon: what an offer leads to is open before DHCP is, and closed after it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+import structlog
+from aiohttp import web
+
+from netboot.app import server_settings
+from netboot.app.server_settings import DRAIN_S
+from netboot.boot.named_files import FileDesk
+from netboot.boot.offers import OfferDesk
+from netboot.boot.script_service import Desk
+from netboot.boot.token_documents import TokenDesk
+from netboot.content.serving.index import Content
+from netboot.errors import NetbootError
+from netboot.leasing.lease_service import LeaseDesk
+from netboot.model.host.network import DhcpMode, Interface
+from netboot.operate.readiness import NO_INTERFACE
+from netboot.serve.boot_http.boot_listener import HttpDoor, counted
+from netboot.serve.boot_http.document_handler import BootHttp
+from netboot.serve.boot_http.runner import quiet_runner
+from netboot.serve.dhcp.dhcp_server import DhcpServer
+from netboot.serve.dhcp.lease_handler import Leasing
+from netboot.serve.net.interfaces import Interfaces
+from netboot.serve.net.port_holders import shadow_problems
+from netboot.serve.static_http.bootfile_handler import BootFilesHttp
+from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.question import ADVERTISED
+from netboot.serve.static_http.refused import RefusedRequests
+from netboot.serve.tftp.tftp_server import TftpServer
+from netboot.serve.workers.content_workers import ContentWorkers
+from netboot.settings.settings import Admin, Settings
+from netboot.telemetry.metrics import Metrics
+
+SHADOWS_S: Final = 30.0
+RETRY_S: Final = 2.0  # an address or port that is not there yet is tried again after this
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """Who answers at the doors."""
+
+    scripts: Desk
+    offers: OfferDesk
+    files: FileDesk
+    tokens: TokenDesk
+    leases: LeaseDesk
+
+    @classmethod
+    def behind(cls, desk: Desk, leases: LeaseDesk) -> Self:
+        """Make the desks that stand on `desk`."""
+        return cls(desk, OfferDesk(desk), FileDesk(desk), TokenDesk(desk), leases)
+
+
+class BootDoors:
+    """What machines meet on the boot LAN: DHCP, TFTP, HTTP, content workers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        desks: Desks,
+        content: Content,
+        *,
+        metrics: Metrics,
+        on_problems: Callable[[], None],
+    ) -> None:
+        """`on_problems` is called every few seconds, after what was awaited was tried again."""
+        self._settings = settings
+        self._on_problems = on_problems
+        self._interfaces: Interfaces | None = None
+        self._dhcp: DhcpServer | None = None
+        self._shadows: list[str] = []
+        self._advertised: dict[str, str] = {}
+        self._desks = desks
+        self._metrics = metrics
+        limits = server_settings.share_limits(settings)
+        refused = RefusedRequests(metrics.request_refused, desks.files.request_refused)
+        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits, refused=refused)
+        self._workers = ContentWorkers(server_settings.worker_options(settings), desks.files, counters=metrics)
+        self._http = HttpDoor(self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S)
+        self._tftp = TftpServer(desks.files, server_settings.tftp_settings(settings), counters=metrics)
+
+    def content_changed(self) -> None:
+        """Serve what the content directory holds now."""
+        self._content.reloaded()
+        self._workers.reload()
+
+    async def open(
+        self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
+    ) -> list[asyncio.Task[None]]:
+        """Open all of them; `stack` closes them. Returns what runs until it is cancelled."""
+        await self._http.open()
+        stack.push_async_callback(self._close_http)
+        stack.callback(self._tftp.close)
+        stack.push_async_callback(self._tftp.drain, DRAIN_S)
+        interfaces.on_change(self._tftp.serve)
+        await self._listen(interfaces)
+        running = [tasks.create_task(self._workers.run())]
+        await self._workers.listening()
+        leasing = Leasing(self._desks.leases, tasks.create_task)
+        ports = server_settings.dhcp_settings(self._settings)
+        dhcp = DhcpServer(self._desks.offers, ports, counters=self._metrics, leasing=leasing)
+        stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
+        interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
+        self._interfaces, self._dhcp = interfaces, dhcp
+        await asyncio.to_thread(self._look_for_shadows, interfaces)
+        running.append(tasks.create_task(self._desks.leases.run()))
+        for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
+            stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
+        return running
+
+    def problems(self) -> list[str]:
+        """Say what keeps machines from being served on this box now."""
+        if self._interfaces is None or self._dhcp is None:
+            return []
+        if not self._settings.network.interfaces:
+            return [NO_INTERFACE]
+        awaited = [
+            f"interface {name} is not served: {reason}; see network.interfaces"
+            for name, reason in self._interfaces.awaited.items()
+        ]
+        return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems, *self._shadows]
+
+    def _look_for_shadows(self, interfaces: Interfaces) -> None:
+        """Find programs that get the packets to our UDP ports; log each once."""
+        ours = [address for interface in interfaces.current for address in interface.addresses]
+        found = shadow_problems(self._settings.tftp.port, ours, what="TFTP requests")
+        if self._settings.dhcp.mode is not DhcpMode.OFF:
+            found += shadow_problems(self._settings.dhcp.pxe_port, ours, what="the boot requests of UEFI firmware")
+        for problem in found:
+            if problem not in self._shadows:
+                log.error("udp.port_shadowed", reason=problem)
+        self._shadows = found
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[counted(self._metrics)])
+        app[ADVERTISED] = self._advertised
+        app.add_routes(BootHttp(self._desks.scripts, self._desks.tokens).routes())
+        app.add_routes(BootFilesHttp(self._desks.files).routes())
+        app.add_routes(content_routes(self._content))
+        return app
+
+    async def _close_http(self) -> None:
+        """Drain both at once: one after the other could outlast TimeoutStopSec."""
+        await asyncio.gather(self._http.close(), self._workers.stop())
+
+    async def _listen(self, interfaces: Interfaces) -> None:
+        self._advertised.clear()
+        for interface in interfaces.current:
+            if interface.advertise is not None:
+                self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
+        fixed = [str(address) for address in self._settings.http.listen]
+        before = self._http.addresses
+        await self._http.listen(fixed or _addresses(interfaces.current))
+        if self._http.addresses != before:
+            self._workers.listen(self._http.addresses)
+
+    async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
+        """Listen where the addresses are as they come and go, and open what could not be opened so far."""
+        changed = asyncio.Event()
+
+        def note(_interfaces: Sequence[Interface]) -> None:
+            changed.set()
+
+        interfaces.on_change(note)
+        looks_again_at = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S):
+                    await changed.wait()
+            changed.clear()
+            await self._listen(interfaces)
+            self._tftp.retry()
+            dhcp.retry()
+            if time.monotonic() >= looks_again_at:
+                await asyncio.to_thread(self._look_for_shadows, interfaces)
+                looks_again_at = time.monotonic() + SHADOWS_S
+            self._on_problems()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class AdminDoor:
+    """The administration on the control socket and on `admin.listen`."""
+
+    def __init__(self, settings: Admin, application: web.Application, *, metrics: Metrics) -> None:
+        self._settings = settings
+        self._runner = quiet_runner(application, metrics, drain_s=1.0)
+        self._is_listening = False
+        self.problem: str | None = None  # why `admin.listen` is not served now
+
+    async def open(self) -> None:
+        """Open both; raise NetbootError where the socket cannot be. `admin.listen` may be opened by a later `retry`."""
+        await self._runner.setup()
+        socket = self._settings.socket
+        try:
+            socket.parent.mkdir(parents=True, exist_ok=True)
+            await web.UnixSite(self._runner, str(socket)).start()
+            socket.chmod(0o660)
+        except OSError as error:
+            raise NetbootError(
+                f"cannot open the administration on {socket}: {error.strerror}; "
+                "is another netboot running? see admin.socket"
+            ) from error
+        await self.retry()
+
+    async def retry(self) -> None:
+        """Open `admin.listen` where it could not be opened so far."""
+        if self._is_listening:
+            return
+        listen = self._settings.listen
+        site = web.TCPSite(self._runner, str(listen.address), listen.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()
+            problem = f"cannot listen on {listen}: {error.strerror}; see admin.listen"
+            if self.problem != problem:  # it is tried every few seconds
+                log.error("admin.bind_failed", address=str(listen), reason=problem)
+            self.problem = problem
+            return
+        self._is_listening, self.problem = True, None
+
+    async def close(self) -> None:
+        """Let requests that run end, and stop."""
+        await self._runner.cleanup()
+
+
+def _addresses(interfaces: Sequence[Interface]) -> list[str]:
+    return [str(interface.address) for interface in interfaces]

@@ -1,0 +1,1 @@
+"""What differs between firmwares: reply variants, boot loaders, requested file names."""

@@ -1,0 +1,90 @@
+"""Makes the policy: which loader each machine may be given, and that each of them is there and built for it.
+
+Reads what `content.bootfiles.directories` found; decides nothing. A name that no file has, or one for another CPU, is
+never offered, and is a problem that an operator reads before a machine meets it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from netboot.boot.firmware.requested_names import find_loader
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import Problem
+from netboot.model.boot.boot_client import Cpu
+from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
+from netboot.model.host.host import Host
+
+
+def policy(
+    unknown: UnknownHosts, rules: Sequence[LoaderRule], *, hosts: Iterable[Host], bootfiles: BootFiles
+) -> tuple[Policy, tuple[Problem, ...]]:
+    """Gather what decides beside client, host and install, and every problem of a loader that is named.
+
+    A rule whose loader cannot be used is left out; a host's is not offered, its machine gets the usual one.
+    """
+    problems: list[Problem] = []
+    sound: list[LoaderRule] = []
+    for number, rule in enumerate(rules):
+        what = _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu)
+        if what is None:
+            sound.append(rule)
+        else:
+            problems.append(Problem("netboot.yaml", 0, 0, f"bootfiles.loaders[{number}].loader", *what))
+    cpus: dict[str, Cpu] = {}
+    unusable: dict[str, str] = {}
+    for host in hosts:
+        if host.loader is None:
+            continue
+        what = _fault(host.loader, bootfiles)
+        file = find_loader(bootfiles, host.loader)
+        if what is not None:
+            unusable[host.loader] = "; ".join(what)
+            problems.append(Problem(*_place(host), f"hosts.{host.name}.loader", *what))
+        elif file is not None and file.cpu is not None:
+            cpus[host.loader] = file.cpu
+    made = Policy(
+        unknown,
+        bootfiles.loaders(),
+        bootfiles.other_loaders(),
+        tuple(sound),
+        declared_rules=tuple(rules),
+        cpus=cpus,
+        unusable=unusable,
+    )
+    return made, tuple(sorted(problems))
+
+
+def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
+    """Choose the loaders anew after the boot files changed, for the hosts and rules that were read."""
+    named = {host.loader for host in hosts if host.loader is not None}
+    found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
+    cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
+    unusable = {name: "; ".join(what) for name in named if (what := _fault(name, bootfiles)) is not None}
+    rules = (rule for rule in policy.declared_rules if _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu) is None)
+    return replace(
+        policy,
+        loaders=bootfiles.loaders(),
+        others=bootfiles.other_loaders(),
+        rules=tuple(rules),
+        cpus=cpus,
+        unusable=unusable,
+    )
+
+
+def _place(host: Host) -> tuple[str, int, int]:
+    file, line, column = host.declared_at.rsplit(":", 2)
+    return file, int(line), int(column)
+
+
+def _fault(name: str, bootfiles: BootFiles, *, wanted: Cpu | None = None) -> tuple[str, str] | None:
+    """Say what is wrong with a loader and what to do; `wanted` is the CPU that it has to be built for, if one is."""
+    file = find_loader(bootfiles, name)
+    if file is None:
+        searched = ", ".join(map(str, bootfiles.directories)) or "no directory"
+        return f"there is no {name} below {searched}", "put it there, or see bootfiles.directories"
+    built_for = file.cpu or Cpu.X86_BIOS
+    if wanted is not None and built_for is not wanted:
+        return f"{file.path} is built for {built_for}, not for {wanted}", "name one that is"
+    if file.cpu is None and ".efi" in file.name.lower():
+        return f"{file.path} is no EFI program that any firmware would run", "put a whole one there"
+    return None

@@ -1,0 +1,280 @@
+"""Dead ends: which shape of boot a firmware is offered, learned from how its boots ended. Pure; time is an argument.
+
+A shape is a reply (with option 43; or without, so that the firmware asks port 4011) and a loader. The order is fixed:
+
+    at first                                           the first reply, the first loader
+    a boot that came to no loader, or to another's  -> the next reply, the same loader
+    a boot whose loader never asked for its script  -> the same reply, the next loader
+    nothing is left                                 -> a dead end: said once, the first shape again, no move for an hour
+
+Only whole boots count, `BOOTS_PER_SHAPE` in a row; within one boot the same question gets the same answer. What a
+machine did without taking an address teaches nothing: firmware takes one before it goes on, a tester does not.
+facts/wire.md §6, §7; docs/firmware.md tells the operator.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from netboot.content.bootfiles.directories import BootFile
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
+from netboot.model.boot.offer import IgnoreReason, Policy
+from netboot.model.host.firmware import BootShape, ReplyShape
+from netboot.model.host.host import Host
+
+BOOTS_PER_SHAPE: Final = 2  # one alone may be somebody at the power button
+WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
+LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
+_REPLIES: Final = tuple(ReplyShape)
+REST_S: Final = 3600.0  # after a dead end
+FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
+
+
+class Ending(StrEnum):
+    """How a boot ended that was offered a loader; the reason in events and documentation."""
+
+    REACHED = "reached-script"
+    NO_REQUEST = "no-request"  # DISCOVERs, and no REQUEST to anybody
+    NO_LOADER = "no-loader"  # it took an address and never asked for its loader
+    WRONG_LOADER = "wrong-loader"  # it asked for a file that we did not offer and that cannot run there
+    LOADER_CUT = "loader-cut"  # its loader did not come through whole
+    NO_HTTP = "no-http"  # its loader runs, and is an iPXE built without HTTP
+    NO_SCRIPT = "no-script"  # its loader came through, and its script was never asked for
+
+
+@dataclass(slots=True)
+class BootTrace:
+    """What the wire showed of one boot."""
+
+    client: BootClient | None = None  # its firmware, as it was offered a loader
+    shape: BootShape | None = None  # None: it was offered none
+    began_s: float = 0.0  # on the monotonic clock
+    questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
+    elapsed: int = -1
+    last_asked_s: float = 0.0
+    has_address: bool = False  # it sent a REQUEST in the exchange of its DISCOVER (RFC 2131 table 5)
+    asked_for_loader: bool = False
+    stranger: str = ""  # a file that it asked for instead
+    got_stranger: bool = False
+    got_loader: bool = False
+    lacks_http: bool = False  # its loader sent a DISCOVER as an iPXE without HTTP
+    reached_script: bool = False
+    is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
+
+    @property
+    def is_whole_cycle(self) -> bool:
+        """It asked as often and as long as firmware does: `secs` alone is only what it says of itself."""
+        return self.questions >= WHOLE_CYCLE and self.last_asked_s - self.began_s >= LEAST_S
+
+    def asked(self, elapsed: int, now_s: float) -> None:
+        """Note a DISCOVER; a packet that comes twice is one question."""
+        if elapsed > self.elapsed:
+            self.elapsed, self.last_asked_s = elapsed, now_s
+            self.questions += 1
+
+    def asked_for(self, name: str, file: BootFile | None) -> None:
+        """Note a request for a file: ours, another that may run there, or a stranger's."""
+        if self.shape is None or self.client is None or self.got_loader:
+            return
+        if file is not None and (file.name == self.shape.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
+            self.asked_for_loader, self.stranger = True, ""
+        else:
+            self.stranger = _for_a_log(name)
+
+    def got(self, name: str) -> None:
+        """Note a file that arrived whole."""
+        is_stranger = bool(self.stranger) and _for_a_log(name) == self.stranger
+        self.got_stranger = self.got_stranger or is_stranger
+        self.got_loader = self.got_loader or (self.asked_for_loader and not is_stranger)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What one machine's firmware may be offered, in order."""
+
+    replies: tuple[ReplyShape, ...]
+    loaders: tuple[str, ...]
+
+    @property
+    def first(self) -> BootShape:
+        """Where every machine begins."""
+        return BootShape(self.replies[0], self.loaders[0])
+
+    def fit(self, shape: BootShape | None) -> BootShape:
+        """Keep a shape that is still among them; else the first."""
+        if shape is None or shape.reply not in self.replies or shape.loader not in self.loaders:
+            return self.first
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of one firmware of one machine. Times are seconds on the monotonic clock."""
+
+    shape: BootShape | None = None  # None: the first
+    is_proven: bool = False  # a script was reached by it
+    failure: Ending | None = None
+    boots: int = 0  # that ended so, in a row, with this shape
+    ended_s: float = 0.0
+    rests_until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The machine gets another shape from its next boot on."""
+
+    reason: Ending
+    before: BootShape
+    after: BootShape
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEnd:
+    """No shape helps; somebody has to do something."""
+
+    reason: Ending
+    shape: BootShape
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A shape that is not the first led to the script: worth remembering."""
+
+    shape: BootShape
+
+
+Verdict = Moved | DeadEnd | Proven
+
+
+def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
+    """Say what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
+    replies = _REPLIES if client.protocol is BootProtocol.PXE else _REPLIES[:1]
+    if host is not None and host.firmware is not None:
+        replies = (host.firmware,)
+    if client.cpu is None:
+        loaders = policy.loaders_for(client)
+        return Choices(replies, loaders) if loaders else IgnoreReason.UNKNOWN_ARCHITECTURE
+    if host is not None and host.loader is not None and host.loader not in policy.unusable:
+        if policy.cpu_of(host.loader) is not client.cpu:
+            return IgnoreReason.LOADER_FOR_ANOTHER_CPU
+        return Choices(replies, (host.loader,))
+    loaders = policy.loaders_for(client)
+    return Choices(replies, loaders) if loaders else IgnoreReason.NO_LOADER_FOR_ARCH
+
+
+def ending(trace: BootTrace) -> Ending | None:
+    """Tell how a boot ended; None where it was no whole boot, or was offered no loader."""
+    if trace.shape is None:
+        return None
+    if trace.reached_script:
+        return Ending.REACHED
+    if trace.is_jumbled:
+        return None
+    asked_for_any = trace.asked_for_loader or bool(trace.stranger)
+    if not trace.has_address:
+        return Ending.NO_REQUEST if trace.is_whole_cycle and not asked_for_any else None
+    if trace.got_loader:
+        return Ending.NO_HTTP if trace.lacks_http else Ending.NO_SCRIPT
+    if trace.stranger:
+        return Ending.WRONG_LOADER
+    return Ending.LOADER_CUT if trace.asked_for_loader else Ending.NO_LOADER
+
+
+def judge(
+    learned: Learned, trace: BootTrace, choices: Choices, *, now_s: float, is_pinned: bool = False
+) -> tuple[Learned, Verdict | None]:
+    """Learn from a boot that is over. `is_pinned`: an operator named the shape."""
+    reason = ending(trace)
+    if reason is None or trace.shape is None or choices.fit(trace.shape) is not trace.shape:
+        return learned, None
+    if reason is Ending.REACHED:
+        return reached(learned, trace.shape, choices)
+    if learned.rests_until_s is not None and now_s < learned.rests_until_s:
+        return learned, None
+    if _is_cut_short(trace, reason, now_s):
+        return replace(learned, failure=None, boots=0), None
+    is_same = learned.failure is reason and choices.fit(learned.shape) == trace.shape
+    boots = learned.boots + 1 if is_same and now_s - learned.ended_s <= FORGET_S else 1
+    if boots < BOOTS_PER_SHAPE:
+        return replace(learned, failure=reason, boots=boots, ended_s=now_s, rests_until_s=None), None
+    after = next_shape(trace.shape, reason, choices)
+    if after is None:
+        cure = cure_for(reason, trace, is_pinned=is_pinned)
+        return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.shape, cure)
+    return Learned(after, ended_s=now_s), Moved(reason, trace.shape, after)
+
+
+def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
+    """Tell whether somebody began the boot again before it had come to nothing by itself."""
+    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_stranger
+    return not is_plain and now_s - trace.began_s < LEAST_S
+
+
+def reached(learned: Learned, shape: BootShape, choices: Choices) -> tuple[Learned, Proven | None]:
+    """Learn that a shape led to the script: what failed before is forgotten."""
+    is_news = shape != choices.first and not (learned.is_proven and learned.shape == shape)
+    return Learned(shape, is_proven=True), Proven(shape) if is_news else None
+
+
+def next_shape(shape: BootShape, reason: Ending, choices: Choices) -> BootShape | None:
+    """Move to the next shape that differs in what failed; None where there is none."""
+    match reason:
+        case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
+            replies = choices.replies[choices.replies.index(shape.reply) + 1 :]
+            return replace(shape, reply=replies[0]) if replies else None
+        case Ending.NO_SCRIPT | Ending.NO_HTTP:
+            loaders = choices.loaders[choices.loaders.index(shape.loader) + 1 :]
+            return replace(shape, loader=loaders[0]) if loaders else None
+        case Ending.LOADER_CUT | Ending.REACHED:
+            return None
+
+
+def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
+    """Say what a person can do where no shape helps."""
+    assert trace.shape is not None
+    loader = trace.shape.loader
+    cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
+    if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.stranger, loader):
+        cure = _ODD_NAME_CURE
+    cure = (cure or _CURES[reason]).format(loader=loader, stranger=trace.stranger)
+    return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
+
+
+def _was_named_by_a_server(name: str, loader: str) -> bool:
+    """Return whether a requested name can only come from another server: a plain file name that is no piece of ours."""
+    last, ours = (each.rpartition("/")[2].casefold() for each in (name, loader))
+    return _PLAIN_NAME.fullmatch(name) is not None and not ours.startswith(last) and not last.startswith(ours)
+
+
+def _for_a_log(name: str) -> str:
+    """Make a name that a machine asked for fit to be read: short, and nothing that a terminal would obey."""
+    text = name if name.isascii() and name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    return text[:80]
+
+
+_CURES: Final = {
+    Ending.NO_REQUEST: "this firmware joins no two offers: let the LAN's DHCP server name this box as next-server "
+    "(option 66) and {loader} as its boot file (option 67), or lease the addresses here with dhcp.mode: reservation",
+    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware asks "
+    "that server alone; else let UDP 69 and 4011 through to this box",
+    Ending.WRONG_LOADER: "it asks for {stranger}, which the LAN's DHCP server names: take the boot file (option 67, "
+    "filename) out there",
+    Ending.LOADER_CUT: "the loader begins and does not arrive: look for a small MTU or a firewall on the way; "
+    "tftp.single_port helps against firewalls",
+    Ending.NO_HTTP: "{loader} is an iPXE built without HTTP, so it cannot fetch its script: replace it by one with "
+    "HTTP, as distributions build it",
+    Ending.NO_SCRIPT: "{loader} runs and is not heard of again: see its screen; put another loader below "
+    "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
+}
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")
+_ODD_NAME_CURE: Final = (
+    "it requests {stranger} instead of {loader}, a name that no server need have given it: see its screen and its "
+    "firmware setup, and update its firmware"
+)
+_HTTP_CURES: Final = {
+    Ending.NO_REQUEST: "this firmware takes no HTTP boot from a second server: choose PXE in its setup",
+    Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some allow https alone; choose PXE in its setup, "
+    "and let TCP through to http.port",
+}

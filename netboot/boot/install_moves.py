@@ -1,0 +1,255 @@
+"""The installs as the desk sees them: a copy in memory for offers, the store for all that can wipe a disk.
+
+Every move is made in the store first, then in memory, then told as an event. Only that a host was offered its boot is
+put on record behind, because an offer waits for nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from netboot.errors import StoreError, TransitionError
+from netboot.events.event_log import EventLog
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
+from netboot.model.words import first_line
+from netboot.store.installs import Change, Installs, Move, TokenKind
+
+log = structlog.get_logger()
+
+_STEP_OF_STATE = {
+    InstallState.INSTALLING: Step.INSTALLING,
+    InstallState.INSTALLED: Step.INSTALLED,
+    InstallState.READY: Step.READY,
+    InstallState.FAILED: Step.FAILED,
+}
+
+
+ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself took the arming back
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who or what moves an install: told in history and events. `actor` is the person's user, where one moves it."""
+
+    mac: Mac | None = None
+    note: str = ""
+    actor: str | None = None
+
+
+class HostChangedError(TransitionError):
+    """The host is not what it was when its script was begun, or not what its arming is bound to."""
+
+
+class InstallBook:
+    """The one way to read and move installs. Async methods raise StoreError and TransitionError."""
+
+    def __init__(self, installs: Installs, events: EventLog, *, now: Callable[[], datetime]) -> None:
+        self._installs = installs
+        self._events = events
+        self._now = now
+        self._hosts = HostSet.of(Cluster(""), ())
+        self._commit_of: Callable[[str], str | None] = _no_commit
+        self._known: dict[HostName, Install] = {}
+        self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
+        self._has_offered = asyncio.Event()
+
+    def use(self, hosts: HostSet, commit_of: Callable[[str], str | None]) -> None:
+        """Compare armings with these hosts from now on. `commit_of` reads, in a thread, what a release names then."""
+        self._hosts, self._commit_of = hosts, commit_of
+
+    async def load(self) -> None:
+        """Read all installs into memory, at start."""
+        self._known = await self.all()
+
+    def known(self, host: HostName) -> Install:
+        """Give what memory knows: good for an offer, which can do no harm."""
+        return self._known.get(host) or Install(host)
+
+    async def ask(self, host: HostName) -> Install:
+        """Read what the store says at this moment."""
+        install = self._known[host] = await self._installs.get(host)
+        return install
+
+    async def all(self) -> dict[HostName, Install]:
+        """Read what the store says of every host that it knows."""
+        return {install.host: install for install in await self._installs.all()}
+
+    async def by_token(self, kind: TokenKind, token: str) -> Install | None:
+        """Find the install of a token in the store."""
+        return await self._installs.by_token(kind, token)
+
+    async def history(self, host: HostName) -> list[Move]:
+        """Read how a host came to where it is."""
+        return await self._installs.history(host)
+
+    def offered(self, host: HostName) -> None:
+        """Have it put on record, behind, that a host was led towards its script; nothing where it is not armed."""
+        install = self.known(host)
+        if install.is_armed and install.state is not InstallState.OFFERED:
+            self._offered.add(host)
+            self._has_offered.set()
+
+    async def run(self) -> None:
+        """Put offers on record until cancelled; one that the store does not take is dropped: its machine asks again."""
+        while True:
+            await self._has_offered.wait()
+            self._has_offered.clear()
+            while self._offered:
+                host = self._offered.pop()
+                try:
+                    await self.move(host, InstallEvent.OFFER_SENT, cause=Cause())
+                except TransitionError:
+                    continue  # disarmed since
+                except StoreError as error:
+                    log.warning("store.offer_delayed", host=host, reason=str(error))
+
+    async def move(
+        self,
+        host: HostName,
+        event: InstallEvent,
+        *,
+        cause: Cause,
+        may_move: Callable[[Install], bool] = lambda _install: True,
+    ) -> Install:
+        """Move one install by what a machine did; TransitionError where `may_move` does not hold in the store."""
+
+        def moved(install: Install) -> Install:
+            if not may_move(install):
+                raise TransitionError(f"{host}: {event} came too late, its install has moved on")
+            return install.moved_by(event, at=self._now())
+
+        return (await self._change(host, moved, what=event.value, cause=cause)).after
+
+    async def boot_the_installer(self, host: Host, tokens: Tokens, *, cause: Cause) -> Install:
+        """Spend one boot into the installer and give it its tokens.
+
+        Raises HostChangedError where the arming is for another machine, disk or release than `host` has, or where the
+        files declare another host by now; TransitionError where no boot is left.
+        """
+        self._offered.discard(host.name)  # what follows says more
+        commit = await self._commit(host)
+
+        def moved(install: Install) -> Install:
+            if self._hosts.get(host.name) != host:
+                raise HostChangedError(f"{host.name} was declared anew while its script was made")
+            if install.arming_changes(InstallTarget.of(host, commit)):
+                raise HostChangedError(f"{host.name} is not what it was when it was armed")
+            return install.booting_the_installer(tokens, at=self._now())
+
+        return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
+
+    async def arm(self, host: HostName, *, reason: str, attempts: int) -> Install:
+        """Allow one install of a host as it is now, by a person's word."""
+        return (await self.arm_all([host], reason=reason, attempts=attempts))[0]
+
+    async def arm_all(
+        self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: str | None = None
+    ) -> list[Install]:
+        """Allow one install of each host, of all of them or of none; raise TransitionError."""
+        at, targets = self._now(), {host: await self.target(host) for host in hosts}
+
+        def arming(target: InstallTarget | None) -> Callable[[Install], Install]:
+            return lambda install: install.armed(at=at, reason=reason, attempts=attempts, target=target)
+
+        moves = {host: arming(target) for host, target in targets.items()}
+
+        async def armed() -> list[Install]:
+            changes = await self._installs.change_all(moves, at=at, what="armed", note=reason)
+            return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+
+        return await self._installs.finish(armed())
+
+    async def cancel(self, host: HostName, *, reason: str, actor: str | None = None) -> Change:
+        """Take an arming back; say what was before and what is now."""
+        return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
+
+    async def target(self, name: HostName) -> InstallTarget | None:
+        """Say what an arming of a host would be bound to now; None where no file declares it."""
+        host = self._hosts.get(name)
+        return InstallTarget.of(host, await self._commit(host)) if host else None
+
+    async def _commit(self, host: Host) -> str | None:
+        return await asyncio.to_thread(self._commit_of, host.release) if host.release else None
+
+    async def end_changed_armings(self) -> list[HostName]:
+        """End every arming whose host has other MACs, another disk or release now, or is declared no more.
+
+        Returns the hosts whose arming ended.
+        """
+        ended = []
+        commits: dict[str | None, str | None] = {}  # of many hosts' few releases
+        for install in (await self.all()).values():
+            host = self._hosts.get(install.host)
+            if not install.is_armed:
+                continue
+            if host and host.release not in commits:
+                commits[host.release] = await self._commit(host)
+            if await self._end_if_changed(install, InstallTarget.of(host, commits[host.release]) if host else None):
+                ended.append(install.host)
+        return ended
+
+    async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
+        """End the arming of one host if it no longer fits it; True where it did not."""
+        return await self._end_if_changed(install, await self.target(install.host), mac=mac)
+
+    async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
+        changes = install.arming_changes(target)
+        if not changes:
+            return False
+        first = "to install it as it is now" if target else "to install it, declare it again, then"
+        cause = Cause(mac, f"{'; '.join(changes)}; {first}: netboot install arm {install.host}")
+        await self._change(
+            install.host,
+            lambda now: now.cancelled() if now.arming_changes(target) else now,
+            what=ARMING_ENDED,
+            cause=cause,
+        )
+        return True
+
+    async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
+        """Move in the store, in memory and in the events: all three, also where the caller is cancelled meanwhile."""
+
+        async def moved() -> Change:
+            change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)
+            return self._take(change, what, cause)
+
+        return await self._installs.finish(moved())
+
+    def _take(self, change: Change, what: str, cause: Cause) -> Change:
+        self._known[change.after.host] = change.after
+        if change.after != change.before:
+            self._tell(change, what, cause)
+        return change
+
+    def _tell(self, change: Change, what: str, cause: Cause) -> None:
+        before, after = change.before, change.after
+        data = {
+            "by": what,
+            "from": before.state.value,
+            "to": after.state.value,
+            "armed": after.is_armed,
+            "attempt": after.arming.spent if after.arming else None,
+            "note": first_line(cause.note) or None,
+        }
+        if cause.actor is not None:
+            data["actor"] = cause.actor
+        if what == ARMING_ENDED:
+            event = Event("install.arming_ended", self._now(), after.host, cause.mac, None, data)
+            self._events.record(event, level=logging.WARNING)
+            return
+        step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
+        level = logging.ERROR if step is Step.FAILED else logging.INFO
+        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data), level=level)
+
+
+def _no_commit(_release: str) -> str | None:
+    return None

@@ -1,0 +1,115 @@
+"""Which shape of boot each machine's firmware is offered: judges each boot at its end, tells, remembers.
+
+The rules are in `boot.firmware.reply_variants`; this applies them to machines. In memory, with `boot.machines_seen`; a
+shape that led a machine to its script is kept with the machine, so that it is the first one after a restart.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from netboot.boot.firmware.reply_variants import (
+    BootTrace,
+    Choices,
+    DeadEnd,
+    Learned,
+    Moved,
+    Proven,
+    Verdict,
+    choices_for,
+    judge,
+    reached,
+)
+from netboot.boot.machines_seen import SeenMachine
+from netboot.events.event_log import EventLog
+from netboot.model.boot.boot_client import BootClient, Stage
+from netboot.model.boot.offer import Offer, OfferKind, Policy
+from netboot.model.host.firmware import BootShape
+from netboot.model.host.host import Host
+from netboot.model.install.event import Event
+from netboot.store.machines import Machines
+
+
+class ShapeBook:
+    """The one place that moves a machine to another shape."""
+
+    def __init__(self, events: EventLog, machines: Machines, *, now: Callable[[], datetime]) -> None:
+        self._events = events
+        self._machines = machines
+        self._now = now
+
+    def shape_for(
+        self, seen: SeenMachine, client: BootClient, host: Host | None, *, policy: Policy, now_s: float
+    ) -> BootShape | None:
+        """Give the shape of this boot; None: the first. Judges the boot before, where one has just ended."""
+        if client.stage is not Stage.FIRMWARE:
+            return None
+        ended, seen.ended = seen.ended, None
+        if ended is not None and ended.client is not None:
+            self._judge(seen, ended, host, policy=policy, now_s=now_s)
+        return seen.learned_of(client).shape
+
+    def offered(self, seen: SeenMachine, client: BootClient, offer: Offer) -> None:
+        """Note what a firmware was offered."""
+        if client.stage is Stage.FIRMWARE:
+            is_loader = offer.kind is OfferKind.LOADER
+            seen.trace.client = client
+            seen.trace.shape = BootShape(offer.shape, offer.boot_file) if is_loader else None
+
+    def reached_script(self, seen: SeenMachine, host: Host | None, policy: Policy) -> None:
+        """Note that a machine asked for its script, as iPXE or as GRUB."""
+        trace = seen.trace
+        if trace.reached_script:
+            return
+        trace.reached_script = True
+        if trace.client is None or trace.shape is None:
+            return
+        choices = choices_for(trace.client, host, policy)
+        if isinstance(choices, Choices):
+            learned, news = reached(seen.learned_of(trace.client), trace.shape, choices)
+            self._learn(seen, trace.client, learned, news, host=host)
+
+    def _judge(self, seen: SeenMachine, trace: BootTrace, host: Host | None, *, policy: Policy, now_s: float) -> None:
+        assert trace.client is not None
+        choices = choices_for(trace.client, host, policy)
+        if not isinstance(choices, Choices):
+            return
+        is_pinned = host is not None and (host.loader is not None or host.firmware is not None)
+        known = seen.learned_of(trace.client)
+        learned, verdict = judge(known, trace, choices, now_s=now_s, is_pinned=is_pinned)
+        if learned is not known:
+            self._learn(seen, trace.client, learned, verdict, host=host)
+
+    def _learn(
+        self, seen: SeenMachine, client: BootClient, learned: Learned, news: Verdict | None, *, host: Host | None
+    ) -> None:
+        seen.learn(client, learned)
+        match news:
+            case None:
+                return
+            case Moved(reason, before, after):
+                moved = {"reason": reason.value, "from": str(before), "to": str(after)}
+                self._tell("boot.shape_moved", seen, host, logging.WARNING, moved)
+            case DeadEnd(reason, shape, cure):
+                told = {"reason": reason.value, "shape": str(shape), "cure": cure}
+                self._tell("boot.dead_end_met", seen, host, logging.ERROR, told)
+                self._remember(seen, client, None)
+            case Proven(shape):
+                self._tell("boot.shape_kept", seen, host, logging.INFO, {"shape": str(shape)})
+                self._remember(seen, client, shape)
+            case _:
+                assert_never(news)
+
+    def _remember(self, seen: SeenMachine, client: BootClient, shape: BootShape | None) -> None:
+        shapes = {name: kept for name, kept in seen.machine.shapes.items() if name != client.firmware}
+        if shape is not None:
+            shapes[client.firmware] = str(shape)
+        if shapes != seen.machine.shapes:
+            seen.machine = replace(seen.machine, shapes=shapes)
+            self._machines.keep(seen.machine)
+
+    def _tell(self, event: str, seen: SeenMachine, host: Host | None, level: int, data: dict[str, str]) -> None:
+        name = host.name if host else None
+        self._events.record(Event(event, self._now(), name, seen.mac, None, data), level=level)

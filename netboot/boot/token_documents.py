@@ -1,0 +1,253 @@
+"""What a machine asks with a token: its Kickstart, its Ignition, and what it reports.
+
+All of it asks the store at that moment. A token opens one document of one install, for the machine's own addresses;
+a second asker raises an alarm. Never logs a token or a document.
+"""
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Final, assert_never
+
+import structlog
+
+from netboot.boot import tokens
+from netboot.boot.documents import IgnitionSet
+from netboot.boot.install_moves import Cause
+from netboot.boot.script_service import Desk
+from netboot.errors import TransitionError
+from netboot.model.host.host import Host, HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Install, InstallEvent, InstallState
+from netboot.model.words import plain
+from netboot.store.installs import TokenKind
+
+log = structlog.get_logger()
+
+PINNED: Final = 256  # Ignition sets held for their children; the oldest are made again if asked for
+
+
+class Refusal(StrEnum):
+    """Why a token opens nothing. The asker is told 404 or 403 and no more; the operator reads the reason."""
+
+    UNKNOWN = "unknown-token"
+    SPENT = "spent-token"
+    REMOVED = "removed-host"  # no file declares the host of the install any more
+    STRANGER = "stranger"  # a live token from an address that is not the machine's
+
+
+class Report(StrEnum):
+    """What a machine says of itself."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    READY = "ready"
+
+
+class IgnitionPart(StrEnum):
+    """The wrapper and the two documents that it merges."""
+
+    WRAPPER = "wrapper"
+    ROLE = "role"
+    OVERLAY = "overlay"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    host: Host
+    install: Install
+
+
+class TokenDesk:
+    """Answers machines that hold a token. Async methods raise StoreError, and RenderError where a document fails."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._pinned: dict[str, IgnitionSet] = {}
+        self._served: dict[tuple[HostName, TokenKind], str] = {}  # the token whose document was recorded as served
+
+    async def kickstart_for(
+        self, token: str, address: IPv4Address, *, base_url: str, is_look: bool = False
+    ) -> str | Refusal:
+        """Give the Kickstart of one boot; dead once the installer has reported that it started.
+
+        `is_look` (a HEAD) is no step of the boot.
+        """
+        opened = await self._open(TokenKind.KICKSTART, token, address)
+        if isinstance(opened, Refusal):
+            return opened
+        is_changed = await self._desk.book.end_changed_arming(opened.install)
+        if is_changed or self._desk.hosts.get(opened.host.name) != opened.host:
+            return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, opened.host, address)
+        mac = self._mac_at(opened.host, address)
+        document = await self._desk.documents.kickstart(opened.host, opened.install.tokens, mac=mac, base_url=base_url)
+        if not is_look and self._is_first(opened.host, TokenKind.KICKSTART, token):
+            self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
+        return document
+
+    async def ignition_for(
+        self, token: str, part: IgnitionPart, *, address: IPv4Address, base_url: str, is_look: bool = False
+    ) -> bytes | Refusal:
+        """Give one part of an installed system's Ignition; dead once the system has reported that it is ready.
+
+        The three parts of one install stay the same bytes: the wrapper carries the hashes of the other two.
+        `is_look` (a HEAD) moves nothing.
+        """
+        opened = await self._open(TokenKind.IGNITION, token, address)
+        if isinstance(opened, Refusal):
+            return opened
+        documents = self._pinned.get(token)
+        if documents is None or part is IgnitionPart.WRAPPER:
+            documents = await self._desk.documents.ignition(
+                opened.host, opened.install.tokens, mac=self._mac_at(opened.host, address), base_url=base_url
+            )
+            self._pin(token, documents)
+        match part:
+            case IgnitionPart.WRAPPER if is_look:
+                return documents.wrapper
+            case IgnitionPart.WRAPPER:
+                try:
+                    cause = Cause(opened.host.mac)
+                    await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
+                except TransitionError:
+                    return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
+                if self._is_first(opened.host, TokenKind.IGNITION, token):
+                    self._tell("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
+                return documents.wrapper
+            case IgnitionPart.ROLE:
+                return documents.role
+            case IgnitionPart.OVERLAY:
+                return documents.overlay
+            case _:
+                assert_never(part)
+
+    async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
+        """Take what a machine says. None is an acknowledgement: it is on record.
+
+        A repeated report is acknowledged again; one that the table has no move for finds a spent token.
+        """
+        install = await self._open_report(token, address)
+        if isinstance(install, Refusal):
+            return install
+        if report is Report.STARTED:  # the last moment before the disk is written
+            await self._desk.book.end_changed_arming(install)
+        host = self._desk.hosts.get(install.host)
+        try:
+            note = plain(tokens.hidden_in(body, install.tokens))  # an installer's log names its own URLs
+            mac = self._mac_at(host, address) if host else None
+            await self._move(install, _EVENT_OF_REPORT[report], TokenKind.REPORT, cause=Cause(mac, note))
+        except TransitionError:
+            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
+        if report is Report.READY:
+            self._pinned.pop(install.tokens.ignition, None)  # cluster keys that nobody may ask for again
+        return None
+
+    async def _open_report(self, token: str, address: IPv4Address) -> Install | Refusal:
+        """Find the install of the machine that reports, also where its host was changed or removed meanwhile."""
+        install = await self._desk.book.by_token(TokenKind.REPORT, token) if tokens.is_well_formed(token) else None
+        host = self._desk.hosts.get(install.host) if install else None
+        if install is None:
+            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
+        if self._desk.is_target_at(install.target, address) or (host and self._desk.is_at(host, address)):
+            return install
+        refusal = Refusal.STRANGER if host else Refusal.REMOVED
+        return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
+
+    async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
+        if not tokens.is_well_formed(token):
+            return self._refuse(Refusal.UNKNOWN, kind, None, address)
+        install = await self._desk.book.by_token(kind, token)
+        host = self._desk.hosts.get(install.host) if install else None
+        if install is None:
+            return self._refuse(Refusal.UNKNOWN, kind, None, address)
+        if host is None:
+            return self._refuse(Refusal.REMOVED, kind, install.host, address)
+        is_its_own = self._desk.is_at(host, address)
+        if not _is_alive(install, kind):
+            self._refuse(Refusal.SPENT if is_its_own else Refusal.STRANGER, kind, host, address)
+            return Refusal.SPENT  # the asker learns no more than of a token that never was
+        if not is_its_own:
+            return self._refuse(Refusal.STRANGER, kind, host, address)
+        return _Opened(host, install)
+
+    async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
+        await self._desk.book.move(
+            opened.host, event, cause=cause, may_move=lambda install: _token(install, kind) == _token(opened, kind)
+        )
+
+    def _is_first(self, host: Host, kind: TokenKind, token: str) -> bool:
+        """Tell whether this token's document is served for the first time: a repeated request is no further step."""
+        is_first = self._served.get((host.name, kind)) != token
+        self._served[host.name, kind] = token
+        return is_first
+
+    def _pin(self, token: str, documents: IgnitionSet) -> None:
+        self._pinned.pop(token, None)
+        self._pinned[token] = documents
+        while len(self._pinned) > PINNED:
+            del self._pinned[next(iter(self._pinned))]
+
+    def _mac_at(self, host: Host, address: IPv4Address) -> Mac:
+        seen = self._desk.seen.by_address(address)
+        return seen.mac if seen is not None and seen.mac in host.macs else host.mac
+
+    def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
+        """Record why a token opens nothing; of a host that is declared no more, its name is known."""
+        data = {"document": kind.value.removesuffix("_token"), "address": str(address), "reason": refusal.value}
+        match refusal:
+            case Refusal.UNKNOWN:
+                log.debug("boot.token_refused", **data)
+            case Refusal.SPENT | Refusal.REMOVED:
+                self._tell("boot.token_refused", host, None, level=logging.WARNING, **data)
+            case Refusal.STRANGER:
+                self._tell("boot.alarm_raised", host, None, level=logging.ERROR, **data)
+            case _:
+                assert_never(refusal)
+        return refusal
+
+    def _tell(
+        self,
+        event: str,
+        host: Host | HostName | None,
+        step: Step | None,
+        *,
+        level: int = logging.INFO,
+        **data: str,
+    ) -> None:
+        name, mac = (host.name, host.mac) if isinstance(host, Host) else (host, None)
+        self._desk.events.record(Event(event, self._desk.clock.now(), name, mac, step, data), level=level)
+
+
+_EVENT_OF_REPORT: Final = {
+    Report.STARTED: InstallEvent.REPORTED_STARTED,
+    Report.DONE: InstallEvent.REPORTED_DONE,
+    Report.FAILED: InstallEvent.REPORTED_FAILED,
+    Report.READY: InstallEvent.REPORTED_READY,
+}
+
+
+def _is_alive(install: Install, kind: TokenKind) -> bool:
+    match kind:
+        case TokenKind.KICKSTART:
+            return install.is_armed and install.state in (InstallState.OFFERED, InstallState.LOADING)
+        case TokenKind.IGNITION:
+            return install.state is not InstallState.READY
+        case TokenKind.REPORT:
+            return True  # a late or repeated end is always heard; the table judges it
+        case _:
+            assert_never(kind)
+
+
+def _token(install: Install, kind: TokenKind) -> str:
+    match kind:
+        case TokenKind.KICKSTART:
+            return install.tokens.kickstart
+        case TokenKind.IGNITION:
+            return install.tokens.ignition
+        case TokenKind.REPORT:
+            return install.tokens.report
+        case _:
+            assert_never(kind)

@@ -1,0 +1,272 @@
+"""`netboot content`: boot media and releases, imported, proved, listed, removed.
+
+Works on the content directory itself, whether a daemon runs or not; a running one is told to look again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.cli.commands.content_owner import handed_over
+from netboot.cli.commands.content_publish import publish_command
+from netboot.cli.commands.content_uses import Users, users, users_for_a_list
+from netboot.cli.groups import Group
+from netboot.cli.views.content_progress import shown_progress
+from netboot.cli.views.content_view import entry_view, print_verdict, say, verdict_view
+from netboot.cli.views.output import ago, json_option, print_json, print_table
+from netboot.content.imports.archive_import import import_archive
+from netboot.content.imports.iso import import_iso
+from netboot.content.imports.verify import Verdict, repair, verify
+from netboot.content.library.disk import megabytes, one_sentence, tree_size
+from netboot.content.library.library import Library
+from netboot.errors import ContentError, NetbootError
+from netboot.registry.load import load_settings
+from netboot.settings.settings import Settings
+from netboot.store.file_lock import held_by
+
+
+@click.group(cls=Group)
+def content() -> None:
+    """Bring in boot media and releases, and keep them."""
+
+
+content.add_command(publish_command)
+
+
+@content.command("import-iso", short_help="Bring in a boot medium: an Oracle Linux ISO.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="The medium's name; what it is (ol8u10-x86_64) if not given.")
+@click.option("--checksum", help="What the file must have: sha256:… as it was published.")
+@json_option
+@click.pass_obj
+def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
+    """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
+    settings = load_settings(config)
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+        done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
+    _tell_daemon(settings)
+    if as_json:
+        print_json(asdict(done))
+        return
+    state = "is there now" if done.is_new else "was there already, the same"
+    click.echo(
+        f"{done.name} {state}: {done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
+    )
+    for note in done.notes:
+        click.echo(f"note: {note}")
+
+
+@content.command("import-archive", short_help="Bring in a release: what `ocne image create` wrote.")
+@click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.option("--name", help="The release's name; its file's (ock-1.31-amd64) if not given.")
+@json_option
+@click.pass_obj
+def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
+    """Take the OSTree archive from what `ocne image create --type ostree` wrote, and prove every object of it."""
+    settings = load_settings(config)
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+        done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
+    _tell_daemon(settings)
+    if as_json:
+        print_json(asdict(done))
+        return
+    state = "is there now" if done.is_new else "was there already, the same"
+    shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
+    click.echo(
+        f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
+        f"{megabytes(done.size_bytes)}{shared}, every object proved"
+    )
+    for note in done.notes:
+        click.echo(f"note: {note}")
+
+
+@content.command("list")
+@json_option
+@click.pass_obj
+def list_command(config: Path, as_json: bool) -> None:
+    """List boot media and releases, and who uses them."""
+    settings = load_settings(config)
+    library, known = _library(settings), _users(config, settings)
+    views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
+    if as_json:
+        print_json(views)
+        return
+    rows = [
+        (
+            view["name"],
+            view["kind"],
+            f"= {view['alias_of']}" if view["alias_of"] else view["what"],
+            "" if view["alias_of"] else megabytes(view["size_bytes"]),
+            ago(view["imported_at"]) if view["imported_at"] else "copied in",
+            ", ".join(view["used_by"]) or "-",
+        )
+        for view in views
+    ]
+    print_table(("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
+
+
+@content.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(config: Path, name: str, as_json: bool) -> None:
+    """Show all that is known of NAME."""
+    settings = load_settings(config)
+    library = _library(settings)
+    entry = library.find(name)
+    record = entry.record
+    view = entry_view(entry, library, used_by=_users(config, settings).names(entry))
+    view |= {"record": asdict(record) if record else None}
+    if as_json:
+        print_json(view)
+        return
+    for key, value in view.items():
+        if key not in ("record", "files") and value:
+            text = ", ".join(value) if isinstance(value, list) else megabytes(value) if key == "size_bytes" else value
+            click.echo(f"{key.removesuffix('_bytes').replace('_', ' ')}: {text}")
+    if record is not None:
+        for member, checksum in record.files.items():
+            click.echo(f"  {checksum}  {member}")
+
+
+@content.command("verify", short_help="Prove every byte, and repair what is bad.")
+@click.argument("name", required=False)
+@click.option(
+    "--repair-from",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="SOURCE",
+    help="An ISO, an archive, or a directory: bad files are replaced from it.",
+)
+@json_option
+@click.pass_obj
+def verify_command(config: Path, name: str | None, repair_from: Path | None, as_json: bool) -> None:
+    """Prove every byte of NAME, or of all there is; name each bad file. Exit 1 where one stays bad."""
+    if repair_from is not None and name is None:
+        raise click.UsageError("--repair-from wants the NAME that is repaired")
+    settings = load_settings(config)
+    library = _library(settings)
+    entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
+    results: list[tuple[Verdict, tuple[str, ...]]] = []
+    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+        for entry in entries:
+            verdict = verify(entry, progress)
+            repaired: tuple[str, ...] = ()
+            if repair_from is not None and not verdict.is_sound:
+                with library.changing() as staging, one_sentence(repair_from):
+                    repaired = repair(staging, entry, verdict, repair_from, progress=progress)
+                verdict = verify(entry, progress)
+            results.append((verdict, repaired))
+    if any(repaired for _, repaired in results):
+        _tell_daemon(settings)
+    if as_json:
+        print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
+    else:
+        for verdict, repaired in results:
+            print_verdict(verdict, repaired)
+    if not all(verdict.is_sound for verdict, _ in results):
+        raise SystemExit(1)
+
+
+@content.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def remove(config: Path, name: str, as_json: bool) -> None:
+    """Remove a boot medium, a release, or another name of one. Refused while anything uses it."""
+    settings = load_settings(config)
+    library = _library(settings)
+    with handed_over(settings.content.directory), library.changing() as staging:
+        entry = library.find(name)
+        reasons = users(config, settings).reasons(entry)
+        if entry.alias_of is None and (aliases := library.aliases_of(entry)):
+            reasons.append(f"it is also called {', '.join(aliases)}; netboot content promote another, or remove it")
+        if reasons:
+            raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
+        freed = 0 if entry.alias_of else tree_size(entry.path)
+        staging.remove(entry)
+    _tell_daemon(settings)
+    say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
+
+
+@content.command()
+@json_option
+@click.pass_obj
+def gc(config: Path, as_json: bool) -> None:
+    """Delete what unfinished imports and removals left behind. Refused while a machine pulls."""
+    settings = load_settings(config)
+    _refuse_while_pulled(settings, "cannot collect")
+    with handed_over(settings.content.directory), _library(settings).changing() as staging:
+        count, size_bytes = staging.collect()
+    text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
+    say({"deleted": count, "size_bytes": size_bytes}, text, as_json)
+
+
+@content.command()
+@click.argument("name")
+@click.argument("alias")
+@json_option
+@click.pass_obj
+def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
+    """Make ALIAS (`stable`) another name of NAME, at once. Hosts that refer to ALIAS get NAME from now on."""
+    settings = load_settings(config)
+    library = _library(settings)
+    with handed_over(settings.content.directory), library.changing() as staging:
+        entry = library.find(name)
+        if running := users(config, settings).running(entry.kind, alias):
+            raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
+        staging.promote(entry, alias)
+    _tell_daemon(settings)
+    say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
+
+
+def _users(config: Path, settings: Settings) -> Users:
+    """Find out who uses the content, for a list: what cannot be known is a note."""
+    known, notes = users_for_a_list(config, settings)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return known
+
+
+def _library(settings: Settings) -> Library:
+    return Library(settings.content.directory)
+
+
+def _refuse_while_pulled(settings: Settings, what: str) -> None:
+    """Raise ContentError while the daemon says that machines pull a release."""
+    pulls = asyncio.run(_ask_daemon(settings, "status")).get("pulls")
+    if pulls:
+        raise ContentError(f"{what}: machines are pulling now ({', '.join(pulls)}); wait until they are done")
+
+
+def _tell_daemon(settings: Settings) -> None:
+    """Have a running daemon read the content directory anew; a note where it would not, and where armings end."""
+    try:
+        told = asyncio.run(_ask_daemon(settings, "rescan"))
+    except NetbootError as error:
+        click.echo(f"note: the daemon did not read the content anew: {error}", err=True)
+        return
+    for host in told.get("armings_ended", ()):
+        click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
+
+
+async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
+    """Ask the daemon of this configuration; nothing where none runs. Raises DeafDaemonError where one is silent."""
+    socket = settings.admin.socket
+    with suppress(PermissionError):  # the client says it better
+        if not socket.exists() and held_by(socket) is None:
+            return {}
+    from netboot.cli.commands.daemon_or_store import (
+        daemon_at,  # aiohttp: half of the time of a command without a daemon
+    )
+
+    client = await daemon_at(socket, click.get_current_context().find_object(Path) or Path())
+    if client is None:
+        return {}
+    async with client:
+        return await (client.status() if question == "status" else client.rescan_content())

@@ -1,0 +1,86 @@
+"""Reaches the daemon where one runs, the ledger itself where none does; the commands see no difference."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from netboot.control_socket import DeafDaemonError, is_answered
+from netboot.registry.load import load_settings, read
+from netboot.store.file_lock import held_by
+
+if TYPE_CHECKING:
+    from netboot.client import ControlClient
+    from netboot.operate.administration import Administration
+
+T = TypeVar("T")
+
+START_S: Final = 5.0  # how long a command waits for a daemon that starts
+_TRY_AGAIN_S: Final = 0.1
+
+
+@asynccontextmanager
+async def administration(
+    config: Path, *, needs_hosts: bool = True, is_change: bool = False
+) -> AsyncIterator["Administration | ControlClient"]:
+    """Open whichever of the two there is; without a daemon, say so on stderr.
+
+    Without `needs_hosts`, hosts files that were never accepted may be faulty. `is_change`: the store will be changed.
+
+    A daemon keeps the hosts that were right, so a fault in `hosts.yaml` must not stand between a person and `cancel`:
+    the hosts are read only where no daemon knows them. Raises ConfigError.
+    """
+    client = await daemon_at(load_settings(config).admin.socket, config)
+    if client is not None:
+        async with client:
+            yield client
+        return
+    from netboot.app.store_access import offline_administration  # the store's libraries take half a second to load
+    from netboot.telemetry import logs
+
+    configuration = read(config)
+    logs.configure(level="warning", form="auto")
+    async with offline_administration(configuration, needs_hosts=needs_hosts) as offline:
+        for fault in configuration.faults:
+            click.echo(f"{fault} (what was accepted last is used, else the hosts without a fault)", err=True)
+        yield offline
+    done = "changed the store itself" if is_change else "read the store itself"
+    click.echo(f"netboot: no daemon runs; {done}; start it with systemctl start netboot", err=True)
+
+
+async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
+    """Reach the daemon of `config`, also one that starts at this moment; None where no daemon holds the socket.
+
+    Raises DeafDaemonError where one holds it and does not answer.
+    """
+    for _ in range(round(START_S / _TRY_AGAIN_S)):
+        if await asyncio.to_thread(is_answered, socket):
+            from netboot.client import ControlClient  # its HTTP library takes its time to load
+
+            return ControlClient(socket, configuration=config)
+        if held_by(socket) is None:
+            return None
+        await asyncio.sleep(_TRY_AGAIN_S)
+    raise DeafDaemonError(
+        f"{held_by(socket)} does not answer on {socket}; see journalctl -u netboot; "
+        "if it hangs, or its socket is gone: systemctl restart netboot"
+    )
+
+
+def run_with_administration(
+    config: Path,
+    ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]],
+    *,
+    needs_hosts: bool = True,
+    is_change: bool = False,
+) -> T:
+    """Open the administration, ask, and close it again; `needs_hosts` and `is_change` as `administration` has them."""
+
+    async def run() -> T:
+        async with administration(config, needs_hosts=needs_hosts, is_change=is_change) as opened:
+            return await ask(opened)
+
+    return asyncio.run(run())

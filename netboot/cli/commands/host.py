@@ -1,0 +1,125 @@
+"""`netboot host`: the declared machines and where their installs stand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.groups import Group
+from netboot.cli.views.output import ago, json_option, print_json, print_table
+from netboot.model.words import plain
+
+
+@click.group(cls=Group)
+def host() -> None:
+    """List and show the registered machines."""
+
+
+@host.command(name="list")
+@click.option("--discovered", is_flag=True, help="The machines that asked for a boot and that nobody registered.")
+@json_option
+@click.pass_obj
+def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
+    """List every host with its role, cards and install."""
+    if discovered:
+        _list_discovered(config, as_json=as_json)
+        return
+    hosts = run_with_administration(config, lambda daemon: daemon.hosts())
+    if as_json:
+        print_json(hosts)
+        return
+    rows = [
+        (
+            item["name"],
+            item["role"],
+            ", ".join(item["macs"]),
+            item["install"]["state"],
+            armed_text(item["install"]),
+            ago(item["install"]["changed_at"]),
+        )
+        for item in hosts
+    ]
+    print_table(("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
+
+
+def _list_discovered(config: Path, *, as_json: bool) -> None:
+    machines = run_with_administration(config, lambda daemon: daemon.machines())
+    if as_json:
+        print_json(machines)
+        return
+    rows = [
+        (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
+        for item in machines
+    ]
+    print_table(("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), rows)
+
+
+@host.command()
+@click.argument("name", metavar="HOST")
+@json_option
+@click.pass_obj
+def show(config: Path, name: str, as_json: bool) -> None:
+    """Show HOST with every default applied."""
+    found = run_with_administration(config, lambda daemon: daemon.host(name))
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if key == "install":
+            click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
+            click.echo(f"{'armed':<18}{armed_text(value)}")
+        elif key == "blocked":
+            continue  # what `reason` says, in its parts
+        elif key == "disks":
+            _print_lines("disks", value)
+        elif key.startswith("last_"):
+            click.echo(f"{key.replace('_', ' '):<18}{plain(_last(value))}")
+        else:
+            click.echo(f"{key:<18}{plain(_shown(value))}")
+
+
+def armed_text(install: Mapping[str, Any]) -> str:
+    """Say in a few words whether a host may be installed."""
+    arming = install["arming"]
+    if arming is None:
+        return "no"
+    text = f"yes, {arming['left']} of {arming['attempts']} attempts left: {arming['reason']}"
+    if not arming["changes"]:
+        return text
+    return f"{text}; it ends with the next reload, start or boot, because {' and '.join(arming['changes'])}"
+
+
+def reason_text(install: Mapping[str, Any]) -> str:
+    """Say on a line of its own why an install does not go on; nothing where it does."""
+    blocked = install["blocked"]
+    if blocked is None:
+        return ""
+    since = f" (since {ago(blocked['since'])})" if blocked["since"] is not None else ""
+    return f"\nreason: {plain(install['reason'])}{since}"
+
+
+def _last(value: Any) -> str:
+    """Show what was last heard or said of a host, and how long ago."""
+    if value is None:
+        return "never"
+    if isinstance(value, str):
+        return ago(value)
+    rest = {key: item for key, item in value.items() if key != "at"}
+    return f"{ago(value['at'])}: {rest['reason'] if 'reason' in rest else _shown(rest)}"
+
+
+def _print_lines(key: str, lines: list[str]) -> None:
+    for number, line in enumerate(lines or ["–"]):
+        click.echo(f"{'' if number else key:<18}{plain(line)}")
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    return str(value)

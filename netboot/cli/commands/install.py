@@ -1,0 +1,190 @@
+"""`netboot install`: arm a host, take it back, follow its boot."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.host import armed_text, reason_text
+from netboot.cli.groups import Group
+from netboot.cli.views.boot_timeline import Timeline
+from netboot.cli.views.output import ago, json_option, print_json, print_table
+from netboot.errors import NetbootError
+from netboot.model.words import plain
+
+if TYPE_CHECKING:
+    from netboot.client import ControlClient
+    from netboot.operate.administration import Administration
+
+WATCHED_END = {"ready", "failed"}
+NOT_DECLARED = "no hosts file declares it"
+
+
+@click.group(cls=Group)
+def install() -> None:
+    """Arm hosts for one install, and follow it."""
+
+
+@install.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.option("--reason", default="", help="Why; it stays in the host's history.")
+@click.option(
+    "--attempts", type=click.IntRange(1, 100), help="Boots into the installer; install.attempts if not given."
+)
+@click.option("--force", is_flag=True, help="Arm also a host that could not be installed now.")
+@json_option
+@click.pass_obj
+def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None, force: bool, as_json: bool) -> None:
+    """Allow each HOST to be installed once, at its next network boot. This will wipe its disk.
+
+    Of several hosts all are armed or none. A host that could not be installed now is refused, with every reason.
+    """
+    armed = run_with_administration(
+        config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force), is_change=True
+    )
+    if as_json:
+        print_json(armed[0] if len(hosts) == 1 else armed)
+        return
+    for found in armed:
+        click.echo(armed_summary(found))
+    for warning in dict.fromkeys(warning for found in armed for warning in _warnings(found)):
+        click.echo(f"warning: {warning}", err=True)
+
+
+def armed_summary(found: Mapping[str, Any]) -> str:
+    """Say what the next network boot of an armed host does."""
+    host, arming = found["host"], found["arming"]
+    commit = f" (commit {arming['commit'][:12]})" if arming["commit"] else ""
+    disk, release = arming["disk"] or "no disk", arming["release"] or "no release"
+    values = {
+        "MAC": ", ".join(arming["macs"]),
+        "disk": disk,
+        "release": f"{release}{commit}",
+        "boot media": found["boot_media"] or "none",
+        "attempts": arming["attempts"],
+    }
+    lines = [f"  {name:<12}{plain(str(value))}" for name, value in values.items()]
+    head = f"{host} is armed: its next network boot wipes {disk} and installs {release}; netboot install watch {host}"
+    return "\n".join([plain(head), *lines])
+
+
+def _warnings(found: Mapping[str, Any]) -> list[str]:
+    return [*(f"armed all the same: {reason}" for reason in found["reasons"]), *found["warnings"]]
+
+
+@install.command()
+@click.argument("host")
+@click.option("--reason", default="", help="Why; it stays in the host's history.")
+@json_option
+@click.pass_obj
+def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
+    """Take HOST's arming back: from now on it is led to its own disk. HOST need not be in the hosts files."""
+    found = run_with_administration(
+        config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False, is_change=True
+    )
+    _print_install(found, as_json, "\n".join(found["notes"]))
+
+
+@install.command()
+@click.argument("host", required=False)
+@json_option
+@click.pass_obj
+def show(config: Path, host: str | None, as_json: bool) -> None:
+    """Show where HOST's install stands; without HOST, every install on record, also of hosts that were removed."""
+    if host is None:
+        _show_all(config, as_json=as_json)
+        return
+    found = run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False)
+    text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
+    text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
+    _print_install(found, as_json, text + reason_text(found))
+
+
+@install.command(name="list")
+@json_option
+@click.pass_obj
+def list_installs(config: Path, as_json: bool) -> None:
+    """List every install on record, also of hosts that were removed from the hosts files."""
+    _show_all(config, as_json=as_json)
+
+
+def _show_all(config: Path, *, as_json: bool) -> None:
+    found = run_with_administration(config, lambda daemon: daemon.installs(), needs_hosts=False)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            item["host"],
+            item["state"],
+            armed_text(item),
+            ago(item["changed_at"]),
+            "" if item["declared"] else NOT_DECLARED,
+        )
+        for item in found
+    ]
+    print_table(("HOST", "STATE", "ARMED", "CHANGED", "NOTE"), rows)
+
+
+@install.command()
+@click.argument("host")
+@json_option
+@click.pass_obj
+def history(config: Path, host: str, as_json: bool) -> None:
+    """List every move of HOST's install, oldest first, each with its reason: the first line of what was reported."""
+    moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
+    if as_json:
+        print_json(moves)
+        return
+    rows = [(m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], m["reason"]) for m in moves]
+    print_table(("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
+
+
+@install.command()
+@click.argument("host")
+@click.option("--follow/--no-follow", default=True, help="Stay until the host is ready or failed.")
+@json_option
+@click.pass_obj
+def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
+    """Show HOST's boot step by step, live; from the last arming on. --json prints one event a line."""
+
+    async def ask(daemon: "Administration | ControlClient") -> str | None:
+        armed_at = [move["at"] for move in await daemon.history(host) if move["what"] == "armed"]
+        timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
+        from netboot.client import ControlClient  # its HTTP library takes its time to load
+
+        if follow and not isinstance(daemon, ControlClient):
+            raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
+        if follow:
+            for word in before_the_boot(host, await daemon.install(host), armed_at):
+                click.echo(word, err=True)
+        async for event in daemon.events(host=host, follow=follow):
+            timeline.take(event)
+            if follow and timeline.ended_with in WATCHED_END:
+                return timeline.ended_with
+        return timeline.ended_with
+
+    if run_with_administration(config, ask, needs_hosts=False) == "failed":
+        raise SystemExit(1)
+
+
+def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) -> list[str]:
+    """Say why nothing is to be seen yet; nothing of an install that runs or has ended, which shows itself."""
+    if not armed_at:
+        return [f"{host} was never armed: it is led to its own disk; netboot install arm {host}"]
+    words = []
+    blocked, arming = install["blocked"], install["arming"]
+    if blocked is not None and blocked["since"] is not None and blocked["since"] < armed_at[-1]:
+        words.append(plain(str(install["reason"])))  # recorded before the arming, from which the timeline begins
+    if arming is not None and not arming["spent"]:
+        words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
+    return words
+
+
+def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(text)

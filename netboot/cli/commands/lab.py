@@ -1,0 +1,195 @@
+"""`netboot lab`: a LAN of real firmware in QEMU, with the daemon on it."""
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import click
+
+from netboot.cli.groups import Group
+from netboot.cli.views.lab_view import BootView
+from netboot.cli.views.output import json_option, print_json
+from netboot.errors import LabError
+from netboot.lab.demo import run_demo
+from netboot.lab.lab import Lab, remove_remains, running_lab
+from netboot.lab.lab_hosts import LAB_HOSTS
+from netboot.lab.machines.follow import boot_to_the_end
+from netboot.lab.media.loader_builds import fetch_loaders
+from netboot.lab.media.stand_ins import build_media, cache_directory
+from netboot.lab.packages import require_lab_packages
+from netboot.lab.records import ProcessRecord, Records, all_records
+
+DEFAULT_NAME = "lab"
+_DOWN_S = 30.0
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it becomes a directory's and a network namespace's
+
+Result = TypeVar("Result")
+
+
+def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise click.BadParameter("use lower-case letters, digits and hyphens, at most 32")
+    return name
+
+
+name_option = click.option(
+    "--name", default=DEFAULT_NAME, show_default=True, callback=_checked_name, help="What the lab is called."
+)
+
+
+@click.group(cls=Group, short_help="Try netboot with no hardware: real firmware in QEMU.")
+def lab() -> None:
+    """Try netboot with no hardware: a LAN of its own, with real firmware in QEMU (needs root)."""
+
+
+@lab.command(short_help="Install two empty machines, step by step.")
+@json_option
+def demo(as_json: bool) -> None:
+    """Install two empty machines, from power-on to ready, and show each step."""
+    with BootView(is_silent=as_json) as view:
+        timelines = _run(run_demo(say=view.say, on_change=view.show))
+    if as_json:
+        print_json([timeline.as_json() for timeline in timelines.values()])
+    else:
+        click.echo(f"{' and '.join(timelines)} are ready")
+
+
+@lab.command(short_help="Build what the lab boots; later labs need no network.")
+def media() -> None:
+    """Build and download what the lab boots; later labs need no network."""
+    require_lab_packages()
+    build_media(click.echo)
+    fetch_loaders(cache_directory())
+
+
+@lab.command(short_help="Make a LAN with the appliance on it, until `lab down`.")
+@name_option
+@json_option
+def up(name: str, as_json: bool) -> None:
+    """Make a LAN with the appliance on it and keep it until Ctrl-C or `netboot lab down`."""
+    _run(_stay_up(name, as_json=as_json))
+
+
+@lab.command(short_help="Switch a machine on, follow it until it is ready.")
+@click.argument("host", required=False)
+@click.option(
+    "--firmware",
+    type=click.Choice([known.machine.firmware.value for known in LAB_HOSTS]),
+    help="The machine with this firmware, instead of HOST.",
+)
+@click.option("--arm", is_flag=True, help="Arm the host first: its disk is written.")
+@name_option
+@json_option
+def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: bool) -> None:
+    """Switch a machine of the running lab on, follow it until it is ready, and switch it off; its disk stays."""
+    if (host is None) == (firmware is None):
+        raise click.UsageError("name a HOST, or a --firmware")
+    if host is None:
+        host = next(known.machine.name for known in LAB_HOSTS if known.machine.firmware == firmware)
+    with BootView(is_silent=as_json) as view:
+        _run(_boot(_joined(name), host, arm=arm, as_json=as_json, view=view))
+
+
+@lab.command()
+@name_option
+def down(name: str) -> None:
+    """End a lab and remove all of it; the remains of dead labs too."""
+    for records in all_records():
+        if records.lab_id == name:
+            records.owner.end(signal.SIGTERM)
+            _wait_until_gone(records.owner)
+    for removed in remove_remains():
+        click.echo(f"removed what was left of lab {removed}")
+
+
+async def _stay_up(name: str, *, as_json: bool) -> None:
+    say = _to_stderr if as_json else click.echo
+    async with running_lab(say=say, name=name) as running:
+        if as_json:
+            click.echo(json.dumps(_described(running)))
+        else:
+            click.echo(f"lab {name} is up; in another terminal:")
+            click.echo(f"  NETBOOT_CONFIG={running.appliance.paths.settings} netboot host list")
+            named = "" if name == DEFAULT_NAME else f"--name {name} "
+            click.echo(f"  netboot lab boot --arm {named}{next(iter(running.hosts))}    # or {_others(running)}")
+            click.echo(f"  nsenter --net=/run/netns/{running.lan.namespace} tcpdump -ni br0")
+        await running.appliance.wait()
+        raise LabError(f"the appliance ended:\n{running.appliance.log_tail()}")
+
+
+async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: BootView) -> None:
+    guest = running.guest(host)
+    async with running.appliance.control() as daemon:
+        if arm:
+            await daemon.arm(host, reason="netboot lab boot --arm")
+        try:
+            if arm:
+                timelines = await boot_to_the_end(daemon, [guest], on_change=view.show)
+                answer = timelines[host].as_json()
+            else:
+                console = await guest.power_on()
+                await console.wait_for("netboot-lab: ready", timeout_s=180)
+                answer = {"host": host, "ready": True, "seconds": round(time.monotonic() - guest.powered_on_at, 1)}
+        finally:
+            await guest.power_off()
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{host} is ready")
+
+
+def _wait_until_gone(owner: ProcessRecord) -> None:
+    deadline = time.monotonic() + _DOWN_S
+    while owner.is_alive:
+        if time.monotonic() > deadline:
+            raise LabError(f"the lab's process {owner.pid} did not end in {_DOWN_S:.0f} s; end it and try again")
+        time.sleep(0.1)
+
+
+def _joined(name: str) -> Lab:
+    """Return the lab that another process keeps up."""
+    for records in all_records():
+        if records.lab_id == name and records.owner.is_alive:
+            return Lab(Records(name), LAB_HOSTS)
+    raise LabError(f"no lab named {name} is up; start one with `netboot lab up`")
+
+
+def _others(running: Lab) -> str:
+    return ", ".join(list(running.hosts)[1:])
+
+
+def _described(running: Lab) -> dict[str, Any]:
+    return {
+        "name": running.records.lab_id,
+        "config": str(running.appliance.paths.settings),
+        "socket": str(running.appliance.paths.socket),
+        "namespace": running.lan.namespace,
+        "hosts": [
+            {"name": name, "mac": host.machine.mac, "firmware": host.machine.firmware, "role": host.role}
+            for name, host in running.hosts.items()
+        ],
+    }
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run to the end; SIGTERM stops it as Ctrl-C does, with everything cleaned up."""
+
+    async def body() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(body())
+    except asyncio.CancelledError:
+        raise SystemExit(143) from None

@@ -1,0 +1,144 @@
+"""`netboot plan`: what each host would be given if it were armed and booted now. Changes nothing, asks no daemon."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.app import from_settings
+from netboot.boot.decide import decide
+from netboot.boot.documents import Documents
+from netboot.cli.views.output import json_option, print_json
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import ContentError, NetbootError, RenderError
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy
+from netboot.model.clock import utc_now
+from netboot.model.host.host import Host
+from netboot.model.install.install import Install, Tokens
+from netboot.registry.load import Configuration, load
+from netboot.settings.settings import Settings
+
+HIDDEN = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN")
+
+FIRMWARE = {
+    "BIOS, PXE": (Arch.X86_BIOS, BootProtocol.PXE),
+    "UEFI x64, PXE": (Arch.X64_UEFI, BootProtocol.PXE),
+    "UEFI x64, HTTP boot": (Arch.X64_UEFI_HTTP, BootProtocol.HTTP),
+    "UEFI arm64, PXE": (Arch.ARM64_UEFI, BootProtocol.PXE),
+    "UEFI arm64, HTTP boot": (Arch.ARM64_UEFI_HTTP, BootProtocol.HTTP),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one host would be given; a document that cannot be made is its error's text."""
+
+    offers: dict[str, str]
+    script: str
+    script_unarmed: str
+    kickstart: str
+    ignition: dict[str, str]
+
+
+@click.command(short_help="Show what each host would be given at its next boot.")
+@click.argument("host", required=False)
+@click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
+@json_option
+@click.pass_obj
+def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> None:
+    """Show what each host would be given: offers, script, kernel line, Kickstart, Ignition.
+
+    Tokens are drawn at boot, so their places are named; secrets of the role's Ignition are hidden.
+    """
+    configuration = load(config)
+    chosen = [found for found in configuration.hosts if host in (None, found.name)]
+    if host is not None and not chosen:
+        raise NetbootError(f"no host is called {host}; netboot host list shows them")
+    given = asyncio.run(_all_given(configuration, chosen, show_secrets=show_secrets))
+    if as_json:
+        print_json({name: _as_json(what) for name, what in given.items()})
+        return
+    for name, what in given.items():
+        _print(name, what)
+
+
+async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, Given]:
+    settings = configuration.settings
+    documents = from_settings.documents_for(settings)
+    policy, _ = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
+    base_url = _base_url(settings)
+    return {
+        host.name: await _given(host, documents, policy, base_url=base_url, show_secrets=show_secrets) for host in hosts
+    }
+
+
+async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> Given:
+    tokens = HIDDEN
+    return Given(
+        offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
+        script=_or_error(lambda: documents.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url)),
+        script_unarmed=_or_error(lambda: documents.ipxe(LocalBootPlan(host.mac, host), base_url=base_url)),
+        kickstart=await _kickstart(documents, host, base_url),
+        ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),
+    )
+
+
+def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
+    client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
+    armed = Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)
+    match decide(client, host, armed, policy):
+        case Offer() as offer:
+            return f"{offer.kind.value} {offer.boot_file}".strip()
+        case Ignored(reason):
+            return f"no answer: {reason.value}"
+
+
+async def _kickstart(documents: Documents, host: Host, base_url: str) -> str:
+    try:
+        return await documents.kickstart(host, HIDDEN, mac=host.mac, base_url=base_url)
+    except (RenderError, ContentError) as error:
+        return f"# {error}"
+
+
+async def _ignition(documents: Documents, host: Host, base_url: str, *, show_secrets: bool) -> dict[str, str]:
+    try:
+        made = await documents.ignition(host, HIDDEN, mac=host.mac, base_url=base_url)
+    except (RenderError, ContentError) as error:
+        return {"error": str(error)}
+    role = made.role.decode("utf-8", "replace") if show_secrets else f"hidden, {len(made.role)} bytes; --show-secrets"
+    return {"wrapper": made.wrapper.decode(), "role": role, "overlay": made.overlay.decode()}
+
+
+def _or_error(render: Any) -> str:
+    try:
+        return str(render())
+    except RenderError as error:
+        return f"# {error}"
+
+
+def _base_url(settings: Settings) -> str:
+    interfaces = settings.network.interfaces
+    advertised = [interface.advertise for interface in interfaces if interface.advertise]
+    chosen = [interface.address for interface in interfaces if interface.address]
+    addresses = [str(address) for address in (*advertised, *settings.http.listen, *chosen)] or ["SERVER"]
+    return f"http://{addresses[0]}:{settings.http.port}"
+
+
+def _as_json(given: Given) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in Given.__slots__}
+
+
+def _print(name: str, given: Given) -> None:
+    click.secho(f"── {name}, once armed", bold=True)
+    for firmware, offer in given.offers.items():
+        click.echo(f"  {firmware:<24}{offer}")
+    parts = {"script": given.script, "kickstart": given.kickstart}
+    parts |= {f"ignition {part}": text for part, text in given.ignition.items()}
+    for part, text in parts.items():
+        click.secho(f"── {name}: {part}", bold=True)
+        click.echo(text.rstrip())
+    click.echo()

@@ -1,0 +1,72 @@
+"""`netboot reload`: have the daemon read its files again, and print what it took, kept and leaves to a restart."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.views.output import json_option, print_json
+from netboot.client import RefusedError
+from netboot.control_socket import NoDaemonError
+from netboot.errors import ConfigError, NetbootError
+from netboot.settings.settings_file import read_settings
+from netboot.yamlfile.faults import Faults
+
+UNPROCESSABLE = 422  # what the daemon answers where the files have faults
+
+
+@click.command("reload", short_help="Have the daemon read its files again; print what it took.")
+@json_option
+@click.pass_obj
+def reload(config: Path, as_json: bool) -> None:
+    """Have the daemon read its files again, as SIGHUP does, and print what it took, kept and leaves to a restart.
+
+    Exit 2 where a file has faults: the daemon then keeps what it had. Exit 1 where no daemon answers.
+    """
+    try:
+        taken = asyncio.run(_reload(config))
+    except RefusedError as error:
+        if error.status != UNPROCESSABLE:
+            raise
+        faults = str(error).splitlines()
+        if as_json:
+            print_json({"ok": False, "faults": faults})
+        else:
+            click.echo(str(error), err=True)
+            count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+            click.echo(f"{count}; the daemon keeps what it accepted last; correct the files, then reload", err=True)
+        raise SystemExit(2) from None
+    if as_json:
+        print_json({"ok": True, **taken})
+        return
+    for line in report(taken):
+        click.echo(line)
+
+
+async def _reload(config: Path) -> Mapping[str, Any]:
+    faults = Faults()
+    socket = read_settings(config, faults)[0].admin.socket
+    try:
+        client = await daemon_at(socket, config)
+        if client is None:
+            raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
+        async with client:  # it logs the faults, and its status line has the first
+            return await client.reload()
+    except NetbootError as error:
+        if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
+            raise ConfigError(faults.problems) from None  # perhaps the faults hide which socket it is
+        raise
+
+
+def report(taken: Mapping[str, Any]) -> list[str]:
+    """Write what a reload answered, one line for each thing that a person may have to do."""
+    hosts = taken["hosts"]
+    lines = [f"reloaded: {hosts} host{'s' if hosts != 1 else ''}"]
+    if sections := taken["needs_restart"]:
+        lines.append(f"changed, and in force after systemctl restart netboot: {', '.join(sections)}")
+    lines += [f"the arming of {host} ended: netboot install history {host}" for host in taken["armings_ended"]]
+    lines += [f"problem: {problem}" for problem in taken["problems"]]
+    return lines

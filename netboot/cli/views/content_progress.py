@@ -1,0 +1,82 @@
+"""How far an import is: bars on a terminal, a plain line every two seconds elsewhere. To standard error."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Column
+
+from netboot.content.library.progress import Progress, Silent
+
+_LINE_INTERVAL_S: Final = 2.0
+
+
+@contextmanager
+def shown_progress(*, is_silent: bool) -> Iterator[Progress]:
+    """Show a piece of work as fits where standard error goes."""
+    console = Console(stderr=True)
+    if is_silent:
+        yield Silent()
+    elif console.is_terminal:
+        columns = (
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+            BarColumn(bar_width=20),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        )
+        with RichProgress(*columns, console=console, expand=True) as bars:
+            yield _Bars(bars)
+    else:
+        yield _Lines()
+
+
+class _Bars:
+    def __init__(self, bars: RichProgress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def step(self, what: str, total_bytes: int) -> None:
+        if self._task is not None:
+            self._bars.stop_task(self._task)
+        self._task = self._bars.add_task(what, total=total_bytes or None)
+
+    def advance(self, size_bytes: int) -> None:
+        if self._task is not None:
+            self._bars.advance(self._task, size_bytes)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._what = ""
+        self._total = self._done = 0
+        self._began = self._told = time.monotonic()
+
+    def step(self, what: str, total_bytes: int) -> None:
+        self._what, self._total, self._done = what, total_bytes, 0
+        self._began = self._told = time.monotonic()
+        click.echo(what, err=True)
+
+    def advance(self, size_bytes: int) -> None:
+        self._done += size_bytes
+        now = time.monotonic()
+        if now - self._told >= _LINE_INTERVAL_S:
+            self._told = now
+            click.echo(progress_line(self._what, self._done, self._total, seconds=now - self._began), err=True)
+
+
+def progress_line(what: str, done: int, total: int, *, seconds: float) -> str:
+    """Write one line: share, bytes, bytes a second, time left."""
+    rate = done / max(seconds, 0.001)
+    line = f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.0f} MB/s"
+    if not total:
+        return line
+    left = max(0, total - done) / max(rate, 1.0)
+    return f"{what}: {min(100, done * 100 // total)} %, {done / 1e6:.0f} of {total / 1e6:.0f} MB, " + (
+        f"{rate / 1e6:.0f} MB/s, {left:.0f} s left"
+    )

@@ -1,0 +1,70 @@
+"""How the lab shows machines that boot: a live table on a terminal, a line for each step elsewhere."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from netboot.lab.machines.timeline import BootTimeline, Moment
+from netboot.model.install.event import Step
+
+_SHOWN = tuple(step for step in Step if step is not Step.FAILED)
+
+
+class BootView:
+    """Shows timelines as they grow; `is_silent` for `--json`."""
+
+    def __init__(self, *, is_silent: bool = False) -> None:
+        self._console = Console(stderr=is_silent)
+        self._is_silent = is_silent
+        self._live: Live | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line of progress before the machines are on."""
+        click.echo(line, err=self._is_silent)
+
+    def show(self, timelines: Mapping[str, BootTimeline], moment: Moment | None) -> None:
+        """Take one change."""
+        if self._is_silent:
+            return
+        if self._console.is_terminal:
+            if self._live is None:
+                self._started = time.monotonic()
+                self._live = Live(console=self._console, auto_refresh=False)
+                self._live.start()
+            self._live.update(self._table(timelines), refresh=True)
+        elif moment is not None:
+            click.echo(f"{moment.seconds:7.1f} s  {moment.host:<6} {moment.step:<12} {moment.note}".rstrip())
+
+    def _table(self, timelines: Mapping[str, BootTimeline]) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(f"{time.monotonic() - self._started:.0f} s")
+        for name in timelines:
+            table.add_column(name, justify="right", min_width=12)
+        for step in _SHOWN:
+            table.add_row(step, *(_cell(timeline, step) for timeline in timelines.values()))
+        return table
+
+
+def _cell(timeline: BootTimeline, step: Step) -> str:
+    moment = timeline.moments.get(step)
+    if moment is None:
+        return "[yellow]…[/]" if timeline.waits_for is step and not timeline.is_over else ""
+    if step is Step.OSTREE and Step.INSTALLED not in timeline.moments:
+        return f"[cyan]{timeline.percent or 0} %[/]"
+    return f"[green]{moment.seconds:.1f} s[/]"

@@ -1,0 +1,1 @@
+"""Boot loader directories: what is there, and small files in memory."""

@@ -1,0 +1,1 @@
+"""Imports and their verification: ISO images, OSTree archives, OCI images."""

@@ -1,0 +1,262 @@
+"""Imports a boot medium from an installer's ISO: kernel, initrd, stage 2, shim and GRUB. Blocks for seconds.
+
+A medium never changes: the same ISO again is fine and does nothing, another under the same name is refused.
+`.treeinfo` is written where the ISO has none, so that the medium is whole wherever it is served from; the server makes
+one only for media that somebody copied in by hand.
+"""
+
+import hashlib
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from netboot.content.library.disk import one_sentence, told_as, tree_size
+from netboot.content.library.library import Kind, Library, Staging, checked_name
+from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.record import Record
+from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
+from netboot.content.media.installer_files import check_stage2, efi_architecture, initrd_modules, kernel_release
+from netboot.content.media.iso_image import IsoImage, Volume, read_checksums, read_volume
+from netboot.content.media.medium_facts import Clues, MediumFacts, medium_facts
+from netboot.errors import ContentError
+
+_KERNEL: Final = ("images/pxeboot/vmlinuz", "isolinux/vmlinuz")
+_INITRD: Final = ("images/pxeboot/initrd.img", "isolinux/initrd.img")
+_LOADERS: Final = {
+    "x86_64": ("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "EFI/BOOT/mmx64.efi"),
+    "aarch64": ("EFI/BOOT/BOOTAA64.EFI", "EFI/BOOT/grubaa64.efi", "EFI/BOOT/mmaa64.efi"),
+}
+_ALGORITHMS: Final = {"sha256": 64, "sha512": 128}
+_HEAD_BYTES: Final = 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMedium:
+    """A medium that is in the library now. `notes` are what a person should know of it."""
+
+    name: str
+    is_new: bool
+    description: str
+    kernel: str
+    size_bytes: int
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+    source_digest: str = ""  # SHA-256 of the ISO
+
+
+def import_iso(
+    library: Library,
+    path: Path,
+    name: str | None = None,
+    *,
+    now: datetime,
+    checksum: str | None = None,
+    progress: Progress | None = None,
+) -> ImportedMedium:
+    """Bring an ISO's installer into the library as the medium `name`; raise ContentError with what is wrong.
+
+    `checksum` is what the whole file must have (`sha256:…`). Without a name it is called after what it is.
+    """
+    progress = progress or Silent()
+    if name is not None:
+        library.check_not_of(Kind.RELEASE, name)
+    with one_sentence(path):
+        algorithm, wanted = _given(checksum) if checksum is not None else ("sha256", None)
+        volume = read_volume(path)
+        sums = read_checksums(path, volume, progress, *sorted({"sha256", algorithm}))
+        if wanted is not None and sums.by_algorithm[algorithm] != wanted:
+            raise ContentError(
+                f"{path} has the checksum {algorithm}:{sums.by_algorithm[algorithm]}, not the given one; download it "
+                "again, or compare with https://linux.oracle.com/security/gpg/checksum/"
+            )
+        if sums.fits_implanted is False:
+            raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
+        digest = f"sha256:{sums.by_algorithm['sha256']}"
+        with library.changing() as staging, told_as(library.directory), IsoImage(path) as image:
+            run = _Import(staging, image, volume, progress, now, digest).run
+            return run(name, is_proved=sums.fits_implanted is True or checksum is not None)
+
+
+def _given(checksum: str) -> tuple[str, str]:
+    """Read a checksum as it is given; raise ContentError for what is none."""
+    algorithm, _, wanted = checksum.lower().rpartition(":")
+    algorithm = algorithm or "sha256"
+    if _ALGORITHMS.get(algorithm) != len(wanted) or set(wanted) - set("0123456789abcdef"):
+        raise ContentError(f"{checksum!r} is no checksum; write sha256: and 64 hexadecimal digits")
+    return algorithm, wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    staging: Staging
+    image: IsoImage
+    volume: Volume
+    progress: Progress
+    now: datetime
+    digest: str  # of the whole file
+
+    def run(self, name: str | None, *, is_proved: bool) -> ImportedMedium:
+        root = self.staging.make("medium")
+        members = members_on(self.image, self.volume)
+        needed = sum(self.image.size_of(source) or 0 for source in members.values())
+        there_bytes = _go_on(self.staging.take_over(), root, members)
+        self.staging.check_space(max(0, needed - there_bytes), self.image.path.name)
+        self.progress.step(f"copying from {self.image.path.name}", needed)
+        sums = {member: self.image.copy(source, root / member, self.progress) for member, source in members.items()}
+        kernel = kernel_release(root / "vmlinuz")
+        facts = medium_facts(self._clues(root, kernel), self.image.path.name)
+        self._check(root, members, kernel, facts)
+        if TREEINFO not in members and (made := made_treeinfo(root, facts.version)):
+            (root / TREEINFO).write_bytes(made)
+            (root / TREEINFO).chmod(0o644)
+            sums[TREEINFO] = hashlib.sha256(made).hexdigest()
+        name = self._name(name, facts)
+        is_new = self._is_new(name, sums)
+        size_bytes = tree_size(root)
+        if is_new:
+            self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
+            self.staging.publish(root, Kind.MEDIUM, name)
+        notes = tuple(_notes(members, facts, is_proved=is_proved))
+        files = tuple(sorted(sums))
+        return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, files, notes, self.digest)
+
+    def _clues(self, root: Path, kernel: str) -> Clues:
+        with (root / "vmlinuz").open("rb") as file:
+            architecture = kernel_architecture(file.read(_HEAD_BYTES)) or ""
+        return Clues(
+            volume=self.volume.identifier,
+            treeinfo=_text_of(root / TREEINFO),
+            discinfo=_text_of(root / ".discinfo"),
+            kernel_architecture=architecture,
+            kernel_release=kernel,
+            has_packages=any(self.image.size_of(each) is not None for each in ("BaseOS/repodata", "repodata")),
+        )
+
+    def _check(self, root: Path, members: dict[str, str], kernel: str, facts: MediumFacts) -> None:
+        source = self.image.path.name
+        try:
+            check_stage2(root / "images/install.img")
+        except ContentError as error:
+            raise ContentError(f"{source}: {error}; download it again") from error
+        for loader in set(members) & set(_LOADERS[facts.architecture]):
+            found = efi_architecture((root / loader).read_bytes()[:_HEAD_BYTES])
+            if found != facts.architecture:
+                raise ContentError(f"{source}: {loader} is no EFI program for {facts.architecture}; download it again")
+        modules = initrd_modules(root / "initrd.img", kernel) if kernel else frozenset()
+        if modules and kernel not in modules:
+            raise ContentError(
+                f"{source}: kernel and initrd do not belong together: the kernel is {kernel}, the initrd has the "
+                f"modules of {', '.join(sorted(modules))}; take both from one ISO"
+            )
+
+    def _name(self, name: str | None, facts: MediumFacts) -> str:
+        if name is None and facts.default_name is None:
+            raise ContentError(
+                f"{self.image.path.name} does not say which Oracle Linux it is (volume {self.volume.identifier!r}); "
+                "give it a name: --name"
+            )
+        return checked_name(name or facts.default_name or "")
+
+    def _is_new(self, name: str, sums: dict[str, str]) -> bool:
+        there = self.staging.library.get(Kind.MEDIUM, name)
+        if there is None:
+            return True
+        if there.alias_of is not None:
+            raise ContentError(f"{name} is another name of {there.alias_of}; import under a name of its own: --name")
+        known = there.record.files if there.record else _sums_of(there.path, sums)
+        if known != sums:
+            differing = min(set(known.items()) ^ set(sums.items()))[0]
+            raise ContentError(
+                f"boot medium {name} is there already and differs ({differing}); a medium never changes: "
+                "choose another name by --name, or remove it first: netboot content remove " + name
+            )
+        return False
+
+    def _record(self, facts: MediumFacts, kernel: str, sums: dict[str, str], *, size_bytes: int) -> Record:
+        return Record(
+            source=self.image.path.resolve().name,
+            source_digest=self.digest,
+            imported_at=self.now.isoformat(timespec="seconds"),
+            description=facts.description,
+            kernel=kernel,
+            architecture=facts.architecture,
+            files=sums,
+            size_bytes=size_bytes,
+        )
+
+
+def _go_on(before: list[Path], root: Path, members: Iterable[str]) -> int:
+    """Put what imports that were killed had copied of each member in its place; return how many bytes that is."""
+    for member in members:
+        found = [path / member for path in before if _is_its_own(path / member)]
+        if found:
+            (root / member).parent.mkdir(parents=True, exist_ok=True)
+            max(found, key=lambda path: path.stat().st_size).rename(root / member)
+    return tree_size(root)
+
+
+def _is_its_own(path: Path) -> bool:
+    """Tell whether a file may be written into: nobody else's by a link of either kind."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:
+    """Say what a medium takes from an ISO: each member's name in the medium, and on the ISO; raise ContentError."""
+    found = {
+        "vmlinuz": _first(image, _KERNEL),
+        "initrd.img": _first(image, _INITRD),
+        "images/install.img": _first(image, STAGE2),
+    }
+    missing = [member for member, source in found.items() if source is None]
+    if missing:
+        raise ContentError(
+            f"{image.path} ({volume.identifier or 'without a name'}) has no {' and no '.join(missing)}: "
+            "it is no installer's medium; take the UEK boot ISO of Oracle Linux 8 or 9"
+        )
+    members = {member: source for member, source in found.items() if source is not None}
+    architecture = kernel_architecture(image.read(members["vmlinuz"], _HEAD_BYTES))
+    if architecture is None:
+        raise ContentError(f"{image.path}: {members['vmlinuz']} is no kernel; download the ISO again")
+    extra = (*_LOADERS[architecture], TREEINFO, ".discinfo")
+    return members | {each: each for each in extra if (image.size_of(each) or -1) > 0}
+
+
+def _first(image: IsoImage, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if (image.size_of(name) or -1) > 0), None)
+
+
+def _notes(members: dict[str, str], facts: MediumFacts, *, is_proved: bool) -> list[str]:
+    notes = []
+    if not facts.is_oracle or not facts.version:
+        notes.append("it does not say that it is Oracle Linux 8, 9 or 10; whether it installs OCK is not known")
+    lacking = [each for each in _LOADERS[facts.architecture][:2] if each not in members]
+    if lacking:
+        notes.append(f"it has no {' and no '.join(lacking)}: machines with Secure Boot cannot start from it")
+    if not is_proved:
+        notes.append("nothing proves its download: it carries no checksum; give the published one by --checksum")
+    return notes
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _sums_of(directory: Path, names: dict[str, str]) -> dict[str, str]:
+    """Hash the files of a medium that somebody copied in, as far as an import would write them."""
+    sums = {}
+    for name in names:
+        path = directory / name
+        if path.is_file():
+            with path.open("rb") as file:
+                sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums

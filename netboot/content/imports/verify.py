@@ -1,0 +1,180 @@
+"""Proves what is in the library again, and mends it from a source. Blocks: reads every byte.
+
+A release's objects are proved by their names, a medium's files by the checksums that its import wrote down. A file is
+mended by replacing it, never by writing into it: the same inode may be another release's object.
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from netboot.content.imports.archive_source import Repository, open_source
+from netboot.content.imports.iso import members_on
+from netboot.content.imports.layers import REPOSITORY
+from netboot.content.library.disk import sync_directory, sync_file, told_as
+from netboot.content.library.library import Entry, Kind, Staging
+from netboot.content.library.progress import Progress, Silent
+from netboot.content.media.boot_media import TREEINFO, made_treeinfo, read_medium
+from netboot.content.media.installer_files import check_stage2
+from netboot.content.media.iso_image import IsoImage, read_volume
+from netboot.content.oci.bundle import Part
+from netboot.content.oci.image import Image, layer_chunks
+from netboot.content.ostree.fsck import check_archive
+from netboot.content.ostree.object_check import check_object
+from netboot.content.ostree.summary import summary_fault
+from netboot.content.tar_stream import ByteStream, tar_members
+from netboot.errors import ContentError
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check of one medium or release found. `faults` names each bad file and what is wrong with it."""
+
+    name: str
+    kind: Kind
+    checked: int  # files or objects
+    faults: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Nothing is wrong with it."""
+        return not self.faults
+
+
+def verify(entry: Entry, progress: Progress | None = None) -> Verdict:
+    """Check every file of a medium, or every object of a release."""
+    progress = progress or Silent()
+    try:
+        if entry.kind is Kind.MEDIUM:
+            return _verify_medium(entry, progress)
+        check = check_archive(entry.path, entry.name, progress=progress)
+    except ContentError as error:
+        return Verdict(entry.name, entry.kind, 0, {".": str(error)})
+    notes = []
+    record = entry.record
+    faults = {fault.member: fault.what for fault in check.faults}
+    if record is not None and record.commit != check.commit:
+        faults[f"refs/heads/{check.ref}"] = f"it names {check.commit}, and {record.commit} was imported"
+    if (stale := summary_fault(entry.path)) is not None:
+        faults["summary"] = f"{stale}; it is not served; ostree summary -u --repo={entry.path}"
+    if check.unreferred and not faults:
+        notes.append(f"{len(check.unreferred)} objects that nothing refers to")
+    return Verdict(entry.name, entry.kind, check.object_count, faults, tuple(notes))
+
+
+def _verify_medium(entry: Entry, progress: Progress) -> Verdict:
+    record = entry.record
+    if record is None or not record.files:
+        read_medium(entry.path.parents[1], entry.name)
+        stage2 = entry.path / "images/install.img"
+        if stage2.is_file():
+            check_stage2(stage2)
+        note = "it was not imported, so there are no checksums to compare with; netboot content import-iso FILE"
+        return Verdict(entry.name, entry.kind, 0, {}, (note,))
+    progress.step(f"checking {entry.name}", record.size_bytes)
+    faults = {}
+    for member, wanted in record.files.items():
+        try:
+            found = _sha256(entry.path / member, progress)
+        except OSError as error:
+            faults[member] = f"it cannot be read: {error.strerror}"
+        else:
+            if found != wanted:
+                faults[member] = f"its bytes have the checksum {found}, not {wanted}"
+    return Verdict(entry.name, entry.kind, len(record.files), faults)
+
+
+def _sha256(path: Path, progress: Progress) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            progress.advance(len(chunk))
+    return digest.hexdigest()
+
+
+def repair(staging: Staging, entry: Entry, verdict: Verdict, source: Path, *, progress: Progress) -> tuple[str, ...]:
+    """Replace the bad files of a medium or release from an ISO, an archive or a directory; return those replaced.
+
+    Takes nothing that is not proved itself: the rest stays as it is.
+    """
+    new = staging.directory / "new"
+    repaired = []
+    found = _from_iso(entry, verdict, source, new) if entry.kind is Kind.MEDIUM else _from_archive(verdict, source, new)
+    progress.step(f"repairing {entry.name}", 0)
+    with told_as(staging.library.directory):
+        for member in found:
+            (entry.path / member).parent.mkdir(parents=True, exist_ok=True)
+            new.chmod(0o644)
+            sync_file(new)
+            new.replace(entry.path / member)
+            sync_directory((entry.path / member).parent)
+            repaired.append(member)
+            if len(repaired) == len(verdict.faults):
+                break
+    return tuple(repaired)
+
+
+def _from_iso(entry: Entry, verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
+    """Put one good file after the other at `new`, and name the member that it is."""
+    record = entry.record
+    wanted = record.files if record else {}
+    volume = read_volume(source)
+    with IsoImage(source) as image:
+        on_iso = members_on(image, volume)
+        for member in verdict.faults:
+            new.unlink(missing_ok=True)
+            if member in on_iso and image.copy(on_iso[member], new, Silent()) == wanted.get(member):
+                yield member
+    if TREEINFO in verdict.faults and TREEINFO not in on_iso and record is not None:  # ours, made at the import
+        made = made_treeinfo(entry.path, _version(record.description)) or b""
+        if hashlib.sha256(made).hexdigest() == wanted.get(TREEINFO):
+            new.write_bytes(made)
+            yield TREEINFO
+
+
+def _version(description: str) -> str:
+    return next((word for word in description.split() if word[0].isdecimal()), "")
+
+
+def _from_archive(verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
+    wanted = {member for member in verdict.faults if member.startswith("objects/")}
+    opened = open_source(source)
+    candidates = _in_directory(opened, wanted) if isinstance(opened, Repository) else _in_image(opened, wanted)
+    for member, stream, size in candidates:
+        new.unlink(missing_ok=True)
+        with new.open("xb") as file:
+            for piece in stream.pieces(size):
+                file.write(piece)
+        try:
+            with new.open("rb") as file:
+                check_object(member[8:10] + member[11:], file)
+        except ContentError:
+            continue  # bad there too
+        yield member
+
+
+def _in_directory(repository: Repository, wanted: set[str]) -> Iterator[tuple[str, ByteStream, int]]:
+    for member in sorted(wanted):
+        path = repository.root / member
+        if path.is_file():
+            part = Part(path, 0, path.stat().st_size)
+            yield member, ByteStream(part.chunks()), part.size_bytes
+
+
+def _in_image(image: Image, wanted: set[str]) -> Iterator[tuple[str, ByteStream, int]]:
+    """Give the wanted objects of every layer. Each proves itself, so that no layer need be read to its end."""
+    for layer in image.layers:
+        stream = ByteStream(layer_chunks(layer, "the archive", Silent()))
+        for member in tar_members(stream):
+            name = posixpath.normpath(member.name).lstrip("/").removeprefix(REPOSITORY + "/")
+            if name in wanted:
+                yield name, stream, member.size_bytes
+            else:
+                stream.skip(member.size_bytes)

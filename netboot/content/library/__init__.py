@@ -1,0 +1,1 @@
+"""The content directory: staging, locks, records, uploads."""

@@ -1,0 +1,1 @@
+"""Boot media: ISO images and the files of an installer."""

@@ -1,0 +1,1 @@
+"""OCI images and the archives that `skopeo copy` writes."""

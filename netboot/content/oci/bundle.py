@@ -1,0 +1,113 @@
+"""The files of a container, wherever they lie: members of a tar, or files of a directory, each a stretch of a file.
+
+A tar ends at its end marker: `ocne` writes over an older, longer file without truncating it, and the bytes behind the
+marker are that file's (facts/ocne.md §3.2). Never loads a file whole unless asked for a small one.
+"""
+
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from netboot.content.library.disk import cannot_read
+from netboot.errors import ContentError
+
+CHUNK_BYTES: Final = 1 << 20
+MOST_MEMBERS: Final = 10_000  # of a container image; an unpacked file system has more, and is none
+_BLOCK: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a file."""
+
+    path: Path
+    offset: int
+    size_bytes: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read it in pieces; raise ContentError where it cannot be read, or is shorter than it was."""
+        with self._open() as file:
+            left = self.size_bytes
+            while left:
+                try:
+                    chunk = file.read(min(left, CHUNK_BYTES))
+                except OSError as error:
+                    raise cannot_read(self.path, error) from error
+                if not chunk:
+                    raise ContentError(f"{self.path} became shorter while it was read; import it when it is whole")
+                left -= len(chunk)
+                yield chunk
+
+    def read(self, most_bytes: int) -> bytes:
+        """Read it whole, or its first `most_bytes`."""
+        with self._open() as file:
+            return file.read(min(self.size_bytes, most_bytes)) or b""
+
+    def _open(self) -> FileIO:
+        try:
+            file = FileIO(self.path)
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        file.seek(self.offset)
+        return file
+
+
+def directory_parts(directory: Path) -> dict[str, Part]:
+    """Name the files of an image's directory (`skopeo copy … oci:DIR`)."""
+    parts: dict[str, Part] = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = Path(parent, name)
+            if not path.is_file():
+                continue
+            if len(parts) >= MOST_MEMBERS:
+                raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is no container image")
+            parts[str(path.relative_to(directory))] = Part(path, 0, path.stat().st_size)
+    return parts
+
+
+def tar_parts(path: Path) -> dict[str, Part]:
+    """Name the members of a tar by their places in it; raise ContentError where it is cut off or damaged."""
+    parts: dict[str, Part] = {}
+    links: dict[str, str] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for number, member in enumerate(tar):
+                if number >= MOST_MEMBERS:
+                    raise ContentError(_TOO_MANY.format(path))
+                name = os.path.normpath(member.name)
+                if member.isreg():
+                    parts[name] = Part(path, member.offset_data, member.size)
+                elif member.issym() or member.islnk():
+                    parent = os.path.dirname(name) if member.issym() else ""  # noqa: PTH120 - names, not files
+                    links[name] = os.path.normpath(os.path.join(parent, member.linkname))  # noqa: PTH118
+            end = Part(path, tar.offset, _BLOCK).read(_BLOCK)
+    except (tarfile.TarError, EOFError, ValueError, OSError) as error:  # of sizes that are no numbers, or too large
+        raise ContentError(_cut_off(path, str(error))) from error
+    if end != bytes(_BLOCK):
+        raise ContentError(_cut_off(path, "it has no end marker"))
+    _check_ends(parts, path)
+    return parts | {name: parts[target] for name, target in links.items() if target in parts}
+
+
+_TOO_MANY: Final = (
+    "{} is a tar of files, not of a container image; unpack it, and import the directory of the OSTree archive in it"
+)
+
+
+def _check_ends(parts: Mapping[str, Part], path: Path) -> None:
+    size = path.stat().st_size
+    for name, part in parts.items():
+        if part.offset + part.size_bytes > size:
+            raise ContentError(_cut_off(path, f"{name!r} ends behind its end"))
+
+
+def _cut_off(path: Path, why: str) -> str:
+    return (
+        f"{path} is cut off or damaged ({why}); copy it again and compare sizes, or make it again: "
+        "ocne image create --type ostree"
+    )

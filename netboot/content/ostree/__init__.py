@@ -1,0 +1,1 @@
+"""OSTree archives: objects, summaries, static deltas, verification."""

@@ -1,0 +1,198 @@
+"""Makes the from-empty static delta and the summary of each release, by the real `ostree`, in the background.
+
+With them a pull is a few large files instead of 50,000 small ones; a client whose libostree cannot use them pulls as
+before. They are derived: made in `.deltas`, where objects are a link to the release's, and put beside it whole, delta
+first and summary last. What was interrupted is made anew; what is there is not made again. The release itself is never
+written to. Its process runs at the lowest priority: machines that boot come first.
+"""
+
+import asyncio
+import base64
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from netboot.content.library.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size, write_fault
+from netboot.content.library.library import Entry, Kind, Library, LibraryBusyError
+from netboot.content.ostree.repository import read_ref
+from netboot.content.ostree.summary import summary_fault
+from netboot.errors import ContentError
+
+_SCRATCH: Final = ".deltas"
+_PATIENCE_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
+_BUSY_INTERVAL_S: Final = 2.0
+_BUSY_TRIES: Final = 1800
+_SPARE_BYTES: Final = 64 << 20
+_DERIVED: Final = ("deltas", "delta-indexes", "summary")  # in the order in which they are put in place
+
+log = structlog.get_logger()
+
+
+def lacking_deltas(library: Library) -> list[Entry]:
+    """List the releases that have no delta to their commit, or no summary; none where they may not be read. Blocks."""
+    try:
+        entries = library.entries()
+    except ContentError:
+        return []
+    releases = [each for each in entries if each.kind is Kind.RELEASE and each.alias_of is None]
+    return [entry for entry in releases if not _has_delta(entry)]
+
+
+async def keep_deltas(library: Library, changed: asyncio.Event) -> None:
+    """Make what is lacking now and whenever `changed` is set, until cancelled. What fails is logged, and left.
+
+    Where nothing can be written, that is logged once, not for each release.
+    """
+    fault_before: str | None = None
+    while True:
+        changed.clear()
+        lacking = await asyncio.to_thread(lacking_deltas, library)
+        fault = await asyncio.to_thread(write_fault, library.directory) if lacking else None
+        if fault is not None and fault != fault_before:
+            releases = ", ".join(entry.name for entry in lacking)
+            log.warning("content.delta_failed", release=releases, reason=f"{fault}; or set content.deltas: false")
+        fault_before = fault
+        for entry in lacking if fault is None else ():
+            try:
+                await make_delta(library, entry)
+            except ContentError as error:
+                log.warning("content.delta_failed", release=entry.name, reason=str(error))
+            else:
+                log.info("content.delta_made", release=entry.name)
+        await changed.wait()
+
+
+async def make_delta(library: Library, entry: Entry) -> None:
+    """Make delta and summary of one release; raise ContentError where they cannot be made, or another makes one."""
+    with _scratch(library) as scratch:
+        commit = await asyncio.to_thread(_prepare, library, entry, scratch)
+        await _ostree("static-delta", "generate", f"--repo={scratch}", "--empty", f"--to={commit}")
+        await _ostree("summary", "-u", f"--repo={scratch}")
+        for _ in range(_BUSY_TRIES):
+            if await asyncio.to_thread(_put_in_place, library, entry, scratch, commit):
+                return
+            await asyncio.sleep(_BUSY_INTERVAL_S)  # an import runs
+        raise ContentError(f"{library.directory} is being changed all the time; the delta of {entry.name} is not kept")
+
+
+def delta_member(commit: str) -> str:
+    """Name the superblock of the delta from nothing to a commit (libostree's modified base64: `_` for `/`)."""
+    name = base64.b64encode(bytes.fromhex(commit)).decode().rstrip("=").replace("/", "_")
+    return f"deltas/{name[:2]}/{name[2:]}/superblock"
+
+
+def _has_delta(entry: Entry) -> bool:
+    try:
+        _, commit = read_ref(entry.path, entry.name)
+    except (ContentError, OSError):
+        return True  # nothing that a delta could be made of
+    if (entry.path / "summary.sig").is_file():
+        return True  # whoever signed its summary said what is in it
+    return (
+        (entry.path / "summary").is_file()
+        and summary_fault(entry.path) is None
+        and (entry.path / delta_member(commit)).is_file()
+    )
+
+
+@contextmanager
+def _scratch(library: Library) -> Iterator[Path]:
+    """Hold an empty directory of its own; what an earlier run left in it is gone."""
+    scratch = library.directory / _SCRATCH
+    with told_as(library.directory):
+        scratch.mkdir(exist_ok=True)
+        lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ContentError("another process makes a delta; wait until it has ended") from None
+        own = scratch / "repository"
+        shutil.rmtree(own, ignore_errors=True)
+        try:
+            yield own
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _prepare(library: Library, entry: Entry, scratch: Path) -> str:
+    """Lay out a repository whose objects are the release's; return its commit."""
+    ref, commit = read_ref(entry.path, entry.name)
+    status = os.statvfs(library.directory)
+    needed = tree_size(entry.path / "objects") + _SPARE_BYTES
+    if status.f_bavail * status.f_frsize < needed:
+        raise ContentError(
+            f"cannot make the delta of {entry.name}: it may need {megabytes(needed)} in {library.directory}; "
+            "enlarge the file system, or set content.deltas: false"
+        )
+    with told_as(library.directory):
+        for name in ("refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"):
+            (scratch / name).mkdir(parents=True)
+        shutil.copyfile(entry.path / "config", scratch / "config")
+        head = scratch / "refs" / "heads" / ref
+        head.parent.mkdir(parents=True, exist_ok=True)
+        head.write_text(commit + "\n")
+        (scratch / "objects").symlink_to((entry.path / "objects").resolve())
+    return commit
+
+
+async def _ostree(*arguments: str) -> None:
+    command = ("nice", "-n", "19", "ostree", *arguments)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise ContentError(f"cannot run nice: {error.strerror}; install coreutils") from error
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            _, said = await process.communicate()
+    except TimeoutError:
+        raise ContentError(
+            f"ostree {arguments[0]} took more than {_PATIENCE_S:.0f} s; set content.deltas: false"
+        ) from None
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else f"exit {process.returncode}"
+        cure = "install the package ostree" if process.returncode == 127 else "netboot content verify"
+        raise ContentError(f"ostree {arguments[0]} failed: {why}; {cure}, or set content.deltas: false")
+
+
+def _put_in_place(library: Library, entry: Entry, scratch: Path, commit: str) -> bool:
+    """Move what was made beside the release, if that is the same; False while somebody else changes the library."""
+    try:
+        with library.changing() as staging, told_as(library.directory):
+            if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
+                raise ContentError(f"{entry.name} was removed meanwhile")
+            _move(scratch, entry.path, staging.directory)
+    except LibraryBusyError:
+        return False
+    return True
+
+
+def _move(scratch: Path, release: Path, old: Path) -> None:
+    for path in scratch.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    sync_file_system(scratch)  # what has its place is whole, and so never made again
+    for name in _DERIVED:
+        made, place = scratch / name, release / name
+        if made.exists():
+            if place.is_dir():
+                place.rename(old / name)  # of an earlier, interrupted run
+            made.rename(place)
+            sync_directory(release)  # the delta before the summary that names it

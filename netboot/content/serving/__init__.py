@@ -1,0 +1,1 @@
+"""The index of served files, and their bytes."""

@@ -1,0 +1,1 @@
+"""Checks of this box: interfaces, addresses, ports, rights, and what no single host shows to be wrong."""

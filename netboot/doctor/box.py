@@ -1,0 +1,209 @@
+"""What is wrong with this box before the daemon starts on it: interfaces, addresses and ports.
+
+Opens each port for a moment where no daemon runs, as the daemon will; where one runs, its own problems count.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Final
+
+from netboot.model.host.network import DhcpListen, DhcpMode, InterfaceAddress, choose_address
+from netboot.serve.net.port_holders import holders, shadow_problems
+from netboot.settings.settings import BootInterface, Settings
+
+_RTM_NEWADDR, _RTM_GETADDR, _NLMSG_DONE = 20, 22, 3
+_NLM_F_REQUEST_DUMP: Final = 0x301
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_F_SECONDARY, _SCOPE_LINK = 1, 2, 0x01, 253
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
+_ALIGN: Final = 4
+_MOST_SOCKET_PATH: Final = 107  # unix(7): sun_path has 108 bytes with the zero at its end
+
+Addresses = Mapping[str, Sequence[InterfaceAddress]]
+
+
+@dataclass(slots=True)
+class BoxReport:
+    """What keeps machines from being served, what is probably wrong, and what was not looked at."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
+    """Check the interfaces, addresses and ports that the settings name."""
+    report = BoxReport()
+    here = read_addresses()
+    served: dict[str, IPv4Address] = {}
+    for index, wanted in enumerate(settings.network.interfaces):
+        address = _check_interface(wanted, f"network.interfaces[{index}]", here, report)
+        if address is None:
+            continue
+        served[wanted.name] = address
+        if wanted.advertise is None and settings.http.listen and address not in settings.http.listen:
+            report.warnings.append(
+                f"http.listen: machines on {wanted.name} are sent to {address}, which is not listened on; "
+                f"add it, or set network.interfaces[{index}].advertise"
+            )
+    ours = {each.address.ip for addresses in here.values() for each in addresses}
+    for address in settings.http.listen:
+        if address not in ours:
+            known = ", ".join(sorted(map(str, ours)))
+            report.problems.append(
+                f"http.listen: no interface of this box has {address}; it has {known}; give it to one, or correct it"
+            )
+    if settings.dhcp.mode is DhcpMode.OFF:
+        report.warnings.append(
+            "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"
+        )
+    report.problems.extend(_shadows(settings, [each for name in served for each in here[name]]))
+    report.problems.extend(_socket_problems(settings.admin.socket))
+    if not daemon_runs:
+        _check_ports(settings, served, [each for each in settings.http.listen if each in ours], report)
+    return report
+
+
+def _check_interface(wanted: BootInterface, where: str, here: Addresses, report: BoxReport) -> IPv4Address | None:
+    if wanted.name not in here:
+        names = ", ".join(sorted(here)) or "none"
+        report.problems.append(f"{where}: this box has no interface {wanted.name}; it has {names}; correct the name")
+        return None
+    found = here[wanted.name]
+    listed = ", ".join(str(each.address) for each in found)
+    if not found:
+        report.problems.append(f"{where}: {wanted.name} has no IPv4 address; give it one on the boot LAN")
+        return None
+    address = choose_address(found, wanted.address)
+    if address not in [each.address.ip for each in found]:
+        report.problems.append(f"{where}: {wanted.name} has no address {address}; it has {listed}; correct address")
+        return None
+    if len(found) > 1 and wanted.address is None:
+        report.warnings.append(
+            f"{where}: {wanted.name} has {listed}; machines are answered from {address}; "
+            f"write {{name: {wanted.name}, address: …}} to choose another"
+        )
+    flags = _flags(wanted.name)
+    if not flags & _IFF_UP:
+        report.problems.append(f"{where}: {wanted.name} is down; ip link set {wanted.name} up")
+    elif not flags & _IFF_RUNNING:
+        report.warnings.append(f"{where}: {wanted.name} has no carrier; look at its cable and switch")
+    return address
+
+
+def _socket_problems(path: Path) -> Iterator[str]:
+    size = len(os.fsencode(path))
+    if size > _MOST_SOCKET_PATH:
+        yield (
+            f"admin.socket: {path} has {size} bytes, and a Unix socket's path has at most {_MOST_SOCKET_PATH}; "
+            "choose a shorter path"
+        )
+        return
+    with suppress(OSError):  # no right to its directory: `check_access` looks at that
+        if path.exists() and not path.is_socket():
+            yield f"admin.socket: {path} is not a socket; remove it, or choose another path"
+
+
+def _shadows(settings: Settings, addresses: Iterable[InterfaceAddress]) -> Iterator[str]:
+    ours = [each.address.ip for each in addresses]
+    yield from shadow_problems(settings.tftp.port, ours, what="TFTP requests")
+    if settings.dhcp.mode is not DhcpMode.OFF:
+        yield from shadow_problems(settings.dhcp.pxe_port, ours, what="the boot requests of UEFI firmware")
+
+
+def _check_ports(
+    settings: Settings, served: Mapping[str, IPv4Address], fixed: Sequence[IPv4Address], report: BoxReport
+) -> None:
+    dhcp = settings.dhcp
+    udp = [(settings.tftp.port, "tftp.port", "")]
+    if dhcp.mode is not DhcpMode.OFF:
+        cure = "dhcp.listen: packet answers beside a DHCP server that has the port"
+        udp += [(dhcp.port, "dhcp.port", cure)] if dhcp.listen is DhcpListen.UDP else []
+        udp += [(dhcp.pxe_port, "dhcp.pxe_port", "")] if dhcp.listen is DhcpListen.UDP else []
+    for port, setting, cure in udp:
+        for name in served:
+            _try(("udp", "0.0.0.0", port), setting, report, device=name, cure=cure)
+    for address in fixed or served.values():
+        _try(("tcp", str(address), settings.http.port), "http.port", report)
+    admin = settings.admin.listen
+    if isinstance(admin.address, IPv4Address):
+        _try(("tcp", str(admin.address), admin.port), "admin.listen", report)
+
+
+def _try(
+    port: tuple[str, str, int], setting: str, report: BoxReport, *, device: str | None = None, cure: str = ""
+) -> None:
+    """Open a port as the daemon does and close it at once."""
+    protocol, address, number = port
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as bound:
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if device is not None:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+            bound.bind((address, number))
+            if protocol == "tcp":
+                bound.listen()
+        except PermissionError:
+            report.notes.append(f"not checked: whether {protocol.upper()} port {number} ({setting}) is free")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                report.problems.append(f"{setting}: cannot open {protocol.upper()} port {number}: {error.strerror}")
+                return
+            names = " and ".join(sorted({str(holder) for holder in holders(protocol, number)})) or "another program"
+            where = f"on {device}" if device is not None else f"on {address}"
+            report.problems.append(
+                f"{setting}: {protocol.upper()} port {number} {where} is in use by {names}; stop it, or "
+                + (cure or "give one of the two another port")
+            )
+
+
+def read_addresses() -> dict[str, list[InterfaceAddress]]:
+    """Read every interface of this box with its IPv4 addresses in the kernel's order, by one rtnetlink dump."""
+    names = dict(socket.if_nameindex())
+    found: dict[str, list[InterfaceAddress]] = {name: [] for name in names.values()}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
+        message = struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)
+        route.send(struct.pack("=IHHII", 16 + len(message), _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0) + message)
+        route.settimeout(5)
+        while True:
+            data = route.recv(1 << 17)
+            for kind, body in _parts(data, "=IHHII"):
+                if kind == _NLMSG_DONE:
+                    return found
+                if kind == _RTM_NEWADDR:
+                    _take_address(body, names, found)
+
+
+def _take_address(body: bytes, names: Mapping[int, str], found: Mapping[str, list[InterfaceAddress]]) -> None:
+    _, prefix, flags, scope, index = struct.unpack_from("=BBBBI", body)
+    attributes = dict(_parts(body[8:], "=HH"))
+    local = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    if local is not None and scope != _SCOPE_LINK and index in names:
+        address = IPv4Interface((local, prefix))
+        found[names[index]].append(InterfaceAddress(address, bool(flags & _IFA_F_SECONDARY)))
+
+
+def _parts(data: bytes, header: str) -> Iterator[tuple[int, bytes]]:
+    """Cut a netlink buffer into its messages, or a message into its attributes: length, type, …, body, padding."""
+    at, size = 0, struct.calcsize(header)
+    while at + size <= len(data):
+        length, kind = struct.unpack_from(header, data, at)[:2]
+        if length < size:
+            return
+        yield kind, data[at + size : at + length]
+        at += (length + _ALIGN - 1) // _ALIGN * _ALIGN
+
+
+def _flags(name: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
+    flags: int = struct.unpack_from("H", answer, 16)[0]
+    return flags

@@ -1,0 +1,234 @@
+"""What the daemon may read and write on this box: tried as its user, and compared with its unit's sandbox.
+
+The unit is the installed one with its drop-ins, else the one that comes with the source (systemd.exec(5)). Where it is
+not installed, or serves another configuration, what is found is a note: the daemon may be started otherwise.
+"""
+
+import json
+import os
+import pwd
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from netboot.doctor.box import BoxReport
+from netboot.registry.load import Configuration
+
+UNIT: Final = "netboot.service"
+_UNIT_DIRECTORIES: Final = tuple(
+    Path(root, "systemd/system") for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+)
+_SHIPPED: Final = Path(__file__).parents[2] / "systemd"
+_DEFAULT_CONFIG: Final = "/etc/netboot/netboot.yaml"
+_CONFIGURATION: Final = "a file of the configuration"
+_IGNITION: Final = "an Ignition file"
+_MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What of a unit decides on files."""
+
+    user: str
+    config: Path
+    is_installed: bool
+    is_strict: bool  # ProtectSystem=strict: nothing is writable but what follows
+    hides_homes: bool
+    writable: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the daemon reads and writes."""
+
+    reads: dict[str, str] = field(default_factory=dict)  # a path and what it is
+    writes: dict[str, str] = field(default_factory=dict)
+
+
+def check_access(configuration: Configuration) -> BoxReport:
+    """Check every file and directory that the daemon needs; without root, only what this user sees."""
+    report = BoxReport()
+    unit = _unit()
+    if unit is None:
+        report.notes.append(f"not checked: what the daemon's user may read and write: no {UNIT} is installed")
+        return report
+    wanted = _wanted(configuration)
+    found = [*_outside_sandbox(unit, wanted), *_denied(unit, wanted, report)]
+    is_its_own = unit.is_installed and configuration.files[0].absolute() == unit.config
+    (report.problems if is_its_own else report.notes).extend(found)
+    return report
+
+
+def _denied(unit: Unit, wanted: Wanted, report: BoxReport) -> list[str]:
+    try:
+        user = pwd.getpwnam(unit.user)
+    except KeyError:
+        if unit.is_installed:
+            report.problems.append(f"{UNIT} runs as {unit.user}, and there is no such user; systemd-sysusers makes it")
+        return _owners_alone(wanted, unit.user)
+    if os.geteuid() == user.pw_uid:
+        return _refused(wanted, unit.user)
+    if os.geteuid() == 0:
+        return _as_user(user, wanted)
+    report.notes.append(
+        f"not checked: what {unit.user}, the daemon's user, may read and write: run netboot check as root"
+    )
+    return []
+
+
+def _owners_alone(wanted: Wanted, user: str) -> list[str]:
+    """List what only its owner may read: the daemon's user, who is not there yet, will not be that."""
+    return [
+        f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
+        f"chgrp {user} {path} && chmod g+r {path}"
+        for path, what in wanted.reads.items()
+        if what in (_CONFIGURATION, _IGNITION) and _is_closed_to_others(Path(path))
+    ]
+
+
+def _is_closed_to_others(path: Path) -> bool:
+    try:
+        return not path.stat().st_mode & 0o044
+    except OSError:
+        return False  # a link to nowhere: its fault is named where the file is read
+
+
+def _wanted(configuration: Configuration) -> Wanted:
+    settings, wanted = configuration.settings, Wanted()
+    content = settings.content.directory
+    ignition = {host.ignition for host in configuration.hosts if host.ignition is not None and host.ignition.exists()}
+    repositories = [
+        path
+        for release in sorted(content.glob("ostree/*"))
+        for path in (release, release / "config", release / "objects", release / "refs" / "heads")
+        if path.exists()
+    ]
+    for what, paths in (
+        (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
+        (_IGNITION, sorted(ignition)),
+        ("a template", _below(settings.render.templates)),
+        ("a boot loader", _below(settings.bootfiles.directories)),
+        ("content", (*_below([content / "media"]), *repositories)),
+    ):
+        wanted.reads.update({str(path): what for path in paths})
+    if content.is_dir():
+        wanted.writes[str(content)] = "content.directory: no upload, delta or summary can be made"
+    if settings.store.url.startswith("sqlite"):
+        store = Path(settings.store.url.partition(":///")[2])
+        wanted.writes[str(store if store.exists() else store.parent)] = "store.url: no install can be recorded"
+    return wanted
+
+
+def _below(directories: Iterable[Path]) -> Iterator[Path]:
+    for directory in directories:
+        if directory.is_dir():
+            yield directory
+            yield from sorted(directory.rglob("*"))[:_MOST_FILES]
+
+
+def _outside_sandbox(unit: Unit, wanted: Wanted) -> Iterator[str]:
+    if unit.hides_homes:
+        for path, what in wanted.reads.items():
+            if Path(path).resolve().is_relative_to("/home") or Path(path).resolve().is_relative_to("/root"):
+                yield (
+                    f"{path} ({what}) lies in a home, which ProtectHome= of {UNIT} hides from the daemon; "
+                    "put it elsewhere, as below /etc/netboot or /var/lib/netboot"
+                )
+                break
+    for path, what in wanted.writes.items():
+        directory = Path(path) if Path(path).is_dir() else Path(path).parent
+        if unit.is_strict and not any(directory.resolve().is_relative_to(each) for each in unit.writable):
+            yield (
+                f"{directory} is read-only for {UNIT} (ProtectSystem=strict), {what}; "
+                f"systemctl edit {UNIT.removesuffix('.service')}, add [Service] ReadWritePaths={directory}, and restart"
+            )
+
+
+def _as_user(user: pwd.struct_passwd, wanted: Wanted) -> list[str]:
+    """Try in a child process that has become the daemon's user."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reads)
+            os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+            os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+            os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+            with os.fdopen(writes, "w") as answer:
+                json.dump(_refused(wanted, user.pw_name), answer)
+        finally:
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    if not text:
+        return [f"cannot check as {user.pw_name}, the daemon's user: this process may not become it; run it as root"]
+    found: list[str] = json.loads(text)
+    return found
+
+
+def _refused(wanted: Wanted, user: str) -> list[str]:
+    """List what this process may not read or write."""
+    found = []
+    for path, what in wanted.reads.items():
+        mode = os.R_OK | os.X_OK if Path(path).is_dir() else os.R_OK
+        if not os.access(path, mode):
+            found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {_cure(path, user)}")
+    for path, what in wanted.writes.items():
+        if not os.access(path, os.W_OK):
+            found.append(f"{path}: {user}, the daemon's user, may not write it, {what}; chown {user}: {path}")
+    return found
+
+
+def _cure(path: str, user: str) -> str:
+    for parent in reversed(Path(path).parents):
+        if not os.access(parent, os.X_OK):
+            return f"chgrp {user} {parent} && chmod g+rx {parent}"
+    return f"chgrp {user} {path} && chmod g+r{'x' if Path(path).is_dir() else ''} {path}"
+
+
+def _unit() -> Unit | None:
+    directories = _unit_directories()
+    for directory in (*directories, _SHIPPED):
+        if (directory / UNIT).is_file():
+            files = [directory / UNIT, *_drop_ins(directories)]
+            return _read_unit([path.read_text() for path in files], is_installed=directory is not _SHIPPED)
+    return None
+
+
+def _unit_directories() -> Sequence[Path]:
+    """List where units lie, the first one before the next: systemd.unit(5), SYSTEMD_UNIT_PATH."""
+    named = os.environ.get("SYSTEMD_UNIT_PATH", "")
+    return [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
+
+
+def _drop_ins(directories: Sequence[Path]) -> list[Path]:
+    found = {path.name: path for directory in reversed(directories) for path in directory.glob(f"{UNIT}.d/*.conf")}
+    return [found[name] for name in sorted(found)]
+
+
+def _read_unit(texts: Sequence[str], *, is_installed: bool) -> Unit:
+    values: dict[str, list[str]] = {}
+    for text in texts:
+        for line in text.splitlines():
+            key, equals, value = line.strip().partition("=")
+            if equals and not key.startswith(("#", ";")):
+                values[key] = [*values.get(key, []), value.strip()] if value.strip() else []  # empty: begin anew
+    last = {key: found[-1] for key, found in values.items() if found}
+    writable = [Path(word.lstrip("-+:")) for value in values.get("ReadWritePaths", ()) for word in value.split()]
+    for key, base in (("StateDirectory", "/var/lib"), ("RuntimeDirectory", "/run"), ("CacheDirectory", "/var/cache"),
+                      ("LogsDirectory", "/var/log")):  # fmt: skip
+        writable += [Path(base, word.partition(":")[0]) for value in values.get(key, ()) for word in value.split()]
+    starts = " ".join([*values.get("ExecStart", ()), *values.get("Environment", ())])
+    config = re.findall(r"(?:--config[ =]|NETBOOT_CONFIG=)\"?([^\s\"]+)", starts)
+    return Unit(
+        user=last.get("User", "root"),
+        config=Path(config[-1] if config else _DEFAULT_CONFIG),
+        is_installed=is_installed,
+        is_strict=last.get("ProtectSystem") == "strict",
+        hides_homes=last.get("ProtectHome", "no") not in ("no", "false", "0", "off", "read-only"),
+        writable=tuple(writable),
+    )

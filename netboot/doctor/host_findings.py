@@ -1,0 +1,138 @@
+"""What no single host shows to be wrong: an address beside the LAN or of this box, a file of another role, an example.
+
+Nothing of an Ignition file is kept or shown: it holds cluster keys.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Final
+
+from netboot.doctor.box import BoxReport, read_addresses
+from netboot.ignition.check import KNOWN_VERSION, read_ignition
+from netboot.ignition.problem import Problems
+from netboot.ignition.resource import Resources
+from netboot.model.host.host import Host, Role
+from netboot.model.host.mac import Mac
+from netboot.registry.load import Configuration
+
+_DOCUMENTATION: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
+_EXAMPLE_MACS: Final = frozenset(map(Mac, ("52:54:00:aa:bb:01", "52:54:00:aa:bb:11", "52:54:00:aa:bb:12")))
+_DISK_BY_ORDER: Final = re.compile(r"/dev/(sd[a-z]+|nvme\d+n\d+)")
+_EXAMPLE_KEY: Final = re.compile(r"AAAA\S*?(FAKE){2,}")
+_KUBEADM: Final = "/etc/kubernetes/kubeadm.conf"
+_JOINS: Final = re.compile(r"^kind:\s*JoinConfiguration\b", re.MULTILINE)
+_JOINS_CONTROL_PLANE: Final = re.compile(r"^controlPlane:", re.MULTILINE)
+
+
+def check_hosts(configuration: Configuration) -> BoxReport:
+    """Compare the hosts with this box, with their roles' Ignition files and with the shipped example."""
+    report = BoxReport()
+    here = read_addresses()
+    interfaces = configuration.settings.network.interfaces
+    wanted = {interface.name for interface in interfaces}
+    ours = {each.address.ip: name for name, addresses in here.items() for each in addresses}
+    lans = [each.address.network for name in wanted & here.keys() for each in here[name]]
+    advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
+    roles: dict[Path, Role | None] = {}
+    for host in configuration.hosts:
+        report.problems.extend(_address_problems(host, ours))
+        report.problems.extend(_role_problems(host, roles))
+        if not advertised:  # else machines are behind a router, and their network is not known here
+            report.warnings.extend(_outside(host, lans))
+        report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
+    report.warnings.extend(_disks_by_order(configuration.hosts))
+    return report
+
+
+def _at(host: Host, what: str) -> str:
+    return f"{host.declared_at}: hosts.{host.name}{what}"
+
+
+def _address_problems(host: Host, ours: dict[IPv4Address, str]) -> Iterator[str]:
+    for address in sorted(host.addresses):
+        if address in ours:
+            yield _at(host, f".network.address: {address} is this box's own, on {ours[address]}; give the host another")
+
+
+def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
+    for address in sorted(host.addresses):
+        if lans and not any(address in lan for lan in lans):
+            known = ", ".join(sorted(map(str, lans)))
+            yield _at(
+                host,
+                f".network.address: {address} is outside {known}, the boot LAN; "
+                "correct it, unless the host boots behind a relay",
+            )
+
+
+def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
+    """Name the disks whose name depends on the order in which the kernel finds them, each once."""
+    found: dict[str, list[Host]] = {}
+    for host in hosts:
+        if host.disk is not None and _DISK_BY_ORDER.fullmatch(str(host.disk)):
+            found.setdefault(str(host.disk), []).append(host)
+    for disk, (first, *others) in found.items():
+        also = (
+            f" (also {', '.join(host.name for host in others[:5])}{', …' if len(others) > 5 else ''})" if others else ""
+        )
+        yield _at(
+            first,
+            f".disk: {disk} can name another disk at the next boot of a machine that has several, and that one would "
+            f"be wiped; write its path below /dev/disk/by-path or /dev/disk/by-id{also}",
+        )
+
+
+def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
+    if any(_EXAMPLE_KEY.search(key) for key in host.ssh_keys):
+        yield _at(host, ".ssh_keys: this is the key of the example, and nobody can log in with it; write your own")
+    if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is a trial's LAN
+        for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
+            yield _at(host, f".mac: {mac} is a MAC of the example; write the one of the machine's card")
+    network = host.network
+    shown = [("address", network.address.ip), ("gateway", network.gateway)] if network else []
+    shown += [("nameservers", server) for server in network.nameservers] if network else []
+    for key, address in shown:
+        if address is not None and _is_documentation(address, lans):
+            yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")
+
+
+def _is_documentation(address: IPv4Address, lans: Iterable[IPv4Network]) -> bool:
+    network = next((each for each in _DOCUMENTATION if address in each), None)
+    return network is not None and not any(network.overlaps(lan) for lan in lans)  # else it is a trial's LAN
+
+
+def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
+    path = host.ignition
+    if path is None:
+        return
+    if path not in roles:
+        roles[path] = _role_of(path)
+    made_for = roles[path]
+    if made_for is not None and made_for is not host.role:
+        flag = "-n" if host.role is Role.CONTROL_PLANE else "-w"
+        yield _at(
+            host,
+            f": {path} joins a {made_for}, and {host.name} is a {host.role}; "
+            f"give it what `ocne cluster join … {flag} 1` printed",
+        )
+
+
+def _role_of(path: Path) -> Role | None:
+    """Tell the role from what `kubeadm` is told to join as; None where the file does not say."""
+    try:
+        file = read_ignition(path.read_bytes()) if path.is_file() else None
+    except OSError:
+        return None
+    version = KNOWN_VERSION.fullmatch(file.version) if file is not None and not file.problems else None
+    if file is None or version is None:
+        return None
+    resources = Resources(int(version[1]), Problems())
+    for held in file.config.get("storage", {}).get("files", []):
+        if held.get("path") == _KUBEADM:
+            content = resources.verify(held.get("contents", {}), "") or b""
+            for document in content.decode("utf-8", "replace").split("\n---"):
+                if _JOINS.search(document):
+                    return Role.CONTROL_PLANE if _JOINS_CONTROL_PLANE.search(document) else Role.WORKER
+    return None

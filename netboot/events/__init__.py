@@ -1,0 +1,1 @@
+"""The event log: recorded, limited, read again."""

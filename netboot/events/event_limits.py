@@ -1,0 +1,150 @@
+"""Limits how many events of one kind a machine or an address causes in a minute; what is over the limit is counted.
+
+A window begins with the first event of its key. Events within the limit are recorded at once, the rest are counted,
+and one event with `count` says at the end of the window how many there were. Bounded in memory. No clock, no I/O: the
+time is that of the events.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from netboot.model.install.event import Event
+
+WINDOW: Final = timedelta(minutes=1)
+PER_HOST: Final = 10  # events of one kind that a registered host causes in a window
+PER_PULL: Final = 40  # of a pull: one for each five per cent, and a second pull
+PER_UNREGISTERED: Final = 100  # of all unregistered machines together
+ADDRESSES_PER_HOST: Final = 16  # that have a window of their own
+HOSTS_PER_ADDRESS: Final = 16
+ADDRESSES: Final = 512  # windows of one kind in all; what is beyond has one window together
+
+# Requests that are refused: the first is recorded, and one count a minute for as long as they go on.
+BY_ADDRESS: Final = frozenset(
+    {
+        "boot.alarm_raised",
+        "boot.document_held_back",
+        "boot.request_refused",
+        "boot.token_refused",
+        "http.refused",
+    }
+)
+# What an operator or a machine with a live token did, and what the event log says of itself.
+UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.events_lost"})
+
+
+class _Key(NamedTuple):
+    name: str
+    subject: str  # a host or a MAC; empty: of all that have no window of their own
+    address: str = ""
+
+
+@dataclass(slots=True)
+class _Window:
+    ends_at: datetime
+    left: int  # events that may still be recorded
+    last: Event
+    level: int
+    count: int = 0  # events that were not recorded
+
+    def is_open(self, at: datetime) -> bool:
+        """Tell whether it lasts; one that begins in the future is from before the clock was set back."""
+        return timedelta(0) < self.ends_at - at <= WINDOW
+
+
+class EventLimits:
+    """The windows that are open now. Its results are the events to record, each with its log level."""
+
+    def __init__(self) -> None:
+        self._windows: dict[_Key, _Window] = {}  # in the order of their ends
+        self._held: Counter[tuple[str, ...]] = Counter()
+
+    def take(self, event: Event, level: int) -> Iterator[tuple[Event, int]]:
+        """Take an event; give it back where it is within its limit, behind the counts that are due."""
+        yield from self.due(event.at)
+        if event.name in UNLIMITED:
+            yield event, level
+            return
+        key = self._key(event)
+        window = self._windows.get(key)
+        if window is None:
+            window = self._open(key, _Window(event.at + WINDOW, _limit(key), event, level))
+        if window.left > 0:
+            window.left -= 1
+            yield event, level
+        else:
+            window.count += 1
+            window.last, window.level = event, level
+
+    def due(self, now: datetime) -> Iterator[tuple[Event, int]]:
+        """Close the windows that have ended; give the counts of what was not recorded."""
+        while self._windows:
+            key, window = next(iter(self._windows.items()))
+            if window.is_open(now):
+                return
+            self._close(key)
+            if window.count:
+                yield _count(window, now), window.level
+                if key.name in BY_ADDRESS:
+                    self._open(key, _Window(now + WINDOW, 0, window.last, window.level))
+
+    def close(self, now: datetime) -> Iterator[tuple[Event, int]]:
+        """Close every window; give the counts of what was not recorded."""
+        windows = list(self._windows.values())
+        self._windows.clear()
+        self._held.clear()
+        yield from ((_count(window, now), window.level) for window in windows if window.count)
+
+    def seconds_to_next(self, now: datetime) -> float | None:
+        """Say in how many seconds the next window ends; None: none is open."""
+        first = next(iter(self._windows.values()), None)
+        return None if first is None else max(0.0, (first.ends_at - now).total_seconds())
+
+    def _key(self, event: Event) -> _Key:
+        if event.name not in BY_ADDRESS:
+            return _Key(event.name, event.host or "")
+        subject, address = event.host or event.mac or "", str(event.data.get("address") or "")
+        if event.name == "boot.alarm_raised":  # that somebody has a second document is another alarm
+            address = f"{address} {event.data.get('document')}"
+        key = _Key(event.name, subject, address)
+        if key in self._windows:
+            return key
+        is_room = (
+            self._held[event.name,] < ADDRESSES
+            and self._held[event.name, "host", subject] < ADDRESSES_PER_HOST
+            and self._held[event.name, "address", address] < HOSTS_PER_ADDRESS
+        )
+        return key if is_room else _Key(event.name, "")
+
+    def _open(self, key: _Key, window: _Window) -> _Window:
+        self._windows[key] = window
+        self._held.update(_held_by(key))
+        return window
+
+    def _close(self, key: _Key) -> None:
+        del self._windows[key]
+        for held in _held_by(key):
+            self._held[held] -= 1
+            if not self._held[held]:
+                del self._held[held]
+
+
+def _held_by(key: _Key) -> tuple[tuple[str, ...], ...]:
+    if key.name not in BY_ADDRESS:
+        return ()
+    return ((key.name,), (key.name, "host", key.subject), (key.name, "address", key.address))
+
+
+def _limit(key: _Key) -> int:
+    if key.name in BY_ADDRESS:
+        return 1
+    if not key.subject:
+        return PER_UNREGISTERED
+    return PER_PULL if key.name == "boot.content_pulled" else PER_HOST
+
+
+def _count(window: _Window, now: datetime) -> Event:
+    """Make the event that says how many were not recorded: no step of a boot, with the data of the last of them."""
+    return replace(window.last, at=now, step=None, data={**window.last.data, "count": window.count})

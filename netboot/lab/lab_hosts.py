@@ -1,0 +1,138 @@
+"""The machines of the lab and the configuration that the appliance gets for them.
+
+A control-plane node with a static address that boots by UEFI's PXE, a worker with a leased one that boots by UEFI's
+HTTP boot, and a BIOS machine that can be installed no further than its installer (OCK is UEFI only).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Final
+
+from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, PLAIN, Wiring
+from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, Machine
+from netboot.lab.media.stand_ins import MEDIUM, RELEASE
+from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.host import Role
+
+HTTP_PORT: Final = 8080
+IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 knows nothing newer
+
+
+@dataclass(frozen=True, slots=True)
+class LabHost:
+    """One machine and what the registry says about it."""
+
+    machine: Machine
+    role: Role
+    address: IPv4Interface | None = None  # None: leased
+    disk: str = DISK_PATH
+    loader: str | None = None  # pinned
+    reply: ReplyShape | None = None  # how its firmware is told of the loader; None: as it is found to understand
+    replaces_rom: bool = False  # its iPXE ROM is given the loader first
+
+
+CP1: Final = LabHost(
+    Machine("cp1", "52:54:00:aa:bb:01", Firmware.OVMF_PXE), Role.CONTROL_PLANE, IPv4Interface("192.0.2.21/24")
+)
+W1: Final = LabHost(Machine("w1", "52:54:00:aa:bb:02", Firmware.OVMF_HTTP), Role.WORKER)
+BIOS1: Final = LabHost(Machine("bios1", "52:54:00:aa:bb:03", Firmware.SEABIOS_IPXE, disk_gib=None), Role.WORKER)
+LAB_HOSTS: Final = (CP1, W1, BIOS1)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliancePaths:
+    """Where one appliance keeps its files."""
+
+    directory: Path  # its /etc/netboot and /var/lib/netboot in one
+    content: Path
+    socket: Path
+
+    @property
+    def settings(self) -> Path:
+        """Its netboot.yaml."""
+        return self.directory / "netboot.yaml"
+
+    @property
+    def loaders(self) -> Path:
+        """Loaders of its own, searched before the installed ones."""
+        return self.directory / "loaders"
+
+
+def write_configuration(
+    paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, wiring: Wiring = PLAIN
+) -> None:
+    """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
+    paths.directory.mkdir(parents=True, exist_ok=True)
+    ignition = paths.directory / "ign"
+    ignition.mkdir(exist_ok=True)
+    paths.loaders.mkdir(exist_ok=True)
+    for source in sorted((examples / "ign").glob("*.ign")):
+        lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
+        (ignition / source.name).write_text(lowered)
+    paths.settings.write_text(settings_yaml(paths, attempts=attempts, wiring=wiring))
+    (paths.directory / "hosts.yaml").write_text(hosts_yaml(hosts))
+
+
+def settings_yaml(paths: AppliancePaths, *, attempts: int = 3, wiring: Wiring = PLAIN) -> str:
+    """Return the appliance's netboot.yaml; without a DHCP server on the LAN it leases."""
+    dhcp = "{mode: proxy}" if wiring.dhcp_servers else f"{{mode: reservation, router: {DHCP_SERVER.ip}}}"
+    return f"""\
+network:
+  interfaces: [{{name: {BRIDGE}, address: {APPLIANCE.ip}}}]
+dhcp: {dhcp}
+bootfiles:
+  directories: [{paths.loaders}, /usr/lib/ipxe]
+http:
+  port: {HTTP_PORT}
+admin:
+  socket: {paths.socket}
+content:
+  directory: {paths.content}
+  deltas: false  # two cores are busy with the machines
+install:
+  attempts: {attempts}
+store:
+  url: sqlite+aiosqlite:///{paths.directory / "netboot.db"}
+hosts:
+  files: [hosts.yaml]
+"""
+
+
+def hosts_yaml(hosts: Iterable[LabHost]) -> str:
+    """Return the appliance's hosts.yaml; JSON values are YAML too, and need no quoting rules of their own."""
+    hosts = tuple(hosts)
+    init = f"\n  init: {CP1.machine.name}" if CP1.machine.name in {host.machine.name for host in hosts} else ""
+    entries = "".join(f"  {host.machine.name}: {json.dumps(_entry(host))}\n" for host in hosts)
+    return f"""\
+cluster:
+  name: lab{init}
+defaults:
+  boot_media: {MEDIUM}
+  release: {RELEASE}
+  kernel_arguments: [console=ttyS0, quiet, no_timer_check]  # on a busy host the timer seems not to work
+roles:
+  control-plane: {{ignition: {{init: ign/init.ign, join: ign/controlplane-join.ign}}}}
+  worker: {{ignition: {{join: ign/worker-join.ign}}}}
+hosts:
+{entries}"""
+
+
+def _entry(host: LabHost) -> dict[str, object]:
+    entry: dict[str, object] = {"role": host.role, "mac": host.machine.mac, "disk": host.disk}
+    if host.loader is not None:
+        entry["loader"] = host.loader
+    if host.reply is not None:
+        entry["firmware"] = host.reply
+    if host.replaces_rom:
+        entry["rom_ipxe"] = RomIpxe.REPLACE
+    if host.address is not None:
+        entry["network"] = {
+            "address": str(host.address),
+            "gateway": str(DHCP_SERVER.ip),
+            "nameservers": [str(DHCP_SERVER.ip)],
+            "interface": CARD_NAME,
+        }
+    return entry

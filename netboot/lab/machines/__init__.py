@@ -1,0 +1,1 @@
+"""Virtual machines: QEMU, their consoles, what they report."""

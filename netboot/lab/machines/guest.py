@@ -1,0 +1,110 @@
+"""One guest of the lab: its disk and firmware variables last, its power comes and goes."""
+
+import asyncio
+import shutil
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
+from pathlib import Path
+
+from netboot.errors import LabError
+from netboot.lab.lan.namespaces import Lan
+from netboot.lab.machines.console import Console
+from netboot.lab.machines.qemu import Machine, qemu_command
+
+ProcessStarted = Callable[[int, str], None]
+
+
+class Guest:
+    """A machine on the lab's LAN. `directory` keeps its disk, its variables and a console log per power cycle."""
+
+    def __init__(self, machine: Machine, lan: Lan, directory: Path, *, on_start: ProcessStarted) -> None:
+        self.machine = machine
+        self.console = Console(machine.name)
+        self.powered_on_at = 0.0  # seconds on the monotonic clock
+        self._lan = lan
+        self._directory = directory
+        self._on_start = on_start
+        self._process: Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._cycles = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self._process is not None and self._process.returncode is None
+
+    async def power_on(self) -> Console:
+        """Switch it on and return the console of this power cycle; disk and variables are made the first time."""
+        if self.is_on:
+            raise LabError(f"{self.machine.name} is on already; switch it off first")
+        await asyncio.to_thread(self._prepare)
+        self._cycles += 1
+        self.console = Console(self.machine.name)
+        self.powered_on_at = time.monotonic()
+        with self._path(f"qemu-{self._cycles}.log").open("wb") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._lan.inside(*self._command()), stdin=DEVNULL, stdout=PIPE, stderr=errors
+            )
+        self._on_start(self._process.pid, f"guest {self.machine.name}")
+        self._reader = asyncio.create_task(self._read(self._process, self.console))
+        return self.console
+
+    async def power_off(self) -> None:
+        """Cut the power, as pulling the plug does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        await self.wait_off()
+
+    async def wait_off(self) -> None:
+        """Wait until it is off, by its own doing or by ours."""
+        if self._process is not None:
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    async def power_cycle(self) -> Console:
+        """Switch it off and on again, with the same disk and variables."""
+        await self.power_off()
+        return await self.power_on()
+
+    def replace_disk(self) -> None:
+        """Give it an empty disk and factory variables; it must be off."""
+        for name in ("disk.img", "variables.fd"):
+            self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._directory / name
+
+    def _prepare(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._lan.add_tap(self._tap)
+        factory = self.machine.firmware.factory_variables
+        if factory is not None and not self._path("variables.fd").exists():
+            shutil.copyfile(factory, self._path("variables.fd"))
+        if self.machine.disk_gib is not None and not self._path("disk.img").exists():
+            with self._path("disk.img").open("wb") as disk:
+                disk.truncate(self.machine.disk_gib << 30)  # sparse: what is never written takes no room
+
+    @property
+    def _tap(self) -> str:
+        return "tap" + self.machine.mac.replace(":", "")[-8:]
+
+    def _command(self) -> tuple[str, ...]:
+        return qemu_command(
+            self.machine,
+            tap=self._tap,
+            disk=self._path("disk.img"),
+            variables=self._path("variables.fd"),
+            log=self._path(f"console-{self._cycles}.log"),
+        )
+
+    async def _read(self, process: Process, console: Console) -> None:
+        assert process.stdout is not None
+        while data := await process.stdout.read(65536):
+            console.feed(data)
+        await process.wait()
+        if process.returncode:
+            log = self._path(f"qemu-{self._cycles}.log").read_text(errors="replace").strip()
+            console.feed(f"\nqemu ended with {process.returncode}: {log[-500:]}\n".encode() if log else b"")
+        console.close()

@@ -1,0 +1,82 @@
+"""The steps of one machine's boot as the daemon told them, each with its seconds since power-on. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from netboot.model.install.event import Step
+
+_ORDER: Final = tuple(step for step in Step if step is not Step.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step that was reached."""
+
+    host: str
+    step: Step
+    seconds: float
+    note: str = ""
+
+
+class BootTimeline:
+    """What one machine went through since it was switched on; each step counts when it is first reached."""
+
+    def __init__(self, host: str, powered_on: datetime) -> None:
+        self.host = host
+        self.powered_on = powered_on
+        self.moments: dict[Step, Moment] = {}
+        self.last: Step | None = None  # the newest step, repeated ones too
+        self.percent: int | None = None  # of the OSTree pull
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the machine is ready, or an attempt failed."""
+        return Step.READY in self.moments or Step.FAILED in self.moments
+
+    @property
+    def waits_for(self) -> Step:
+        """The step that comes after the furthest one reached."""
+        reached = [index for index, step in enumerate(_ORDER) if step in self.moments]
+        return _ORDER[min(max(reached, default=-1) + 1, len(_ORDER) - 1)]
+
+    def take(self, event: Mapping[str, Any]) -> Moment | None:
+        """Take one event of the daemon's stream; return the moment if it is a new one for this machine.
+
+        A pull is a new moment at each fifth of it as well; the first one stays its time.
+        """
+        if event["host"] != self.host or event["step"] is None:
+            return None
+        step = Step(event["step"])
+        self.last = step
+        went_on = step is Step.OSTREE and self._pulled(event["data"].get("percent"))
+        if step in self.moments and not went_on:
+            return None
+        seconds = (datetime.fromisoformat(event["at"]) - self.powered_on).total_seconds()
+        moment = Moment(self.host, step, seconds, note=_note(step, event["data"]))
+        self.moments.setdefault(step, moment)
+        return moment
+
+    def _pulled(self, percent: int | None) -> bool:
+        if percent is None:
+            return False
+        before, self.percent = self.percent or 0, percent
+        return percent // 20 > before // 20
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        steps = [{"step": moment.step, "seconds": round(moment.seconds, 1)} for moment in self.moments.values()]
+        return {"host": self.host, "ready": Step.READY in self.moments, "steps": steps}
+
+
+def _note(step: Step, data: Mapping[str, Any]) -> str:
+    match step:
+        case Step.OFFER | Step.LOADER:
+            return str(data.get("boot_file") or data.get("name") or "")
+        case Step.OSTREE if "percent" in data:
+            return f"{data['percent']} %"
+        case Step.FAILED:
+            return str(data.get("note") or "").strip()
+        case _:
+            return ""

@@ -1,0 +1,1 @@
+"""What the lab boots: a stand-in installer, an installed system, boot loaders."""

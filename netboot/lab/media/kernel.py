@@ -1,0 +1,76 @@
+"""The lab's kernel: Debian's cloud kernel, downloaded and unpacked, never installed.
+
+It has ext4, af_packet, the serial console, the EFI stub and zstd initrds built in; the rest are modules,
+put into a root as a flat directory and a list in load order.
+"""
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netboot.errors import LabError
+from netboot.lab.media.roots import run
+
+META_PACKAGE = "linux-image-cloud-amd64"
+MODULES_PATH = "lib/netboot/modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An unpacked kernel package."""
+
+    directory: Path
+    version: str  # 6.1.0-56-cloud-amd64
+
+    @property
+    def image(self) -> Path:
+        """The bzImage, with an EFI stub."""
+        return self.directory / f"boot/vmlinuz-{self.version}"
+
+    @property
+    def modules(self) -> Path:
+        """The directory of its modules, with the files that depmod wrote."""
+        return self.directory / f"lib/modules/{self.version}"
+
+    def load_order(self, names: Iterable[str]) -> tuple[Path, ...]:
+        """Return the module files to insert for these modules, dependencies first, none twice."""
+        order: dict[Path, None] = {}
+        for name in names:
+            shown = run("modprobe", "-d", self.directory, "-S", self.version, "-D", name).decode()
+            for line in shown.splitlines():
+                words = line.split()
+                if words[0] == "insmod":
+                    order[Path(words[1])] = None
+        return tuple(order)
+
+    def add_modules(self, root: Path, names: Iterable[str]) -> None:
+        """Copy modules into a root, flat, with their load order in `list`."""
+        target = root / MODULES_PATH
+        target.mkdir(parents=True, exist_ok=True)
+        order = self.load_order(names)
+        for module in order:
+            shutil.copy2(module, target / module.name)
+        (target / "list").write_text("".join(f"{module.name}\n" for module in order))
+
+
+def fetch_kernel(directory: Path) -> Kernel:
+    """Download the package behind `linux-image-cloud-amd64` by apt and unpack it into `directory`."""
+    package = image_package(run("apt-cache", "depends", "--important", META_PACKAGE).decode())
+    directory.mkdir(parents=True, exist_ok=True)
+    run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", package, cwd=directory)
+    archive = next(directory.glob(f"{package}_*.deb"))
+    run("dpkg", "--extract", archive, directory)
+    archive.unlink()
+    kernel = Kernel(directory, package.removeprefix("linux-image-"))
+    run("depmod", "-b", directory, kernel.version)
+    return kernel
+
+
+def image_package(depends: str) -> str:
+    """Read the name of the real kernel package out of what `apt-cache depends` prints."""
+    found = re.search(r"Depends: (linux-image-\d\S*)", depends)
+    if found is None:
+        raise LabError(f"cannot find a kernel for the lab: apt knows no {META_PACKAGE}; run `apt-get update`")
+    return found[1]

@@ -1,0 +1,104 @@
+"""Loaders that the lab's appliance serves beside the installed ones: GRUB for x86-64 and arm64, and shim.
+
+GRUB for x86-64 is made of Debian's modules: its finished images have no `http`. Debian's own image for arm64 is in no
+package that amd64 can install, and installing the signed ones would change how this machine boots: these are downloaded
+by apt with lists of its own, so that this machine's stay as they are, and kept in the cache.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from netboot.lab.lan.namespaces import APPLIANCE
+from netboot.lab.media.roots import run
+from netboot.lab.records import locked
+
+GRUB_X64: Final = "grubx64.efi"
+GRUB_ARM64: Final = "grubaa64.efi"
+SHIM_X64: Final = "shimx64.efi"
+_MODULES: Final = ("normal", "http", "efinet", "net", "linux", "echo", "sleep", "reboot", "test", "configfile", "gzio")
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """One file of a package that is never installed: for another architecture, or with a say in booting."""
+
+    name: str
+    package: str
+    architecture: str
+    path: str
+
+
+_GRUB_ARM64: Final = _Download(
+    GRUB_ARM64, "grub-efi-arm64-bin", "arm64", "usr/lib/grub/arm64-efi/monolithic/grubnetaa64.efi"
+)
+_SHIM: Final = _Download(SHIM_X64, "shim-signed", "amd64", "usr/lib/shim/shimx64.efi.signed")
+_SIGNED_GRUB: Final = _Download(
+    GRUB_X64, "grub-efi-amd64-signed", "amd64", "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
+)
+# Upstream's GRUB does not read the URL of its device path, as Red Hat's does: it is told in which directory it lies.
+_EARLY_CONFIG: Final = """\
+net_bootp
+normal (http,{server})/boot/$net_efinet0_dhcp_mac/grub.cfg
+"""
+
+
+def add_grub(directory: Path, *, http_port: int) -> None:
+    """Put a GRUB for x86-64 into a directory of loaders."""
+    directory.mkdir(parents=True, exist_ok=True)
+    early = directory / ".early.cfg"
+    early.write_text(_EARLY_CONFIG.format(server=f"{APPLIANCE.ip}:{http_port}"))
+    image = ("--format=x86_64-efi", "--prefix=", f"--config={early}", f"--output={directory / GRUB_X64}")
+    run("grub-mkimage", *image, *_MODULES)
+
+
+def add_arm64_grub(directory: Path, cache: Path) -> None:
+    """Put Debian's GRUB for arm64 into a directory of loaders; the first time about 10 MB are downloaded."""
+    _add(directory, _GRUB_ARM64, cache)
+
+
+def add_shim(directory: Path, cache: Path) -> None:
+    """Put Debian's signed shim and its signed GRUB into a directory of loaders; downloaded the first time."""
+    _add(directory, _SHIM, cache)
+    _add(directory, _SIGNED_GRUB, cache)
+
+
+def fetch_loaders(cache: Path) -> None:
+    """Download every loader that the cache has not."""
+    for download in (_GRUB_ARM64, _SHIM, _SIGNED_GRUB):
+        _fetch(download, cache)
+
+
+def _add(directory: Path, download: _Download, cache: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_fetch(download, cache), directory / download.name)
+
+
+def _fetch(download: _Download, cache: Path) -> Path:
+    kept = cache / "loaders" / download.package / download.name
+    with locked(cache / "loaders.lock"):
+        if not kept.exists():
+            _download(download, kept)
+    return kept
+
+
+def _download(download: _Download, wanted: Path) -> None:
+    work = wanted.parent / ".download"
+    shutil.rmtree(work, ignore_errors=True)
+    for directory in ("lists/partial", "archives/partial"):
+        (work / directory).mkdir(parents=True)
+    options = {
+        "APT::Architecture": download.architecture,
+        "APT::Architectures": download.architecture,
+        "APT::Sandbox::User": "root",
+        "Dir::State::Lists": work / "lists",
+        "Dir::State::Status": "/dev/null",
+        "Dir::Cache": work,
+    }
+    apt = ("apt-get", "--quiet", *(word for name, value in options.items() for word in ("-o", f"{name}={value}")))
+    run(*apt, "update")
+    run(*apt, "download", download.package, cwd=work)
+    run("dpkg", "--extract", next(work.glob(f"{download.package}_*.deb")), work)
+    (work / download.path).rename(wanted)
+    shutil.rmtree(work)

@@ -1,0 +1,1 @@
+"""Address leases for registered hosts. Never sees a packet."""

@@ -1,0 +1,38 @@
+"""Who asks for a lease, and which of a host's cards may have its one address. Pure."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from netboot.leasing.holdings import Held, Holding, Moment
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+from netboot.model.lease import LeaseSilence
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseClient:
+    """Who asks: a registered host is its MAC whatever it calls itself, since each stage of a boot does so anew."""
+
+    key: str
+    mac: Mac | None
+    host: Host | None
+    address: IPv4Address | None  # that the registry gives it
+
+
+def is_another_card(client: LeaseClient, holding: Holding) -> bool:
+    """Tell whether the holder is the same machine by another card."""
+    return client.host is not None and holding.client != client.key and holding.client in client.host.macs
+
+
+def may_be_taken_over(client: LeaseClient, holding: Holding, at: Moment) -> bool:
+    """Tell whether a machine may have moved from its other card, which a probe shows.
+
+    An offer to the other card is held for its time (RFC 2131 §3.1 steps 2 and 3), and so is a lease that was only now
+    given: its ACK is under way.
+    """
+    return is_another_card(client, holding) and holding.held is Held.BOUND and at.monotonic_s >= holding.settles_until_s
+
+
+def taken_by(client: LeaseClient, holding: Holding) -> LeaseSilence:
+    """Name the reason why a client gets no answer about an address that another holds."""
+    return LeaseSilence.HELD_BY_OTHER_CARD if is_another_card(client, holding) else LeaseSilence.ADDRESS_IN_USE

@@ -1,0 +1,112 @@
+"""Which address is held by whom, and until when: the memory of `leasing.rules`, which alone decides.
+
+Times ending in `_s` are on the monotonic clock.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from netboot.model.host.mac import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, twice: for people, and on the clock that leases are counted on."""
+
+    utc: datetime
+    monotonic_s: float
+
+
+class Held(StrEnum):
+    """How an address is held."""
+
+    PROBED = "probed"
+    OFFERED = "offered"
+    BOUND = "bound"
+    ENDED = "ended"  # released or expired: its machine gets it again if nobody else needed it
+    RESTING = "resting"  # somebody unknown has it
+
+
+@dataclass(slots=True)
+class Holding:
+    """One address; after `until_s` it binds nobody."""
+
+    client: str
+    mac: Mac | None
+    held: Held
+    until_s: float
+    before: "Holding | None" = None  # what a lost probe or write goes back to
+    settles_until_s: float = 0.0  # of a lease: until then its card may not answer a probe yet
+
+
+class Holdings:
+    """All of them by address and by client; as many as there are addresses to give."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[IPv4Address, Holding] = {}
+        self._address_of: dict[str, IPv4Address] = {}
+
+    def get(self, address: IPv4Address) -> Holding | None:
+        """Find a holding, whether it still binds or not."""
+        return self._by_address.get(address)
+
+    def in_force(self, address: IPv4Address, at: Moment) -> Holding | None:
+        """Find a holding that binds now."""
+        holding = self._by_address.get(address)
+        return holding if holding is not None and holding.until_s > at.monotonic_s else None
+
+    def address_of(self, client: str) -> IPv4Address | None:
+        """Find the address that a client holds, or held last."""
+        return self._address_of.get(client)
+
+    def address_on_record(self, client: str) -> IPv4Address | None:
+        """Find the address that was leased to a client, now or before; an offer is no record."""
+        address = self._address_of.get(client)
+        if address is None or self._by_address[address].held not in (Held.BOUND, Held.ENDED):
+            return None
+        return address
+
+    def last_used_s(self, address: IPv4Address) -> float:
+        """Say until when an address was held, for a choice of the longest unused."""
+        holding = self._by_address.get(address)
+        return holding.until_s if holding is not None else float("-inf")
+
+    def hold(self, address: IPv4Address, client: str, mac: Mac | None, held: Held, until_s: float) -> Holding:
+        """Let a client hold an address; an empty client is somebody unknown."""
+        before = self._by_address.get(address)
+        if before is not None:
+            self._forget(before.client, address)
+            if before.held is Held.PROBED and before.client == client:
+                before = before.before
+            elif before.before is not None:
+                before.before = None  # one step back is enough
+        holding = self._by_address[address] = Holding(client, mac, held, until_s, before)
+        if client:
+            self._address_of[client] = address
+        return holding
+
+    def undo(self, address: IPv4Address) -> None:
+        """Take the last `hold` of an address back."""
+        holding = self._by_address.pop(address)
+        self._forget(holding.client, address)
+        if holding.before is not None:
+            self._by_address[address] = holding.before
+            if holding.before.client:
+                self._address_of[holding.before.client] = address
+
+    def end_expired(self, at: Moment) -> list[tuple[IPv4Address, Holding]]:
+        """End the leases whose time is over, and say which."""
+        over = [
+            (address, holding)
+            for address, holding in self._by_address.items()
+            if holding.held is Held.BOUND and holding.until_s <= at.monotonic_s
+        ]
+        for _, holding in over:
+            holding.held = Held.ENDED
+        return over
+
+    def _forget(self, client: str, address: IPv4Address) -> None:
+        if self._address_of.get(client) == address:
+            del self._address_of[client]

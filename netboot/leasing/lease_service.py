@@ -1,0 +1,137 @@
+"""The desk where addresses are leased: decides by `leasing.rules`, keeps in `store.leases`, tells what happened.
+
+A lease is on disk before its ACK may leave; where the ledger fails, no address is given.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection
+from ipaddress import IPv4Address
+from typing import Final
+
+import structlog
+
+from netboot.errors import StoreError
+from netboot.events.event_log import EventLog
+from netboot.leasing.holdings import Moment
+from netboot.leasing.rules import Leases, Networks
+from netboot.model.clock import Clock
+from netboot.model.host.host import HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event
+from netboot.model.lease import (
+    LeaseClosed,
+    LeaseGranted,
+    LeasePolicy,
+    LeaseQuestion,
+    LeaseSilence,
+    LeaseState,
+    LeaseVerdict,
+)
+from netboot.store.leases import LeaseLedger
+
+SWEEP_S: Final = 30.0  # how soon an ended lease is on record as ended
+TOLD_AGAIN_S: Final = 600.0  # the same trouble with the same address
+TROUBLES_TOLD: Final = 1024  # addresses; then those of the past are forgotten
+
+log = structlog.get_logger()
+
+
+class LeaseDesk:
+    """Leases addresses. `use` swaps the registered hosts."""
+
+    def __init__(self, policy: LeasePolicy, ledger: LeaseLedger, *, events: EventLog, clock: Clock) -> None:
+        self._leases = Leases(policy)
+        self._ledger = ledger
+        self._events = events
+        self._clock = clock
+        self._told_s: dict[tuple[str, IPv4Address | None], float] = {}
+
+    async def load(self) -> None:
+        """Take up the leases on record; raise StoreError."""
+        self._leases.load(await self._ledger.all(), self._now())
+
+    def use(self, hosts: HostSet) -> None:
+        """Take these hosts as the registered ones from now on."""
+        self._leases.use(hosts)
+
+    def ask(self, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
+        """Answer a question from memory; what it grants or closes waits for `keep`."""
+        verdict = self._leases.ask(question, networks, ours, self._now())
+        if verdict is LeaseSilence.POOL_EXHAUSTED:
+            cure = "widen dhcp.pool, shorten dhcp.lease_s, or register the machine"
+            self._tell("lease.pool_exhausted", None, question.mac, cure=cure)
+        return verdict
+
+    def probed(self, question: LeaseQuestion, address: IPv4Address, holder: Mac | None) -> bool:
+        """Take the result of a probe: who has the address, if anybody; True where the question may be asked again."""
+        host = self._leases.host_of(question.mac)
+        if holder is not None and (host is None or holder not in host.macs):  # else its own other card, which runs
+            cure = f"find the machine with the MAC {holder} and take the address from it"
+            self._tell("lease.conflict_found", address, question.mac, holder=holder, cure=cure)
+        return self._leases.probed(question, address, is_in_use=holder is not None, at=self._now())
+
+    async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseSilence | None:
+        """Put a verdict on disk; say why a grant must not be answered after all, if so."""
+        lease = verdict.lease
+        try:
+            await self._ledger.keep(lease)
+        except StoreError as error:
+            if self._is_news("lease.held_back", lease.address):
+                log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
+            if isinstance(verdict, LeaseGranted):
+                self._leases.take_back(lease)
+            return LeaseSilence.LEDGER_UNREACHABLE
+        if isinstance(verdict, LeaseGranted):
+            if not self._leases.is_held(lease):
+                return LeaseSilence.NOT_ITS_ADDRESS
+            if verdict.is_new:
+                self._tell("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
+        elif lease.state is LeaseState.DECLINED:
+            cure = "find the machine that has the address: arping -D shows its MAC"
+            self._tell("lease.declined", lease.address, lease.mac, cure=cure)
+        else:
+            self._tell("lease.released", lease.address, lease.mac)
+        return None
+
+    async def run(self) -> None:
+        """Put ended leases on record, behind; until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Put the leases that have ended on record as ended."""
+        for lease in self._leases.end_expired(self._now()):
+            if not self._leases.is_over(lease):
+                continue  # granted again while those before it were written: that word must stay the last
+            try:
+                await self._ledger.keep(lease)
+            except StoreError as error:
+                log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.now(), self._clock.monotonic())
+
+    def _tell(
+        self, event: str, address: IPv4Address | None, mac: Mac | None, *, cure: str = "", **data: str | int
+    ) -> None:
+        """Tell what happened; with a `cure` it is a trouble, told once in a while for each address."""
+        shown = str(address) if address is not None else None
+        if cure:
+            if not self._is_news(event, address):
+                return
+            data = {**data, "cure": cure}
+        host = self._leases.host_of(mac)
+        told = {"address": shown, **data}
+        happened = Event(event, self._clock.now(), host.name if host else None, mac, data=told)
+        self._events.record(happened, level=logging.ERROR if cure else logging.INFO)
+
+    def _is_news(self, event: str, address: IPv4Address | None) -> bool:
+        now_s, key = self._clock.monotonic(), (event, address)
+        if now_s - self._told_s.get(key, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
+            return False
+        if len(self._told_s) >= TROUBLES_TOLD:
+            self._told_s.clear()
+        self._told_s[key] = now_s
+        return True

@@ -1,0 +1,380 @@
+"""Who may have which address: the leases of a LAN without another DHCP server, as one state machine.
+
+No clock, no socket, no disk: time comes in as a `Moment`, and what has to be on disk, probed or said goes out as a
+verdict. Counts on the monotonic clock, so that no jump of the time of day frees a lease; after a restart every lease
+on record runs its whole time again, because nobody knows how long the daemon was away.
+
+RFC 2131 §4.3 (each question), §2.2 (a probe before an address is given), §4.3.2 with table 4 (REQUEST by state).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final, assert_never
+
+from netboot.leasing.cards import LeaseClient, is_another_card, may_be_taken_over, taken_by
+from netboot.leasing.holdings import Held, Holding, Holdings, Moment
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host, HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.lease import (
+    Lease,
+    LeaseAsk,
+    LeaseClosed,
+    LeaseGranted,
+    LeaseInformed,
+    LeaseOffered,
+    LeasePolicy,
+    LeaseQuestion,
+    LeaseRefused,
+    LeaseSilence,
+    LeaseState,
+    LeaseTerms,
+    LeaseToProbe,
+    LeaseVerdict,
+    is_address_in,
+    overlaps,
+)
+
+OFFER_HELD_S: Final = 60.0  # from an offer to its REQUEST; ROMs collect offers for up to 32 s
+GRANT_SETTLES_S: Final = 2.0  # from a grant until its card answers a probe: the disk, the ACK, the card's own check
+PROBE_HELD_S: Final = 3.0  # a probe that was lost sets its address free
+REST_S: Final = 600.0  # of an address that somebody unknown has
+POOLS_KEPT: Final = 64  # one for each LAN that asks
+
+WRONG_NETWORK: Final = "this address is not of this network"
+WRONG_ADDRESS: Final = "this address is not yours"
+
+Networks = Sequence[IPv4Network]
+
+
+class Leases:
+    """All leases, from memory and at once. What `ask` grants must be on disk before it is said."""
+
+    def __init__(self, policy: LeasePolicy) -> None:
+        self._policy = policy
+        self._held = Holdings()
+        self.use(HostSet(Cluster("")))
+
+    def use(self, hosts: HostSet) -> None:
+        """Take these hosts as the registered ones from now on."""
+        self._hosts = hosts
+        self._pools: dict[tuple[tuple[IPv4Network, ...], frozenset[IPv4Address]], Mapping[IPv4Address, None]] = {}
+        self._reserved = {address for host in hosts for address in host.addresses}
+        declared = [host.network.address.network for host in hosts if host.network]
+        stated = [each.network for each in self._policy.pool if each.network]
+        self._known_networks = tuple(dict.fromkeys((*stated, *declared)))  # a relay's is found among them
+
+    def host_of(self, mac: Mac | None) -> Host | None:
+        """Find the registered host that owns a card."""
+        return self._hosts.by_mac(mac) if mac is not None else None
+
+    def load(self, records: Iterable[Lease], at: Moment) -> None:
+        """Take up what is on record."""
+        for lease in records:
+            now_s = at.monotonic_s
+            match lease.state:
+                case LeaseState.BOUND:
+                    self._held.hold(lease.address, lease.client, lease.mac, Held.BOUND, now_s + lease.lease_s)
+                case LeaseState.DECLINED:
+                    self._held.hold(lease.address, "", None, Held.RESTING, now_s + REST_S)
+                case LeaseState.RELEASED | LeaseState.EXPIRED:
+                    self._held.hold(lease.address, lease.client, lease.mac, Held.ENDED, now_s)
+                case _:
+                    assert_never(lease.state)
+
+    def ask(
+        self, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address], at: Moment
+    ) -> LeaseVerdict:
+        """Answer one question. `networks` are those of the interface that heard it, `ours` its addresses."""
+        client = self._client(question, at)
+        if question.subnet is not None:
+            networks = [each for each in (*self._known_networks, *networks) if question.subnet in each]
+        elif question.relay is not None:
+            networks = [network for network in self._known_networks if question.relay in network]
+        match question.ask:
+            case LeaseAsk.DISCOVER:
+                return self._offer(client, question, networks, ours, at)
+            case LeaseAsk.SELECTING:
+                return self._select(client, question, networks, at)
+            case LeaseAsk.SELECTING_ANOTHER:
+                return self._let_go(client)
+            case LeaseAsk.INIT_REBOOT | LeaseAsk.RENEWING | LeaseAsk.REBINDING:
+                return self._confirm(client, question, networks, at)
+            case LeaseAsk.DECLINE:
+                return self._decline(client, question, at)
+            case LeaseAsk.RELEASE:
+                return self._release(client, question, at)
+            case LeaseAsk.INFORM:
+                return self._inform(client, question, networks)
+            case _:
+                assert_never(question.ask)
+
+    def probed(self, question: LeaseQuestion, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
+        """Take the result of a probe that `ask` wanted; True where the same question may now be asked again.
+
+        An address of the pool that somebody has rests, and another is found; a registered one has no other.
+        """
+        client, holding = self._client(question, at), self._held.get(address)
+        if holding is None or holding.held is not Held.PROBED or holding.client != client.key:
+            return False  # something else came first
+        if not is_in_use:
+            self._held.hold(address, client.key, client.mac, Held.OFFERED, at.monotonic_s + OFFER_HELD_S)
+            return True
+        if address == client.address:
+            self._held.undo(address)
+            return False
+        self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
+        return True
+
+    def is_held(self, lease: Lease) -> bool:
+        """Tell whether a granted lease still is: a DECLINE may have come while it was written."""
+        holding = self._held.get(lease.address)
+        return holding is not None and holding.held is Held.BOUND and holding.client == lease.client
+
+    def is_over(self, lease: Lease) -> bool:
+        """Tell whether a lease that ended has not been taken up again since."""
+        holding = self._held.get(lease.address)
+        return holding is not None and holding.held is Held.ENDED and holding.client == lease.client
+
+    def take_back(self, lease: Lease) -> None:
+        """Forget a grant that did not reach the disk."""
+        if self.is_held(lease):
+            self._held.undo(lease.address)
+
+    def end_expired(self, at: Moment) -> list[Lease]:
+        """End the leases whose time is over, and say which."""
+        over = self._held.end_expired(at)
+        return [self._record(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
+
+    # Each question
+
+    def _offer(
+        self,
+        client: LeaseClient,
+        question: LeaseQuestion,
+        networks: Networks,
+        ours: Collection[IPv4Address],
+        at: Moment,
+    ) -> LeaseVerdict:
+        if client.address is None:
+            found = self._from_pool(client, question, networks, ours, at)
+        else:
+            found = client.address if is_address_in(networks, client.address) else LeaseSilence.OTHER_NETWORK
+        if isinstance(found, LeaseSilence):
+            return found
+        holding = self._held.in_force(found, at)
+        if holding is not None and holding.client == client.key:
+            if holding.held is Held.PROBED:
+                return LeaseSilence.ADDRESS_PROBED
+            if holding.held is Held.OFFERED:
+                holding.until_s = at.monotonic_s + OFFER_HELD_S
+            return LeaseOffered(self._terms(client, networks, found))
+        if holding is not None and not may_be_taken_over(client, holding, at):
+            return taken_by(client, holding)
+        return self._to_probe(client, found, at, is_relayed=question.relay is not None)
+
+    def _to_probe(self, client: LeaseClient, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
+        self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
+        return LeaseToProbe(address, is_relayed)
+
+    def _select(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+        address = question.address
+        holding = self._held.in_force(address, at) if address is not None else None
+        if address is None or not is_address_in(networks, address):
+            return LeaseRefused(WRONG_NETWORK)
+        if not self._may_have(client, address):
+            return LeaseRefused(WRONG_ADDRESS)
+        if holding is not None and holding.client == client.key:
+            if holding.held is Held.PROBED:
+                return LeaseSilence.ADDRESS_PROBED
+            return self._grant(client, address, networks, at)
+        if address == client.address:
+            # A host's own address is never refused: it may hold our offer, from before a restart or by its other card.
+            if holding is None or self._goes_back_to(client, address, at):
+                return self._grant(client, address, networks, at)
+            return taken_by(client, holding)
+        return LeaseRefused(WRONG_ADDRESS)
+
+    def _goes_back_to(self, client: LeaseClient, address: IPv4Address, at: Moment) -> bool:
+        """Take a lease back from an offer that was made of it to the host's other card; False: there is none."""
+        holding = self._held.in_force(address, at)
+        if holding is None or not is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
+            return False
+        own = holding.before
+        if own is None or own.client != client.key or own.held is not Held.BOUND or own.until_s <= at.monotonic_s:
+            return False
+        self._held.undo(address)
+        return True
+
+    def _let_go(self, client: LeaseClient) -> LeaseVerdict:
+        address = self._held.address_of(client.key)
+        holding = self._held.get(address) if address is not None else None
+        if address is not None and holding is not None and holding.held in (Held.OFFERED, Held.PROBED):
+            self._held.undo(address)
+        return LeaseSilence.OTHER_LEASE_SERVER
+
+    def _confirm(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+        """A client that has an address goes on with it, begins anew, or hears nothing if nobody here knows it."""
+        address = question.address
+        if address is None:
+            return LeaseSilence.MISFORMED_REQUEST
+        own_networks = networks
+        if question.ask is LeaseAsk.RENEWING:
+            # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
+            networks = [*networks, *self._known_networks]
+        elif not networks:
+            return LeaseSilence.OTHER_NETWORK
+        elif not is_address_in(networks, address):
+            return LeaseRefused(WRONG_NETWORK)
+        right = client.address or self._held.address_on_record(client.key)
+        if right is None:
+            return LeaseSilence.NOTHING_ON_RECORD
+        if address != right or not self._may_have(client, address) or not is_address_in(networks, address):
+            return LeaseRefused(WRONG_ADDRESS)
+        is_elsewhere = question.relay is not None or not is_address_in(own_networks, address)
+        return self._confirm_right(client, question.ask, address, networks, at=at, is_elsewhere=is_elsewhere)
+
+    def _confirm_right(
+        self,
+        client: LeaseClient,
+        ask: LeaseAsk,
+        address: IPv4Address,
+        networks: Networks,
+        *,
+        at: Moment,
+        is_elsewhere: bool,
+    ) -> LeaseVerdict:
+        """Let a client go on with the address that is its own, unless somebody else holds it."""
+        holding = self._held.in_force(address, at)
+        is_own = holding is not None and holding.client == client.key
+        if is_own and holding is not None and holding.held is Held.PROBED:
+            return LeaseSilence.ADDRESS_PROBED
+        if holding is None or is_own or self._goes_back_to(client, address, at):
+            return self._grant(client, address, networks, at)
+        has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
+        if address != client.address or (has_moved and ask is not LeaseAsk.INIT_REBOOT):
+            return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
+        if may_be_taken_over(client, holding, at):
+            return self._to_probe(client, address, at, is_relayed=is_elsewhere)
+        return taken_by(client, holding)
+
+    def _decline(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+        address = question.address
+        holding = self._held.in_force(address, at) if address is not None else None
+        if address is None or holding is None or holding.client != client.key or holding.held is Held.PROBED:
+            return LeaseSilence.NOT_ITS_ADDRESS
+        lease = self._record(address, holding, LeaseState.DECLINED, at)
+        self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
+        return LeaseClosed(lease)
+
+    def _release(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+        address = question.address
+        holding = self._held.in_force(address, at) if address is not None else None
+        if address is None or holding is None or holding.client != client.key or holding.held is not Held.BOUND:
+            return LeaseSilence.NOT_ITS_ADDRESS
+        holding.held, holding.until_s = Held.ENDED, at.monotonic_s
+        return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
+
+    def _inform(self, client: LeaseClient, question: LeaseQuestion, networks: Networks) -> LeaseVerdict:
+        if question.address is None:
+            return LeaseSilence.MISFORMED_REQUEST
+        networks = [*networks, *self._known_networks]
+        if not is_address_in(networks, question.address):
+            return LeaseSilence.OTHER_NETWORK
+        return LeaseInformed(self._terms(client, networks, question.address, leases=False))
+
+    # What is whose
+
+    def _client(self, question: LeaseQuestion, at: Moment) -> LeaseClient:
+        mac = question.mac
+        host = self.host_of(mac)
+        if host is not None and mac is not None:
+            return LeaseClient(mac, mac, host, host.network.address.ip if host.network else None)
+        # Machines made from one image may call themselves alike: the second one is told apart by its MAC.
+        alone, told_apart = question.client_id, f"{question.client_id}@{mac}"
+        address = self._held.address_of(alone)
+        holding = self._held.in_force(address, at) if address is not None else None
+        is_shared = holding is not None and holding.mac != mac
+        if mac is not None and (is_shared or self._held.address_of(told_apart) is not None):
+            return LeaseClient(told_apart, mac, None, None)
+        return LeaseClient(alone, mac, None, None)
+
+    def _from_pool(
+        self,
+        client: LeaseClient,
+        question: LeaseQuestion,
+        networks: Networks,
+        ours: Collection[IPv4Address],
+        at: Moment,
+    ) -> IPv4Address | LeaseSilence:
+        """Find the address that the client had, else the one that it wishes for, else the longest unused."""
+        here = self._pool_of(tuple(networks), frozenset(ours))
+        if not here:
+            return LeaseSilence.NO_ADDRESS_FOR_CLIENT
+        for preferred in (self._held.address_of(client.key), question.address):
+            if preferred is not None and preferred in here and preferred != question.relay:
+                holding = self._held.in_force(preferred, at)
+                if holding is None or holding.client == client.key:
+                    return preferred
+        free = [each for each in here if each != question.relay and self._held.in_force(each, at) is None]
+        return min(free, key=self._held.last_used_s) if free else LeaseSilence.POOL_EXHAUSTED
+
+    def _pool_of(self, networks: tuple[IPv4Network, ...], ours: frozenset[IPv4Address]) -> Mapping[IPv4Address, None]:
+        """Gather the addresses of the pool that a stranger may have in these networks; kept until the hosts change."""
+        if (networks, ours) not in self._pools:
+            if len(self._pools) >= POOLS_KEPT:
+                self._pools.clear()
+            routers = {self._policy.router, *(each.router for each in self._policy.pool)}
+            taken = self._reserved | ours | routers | {*self._policy.nameservers}
+            pools = [each for each in self._policy.pool if each.network is None or overlaps(networks, each.network)]
+            everything = (address for each in pools for address in each)
+            here = (each for each in everything if each not in taken and is_address_in(networks, each))
+            self._pools[networks, ours] = dict.fromkeys(here)
+        return self._pools[networks, ours]
+
+    def _may_have(self, client: LeaseClient, address: IPv4Address) -> bool:
+        """Tell whether the registry and the pool let this client have the address at all."""
+        if client.address is not None:
+            return address == client.address
+        return address not in self._reserved and any(address in each for each in self._policy.pool)
+
+    def _grant(self, client: LeaseClient, address: IPv4Address, networks: Networks, at: Moment) -> LeaseGranted:
+        before = self._held.in_force(address, at)
+        is_new = before is None or before.held is not Held.BOUND
+        until_s = at.monotonic_s + self._policy.lease_s
+        holding = self._held.hold(address, client.key, client.mac, Held.BOUND, until_s)
+        holding.settles_until_s = at.monotonic_s + GRANT_SETTLES_S
+        lease = self._record(address, holding, LeaseState.BOUND, at)
+        return LeaseGranted(self._terms(client, networks, address), lease, is_new)
+
+    def _record(self, address: IPv4Address, holding: Holding, state: LeaseState, at: Moment) -> Lease:
+        lasts_s = self._policy.lease_s if state is LeaseState.BOUND else 0
+        ends_at = at.utc + timedelta(seconds=lasts_s)
+        return Lease(address, holding.client, holding.mac, state, self._policy.lease_s, ends_at)
+
+    def _terms(
+        self, client: LeaseClient, networks: Networks, address: IPv4Address, *, leases: bool = True
+    ) -> LeaseTerms:
+        declared = client.host.network if client.host is not None else None
+        pool = next((each for each in self._policy.pool if each.network is not None and address in each), None)
+        router: IPv4Address | None = None
+        nameservers: tuple[IPv4Address, ...] = ()
+        if declared is not None and address in declared.address.network:
+            network, router, nameservers = declared.address.network, declared.gateway, declared.nameservers
+        elif pool is not None and pool.network is not None:
+            network, router = pool.network, pool.router
+        else:
+            network = next(each for each in networks if address in each)
+        if router is None and self._policy.router is not None and self._policy.router in network:
+            router = self._policy.router
+        return LeaseTerms(
+            network=network,
+            address=address if leases else None,
+            lease_s=self._policy.lease_s,
+            router=router,
+            nameservers=nameservers or self._policy.nameservers,
+            host_name=client.host.name if client.host is not None else None,
+            domain=self._policy.domain,
+            ntp_servers=(client.host.ntp_addresses if client.host else ()) or self._policy.ntp_servers,
+        )

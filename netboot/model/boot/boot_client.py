@@ -1,0 +1,126 @@
+"""A machine that asks for a boot: who it is and at which stage, told from its packet by `wire.dhcp.pxe`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from netboot.model.host.mac import Mac
+
+
+class Arch(IntEnum):
+    """Architectures of option 93 whose loader is found by its CPU (IANA; RFC 4578 §2.1 with erratum 4624).
+
+    Any other number gets what `bootfiles.loaders` names for it.
+    """
+
+    X86_BIOS = 0
+    IA32_UEFI = 6
+    X64_UEFI = 7
+    X64_UEFI_9 = 9  # RFC 4578's "EFI x86-64"; both 7 and 9 are x64 in the field
+    ARM32_UEFI = 10
+    ARM64_UEFI = 11
+    IA32_UEFI_HTTP = 15
+    X64_UEFI_HTTP = 16
+    EBC_HTTP = 17  # x64 in the field, as 9 is
+    ARM32_UEFI_HTTP = 18
+    ARM64_UEFI_HTTP = 19
+    UBOOT_ARM32 = 21  # U-Boot runs .efi files; it reads the name in the `file` field alone
+    UBOOT_ARM64 = 22
+    RISCV64_UEFI = 27
+    RISCV64_UEFI_HTTP = 28
+    LOONGARCH64_UEFI = 39
+    LOONGARCH64_UEFI_HTTP = 40
+
+
+class Cpu(StrEnum):
+    """What a loader must be built for."""
+
+    X86_BIOS = "x86-bios"
+    IA32 = "ia32"
+    X64 = "x64"
+    ARM32 = "arm32"
+    ARM64 = "arm64"
+    RISCV64 = "riscv64"
+    LOONGARCH64 = "loongarch64"
+
+
+CPU_OF_ARCH: Final[Mapping[int, Cpu]] = {
+    Arch.X86_BIOS: Cpu.X86_BIOS,
+    Arch.IA32_UEFI: Cpu.IA32,
+    Arch.X64_UEFI: Cpu.X64,
+    Arch.X64_UEFI_9: Cpu.X64,
+    Arch.ARM32_UEFI: Cpu.ARM32,
+    Arch.ARM64_UEFI: Cpu.ARM64,
+    Arch.IA32_UEFI_HTTP: Cpu.IA32,
+    Arch.X64_UEFI_HTTP: Cpu.X64,
+    Arch.EBC_HTTP: Cpu.X64,
+    Arch.ARM32_UEFI_HTTP: Cpu.ARM32,
+    Arch.ARM64_UEFI_HTTP: Cpu.ARM64,
+    Arch.UBOOT_ARM32: Cpu.ARM32,
+    Arch.UBOOT_ARM64: Cpu.ARM64,
+    Arch.RISCV64_UEFI: Cpu.RISCV64,
+    Arch.RISCV64_UEFI_HTTP: Cpu.RISCV64,
+    Arch.LOONGARCH64_UEFI: Cpu.LOONGARCH64,
+    Arch.LOONGARCH64_UEFI_HTTP: Cpu.LOONGARCH64,
+}
+
+
+LARGEST_ARCH: Final = 65_535  # option 93 holds 16 bits
+ARCH_NAMES: Final[Mapping[int, str]] = {int(arch): arch.name.lower().replace("_", "-") for arch in Arch}
+_ARCH_OF_NAME: Final = {name: arch for arch, name in ARCH_NAMES.items()}
+
+
+def arch_name(number: int) -> str:
+    """Name an architecture of option 93 in logs, metrics and the store: `x64-uefi`, or `arch-99` without a name."""
+    return ARCH_NAMES.get(number) or f"arch-{number}"
+
+
+def arch_named(name: str) -> int | None:
+    """Return the number that `arch_name` named; None for any other text."""
+    number = name.removeprefix("arch-")
+    if number != name and number.isascii() and number.isdecimal() and int(number[:6]) <= LARGEST_ARCH:
+        return int(number)
+    return _ARCH_OF_NAME.get(name)
+
+
+class BootProtocol(StrEnum):
+    """How a machine's firmware loads its first file; told by the class in option 60, never by the architecture."""
+
+    PXE = "pxe"  # PXEClient: TFTP
+    HTTP = "http"  # HTTPClient: UEFI HTTP boot
+
+
+class Stage(StrEnum):
+    """How far the boot is: a firmware wants a loader, a loader wants its script."""
+
+    FIRMWARE = "firmware"
+    IPXE = "ipxe"
+    IPXE_WITHOUT_HTTP = "ipxe-without-http"  # a loader of ours that cannot fetch its script
+
+
+@dataclass(frozen=True, slots=True)
+class BootClient:
+    """One machine at one question."""
+
+    mac: Mac
+    arch: int  # option 93: an `Arch` where its CPU is known
+    protocol: BootProtocol
+    stage: Stage
+    vendor_class: str = ""  # option 60, escaped for a log
+    uuid: bytes | None = None  # option 97 without its type byte, as it came
+    is_etherboot: bool = False  # iPXE, gPXE or a build of them: it reads option 175, and may boot nothing by HTTP
+    has_http: bool = False  # option 175 lists the feature HTTP
+    # `xid` of a DISCOVER, one for all its repetitions; None on port 4011, for which EDK2 draws a new one
+    exchange: int | None = field(default=None, compare=False)
+    elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange
+
+    @property
+    def cpu(self) -> Cpu | None:
+        """What its loader must be built for; None where the architecture's number does not say."""
+        return CPU_OF_ARCH.get(self.arch)
+
+    @property
+    def firmware(self) -> str:
+        """Name its way of booting: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
+        return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"

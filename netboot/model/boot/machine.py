@@ -1,0 +1,22 @@
+"""A machine as the wire showed it, registered or not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Address
+
+from netboot.model.host.mac import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One MAC that asked for a boot or for an address. `addresses`: oldest first."""
+
+    mac: Mac
+    first_seen: datetime
+    last_seen: datetime
+    arch: str | None = None
+    vendor_class: str | None = None
+    uuid: str | None = None
+    addresses: tuple[IPv4Address, ...] = ()
+    shapes: Mapping[str, str] = field(default_factory=dict)  # of `BootShape`, by `BootClient.firmware`: what worked

@@ -1,0 +1,192 @@
+"""What a machine is told: an offer on the wire, a plan for its script, or nothing with the reason why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
+from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+
+
+class IgnoreReason(StrEnum):
+    """Why a machine got no answer; the same word in log, metric and documentation."""
+
+    UNKNOWN_HOST = "unknown-host"
+    UNKNOWN_ARCHITECTURE = "unknown-architecture"  # its number says no CPU, and bootfiles.loaders names nothing for it
+    NO_LOADER_FOR_ARCH = "no-loader-for-arch"
+    LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader runs, is an iPXE, and cannot fetch its script
+    LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
+
+
+class OfferKind(StrEnum):
+    """What an offer leads to."""
+
+    LOADER = "loader"  # a network boot program, by the client's own protocol
+    SCRIPT = "script"  # iPXE is there: the URL of its script
+    LOCAL_DISK = "local-disk"  # an answer that ends the firmware's network boot at once
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the offer to one client says, before addresses and packets.
+
+    `boot_file` is a name below `bootfiles.directories` for a loader and empty for the others:
+    their URL is made from the MAC where the server's address is known.
+    """
+
+    kind: OfferKind
+    mac: Mac
+    boot_file: str = ""
+    shape: ReplyShape = ReplyShape.WITH_43  # how a PXE firmware is told of its loader
+
+    @property
+    def wants_its_own_directory(self) -> bool:
+        """The loader is a shim or a GRUB, which look for what comes next beside themselves."""
+        return self.boot_file.rpartition("/")[2].lower().startswith(("shim", "grub"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """No answer, and why."""
+
+    reason: IgnoreReason
+
+
+class WaitReason(StrEnum):
+    """Why a machine's script only waits and asks again."""
+
+    UNKNOWN_HOST = "unknown-host"  # nobody registered it yet
+    NOT_ANNOUNCED = "not-announced"  # its MAC was not seen on the wire lately, or it asks from another's address
+    STORE_UNREACHABLE = "store-unreachable"  # what can wipe asks the ledger, and the ledger does not answer
+    NOT_READY = "not-ready"  # its documents or content cannot be made now; the operator was told
+    TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPlan:
+    """Boot the installer: this host, this boot's Kickstart."""
+
+    host: Host
+    kickstart_token: str = field(repr=False)
+    mac: Mac | None = None  # the card that asks; None: the host's first
+
+    @property
+    def boot_mac(self) -> Mac:
+        """The card that the installer has to use: the one that just booted."""
+        return self.mac or self.host.mac
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBootPlan:
+    """Leave the network and boot the disk."""
+
+    mac: Mac
+    host: Host | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPlan:
+    """Say who the machine is and ask again."""
+
+    mac: Mac
+    reason: WaitReason
+    host: Host | None = None
+
+
+ScriptPlan = InstallPlan | LocalBootPlan | WaitPlan
+
+
+class ScriptLanguage(StrEnum):
+    """Which program runs a machine's script."""
+
+    IPXE = "ipxe"
+    GRUB = "grub"
+
+
+class DocumentKind(StrEnum):
+    """A file that is written anew for the machine that asks for it."""
+
+    IPXE_AUTOEXEC = "autoexec.ipxe"  # leads to the machine's script
+    GRUB_CONFIG = "grub.cfg"  # is the machine's script
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDocument:
+    """What a name stands for where no file does; `mac` is None for a machine that the wire did not show."""
+
+    kind: DocumentKind
+    mac: Mac | None
+
+
+class UnknownHosts(StrEnum):
+    """`hosts.unknown`: what a machine gets that nobody registered."""
+
+    IGNORE = "ignore"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderRule:
+    """One entry of `bootfiles.loaders`: which loader some machines get instead of the usual one."""
+
+    protocol: BootProtocol | None
+    cpu: Cpu | None
+    loader: str
+    oui: str | None = None  # the first half of a MAC, as `3c:fd:fe`
+    vendor_class: str | None = None  # how option 60 begins
+    arch: int | None = None  # this number in option 93 alone; protocol and cpu are then None
+
+    @property
+    def wanted_cpu(self) -> Cpu | None:
+        """What its loader must be built for; None where nobody can say."""
+        return self.cpu if self.arch is None else CPU_OF_ARCH.get(self.arch)
+
+    def holds_for(self, client: BootClient) -> bool:
+        """Tell whether this client is meant."""
+        return (
+            (self.arch is None or client.arch == self.arch)
+            and (self.protocol is None or client.protocol is self.protocol)
+            and (self.cpu is None or client.cpu is self.cpu)
+            and (self.oui is None or client.mac.startswith(self.oui))
+            and (self.vendor_class is None or client.vendor_class.startswith(self.vendor_class))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What decides beside client, host and install.
+
+    Every loader in it is a file that exists; those of `loaders` and `others` are built for their protocol and CPU.
+    """
+
+    unknown: UnknownHosts
+    loaders: dict[tuple[BootProtocol, Cpu], str]
+    others: Mapping[tuple[BootProtocol, Cpu], tuple[str, ...]] = field(default_factory=dict)  # where the first fails
+    rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
+    declared_rules: tuple[LoaderRule, ...] = ()  # those too whose loader is not there yet
+    cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
+    address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
+    unusable: Mapping[str, str] = field(default_factory=dict)  # that hosts name: why, and the cure
+    left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
+
+    def loaders_for(self, client: BootClient) -> tuple[str, ...]:
+        """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""
+        for rule in self.rules:
+            if rule.holds_for(client):
+                return (rule.loader,)
+        if client.cpu is None:
+            return ()
+        key = (client.protocol, client.cpu)
+        first = self.loaders.get(key)
+        return () if first is None else (first, *self.others.get(key, ()))
+
+    def every_loader(self) -> set[str]:
+        """Name every loader that some machine may be offered."""
+        others = (name for names in self.others.values() for name in names)
+        return {*self.loaders.values(), *others, *(rule.loader for rule in self.rules), *self.cpus}
+
+    def cpu_of(self, loader: str) -> Cpu:
+        """Say for what a loader that a host names is built."""
+        return self.cpus.get(loader, Cpu.X86_BIOS)

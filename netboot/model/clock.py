@@ -1,0 +1,27 @@
+"""Time and chance, handed in, so that a test can hold them still."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+RandomBytes = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`now` is UTC, `monotonic` seconds."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    random_bytes: RandomBytes
+
+
+def utc_now() -> datetime:
+    """Give the time of day, for records."""
+    return datetime.now(UTC)
+
+
+SYSTEM_CLOCK: Final = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)

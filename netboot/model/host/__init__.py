@@ -1,0 +1,1 @@
+"""What a hosts file declares: hosts, MAC addresses, networks, the cluster."""

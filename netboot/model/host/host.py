@@ -1,0 +1,109 @@
+"""The declared machines: what an operator wrote in `hosts.yaml`, read once, never changed in place."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import NewType
+
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.mac import Mac
+
+HostName = NewType("HostName", str)
+
+
+class Role(StrEnum):
+    """What a machine is in the cluster."""
+
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """The static address of a host, one record for kernel arguments, Kickstart and keyfile alike."""
+
+    address: IPv4Interface
+    gateway: IPv4Address | None = None
+    nameservers: tuple[IPv4Address, ...] = ()
+    interface: str | None = None  # the name that the installed system gives the card; None: the installer's choice
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One registered machine with every default already applied."""
+
+    name: HostName
+    role: Role
+    macs: tuple[Mac, ...]
+    boot_media: str | None = None
+    release: str | None = None
+    disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME where the operator insists
+    timezone: str = "UTC"
+    ntp: tuple[str, ...] = ()  # addresses and names of time servers
+    kernel_arguments: tuple[str, ...] = ()
+    network: HostNetwork | None = None
+    ssh_keys: tuple[str, ...] = ()
+    ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
+    loader: str | None = None  # pins the network boot program: a name below `bootfiles.directories`
+    firmware: ReplyShape | None = None  # pins how its firmware is told of it
+    rom_ipxe: RomIpxe = RomIpxe.KEEP
+    declared_at: str = ""  # file:line:column, for messages
+    faults: tuple[str, ...] = ()  # why it may not be installed although it is registered
+
+    @property
+    def mac(self) -> Mac:
+        """The first card: the one that names the machine where a single MAC is wanted."""
+        return self.macs[0]
+
+    @property
+    def ntp_addresses(self) -> tuple[IPv4Address, ...]:
+        """The time servers that DHCP option 42 can name: addresses, no names."""
+        return tuple(IPv4Address(server) for server in self.ntp if server.replace(".", "").isdecimal())
+
+    @property
+    def addresses(self) -> frozenset[IPv4Address]:
+        """The addresses that the registry gives to this machine."""
+        return frozenset({self.network.address.ip}) if self.network else frozenset()
+
+
+@dataclass(frozen=True)
+class HostSet:
+    """All registered machines at one moment; a reload builds another."""
+
+    cluster: Cluster
+    hosts: Mapping[HostName, Host] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cluster: Cluster, hosts: Iterable[Host]) -> "HostSet":
+        """Gather hosts by name; names and MACs were checked to be unique by the reader."""
+        return cls(cluster, {host.name: host for host in hosts})
+
+    @cached_property
+    def _by_mac(self) -> Mapping[Mac, Host]:
+        return {mac: host for host in self.hosts.values() for mac in host.macs}
+
+    @cached_property
+    def _by_address(self) -> Mapping[IPv4Address, Host]:
+        return {address: host for host in self.hosts.values() for address in host.addresses}
+
+    def by_mac(self, mac: Mac) -> Host | None:
+        """Find the host that owns this card."""
+        return self._by_mac.get(mac)
+
+    def by_address(self, address: IPv4Address) -> Host | None:
+        """Find the host to which the registry gives this address."""
+        return self._by_address.get(address)
+
+    def get(self, name: str) -> Host | None:
+        """Find a host by name."""
+        return self.hosts.get(HostName(name))
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self.hosts.values())
+
+    def __len__(self) -> int:
+        return len(self.hosts)

@@ -1,0 +1,1 @@
+"""What an install is: its states, its tokens, its events."""

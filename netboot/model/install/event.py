@@ -1,0 +1,41 @@
+"""What happened, told once: to the log, to the ledger, to whoever watches a boot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+
+
+class Step(StrEnum):
+    """The steps of one boot in the order of its timeline."""
+
+    OFFER = "offer"
+    LOADER = "loader"
+    SCRIPT = "script"
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    KICKSTART = "kickstart"
+    STAGE2 = "stage2"
+    INSTALLING = "installing"
+    OSTREE = "ostree"  # data: percent
+    INSTALLED = "installed"
+    LOCAL_BOOT = "local-boot"
+    IGNITION = "ignition"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact with its time. `name` is `area.past_participle`, as in the log and in docs/events.md."""
+
+    name: str
+    at: datetime
+    host: HostName | None = None
+    mac: Mac | None = None
+    step: Step | None = None
+    data: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    id: int = 0  # given by the ledger, rising; 0 before

@@ -1,0 +1,245 @@
+"""The install of one host: its states, the events that move it, and the only legal moves.
+
+No clock, no I/O. Machines retry, so a repeated event stays where it is; what is not in the table did not happen.
+An install moves only by what a machine did or said; being armed is a flag beside the state, set by a person alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Final
+
+from netboot.errors import TransitionError
+from netboot.model.host.host import Host, HostName
+from netboot.model.host.mac import Mac
+
+
+class InstallState(StrEnum):
+    """How far a host is."""
+
+    REGISTERED = "registered"
+    OFFERED = "offered"
+    LOADING = "loading"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class InstallEvent(StrEnum):
+    """What moves an install."""
+
+    OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
+    SCRIPT_SENT = "script-sent"  # it got the installer's script: one boot into the installer is spent
+    REPORTED_STARTED = "reported-started"  # `%pre`: the disk is there and is about to be written
+    REPORTED_DONE = "reported-done"  # `%post`: everything is written
+    REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
+    IGNITION_SENT = "ignition-sent"  # the installed system asked for its configuration
+    REPORTED_READY = "reported-ready"  # the installed system is up
+    ATTEMPTS_SPENT = "attempts-spent"  # the next boot into the installer would be one too many
+
+
+S = InstallState
+E = InstallEvent
+
+# What a machine says with the token of its boot counts wherever the boot is thought to be: a report may get lost, and
+# offers are written behind, so that one may reach the store after what followed it on the wire.
+_REPORTED: Final[Mapping[InstallEvent, InstallState]] = {
+    E.REPORTED_STARTED: S.INSTALLING,
+    E.REPORTED_DONE: S.INSTALLED,
+    E.REPORTED_FAILED: S.FAILED,
+    E.IGNITION_SENT: S.INSTALLED,  # every report got lost: the disk proves the install
+    E.REPORTED_READY: S.READY,
+}
+
+TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
+    S.REGISTERED: {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING},
+    S.OFFERED: {
+        E.OFFER_SENT: S.OFFERED,  # firmware asks again after 4, 8, 16 s, and iPXE asks once more
+        E.SCRIPT_SENT: S.LOADING,
+        **_REPORTED,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.LOADING: {
+        E.OFFER_SENT: S.OFFERED,  # reset before the installer said anything: the next attempt
+        E.SCRIPT_SENT: S.LOADING,
+        **_REPORTED,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.INSTALLING: {
+        E.OFFER_SENT: S.OFFERED,  # powered off half way: the next attempt of this arming, if one is left
+        E.SCRIPT_SENT: S.LOADING,
+        **_REPORTED,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+    S.INSTALLED: {
+        E.OFFER_SENT: S.OFFERED,  # armed again
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_DONE: S.INSTALLED,
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
+    },
+    S.READY: {
+        E.OFFER_SENT: S.OFFERED,  # armed again
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_READY: S.READY,
+    },
+    S.FAILED: {
+        E.OFFER_SENT: S.OFFERED,  # still armed: the next attempt
+        E.SCRIPT_SENT: S.LOADING,
+        E.REPORTED_FAILED: S.FAILED,
+        E.REPORTED_DONE: S.INSTALLED,  # a late end is an end
+        E.IGNITION_SENT: S.INSTALLED,
+        E.REPORTED_READY: S.READY,
+        E.ATTEMPTS_SPENT: S.FAILED,
+    },
+}
+
+MID_INSTALL: Final = frozenset({S.LOADING, S.INSTALLING})
+ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})
+# `started` among them: a cancelled installer is stopped before it writes anything.
+NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.ATTEMPTS_SPENT})
+
+
+@dataclass(frozen=True, slots=True)
+class InstallTarget:
+    """What an arming is bound to, as the operator saw it: this machine, this disk, this release.
+
+    `commit` is what the release named; None where it could not be read. `addresses` are the registered ones: they
+    identify the machine's late reports and may change.
+    """
+
+    macs: frozenset[Mac]
+    disk: str | None
+    release: str | None
+    commit: str | None = None
+    addresses: frozenset[IPv4Address] = field(default=frozenset(), compare=False)
+
+    @classmethod
+    def of(cls, host: Host, commit: str | None) -> "InstallTarget":
+        """Take what a host is now."""
+        return cls(frozenset(host.macs), host.disk, host.release, commit, host.addresses)
+
+    def changes(self, now: "InstallTarget") -> list[str]:
+        """List what is another now. The order of MACs does not matter, nor a commit that one of the two lacks."""
+        found = []
+        if self.macs != now.macs:
+            found.append(f"its MACs changed from {_listed(self.macs)} to {_listed(now.macs)}")
+        if self.disk != now.disk:
+            found.append(f"its disk changed from {self.disk or 'none'} to {now.disk or 'none'}")
+        if self.release != now.release:
+            found.append(f"its release changed from {self.release or 'none'} to {now.release or 'none'}")
+        elif self.commit and now.commit and self.commit != now.commit:
+            found.append(f"its release {self.release} named commit {self.commit[:12]} and names {now.commit[:12]} now")
+        return found
+
+
+def _listed(macs: frozenset[Mac]) -> str:
+    return ", ".join(sorted(macs))
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """A person's word that this host may be installed once."""
+
+    at: datetime
+    reason: str
+    attempts: int  # boots into the installer that it allows
+    spent: int = 0  # boots into the installer so far
+
+    @property
+    def is_spent(self) -> bool:
+        """No further boot into the installer is left."""
+        return self.spent >= self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The capabilities of one boot into the installer: 128 random bits in hex each; empty before the first."""
+
+    kickstart: str = field(default="", repr=False)
+    ignition: str = field(default="", repr=False)
+    report: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Where one host stands. `version` counts its writes: the store compares it before it sets."""
+
+    host: HostName
+    state: InstallState = S.REGISTERED
+    changed_at: datetime | None = None
+    arming: Arming | None = None
+    tokens: Tokens = Tokens()
+    version: int = 0
+    target: InstallTarget | None = None  # of the last arming, also after its end; None: a version before wrote it
+
+    @property
+    def is_armed(self) -> bool:
+        """May be led into the installer."""
+        return self.arming is not None
+
+    @property
+    def has_spent_its_arming(self) -> bool:
+        """Is armed still, but no boot into the installer is left."""
+        return self.arming is not None and self.arming.is_spent
+
+    def arming_changes(self, now: InstallTarget | None) -> list[str]:
+        """List why this arming no longer holds for what its host is now; None: no file declares the host any more."""
+        if self.arming is None:
+            return []
+        if self.target is None:
+            return ["it was armed by an earlier version of netboot, which did not record MACs, disk and release"]
+        if now is None:
+            return ["the hosts files declare it no more"]
+        return self.target.changes(now)
+
+    def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
+        """Return this install after `event`; raise TransitionError where the table has no such move."""
+        if event in NEEDS_ARMING and self.arming is None:
+            raise TransitionError(
+                f"{self.host} is not armed, so {event} cannot move it; netboot install arm {self.host}"
+            )
+        try:
+            state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise TransitionError(f"{self.host} is {self.state}: {event} does not move it from there") from None
+        arming = None if event in ENDS_ARMING else self.arming
+        if event is E.REPORTED_FAILED and self.has_spent_its_arming:
+            arming = None
+        return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
+
+    def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
+        """Return this install with a fresh arming for `target`; raise TransitionError in the middle of a running one.
+
+        One without a target ends as soon as it is compared with its host.
+        """
+        refusals = self.arming_refusals()
+        if refusals:
+            raise TransitionError(refusals[0])
+        return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens(), target=target)
+
+    def arming_refusals(self) -> list[str]:
+        """List why this host may not be armed now; empty: it may."""
+        if self.arming is None or self.state not in MID_INSTALL:
+            return []
+        return [
+            f"{self.host} is {self.state} under its arming of {self.arming.at:%Y-%m-%d %H:%M}; "
+            f"let it end, or netboot install cancel {self.host} first"
+        ]
+
+    def cancelled(self) -> "Install":
+        """Return this install without its arming; what the machine has begun may still report its end."""
+        return replace(self, arming=None)
+
+    def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
+        """Return this install with one more boot spent and the tokens of that boot; TransitionError if none is left."""
+        if self.has_spent_its_arming:
+            raise TransitionError(
+                f"{self.host} has spent every boot into the installer of its arming; netboot install arm {self.host}"
+            )
+        moved = self.moved_by(E.SCRIPT_SENT, at=at)
+        assert moved.arming is not None
+        return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens)

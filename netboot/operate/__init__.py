@@ -1,0 +1,1 @@
+"""What an operator may request, with a daemon or without one: arm, cancel, show, use of content."""

@@ -1,0 +1,43 @@
+"""What an operator reads when a host cannot be armed, and when its arming is taken back. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from netboot.errors import NetbootError
+from netboot.model.host.host import HostName
+from netboot.model.install.install import MID_INSTALL, Install, InstallState
+
+Reasons = Mapping[HostName, Sequence[str]]
+
+
+class ArmingRefusedError(NetbootError):
+    """Hosts that are not armed, with every reason of each. `is_forcible`: --force arms them all the same."""
+
+    def __init__(self, reasons: Reasons, *, is_forcible: bool) -> None:
+        self.reasons = reasons
+        lines = [f"cannot arm {host}: {reason}" for host, found in reasons.items() for reason in found]
+        cure = "; correct this, or arm all the same with --force" if is_forcible else ""
+        super().__init__("\n".join([*lines, f"nothing was armed{cure}"]))
+
+
+def arming_refusals(installs: Mapping[HostName, Install], unready: Reasons) -> Reasons:
+    """Gather for each host that cannot be armed why: its install that runs, and why it could not be installed now."""
+    found = {host: [*install.arming_refusals(), *unready.get(host, ())] for host, install in installs.items()}
+    return {host: reasons for host, reasons in found.items() if reasons}
+
+
+def cancel_notes(before: Install) -> list[str]:
+    """Say what a cancel did, and what it cannot take back."""
+    host, state = before.host, before.state
+    is_mid_install = state in MID_INSTALL
+    if not before.is_armed:
+        found = [f"{host} was not armed; nothing was changed"]
+    else:
+        found = [f"{host} is not armed any more" if is_mid_install else f"{host} is not armed; it boots its own disk"]
+    if state is InstallState.INSTALLING:
+        found.append(
+            f"{host} is installing: its installer was allowed to wipe the disk, and goes on; this cannot be taken "
+            "back; its end is still recorded, and its next network boot leads to its own disk"
+        )
+    elif before.is_armed and is_mid_install:
+        found.append(f"{host} is loading its installer, which is stopped before it writes to the disk")
+    return found

@@ -1,0 +1,76 @@
+"""What of the content is in use, and by whom: hosts, armed and running installs, pulls. Pure.
+
+Whatever is named here must not be removed, nor an alias in it be moved. Names are as the hosts refer to them: an alias
+counts as itself, and what it leads to is kept by the alias.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from netboot.model.host.host import Host, HostName
+from netboot.model.install.install import MID_INSTALL, Install
+
+RUNNING_FOR: Final = timedelta(hours=24)  # an install that reported nothing for so long has ended without a word
+
+
+class Use(StrEnum):
+    """How something of the content is used."""
+
+    HOST = "host"  # a host refers to it
+    ARMED = "armed"  # a host is armed with it
+    INSTALLING = "installing"  # a machine installs from it
+    PULLED = "pulled"  # machines fetch its objects
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ContentUse:
+    """One use of a boot medium or release. `host` is empty for a pull."""
+
+    kind: str  # `boot medium` or `release`
+    name: str
+    use: Use
+    host: str = ""
+
+    def __str__(self) -> str:
+        match self.use:
+            case Use.HOST:
+                return f"{self.host} has it in the configuration that the daemon serves"
+            case Use.ARMED:
+                return f"{self.host} is armed with it"
+            case Use.INSTALLING:
+                return f"{self.host} is installing from it"
+            case Use.PULLED:
+                return "machines are pulling it now"
+
+
+def content_uses(
+    hosts: Iterable[Host], installs: Mapping[HostName, Install], *, pulls: Iterable[str], now: datetime
+) -> list[ContentUse]:
+    """List what these hosts, installs and pulls use."""
+    by_name = {host.name: host for host in hosts}
+    found = {use for host in by_name.values() for use in _named(Use.HOST, host.name, host.boot_media, host.release)}
+    for install in installs.values():
+        host = by_name.get(install.host)
+        bound = install.target.release if install.target is not None else host.release if host else None
+        for use in _install_uses(install, now):
+            found.update(_named(use, install.host, host.boot_media if host else None, bound))
+    found.update(ContentUse("release", name, Use.PULLED) for name in pulls)
+    return sorted(found)
+
+
+def _install_uses(install: Install, now: datetime) -> Iterator[Use]:
+    if install.is_armed:
+        yield Use.ARMED
+    is_recent = install.changed_at is not None and now - install.changed_at < RUNNING_FOR
+    if install.state in MID_INSTALL and (install.is_armed or is_recent):
+        yield Use.INSTALLING
+
+
+def _named(use: Use, host: str, medium: str | None, release: str | None) -> Iterator[ContentUse]:
+    if medium is not None:
+        yield ContentUse("boot medium", medium, use, host)
+    if release is not None:
+        yield ContentUse("release", release, use, host)

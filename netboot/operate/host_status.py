@@ -1,0 +1,154 @@
+"""What the store knows of a host beside its declaration: why it does not proceed, and what was last heard of it.
+
+Pure: the same answer with a daemon and without one, from the newest events, the history and the install.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
+from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Install, InstallEvent, InstallState
+from netboot.model.words import first_line, without_disks
+from netboot.store.installs import Move
+
+NEWEST_EVENTS: Final = 500  # of one host, in which the reason is looked for
+
+# Anybody on the LAN causes these; they never take the place of a reason that the machine's own requests have.
+_BY_ANYBODY: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "http.refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a host does not proceed. `reason` is the word of docs/events.md."""
+
+    reason: str
+    sentence: str
+    cure: str
+    since: datetime | None
+
+    @property
+    def view(self) -> Mapping[str, Any]:
+        """Show it as the API and `--json` do."""
+        since = self.since.isoformat() if self.since is not None else None
+        return {"reason": self.reason, "sentence": self.sentence, "cure": self.cure, "since": since}
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.cure}" if self.cure else self.sentence
+
+
+def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) -> Blocked | None:
+    """Say why a host does not proceed; None where it does, or has nothing to do. Both lists: oldest first."""
+    if install.state is InstallState.FAILED and (failure := _failure(install, history)) is not None:
+        return failure
+    if install.state is InstallState.READY and not install.is_armed:
+        return None
+    found = _last_block(install, events)
+    return found or (_not_heard(install, events) if install.is_armed else _not_armed(install))
+
+
+def view(install: Install, events: Sequence[Event], history: Sequence[Move]) -> dict[str, Any]:
+    """Show what is known of a host's progress: `reason` in one sentence, `blocked` in its parts."""
+    found = blocked(install, events, history)
+    return {"reason": str(found) if found else None, "blocked": found.view if found else None}
+
+
+def heard_view(events: Sequence[Event], history: Sequence[Move], last_seen: datetime | None) -> dict[str, Any]:
+    """Show when a host's machine was last heard, its last offer, the last reason and the disks that it reported."""
+    own = [
+        event
+        for event in events
+        if event.name.startswith(("boot.", "dhcp.", "lease.")) and event.name not in _BY_ANYBODY
+    ]
+    heard = max([event.at for event in own] + ([last_seen] if last_seen is not None else []), default=None)
+    offer = next((event for event in reversed(events) if event.name == "boot.offered"), None)
+    why = next(((event, said) for event in reversed(events) if (said := _explained(event)) and said.is_blocking), None)
+    disks = next((disks for move in reversed(history) if (disks := without_disks(move.note)[1])), "")
+    return {
+        "last_heard": heard.isoformat() if heard else None,
+        "last_offer": offer and {"at": offer.at.isoformat(), **offer.data},
+        "last_reason": why and {"at": why[0].at.isoformat(), "reason": str(why[1])},
+        "disks": disks.splitlines(),
+    }
+
+
+def reason_of(move: Move) -> str:
+    """Say why an install moved: the first line of a person's reason or of a report; empty where nobody gave one."""
+    match move.what:
+        case InstallEvent.ATTEMPTS_SPENT:
+            return ATTEMPTS_SPENT
+        case InstallEvent.REPORTED_FAILED:
+            return first_line(move.note) or NO_REASON
+        case _:
+            return first_line(move.note)
+
+
+def _failure(install: Install, history: Sequence[Move]) -> Blocked | None:
+    failed = [move for move in history if move.after is InstallState.FAILED and move.what in _FAILURES]
+    if not failed or (install.arming is not None and install.arming.at > failed[-1].at):
+        return None
+    cure = after_failure(install.host, is_armed=install.is_armed and not install.has_spent_its_arming)
+    return Blocked(failed[-1].what, reason_of(failed[-1]), cure, failed[-1].at)
+
+
+def _last_block(install: Install, events: Sequence[Event]) -> Blocked | None:
+    """Find the last event that holds the host back and that no progress came after."""
+    last: Event | None = None
+    for event in events:
+        said = _explained(event)
+        if _clears(event, last):
+            last = None
+        elif said is not None and said.is_blocking:
+            is_weaker = last is not None and last.name not in _BY_ANYBODY and event.name in _BY_ANYBODY
+            last = last if is_weaker else event
+    said = _explained(last) if last is not None else None
+    is_under_way = install.is_armed or install.state in (InstallState.INSTALLING, InstallState.INSTALLED)
+    if last is None or said is None or (last.name in _BY_ANYBODY and not is_under_way):
+        return None
+    return Blocked(str(last.data.get("reason") or last.name), said.sentence, said.cure, last.at)
+
+
+def _clears(event: Event, last: Event | None) -> bool:
+    """Tell whether an event shows that what held the host back is over."""
+    if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
+        return last is None or last.name not in _OUTLIVE_ARMING
+    if last is not None and event.step is Step.OFFER:
+        return last.name in _NO_OFFER
+    if last is not None and event.step is Step.LOADER:
+        return last.name not in _OUTLIVE_LOADER  # it may be the next boot that ends with it
+    return event.step is not None and event.step not in (Step.LOCAL_BOOT, Step.FAILED)
+
+
+def _not_armed(install: Install) -> Blocked | None:
+    if install.state not in (InstallState.REGISTERED, InstallState.OFFERED, InstallState.LOADING):
+        return None
+    host = install.host
+    sentence = f"{host} is not armed, so it boots its own disk"
+    return Blocked("not-armed", sentence, f"netboot install arm {host}", install.changed_at)
+
+
+def _not_heard(install: Install, events: Sequence[Event]) -> Blocked | None:
+    """Say that an armed host was not heard since it was armed."""
+    armed_at = install.arming.at if install.arming is not None else None
+    if armed_at is None or install.arming is None or install.arming.spent:
+        return None
+    if any(event.at >= armed_at and event.mac is not None and event.name not in _BY_ANYBODY for event in events):
+        return None
+    host = install.host
+    cure = (
+        "start it with network boot first in its boot order; if it did start, see that its DHCP broadcasts reach this "
+        f"server and that hosts.{host}.mac is the card that boots (netboot host list --discovered)"
+    )
+    return Blocked("not-heard", f"no boot request of {host} was received since it was armed", cure, armed_at)
+
+
+def _explained(event: Event) -> Explanation | None:
+    return explain(event.name, event.data, host=event.host or event.mac or "this machine")
+
+
+_FAILURES: Final = frozenset({InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value})
+_NO_OFFER: Final = frozenset({"dhcp.architecture_refused", "dhcp.boot_refused"})
+_OUTLIVE_LOADER: Final = frozenset({"boot.dead_end_met", "boot.shape_moved"})
+_OUTLIVE_ARMING: Final = frozenset({"boot.dead_end_met", *_NO_OFFER})

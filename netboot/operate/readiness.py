@@ -1,0 +1,142 @@
+"""Why a host cannot be installed now, and what an operator has to know before it is armed.
+
+The only place that computes this: `check`, `install arm`, the API and the commands without a daemon use it, so that all
+of them say the same sentences. Reads files through `boot.documents`; moves nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.boot.documents import Documents
+from netboot.boot.firmware.reply_variants import choices_for
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import ContentError, Problem
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage, arch_named
+from netboot.model.boot.machine import Machine
+from netboot.model.boot.offer import IgnoreReason, Policy
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host
+from netboot.model.host.network import DhcpMode
+from netboot.model.install.install import Install, InstallState
+
+NO_INTERFACE: Final = (
+    "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it
+)
+_UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the settings say of this server. `faults` are the files' faults that keep hosts or loaders from use."""
+
+    dhcp_mode: DhcpMode = DhcpMode.PROXY
+    names_interfaces: bool = True
+    faults: tuple[Problem, ...] = ()
+
+
+class Readiness:
+    """Computes the reasons of one configuration. Lives as long as a configuration."""
+
+    def __init__(self, documents: Documents, policy: Policy, *, bootfiles: BootFiles, server: ServerFacts) -> None:
+        self._documents = documents
+        self._policy = policy
+        self._bootfiles = bootfiles
+        self._server = server
+
+    async def reasons(self, host: Host, *, machines: Sequence[Machine] = ()) -> list[str]:
+        """List every reason for which this host could not be installed, each with its cure; empty: it is ready.
+
+        `machines` are the host's network cards as they were seen on the wire, as far as they are on record.
+        """
+        documents = [str(problem) for problem in await self._documents.problems(host)]
+        found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
+        return list(dict.fromkeys(found))
+
+    def warnings(self, host: Host, install: Install, cluster: Cluster) -> list[str]:
+        """List what does not stop an install of this host, and what an operator wants to know before it."""
+        found = []
+        if install.arming is not None:
+            found.append(
+                f"{host.name} was armed already at {install.arming.at:%Y-%m-%d %H:%M} ({install.arming.reason}); "
+                "the new arming replaces that one"
+            )
+        if install.state in (InstallState.INSTALLED, InstallState.READY):
+            found.append(f"{host.name} is {install.state}: a node that may be running; its next install wipes the disk")
+        if install.state is InstallState.INSTALLING:
+            found.append(f"{host.name} is installing: an installer that was allowed to wipe the disk may still run")
+        if cluster.init == host.name:
+            found.append(f"{host.name} is cluster.init: its installed system starts a new cluster {cluster.name}")
+        if self._server.dhcp_mode is DhcpMode.LISTEN:
+            found.append(
+                "dhcp.mode is listen, so no machine is offered a boot loader; "
+                "set dhcp.mode: proxy, or let the LAN's DHCP server name this server"
+            )
+        if not self._server.names_interfaces:
+            found.append(NO_INTERFACE)
+        return found
+
+    def _declared(self, host: Host) -> list[str]:
+        own = f"hosts.{host.name}"
+        return [
+            str(fault)
+            for fault in self._server.faults
+            if fault.where == own or fault.where.startswith((f"{own}.", "bootfiles."))
+        ]
+
+    def _loader(self, host: Host, machines: Sequence[Machine]) -> list[str]:
+        if self._server.dhcp_mode is DhcpMode.OFF:
+            return []  # another server names the boot loader
+        clients = [client for machine in machines if (client := _client(machine)) is not None]
+        if clients:
+            return [reason for client in clients if (reason := self._loader_reason(host, client))]
+        return [] if host.loader else missing_uefi_loader(self._policy, self._bootfiles)
+
+    def _loader_reason(self, host: Host, client: BootClient) -> str | None:
+        match choices_for(client, host, self._policy):
+            case IgnoreReason.LOADER_FOR_ANOTHER_CPU:
+                built_for = self._policy.cpu_of(host.loader or "")
+                return (
+                    f"{host.name} boots as {client.cpu}, and its boot loader {host.loader} is built for {built_for}; "
+                    f"correct hosts.{host.name}.loader, or remove it"
+                )
+            case IgnoreReason.NO_LOADER_FOR_ARCH | IgnoreReason.UNKNOWN_ARCHITECTURE | IgnoreReason.UNKNOWN_HOST:
+                return f"{host.name} gets no boot loader: {self._missing(client)}"
+            case _:
+                return None
+
+    def _missing(self, client: BootClient) -> str:
+        try:
+            name = self._bootfiles.loader(client.protocol, client.arch)
+        except ContentError as error:
+            return str(error)
+        return f"{name} was added after the configuration was read; systemctl reload netboot"
+
+    def _announcement(self, host: Host) -> list[str]:
+        """Find a host that is never announced, so that its script waits for ever."""
+        if self._server.dhcp_mode is not DhcpMode.OFF or host.network is not None:
+            return []
+        return [
+            f"{host.name} cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no "
+            f"registered address; set hosts.{host.name}.network.address to the address that the LAN's DHCP server "
+            "gives it, or set dhcp.mode: proxy"
+        ]
+
+
+def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
+    """Say that UEFI machines, which OCK needs, have no boot loader; empty: they have one."""
+    rules = {(rule.protocol or BootProtocol.PXE, rule.wanted_cpu) for rule in policy.rules}
+    if any((BootProtocol.PXE, cpu) in (policy.loaders.keys() | rules) for cpu in _UEFI_CPUS):
+        return []
+    directories = ", ".join(map(str, bootfiles.directories)) or "no directory"
+    return [f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"]
+
+
+def _client(machine: Machine) -> BootClient | None:
+    """Make the client that this machine was when it was last seen; None where its firmware is not on record."""
+    arch = arch_named(machine.arch or "")
+    if arch is None:
+        return None
+    vendor_class = machine.vendor_class or ""
+    protocol = BootProtocol.HTTP if vendor_class.startswith("HTTPClient") else BootProtocol.PXE
+    return BootClient(machine.mac, arch, protocol, Stage.FIRMWARE, vendor_class)

@@ -1,1 +1,0 @@
-"""A machine's side of DHCP, TFTP and HTTP, by other people's code."""

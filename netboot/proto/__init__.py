@@ -1,1 +1,0 @@
-"""How it is said on the wire: bytes and time in, bytes and deadlines out. Never decides."""

@@ -1,0 +1,105 @@
+"""Says which hosts the faults of the hosts files concern, and finds every MAC that such a host names.
+
+A machine whose host is left out must boot its own disk, so a MAC is found also where its host is only half readable.
+Too many are better than one too few: nothing is installed by being found here.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
+from typing import Final
+
+from netboot.errors import Problem
+from netboot.model.host.host import HostSet, Role
+from netboot.model.host.mac import Mac
+from netboot.registry.host_files import Declared
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
+
+_HEX: Final = "[0-9A-Fa-f]"
+_MAC: Final = re.compile(
+    rf"(?<!{_HEX})({_HEX}{{2}}([:-]{_HEX}{{2}}){{5,6}}|({_HEX}{{4}}\.){{2}}{_HEX}{{4}}|{_HEX}{{12,14}})(?!{_HEX})"
+)
+_GUID: Final = re.compile(
+    rf"(?<!{_HEX})({_HEX}{{2}}([:-]{_HEX}{{2}}){{7,20}}|({_HEX}{{4}}\.){{3,9}}{_HEX}{{4}}|{_HEX}{{16,42}})(?!{_HEX})"
+)
+
+
+def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) -> dict[str, Problem]:
+    """Name the hosts that a fault concerns, each with the first: its own, its role's, or one of what all share."""
+    names = sorted(declared.hosts, key=len, reverse=True)  # of `cp1` and `cp1.example.com`, the longer one is meant
+    roles = {str(name): host.role for name, host in hosts.hosts.items()}
+    found: dict[str, Problem] = {}
+    for fault in faults:
+        for name in _concerned(fault.where, names, roles):
+            found.setdefault(name, fault)
+    if any(file.text is None for file in declared.files) and not declared.roles:
+        # What all hosts share is written in the file that cannot be read.
+        found = dict.fromkeys(names, faults[0]) | found
+    return found
+
+
+def _concerned(where: str, names: Sequence[str], roles: Mapping[str, Role]) -> Iterable[str]:
+    section, _, rest = where.partition(".")
+    match section:
+        case "hosts":
+            return [name for name in names if rest == name or rest.startswith((f"{name}.", f"{name}["))][:1]
+        case "roles" if (role := rest.partition(".")[0]) in list(Role):
+            return [name for name in names if roles.get(name) == role]
+        case "":
+            return ()  # a file as a whole: its hosts are not known by name
+        case _:
+            return names
+
+
+def macs_of_faulty(declared: Declared, faulty: Iterable[str], faults: Sequence[Problem]) -> frozenset[Mac]:
+    """Find every MAC that a faulty host names, in what was read of it and in the text around its faults."""
+    if not faults:
+        return frozenset()
+    found: set[Mac] = set()
+    faulty = frozenset(faulty)
+    for name in faulty:
+        found.update(_macs_in(" ".join(_texts(declared.hosts[name].value))))
+    for file in declared.files:
+        if file.text is None:
+            found.update(_macs_in(file.raw))
+            continue
+        here = [entry.key for entry in declared.hosts.values() if entry.key.place.file == file.path]
+        lines = _line_starts(file.text)
+        keys = {lines[key.place.line - 1] + key.place.column - 1: key.text for key in here}
+        for fault in faults:
+            if fault.file == file.path and fault.line and not fault.where.startswith(("roles", "defaults", "cluster")):
+                at = lines[fault.line - 1] + fault.column - 1
+                found.update(_macs_in(_text_around(file.text, at, keys, faulty)))
+    return frozenset(found)
+
+
+def _text_around(text: str, at: int, keys: Mapping[int, str], faulty: frozenset[str]) -> str:
+    """Give the text of the host in which a fault stands: from its key, or from the fault, to the next host's key."""
+    own = max((offset for offset in keys if offset <= at), default=at)
+    begins = own if keys.get(own) in faulty else at
+    ends = min((offset for offset in keys if offset > at), default=len(text))
+    return text[begins:ends]
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
+
+
+def _macs_in(text: str) -> Iterator[Mac]:
+    for match in chain(_MAC.finditer(text), _GUID.finditer(text)):
+        try:
+            yield Mac.parse(match[0])
+        except ValueError:  # a group address, or fourteen digits that are no MAC
+            continue
+
+
+def _texts(node: Node) -> Iterator[str]:
+    match node:
+        case Scalar(text=text):
+            yield text
+        case Listing(items=items):
+            for item in items:
+                yield from _texts(item)
+        case Table(entries=entries):
+            for entry in entries.values():
+                yield from _texts(entry.value)

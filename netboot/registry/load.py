@@ -1,0 +1,139 @@
+"""Reads a whole configuration: `netboot.yaml` and the hosts files that it names, into Settings and a HostSet.
+
+`load` either returns everything or raises every fault of every file at once; `read` leaves faulty hosts out.
+Both read files and nothing else: a reload calls them in a thread and swaps what they return, or keeps what it has.
+"""
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netboot.errors import ConfigError, Problem
+from netboot.model.host.host import HostSet
+from netboot.model.host.mac import Mac
+from netboot.registry.faulty import faulty_hosts, macs_of_faulty
+from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
+from netboot.registry.hosts import build_hosts
+from netboot.settings.settings import Settings
+from netboot.settings.settings_file import find, read_settings
+from netboot.yamlfile.faults import Faults
+from netboot.yamlfile.nodes import Listing, Node, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What an operator declared, at one moment."""
+
+    settings: Settings
+    hosts: HostSet
+    files: tuple[Path, ...]  # all that was read, netboot.yaml first
+    texts: tuple[HostsFile, ...] = ()  # of the hosts files, by absolute path
+    faults: tuple[Problem, ...] = ()  # of the hosts files; the hosts that they concern are not in `hosts`
+    left_out: frozenset[Mac] = frozenset()  # every MAC that such a host names
+    hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
+
+
+def load(path: Path) -> Configuration:
+    """Read the configuration that begins at `path`; raise ConfigError with every fault of every file."""
+    configuration = read(path)
+    if configuration.faults:
+        raise ConfigError(configuration.faults)
+    return configuration
+
+
+def read(path: Path) -> Configuration:
+    """Read the configuration that begins at `path`, without the hosts that a fault of the hosts files concerns.
+
+    Raises ConfigError where `netboot.yaml` has a fault, with every fault of every file.
+    """
+    faults = Faults()
+    with _without_garbage_collection():
+        settings, tree = read_settings(path, faults)
+        is_sound = not faults
+        files = list_files(_named_files(path, settings, tree), faults)
+        read = _build(read_files(files, faults), faults, settings=settings)
+    if not is_sound:
+        raise ConfigError(faults.problems)
+    texts = tuple(replace(file, path=str(Path(file.path).absolute())) for file in read.texts)
+    return replace(read, files=(path, *files), texts=texts)
+
+
+def load_accepted(files: Sequence[HostsFile]) -> HostSet:
+    """Build the hosts of files that were accepted before.
+
+    What is wrong with them today, as an Ignition file that was replaced, stays with the hosts that it concerns.
+    """
+    faults = Faults()
+    declared = declare(files, faults)
+    hosts = build_hosts(declared, faults)
+    faulty = faulty_hosts(declared, hosts, faults.problems)
+    held_back = [replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in hosts]
+    return HostSet.of(hosts.cluster, held_back)
+
+
+def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) -> Configuration:
+    declared = declare(files, faults)
+    hosts = build_hosts(declared, faults)
+    problems = tuple(sorted(faults.problems))
+    faulty = faulty_hosts(declared, hosts, problems)
+    sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
+    return Configuration(
+        settings,
+        sound,
+        (),
+        texts=tuple(declared.files),
+        faults=problems,
+        left_out=macs_of_faulty(declared, faulty, problems),
+        hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
+    )
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Pause the collector: its full runs would walk all that was read so far, a third of the time of 5,000 hosts."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read `netboot.yaml` alone, for what asks nothing of the hosts; raise ConfigError with every fault of it."""
+    faults = Faults()
+    settings, _ = read_settings(path, faults)
+    if faults:
+        raise ConfigError(faults.problems)
+    return settings
+
+
+def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[NamedFile]:
+    """Pair each of `hosts.files` with the place that names it, and show it as near as `path` was given.
+
+    Where that list is faulty, nothing is known of the hosts, and its default is read only as far as it is there.
+    """
+    directory = path.absolute().parent
+    shown = [
+        path.parent / file.relative_to(directory) if file.is_relative_to(directory) else file
+        for file in settings.hosts.files
+    ]
+    section, named = find(tree, ("hosts",)), find(tree, ("hosts", "files"))
+    if isinstance(named, Listing) and len(named.items) == len(shown):
+        return [
+            NamedFile(file, item.place, f"hosts.files[{index}]")
+            for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
+        ]
+    is_default = tree is not None and named is None and isinstance(section, Table | None)
+    return [NamedFile(file, may_be_missing=not is_default) for file in shown if is_default or _is_there(file)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # `exists` raises PermissionError
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The machine protocols: DHCP, TFTP and HTTP on the boot LAN."""

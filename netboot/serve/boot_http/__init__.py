@@ -1,0 +1,1 @@
+"""The boot LAN's HTTP port: scripts, Kickstart, Ignition, reports."""

@@ -1,0 +1,128 @@
+"""The HTTP door of the boot LAN: one aiohttp application on each address that machines reach us by.
+
+Opens and closes its listeners as addresses come and go; the routes are `http_boot`'s, `http_bootfiles`' and
+`http_content`'s.
+"""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from netboot.serve.boot_http.runner import check_every_head, quiet_runner
+from netboot.serve.static_http.content_handler import ContentDoor
+from netboot.serve.static_http.engine import ContentEngine
+from netboot.telemetry.metrics import Metrics
+
+BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
+
+log = structlog.get_logger()
+
+
+class HttpDoor:
+    """One application, several listeners."""
+
+    def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
+        """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
+        self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.refused)
+        self._content = content
+        self._port = port
+        self._drain_s = drain_s
+        self._engine: ContentEngine
+        self._listeners: dict[str, asyncio.Server] = {}
+        self._wanted: set[str] = set()
+        self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
+
+    async def open(self) -> None:
+        """Make ready to listen."""
+        await self._runner.setup()
+        assert self._runner.server is not None
+        check_every_head(self._runner.server, self._content.counters, self._content.refused)
+        self._engine = ContentEngine(self._content, self._runner.server)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why some address is not listened on now."""
+        return [self._awaited[address] for address in sorted(self._awaited)]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those that are listened on now."""
+        return sorted(self._listeners)
+
+    async def listen(self, addresses: Iterable[str]) -> None:
+        """Listen on these addresses from now on, and on no others.
+
+        One that is not there, or whose port is taken, is awaited: the next call tries it again.
+        """
+        self._wanted = set(addresses)
+        for address in self._listeners.keys() - self._wanted:
+            self._listeners.pop(address).close()
+            log.info("http.closed", address=address, port=self._port)
+        for address in self._awaited.keys() - self._wanted:
+            del self._awaited[address]
+        for address in sorted(self._wanted - self._listeners.keys()):
+            try:
+                self._listeners[address] = await asyncio.get_running_loop().create_server(
+                    self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
+                )
+            except OSError as error:
+                self._note_awaited(address, _reason(error, address, self._port))
+                continue
+            self._awaited.pop(address, None)
+            log.info("http.opened", address=address, port=self._port)
+
+    def _note_awaited(self, address: str, reason: str) -> None:
+        if self._awaited.get(address) != reason:  # it is tried every few seconds
+            log.error("http.bind_failed", address=address, port=self._port, reason=reason)
+        self._awaited[address] = reason
+
+    async def close(self) -> None:
+        """Take no more requests, let the running ones end within one grace for all, and stop."""
+        for listener in self._listeners.values():
+            listener.close()
+        await asyncio.gather(self._engine.stop(self._drain_s), self._runner.cleanup())
+
+
+def _reason(error: OSError, address: str, port: int) -> str:
+    what = f"cannot listen on {address}, TCP port {port}"
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"{what}: no interface has this address; give it to one, or correct http.listen"
+        case errno.EADDRINUSE:
+            return f"{what}: another program has it; stop that program (ss -ltnp names it), or change http.port"
+        case _:
+            return f"{what}: {error.strerror}; see http.listen and http.port"
+
+
+def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Make the middleware that counts each request of the boot LAN by its area and status."""
+
+    @web.middleware
+    async def count(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        status = 500
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as error:
+            status = error.status
+            return web.Response(status=status, text=f"{error.reason.lower()}\n", headers=_without_body_headers(error))
+        except asyncio.CancelledError:
+            status = 499  # the machine went away
+            raise
+        finally:
+            resource = request.match_info.route.resource
+            area = resource.canonical.split("/")[1] if resource else "none"
+            metrics.count("http_requests", area=area, status=str(status))
+        return response
+
+    return count
+
+
+def _without_body_headers(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}

@@ -1,0 +1,136 @@
+"""What a booting machine asks for by HTTP, and what it reports: scripts, boot files, Kickstart, Ignition.
+
+Thin: reads the request, has it answered, writes the reply with its length. Content is served by `serve.static_http`.
+Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from netboot.boot.script_service import Desk
+from netboot.boot.token_documents import IgnitionPart, Refusal, Report, TokenDesk
+from netboot.errors import ContentError, RenderError, StoreError
+from netboot.model.boot.offer import ScriptLanguage
+from netboot.serve.boot_http.report_body import read_report
+from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
+from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
+from netboot.telemetry.logs import LineLimit
+
+REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
+
+log = structlog.get_logger()
+
+
+class BootHttp:
+    """The handlers of the boot LAN that need the desk."""
+
+    def __init__(self, desk: Desk, token_desk: TokenDesk) -> None:
+        self._desk = desk
+        self._token_desk = token_desk
+        self._taken = LineLimit()
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the routes; GET brings HEAD."""
+        return [
+            web.get("/boot/{mac}.ipxe", self.ipxe_script),
+            web.get("/ks/{token}", self.kickstart),
+            web.get("/ign/{token}", self.ignition),
+            web.get("/ign/{token}/{part:role|overlay}", self.ignition),
+            web.post("/report/{token}/{event}", self.report),
+            web.get("/healthz", self.health),
+        ]
+
+    async def ipxe_script(self, request: web.Request) -> web.Response:
+        mac = mac_in_path(request)
+        assert mac is not None
+        script = await self._desk.script(
+            mac,
+            remote_address(request),
+            ScriptLanguage.IPXE,
+            base_url=base_url(request),
+            is_look=request.method == "HEAD",
+        )
+        return _text(script.text)
+
+    async def kickstart(self, request: web.Request) -> web.Response:
+        try:
+            found = await self._token_desk.kickstart_for(
+                request.match_info["token"],
+                remote_address(request),
+                base_url=base_url(request),
+                is_look=request.method == "HEAD",
+            )
+        except (StoreError, RenderError, ContentError) as error:
+            return self._not_now("kickstart", request, error)
+        return _refused(found) if isinstance(found, Refusal) else _text(found)
+
+    async def ignition(self, request: web.Request) -> web.Response:
+        try:
+            found = await self._token_desk.ignition_for(
+                request.match_info["token"],
+                IgnitionPart(request.match_info.get("part", "wrapper")),
+                address=remote_address(request),
+                base_url=base_url(request),
+                is_look=request.method == "HEAD",
+            )
+        except (StoreError, RenderError, ContentError) as error:
+            return self._not_now("ignition", request, error)
+        if isinstance(found, Refusal):
+            return _refused(found)
+        return web.Response(body=found, content_type="application/vnd.coreos.ignition+json", headers=_SECRET)
+
+    async def report(self, request: web.Request) -> web.Response:
+        try:
+            report = Report(request.match_info["event"])
+        except ValueError:
+            return _refused(Refusal.UNKNOWN)
+        try:
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                body = await read_report(_at_most(LONGEST_BODY_BYTES, request.content.iter_chunked(1 << 16)))
+        except (TimeoutError, web.RequestPayloadError):
+            return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
+        try:
+            refusal = await self._token_desk.report(
+                request.match_info["token"], report, address=remote_address(request), body=body
+            )
+        except StoreError as error:
+            return self._not_now("report", request, error)
+        if refusal is not None:
+            return _refused(refusal)
+        if self._taken.allows(f"{request.match_info['token']} {report.value}"):
+            log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
+        return _text("taken\n")
+
+    def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
+        self._desk.record_held_back(what, remote_address(request), error)
+        return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return _text("ok\n")
+
+
+_SECRET: Final = {"Cache-Control": "no-store"}
+
+
+def _text(body: str) -> web.Response:
+    return web.Response(text=body, content_type="text/plain", headers=_SECRET)
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    if refusal is Refusal.STRANGER:
+        return web.Response(status=403, text="forbidden\n", headers=_SECRET)
+    return web.Response(status=404, text="not found\n", headers=_SECRET)
+
+
+async def _at_most(most_bytes: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass a body on; raise HTTPRequestEntityTooLarge where one that did not state its length is longer."""
+    total_bytes = 0
+    async for chunk in chunks:
+        total_bytes += len(chunk)
+        if total_bytes > most_bytes:
+            raise web.HTTPRequestEntityTooLarge(most_bytes, total_bytes)
+        yield chunk

@@ -1,0 +1,96 @@
+"""aiohttp as every listener of ours runs it: what is no HTTP is counted, and never logged as a fault.
+
+Connections that nobody uses are let go, no body is unpacked on the way in, and no answer names a version.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from aiohttp import web, web_response
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_writer import HttpVersion11
+
+from netboot.serve.static_http.conditional import SERVER
+from netboot.serve.static_http.refused import RefusalReason, RefusedRequests, refusal_of
+
+KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
+LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
+_ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than `http_head`'s: it records what it refuses
+_JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
+
+# aiohttp takes this where an answer has no Server field of its own, also in answers that no handler of ours makes.
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
+
+
+class MalformedCounter(Protocol):
+    """Who counts."""
+
+    def request_malformed(self) -> None:
+        """Count one request that is no HTTP."""
+
+
+def quiet_runner(
+    app: web.Application, counters: MalformedCounter, *, drain_s: float, refused: RefusedRequests | None = None
+) -> web.AppRunner:
+    """Make the runner of an application; at the end requests that run have `drain_s` seconds to finish.
+
+    What aiohttp itself refuses is recorded in `refused`.
+    """
+    logger = logging.Logger("netboot.http")
+    logger.parent = logging.getLogger()
+    logger.addFilter(_OnlyFaultsOfOurs(counters, refused))
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=logger,
+        keepalive_timeout=KEEPALIVE_S,
+        auto_decompress=False,
+        handle_signals=False,
+        lingering_time=LINGER_S,
+        max_line_size=_ABOVE_OURS,
+        max_field_size=_ABOVE_OURS,
+        shutdown_timeout=drain_s / 2,  # aiohttp waits this long twice: for the answer, then for its reader
+    )
+
+
+def check_every_head(server: web.Server, counters: MalformedCounter, refused: RefusedRequests) -> None:
+    """Apply the checks of the boot LAN to requests that come on a connection which aiohttp has already.
+
+    The first head of a connection was checked by `http_head`. This comes before aiohttp answers an `Expect`.
+    """
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = server.request_handler
+
+    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+        fields = {name: ", ".join(values) for name in _JOINED if (values := request.headers.getall(name, None))}
+        found = refusal_of(fields, is_http_11=request.version >= HttpVersion11)
+        if found is None:
+            return await handle(request)
+        if found.status == web.HTTPBadRequest.status_code:
+            counters.request_malformed()
+        refused.record(request.remote or "", found.reason)
+        text = f"{found.status.value} {found.status.phrase}: {found.text}\n"
+        response = web.Response(status=found.status, text=text)
+        response.force_close()
+        return response
+
+    server.request_handler = checked
+
+
+class _OnlyFaultsOfOurs(logging.Filter):
+    """Holds back what aiohttp says of clients: they sent no HTTP, or went away."""
+
+    def __init__(self, counters: MalformedCounter, refused: RefusedRequests | None) -> None:
+        super().__init__()
+        self._counters = counters
+        self._refused = refused
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        fault = record.exc_info[1] if record.exc_info else None
+        if isinstance(fault, HttpProcessingError | web.RequestPayloadError):
+            self._counters.request_malformed()
+            if self._refused is not None:  # aiohttp's "Error handling request from %s"
+                address = record.args[0] if isinstance(record.args, tuple) and record.args else ""
+                self._refused.record(str(address or ""), RefusalReason.NOT_HTTP)
+            return False
+        return not isinstance(fault, ConnectionError)

@@ -1,0 +1,256 @@
+"""The DHCP door of the LAN's only server: each question about an address is read, decided, kept, answered.
+
+Never says what is not on disk, never gives an address that answers a probe. One datagram's way:
+
+    proto.dhcp.parse -> proto.lease -> the lease desk -> (probe, disk) -> the boot desk -> proto.lease_reply -> out
+"""
+
+from collections.abc import Callable, Container, Coroutine
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any, Final, assert_never
+
+import structlog
+
+from netboot.errors import WireError
+from netboot.leasing.lease_service import LeaseDesk
+from netboot.model.boot.boot_client import BootClient, arch_name
+from netboot.model.boot.offer import Ignored, IgnoreReason, Offer
+from netboot.model.host.mac import Mac
+from netboot.model.lease import (
+    LeaseClosed,
+    LeaseGranted,
+    LeaseInformed,
+    LeaseOffered,
+    LeaseQuestion,
+    LeaseRefused,
+    LeaseSilence,
+    LeaseTerms,
+    LeaseToProbe,
+    LeaseVerdict,
+)
+from netboot.serve.dhcp.ignored import IgnoredQuestions
+from netboot.serve.dhcp.proxy_handler import Desk, tell_refusal
+from netboot.serve.net.arp import ArpProber
+from netboot.serve.net.udp import Counters, Datagram, DatagramPort
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp import pxe
+from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply, lease_reply_address, nak_reply
+from netboot.wire.dhcp.lease_request import lease_question
+from netboot.wire.dhcp.message import DhcpMessage, Option
+from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
+
+log = structlog.get_logger()
+
+AT_WORK: Final = 512  # questions that wait for a probe or the disk; more get silence and ask again
+PROBES_PER_QUESTION: Final = 3  # addresses of the pool; then the client has gone on
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Leasing:
+    """What a door leases with: the desk, and `spawn` that runs what waits for a probe or the disk."""
+
+    desk: LeaseDesk
+    spawn: Spawn
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    datagram: Datagram
+    message: DhcpMessage
+    question: LeaseQuestion
+
+
+class LeaseDoor:
+    """Port 67 on one interface where this box leases. Owns its socket and its prober."""
+
+    def __init__(
+        self,
+        socket: DatagramPort,
+        leasing: Leasing,
+        *,
+        desk: Desk,
+        http_port: int,
+        counters: Counters,
+        ours: Container[IPv4Address],
+    ) -> None:
+        """Raises PortError where ARP cannot be watched."""
+        self._socket = socket
+        self._interface = socket.interface
+        self._leasing = leasing
+        self._desk = desk
+        self._http_port = http_port
+        self._counters = counters
+        self._ours = ours
+        self._at_work = 0
+        self._ignored = IgnoredQuestions(socket.interface, socket.port, counters=counters)
+        self._prober = ArpProber(socket.interface, counters=counters)
+
+    def close(self) -> None:
+        """Give the port back; what waits for a probe or the disk gets no answer."""
+        self._socket.close()
+        self._prober.close()
+
+    def receive(self, datagram: Datagram) -> None:
+        """Answer one datagram, now or when its lease is on disk, or not."""
+        try:
+            message = dhcp.parse(datagram.data)
+        except WireError:
+            self._ignored.take(Silence.MALFORMED, None)
+            return
+        is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
+        question = lease_question(message, self._ours, is_unicast=is_unicast)
+        if not isinstance(question, LeaseQuestion):
+            self._ignored.take(question, message)
+        elif self._at_work >= AT_WORK:
+            self._ignored.take(LeaseSilence.TOO_BUSY, message)
+        else:
+            asked = _Asked(datagram, message, question)
+            self._take(asked, self._decide(asked))
+
+    def _decide(self, asked: _Asked) -> LeaseVerdict:
+        return self._leasing.desk.ask(asked.question, self._interface.networks, self._interface.addresses)
+
+    def _take(self, asked: _Asked, verdict: LeaseVerdict) -> None:
+        match verdict:
+            case LeaseOffered(terms):
+                self._answer(asked, LeaseAnswer.OFFER, terms)
+            case LeaseInformed(terms):
+                self._answer(asked, LeaseAnswer.INFORM_ACK, terms)
+            case LeaseRefused(reason):
+                self._refuse(asked, reason)
+            case LeaseToProbe():
+                self._leasing.spawn(self._work(self._probe(asked, verdict)))
+            case LeaseGranted() | LeaseClosed():
+                self._leasing.spawn(self._work(self._keep(asked, verdict)))
+            case LeaseSilence():
+                self._drop(asked, verdict)
+            case _:
+                assert_never(verdict)
+
+    # What waits
+
+    async def _work(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run what waits; a fault of ours in it must not end the daemon."""
+        self._at_work += 1
+        try:
+            await job
+        except Exception as error:
+            self._socket.tell_fault(error)
+        finally:
+            self._at_work -= 1
+
+    async def _probe(self, asked: _Asked, to_probe: LeaseToProbe) -> None:
+        """Probe the address and ask again: an offer, or the next address of the pool."""
+        holder: Mac | None = None
+        for _ in range(PROBES_PER_QUESTION):
+            holder = None
+            if not to_probe.is_relayed:
+                holder = await self._prober.holder(to_probe.address, besides=asked.question.mac)
+            if not self._leasing.desk.probed(asked.question, to_probe.address, holder):
+                break
+            verdict = self._decide(asked)
+            if not isinstance(verdict, LeaseToProbe):
+                self._take(asked, verdict)
+                return
+            to_probe = verdict
+        self._drop(asked, self._in_use_by(holder, asked.question.mac))
+
+    def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseSilence:
+        """Name the reason where an address is in use: by another machine, or by the host's own other card."""
+        host = self._desk.hosts.by_mac(mac) if mac is not None else None
+        is_own = host is not None and holder in host.macs
+        return LeaseSilence.HELD_BY_OTHER_CARD if is_own else LeaseSilence.ADDRESS_IN_USE
+
+    def _drop(self, asked: _Asked, reason: LeaseSilence) -> None:
+        """Send no answer, and record the reason where an operator can end it."""
+        self._ignored.take(reason, asked.message)
+        tell_refusal(self._desk, reason, asked.message)
+
+    async def _keep(self, asked: _Asked, verdict: LeaseGranted | LeaseClosed) -> None:
+        """Put it on disk; only then a grant is acknowledged."""
+        silence = await self._leasing.desk.keep(verdict)
+        if silence is not None:
+            self._drop(asked, silence)
+        elif isinstance(verdict, LeaseGranted):
+            if asked.question.mac is not None:
+                self._desk.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)
+            self._answer(asked, LeaseAnswer.ACK, verdict.terms)
+        else:
+            self._ignored.take(LeaseSilence.NO_ANSWER_DUE, asked.message)
+
+    # What is said
+
+    def _answer(self, asked: _Asked, answer: LeaseAnswer, terms: LeaseTerms) -> None:
+        server = self._server_for(asked, terms)
+        boot = self._boot_for(asked.message)
+        leads = boot if isinstance(boot, tuple) else None
+        reply = lease_reply(asked.message, answer, terms, server, boot=leads)
+        if not self._send(asked, answer, reply, server):
+            return
+        if not isinstance(boot, tuple):
+            if isinstance(boot, Silence):
+                tell_refusal(self._desk, boot, asked.message)
+            why = {} if boot is Silence.NOT_A_BOOT_CLIENT else {"reason": boot.value}
+            self._tell(asked, answer, terms.address, **why)
+            return
+        client, offer = boot
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
+        self._desk.offered(client, offer)
+        told = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
+        self._tell(asked, answer, terms.address, **told, boot_file=reply.boot_file)
+
+    def _refuse(self, asked: _Asked, reason: str) -> None:
+        server = self._server_for(asked, None)
+        if self._send(asked, LeaseAnswer.NAK, nak_reply(asked.message, reason, server), server):
+            self._tell(asked, LeaseAnswer.NAK, asked.question.address, reason=reason)
+
+    def _send(self, asked: _Asked, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
+        to = lease_reply_address(asked.message, answer)
+        if not self._socket.send(reply.data, to, source=server.address.packed):
+            return False
+        self._counters.count("lease_answered", answer=answer.value)
+        for option in reply.left_out:
+            self._counters.count("dhcp_left_out", option=str(int(option)))
+        return True
+
+    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | Silence | IgnoreReason:
+        """Say what the client's firmware is offered beside its lease, or why it gets the lease alone."""
+        client = pxe.boot_client(message)
+        if isinstance(client, Silence):
+            return client
+        match self._desk.offer_for(client):
+            case Offer() as offer:
+                return client, offer
+            case Ignored(reason):
+                return reason
+
+    def _server_for(self, asked: _Asked, terms: LeaseTerms | None) -> ServerAddress:
+        """Choose our address: the one that the client named or asked, else the one in its network."""
+        named = asked.message.address_option(Option.SERVER_ID)
+        interface = self._interface
+        chosen = interface.address
+        if named in interface.addresses:
+            chosen = named
+        elif (destination := IPv4Address(asked.datagram.destination)) in interface.addresses:
+            chosen = destination
+        elif terms is not None and chosen not in terms.network:
+            chosen = next((each for each in interface.addresses if each in terms.network), chosen)
+        return ServerAddress(chosen, self._http_port, interface.mtu_bytes, interface.advertise)
+
+    def _tell(self, asked: _Asked, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
+        mac = asked.question.mac
+        host = self._desk.hosts.by_mac(mac) if mac is not None else None
+        log.info(
+            "lease.answered",
+            answer=answer.value,
+            mac=mac,
+            host=host.name if host else None,
+            address=address and str(address),
+            state=asked.question.ask.value,
+            iface=self._interface.name,
+            **data,
+        )

@@ -1,0 +1,186 @@
+"""One DHCP door: a port on an interface, where each datagram is read, asked about, answered, and told in one line.
+
+Never answers who does not ask for a boot, never leases, never sends in `listen` mode. One datagram's way, in the order
+of the lines:
+
+    proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+import structlog
+
+from netboot.errors import WireError
+from netboot.model.boot.boot_client import BootClient, arch_name
+from netboot.model.boot.offer import Ignored, Offer
+from netboot.model.host.host import HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.lease import LeaseSilence
+from netboot.serve.dhcp.ignored import PACKET_CURES, IgnoredQuestions
+from netboot.serve.dhcp.repeats import Answered, Repeats
+from netboot.serve.net.udp import Address, Counters, Datagram, DatagramPort
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp import pxe
+from netboot.wire.dhcp.message import DhcpMessage
+from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
+
+log = structlog.get_logger()
+
+_EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
+
+
+class Desk(Protocol):
+    """Who decides (`boot.offers.OfferDesk`): from memory, at once, never awaited."""
+
+    @property
+    def hosts(self) -> HostSet:
+        """The registered machines, for the log line."""
+
+    def offer_for(self, client: BootClient) -> Offer | Ignored:
+        """Say what a machine is offered now."""
+
+    def offered(self, client: BootClient, offer: Offer) -> None:
+        """Take note of an offer that left."""
+
+    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+        """Record that a machine's packet allows no answer, where it is registered."""
+
+    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+        """Take note of an address that the wire showed for a machine, and of the transaction in which it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpPort:
+    """What differs between 67 and 4011: which messages are questions, what answers them, and where that goes."""
+
+    number: int
+    question: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | Silence]
+    reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | Silence]
+    reply_address: Callable[[DhcpMessage, Address], Address]
+
+
+class DhcpDoor:
+    """One port on one interface: takes each datagram to its end, an answer or silence with its reason."""
+
+    def __init__(
+        self,
+        port: DhcpPort,
+        socket: DatagramPort,
+        *,
+        desk: Desk,
+        http_port: int,
+        is_listening_only: bool,
+        counters: Counters,
+        ours: Container[IPv4Address],
+    ) -> None:
+        self._port = port
+        self._socket = socket
+        self._desk = desk
+        self._is_listening_only = is_listening_only
+        self._counters = counters
+        self._ours = ours
+        self._repeats = Repeats()
+        interface = socket.interface
+        self._ignored = IgnoredQuestions(interface, port.number, counters=counters)
+        self._servers = {
+            str(address): ServerAddress(address, http_port, interface.mtu_bytes, interface.advertise)
+            for address in interface.addresses
+        }
+        self._server = self._servers[str(interface.address)]
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+    def receive(self, datagram: Datagram) -> None:
+        """Answer one datagram, or not."""
+        before = self._repeats.find(datagram.data)
+        if before is not None and before.server is self._servers.get(datagram.destination, self._server):
+            self._answer_again(datagram, before)
+            return
+        try:
+            message = dhcp.parse(datagram.data)
+        except WireError:
+            self._ignored.take(Silence.MALFORMED, None)
+            return
+        shown = pxe.address_shown(message)
+        if shown is not None:
+            self._desk.saw_address(*shown, exchange=message.xid)
+        client = self._port.question(message, self._ours)
+        if isinstance(client, Silence):
+            self._refuse(client, message)
+            return
+        self._answer_anew(datagram, message, client=client, decided=self._desk.offer_for(client))
+
+    def _answer_again(self, datagram: Datagram, before: Answered) -> None:
+        """Answer a question that was answered before: the same way, if the decision is the same."""
+        client = before.client_of(datagram.data)
+        decided = self._desk.offer_for(client)
+        if decided == before.offer:
+            self._send(
+                before.reply_to(datagram.data), _EVERYBODY, client=client, offer=before.offer, server=before.server
+            )
+        else:
+            self._answer_anew(datagram, dhcp.parse(datagram.data), client=client, decided=decided)
+
+    def _answer_anew(
+        self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, decided: Offer | Ignored
+    ) -> None:
+        match decided:
+            case Ignored(reason):
+                self._ignored.take(reason, message)
+            case Offer() as offer:
+                self._answer(datagram, message, client=client, offer=offer)
+
+    def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, offer: Offer) -> None:
+        """Send what was decided from the address that was asked; the interface's own where everybody was."""
+        server = self._servers.get(datagram.destination, self._server)
+        reply = self._port.reply(message, client, offer, server)
+        if isinstance(reply, Silence):
+            self._refuse(reply, message)
+            return
+        if self._is_listening_only:
+            self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
+            return
+        self._repeats.keep(datagram.data, message, Answered(client, offer, server, reply))
+        to = self._port.reply_address(message, datagram.source)
+        self._send(reply, to, client=client, offer=offer, server=server)
+
+    def _refuse(self, reason: Silence, message: DhcpMessage) -> None:
+        self._ignored.take(reason, message)
+        tell_refusal(self._desk, reason, message)
+
+    def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:
+        if not self._socket.send(reply.data, to, source=server.address.packed):
+            return
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
+        for option in reply.left_out:
+            self._counters.count("dhcp_left_out", option=str(int(option)))
+        self._desk.offered(client, offer)
+        self._tell("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
+
+    def _tell(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
+        host = self._desk.hosts.by_mac(client.mac)
+        log.info(
+            event,
+            mac=client.mac,
+            host=host.name if host else None,
+            role=host.role if host else None,
+            arch=arch_name(client.arch),
+            stage=client.stage,
+            kind=offer.kind,
+            boot_file=boot_file,
+            iface=self._socket.interface.name,
+            port=self._port.number,
+        )
+
+
+def tell_refusal(desk: Desk, reason: Silence | LeaseSilence, message: DhcpMessage) -> None:
+    """Record a drop that an operator can end, by the MAC of the machine."""
+    mac = pxe.client_mac(message) if reason in PACKET_CURES else None
+    if mac is not None:
+        desk.refused(mac, reason.value, cure=PACKET_CURES[reason])

@@ -1,0 +1,1 @@
+"""Sockets and interfaces of this box: UDP, raw packets, ARP, rtnetlink."""

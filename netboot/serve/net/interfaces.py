@@ -1,0 +1,161 @@
+"""Follow the interfaces of `network.interfaces`: who is there, with which address, as links and addresses come and go.
+
+Told by rtnetlink, never polling. An interface without an IPv4 address is silent until it has one; a LAN may appear
+after the start. Among several addresses one rule holds, at the start and later: `address` of the settings, else the
+first that is the primary of a network (`ip addr` shows no `secondary`) and no /32, as a failover daemon adds them.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Interface
+from socket import AF_INET, if_nameindex
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
+from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_LINK
+
+from netboot.model.host.network import Interface, InterfaceAddress, WantedInterface, choose_address
+
+log = structlog.get_logger()
+
+Changed = Callable[[Sequence[Interface]], None]
+
+_DUMP_ATTEMPTS: Final = 10  # the kernel says that a dump was overtaken by a change
+_SCOPE_LINK: Final = 253  # 169.254/16 that nobody chose
+_SECONDARY: Final = 0x01  # IFA_F_SECONDARY of <linux/if_addr.h>: a further address of a network that the card has
+
+
+class Interfaces:
+    """The wanted interfaces as they are now; use as `async with`, then run `follow` beside everything else."""
+
+    def __init__(self, wanted: Iterable[WantedInterface]) -> None:
+        self._wanted = {interface.name: interface for interface in wanted}
+        self._current: dict[str, Interface] = {}
+        self._found: Mapping[str, Interface] = {}
+        self._changed: list[Changed] = []
+        self._netlink: Any = None  # pyroute2 is untyped
+
+    async def __aenter__(self) -> Self:
+        """Read the interfaces once."""
+        await self._listen()
+        self._take(await self._read())
+        for name, reason in self.awaited.items():
+            log.warning("interface.awaited", iface=name, reason=reason)
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._hang_up()
+
+    @property
+    def current(self) -> tuple[Interface, ...]:
+        """Those that are there and have an address, in the order of the settings."""
+        return tuple(self._current[name] for name in self._wanted if name in self._current)
+
+    @property
+    def awaited(self) -> dict[str, str]:
+        """Those that cannot be served now, each with the reason."""
+        silent = [name for name in self._wanted if name not in self._current]
+        return {name: self._why_silent(name, self._found) for name in silent}
+
+    def on_change(self, changed: Changed) -> None:
+        """Call `changed` with the interfaces as they are, now and after each change."""
+        self._changed.append(changed)
+        changed(self.current)
+
+    async def follow(self) -> None:
+        """Follow rtnetlink until cancelled."""
+        while True:
+            try:
+                async for _ in self._netlink.get():
+                    pass  # one datagram of news; what it says in detail is read anew, so that nothing lost matters
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                await self._listen()  # too much news at once: pyroute2 needs another socket
+            before = self._current
+            self._take(await self._read())
+            if self._current != before:
+                for changed in self._changed:
+                    changed(self.current)
+
+    async def _listen(self) -> None:
+        self._hang_up()
+        self._netlink = AsyncIPRoute()
+        await self._netlink.bind(groups=RTMGRP_LINK | RTMGRP_IPV4_IFADDR)
+
+    def _hang_up(self) -> None:
+        if self._netlink is not None:
+            self._netlink.close()
+            self._netlink = None
+
+    async def _read(self) -> Mapping[str, Interface]:
+        """Read the wanted links with all their addresses; one without any is not among them."""
+        for _ in range(_DUMP_ATTEMPTS):
+            try:
+                return await self._dump()
+            except NetlinkDumpInterrupted:
+                await asyncio.sleep(0)
+        return await self._dump()
+
+    async def _dump(self) -> Mapping[str, Interface]:
+        addresses: dict[int, list[InterfaceAddress]] = {}
+        async for record in await self._netlink.get_addr(family=AF_INET):
+            if record["scope"] != _SCOPE_LINK:
+                # IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link
+                local = IPv4Interface(
+                    (record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS"), record["prefixlen"])
+                )
+                addresses.setdefault(record["index"], []).append(
+                    InterfaceAddress(local, bool(record["flags"] & _SECONDARY))
+                )
+        found: dict[str, Interface] = {}
+        async for record in await self._netlink.get_links():
+            name, index = record.get_attr("IFLA_IFNAME"), record["index"]
+            if name in self._wanted and index in addresses:
+                here = addresses[index]
+                addresses_here = tuple(each.address.ip for each in here)
+                networks = tuple(dict.fromkeys(each.address.network for each in here))
+                chosen = choose_address(here, self._wanted[name].address)
+                found[name] = Interface(
+                    name,
+                    index,
+                    chosen,
+                    addresses_here,
+                    record.get_attr("IFLA_MTU"),
+                    networks,
+                    self._wanted[name].advertise,
+                )
+        return found
+
+    def _take(self, found: Mapping[str, Interface]) -> None:
+        """Keep what can serve; log what came and went."""
+        before = self._current
+        now = {
+            name: found[name] for name in self._wanted if name in found and found[name].address in found[name].addresses
+        }
+        for name in sorted(before.keys() - now.keys()):
+            log.warning("interface.lost", iface=name, reason=self._why_silent(name, found))
+        for name, interface in now.items():
+            if interface != before.get(name):
+                log.info(
+                    "interface.served",
+                    iface=name,
+                    address=str(interface.address),
+                    other_addresses=[str(other) for other in interface.addresses if other != interface.address],
+                    mtu_bytes=interface.mtu_bytes,
+                )
+        self._current, self._found = now, found
+
+    def _why_silent(self, name: str, found: Mapping[str, Interface]) -> str:
+        here = [each for _, each in if_nameindex()]
+        if name not in here:
+            return f"this box has no such interface; it has {', '.join(here)}"
+        if name not in found:
+            return "it has no IPv4 address"
+        return f"it has no address {self._wanted[name].address}"

@@ -1,0 +1,154 @@
+"""One UDP port on one interface without holding it: frames in and out, where another server has the port on this box.
+
+Hears what the kernel's own sockets on the port would hear, and no more: right checksums, our addresses or everybody's,
+this VLAN. A frame of another VLAN that nobody took out of its tag is not ours; serve `eth0.100` for it. The kernel
+routes and resolves what is sent, and puts the tag of a VLAN interface on. Never answers instead of a socket that is
+bound: where nobody is, the kernel tells a unicast client "port unreachable" beside our answer, so it is for port 67
+beside another DHCP server.
+
+packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
+"""
+
+import ctypes
+import socket
+from contextlib import suppress
+from ipaddress import IPv4Address
+from struct import Struct
+from typing import Any, Final
+
+from netboot.errors import PortError
+from netboot.model.host.network import Interface
+from netboot.serve.net.udp import RECEIVE_BUFFER_BYTES, Address, Counters, Datagram, DatagramPort, error_name
+from netboot.wire.frames import IpPacket, Reassembly, UdpDatagram, read_ip, read_udp, write
+
+EVERYBODY: Final = IPv4Address("255.255.255.255")
+
+_ETH_P_IP: Final = 0x0800
+_SOL_PACKET, _PACKET_AUXDATA = 263, 8
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_AUXDATA: Final = Struct("=IIIHHHH")  # status, lengths, offsets, VLAN's tag and protocol
+_CHECKSUM_NOT_MADE, _VLAN_VALID, _CHECKSUM_VALID = 1 << 3, 1 << 4, 1 << 7
+_VLAN_ID: Final = 0x0FFF
+_INSTRUCTION: Final = Struct("=HBBI")
+_PROGRAM: Final = Struct("@HP")
+
+
+class PacketSocket(DatagramPort):
+    """A packet socket to hear with and a raw socket to answer with."""
+
+    _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
+
+    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
+        """Open both; raise PortError where the right (CAP_NET_RAW) or the interface is missing."""
+        super().__init__(port, interface, counters=counters)
+        everybody_here = {each.broadcast_address for each in interface.networks}
+        self._heard_at = {EVERYBODY, *interface.addresses, *everybody_here}
+        self._pieces = Reassembly()
+        try:
+            self._hears = _hearing(port, interface)
+            try:
+                self._sends = _sending(interface)
+            except OSError:
+                self._hears.close()
+                raise
+        except OSError as error:
+            raise PortError(
+                f"cannot take frames of UDP port {port} on {interface.name}: {error.strerror}; "
+                "give the daemon CAP_NET_RAW, as netboot.service does, or use dhcp.listen: udp"
+            ) from error
+
+    def close(self) -> None:
+        """Stop receiving and give both sockets back; closing twice is no fault."""
+        super().close()
+        self._sends.close()
+
+    def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
+        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
+        packet = write(UdpDatagram(IPv4Address(source), self.port, IPv4Address(to[0]), to[1], data))
+        try:
+            self._sends.sendto(packet, (to[0], 0))
+        except OSError as error:
+            self._lost(error_name(error))
+            return False
+        return True
+
+    def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
+        """Read a frame from its IP header on; None where the kernel's own socket would not hear it either."""
+        if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
+            return None  # our own, or another machine's
+        status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)
+        if status & _VLAN_VALID and tag & _VLAN_ID:
+            self._lost("other-vlan")
+            return None
+        packet = read_ip(data)
+        if packet is not None and packet.destination not in self._heard_at:
+            return None  # for whom we route
+        is_verified = bool(status & (_CHECKSUM_NOT_MADE | _CHECKSUM_VALID))
+        if packet is not None and not packet.is_whole:
+            packet, is_verified = self._whole(packet), False
+            if packet is None:
+                return None
+        heard = read_udp(packet, is_verified=is_verified) if packet is not None else None
+        if heard is None:
+            self._lost("malformed")
+            return None
+        if heard.destination_port != self.port:
+            return None
+        return Datagram(heard.data, (str(heard.source), heard.source_port), str(heard.destination))
+
+    def _whole(self, fragment: IpPacket) -> IpPacket | None:
+        assert self._loop is not None
+        return self._pieces.take(fragment, self._loop.time())
+
+
+def _hearing(port: int, interface: Interface) -> socket.socket:
+    # Protocol 0 hears nothing until `bind`: no frame comes past the filter before it is there.
+    hears = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+    try:
+        _attach(hears, _filter(port))
+        hears.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        hears.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        with suppress(PermissionError):
+            hears.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        hears.bind((interface.name, _ETH_P_IP))
+    except OSError:
+        hears.close()
+        raise
+    return hears
+
+
+def _sending(interface: Interface) -> socket.socket:
+    sends = socket.socket(
+        socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
+    )
+    try:
+        sends.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sends.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode() + b"\0")
+    except OSError:
+        sends.close()
+        raise
+    return sends
+
+
+def _filter(port: int) -> bytes:
+    """Write the kernel's filter, classic BPF over a packet from its IP header on: UDP to `port`, and fragments."""
+    # fmt: off
+    program = (
+        (0x30, 0, 0, 9),        # load the protocol
+        (0x15, 0, 6, 17),       # UDP, else drop
+        (0x28, 0, 0, 6),        # load the fragment's offset
+        (0x45, 3, 0, 0x1FFF),   # one that has no ports: keep
+        (0xB1, 0, 0, 0),        # X = length of the IP header
+        (0x48, 0, 0, 2),        # load the destination port
+        (0x15, 0, 1, port),     # ours, else drop
+        (0x06, 0, 0, 0xFFFF),   # keep
+        (0x06, 0, 0, 0),        # drop
+    )
+    # fmt: on
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
+
+
+def _attach(hears: socket.socket, program: bytes) -> None:
+    held = ctypes.create_string_buffer(program, len(program))
+    pointer = _PROGRAM.pack(len(program) // _INSTRUCTION.size, ctypes.addressof(held))
+    hears.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)

@@ -1,0 +1,1 @@
+"""Static files by HTTP: connections, limits, ranges, fair shares."""

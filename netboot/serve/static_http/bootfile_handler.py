@@ -1,0 +1,103 @@
+"""`/bootfiles/{name}` and `/boot/{mac}/{name}`: what firmware, shim and GRUB load by HTTP, with length and ranges.
+
+Below `/boot/{mac}/` shim and GRUB find, beside themselves, what is this machine's. Thin: the desk says what a name is.
+A small answer leaves in one segment with its head.
+"""
+
+import time
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+import structlog
+from aiohttp import web
+
+from netboot.content.bootfiles.directories import BootFile
+from netboot.content.serving.bodies import Bodies, FileChangedError
+from netboot.content.serving.served_file import ServedFile, served_file
+from netboot.errors import NetbootError
+from netboot.model.boot.offer import MachineDocument
+from netboot.model.host.mac import Mac
+from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
+from netboot.serve.static_http.send import send_file
+
+# Where a UEFI machine is sent by HTTP that has nothing to load: not being there is what leads it to its disk.
+NEVER_THERE: Final = "local-disk.efi"
+
+log = structlog.get_logger()
+
+
+class LoaderDesk(Protocol):
+    """Who decides what a machine may load."""
+
+    def loader_for(
+        self, address: IPv4Address, name: str, *, mac: Mac | None = None
+    ) -> BootFile | MachineDocument | None:
+        """Say what a name is to the machine at this address; `mac` is the one that it says it is."""
+
+    async def document_for(
+        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
+    ) -> str | None:
+        """Write a document for that machine."""
+
+    def loader_sent(
+        self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
+    ) -> None:
+        """Take note of a loader that went out."""
+
+
+class BootFilesHttp:
+    """The handler of two paths."""
+
+    def __init__(self, desk: LoaderDesk) -> None:
+        self._desk = desk
+        self._bodies = Bodies()
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the routes; all methods, so that each refusal has our form. Those of `http_boot` come before."""
+        return [
+            web.route("*", "/bootfiles/{name:.*}", self.handle),
+            web.route("*", "/boot/{mac}/{name:.+}", self.handle),
+        ]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request for a boot file or a document."""
+        began = time.monotonic()
+        address, name = remote_address(request), request.match_info["name"]
+        found = None if name == NEVER_THERE else self._desk.loader_for(address, name, mac=mac_in_path(request))
+        if isinstance(found, MachineDocument) and request.method in ("GET", "HEAD"):
+            return await self._document(request, found, address)
+        file = _served(found)
+        try:
+            sent = await send_file(request, file, bodies=self._bodies)
+        except FileChangedError:
+            sent = await send_file(request, None, bodies=self._bodies)
+        if file is not None and sent.bytes_sent >= file.size_bytes:
+            seconds = time.monotonic() - began
+            self._desk.loader_sent(
+                address, name, bytes_sent=sent.bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
+            )
+        return sent.response
+
+    async def _document(self, request: web.Request, document: MachineDocument, address: IPv4Address) -> web.Response:
+        is_look = request.method == "HEAD"
+        try:
+            text = await self._desk.document_for(document, address, base_url=base_url(request), is_look=is_look)
+        except NetbootError as error:
+            log.error("boot.document_held_back", document=document.kind, address=str(address), reason=str(error))
+            return _text("not now\n", status=503, retry_after_s=5)
+        return _text("not found\n", status=404) if text is None else _text(text)
+
+
+def _text(text: str, *, status: int = 200, retry_after_s: int | None = None) -> web.Response:
+    """Answer with a text that nobody keeps, its length always said."""
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": str(retry_after_s)} if retry_after_s else {})
+    return web.Response(status=status, text=text, content_type="text/plain", headers=headers)
+
+
+def _served(found: BootFile | MachineDocument | None) -> ServedFile | None:
+    if not isinstance(found, BootFile):
+        return None
+    try:
+        return served_file(str(found.path), found.path.stat(), member=found.name)
+    except OSError:
+        return None

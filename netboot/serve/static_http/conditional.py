@@ -1,0 +1,164 @@
+"""How a file is given by HTTP: status, header fields and the bytes that go with them. Pure; shared with /bootfiles.
+
+RFC 9110 §8.8 (validators), §13 (preconditions, in the order of §13.2.2), §14 (ranges), §15.5.6 and §15.5.17.
+Never chunks, never compresses, always says Content-Length: GRUB and firmware read nothing else. GRUB also wants
+the field's name in exactly this case (facts/wire.md §9).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from netboot.content.serving.served_file import ServedFile
+
+ALLOWED_METHODS: Final = "GET, HEAD"
+SERVER: Final = "netboot"
+
+_SINGLE_RANGE: Final = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.IGNORECASE | re.ASCII)
+_LONGEST_POSITION: Final = 1000  # digits; int() refuses more than 4,300
+_BEYOND_ANY_FILE: Final = 10**_LONGEST_POSITION
+
+Header = Callable[[str], str | None]  # gives a request's field by its name in lower case
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """What goes out for one request. `length` bytes from `start` are the body of a GET; a HEAD sends none.
+
+    `text` is the body of a refusal, and empty for everything that comes from a file.
+    """
+
+    status: HTTPStatus
+    headers: tuple[tuple[str, str], ...]
+    start: int = 0
+    length: int = 0
+    text: bytes = b""
+
+    def piece_of(self, body: bytes) -> bytes:
+        """Cut the answer's bytes out of a whole body."""
+        return body if self.length == len(body) else body[self.start : self.start + self.length]
+
+
+def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
+    """Say how a GET or HEAD of this file is answered."""
+    about = (
+        ("Content-Type", file.content_type),
+        ("ETag", file.etag),
+        ("Cache-Control", file.cache_control),
+        ("Accept-Ranges", "bytes"),
+    )
+    wanted = header("if-match")
+    if wanted is not None and not _names(wanted, file.etag, weakly=False):
+        return refusal(HTTPStatus.PRECONDITION_FAILED, "the file is another one now; fetch it from its start")
+    known = header("if-none-match")
+    if known is not None and _names(known, file.etag, weakly=True):
+        return FileAnswer(HTTPStatus.NOT_MODIFIED, about[1:3])
+    total = file.size_bytes
+    asked = header("range") if method == "GET" else None
+    span = byte_range(asked, total) if asked is not None and _range_holds(header("if-range"), file.etag) else None
+    if span is None:
+        return FileAnswer(HTTPStatus.OK, (*about, ("Content-Length", str(total))), 0, total)
+    if not span:
+        unsatisfied = (("Content-Range", f"bytes */{total}"), ("ETag", file.etag))
+        return refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"the file has {total} bytes", *unsatisfied)
+    place = (("Content-Range", f"bytes {span.start}-{span.stop - 1}/{total}"), ("Content-Length", str(len(span))))
+    return FileAnswer(HTTPStatus.PARTIAL_CONTENT, (*about, *place), span.start, len(span))
+
+
+def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnswer:
+    """Answer with a status and one line of text, its length always said."""
+    text = f"{status.value} {status.phrase}: {why}\n".encode()
+    about = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text))))
+    return FileAnswer(status, (*about, *headers), text=text)
+
+
+def not_found() -> FileAnswer:
+    """Answer for what is not there."""
+    return refusal(HTTPStatus.NOT_FOUND, "no such file")
+
+
+def unreadable() -> FileAnswer:
+    """Answer for a file that is there and cannot be read: a fault of ours, worth another try."""
+    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
+
+
+def busy(retry_after_s: int) -> FileAnswer:
+    """Answer a client that comes back by itself when every place for a large body is taken."""
+    why = "as many machines as may be served at once are served now; ask again"
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
+
+
+def method_not_allowed() -> FileAnswer:
+    """Answer for a method other than GET and HEAD."""
+    return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "files are only given", ("Allow", ALLOWED_METHODS))
+
+
+def byte_range(field: str, total_bytes: int) -> range | None:
+    """Read a Range field against a file's length.
+
+    None where it is to be ignored and the whole file sent: several ranges, another unit, no valid range.
+    An empty range where no byte of the file is in it (416).
+    """
+    found = _SINGLE_RANGE.fullmatch(field)
+    if found is None:
+        return None
+    first, last = (_position(digits) for digits in found.groups())
+    if first is None:
+        if last is None:
+            return None
+        return range(max(0, total_bytes - last), total_bytes)  # the last so many
+    if last is not None and last < first:
+        return None
+    stop = total_bytes if last is None else min(last + 1, total_bytes)
+    return range(first, stop) if first < stop else range(0)
+
+
+def _position(digits: str) -> int | None:
+    """Read a number of any length."""
+    if not digits:
+        return None
+    return int(digits) if len(digits) <= _LONGEST_POSITION else _BEYOND_ANY_FILE
+
+
+def _range_holds(if_range: str | None, etag: str) -> bool:
+    """RFC 9110 §13.1.5: strong comparison; a date never matches, for we send no Last-Modified."""
+    return if_range is None or if_range.strip() == etag
+
+
+def _names(field: str, etag: str, *, weakly: bool) -> bool:
+    """Tell whether a list of entity tags names this one; `*` names any."""
+    if field.strip() == "*":
+        return True
+    tags = (tag.strip() for tag in field.split(","))  # our tags hold no comma
+    return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in tags)
+
+
+def head_of(answer: FileAnswer, second: int, *, is_last: bool) -> bytes:
+    """Write the head of an answer that leaves at this second of the epoch; the body follows in the same write."""
+    fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
+    ending = "Connection: close\r\n" if is_last else ""
+    return f"{_status_line(answer.status)}{_date_and_server(second)}{fields}{ending}\r\n".encode("latin-1")
+
+
+def head_of_whole(file: ServedFile, second: int, *, is_last: bool) -> bytes:
+    """Write the head of a whole file, as `head_of(answer_for(…))` does, without its detours: each object of a pull."""
+    ending = "Connection: close\r\n" if is_last else ""
+    return (
+        f"HTTP/1.1 200 OK\r\n{_date_and_server(second)}Content-Type: {file.content_type}\r\nETag: {file.etag}\r\n"
+        f"Cache-Control: {file.cache_control}\r\nAccept-Ranges: bytes\r\nContent-Length: {file.size_bytes}\r\n"
+        f"{ending}\r\n"
+    ).encode("latin-1")
+
+
+@lru_cache(maxsize=1)
+def _date_and_server(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n"
+
+
+@lru_cache(maxsize=32)
+def _status_line(status: HTTPStatus) -> str:
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n"

@@ -1,0 +1,150 @@
+"""`/content/` and `/ostree/` for aiohttp: kernel, initrd, stage 2 and the OSTree archive.
+
+The same rules and bytes as `http_engine`, which takes the connections that begin with such a request; this door
+serves those that began with another one (iPXE keeps the connection of its script for kernel and initrd).
+Never decides who may have a file: content is the same for all, secrets are elsewhere.
+"""
+
+import time
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+import structlog
+from aiohttp import web
+
+from netboot.content.serving.bodies import Bodies, FileChangedError
+from netboot.content.serving.index import Content
+from netboot.content.serving.served_file import ServedFile
+from netboot.errors import ContentError
+from netboot.model.release import ContentKind
+from netboot.serve.static_http.conditional import unreadable
+from netboot.serve.static_http.refused import RefusedRequests
+from netboot.serve.static_http.send import refused, send_file
+from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.static_http.turns import Turns
+from netboot.telemetry.logs import LineLimit
+
+log = structlog.get_logger()
+
+_LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, ContentKind.STAGE2, ContentKind.TREEINFO})
+CONTENT_PREFIXES: Final = ("/content/", "/ostree/")
+
+
+class ContentDesk(Protocol):
+    """Who keeps the timeline of each boot."""
+
+    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        """Take note that a machine got a file, or `bytes_sent` of it. Called on the loop, must not wait."""
+
+
+class ContentCounters(Protocol):
+    """Who counts."""
+
+    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
+        """Count one answer; refusals are of the kind `other`."""
+
+    def request_malformed(self) -> None:
+        """Count one request that is no HTTP."""
+
+
+class ContentDoor:
+    """What aiohttp's handlers and the engine share: the index, the bodies, who is told."""
+
+    def __init__(
+        self,
+        content: Content,
+        desk: ContentDesk,
+        *,
+        counters: ContentCounters,
+        limits: ShareLimits | None = None,
+        refused: RefusedRequests | None = None,
+    ) -> None:
+        self.content = content
+        self.turns = Turns(limits or ShareLimits())
+        self.bodies = Bodies()
+        self.desk = desk
+        self.counters = counters
+        self.refused = refused or RefusedRequests()
+        self._faults = LineLimit()
+
+    async def find(self, raw_path: str) -> ServedFile | None:
+        """Find a file in memory, else on disk."""
+        return self.content.find(raw_path) or await self.content.find_new(raw_path)
+
+    def tell(
+        self, remote: str | None, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, began: float
+    ) -> None:
+        """Count an answer, log it, and tell the desk of bytes that a machine got. `began` is monotonic seconds.
+
+        A pull is told object by object to the desk, which knows its progress; it is never logged object by object.
+        """
+        kind = file.kind if file else ContentKind.OTHER
+        self.counters.content_sent(kind, status, bytes_sent)
+        if file is None or status >= HTTPStatus.BAD_REQUEST:
+            log.debug("http.content_refused", address=remote, status=status.value)
+            return
+        if kind in _LOGGED_KINDS:
+            ms = round((time.monotonic() - began) * 1000)
+            name = f"{file.owner}/{file.member}"
+            log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
+        if bytes_sent and (address := _machine(remote)):
+            self.desk.content_served(address, file, bytes_sent)
+
+    def record_unreadable(self, path: str, error: Exception) -> None:
+        """Log that a served file cannot be read: once a minute for each fault."""
+        if self._faults.allows(str(error)):
+            log.error("http.content_unreadable", path=path, reason=str(error))
+
+    def reloaded(self) -> None:
+        """Forget what was read before a refresh of the index."""
+        self.bodies.clear()
+
+
+@lru_cache(maxsize=1024)
+def _machine(remote: str | None) -> IPv4Address | None:
+    """Read a peer's address; None for IPv6, by which no machine of ours boots."""
+    try:
+        return IPv4Address(remote or "")
+    except ValueError:
+        return None
+
+
+def content_routes(door: ContentDoor) -> list[web.AbstractRouteDef]:
+    """Give the routes of both trees, for every method, so that each refusal is ours."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await send(request, door)
+
+    return [web.route("*", prefix + "{member:.*}", handle) for prefix in CONTENT_PREFIXES]
+
+
+async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
+    """Answer one request for content."""
+    began = time.monotonic()
+    path = path_of_target(request.raw_path)
+    file = None
+    try:
+        try:
+            file = await door.find(path)
+            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
+        except FileChangedError:
+            file = await door.content.find_new(path)
+            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
+    except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
+        file = None
+        sent = await send_file(request, None, bodies=door.bodies, turns=door.turns)
+    except (ContentError, OSError) as error:
+        door.record_unreadable(path, error)
+        sent = refused(unreadable())
+    door.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
+    return sent.response
+
+
+def path_of_target(target: str) -> str:
+    """Give the path of a request target; proxies' clients write the absolute form (RFC 9112 §3.2.2)."""
+    if target.startswith("/"):
+        return target
+    _, separator, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if separator else target

@@ -1,0 +1,133 @@
+"""The head of an HTTP request, judged before anything acts on it. Pure.
+
+Three outcomes, no fourth: a content request that is understood whole, another well-formed request (aiohttp's), or one
+that is refused, as early as its bytes cannot become anything else. RFC 9112 §2.2 (CRLF only, no leading blank), §3
+(request line), §5 (fields, no folding); what fields say of Host and body is `http_refused`'s.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from netboot.serve.static_http.refused import HEAD_TOO_LARGE, HTTP_VERSION, NOT_HTTP, Refused, is_host, refusal_of
+
+LONGEST_HEAD_BYTES: Final = 16 * 1024
+_LONGEST_LINE_BYTES: Final = 8190  # of a request for aiohttp, whose own limits are wider, so that ours are met
+_MOST_FIELDS: Final = 100
+
+# Possessive quantifiers: a hostile head costs one pass, whatever is in it.
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_LINES: Final = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
+_CONTENT: Final = re.compile(rb"(GET|HEAD) (/(?:content|ostree)/[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
+_ALL_LINES: Final = re.compile(_LINES)
+_ANY: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/1\.([01])\r\n" + _LINES)
+_OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
+# A head that has not ended: whole lines, then the beginning of one. What does not match can no more become HTTP.
+_BEGUN_LINE: Final = re.compile(
+    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+(?: (?:[!-~\x80-\xff]++(?: [HTP/0-9.]{0,8}+\r?+)?+)?+)?+"
+)
+_BEGUN_FIELDS: Final = re.compile(
+    _TOKEN + rb" [!-~\x80-\xff]++ HTTP/1\.[01]\r\n(?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+"
+    rb"(?:" + _TOKEN + rb"(?::[^\r\n\x00]*+)?+)?+\r?+"
+)
+_TELLING: Final = re.compile(
+    rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect|user-agent):"
+    rb"([^\r\n]*+)\r$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BODY_FIELDS: Final = frozenset({"content-length", "transfer-encoding", "expect"})
+_CONDITIONS: Final = frozenset({"range", "if-range", "if-match", "if-none-match"})
+_REMEMBERED_LINES: Final = 512  # each 1 KiB at most
+_LONGEST_REMEMBERED: Final = 1024
+
+
+class Judgement(StrEnum):
+    """What a buffer holds that is no content request."""
+
+    INCOMPLETE = "incomplete"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRequest:
+    """A GET or HEAD below `/content/` or `/ostree/` without a body.
+
+    `path` is as the client wrote it. `fields` has those that change an answer, by their names in lower case.
+    `length` counts the bytes of the head in the buffer.
+    """
+
+    method: str
+    path: str
+    fields: Mapping[str, str]
+    length: int
+
+    @property
+    def is_get(self) -> bool:
+        """The client wants the body too."""
+        return self.method == "GET"
+
+    @property
+    def is_plain(self) -> bool:
+        """The client wants the whole file, whatever it may have of it: each object of a pull."""
+        return self.method == "GET" and _CONDITIONS.isdisjoint(self.fields)
+
+    @property
+    def is_last(self) -> bool:
+        """The client wants the connection closed after the answer."""
+        return "close" in self.fields.get("connection", "").lower()
+
+
+def read_head(buffer: bytes) -> ContentRequest | Judgement | Refused:
+    """Judge the request at the beginning of what a connection has sent."""
+    end = buffer.find(b"\r\n\r\n", 0, LONGEST_HEAD_BYTES)
+    if end < 0:
+        return _judge_incomplete(buffer)
+    found = _CONTENT.match(buffer)
+    if found is None:
+        return _judge_other(buffer, end)
+    lines = buffer[found.end() : end + 4]
+    fields = _remembered_fields(lines) if len(lines) <= _LONGEST_REMEMBERED else _content_fields(lines)
+    if fields is None:
+        return _judge_other(buffer, end)
+    path = found[2].decode("utf-8", "surrogateescape")
+    return ContentRequest(found[1].decode(), path, fields, end + 4)
+
+
+def _judge_incomplete(buffer: bytes) -> Judgement | Refused:
+    if not (_BEGUN_LINE.fullmatch(buffer) or _BEGUN_FIELDS.fullmatch(buffer)):
+        return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP
+    return HEAD_TOO_LARGE if len(buffer) >= LONGEST_HEAD_BYTES else Judgement.INCOMPLETE
+
+
+def _judge_other(buffer: bytes, end: int) -> Judgement | Refused:
+    found = _ANY.match(buffer)
+    if found is None:
+        return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP
+    lines = buffer[:end].split(b"\r\n")
+    if len(lines) > _MOST_FIELDS + 1 or max(map(len, lines)) > _LONGEST_LINE_BYTES:
+        return HEAD_TOO_LARGE
+    return refusal_of(_fields(found[2]), is_http_11=found[1] == b"1") or Judgement.OTHER
+
+
+def _content_fields(lines: bytes) -> Mapping[str, str] | None:
+    """Read the fields of a content request up to its blank line; None where it is not one."""
+    if not _ALL_LINES.fullmatch(lines):
+        return None
+    fields = _fields(lines)
+    return fields if is_host(fields.get("host", "")) and _BODY_FIELDS.isdisjoint(fields) else None
+
+
+# A pull says the same lines ten thousand times over.
+_remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_content_fields)
+
+
+def _fields(lines: bytes) -> dict[str, str]:
+    """Gather the fields that change an answer; repeated ones become one list (RFC 9110 §5.3)."""
+    fields: dict[str, str] = {}
+    for name, value in _TELLING.findall(lines):
+        key, text = name.decode().lower(), value.strip(b" \t").decode("latin-1")
+        fields[key] = f"{fields[key]}, {text}" if key in fields else text
+    return fields

@@ -1,0 +1,124 @@
+"""Requests that are refused before they reach a handler: the reasons, the answers, one counter and one event.
+
+Every limit of the boot LAN's HTTP ends here, those of the HTTP library too. Anybody may send anything: the event log
+keeps the first of an address and one count a minute (`events.event_limits`).
+RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+LONGEST_BODY_BYTES: Final = 1 << 20  # of any request on the boot LAN; a report is the only one that has a body
+_MOST_BYTES: Final = 2**63  # what a Content-Length can state; more digits are an attack on parsers
+_HOST: Final = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2}){1,255}+)(?::([0-9]{0,5}))?", re.ASCII
+)
+
+
+class RefusalReason(StrEnum):
+    """Why a request was refused before it reached a handler; the same word in log, metric and documentation."""
+
+    NOT_HTTP = "not-http"
+    HTTP_VERSION = "http-version"
+    HEAD_TOO_LARGE = "head-too-large"
+    HEAD_TIMEOUT = "head-timeout"
+    HOST = "host"
+    BODY_LENGTH = "body-length"
+    BODY_TOO_LARGE = "body-too-large"
+    TRANSFER_CODING = "transfer-coding"
+    EXPECT = "expect"
+    CONNECTIONS = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that is answered with a status and one sentence, and whose connection is closed."""
+
+    reason: RefusalReason
+    status: HTTPStatus
+    text: str
+
+
+NOT_HTTP: Final = Refused(RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+HTTP_VERSION: Final = Refused(
+    RefusalReason.HTTP_VERSION, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"
+)
+HEAD_TOO_LARGE: Final = Refused(
+    RefusalReason.HEAD_TOO_LARGE, HTTPStatus.BAD_REQUEST, "the request line or the header is too long"
+)
+HEAD_TIMEOUT: Final = Refused(RefusalReason.HEAD_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "the request did not end in time")
+_HOST_REFUSED: Final = Refused(
+    RefusalReason.HOST, HTTPStatus.BAD_REQUEST, "the request needs exactly one valid Host field"
+)
+_BODY_LENGTH: Final = Refused(
+    RefusalReason.BODY_LENGTH, HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding do not say how long it is"
+)
+_BODY_TOO_LARGE: Final = Refused(
+    RefusalReason.BODY_TOO_LARGE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    f"a request body may have {LONGEST_BODY_BYTES} bytes",
+)
+_TRANSFER_CODING: Final = Refused(
+    RefusalReason.TRANSFER_CODING, HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding that is read"
+)
+_EXPECT: Final = Refused(
+    RefusalReason.EXPECT, HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation that can be met"
+)
+
+
+def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> Refused | None:
+    """Say why a request with these fields is refused; None where a handler may have it.
+
+    `fields` are by their names in lower case; those that came several times are one list, joined by commas.
+    """
+    host = fields.get("host")
+    if (host is None and is_http_11) or (host is not None and not is_host(host)):
+        return _HOST_REFUSED
+    length, coding = fields.get("content-length"), fields.get("transfer-encoding")
+    if coding is not None:
+        if length is not None or not is_http_11:
+            return _BODY_LENGTH
+        codings = [each.strip().lower() for each in coding.split(",")]
+        if codings[-1] != "chunked" or "chunked" in codings[:-1]:
+            return _BODY_LENGTH
+        if len(codings) > 1:
+            return _TRANSFER_CODING
+    if length is not None:
+        if not (length.isascii() and length.isdigit()) or len(length) > 1000 or int(length) >= _MOST_BYTES:
+            return _BODY_LENGTH
+        if int(length) > LONGEST_BODY_BYTES:
+            return _BODY_TOO_LARGE
+    expected = fields.get("expect")
+    if expected is not None and is_http_11 and expected.lower() != "100-continue":
+        return _EXPECT
+    return None
+
+
+def is_host(field: str) -> bool:
+    """Tell whether a Host field is one host with an optional port (RFC 9110 §7.2); a comma is in no host's name."""
+    found = _HOST.fullmatch(field)
+    return found is not None and int(found[1] or 0) <= 65535
+
+
+class RefusedRequests:
+    """The one place where refused requests are recorded, the HTTP library's refusals too."""
+
+    def __init__(
+        self,
+        count: Callable[[RefusalReason], None] | None = None,
+        report: Callable[[str, RefusalReason], None] | None = None,
+    ) -> None:
+        """Call `count` for the counter, and `report` with the address for the event, which limits itself."""
+        self._count = count
+        self._report = report
+
+    def record(self, address: str, reason: RefusalReason) -> None:
+        """Record one refused request of an address."""
+        if self._count is not None:
+            self._count(reason)
+        if self._report is not None:
+            self._report(address, reason)

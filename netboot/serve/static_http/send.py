@@ -1,0 +1,190 @@
+"""A served file through aiohttp: one write for a small file with its head, the kernel's sendfile for a large one.
+
+Shared by `/content/`, `/ostree/` and `/bootfiles/`. Whatever may wait for a disk runs in a thread. aiohttp's own
+FileResponse is not used: it ignores If-Range, serves `.gz` siblings, and needs a thread and a stat for each request.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import FileIO
+from typing import Final
+
+from aiohttp import web
+
+from netboot.content.serving.bodies import SMALL_BODY_BYTES, Bodies, check_unchanged, open_file
+from netboot.content.serving.served_file import ServedFile, etag_of
+from netboot.serve.static_http.conditional import SERVER, FileAnswer, answer_for, busy, method_not_allowed, not_found
+from netboot.serve.static_http.turns import ComeBackError, Turns
+
+SLICE_BYTES: Final = 8 * 1024 * 1024
+SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; its slot is worth more
+FIRST_PIECE_BYTES: Final = 64 * 1024  # leaves with the head of a large file
+PIECE_BYTES: Final = 256 * 1024  # copied in one go: more falls out of the processor's cache, and an offer waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What happened to one request: the response for aiohttp, the answer in it, and how much of a body left."""
+
+    response: web.StreamResponse
+    answer: FileAnswer
+    bytes_sent: int
+
+
+async def send_file(
+    request: web.Request, file: ServedFile | None, *, bodies: Bodies, turns: Turns | None = None
+) -> Sent:
+    """Answer a request with a file, or with the refusal that it earns; None is a file that is not there.
+
+    With `turns` a large body waits for its place and every machine is held to its rate.
+
+    Raises FileChangedError, before anything was sent, where the disk no longer has what `file` says.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return refused(method_not_allowed())
+    if file is None:
+        return refused(not_found())
+    answer = answer_for(file, request.method, request.headers.get)
+    if request.method == "HEAD" or not answer.length:
+        check_unchanged(file)
+    if answer.text:
+        return refused(answer)
+    if request.method == "HEAD" or answer.status is HTTPStatus.NOT_MODIFIED:
+        return Sent(web.Response(status=answer.status, headers=_headers(answer)), answer, 0)
+    if is_large(file):
+        if turns is None:
+            return await _send_large(request, file, answer)
+        try:
+            async with turns.turn(request.remote or "", request.headers.get("User-Agent", "")):
+                return await _send_large(request, file, answer, turns=turns)
+        except ComeBackError as error:
+            return refused(busy(error.retry_after_s))
+    if turns is not None and turns.has_rate:
+        await asyncio.sleep(turns.delay_s(request.remote or "", answer.length))
+    piece = answer.piece_of(await read_small(file, bodies))
+    return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
+
+
+def is_large(file: ServedFile) -> bool:
+    """Tell whether a file is copied by the kernel rather than held in memory."""
+    return file.body is None and file.size_bytes > SMALL_BODY_BYTES
+
+
+async def read_small(file: ServedFile, bodies: Bodies) -> bytes:
+    """Read a file that is not large; raise FileChangedError where it is not what the index knows."""
+    body = bodies.read_now(file)
+    return body if body is not None else await asyncio.to_thread(bodies.read_later, file)
+
+
+async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:
+    """Open a large file and read what leaves with the head; raise FileChangedError. The caller closes the file."""
+
+    def read() -> tuple[FileIO, bytes]:
+        opened = FileIO(open_file(file), "rb")
+        return opened, os.pread(opened.fileno(), min(answer.length, FIRST_PIECE_BYTES), answer.start)
+
+    return await asyncio.to_thread(read)
+
+
+async def copy_rest(
+    transport: asyncio.Transport,
+    opened: FileIO,
+    answer: FileAnswer,
+    *,
+    sent: int,
+    machine: str = "",
+    turns: Turns | None = None,
+) -> int:
+    """Let the kernel copy an answer's bytes after the first `sent`, no faster than the machine's rate.
+
+    Returns how many left in all.
+
+    Fewer than the answer's length where the reader went away or stood still, or somebody wrote over the file: the
+    promise cannot be kept then, and the caller aborts the connection so that the reader sees it.
+    """
+    as_opened = etag_of(os.fstat(opened.fileno()))
+    slice_bytes = turns.slice_bytes(SLICE_BYTES) if turns else SLICE_BYTES
+    try:
+        while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
+            count = min(slice_bytes, answer.length - sent)
+            if turns is not None and turns.has_rate:
+                await asyncio.sleep(turns.delay_s(machine, count))
+            async with asyncio.timeout(SLICE_TIMEOUT_S):
+                moved = await _copy_slice(transport, opened, answer.start + sent, count=count)
+            sent += moved
+            if moved < count:
+                break
+    except (OSError, RuntimeError, TimeoutError):  # RuntimeError: the transport closes already
+        pass
+    return sent
+
+
+async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: int) -> int:
+    """Copy piece by piece, others' turns between them; let asyncio do the waiting where the reader is slower.
+
+    What was written before has left already: a reader that goes away while asyncio's sendfile waits for that makes
+    asyncio log a fault of its own (CPython 3.11: two ends set one future).
+    """
+    moved = 0
+    while moved < count:
+        piece = _copy_now(transport, opened, start + moved, most_bytes=min(PIECE_BYTES, count - moved))
+        if piece is None:
+            sendfile = asyncio.get_running_loop().sendfile
+            return moved + await sendfile(transport, opened, start + moved, count - moved, fallback=False)
+        if not piece:
+            break  # the file ends here
+        moved += piece
+        await asyncio.sleep(0)
+    return moved
+
+
+def _copy_now(transport: asyncio.Transport, opened: FileIO, start: int, *, most_bytes: int) -> int | None:
+    """Copy what the socket takes at once; None where it takes nothing, or something has to leave before."""
+    if transport.get_write_buffer_size():
+        return None
+    try:
+        return os.sendfile(transport.get_extra_info("socket").fileno(), opened.fileno(), start, most_bytes)
+    except BlockingIOError:
+        return None
+
+
+def _headers(answer: FileAnswer) -> dict[str, str]:
+    return {**dict(answer.headers), "Server": SERVER}
+
+
+def refused(answer: FileAnswer) -> Sent:
+    """Turn a refusal into a response."""
+    return Sent(web.Response(status=answer.status, headers=_headers(answer), body=answer.text), answer, 0)
+
+
+async def _send_large(
+    request: web.Request, file: ServedFile, answer: FileAnswer, *, turns: Turns | None = None
+) -> Sent:
+    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
+    opened, first = await open_large(file, answer)
+    with opened:
+        try:
+            await response.prepare(request)
+            if request.transport is not None:
+                request.transport.set_write_buffer_limits(high=0)  # `write` returns when the kernel has it
+            async with asyncio.timeout(SLICE_TIMEOUT_S):
+                await response.write(first)
+        except (OSError, TimeoutError):
+            return Sent(_given_up(request, response), answer, 0)
+        transport = request.transport
+        sent = len(first)
+        if transport is not None:
+            machine = request.remote or ""
+            sent = await copy_rest(transport, opened, answer, sent=sent, machine=machine, turns=turns)
+    if sent < answer.length:
+        return Sent(_given_up(request, response), answer, sent)
+    await response.write_eof()
+    return Sent(response, answer, sent)
+
+
+def _given_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return response

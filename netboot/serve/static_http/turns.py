@@ -1,0 +1,76 @@
+"""The line of large bodies on the loop: waits for a place, gives it back, holds a machine to its rate.
+
+Who may go is `http_shares`'; this only sleeps and wakes. Used by the engine and by aiohttp's handlers alike.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from netboot.serve.static_http.shares import ComeBack, Manners, ShareLimits, Shares, Stream
+
+PACED_SLICE_S: Final = 0.25  # with a rate, a slice is what may leave in so long
+_SMALLEST_SLICE: Final = 64 * 1024
+
+
+class ComeBackError(Exception):
+    """Every place is taken, and this client is told to ask again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class Turns:
+    """One line for one process."""
+
+    def __init__(self, limits: ShareLimits) -> None:
+        self._shares = Shares(limits)
+        self._rate = limits.client_rate
+        self._woken: dict[Stream, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def turn(self, machine: str, user_agent: str) -> AsyncIterator[None]:
+        """Hold a place for a large body; raise ComeBackError, or wait as long as this kind of client can."""
+        stream = self._shares.enter(machine, Manners.of(user_agent), time.monotonic())
+        if isinstance(stream, ComeBack):
+            raise ComeBackError(stream.retry_after_s)
+        try:
+            if not self._shares.is_running(stream):
+                await self._wait(stream)
+            yield
+        finally:
+            for started in self._shares.leave(stream):
+                woken = self._woken.get(started)
+                if woken is not None and not woken.done():
+                    woken.set_result(None)
+
+    async def _wait(self, stream: Stream) -> None:
+        self._woken[stream] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(stream.waits_until - time.monotonic()):
+                await self._woken[stream]
+        except TimeoutError:
+            self._shares.lose_patience(stream)
+        finally:
+            del self._woken[stream]
+
+    @property
+    def waiting(self) -> int:
+        """Large bodies in line."""
+        return self._shares.waiting
+
+    @property
+    def has_rate(self) -> bool:
+        """Machines are held to a rate."""
+        return self._rate > 0
+
+    def slice_bytes(self, most: int) -> int:
+        """Say how much may leave before the rate is asked again."""
+        return min(most, max(_SMALLEST_SLICE, int(self._rate * PACED_SLICE_S))) if self._rate else most
+
+    def delay_s(self, machine: str, size_bytes: int) -> float:
+        """Charge a machine for bytes; say how long the next ones wait."""
+        return self._shares.delay_s(machine, size_bytes, time.monotonic())

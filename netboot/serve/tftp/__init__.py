@@ -1,0 +1,1 @@
+"""The TFTP server: requests, transfers, reads from disk."""

@@ -1,0 +1,270 @@
+"""The TFTP door of one interface: read requests in, transfers begun, refusals out (RFC 1350 §4; RFC 1123 §4.2.3).
+
+Must never decide who may read what: `TftpDesk` does. Must never answer an ERROR, nor what was sent to a broadcast
+address. The way of a request, in the order of the lines:
+
+    proto.tftp.parse -> requested_name -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender
+    -> tftp_transfers
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from netboot.content.bootfiles.bootfile_cache import LargeFile
+from netboot.content.bootfiles.directories import BootFile, boot_file_name
+from netboot.errors import ContentError, NetbootError, WireError
+from netboot.model.boot.offer import MachineDocument
+from netboot.serve.net.udp import Address, Counters, Datagram, UdpSocket
+from netboot.serve.tftp.disk_reader import BootFileDisk
+from netboot.serve.tftp.transfers import DEFAULT_LIMITS, Transfer, TransferLimits, Transfers, transfer_socket
+from netboot.telemetry.logs import LineLimit
+from netboot.wire.tftp import packet as tftp
+from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError, printable
+from netboot.wire.tftp.transfer import Outcome, Sender
+
+log = structlog.get_logger()
+
+_RRQ: Final = b"\0\1"
+_OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
+
+
+class TftpDesk(Protocol):
+    """Who may read what. Asked on the loop; all but a document comes from memory."""
+
+    def requested_name(self, address: IPv4Address, name: str) -> str:
+        """Return the name that this machine means by the name in its request, without a tail that its ROM added."""
+
+    def loader_for(self, address: IPv4Address, name: str) -> BootFile | MachineDocument | None:
+        """Say what this machine gets under this name, which `boot_file_name` has cleaned."""
+
+    async def document_for(self, document: MachineDocument, address: IPv4Address, *, base_url: str) -> str | None:
+        """Write a document for this machine; `base_url` is this server's HTTP as it reaches us. Raises NetbootError."""
+
+    def loader_sent(
+        self,
+        address: IPv4Address,
+        name: str,
+        *,
+        bytes_sent: int,
+        seconds: float,
+        retransmissions: int,
+        outcome: Outcome,
+    ) -> None:
+        """Learn how a transfer ended; only of machines that answered at all, never of a forged request."""
+
+
+@dataclass(frozen=True, slots=True)
+class TftpSettings:
+    """What the settings say of the doors: `tftp.port`, `tftp.single_port`, the limits and `http.port`."""
+
+    port: int = 69
+    single_port: bool = False  # for firewalls that do not follow TFTP to a new port
+    limits: TransferLimits = DEFAULT_LIMITS
+    http_port: int = 8080  # documents lead there
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A read request and where it came in."""
+
+    request: ReadRequest
+    name: str
+    peer: Address
+    ours: str
+
+
+class TftpDoor:
+    """The port on one interface. Each read is sent from a port of its own, unless `single_port`."""
+
+    def __init__(
+        self, udp: UdpSocket, desk: TftpDesk, settings: TftpSettings, *, disk: BootFileDisk, counters: Counters
+    ) -> None:
+        self._udp = udp
+        self._interface = udp.interface
+        self._desk = desk
+        self._single_port = settings.single_port
+        self._http_port = settings.http_port
+        self._disk = disk
+        self._counters = counters
+        self._addresses = {str(address) for address in udp.interface.addresses}
+        self._transfers = Transfers(
+            self._interface.name, limits=settings.limits, disk=disk, counters=counters, ended=self._transfer_ended
+        )
+        self._opening: set[Address] = set()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._faults = LineLimit()
+        self._takes_requests = True
+
+    @property
+    def port(self) -> int:
+        """The port that requests go to, where 0 asked the kernel to choose."""
+        return self._udp.bound_port
+
+    @property
+    def is_busy(self) -> bool:
+        """A read still runs."""
+        return len(self._transfers) > 0
+
+    def retire(self) -> None:
+        """Give the port back; reads from ports of their own go on."""
+        self._takes_requests = False
+        self._udp.close()
+        if self._single_port:
+            self._transfers.close()
+
+    async def drain(self) -> None:
+        """Take no more requests and wait for the reads that run."""
+        self._takes_requests = False
+        await self._transfers.idle.wait()
+
+    def close(self) -> None:
+        """Stop at once."""
+        self.retire()
+        for writing in self._writing:
+            writing.cancel()
+        self._transfers.close()
+
+    def receive(self, datagram: Datagram) -> None:
+        """Begin a read, refuse it, or stay silent."""
+        peer, ours = datagram.source, datagram.destination
+        if ours not in self._addresses or peer[1] == 0:
+            self._refused("not-unicast")
+            return
+        if self._single_port and datagram.data[:2] != _RRQ and (transfer := self._transfers.get(peer)) is not None:
+            self._transfers.receive(transfer, datagram.data)
+            return
+        try:
+            match tftp.parse(datagram.data):
+                case ReadRequest() as request:
+                    self._read(request, peer, ours)
+                case tftp.Error():
+                    self._refused("error-packet")
+                case tftp.Ack() if self._single_port:
+                    raise RefusedRequestError(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer")
+                case _:
+                    raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "not a read request")
+        except RefusedRequestError as refusal:
+            self._refuse(peer, ours, refusal)
+        except WireError:
+            self._refused("malformed")
+
+    def _read(self, request: ReadRequest, peer: Address, ours: str) -> None:
+        if self._transfers.takes_repeat(peer, request) or peer in self._opening:
+            return
+        try:
+            name = self._desk.requested_name(IPv4Address(peer[0]), request.name)
+            asked = _Asked(request, boot_file_name(name), peer, ours)
+        except ContentError as error:
+            raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
+        if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
+            self._refused("busy")  # in silence: the machine asks again, an ERROR would end its boot
+            return
+        found = self._desk.loader_for(IPv4Address(peer[0]), asked.name)
+        match found:
+            case None:
+                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
+            case MachineDocument():
+                self._opening.add(peer)
+                writing = asyncio.get_running_loop().create_task(self._write(asked, found))
+                self._writing.add(writing)
+                writing.add_done_callback(self._writing.discard)
+            case BootFile():
+                self._opening.add(peer)
+                self._disk.open(found, partial(self._opened, asked))
+            case _:
+                assert_never(found)
+
+    async def _write(self, asked: _Asked, document: MachineDocument) -> None:
+        """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
+        content: bytes | NetbootError | None
+        try:
+            base_url = f"http://{self._udp.interface.advertise or asked.ours}:{self._http_port}"
+            text = await self._desk.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
+            content = None if text is None else text.encode()
+        except NetbootError as error:
+            content = error
+        finally:
+            self._opening.discard(asked.peer)
+        self._opened(asked, content)
+
+    def _opened(self, asked: _Asked, content: bytes | LargeFile | NetbootError | None) -> None:
+        self._opening.discard(asked.peer)
+        try:
+            if content is None:
+                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
+            if isinstance(content, NetbootError):
+                if self._faults.allows(str(content)):
+                    log.error("tftp.unreadable", boot_file=printable(asked.name), reason=str(content))
+                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
+            self._begin(asked, content)
+        except RefusedRequestError as refusal:
+            self._refuse(asked.peer, asked.ours, refusal)
+
+    def _begin(self, asked: _Asked, content: bytes | LargeFile) -> None:
+        transfer = self._transfer(asked, content)
+        reason = self._transfers.make_room(asked.peer[0]) if self._takes_requests else "busy"
+        if reason is None:
+            reason = self._give_way_out(transfer, asked.ours)
+        if reason is None:
+            self._transfers.begin(transfer)
+        else:
+            transfer.close()
+            self._refused(reason)
+
+    def _transfer(self, asked: _Asked, content: bytes | LargeFile) -> Transfer:
+        request = asked.request
+        if isinstance(content, bytes) and request.mode is Mode.NETASCII:
+            content = tftp.to_netascii(content)
+        size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
+        terms = tftp.negotiate(request, size_bytes, mtu=self._interface.mtu_bytes)
+        transfer = Transfer(asked.peer, request, name=asked.name, terms=terms, sender=Sender(terms, size_bytes))
+        if isinstance(content, bytes):
+            transfer.sender.supply(0, content)
+            return transfer
+        transfer.file = content
+        if request.mode is Mode.NETASCII:
+            transfer.close()
+            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; ask for octet")
+        return transfer
+
+    def _give_way_out(self, transfer: Transfer, ours: str) -> str | None:
+        """Let a read be answered from the address that was asked: from a new port, or from this one."""
+        if self._single_port:
+            transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(ours))
+            return None
+        try:
+            connection = transfer_socket(self._interface.name, ours)
+        except OSError:
+            return "no-socket"
+        sendto, peer = connection.sendto, transfer.peer
+        transfer.connection = connection
+        transfer.send = lambda datagram: sendto(datagram, peer)
+        return None
+
+    def _transfer_ended(self, transfer: Transfer, seconds: float) -> None:
+        sender = transfer.sender
+        assert sender.outcome is not None
+        if sender.is_answered or sender.peer_error is not None:
+            self._desk.loader_sent(
+                IPv4Address(transfer.peer[0]),
+                transfer.name,
+                bytes_sent=sender.bytes_sent,
+                seconds=seconds,
+                retransmissions=sender.retransmissions,
+                outcome=sender.outcome,
+            )
+
+    def _refuse(self, peer: Address, ours: str, refusal: RefusedRequestError) -> None:
+        reason = refusal.code.name.lower().replace("_", "-")
+        self._refused(reason)
+        log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=str(refusal))
+        self._udp.send(tftp.build(tftp.Error(refusal.code, str(refusal))), peer, source=socket.inet_aton(ours))
+
+    def _refused(self, reason: str) -> None:
+        self._counters.count("tftp_refused", interface=self._interface.name, reason=reason)

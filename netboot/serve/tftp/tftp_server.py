@@ -1,0 +1,95 @@
+"""TFTP on every interface: doors opened and closed as interfaces come and go, drained at the end.
+
+What a door does with a request is in `tftp_door`; what a read is, in `wire.tftp.transfer`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from netboot.content.bootfiles.bootfile_cache import BootFileCache
+from netboot.errors import PortError
+from netboot.model.host.network import Interface
+from netboot.serve.net.udp import Counters, UdpSocket
+from netboot.serve.tftp.disk_reader import BootFileDisk
+from netboot.serve.tftp.request_handler import TftpDesk, TftpDoor, TftpSettings
+
+__all__ = ["TftpDesk", "TftpServer", "TftpSettings"]
+
+log = structlog.get_logger()
+
+
+class TftpServer:
+    """Every door that is open. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
+
+    def __init__(self, desk: TftpDesk, settings: TftpSettings, *, counters: Counters) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._counters = counters
+        self._disk = BootFileDisk(BootFileCache())
+        self._doors: dict[Interface, TftpDoor] = {}
+        self._retired: list[TftpDoor] = []  # their interface changed while machines were reading
+        self._interfaces: tuple[Interface, ...] = ()
+        self._awaited: dict[str, str] = {}  # interfaces whose port cannot be opened now, each with the reason
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The port of each open door, where 0 asked the kernel to choose."""
+        return tuple(door.port for door in self._doors.values())
+
+    @property
+    def problems(self) -> list[str]:
+        """Why some interface is not served now."""
+        return [self._awaited[name] for name in sorted(self._awaited)]
+
+    def serve(self, interfaces: Sequence[Interface]) -> None:
+        """Answer on these interfaces from now on and on no others; reads that run go on.
+
+        An interface whose port is taken is awaited: `retry` tries it again.
+        """
+        self._retired = [door for door in self._retired if door.is_busy]
+        for gone in self._doors.keys() - set(interfaces):
+            door = self._doors.pop(gone)
+            door.retire()
+            self._retired.append(door)
+        self._interfaces = tuple(interfaces)
+        for name in self._awaited.keys() - {interface.name for interface in interfaces}:
+            del self._awaited[name]
+        self.retry()
+
+    def retry(self) -> None:
+        """Open what could not be opened so far."""
+        for interface in self._interfaces:
+            if interface not in self._doors:
+                self._open(interface)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more requests and let the reads that run come to their end."""
+        doors = (*self._doors.values(), *self._retired)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*(door.drain() for door in doors))
+        except TimeoutError:
+            log.warning("tftp.drain_cut", seconds=timeout_s)
+
+    def close(self) -> None:
+        """Give every port back; machines that are still reading time out and ask again."""
+        for door in (*self._doors.values(), *self._retired):
+            door.close()
+        self._doors.clear()
+        self._disk.close()
+
+    def _open(self, interface: Interface) -> None:
+        try:
+            udp = UdpSocket(self._settings.port, interface, counters=self._counters)
+        except PortError as error:
+            if self._awaited.get(interface.name) != str(error):  # it is tried every few seconds
+                log.error("tftp.bind_failed", iface=interface.name, port=self._settings.port, reason=str(error))
+            self._awaited[interface.name] = str(error)
+            return
+        if self._awaited.pop(interface.name, None) is not None:
+            log.info("tftp.opened", iface=interface.name, port=self._settings.port)
+        door = TftpDoor(udp, self._desk, self._settings, disk=self._disk, counters=self._counters)
+        self._doors[interface] = door
+        udp.watch(door.receive)

@@ -1,0 +1,320 @@
+"""The running TFTP transfers of one interface: their sockets, their one timer, their limits, and how each ends.
+
+Must never run a task per transfer, and never let forged requests take the place of machines that answer:
+transfers without a first ACK are few, and the oldest of them makes room.
+"""
+
+import asyncio
+import heapq
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Final, assert_never
+
+import structlog
+
+from netboot.content.bootfiles.bootfile_cache import LargeFile
+from netboot.errors import ContentError
+from netboot.serve.net.udp import Address, Counters
+from netboot.serve.tftp.disk_reader import BootFileDisk
+from netboot.telemetry.logs import LineLimit
+from netboot.wire.tftp import packet as tftp
+from netboot.wire.tftp.packet import ErrorCode, ReadRequest, Terms, printable
+from netboot.wire.tftp.transfer import Outcome, Sender
+
+log = structlog.get_logger()
+
+_DATAGRAMS_PER_TURN: Final = 8  # of one transfer, before the others have theirs
+_LONGEST_FROM_PEER: Final = 2048
+_LATE_DUPLICATE_S: Final = 1.0  # a request that comes again in mid-transfer so soon is an echo
+_LOOK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout of 255 s, and its end frees memory
+_IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
+_IP_PMTUDISC_DONT: Final = 0
+_STRANGER: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLimits:
+    """How many transfers one interface serves at once. `half_open`: without a first ACK."""
+
+    total: int = 512
+    per_client: int = 64
+    half_open: int = 256
+    half_open_per_client: int = 64
+
+
+DEFAULT_LIMITS: Final = TransferLimits()
+
+
+class Transfer:
+    """One read with its way out. `connection` is its own socket; None where all share the server's."""
+
+    __slots__ = (
+        "connection", "file", "is_half_open", "is_reading", "last_heard_at", "name", "peer", "request", "send",
+        "sender", "started_at", "terms",
+    )  # fmt: skip
+
+    def __init__(self, peer: Address, request: ReadRequest, *, name: str, terms: Terms, sender: Sender) -> None:
+        self.peer = peer
+        self.request = request
+        self.name = name
+        self.terms = terms
+        self.sender = sender
+        self.send: Callable[[bytes], object]
+        self.connection: socket.socket | None = None
+        self.file: LargeFile | None = None
+        self.is_reading = False  # a piece of the file is on its way from the disk
+        self.is_half_open = True
+        self.started_at = self.last_heard_at = 0.0
+
+    def close(self) -> None:
+        """Give the socket back, and the file unless a thread reads it just now."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.file is not None and not self.is_reading:
+            self.file.close()
+            self.file = None
+
+
+def transfer_socket(interface: str, address: str) -> socket.socket:
+    """Open a port for one transfer on the address that was asked; raises OSError.
+
+    DF stays off: a router on the way may fragment what its next link cannot carry.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        opened.bind((address, 0))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+class Transfers:
+    """All transfers of one interface, keyed by the machine's address and port."""
+
+    def __init__(
+        self,
+        interface: str,
+        *,
+        limits: TransferLimits,
+        disk: BootFileDisk,
+        counters: Counters,
+        ended: Callable[[Transfer, float], None],
+    ) -> None:
+        self._interface = interface
+        self._limits = limits
+        self._disk = disk
+        self._counters = counters
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[Address, Transfer] = {}
+        self._half_open: dict[Address, Transfer] = {}  # oldest first
+        self._per_client: Counter[str] = Counter()
+        self._due: list[tuple[float, int, Transfer]] = []
+        self._serial = count()
+        self._faults = LineLimit()
+        self._timer: asyncio.TimerHandle | None = None
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def get(self, peer: Address) -> Transfer | None:
+        """Find the transfer of one machine's port."""
+        return self._running.get(peer)
+
+    def takes_repeat(self, peer: Address, request: ReadRequest) -> bool:
+        """Answer a repeated request from the transfer that it began; make way where the machine began anew."""
+        transfer = self._running.get(peer)
+        if transfer is None:
+            return False
+        now = self._loop.time()
+        if transfer.request == request:
+            if transfer.sender.is_beginning:
+                transfer.sender.repeat_first_answer()
+                self._advance(transfer, now)
+                return True
+            if now - transfer.last_heard_at < _LATE_DUPLICATE_S:
+                return True
+        self._end(transfer, Outcome.REPLACED)
+        return False
+
+    def make_room(self, address: str) -> str | None:
+        """Make room for one more of this client; the reason where there is none: the machine will ask again."""
+        limits = self._limits
+        if len(self._half_open) >= limits.half_open_per_client:
+            of_client = [transfer for peer, transfer in self._half_open.items() if peer[0] == address]
+            if len(of_client) >= limits.half_open_per_client:
+                self._end(of_client[0], Outcome.REPLACED)
+        if len(self._half_open) >= limits.half_open:
+            self._end(next(iter(self._half_open.values())), Outcome.REPLACED)
+        if self._per_client[address] >= limits.per_client:
+            return "client-limit"
+        return "total-limit" if len(self._running) >= limits.total else None
+
+    def begin(self, transfer: Transfer) -> None:
+        """Send the first answer and follow the transfer to its end."""
+        self._running[transfer.peer] = self._half_open[transfer.peer] = transfer
+        self._per_client[transfer.peer[0]] += 1
+        self.idle.clear()
+        if transfer.connection is not None:
+            self._loop.add_reader(transfer.connection, self._on_readable, transfer)
+        now = transfer.started_at = transfer.last_heard_at = self._loop.time()
+        self._advance(transfer, now)
+        self._look_again(transfer, now)
+        self._set_timer()
+
+    def receive(self, transfer: Transfer, datagram: bytes) -> None:
+        """Take one datagram of the transfer's own peer."""
+        now = self._loop.time()
+        transfer.sender.receive_datagram(datagram, now)
+        transfer.last_heard_at = now
+        if transfer.is_half_open and transfer.sender.is_answered:
+            transfer.is_half_open = False
+            self._half_open.pop(transfer.peer, None)
+        self._advance(transfer, now)
+
+    def close(self) -> None:
+        """End every transfer without a word."""
+        for transfer in list(self._running.values()):
+            self._end(transfer, Outcome.STOPPED)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_readable(self, transfer: Transfer) -> None:
+        connection = transfer.connection
+        assert connection is not None
+        for _ in range(_DATAGRAMS_PER_TURN):
+            try:
+                datagram, peer = connection.recvfrom(_LONGEST_FROM_PEER)
+            except OSError:  # nothing more now
+                return
+            if peer == transfer.peer:
+                self.receive(transfer, datagram)
+                if transfer.sender.outcome is not None:
+                    return
+            else:
+                self._answer_stranger(connection, peer, datagram)
+
+    def _answer_stranger(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
+        self._counters.count("tftp_strangers", interface=self._interface)
+        if datagram[:2] == b"\0\5":  # an ERROR is never answered
+            return
+        with suppress(OSError):
+            connection.sendto(_STRANGER, peer)
+
+    def _advance(self, transfer: Transfer, now: float) -> None:
+        """Send what is due; then end, or see to more of the file."""
+        sender = transfer.sender
+        try:
+            for datagram in sender.datagrams_to_send(now):
+                transfer.send(datagram)
+        except OSError:  # as if lost on the way: the timer sends it again
+            self._counters.count("tftp_send_failures", interface=self._interface)
+        if sender.outcome is not None:
+            self._end(transfer, sender.outcome)
+        elif transfer.file is not None and not transfer.is_reading and (wanted := sender.wanted()) is not None:
+            offset, length = wanted
+            transfer.is_reading = True
+            self._disk.piece(transfer.file, offset, length=length, then=partial(self._take_piece, transfer, offset))
+
+    def _take_piece(self, transfer: Transfer, offset: int, piece: bytes | ContentError) -> None:
+        transfer.is_reading = False
+        if transfer.sender.is_done:
+            transfer.close()
+            return
+        if isinstance(piece, ContentError):
+            if self._faults.allows(str(piece)):
+                log.error("tftp.unreadable", boot_file=printable(transfer.name), reason=str(piece))
+            transfer.sender.fail("the file cannot be read any more")
+        else:
+            transfer.sender.supply(offset, piece)
+        self._advance(transfer, self._loop.time())
+
+    def _end(self, transfer: Transfer, outcome: Outcome) -> None:
+        transfer.sender.stop(outcome)
+        if self._running.get(transfer.peer) is not transfer:
+            return
+        del self._running[transfer.peer]
+        self._half_open.pop(transfer.peer, None)
+        address = transfer.peer[0]
+        self._per_client[address] -= 1
+        if not self._per_client[address]:
+            del self._per_client[address]
+        if transfer.connection is not None:
+            self._loop.remove_reader(transfer.connection)
+        transfer.close()
+        if not self._running:
+            self.idle.set()
+        seconds = self._loop.time() - transfer.started_at
+        self._tell(transfer, outcome, seconds)
+        try:
+            self._ended(transfer, seconds)
+        except Exception:  # who listens must not stop the others' timer
+            log.exception("tftp.failed", iface=self._interface, boot_file=printable(transfer.name))
+
+    def _tell(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
+        self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
+        facts: dict[str, object] = {
+            "iface": self._interface,
+            "address": transfer.peer[0],
+            "boot_file": printable(transfer.name),
+            "bytes": transfer.sender.bytes_sent,
+            "seconds": round(seconds, 3),
+            "retransmissions": transfer.sender.retransmissions,
+            "blksize": transfer.terms.blksize,
+            "windowsize": transfer.terms.windowsize,
+        }
+        if outcome in (Outcome.TIMED_OUT, Outcome.UNCONFIRMED):
+            facts["unanswered_block"] = transfer.sender.block + 1
+        if (error := transfer.sender.peer_error) is not None:
+            facts["peer_error"] = f"{error.code} {printable(error.message)}".strip()
+        match outcome:
+            case Outcome.SENT:
+                log.info("tftp.sent", **facts)
+            case Outcome.UNCONFIRMED:
+                log.info("tftp.unconfirmed", **facts)
+            case Outcome.CLOSED:
+                log.info("tftp.aborted", reason=outcome, **facts)
+            case Outcome.REFUSED_BY_PEER | Outcome.TIMED_OUT:
+                log.warning("tftp.aborted", reason=outcome, **facts)
+            case Outcome.UNREADABLE:
+                log.error("tftp.aborted", reason=outcome, **facts)
+            case Outcome.PROBED | Outcome.UNANSWERED | Outcome.REPLACED | Outcome.STOPPED:
+                log.debug("tftp.aborted", reason=outcome, **facts)  # normal, or forged: nothing for an operator
+            case _:
+                assert_never(outcome)
+
+    def _set_timer(self) -> None:
+        if self._due and (self._timer is None or self._due[0][0] < self._timer.when()):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._due[0][0], self._on_timer)
+
+    def _on_timer(self) -> None:
+        """Look at the transfers whose time has come. An ACK moves no timer: most are only put off here."""
+        self._timer = None
+        now = self._loop.time()
+        while self._due and self._due[0][0] <= now:
+            transfer = heapq.heappop(self._due)[2]
+            if transfer.sender.outcome is not None:
+                continue
+            transfer.sender.handle_deadline(now)
+            self._advance(transfer, now)
+            self._look_again(transfer, now)
+        self._set_timer()
+
+    def _look_again(self, transfer: Transfer, now: float) -> None:
+        if transfer.sender.outcome is None:
+            deadline = transfer.sender.deadline()
+            at = now + _LOOK_EVERY_S if deadline is None else min(max(deadline, now + 0.001), now + _LOOK_EVERY_S)
+            heapq.heappush(self._due, (at, next(self._serial), transfer))

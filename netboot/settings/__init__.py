@@ -1,0 +1,1 @@
+"""`netboot.yaml`: each setting with its type and its default."""

@@ -1,0 +1,1 @@
+"""Counters and the format of log lines."""

@@ -1,0 +1,1 @@
+"""Codecs: bytes and time in, bytes and deadlines out. Never decides."""

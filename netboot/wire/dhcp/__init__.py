@@ -1,0 +1,1 @@
+"""DHCP (RFC 2131) and PXE messages: parsing, clients, replies."""

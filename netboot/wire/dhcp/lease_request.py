@@ -1,0 +1,111 @@
+"""Tell who asks for an address and in which of the client's states, where this box leases too.
+
+Never decides what is leased (`leasing.rules`), never writes a packet (`wire.dhcp.lease_reply`).
+
+RFC 2131 §4.3.2 with table 4 (a REQUEST by its fields) and table 5 (what a client may fill) · RFC 2132 §9.14 (61) ·
+RFC 3527 §3 (82.5) and RFC 3011 §3 (118): the subnet that a relay or a client states counts; else a relay's address.
+"""
+
+from collections.abc import Container
+from ipaddress import IPv4Address
+from typing import Final
+
+from netboot.model.lease import LeaseAsk, LeaseQuestion, LeaseSilence
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp import pxe
+from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
+from netboot.wire.dhcp.pxe import Silence
+
+_LINK_SELECTION: Final = 5  # in option 82
+_ASK_OF_TYPE: Final = {
+    MessageType.DISCOVER: LeaseAsk.DISCOVER,
+    MessageType.DECLINE: LeaseAsk.DECLINE,
+    MessageType.RELEASE: LeaseAsk.RELEASE,
+    MessageType.INFORM: LeaseAsk.INFORM,
+}
+
+
+def lease_question(
+    message: DhcpMessage, ours: Container[IPv4Address], *, is_unicast: bool
+) -> LeaseQuestion | LeaseSilence | Silence:
+    """Read a message heard on port 67 of the LAN's only server, or say why it gets no answer.
+
+    `ours` are this box's addresses; `is_unicast` tells that it was sent to one of them, not to everybody.
+    """
+    if message.op != dhcp.REQUEST:
+        return Silence.NOT_A_REQUEST
+    kind = message.message_type
+    if kind is None:
+        return Silence.NO_MESSAGE_TYPE
+    if kind is not MessageType.REQUEST and kind not in _ASK_OF_TYPE:
+        return Silence.OTHER_MESSAGE_TYPE
+    if dhcp.is_bogus_relay(message, ours):
+        return Silence.BOGUS_RELAY
+    mac, client_id = pxe.client_mac(message), _client_id(message)
+    if client_id is None:
+        return Silence.NO_MAC
+    ask = _request_state(message, ours, is_unicast) if kind is MessageType.REQUEST else _ASK_OF_TYPE[kind]
+    if ask in (LeaseAsk.DECLINE, LeaseAsk.RELEASE) and _names_another_server(message, ours):
+        return LeaseSilence.OTHER_LEASE_SERVER
+    if ask is None:
+        return LeaseSilence.MISFORMED_REQUEST
+    relay = message.giaddr if message.giaddr != dhcp.NO_ADDRESS else None
+    return LeaseQuestion(ask, client_id, mac, _address(message, ask), relay, selected_subnet(message))
+
+
+def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
+    """Find the subnet that a message asks for, by an address in it: option 82.5 before option 118; None: by neither.
+
+    An option of another length, or one that holds no unicast address, counts for nothing.
+    """
+    return link_selection(message) or _unicast(message.options.get(Option.SUBNET_SELECTION, b""))
+
+
+def link_selection(message: DhcpMessage) -> IPv4Address | None:
+    """Find the address in a relay's option 82.5 (RFC 3527), which counts instead of `giaddr` and of option 118."""
+    return _unicast(dhcp.sub_options(message.options.get(Option.RELAY_INFORMATION, b"")).get(_LINK_SELECTION, b""))
+
+
+def _unicast(raw: bytes) -> IPv4Address | None:
+    address = IPv4Address(raw) if len(raw) == 4 else dhcp.NO_ADDRESS
+    return address if dhcp.is_unicast(address) else None
+
+
+def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicast: bool) -> LeaseAsk | None:
+    """Tell the state of a client that sends a REQUEST by the fields that RFC 2131's table 4 gives to it."""
+    has_requested = message.address_option(Option.REQUESTED_ADDRESS) is not None
+    holds_one = message.ciaddr != dhcp.NO_ADDRESS
+    match (Option.SERVER_ID in message.options, has_requested, holds_one):
+        case (True, _, _) if _names_another_server(message, ours):
+            return LeaseAsk.SELECTING_ANOTHER
+        case (True, True, False):
+            return LeaseAsk.SELECTING
+        case (False, True, False):
+            return LeaseAsk.INIT_REBOOT
+        case (False, False, True):
+            is_relayed = message.giaddr != dhcp.NO_ADDRESS
+            return LeaseAsk.RENEWING if is_unicast and not is_relayed else LeaseAsk.REBINDING
+        case _:
+            return None
+
+
+def _names_another_server(message: DhcpMessage, ours: Container[IPv4Address]) -> bool:
+    return Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours
+
+
+def _address(message: DhcpMessage, ask: LeaseAsk) -> IPv4Address | None:
+    """Find the address that the question is about: `ciaddr` where the client holds it, else option 50."""
+    if ask in (LeaseAsk.RENEWING, LeaseAsk.REBINDING, LeaseAsk.RELEASE, LeaseAsk.INFORM):
+        address: IPv4Address | None = message.ciaddr
+    else:
+        address = message.address_option(Option.REQUESTED_ADDRESS)
+    return address if address is not None and dhcp.is_unicast(address) else None
+
+
+def _client_id(message: DhcpMessage) -> str | None:
+    """Name a stranger: its option 61, else its hardware address with its type (RFC 2131 §4.2)."""
+    given = message.options.get(Option.CLIENT_ID, b"")
+    if 2 <= len(given) <= 255:
+        return f"id:{given.hex()}"
+    hardware = message.chaddr[: message.hlen]
+    return f"hw:{message.htype:02x}:{hardware.hex()}" if any(hardware) else None

@@ -1,0 +1,290 @@
+"""Read and write DHCPv4 messages: the fixed header and the options, and nothing of what they mean.
+
+Never decides whom to answer (`wire.dhcp.pxe`), never writes what it only reads: option overload and split options.
+
+RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §3.1, §9.3 (options, PAD, overload) ·
+RFC 1542 §2.1 (300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from ipaddress import IPv4Address
+from struct import Struct
+from typing import Final
+
+from netboot.errors import WireError
+
+SERVER_PORT: Final = 67
+CLIENT_PORT: Final = 68
+NO_ADDRESS: Final = IPv4Address(0)
+BROADCAST: Final = IPv4Address("255.255.255.255")
+BROADCAST_FLAG: Final = 0x8000
+
+REQUEST: Final = 1  # op: from a client
+REPLY: Final = 2  # op: from a server
+
+SMALLEST_MESSAGE_BYTES: Final = 300  # RFC 1542 §2.1; some relays and ROMs drop less
+COOKIE: Final = bytes.fromhex("63825363")
+_HEADER: Final = Struct("!4BIHH4s4s4s4s16s64s128s4s")
+HEADER_BYTES: Final = _HEADER.size  # 240, the magic cookie included
+_IPOIB: Final = (32, 20)  # htype and hlen of a client whose address has no room in `chaddr`; RFC 4390 wants hlen 0
+_ZERO: Final = bytes(4)
+
+
+class Option(IntEnum):
+    """The option codes that netboot reads or writes (IANA, RFC 2132 unless noted)."""
+
+    PAD = 0
+    SUBNET_MASK = 1
+    ROUTERS = 3
+    NAME_SERVERS = 6
+    HOST_NAME = 12
+    DOMAIN_NAME = 15
+    BROADCAST_ADDRESS = 28
+    NTP_SERVERS = 42  # RFC 2132 §8.3
+    VENDOR_OPTIONS = 43
+    REQUESTED_ADDRESS = 50
+    LEASE_TIME = 51
+    OVERLOAD = 52
+    MESSAGE_TYPE = 53
+    SERVER_ID = 54
+    PARAMETER_LIST = 55
+    MESSAGE = 56
+    MAX_MESSAGE_SIZE = 57
+    RENEWAL_TIME = 58
+    REBINDING_TIME = 59
+    VENDOR_CLASS = 60
+    CLIENT_ID = 61
+    BOOT_FILE = 67
+    USER_CLASS = 77  # RFC 3004
+    RELAY_INFORMATION = 82  # RFC 3046
+    CLIENT_ARCH = 93  # RFC 4578
+    CLIENT_UUID = 97  # RFC 4578
+    SUBNET_SELECTION = 118  # RFC 3011
+    IPXE = 175  # Etherboot's encapsulation
+    END = 255
+
+
+class MessageType(IntEnum):
+    """Option 53."""
+
+    DISCOVER = 1
+    OFFER = 2
+    REQUEST = 3
+    DECLINE = 4
+    ACK = 5
+    NAK = 6
+    RELEASE = 7
+    INFORM = 8
+
+
+# Plain integers and a tuple: an enum looks each code up again, tens of thousands of times a second.
+_OVERLOAD, _MESSAGE_TYPE, _PAD, _END = int(Option.OVERLOAD), int(Option.MESSAGE_TYPE), int(Option.PAD), int(Option.END)
+_NEVER_WRITTEN: Final = frozenset({_PAD, _OVERLOAD, _END})
+# Old ROMs read the boot file's name up to the next zero byte, whatever the length byte says (Kontron, Lenovo T460,
+# Intel Z77: netboot.xyz 1198). Only behind this option is a PAD needed: no other is read as a file name.
+_FOLLOWED_BY_PAD: Final = int(Option.BOOT_FILE)
+_MESSAGE_TYPES: Final[tuple[MessageType | None, ...]] = (None, *MessageType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhcpMessage:
+    """One message by the names of RFC 2131; `options` in the order of their first piece.
+
+    `chaddr` has all 16 bytes; `sname` and `file` come without the zeros behind them, and empty where option 52
+    made them carry options instead.
+    """
+
+    op: int
+    xid: int
+    chaddr: bytes
+    htype: int = 1
+    hlen: int = 6
+    hops: int = 0
+    secs: int = 0
+    flags: int = 0
+    ciaddr: IPv4Address = NO_ADDRESS
+    yiaddr: IPv4Address = NO_ADDRESS
+    siaddr: IPv4Address = NO_ADDRESS
+    giaddr: IPv4Address = NO_ADDRESS
+    sname: bytes = b""
+    file: bytes = b""
+    options: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def message_type(self) -> MessageType | None:
+        """Option 53; None where it is absent (BOOTP), of another length, or unassigned."""
+        value = self.options.get(_MESSAGE_TYPE)
+        if value is None or len(value) != 1 or value[0] >= len(_MESSAGE_TYPES):
+            return None
+        return _MESSAGE_TYPES[value[0]]
+
+    @property
+    def largest_reply_bytes(self) -> int:
+        """What option 57 allows, IP and UDP headers included; 576 where it is absent, malformed or less."""
+        value = self.options.get(Option.MAX_MESSAGE_SIZE)
+        return max(576, int.from_bytes(value, "big")) if value is not None and len(value) == 2 else 576
+
+    def address_option(self, code: int) -> IPv4Address | None:
+        """Read an option that holds one address; None where it is absent or of another length."""
+        value = self.options.get(code)
+        return IPv4Address(value) if value is not None and len(value) == 4 else None
+
+
+def parse(data: bytes) -> DhcpMessage:
+    """Read one datagram; raise WireError where RFC 2131 would not call it a message.
+
+    Options in pieces are joined (RFC 3396), overloaded `file` and `sname` are read after the options field. Without
+    option 52 they are kept as they came and mean nothing in a request: ROMs leave junk there.
+    """
+    if len(data) < HEADER_BYTES:
+        raise WireError(f"cannot read a DHCP message of {len(data)} bytes; {HEADER_BYTES} are the least")
+    op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie = (
+        _HEADER.unpack_from(data)
+    )
+    if cookie != COOKIE:
+        raise WireError("cannot read a DHCP message without its magic cookie; plain BOOTP is not served")
+    if op not in (REQUEST, REPLY) or (hlen > len(chaddr) and (htype, hlen) != _IPOIB):
+        raise WireError(f"cannot read a DHCP message with op {op} and hlen {hlen}; op is 1 or 2, hlen at most 16")
+    options: dict[int, bytes] = {}
+    if not _read_options(data, HEADER_BYTES, options):
+        raise WireError("cannot read the options of a DHCP message: the last one runs past its end")
+    overload = options.pop(_OVERLOAD, b"")
+    if len(overload) == 1 and 1 <= overload[0] <= 3:
+        if overload[0] & 1:
+            _read_options(file, 0, options)
+            file = b""
+        if overload[0] & 2:
+            _read_options(sname, 0, options)
+            sname = b""
+        options.pop(_OVERLOAD, None)  # one inside an overloaded field counts for nothing
+    return DhcpMessage(
+        op=op,
+        xid=xid,
+        chaddr=chaddr,
+        htype=htype,
+        hlen=hlen,
+        hops=hops,
+        secs=secs,
+        flags=flags,
+        ciaddr=_address(ciaddr),
+        yiaddr=_address(yiaddr),
+        siaddr=_address(siaddr),
+        giaddr=_address(giaddr),
+        sname=sname.rstrip(b"\0"),
+        file=file.rstrip(b"\0"),
+        options=options,
+    )
+
+
+def build(message: DhcpMessage) -> bytes:
+    """Write one message with its options in their order, a PAD behind option 67, END, and zeros up to 300 bytes.
+
+    RFC 2132 §3.1 allows a PAD between any two options.
+
+    Raises ValueError for what is never sent: an option of no or of more than 255 bytes, option 52, a `file` or
+    `sname` that does not fit.
+    """
+    if len(message.sname) > 64 or len(message.file) > 128:
+        raise ValueError("sname holds 64 bytes and file 128; put a longer name into option 67 alone")
+    header = _HEADER.pack(
+        message.op,
+        message.htype,
+        message.hlen,
+        message.hops,
+        message.xid,
+        message.secs,
+        message.flags,
+        _packed(message.ciaddr),
+        _packed(message.yiaddr),
+        _packed(message.siaddr),
+        _packed(message.giaddr),
+        message.chaddr,
+        message.sname,
+        message.file,
+        COOKIE,
+    )
+    parts = [header]
+    for code, value in message.options.items():
+        if not 0 < len(value) <= 255 or code in _NEVER_WRITTEN:
+            raise ValueError(f"option {code} of {len(value)} bytes is never written")
+        parts += (bytes((code, len(value))), value)
+        if code == _FOLLOWED_BY_PAD:
+            parts.append(b"\0")
+    parts.append(b"\xff")
+    return b"".join(parts).ljust(SMALLEST_MESSAGE_BYTES, b"\0")
+
+
+def reply_address(message: DhcpMessage) -> tuple[str, int]:
+    """Say where the answer to a question on port 67 goes while nobody is given an address: the relay, or everybody.
+
+    RFC 2131 §4.1: a relay hears on the server's port, also where the broadcast flag is set. `yiaddr` 0 rules out its
+    unicast, and a `ciaddr` in a DISCOVER is invalid: nothing is ever sent there.
+    """
+    if message.giaddr != NO_ADDRESS:
+        return str(message.giaddr), SERVER_PORT
+    return str(BROADCAST), CLIENT_PORT
+
+
+def is_bogus_relay(message: DhcpMessage, ours: Container[IPv4Address]) -> bool:
+    """Tell a `giaddr` that no relay has: not a unicast address, or one of `ours`. Else we reflect and loop."""
+    giaddr = message.giaddr
+    return giaddr != NO_ADDRESS and (not is_unicast(giaddr) or giaddr in ours)
+
+
+def is_unicast(address: IPv4Address) -> bool:
+    """Tell an address that one machine on a LAN may have: not in 0/8, 127/8, nor 224.0.0.0 and above."""
+    first = address.packed[0]
+    return 0 < first < 224 and first != 127
+
+
+def sub_options(data: bytes) -> dict[int, bytes]:
+    """Read the options within an option (43, 82, 175), the first of each code.
+
+    What is malformed ends the reading and discards nothing else.
+    """
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 1 < len(data) and data[at] != _END:
+        if data[at] == _PAD:
+            at += 1
+            continue
+        end = at + 2 + data[at + 1]
+        if end > len(data):
+            break
+        found.setdefault(data[at], data[at + 2 : end])
+        at = end
+    return found
+
+
+def _address(raw: bytes) -> IPv4Address:
+    return NO_ADDRESS if raw == _ZERO else IPv4Address(raw)
+
+
+def _packed(address: IPv4Address) -> bytes:
+    return _ZERO if address is NO_ADDRESS else address.packed
+
+
+def _read_options(data: bytes, at: int, options: dict[int, bytes]) -> bool:
+    """Add what `data` holds from `at` on to `options`, joining pieces; say whether it ended well.
+
+    Zeros are padding anywhere; after 255 nothing is read; where 255 alone is missing all is well.
+    """
+    end = len(data)
+    while at < end:
+        code = data[at]
+        if code == _END:
+            return True
+        at += 1
+        if code == _PAD:
+            continue
+        if at == end:
+            return False
+        start = at + 1
+        at = start + data[at]
+        if at > end:
+            return False
+        value = data[start:at]
+        options[code] = options[code] + value if code in options else value
+    return True

@@ -1,0 +1,253 @@
+"""Tell who asks for a boot, and whether the question may be answered at all on the port that heard it.
+
+Never decides what the machine gets (`boot.decide`), never writes a packet (`wire.dhcp.pxe_reply`). Everything that gets
+no answer has a `Silence`, the same word in log, metric and documentation.
+
+PXE 2.1 §2 (who asks what on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
+UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
+"""
+
+from collections.abc import Container, Mapping
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Final
+
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.host.mac import Mac
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
+
+BOOT_SERVER_PORT: Final = 4011
+
+PXE_CLIENT: Final = b"PXEClient"
+HTTP_CLIENT: Final = b"HTTPClient"
+
+BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware asks for
+_HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
+_SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
+
+_ARCHES: Final[Mapping[int, int]] = {int(arch): arch for arch in Arch}
+_ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
+_INFINIBAND: Final = 32  # htype
+_GUID_OF_CHADDR: Final = {8: slice(0, 8), 16: slice(8, 16)}  # by hlen: iPXE's GUID, a GID with the GUID at its end
+_MELLANOX: Final = 0x2C9  # enterprise number: the GUIDs of its cards end a DUID-EN
+_GUID_BYTES: Final = 16
+_DUID_LLT, _DUID_EN, _DUID_LL = 1, 2, 3
+_ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
+
+# The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
+# get undionly.kpxe. With UEFI on the same board architecture 11 asks, and is a client like any other.
+_RASPBERRY_PI: Final = frozenset(
+    bytes.fromhex(oui) for oui in ("b827eb", "dca632", "e45f01", "28cdc1", "d83add", "2ccf67")
+)
+
+
+class Silence(StrEnum):
+    """Why a datagram gets no answer on the wire."""
+
+    MALFORMED = "malformed"  # counted by the door: `dhcp.parse` refused it
+    NOT_A_REQUEST = "not-a-request"  # a server's reply
+    NO_MESSAGE_TYPE = "no-message-type"  # plain BOOTP, or an option 53 that is none
+    OTHER_MESSAGE_TYPE = "other-message-type"  # the lease server's business, or not this port's
+    NOT_A_BOOT_CLIENT = "not-a-boot-client"  # a running system, a GRUB, an installer
+    BOGUS_RELAY = "bogus-relay"
+    OTHER_BOOT_SERVER = "other-boot-server"
+    SIGNED_BOOT_ITEM = "signed-boot-item"
+    NO_MAC = "no-mac"
+    NO_ARCHITECTURE = "no-architecture"
+    RASPBERRY_PI_ROM = "raspberry-pi-rom"
+    NO_REPLY_SHAPE = "no-reply-shape"  # a decision that this client's firmware has no words for
+    BOOT_FILE_TOO_LONG = "boot-file-too-long"  # over the 255 bytes of option 67
+
+
+def offer_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+    """Read a message heard on port 67: a DISCOVER of a boot client, or why it stays without an answer.
+
+    `ours` are this box's addresses; a relay that claims one of them is none.
+    """
+    if message.op != dhcp.REQUEST:
+        return Silence.NOT_A_REQUEST
+    kind = message.message_type
+    if kind is not MessageType.DISCOVER:
+        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+    if dhcp.is_bogus_relay(message, ours):
+        return Silence.BOGUS_RELAY
+    return boot_client(message)
+
+
+def boot_server_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+    """Read a message heard on port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no answer.
+
+    `ours` are this box's addresses. EDK2 sends no option 54, iPXE names us in it.
+    """
+    if message.op != dhcp.REQUEST:
+        return Silence.NOT_A_REQUEST
+    kind = message.message_type
+    if kind is not MessageType.REQUEST and kind is not MessageType.INFORM:
+        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+    if not message.options.get(Option.VENDOR_CLASS, b"").startswith(PXE_CLIENT):
+        return Silence.NOT_A_BOOT_CLIENT
+    if Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours:
+        return Silence.OTHER_BOOT_SERVER
+    item = boot_item(message)
+    if item is not None and item[2] & _SIGNED_BOOT_ITEM:
+        return Silence.SIGNED_BOOT_ITEM
+    return boot_client(message)
+
+
+def boot_client(message: DhcpMessage) -> BootClient | Silence:
+    """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message.
+
+    An iPXE that gets its script names `iPXE` in option 77 and, where it lists its features in option 175, HTTP among
+    them. Option 175 alone is sent by gPXE and by builds of iPXE without HTTP too: those get a loader, as any firmware.
+    """
+    options = message.options
+    vendor_class = options.get(Option.VENDOR_CLASS, b"")
+    protocol = _protocol(vendor_class)
+    if protocol is None:
+        return Silence.NOT_A_BOOT_CLIENT
+    mac = client_mac(message)
+    if mac is None:
+        return Silence.NO_MAC
+    number = architecture(message)
+    if number is None:
+        return Silence.NO_ARCHITECTURE
+    arch = _ARCHES.get(number, number)
+    user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
+    has_http = features is not None and _HTTP_FEATURE in dhcp.sub_options(features)
+    is_ipxe = _has_class(user_class, b"iPXE")
+    is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
+    if arch is Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
+        return Silence.RASPBERRY_PI_ROM
+    return BootClient(
+        mac=mac,
+        arch=arch,
+        protocol=protocol,
+        stage=Stage.IPXE if is_ipxe and (features is None or has_http) else Stage.FIRMWARE,
+        vendor_class=_for_a_log(vendor_class),
+        uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
+        is_etherboot=is_etherboot,
+        has_http=has_http,
+        exchange=message.xid if message.message_type is MessageType.DISCOVER else None,
+        elapsed=message.secs,
+    )
+
+
+def architecture(message: DhcpMessage) -> int | None:
+    """Read the first architecture of option 93, else `Arch:NNNNN` in the class; never guess."""
+    listed = message.options.get(Option.CLIENT_ARCH, b"")
+    if len(listed) >= 2 and len(listed) % 2 == 0:
+        return listed[0] << 8 | listed[1]
+    _, found, rest = message.options.get(Option.VENDOR_CLASS, b"").partition(b"Arch:")
+    digits = rest[:5]
+    return int(digits) if found and len(digits) == 5 and digits.isdigit() else None
+
+
+def client_mac(message: DhcpMessage) -> Mac | None:
+    """Find the MAC of who asks: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
+
+    A system GUID in `chaddr` (EDK2 with SendGUID) has a MAC that stands for it; over InfiniBand the port's GUID counts.
+    None where nothing tells one machine from another.
+    """
+    if message.htype == _INFINIBAND:
+        return _port_guid(message)
+    is_ethernet = message.htype in _ETHERNET
+    if is_ethernet and message.hlen == 6:
+        return _card(message.chaddr[:6])
+    client_id = message.options.get(Option.CLIENT_ID, b"")
+    if is_ethernet and message.hlen != _GUID_BYTES:
+        return None
+    if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
+        return _card(client_id[1:])
+    return Mac.standing_for(message.chaddr) if is_ethernet and any(message.chaddr) else None
+
+
+def _port_guid(message: DhcpMessage) -> Mac | None:
+    """Find the GUID of an InfiniBand port: in `chaddr` as iPXE sends it, else in option 61 (RFC 4390 §2.1).
+
+    An option 61 that holds no GUID has one of 8 bytes that stands for it.
+    """
+    client_id = message.options.get(Option.CLIENT_ID, b"")
+    raw = message.chaddr[_GUID_OF_CHADDR[message.hlen]] if message.hlen in _GUID_OF_CHADDR else b""
+    if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
+        return _card(client_id[1:])
+    found = _card(raw) or _card(_guid_in(client_id))
+    return found or (Mac.standing_for(client_id, length=8) if len(client_id) >= 2 and any(client_id) else None)
+
+
+def _guid_in(client_id: bytes) -> bytes:
+    """Take the GUID out of an option 61: behind the hardware type, or in a DUID (RFC 4361 §6.1, RFC 8415 §11)."""
+    if client_id[:1] == bytes((_INFINIBAND,)) and len(client_id) in (9, 21):
+        return client_id[-8:]
+    if client_id[:1] != b"\xff":
+        return b""
+    duid = client_id[5:]  # behind the type and the IAID
+    kind, hardware = int.from_bytes(duid[:2], "big"), int.from_bytes(duid[2:4], "big")
+    address = {_DUID_LLT: duid[8:], _DUID_LL: duid[4:]}.get(kind, b"")
+    if hardware == _INFINIBAND and len(address) in (8, 20):
+        return address[-8:]
+    is_mellanox = kind == _DUID_EN and int.from_bytes(duid[2:6], "big") == _MELLANOX
+    return duid[-8:] if is_mellanox and len(duid) >= 14 else b""
+
+
+def _card(raw: bytes) -> Mac | None:
+    try:
+        return Mac.from_bytes(raw)
+    except ValueError:
+        return None
+
+
+def address_shown(message: DhcpMessage) -> tuple[Mac, IPv4Address] | None:
+    """Find the address that a REQUEST or INFORM of any client shows to who listens: option 50, else `ciaddr`."""
+    kind = message.message_type
+    if message.op != dhcp.REQUEST or (kind is not MessageType.REQUEST and kind is not MessageType.INFORM):
+        return None
+    address = message.address_option(Option.REQUESTED_ADDRESS) or message.ciaddr
+    mac = client_mac(message)
+    return (mac, address) if mac is not None and dhcp.is_unicast(address) else None
+
+
+def ack_address(source: tuple[str, int]) -> tuple[str, int]:
+    """Say where the answer to a question on port 4011 goes: to the address and port that asked.
+
+    EDK2 asks from 4011 and hears there, iPXE from 68. Who has no address yet can hear a broadcast alone.
+    """
+    return source if source[0] != str(dhcp.NO_ADDRESS) else (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
+
+
+def boot_item(message: DhcpMessage) -> bytes | None:
+    """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer."""
+    item = dhcp.sub_options(message.options.get(Option.VENDOR_OPTIONS, b"")).get(BOOT_ITEM, b"")
+    return item if len(item) == 4 else None
+
+
+def _protocol(vendor_class: bytes) -> BootProtocol | None:
+    # A prefix, byte by byte: vendors append anything, a trailing NUL included; iPXE may say no more than this.
+    if vendor_class.startswith(PXE_CLIENT):
+        return BootProtocol.PXE
+    return BootProtocol.HTTP if vendor_class.startswith(HTTP_CLIENT) else None
+
+
+def _has_class(user_class: bytes, name: bytes) -> bool:
+    """Find a class in option 77: the bare bytes that iPXE and gPXE send, or a list with lengths as RFC 3004 has it."""
+    if user_class == name:
+        return True
+    at, classes = 0, []
+    while at < len(user_class):
+        end = at + 1 + user_class[at]
+        if end == at + 1 or end > len(user_class):
+            return False  # no list after all, and not the name as raw bytes either
+        classes.append(user_class[at + 1 : end])
+        at = end
+    return name in classes
+
+
+def _uuid(value: bytes) -> bytes | None:
+    """Take the UUID of option 97; zeros mean that the firmware never read its SMBIOS."""
+    return value[1:] if len(value) == 17 and value[0] == 0 and any(value) else None
+
+
+def _for_a_log(raw: bytes) -> str:
+    """Escape hostile bytes: control characters, escape sequences, anything that is not ASCII."""
+    text = raw.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")

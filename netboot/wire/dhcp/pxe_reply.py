@@ -1,0 +1,270 @@
+"""Write the answer to a boot client: which options, in which order, in the shape that its firmware understands.
+
+The table `SHAPES` is the whole of it. Never decides whether and what to offer; leases nothing, so that no mask,
+router or lease time is ever written; never truncates: what does not fit is left out whole and named in the result.
+
+PXE 2.1 §2 · RFC 2131 §3, §4.1 · RFC 2132 · RFC 3046 §2.2 (82 comes back as it came) · RFC 6842 (so does 61).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Final, assert_never
+from urllib.parse import quote
+
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.offer import Offer, OfferKind
+from netboot.model.host.firmware import ReplyShape
+from netboot.wire.dhcp import message as dhcp
+from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
+from netboot.wire.dhcp.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, Silence, boot_item
+
+IP_AND_UDP_BYTES: Final = 28
+LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs want behind them
+LONGEST_OPTION: Final = 255
+# The first that a reply does without.
+_SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option.RELAY_INFORMATION)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """This box as one client reaches it: the address of the interface that heard the question, and HTTP's port.
+
+    `mtu_bytes` is that interface's, IP header included. `advertised` is the address of URLs and of `siaddr` where
+    another box has it and leads here; option 54 is ours always, since the client reached us there (RFC 2131 §4.1).
+    """
+
+    address: IPv4Address
+    http_port: int
+    mtu_bytes: int = 1500
+    advertised: IPv4Address | None = None
+
+    @property
+    def boot_server(self) -> IPv4Address:
+        """The address from which a machine fetches its files."""
+        return self.advertised or self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A datagram to send, what it names as boot file (option 67), and the options that had no room in it."""
+
+    data: bytes
+    boot_file: str
+    left_out: tuple[Option, ...] = ()
+
+
+class Reader(StrEnum):
+    """Whose code reads the reply."""
+
+    BIOS = "bios"  # Intel's ROMs and what descends from them
+    UEFI = "uefi"  # EDK2 by PXE
+    UEFI_HTTP = "uefi-http"  # EDK2 by HTTP
+    IPXE = "ipxe"
+
+
+def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
+    return offer.boot_file
+
+
+def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
+    base_url = f"http://{server.boot_server}:{server.http_port}"
+    if offer.wants_its_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
+        return f"{base_url}/boot/{offer.mac.hyphenated}/{quote(offer.boot_file.rpartition('/')[2])}"
+    return f"{base_url}/bootfiles/{quote(offer.boot_file)}"
+
+
+def _script_url(offer: Offer, server: ServerAddress) -> str:
+    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}.ipxe"
+
+
+def _missing_url(offer: Offer, server: ServerAddress) -> str:
+    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}/local-disk.efi"
+
+
+def _no_file(_offer: Offer, _server: ServerAddress) -> str:
+    return ""
+
+
+# Option 43: sub-option 6 is the discovery control; its bit 3: load the named file, ask nobody, show no menu. EDK2
+# goes to 4011 when none of 43.6 to 43.10 is there.
+_TAKE_THE_FILE: Final = bytes.fromhex("060108 ff")
+# Discover nobody (43.6 = 3); a menu (43.9) of one entry of type 0, the local disk; a prompt (43.10) of 0 seconds.
+_LOCAL_DISK_MENU: Final = b"\x06\x01\x03\x09\x0d\x00\x00\x0aLocal disk\x0a\x0b\x00Local disk\xff"
+# Option 175.1, the priority: 1 lets our file name win over one from the lease server.
+_ABOVE_THE_LEASE: Final = bytes.fromhex("010101")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one kind of reader is told one kind of offer; each field is named after where it goes."""
+
+    option_60: bytes
+    option_43: bytes | None
+    option_175: bytes | None
+    boot_file: Callable[[Offer, ServerAddress], str]  # `file` and option 67
+
+
+# A UEFI machine led to its disk: by PXE "take the file" without a file is PXE-E21 and the next boot entry after 4 s,
+# by HTTP a 404 is. iPXE asks for its script in any case: the script says `exit`.
+# iPXE looks for "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
+# fmt: off
+SHAPES: Final[Mapping[tuple[Reader, OfferKind], Shape]] = {
+    # who reads        is led to                    60           43                175               file and 67
+    (Reader.BIOS,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.BIOS,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _LOCAL_DISK_MENU, None,             _no_file),
+    (Reader.UEFI,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.UEFI,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _no_file),
+    (Reader.UEFI_HTTP, OfferKind.LOADER):     Shape(HTTP_CLIENT, None,             None,             _bootfile_url),
+    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Shape(HTTP_CLIENT, None,             None,             _missing_url),
+    (Reader.IPXE,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _tftp_name),
+    (Reader.IPXE,      OfferKind.SCRIPT):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+    (Reader.IPXE,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+}
+# fmt: on
+
+
+def reader_of(client: BootClient) -> Reader:
+    """Tell whose code will read the reply to this client."""
+    if client.stage is Stage.IPXE or client.is_etherboot:
+        return Reader.IPXE
+    match client.protocol:
+        case BootProtocol.HTTP:
+            return Reader.UEFI_HTTP
+        case BootProtocol.PXE:
+            return Reader.BIOS if client.cpu is Cpu.X86_BIOS else Reader.UEFI
+        case _:
+            assert_never(client.protocol)
+
+
+def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | Silence:
+    """Write the OFFER to a DISCOVER on port 67; `dhcp.reply_address` says where it goes."""
+    return _reply(message, client, offer, server, kind=MessageType.OFFER, item=None)
+
+
+def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | Silence:
+    """Write the ACK to a REQUEST or INFORM on port 4011; it goes to the address and port that asked.
+
+    A client that asks for one entry of a boot menu gets that entry's four bytes back instead of the discovery control.
+    """
+    return _reply(message, client, offer, server, kind=MessageType.ACK, item=boot_item(message))
+
+
+def _reply(
+    message: DhcpMessage,
+    client: BootClient,
+    offer: Offer,
+    server: ServerAddress,
+    *,
+    kind: MessageType,
+    item: bytes | None,
+) -> Reply | Silence:
+    answer = boot_answer(message, client, offer, server, kind=kind, item=item)
+    return answer if isinstance(answer, Silence) else written(message, answer, server)
+
+
+def boot_answer(
+    message: DhcpMessage,
+    client: BootClient,
+    offer: Offer,
+    server: ServerAddress,
+    *,
+    kind: MessageType,
+    item: bytes | None = None,
+) -> DhcpMessage | Silence:
+    """Put the answer together, as large as it wants to be; `written` makes a datagram of it.
+
+    `item` is the entry of a boot menu that the client asked for.
+    """
+    shape = SHAPES.get((reader_of(client), offer.kind))
+    if shape is None:
+        return Silence.NO_REPLY_SHAPE
+    file = shape.boot_file(offer, server).encode()
+    if len(file) > LONGEST_OPTION:
+        return Silence.BOOT_FILE_TOO_LONG
+    if offer.shape is ReplyShape.WITHOUT_43 and kind is MessageType.OFFER:
+        shape = replace(shape, option_43=None)  # so that the firmware asks port 4011, whose answer has it
+    if item is not None:
+        shape = replace(shape, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
+    return DhcpMessage(
+        op=dhcp.REPLY,
+        htype=message.htype,
+        hlen=message.hlen,
+        xid=message.xid,
+        flags=_flags(message, client),
+        # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
+        siaddr=server.boot_server,
+        giaddr=message.giaddr,
+        chaddr=message.chaddr,
+        file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67
+        options=_options(message.options, shape, file, kind=kind, server=server.address),
+    )
+
+
+def _flags(message: DhcpMessage, client: BootClient) -> int:
+    """Give the flags back; have a relay broadcast what is for an iPXE.
+
+    iPXE does not set the flag, as firmware does, and there is no yiaddr to which a relay could unicast: dnsmasq's loses
+    such an offer [measured, 2.89].
+    """
+    is_relayed = message.giaddr != dhcp.NO_ADDRESS
+    return message.flags | dhcp.BROADCAST_FLAG if is_relayed and reader_of(client) is Reader.IPXE else message.flags
+
+
+def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:
+    """Write an answer to `message`, without the options that its sender or the link has no room for."""
+    boot_file = answer.options.get(Option.BOOT_FILE, b"").decode()
+    reply = Reply(dhcp.build(answer), boot_file, _not_returned(message, answer.options))
+    room = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
+    return reply if len(reply.data) <= room else _fitted(answer, reply, room_bytes=room)
+
+
+def _options(
+    asked: Mapping[int, bytes], shape: Shape, file: bytes, *, kind: MessageType, server: IPv4Address
+) -> dict[int, bytes]:
+    """Put the options in their order.
+
+    67 comes last, 82 alone behind it: EDK2 writes a NUL behind the name and parses the packet once more, so that the
+    byte hit would be the next option's code [PxeBcDhcp4.c]. `dhcp.build` writes a PAD between 67 and what follows.
+    """
+    options: dict[int, bytes] = {
+        Option.MESSAGE_TYPE: bytes((kind,)),
+        Option.SERVER_ID: server.packed,
+        Option.VENDOR_CLASS: shape.option_60,
+    }
+    uuid = asked.get(Option.CLIENT_UUID, b"")
+    if len(uuid) == 17:  # never invented: old Intel ROMs refuse an offer with another's
+        options[Option.CLIENT_UUID] = uuid
+    if shape.option_43 is not None:
+        options[Option.VENDOR_OPTIONS] = shape.option_43
+    client_id = asked.get(Option.CLIENT_ID, b"")
+    if 2 <= len(client_id) <= LONGEST_OPTION:
+        options[Option.CLIENT_ID] = client_id
+    if shape.option_175 is not None:
+        options[Option.IPXE] = shape.option_175
+    if file:
+        options[Option.BOOT_FILE] = file
+    relay = asked.get(Option.RELAY_INFORMATION, b"")
+    if 1 <= len(relay) <= LONGEST_OPTION:
+        options[Option.RELAY_INFORMATION] = relay
+    return options
+
+
+def _not_returned(message: DhcpMessage, options: Mapping[int, bytes]) -> tuple[Option, ...]:
+    """Name option 82 where it came in pieces so long together that it cannot go back."""
+    lost = Option.RELAY_INFORMATION in message.options and Option.RELAY_INFORMATION not in options
+    return (Option.RELAY_INFORMATION,) if lost else ()
+
+
+def _fitted(answer: DhcpMessage, reply: Reply, *, room_bytes: int) -> Reply:
+    """Leave out whole options until the reply fits: 67 where `file` has the name, a lease's names, 61, then 82."""
+    droppable = (Option.BOOT_FILE, *_SPARED) if answer.file else _SPARED
+    options = dict(answer.options)
+    for option in droppable:
+        if len(reply.data) <= room_bytes:
+            break
+        if options.pop(option, None) is not None:
+            data = dhcp.build(replace(answer, options=options))
+            reply = replace(reply, data=data, left_out=(*reply.left_out, option))
+    return reply

@@ -1,0 +1,1 @@
+"""YAML with positions: nodes, scalars, duplicate keys, faults with file and line."""

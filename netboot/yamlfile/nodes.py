@@ -1,0 +1,67 @@
+"""What a YAML file is read into: scalars as they were written, lists and tables, each with its place.
+
+YAML 1.2, core schema (yaml.org/spec/1.2.2 §10.3), but only on demand: a scalar keeps its text, and the reader who knows
+what it wants asks for a whole number or a boolean. So `52:54:00:12:34:56`, `1.30`, `no` and `on` stay text, where plain
+PyYAML (YAML 1.1) makes 41135085296, 1.3, False and True of them.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from netboot.yamlfile.faults import Place
+
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value or key as it was written; `plain` where it stood without quotes."""
+
+    place: Place
+    text: str
+    plain: bool = True
+
+    @property
+    def is_null(self) -> bool:
+        """Nothing was written, or a plain null."""
+        return self.plain and self.text in _NULLS
+
+    def as_boolean(self) -> bool | None:
+        """Read a plain `true` or `false`; None for all else, `yes` and `on` among it."""
+        return _BOOLEANS.get(self.text) if self.plain else None
+
+    def as_integer(self) -> int | None:
+        """Read a plain whole number: decimal, `0o17` or `0x1f`; None for all else."""
+        if not self.plain or not _INTEGER.fullmatch(self.text):
+            return None
+        return int(self.text, {"0o": 8, "0x": 16}.get(self.text[:2], 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A YAML sequence."""
+
+    place: Place
+    items: "tuple[Node, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a table with its value."""
+
+    key: Scalar
+    value: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A YAML mapping; its keys are unique text."""
+
+    place: Place
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+Node = Scalar | Listing | Table

@@ -1,0 +1,328 @@
+"""How a boot ended, and which shape comes next: every rule of the order has a row."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netboot.boot.firmware.reply_variants import (
+    FORGET_S,
+    LEAST_S,
+    REST_S,
+    WHOLE_CYCLE,
+    BootTrace,
+    Choices,
+    DeadEnd,
+    Ending,
+    Learned,
+    Moved,
+    Proven,
+    Verdict,
+    choices_for,
+    cure_for,
+    ending,
+    judge,
+    next_shape,
+)
+from netboot.content.bootfiles.directories import BootFile
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.offer import IgnoreReason, LoaderRule, Policy, UnknownHosts
+from netboot.model.host.firmware import BootShape, ReplyShape
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.mac import Mac
+
+MAC = Mac.parse("52:54:00:aa:bb:01")
+UEFI = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE, "PXEClient:Arch:00007:UNDI:003016")
+UEFI_HTTP = BootClient(MAC, Arch.X64_UEFI_HTTP, BootProtocol.HTTP, Stage.FIRMWARE)
+BIOS = BootClient(MAC, Arch.X86_BIOS, BootProtocol.PXE, Stage.FIRMWARE)
+CP1 = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))
+WITH, WITHOUT = ReplyShape.WITH_43, ReplyShape.WITHOUT_43
+FIRST = BootShape(WITH, "snponly.efi")
+BY_4011 = BootShape(WITHOUT, "snponly.efi")
+OTHER_LOADER = BootShape(WITH, "ipxe.efi")
+CHOICES = Choices((WITH, WITHOUT), ("snponly.efi", "ipxe.efi"))
+POLICY = Policy(
+    UnknownHosts.IGNORE,
+    {(BootProtocol.PXE, Cpu.X64): "snponly.efi", (BootProtocol.HTTP, Cpu.X64): "snponly.efi"},
+    others={(BootProtocol.PXE, Cpu.X64): ("ipxe.efi",)},
+    rules=(
+        LoaderRule(BootProtocol.PXE, Cpu.X64, "ipxe.efi", oui="3c:fd:fe"),
+        LoaderRule(BootProtocol.PXE, Cpu.ARM64, "grubaa64.efi", vendor_class="PXEClient:Arch:00011"),
+    ),
+    cpus={"shimx64.efi": Cpu.X64},
+)
+
+
+def trace(shape: BootShape | None = FIRST, **seen: object) -> BootTrace:
+    boot = BootTrace(UEFI, shape)
+    for name, value in seen.items():
+        setattr(boot, name, value)
+    return boot
+
+
+SILENT = {"questions": WHOLE_CYCLE, "last_asked_s": LEAST_S}
+LEASED = {"questions": 1, "has_address": True}
+LOOPED = {"questions": 1, "has_address": True, "asked_for_loader": True, "got_loader": True}
+
+
+@pytest.mark.parametrize(
+    ("boot", "expected"),
+    [
+        pytest.param(trace(None, **SILENT), None, id="led-to-its-disk-is-no-failure"),
+        pytest.param(trace(**LOOPED, reached_script=True), Ending.REACHED, id="script"),
+        pytest.param(trace(reached_script=True), Ending.REACHED, id="a-script-says-all"),
+        pytest.param(trace(**LOOPED), Ending.NO_SCRIPT, id="loader-and-no-script"),
+        pytest.param(trace(**LOOPED, lacks_http=True), Ending.NO_HTTP, id="a-loader-that-cannot-do-http"),
+        pytest.param(trace(lacks_http=True), None, id="of-which-nothing-was-seen-to-load"),
+        pytest.param(trace(**LEASED, asked_for_loader=True), Ending.LOADER_CUT, id="loader-begun-and-not-ended"),
+        pytest.param(trace(**LEASED, stranger="pxelinux.0"), Ending.WRONG_LOADER, id="another-file"),
+        pytest.param(trace(**LEASED), Ending.NO_LOADER, id="an-address-and-no-loader"),
+        pytest.param(trace(**LOOPED | {"has_address": False}), None, id="no-firmware-loads-without-an-address"),
+        pytest.param(trace(stranger="pxelinux.0"), None, id="nor-another-file"),
+        pytest.param(trace(**SILENT, asked_for_loader=True), None, id="its-request-was-not-heard"),
+        pytest.param(trace(**SILENT), Ending.NO_REQUEST, id="a-whole-cycle-of-discovers"),
+        pytest.param(trace(**SILENT | {"questions": WHOLE_CYCLE - 1}), None, id="switched-off-early-is-no-whole-boot"),
+        pytest.param(trace(**SILENT | {"last_asked_s": LEAST_S - 1}), None, id="no-firmware-asks-that-fast"),
+    ],
+)
+def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
+    assert ending(boot) is expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason", "expected"),
+    [
+        pytest.param(FIRST, Ending.NO_REQUEST, BY_4011, id="not-understood-then-by-4011"),
+        pytest.param(FIRST, Ending.NO_LOADER, BY_4011, id="not-followed-then-by-4011"),
+        pytest.param(FIRST, Ending.WRONG_LOADER, BY_4011, id="another-file-then-by-4011"),
+        pytest.param(FIRST, Ending.NO_SCRIPT, OTHER_LOADER, id="loader-fails-then-the-other"),
+        pytest.param(BY_4011, Ending.NO_SCRIPT, BootShape(WITHOUT, "ipxe.efi"), id="the-reply-that-worked-stays"),
+        pytest.param(BY_4011, Ending.NO_REQUEST, None, id="no-reply-is-left"),
+        pytest.param(OTHER_LOADER, Ending.NO_SCRIPT, None, id="no-loader-is-left"),
+        pytest.param(FIRST, Ending.NO_HTTP, OTHER_LOADER, id="a-loader-without-http-gives-way-to-the-next"),
+        pytest.param(FIRST, Ending.LOADER_CUT, None, id="no-shape-mends-a-path"),
+        pytest.param(FIRST, Ending.REACHED, None, id="what-works-stays"),
+    ],
+)
+def test_the_next_shape(shape: BootShape, reason: Ending, expected: BootShape | None):
+    assert next_shape(shape, reason, CHOICES) == expected
+
+
+def boots(*endings: dict[str, object], choices: Choices = CHOICES, pause_s: float = 90.0) -> list[Verdict | None]:
+    """Let one machine boot again and again, each time with the shape that it has come to."""
+    learned, verdicts, now_s = Learned(), [], 0.0
+    for seen in endings:
+        now_s += pause_s
+        learned, verdict = judge(learned, trace(choices.fit(learned.shape), **seen), choices, now_s=now_s)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def test_two_whole_boots_of_one_kind_move_a_machine():
+    assert boots(SILENT, SILENT) == [None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
+
+
+def test_two_failures_of_different_kinds_are_not_two_in_a_row():
+    assert boots(SILENT, LOOPED, SILENT, LOOPED) == [None] * 4
+
+
+def test_a_failure_of_long_ago_is_none_in_a_row():
+    assert boots(SILENT, SILENT, pause_s=FORGET_S + 1) == [None, None]
+
+
+def test_a_boot_that_was_cut_short_counts_for_nothing():
+    assert boots(SILENT, {"questions": 1}, SILENT) == [None, None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
+
+
+@pytest.mark.parametrize("seen", [LEASED, {**LEASED, "stranger": "x"}, {**LEASED, "asked_for_loader": True}])
+def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, object]):
+    once = Learned(failure=ending(trace(**seen)), boots=1)
+
+    assert judge(once, trace(**seen), CHOICES, now_s=LEAST_S - 1) == (Learned(), None)
+
+
+def test_a_stranger_that_arrived_whole_is_plain_at_once():
+    boot = trace(**LEASED, stranger="x", got_stranger=True)
+
+    _, verdict = judge(Learned(failure=Ending.WRONG_LOADER, boots=1), boot, CHOICES, now_s=1)
+
+    assert verdict == Moved(Ending.WRONG_LOADER, FIRST, BY_4011)
+
+
+def test_the_same_discover_many_times_is_one_question():
+    boot = trace()
+    for elapsed in (0, 0, 4, 4, 0, 12):
+        boot.asked(elapsed, float(elapsed))
+
+    assert (boot.questions, boot.last_asked_s) == (3, 12.0)
+
+
+def test_a_success_in_between_begins_the_count_anew():
+    assert boots(SILENT, {**LOOPED, "reached_script": True}, SILENT) == [None, None, None]
+
+
+def test_a_firmware_that_needs_4011_and_another_loader_is_led_there_in_six_boots_and_it_is_remembered():
+    found = BootShape(WITHOUT, "ipxe.efi")
+
+    assert boots(SILENT, SILENT, LOOPED, LOOPED, {"reached_script": True}, {"reached_script": True}) == [
+        None,
+        Moved(Ending.NO_REQUEST, FIRST, BY_4011),
+        None,
+        Moved(Ending.NO_SCRIPT, BY_4011, found),
+        Proven(found),
+        None,
+    ]
+
+
+def test_where_nothing_is_left_it_is_said_once_with_its_cure_and_the_machine_rests_on_the_first_shape():
+    verdicts = boots(*[SILENT] * 12)
+
+    assert verdicts[1] == Moved(Ending.NO_REQUEST, FIRST, BY_4011)
+    assert [type(verdict) for verdict in verdicts[2:]] == [type(None), DeadEnd] + [type(None)] * 8
+    end = verdicts[3]
+    assert isinstance(end, DeadEnd)
+    assert (end.reason, end.shape) == (Ending.NO_REQUEST, BY_4011)
+    assert "snponly.efi as its boot file (option 67)" in end.cure
+
+
+def test_after_an_hour_of_rest_the_order_begins_again():
+    learned, _ = judge(Learned(BY_4011, failure=Ending.NO_REQUEST, boots=1), trace(BY_4011, **SILENT), CHOICES, now_s=9)
+    resting, verdict = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S)
+    assert (resting, verdict) == (learned, None)
+
+    learned, first = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S + 10)
+    _, second = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S + 100)
+
+    assert (first, second) == (None, Moved(Ending.NO_REQUEST, FIRST, BY_4011))
+
+
+def test_a_script_that_is_reached_while_resting_ends_the_rest():
+    resting = Learned(rests_until_s=REST_S)
+
+    assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (Learned(FIRST, is_proven=True), None)
+
+
+def test_a_boot_with_a_shape_that_is_no_more_to_be_had_teaches_nothing():
+    boot = trace(BootShape(WITH, "gone.efi"), **SILENT)
+
+    assert judge(Learned(), boot, CHOICES, now_s=1) == (Learned(), None)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Ending if reason is not Ending.REACHED])
+@pytest.mark.parametrize("client", [UEFI, UEFI_HTTP, BIOS], ids=["uefi", "http", "bios"])
+def test_every_dead_end_has_a_cure(reason: Ending, client: BootClient):
+    seen: dict[Ending, dict[str, object]] = {
+        Ending.NO_REQUEST: SILENT,
+        Ending.NO_LOADER: LEASED,
+        Ending.WRONG_LOADER: {**LEASED, "stranger": "pxelinux.0"},
+        Ending.LOADER_CUT: {**LEASED, "asked_for_loader": True},
+        Ending.NO_SCRIPT: LOOPED,
+        Ending.NO_HTTP: {**LOOPED, "lacks_http": True},
+    }
+    one = Choices((WITH,), ("snponly.efi",))
+    boot = replace(trace(**seen[reason]), client=client)
+
+    _, end = judge(Learned(failure=reason, boots=1), boot, one, now_s=LEAST_S, is_pinned=True)
+
+    assert isinstance(end, DeadEnd)
+    assert "{" not in end.cure
+    assert end.cure.endswith("so nothing else is tried")
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "expected"),
+    [
+        pytest.param(UEFI, CP1, CHOICES, id="what-its-architecture-has"),
+        pytest.param(UEFI_HTTP, CP1, Choices((WITH,), ("snponly.efi",)), id="http-knows-no-option-43"),
+        pytest.param(UEFI, replace(CP1, firmware=WITHOUT), Choices((WITHOUT,), CHOICES.loaders), id="pinned-reply"),
+        pytest.param(UEFI, replace(CP1, loader="shimx64.efi"), Choices((WITH, WITHOUT), ("shimx64.efi",)), id="pinned"),
+        pytest.param(BIOS, replace(CP1, loader="shimx64.efi"), IgnoreReason.LOADER_FOR_ANOTHER_CPU, id="never-to-bios"),
+        pytest.param(UEFI, replace(CP1, loader="own.kpxe"), IgnoreReason.LOADER_FOR_ANOTHER_CPU, id="nor-bios-to-uefi"),
+        pytest.param(BIOS, replace(CP1, loader="own.kpxe"), Choices((WITH, WITHOUT), ("own.kpxe",)), id="bios-pinned"),
+        pytest.param(BIOS, CP1, IgnoreReason.NO_LOADER_FOR_ARCH, id="none-for-this-architecture"),
+        pytest.param(
+            replace(UEFI, mac=Mac.parse("3c:fd:fe:00:00:01")),
+            None,
+            Choices((WITH, WITHOUT), ("ipxe.efi",)),
+            id="by-oui",
+        ),
+        pytest.param(
+            replace(UEFI, arch=Arch.ARM64_UEFI, vendor_class="PXEClient:Arch:00011:UNDI:003000"),
+            None,
+            Choices((WITH, WITHOUT), ("grubaa64.efi",)),
+            id="by-vendor-class",
+        ),
+        pytest.param(replace(UEFI, arch=Arch.ARM64_UEFI), None, IgnoreReason.NO_LOADER_FOR_ARCH, id="another-class"),
+    ],
+)
+def test_what_a_firmware_may_be_offered(client: BootClient, host: Host | None, expected: Choices | IgnoreReason):
+    assert choices_for(client, host, POLICY) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "asked", "stranger"),
+    [
+        pytest.param("snponly.efi", BootFile(Path("/x"), 1, "snponly.efi", Cpu.X64), True, "", id="ours"),
+        pytest.param("ipxe.efi", BootFile(Path("/x"), 1, "ipxe.efi", Cpu.X64), True, "", id="another-that-runs-there"),
+        pytest.param("ia32.efi", BootFile(Path("/x"), 1, "ia32.efi", Cpu.IA32), False, "ia32.efi", id="another-cpu"),
+        pytest.param("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"), False, "undionly.kpxe", id="bios-s"),
+        pytest.param("pxelinux.0", None, False, "pxelinux.0", id="not-there"),
+    ],
+)
+def test_what_a_machine_asks_for(name: str, file: BootFile | None, asked: bool, stranger: str):
+    boot = trace()
+
+    boot.asked_for(name, file)
+
+    assert (boot.asked_for_loader, boot.stranger) == (asked, stranger)
+
+
+@pytest.mark.parametrize(
+    ("requested", "accuses"),
+    [
+        pytest.param("pxelinux.0", True, id="another-loader"),
+        pytest.param("boot/grub/x86_64.efi", True, id="another-path"),
+        pytest.param("undionly.kpxe", True, id="another-of-ours"),
+        pytest.param("snponly.efi.sig", False, id="ours-and-more"),
+        pytest.param("boot/snponly.efi", False, id="ours-elsewhere"),
+        pytest.param("snponly.ef", False, id="a-piece-of-ours"),
+        pytest.param("snponly.efi\\udcff", False, id="ours-and-garbage"),
+        pytest.param("\\x1b[2J", False, id="garbage"),
+        pytest.param("", False, id="no-name"),
+    ],
+)
+def test_only_a_name_that_another_server_gave_accuses_the_lan_s_dhcp_server(requested: str, accuses: bool):
+    boot = trace(**LEASED, stranger=requested)
+
+    cure = cure_for(Ending.WRONG_LOADER, boot, is_pinned=False)
+
+    assert ("which the LAN's DHCP server names" in cure) is accuses
+    assert requested in cure
+
+
+def test_a_hostile_name_is_told_as_letters_and_short():
+    boot = trace()
+
+    boot.asked_for("\x1b[2J\n" + "ä" * 500, None)
+
+    assert boot.stranger.startswith("\\x1b[2J\\n\\xe4")
+    assert len(boot.stranger) == 80
+
+
+def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
+    boot = trace(**LEASED)
+    boot.asked_for("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"))
+
+    boot.got("undionly.kpxe")
+
+    assert ending(boot) is Ending.WRONG_LOADER
+
+
+@pytest.mark.parametrize("text", ["", "snponly.efi", "with-44 snponly.efi", "with-43 "])
+def test_a_shape_that_nobody_wrote_is_not_read(text: str):
+    with pytest.raises(ValueError, match=r"[Ss]hape"):
+        BootShape.parse(text)
+
+
+def test_a_shape_is_read_as_it_was_written():
+    assert BootShape.parse(str(BY_4011)) == BY_4011

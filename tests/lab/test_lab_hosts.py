@@ -1,0 +1,54 @@
+"""The configuration that the lab writes is one that the appliance accepts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from netboot.content.assets import assets_directory
+from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, settings_yaml, write_configuration
+from netboot.lab.lan.namespaces import Wiring
+from netboot.model.host.firmware import ReplyShape
+
+
+def test_the_roles_files_are_copies_that_debians_ignition_can_read(tmp_path):
+    paths = AppliancePaths(tmp_path / "appliance", tmp_path / "content", tmp_path / "control.sock")
+
+    write_configuration(paths, LAB_HOSTS, examples=assets_directory() / "examples")
+
+    written = {path.name: path.read_text() for path in (paths.directory / "ign").iterdir()}
+    assert sorted(written) == ["controlplane-join.ign", "init.ign", "worker-join.ign"]
+    assert all('"version":"3.3.0"' in text and '"version":"3.4.0"' not in text for text in written.values())
+
+
+def test_a_host_with_an_address_has_its_network_and_one_without_is_leased():
+    lines = hosts_yaml(LAB_HOSTS).splitlines()
+
+    assert (
+        '  cp1: {"role": "control-plane", "mac": "52:54:00:aa:bb:01", "disk": "/dev/disk/by-path/pci-0000:00:03.0", '
+        '"network": {"address": "192.0.2.21/24", "gateway": "192.0.2.1", "nameservers": ["192.0.2.1"], '
+        '"interface": "enp0s2"}}'
+    ) in lines
+    assert (
+        '  w1: {"role": "worker", "mac": "52:54:00:aa:bb:02", "disk": "/dev/disk/by-path/pci-0000:00:03.0"}'
+    ) in lines
+
+
+def test_the_settings_lie_where_the_appliance_is_told(tmp_path):
+    paths = AppliancePaths(tmp_path, Path("/content"), Path("/run/netboot-lab/x/control.sock"))
+
+    write_configuration(paths, (), examples=assets_directory() / "examples", attempts=2)
+
+    assert paths.settings == tmp_path / "netboot.yaml"
+    assert "attempts: 2" in paths.settings.read_text()
+
+
+def test_what_is_pinned_at_a_machine_is_in_the_registry():
+    host = replace(LAB_HOSTS[1], loader="undionly.kpxe", reply=ReplyShape.WITHOUT_43, replaces_rom=True)
+
+    assert '"loader": "undionly.kpxe", "firmware": "without-43", "rom_ipxe": "replace"' in hosts_yaml([host])
+
+
+def test_the_appliance_leases_where_nobody_else_does(tmp_path):
+    paths = AppliancePaths(tmp_path, Path("/content"), Path("/control.sock"))
+
+    assert "dhcp: {mode: proxy}" in settings_yaml(paths)
+    assert "dhcp: {mode: reservation, router: 192.0.2.1}" in settings_yaml(paths, wiring=Wiring(dhcp_servers=0))

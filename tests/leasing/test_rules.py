@@ -1,0 +1,706 @@
+"""Who may have which address: a row for each state of RFC 2131 §4.3.2, and never an address twice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from netboot.leasing.holdings import Moment
+from netboot.leasing.rules import GRANT_SETTLES_S, OFFER_HELD_S, REST_S, WRONG_ADDRESS, WRONG_NETWORK, Leases
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.mac import Mac
+from netboot.model.lease import (
+    AddressRange,
+    Lease,
+    LeaseAsk,
+    LeaseClosed,
+    LeaseGranted,
+    LeaseInformed,
+    LeaseOffered,
+    LeasePolicy,
+    LeaseQuestion,
+    LeaseRefused,
+    LeaseSilence,
+    LeaseState,
+    LeaseTerms,
+    LeaseToProbe,
+    LeaseVerdict,
+)
+
+CARD, OTHER_CARD, FAR, HOMELESS = (Mac(f"52:54:00:aa:bb:{n}") for n in ("01", "11", "05", "06"))
+STRANGERS = [Mac(f"52:54:00:aa:bb:{n}") for n in (91, 92, 93)]
+LAN = IPv4Network("192.0.2.0/24")
+OURS = IPv4Address("192.0.2.10")
+RELAY = IPv4Address("203.0.113.1")
+TIME = IPv4Address("192.0.2.4")
+RESERVED = IPv4Address("192.0.2.101")
+FIRST, SECOND = IPv4Address("192.0.2.200"), IPv4Address("192.0.2.201")
+POOL = (AddressRange(FIRST, SECOND),)
+LEASE_S = 3600
+
+
+def a_host(name: str, macs: Sequence[Mac], address: str | None) -> Host:
+    network = HostNetwork(IPv4Interface(address), gateway=IPv4Address("192.0.2.1")) if address else None
+    return Host(HostName(name), Role.WORKER, tuple(macs), network=network)
+
+
+CP1 = a_host("cp1", [CARD, OTHER_CARD], "192.0.2.101/24")
+HOSTS = HostSet.of(
+    Cluster("test"), [CP1, a_host("far1", [FAR], "203.0.113.105/24"), a_host("homeless", [HOMELESS], None)]
+)
+
+
+class House:
+    """A state machine with a clock, and a LAN where nobody has an address but those in `taken`."""
+
+    def __init__(self, policy: LeasePolicy | None = None) -> None:
+        self.leases = Leases(policy or LeasePolicy(POOL, LEASE_S))
+        self.leases.use(HOSTS)
+        self.now_s = 1000.0
+        self.taken: set[IPv4Address] = set()
+
+    @property
+    def at(self) -> Moment:
+        return Moment(datetime(2026, 11, 21, tzinfo=UTC), self.now_s)
+
+    def ask(
+        self,
+        ask: LeaseAsk,
+        mac: Mac | None = CARD,
+        address: IPv4Address | None = None,
+        *,
+        relay: IPv4Address | None = None,
+        client_id: str | None = None,
+    ) -> LeaseVerdict:
+        """Ask once; what has to be probed is probed."""
+        question = LeaseQuestion(ask, client_id or f"hw:01:{mac}", mac, address, relay)
+        for _ in range(5):
+            verdict = self.leases.ask(question, [LAN], [OURS], self.at)
+            if not isinstance(verdict, LeaseToProbe):
+                return verdict
+            in_use = verdict.address in self.taken
+            if not self.leases.probed(question, verdict.address, is_in_use=in_use, at=self.at):
+                return LeaseSilence.ADDRESS_IN_USE
+        raise AssertionError("probes without end")
+
+    def offered(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
+        verdict = self.ask(LeaseAsk.DISCOVER, mac, **further)  # type: ignore[arg-type]
+        return verdict.terms.address or verdict if isinstance(verdict, LeaseOffered) else verdict
+
+    def leased(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
+        offered = self.offered(mac, **further)
+        if not isinstance(offered, IPv4Address):
+            return offered
+        verdict = self.ask(LeaseAsk.SELECTING, mac, offered, **further)  # type: ignore[arg-type]
+        return verdict.lease.address if isinstance(verdict, LeaseGranted) else verdict
+
+
+def in_short(verdict: LeaseVerdict) -> object:
+    """A grant by its address, a refusal by its reason, silence as it is."""
+    match verdict:
+        case LeaseGranted(lease=lease):
+            return lease.address
+        case LeaseRefused(reason=reason):
+            return reason
+        case _:
+            return verdict
+
+
+A = LeaseAsk
+NEAR, AWAY = IPv4Address("192.0.2.77"), IPv4Address("10.0.0.77")
+STRANGER = STRANGERS[0]
+
+# Before each question CP1 holds its address and STRANGER holds the pool's first.
+BY_STATE = [
+    # state             who             address    answer
+    (A.SELECTING, CARD, RESERVED, RESERVED),
+    (A.SELECTING, CARD, NEAR, WRONG_ADDRESS),
+    (A.SELECTING, CARD, AWAY, WRONG_NETWORK),
+    (A.SELECTING, STRANGER, FIRST, FIRST),
+    (A.SELECTING, STRANGERS[1], FIRST, WRONG_ADDRESS),
+    (A.SELECTING, STRANGERS[1], SECOND, WRONG_ADDRESS),
+    (A.SELECTING_ANOTHER, CARD, NEAR, LeaseSilence.OTHER_LEASE_SERVER),
+    (A.INIT_REBOOT, CARD, RESERVED, RESERVED),
+    (A.INIT_REBOOT, CARD, NEAR, WRONG_ADDRESS),
+    (A.INIT_REBOOT, CARD, AWAY, WRONG_NETWORK),
+    (A.INIT_REBOOT, STRANGER, FIRST, FIRST),
+    (A.INIT_REBOOT, STRANGER, SECOND, WRONG_ADDRESS),
+    (A.INIT_REBOOT, STRANGERS[1], FIRST, LeaseSilence.NOTHING_ON_RECORD),
+    (A.INIT_REBOOT, STRANGERS[1], AWAY, WRONG_NETWORK),
+    (A.RENEWING, CARD, RESERVED, RESERVED),
+    (A.RENEWING, CARD, NEAR, WRONG_ADDRESS),
+    (A.RENEWING, STRANGER, FIRST, FIRST),
+    (A.RENEWING, STRANGER, RESERVED, WRONG_ADDRESS),
+    (A.RENEWING, STRANGERS[1], FIRST, LeaseSilence.NOTHING_ON_RECORD),
+    (A.RENEWING, FAR, IPv4Address("203.0.113.105"), IPv4Address("203.0.113.105")),
+    (A.REBINDING, CARD, RESERVED, RESERVED),
+    (A.REBINDING, CARD, NEAR, WRONG_ADDRESS),
+    (A.REBINDING, CARD, None, LeaseSilence.MISFORMED_REQUEST),
+    (A.REBINDING, STRANGERS[1], NEAR, LeaseSilence.NOTHING_ON_RECORD),
+    (A.DECLINE, STRANGERS[1], FIRST, LeaseSilence.NOT_ITS_ADDRESS),
+    (A.DECLINE, STRANGER, RESERVED, LeaseSilence.NOT_ITS_ADDRESS),
+    (A.RELEASE, STRANGERS[1], FIRST, LeaseSilence.NOT_ITS_ADDRESS),
+    (A.RELEASE, CARD, None, LeaseSilence.NOT_ITS_ADDRESS),
+    (A.INFORM, CARD, None, LeaseSilence.MISFORMED_REQUEST),
+    (A.INFORM, CARD, AWAY, LeaseSilence.OTHER_NETWORK),
+]
+
+
+@pytest.mark.parametrize(
+    ("ask", "mac", "address", "answer"), BY_STATE, ids=[f"{a.value}-{m[-2:]}-{x}" for a, m, x, _ in BY_STATE]
+)
+def test_each_state_of_a_client_has_its_answer(ask: LeaseAsk, mac: Mac, address: IPv4Address, answer: object):
+    house = House()
+    assert (house.leased(CARD), house.leased(STRANGER)) == (RESERVED, FIRST)
+
+    assert in_short(house.ask(ask, mac, address)) == answer
+
+
+def test_an_offer_carries_what_the_registry_and_the_settings_say():
+    nameserver, router = IPv4Address("192.0.2.2"), IPv4Address("192.0.2.9")
+    house = House(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org", (TIME,)))
+
+    ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
+
+    gateway = IPv4Address("192.0.2.1")
+    names = {"nameservers": (nameserver,), "domain": "rack.example.org", "ntp_servers": (TIME,)}
+    assert ours == LeaseOffered(
+        LeaseTerms(LAN, RESERVED, 600, gateway, host_name="cp1", **names)  # type: ignore[arg-type]
+    )
+    assert theirs == LeaseOffered(LeaseTerms(LAN, FIRST, 600, router, **names))  # type: ignore[arg-type]
+
+
+def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_those_of_the_settings():
+    house = House(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
+    house.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
+
+    ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
+
+    assert isinstance(ours, LeaseOffered)
+    assert isinstance(theirs, LeaseOffered)
+    assert (ours.terms.ntp_servers, theirs.terms.ntp_servers) == ((IPv4Address("192.0.2.7"),), (TIME,))
+
+
+def test_a_grant_has_its_record_and_says_whether_it_is_new():
+    house = House()
+    house.offered(CARD)
+
+    first, again = house.ask(A.SELECTING, CARD, RESERVED), house.ask(A.RENEWING, CARD, RESERVED)
+
+    ends_at = house.at.utc + timedelta(seconds=LEASE_S)
+    lease = Lease(RESERVED, CARD, CARD, LeaseState.BOUND, LEASE_S, ends_at)
+    assert isinstance(first, LeaseGranted)
+    assert isinstance(again, LeaseGranted)
+    assert (first.lease, first.is_new, again.lease, again.is_new) == (lease, True, lease, False)
+
+
+def test_an_inform_is_told_the_network_and_leased_nothing():
+    house = House()
+
+    verdict = house.ask(A.INFORM, CARD, NEAR)
+
+    terms = LeaseTerms(LAN, None, LEASE_S, IPv4Address("192.0.2.1"), host_name="cp1")
+    assert verdict == LeaseInformed(terms)
+    assert house.ask(A.DECLINE, CARD, NEAR) is LeaseSilence.NOT_ITS_ADDRESS
+
+
+def test_a_registered_host_is_its_mac_whatever_it_calls_itself():
+    house = House()
+
+    leased = [house.leased(CARD, client_id=name) for name in ("id:00uuid", "id:01mac", "id:ffduid")]
+
+    assert leased == [RESERVED] * 3
+
+
+def test_two_machines_that_call_themselves_alike_get_two_addresses_and_keep_them():
+    house = House()
+    image = {"client_id": "id:ffduid"}
+
+    assert [house.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
+    assert [house.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
+    assert house.leased(STRANGERS[2], **image) is LeaseSilence.POOL_EXHAUSTED
+
+
+def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
+    house = House()
+    house.leased(CARD)
+    house.taken = {RESERVED}
+
+    assert house.offered(OTHER_CARD) is LeaseSilence.HELD_BY_OTHER_CARD
+    assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
+    house.taken = set()
+    house.now_s += GRANT_SETTLES_S
+    assert house.leased(OTHER_CARD) == RESERVED
+    assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
+
+
+IN_USE = LeaseSilence.HELD_BY_OTHER_CARD
+ONE, TWO = CARD, OTHER_CARD
+# What two cards of one host send for its address, with the seconds before each, and what each gets.
+TWO_CARDS = {
+    "the-offer-of-the-first-is-held": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (1, TWO, A.DISCOVER, IN_USE),
+        (1, ONE, A.SELECTING, RESERVED),
+    ],
+    "also-a-moment-before-its-minute-is-over": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (59, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "a-repeated-discover-holds-it-longer": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (50, ONE, A.DISCOVER, "offer"),
+        (50, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "then-the-other-is-offered-it-and-the-first-is-not-refused": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (61, TWO, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, IN_USE),
+        (0, TWO, A.SELECTING, RESERVED),
+        (0, ONE, A.SELECTING, IN_USE),
+    ],
+    "a-second-request-is-acknowledged-again": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (0, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+        (0, TWO, A.SELECTING, IN_USE),
+    ],
+    "an-offer-is-free-once-its-card-chose-another-server": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+    ],
+    "what-the-other-card-chooses-frees-nothing": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, TWO, A.DISCOVER, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "the-other-has-nothing-to-decline-or-release": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.DECLINE, LeaseSilence.NOT_ITS_ADDRESS),
+        (0, TWO, A.RELEASE, LeaseSilence.NOT_ITS_ADDRESS),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "init-reboot-of-the-other-waits-for-the-offer": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, TWO, A.INIT_REBOOT, IN_USE),
+        (0, TWO, A.RENEWING, IN_USE),
+        (0, TWO, A.REBINDING, IN_USE),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "a-lease-goes-on-while-the-other-card-is-only-offered-it": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (100, TWO, A.DISCOVER, "offer"),
+        (1, ONE, A.RENEWING, RESERVED),
+        (0, TWO, A.SELECTING, IN_USE),
+        (0, ONE, A.REBINDING, RESERVED),
+    ],
+    "the-system-boots-by-its-card-after-the-firmware-used-the-other": [
+        (0, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+        (90, ONE, A.INIT_REBOOT, RESERVED),
+        (0, ONE, A.RENEWING, RESERVED),
+        (0, TWO, A.RENEWING, WRONG_ADDRESS),
+    ],
+    "the-firmware-boots-by-the-other-card-while-the-lease-of-the-system-lasts": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (90, TWO, A.DISCOVER, "offer"),
+        (0, TWO, A.SELECTING, RESERVED),
+        (60, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+    ],
+    "an-ack-on-its-way-is-not-overtaken": [
+        (0, ONE, A.DISCOVER, "offer"),
+        (0, ONE, A.SELECTING, RESERVED),
+        (1, TWO, A.DISCOVER, IN_USE),
+        (0, TWO, A.INIT_REBOOT, IN_USE),
+        (2, TWO, A.DISCOVER, "offer"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TWO_CARDS)
+def test_two_cards_of_one_host_and_its_one_address(name: str):
+    house = House()
+    for pause_s, card, ask, expected in TWO_CARDS[name]:
+        house.now_s += pause_s
+        address = None if ask is A.DISCOVER else RESERVED
+
+        verdict = house.ask(ask, card, address)
+
+        assert ("offer" if isinstance(verdict, LeaseOffered) else in_short(verdict)) == expected, (card, ask)
+
+
+def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
+    house = House()
+    house.leased(TWO)
+    house.now_s += 90
+    house.taken = {RESERVED}
+
+    assert house.ask(A.INIT_REBOOT, ONE, RESERVED) is LeaseSilence.ADDRESS_IN_USE  # the fixture's own word for a probe
+    assert house.ask(A.DISCOVER, ONE) is LeaseSilence.ADDRESS_IN_USE
+    assert in_short(house.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
+
+
+def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
+    house = House()
+    house.leased(ONE)
+    house.now_s += 90
+    question = LeaseQuestion(A.DISCOVER, "x", TWO)
+    assert isinstance(house.leases.ask(question, [LAN], [OURS], house.at), LeaseToProbe)
+
+    assert in_short(house.ask(A.RENEWING, ONE, RESERVED)) == RESERVED
+    assert not house.leases.probed(question, RESERVED, is_in_use=False, at=house.at)
+
+
+def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():
+    house = House()
+    house.offered(ONE)
+    granted = house.ask(A.SELECTING, ONE, RESERVED)
+    assert isinstance(granted, LeaseGranted)
+
+    house.ask(A.DISCOVER, TWO)
+
+    assert house.leases.is_held(granted.lease)
+
+
+class TwoCards(RuleBasedStateMachine):
+    """Whatever two cards of one host say: who holds our offer or our lease is never refused its address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House()
+        self.entitled_until_s: dict[Mac, float] = {}
+
+    @rule(
+        ask=st.sampled_from(list(LeaseAsk)),
+        mac=st.sampled_from([ONE, TWO]),
+        address=st.sampled_from([RESERVED, RESERVED, None, NEAR]),
+        runs=st.booleans(),
+    )
+    def say(self, ask: LeaseAsk, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
+        self.house.taken = {RESERVED} if runs else set()
+        now_s, other = self.house.now_s, TWO if mac is ONE else ONE
+        match self.house.ask(ask, mac, address):
+            case LeaseOffered():
+                assert self.entitled_until_s.get(other, 0.0) <= now_s or self.leased is other
+                self.entitled_until_s[mac] = now_s + OFFER_HELD_S
+            case LeaseGranted(lease=lease):
+                assert lease.address == RESERVED
+                self.leased = mac
+                self.entitled_until_s.pop(other, None)  # its offer ends when the address is leased to this card
+            case LeaseRefused() if address == RESERVED and ask is A.SELECTING:
+                raise AssertionError("a card was refused the address of its host")
+            case LeaseClosed() | LeaseSilence.OTHER_LEASE_SERVER:
+                self.entitled_until_s.pop(mac, None)
+            case _:
+                pass
+
+    leased: Mac | None = None
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, OFFER_HELD_S, REST_S, LEASE_S]))
+    def wait(self, seconds: float) -> None:
+        self.house.now_s += seconds
+
+
+def test_a_card_with_a_lease_gets_an_offer_although_the_other_had_one():
+    model = TwoCards()
+    for ask, mac in ((A.SELECTING, ONE), (A.DISCOVER, TWO), (A.SELECTING, ONE), (A.DISCOVER, ONE)):
+        model.say(ask=ask, mac=mac, address=RESERVED, runs=False)
+        model.wait(5.0)
+
+
+TestTwoCards = TwoCards.TestCase
+TestTwoCards.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_host_without_an_address_in_the_registry_gets_one_of_the_pool():
+    assert House().leased(HOMELESS) == FIRST
+
+
+def test_a_host_gets_its_address_only_in_its_own_network():
+    house = House()
+
+    assert house.ask(A.DISCOVER, FAR) is LeaseSilence.OTHER_NETWORK
+    relayed = house.ask(A.DISCOVER, FAR, relay=RELAY)
+    assert isinstance(relayed, LeaseOffered)
+    assert relayed.terms.address == IPv4Address("203.0.113.105")
+    assert house.ask(A.DISCOVER, CARD, relay=RELAY) is LeaseSilence.OTHER_NETWORK
+    assert house.ask(A.DISCOVER, STRANGER, relay=RELAY) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+
+
+FAR_NETWORK = IPv4Network("198.51.100.0/24")
+FAR_POOL = AddressRange(
+    IPv4Address("198.51.100.100"), IPv4Address("198.51.100.101"), FAR_NETWORK, IPv4Address("198.51.100.1")
+)
+FAR_RELAY, MANAGEMENT = IPv4Address("198.51.100.1"), IPv4Address("10.9.8.7")
+
+
+def ask_by_relay(house: House, **where: IPv4Address) -> LeaseVerdict:
+    question = LeaseQuestion(A.DISCOVER, "hw:x", STRANGER, **where)  # type: ignore[arg-type]
+    verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+    if isinstance(verdict, LeaseToProbe):
+        house.leases.probed(question, verdict.address, is_in_use=False, at=house.at)
+        verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param({"relay": FAR_RELAY}, id="by-its-own-address"),
+        pytest.param({"relay": MANAGEMENT, "subnet": IPv4Address("198.51.100.0")}, id="by-what-the-relay-states"),
+        pytest.param({"subnet": IPv4Address("198.51.100.77")}, id="by-what-the-client-states"),
+    ],
+)
+def test_a_pool_behind_a_relay_needs_no_host_there(where: dict[str, IPv4Address]):
+    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S, router=IPv4Address("192.0.2.1")))
+
+    offered = ask_by_relay(house, **where)
+
+    assert offered == LeaseOffered(
+        LeaseTerms(FAR_NETWORK, IPv4Address("198.51.100.100"), LEASE_S, IPv4Address("198.51.100.1"))
+    )
+
+
+def test_a_subnet_that_nobody_has_gets_no_address():
+    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S))
+
+    for where in ({"relay": FAR_RELAY, "subnet": AWAY}, {"relay": MANAGEMENT}, {"subnet": AWAY}):
+        assert ask_by_relay(house, **where) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+
+
+def test_a_pool_that_states_another_network_is_not_for_this_lan():
+    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
+
+    assert house.offered(STRANGER) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+
+
+def test_a_lease_behind_a_relay_is_renewed_by_unicast():
+    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
+    ask_by_relay(house, relay=FAR_RELAY)
+    first = IPv4Address("198.51.100.100")
+
+    granted = house.ask(A.SELECTING, STRANGER, first, relay=FAR_RELAY, client_id="hw:x")
+    renewed = house.ask(A.RENEWING, STRANGER, first, client_id="hw:x")
+
+    assert [in_short(granted), in_short(renewed)] == [first, first]
+
+
+def test_the_subnet_that_is_stated_counts_for_a_host_too():
+    house = House()
+    far = IPv4Address("203.0.113.105")
+    question = LeaseQuestion(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
+
+    assert house.leases.ask(question, [LAN], [OURS], house.at) == LeaseToProbe(far, True)
+
+
+def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
+    house = House()
+
+    asked = [
+        house.leases.ask(LeaseQuestion(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], house.at)
+        for mac, relay in ((CARD, None), (FAR, RELAY))
+    ]
+
+    assert asked == [LeaseToProbe(RESERVED, False), LeaseToProbe(IPv4Address("203.0.113.105"), True)]
+
+
+def test_while_an_address_is_probed_the_same_question_waits():
+    house = House()
+    question = LeaseQuestion(A.DISCOVER, "x", CARD)
+
+    first = house.leases.ask(question, [LAN], [OURS], house.at)
+    assert house.leases.ask(question, [LAN], [OURS], house.at) is LeaseSilence.ADDRESS_PROBED
+    house.now_s += 5.0  # the probe was lost
+    assert house.leases.ask(question, [LAN], [OURS], house.at) == first
+
+
+@pytest.mark.parametrize("unwanted", [FIRST, OURS, RESERVED, IPv4Address("192.0.2.1")])
+def test_the_pool_never_gives_an_address_that_has_an_owner(unwanted: IPv4Address):
+    pool = (AddressRange(unwanted, unwanted), AddressRange(SECOND, SECOND))
+    house = House(LeasePolicy(pool, router=IPv4Address("192.0.2.1")))
+    house.taken = {FIRST}
+
+    assert house.leased(STRANGER) == SECOND
+
+
+def test_a_stranger_gets_the_address_it_had_else_the_one_it_wishes_for_else_the_longest_unused():
+    house = House()
+
+    wished = house.ask(A.DISCOVER, STRANGER, SECOND)
+    assert isinstance(wished, LeaseOffered)
+    assert wished.terms.address == SECOND
+    house.ask(A.SELECTING, STRANGER, SECOND)
+    house.ask(A.RELEASE, STRANGER, SECOND)
+    assert house.leased(STRANGERS[1]) == FIRST
+    assert house.leased(STRANGER) == SECOND
+
+
+def test_an_offer_that_nobody_takes_is_free_again():
+    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    house.offered(STRANGER)
+
+    assert house.offered(STRANGERS[1]) is LeaseSilence.POOL_EXHAUSTED
+    house.now_s += OFFER_HELD_S
+    assert house.leased(STRANGERS[1]) == FIRST
+    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+
+
+def test_a_client_that_takes_another_servers_offer_leaves_ours_free():
+    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    house.offered(STRANGER)
+
+    house.ask(A.SELECTING_ANOTHER, STRANGER, NEAR)
+
+    assert house.offered(STRANGERS[1]) == FIRST
+
+
+def test_a_declined_address_rests_and_then_may_be_offered_again():
+    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    house.leased(STRANGER)
+
+    closed = house.ask(A.DECLINE, STRANGER, FIRST)
+
+    assert isinstance(closed, LeaseClosed)
+    assert (closed.lease.state, closed.lease.mac) == (LeaseState.DECLINED, STRANGER)
+    assert house.offered(STRANGER) is LeaseSilence.POOL_EXHAUSTED
+    house.now_s += REST_S
+    assert house.offered(STRANGER) == FIRST
+
+
+def test_a_lease_ends_and_its_binding_stays():
+    house = House()
+    house.leased(STRANGER)
+    house.now_s += LEASE_S
+
+    ended = house.leases.end_expired(house.at)
+
+    assert [(lease.address, lease.state, lease.mac) for lease in ended] == [(FIRST, LeaseState.EXPIRED, STRANGER)]
+    assert house.leases.end_expired(house.at) == []
+    assert house.leased(STRANGERS[1]) == SECOND
+    assert in_short(house.ask(A.INIT_REBOOT, STRANGER, FIRST)) == FIRST
+
+
+def test_the_time_of_day_ends_no_lease():
+    house = House()
+    house.leased(STRANGER)
+    jumped = replace(house.at, utc=house.at.utc + timedelta(days=3650))
+
+    assert house.leases.end_expired(jumped) == []
+
+
+def test_after_a_restart_every_lease_on_record_runs_its_whole_time_again():
+    house = House()
+    long_ago = datetime(1999, 1, 1, tzinfo=UTC)
+    house.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, LeaseState.BOUND, LEASE_S, long_ago)], house.at)
+
+    house.now_s += LEASE_S - 1
+    assert house.offered(STRANGERS[1]) == SECOND
+    assert house.offered(STRANGERS[2]) is LeaseSilence.POOL_EXHAUSTED
+    assert house.offered(STRANGER) == FIRST
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [(LeaseState.RELEASED, FIRST), (LeaseState.EXPIRED, FIRST), (LeaseState.DECLINED, SECOND)],
+)
+def test_after_a_restart_a_released_address_is_its_clients_and_a_declined_one_rests(
+    state: LeaseState, offered: IPv4Address
+):
+    house = House()
+    house.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, state, LEASE_S, house.at.utc)], house.at)
+
+    assert house.offered(STRANGER) == offered
+
+
+def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
+    house = House()
+    house.offered(STRANGER)
+    granted = house.ask(A.SELECTING, STRANGER, FIRST)
+    assert isinstance(granted, LeaseGranted)
+
+    house.leases.take_back(granted.lease)
+
+    assert not house.leases.is_held(granted.lease)
+    assert in_short(house.ask(A.INIT_REBOOT, STRANGER, FIRST)) is LeaseSilence.NOTHING_ON_RECORD
+    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == FIRST
+
+
+def test_a_stranger_that_was_registered_is_refused_its_old_address():
+    house = House()
+    house.leased(STRANGER)
+    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGER], "192.0.2.55/24")]))
+
+    assert in_short(house.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert house.leased(STRANGER) == IPv4Address("192.0.2.55")
+
+
+def test_an_address_that_was_registered_for_another_is_refused_to_its_stranger():
+    house = House()
+    house.leased(STRANGER)
+    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+
+    assert house.offered(STRANGERS[1]) is LeaseSilence.ADDRESS_IN_USE
+    assert in_short(house.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
+    house.now_s += LEASE_S
+    assert house.leased(STRANGERS[1]) == FIRST
+
+
+def test_an_offer_is_void_once_its_address_is_registered_for_another():
+    house = House()
+    house.offered(STRANGER)
+    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+
+    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+
+
+class ManyMachines(RuleBasedStateMachine):
+    """Whatever machines say in whatever order: no address is ever leased to two of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House(LeasePolicy((AddressRange(FIRST, IPv4Address("192.0.2.203")),), LEASE_S))
+        self.held: dict[IPv4Address, tuple[Mac, float]] = {}  # address to MAC and end, as the machines know it
+
+    @rule(
+        ask=st.sampled_from(list(LeaseAsk)),
+        mac=st.sampled_from([CARD, OTHER_CARD, HOMELESS, *STRANGERS]),
+        address=st.sampled_from([None, RESERVED, *map(IPv4Address, range(int(FIRST), int(FIRST) + 4)), AWAY]),
+        client_id=st.sampled_from(["id:ffduid", None]),
+    )
+    def say(self, ask: LeaseAsk, mac: Mac, address: IPv4Address | None, client_id: str | None) -> None:
+        now_s = self.house.now_s
+        self.house.taken = {held for held, (_, end_s) in self.held.items() if end_s > now_s}
+        match self.house.ask(ask, mac, address, client_id=client_id):
+            case LeaseGranted(lease=lease):
+                owner, end_s = self.held.get(lease.address, (mac, 0.0))
+                assert owner == mac or end_s <= now_s
+                self.held[lease.address] = (mac, now_s + LEASE_S)
+            case LeaseClosed(lease=lease):
+                self.held.pop(lease.address, None)
+
+    @rule(seconds=st.sampled_from([1.0, OFFER_HELD_S, REST_S, LEASE_S / 2, LEASE_S]))
+    def wait(self, seconds: float) -> None:
+        self.house.now_s += seconds
+
+    @rule()
+    def sweep(self) -> None:
+        self.house.leases.end_expired(self.house.at)
+
+
+TestManyMachines = ManyMachines.TestCase
+TestManyMachines.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

@@ -1,0 +1,152 @@
+"""Why a host cannot be installed: every reason at once, the same sentences for `check`, `arm` and the API."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import pytest
+from fixtures.house import LOADERS, MAC
+
+from netboot.boot.documents import Documents
+from netboot.content.assets import assets_directory
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import Problem
+from netboot.model.boot.machine import Machine
+from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
+from netboot.model.host.cluster import Cluster
+from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
+from netboot.model.host.network import DhcpMode
+from netboot.model.install.install import Install, InstallState
+from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts
+from netboot.render.engine import Engine
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NO_ADDRESS = (
+    "cp1 cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no registered address; "
+    "set hosts.cp1.network.address to the address that the LAN's DHCP server gives it, or set dhcp.mode: proxy"
+)
+
+
+@pytest.fixture
+def cp1(hosts: HostSet) -> Host:
+    return hosts.hosts[HostName("cp1")]
+
+
+def readiness(content: Path, server: ServerFacts | None = None, policy: Policy | None = None) -> Readiness:
+    documents = Documents(Engine([assets_directory() / "templates"]), content)
+    policy = policy or Policy(UnknownHosts.IGNORE, LOADERS)
+    return Readiness(documents, policy, bootfiles=BootFiles([]), server=server or ServerFacts())
+
+
+def reasons(checked: Readiness, host: Host, machines: Sequence[Machine] = ()) -> list[str]:
+    return asyncio.run(checked.reasons(host, machines=machines))
+
+
+def a_machine(arch: str, vendor_class: str = "PXEClient") -> Machine:
+    return Machine(MAC, first_seen=NOW, last_seen=NOW, arch=arch, vendor_class=vendor_class)
+
+
+def test_a_host_with_everything_in_place_has_no_reason(content: Path, cp1: Host):
+    assert reasons(readiness(content), cp1) == []
+
+
+def test_every_reason_is_listed_and_not_the_first_alone(content: Path, cp1: Host):
+    host = replace(cp1, boot_media="ol9", release="ock-2", disk=None, ignition=cp1.ignition and cp1.ignition / "none")
+
+    found = reasons(readiness(content, ServerFacts(DhcpMode.OFF)), host)
+
+    assert [word for word in ("ol9", "ock-2", "disk", "Ignition", "dhcp.mode is off") if word in " ".join(found)] == [
+        "ol9",
+        "ock-2",
+        "disk",
+        "Ignition",
+        "dhcp.mode is off",
+    ]
+
+
+def test_no_boot_loader_is_a_reason_unless_the_host_names_one(content: Path, cp1: Host):
+    checked = readiness(content, policy=Policy(UnknownHosts.IGNORE, {}))
+
+    assert reasons(checked, cp1) == [
+        "no UEFI loader below no directory; install the package ipxe, or set bootfiles.directories"
+    ]
+    assert reasons(checked, replace(cp1, loader="mine.efi")) == []
+
+
+def test_a_rule_that_names_a_boot_loader_counts_as_one(content: Path, cp1: Host):
+    (protocol, cpu), loader = next(iter(LOADERS.items()))
+    policy = Policy(UnknownHosts.IGNORE, {}, rules=(LoaderRule(protocol, cpu, loader),))
+
+    assert reasons(readiness(content, policy=policy), cp1) == []
+
+
+@pytest.mark.parametrize(
+    ("arch", "vendor_class"), [("arm64-uefi", "PXEClient:Arch:00011"), ("x64-uefi-http", "HTTPClient:Arch:00016")]
+)
+def test_a_machine_that_was_seen_needs_a_boot_loader_for_what_it_is(
+    content: Path, cp1: Host, arch: str, vendor_class: str
+):
+    found = reasons(readiness(content), cp1, [a_machine(arch, vendor_class)])
+
+    assert len(found) == 1
+    assert found[0].startswith("cp1 gets no boot loader: no loader for ")
+    assert reasons(readiness(content), cp1, [a_machine("x64-uefi"), a_machine("x86-bios")]) == []
+    assert reasons(readiness(content), cp1, [Machine(MAC, first_seen=NOW, last_seen=NOW)]) == []
+
+
+def test_a_boot_loader_for_another_cpu_than_the_machine_has_is_a_reason(content: Path, cp1: Host):
+    host = replace(cp1, loader="undionly.kpxe")
+
+    assert reasons(readiness(content), host, [a_machine("x64-uefi")]) == [
+        "cp1 boots as x64, and its boot loader undionly.kpxe is built for x86-bios; "
+        "correct hosts.cp1.loader, or remove it"
+    ]
+
+
+@pytest.mark.parametrize("mode", list(DhcpMode))
+def test_only_without_dhcp_requests_does_a_host_need_a_registered_address(content: Path, cp1: Host, mode: DhcpMode):
+    with_address = replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.101/24")))
+    checked = readiness(content, ServerFacts(mode))
+
+    assert reasons(checked, cp1) == ([NO_ADDRESS] if mode is DhcpMode.OFF else [])
+    assert reasons(checked, with_address) == []
+
+
+def test_without_dhcp_the_boot_loader_is_the_business_of_another_server(content: Path, cp1: Host):
+    host = replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.101/24")))
+    checked = readiness(content, ServerFacts(DhcpMode.OFF), Policy(UnknownHosts.IGNORE, {}))
+
+    assert reasons(checked, host) == []
+
+
+def test_a_fault_of_a_file_is_a_reason_for_the_hosts_that_it_names(content: Path, cp1: Host):
+    def fault(where: str) -> Problem:
+        return Problem("hosts.yaml", 3, 5, where, "there is no x.efi", "put it there")
+
+    faults = (fault("hosts.cp1.loader"), fault("hosts.cp10.loader"), fault("bootfiles.loaders[0].loader"))
+
+    assert reasons(readiness(content, ServerFacts(faults=faults)), cp1) == [str(faults[0]), str(faults[2])]
+
+
+def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_that_does_not_answer(
+    content: Path, cp1: Host
+):
+    cluster, w1 = Cluster("rackone", "cp1"), replace(cp1, name=HostName("w1"))
+    quiet = readiness(content, ServerFacts(DhcpMode.LISTEN, names_interfaces=False))
+
+    assert readiness(content).warnings(cp1, Install(cp1.name), Cluster("rackone", "cp2")) == []
+    assert readiness(content).warnings(cp1, Install(cp1.name, InstallState.READY), cluster) == [
+        "cp1 is ready: a node that may be running; its next install wipes the disk",
+        "cp1 is cluster.init: its installed system starts a new cluster rackone",
+    ]
+    assert readiness(content).warnings(w1, Install(w1.name).armed(at=NOW, reason="new disk", attempts=3), cluster) == [
+        "w1 was armed already at 2026-11-21 00:00 (new disk); the new arming replaces that one"
+    ]
+    assert quiet.warnings(cp1, Install(cp1.name), Cluster("rackone")) == [
+        "dhcp.mode is listen, so no machine is offered a boot loader; "
+        "set dhcp.mode: proxy, or let the LAN's DHCP server name this server",
+        NO_INTERFACE,
+    ]

@@ -1,0 +1,95 @@
+"""The prober on a wire of its own: who answers, who does not count, and how long it waits. Peer: the kernel's ARP."""
+
+import asyncio
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+import pytest
+from integration.conftest import inside
+
+from netboot.errors import PortError
+from netboot.model.host.mac import Mac
+from netboot.model.host.network import Interface
+from netboot.serve.net.arp import PROBE_S, ArpProber
+
+pytestmark = pytest.mark.integration
+
+NEIGHBOUR = Mac("52:54:00:00:00:77")
+HELD, FREE = IPv4Address("192.0.2.200"), IPv4Address("192.0.2.201")
+OURS = IPv4Address("192.0.2.10")
+
+
+class CountedThings(Counter[str]):
+    def count(self, name: str, **_labels: str) -> None:
+        self[name] += 1
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=10)
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """`a0` in a namespace, wired to `b0` in another, where NEIGHBOUR has HELD."""
+    if os.geteuid() != 0:
+        pytest.skip("namespaces need root")
+    ours, theirs = f"nbaa{os.getpid()}", f"nbab{os.getpid()}"
+    try:
+        ip("netns", "add", ours)
+        ip("netns", "add", theirs)
+        ip("-n", ours, "link", "add", "a0", "type", "veth", "peer", "name", "b0", "netns", theirs)
+        ip("-n", ours, "link", "set", "a0", "up")
+        ip("-n", theirs, "link", "set", "b0", "address", NEIGHBOUR)
+        ip("-n", theirs, "link", "set", "b0", "up")
+        ip("-n", theirs, "addr", "add", f"{HELD}/24", "dev", "b0")
+        yield ours
+    finally:
+        for name in (ours, theirs):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
+
+
+def holders(namespace: str, *asked: tuple[IPv4Address, Mac | None]) -> tuple[list[Mac | None], float]:
+    """Probe these addresses all at once; say how long it took."""
+
+    async def scenario() -> tuple[list[Mac | None], float]:
+        loop = asyncio.get_running_loop()
+        with inside(namespace):
+            prober = ArpProber(Interface("a0", 1, OURS, (OURS,)), counters=CountedThings())
+        try:
+            began = loop.time()
+            found = await asyncio.gather(*(prober.holder(address, besides=mac) for address, mac in asked))
+            return list(found), loop.time() - began
+        finally:
+            prober.close()
+
+    return asyncio.run(scenario())
+
+
+def test_a_machine_that_has_the_address_is_found_though_we_have_none_there(namespace: str):
+    found, _ = holders(namespace, (HELD, None))
+
+    assert found == [NEIGHBOUR]
+
+
+def test_a_free_address_is_told_within_half_a_second_however_many_are_asked(namespace: str):
+    found, took_s = holders(namespace, *[(FREE + number, None) for number in range(50)])
+
+    assert found == [None] * 50
+    assert PROBE_S <= took_s < 1.0
+
+
+def test_the_machine_that_asks_for_its_own_address_is_no_conflict(namespace: str):
+    found, _ = holders(namespace, (HELD, NEIGHBOUR), (HELD, Mac("52:54:00:aa:bb:01")))
+
+    assert found == [None, NEIGHBOUR]
+
+
+def test_an_interface_that_is_not_there_is_an_error_with_a_cure():
+    async def scenario() -> None:
+        ArpProber(Interface("none0", 1, OURS, (OURS,)), counters=CountedThings())
+
+    with pytest.raises(PortError, match="cannot watch ARP on none0: No such device"):
+        asyncio.run(scenario())

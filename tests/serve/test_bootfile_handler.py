@@ -1,0 +1,215 @@
+"""What shim, GRUB, iPXE and UEFI HTTP boot load, through a real listener on loopback."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from netboot.boot.firmware.requested_names import document_named, find_loader
+from netboot.content.bootfiles.directories import BootFile, BootFiles
+from netboot.errors import NetbootError, RenderError
+from netboot.model.boot.offer import DocumentKind, MachineDocument
+from netboot.model.host.mac import Mac
+from netboot.serve.static_http.bootfile_handler import BootFilesHttp
+
+pytestmark = pytest.mark.integration
+
+MAC = Mac.parse("52:54:00:aa:bb:01")
+LOADER = os.urandom(5000)
+LARGE = os.urandom(900_000)
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+@dataclass
+class ADesk:
+    """Knows a directory; writes a line for each document; remembers what it was told."""
+
+    files: BootFiles
+    fault: NetbootError | None = None
+    looks: list[bool] = field(default_factory=list)
+    sent: list[tuple[str, int]] = field(default_factory=list)
+
+    def loader_for(
+        self, address: IPv4Address, name: str, *, mac: Mac | None = None
+    ) -> BootFile | MachineDocument | None:
+        assert address == LOOPBACK
+        found = document_named(name)
+        return MachineDocument(found[0], mac) if found else find_loader(self.files, name)
+
+    async def document_for(
+        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
+    ) -> str | None:
+        assert address == LOOPBACK
+        self.looks.append(is_look)
+        if self.fault:
+            raise self.fault
+        if document.kind is DocumentKind.GRUB_CONFIG and document.mac is None:
+            return None
+        return f"{document.kind} of {document.mac} from {base_url.rpartition(':')[0]}\n"
+
+    def loader_sent(
+        self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
+    ) -> None:
+        assert (address, retransmissions, outcome) == (LOOPBACK, 0, "sent")
+        assert seconds >= 0
+        self.sent.append((name, bytes_sent))
+
+
+@dataclass
+class Site:
+    desk: ADesk
+    port: int
+
+    async def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        async with (
+            ClientSession() as session,
+            session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers) as answer,
+        ):
+            return answer.status, dict(answer.headers), await answer.read()
+
+
+At = Callable[[Callable[[Site], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def at_site(tmp_path: Path) -> At:
+    (tmp_path / "shimx64.efi").write_bytes(LOADER)
+    (tmp_path / "large.efi").write_bytes(LARGE)
+    (tmp_path / "grubnetx64.efi.signed").write_bytes(LOADER)
+    (tmp_path / "local-disk.efi").write_bytes(b"an operator's")
+    (tmp_path / "grub.cfg").write_bytes(b"an operator's")
+
+    def run(scenario: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
+        async def inside() -> None:
+            desk = ADesk(BootFiles([tmp_path]))
+            app = web.Application()
+            app.add_routes(BootFilesHttp(desk).routes())
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, "127.0.0.1", 0)
+                await site.start()
+                await scenario(Site(desk, runner.addresses[0][1]))
+            finally:
+                await runner.cleanup()
+
+        asyncio.run(asyncio.wait_for(inside(), 20))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/bootfiles/shimx64.efi", "/boot/52-54-00-aa-bb-01/shimx64.efi", "/boot/52:54:00:AA:BB:01/EFI/BOOT/grubx64.efi"],
+)
+def test_a_loader_has_its_length_type_and_ranges(at_site: At, path: str):
+    async def scenario(site: Site) -> None:
+        status, headers, body = await site.ask(path)
+        looked = await site.ask(path, "HEAD")
+        part = await site.ask(path, Range="bytes=4000-")
+
+        assert (status, headers["Content-Length"], body) == (200, "5000", LOADER)
+        assert headers["Content-Type"] == ("application/efi" if "shim" in path else "application/octet-stream")
+        assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, "5000", b"")
+        assert (part[0], part[1]["Content-Range"], part[2]) == (206, "bytes 4000-4999/5000", LOADER[4000:])
+        assert site.desk.sent == [(path.split("/", 3)[3] if "/boot/" in path else "shimx64.efi", 5000)]
+
+    at_site(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/boot/52-54-00-aa-bb-01/grub.cfg", f"grub.cfg of {MAC} from http://127.0.0.1\n"),
+        ("/boot/525400aabb01/EFI/BOOT/grub.cfg", f"grub.cfg of {MAC} from http://127.0.0.1\n"),
+        ("/boot/52-54-00-aa-bb-01/autoexec.ipxe", f"autoexec.ipxe of {MAC} from http://127.0.0.1\n"),
+        ("/bootfiles/autoexec.ipxe", "autoexec.ipxe of None from http://127.0.0.1\n"),
+        ("/bootfiles/ipxe/autoexec.ipxe", "autoexec.ipxe of None from http://127.0.0.1\n"),
+    ],
+)
+def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path: str, text: str):
+    async def scenario(site: Site) -> None:
+        status, headers, body = await site.ask(path)
+        looked = await site.ask(path, "HEAD")
+
+        assert (status, body.decode(), headers["Content-Length"]) == (200, text, str(len(text)))
+        assert headers["Cache-Control"] == "no-store"
+        assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, str(len(text)), b"")
+        assert (site.desk.looks, site.desk.sent) == ([False, True], [])
+
+    at_site(scenario)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/boot/52-54-00-aa-bb-01/local-disk.efi",
+        "/bootfiles/local-disk.efi",
+        "/bootfiles/grub.cfg",
+        "/boot/52-54-00-aa-bb-01/revocations_sbat.efi",
+        "/boot/nobody/shimx64.efi",
+        "/bootfiles/",
+        "/bootfiles/..%2fetc/passwd",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_is_not_there_is_404(at_site: At, path: str, method: str):
+    async def scenario(site: Site) -> None:
+        assert (await site.ask(path, method))[0] == 404
+        assert site.desk.sent == []
+
+    at_site(scenario)
+
+
+def test_other_methods_are_refused(at_site: At):
+    async def scenario(site: Site) -> None:
+        for path in ("/bootfiles/shimx64.efi", "/boot/52-54-00-aa-bb-01/grub.cfg"):
+            status, headers, _ = await site.ask(path, "POST")
+            assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+    at_site(scenario)
+
+
+def test_a_document_that_cannot_be_written_now_is_asked_for_again(at_site: At):
+    async def scenario(site: Site) -> None:
+        site.desk.fault = RenderError("cannot render grub for cp1")
+
+        status, headers, body = await site.ask("/boot/52-54-00-aa-bb-01/grub.cfg")
+
+        assert (status, headers["Retry-After"], body) == (503, "5", b"not now\n")
+
+    at_site(scenario)
+
+
+@pytest.mark.parametrize("path", ["/boot/52-54-00-aa-bb-01/grub.cfg", "/bootfiles/autoexec.ipxe"])
+def test_a_small_answer_leaves_in_one_segment_with_the_field_names_that_grub_reads(at_site: At, path: str):
+    async def scenario(site: Site) -> None:
+        def ask() -> tuple[bytes, int]:
+            with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: GRUB 2.06\r\n\r\n".encode())
+                answer = connection.recv(65536)
+                while b" from http://127.0.0.1\n" not in answer:
+                    answer += connection.recv(65536)
+                return answer, data_segments_in(connection)
+
+        answer, segments = await asyncio.to_thread(ask)
+
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"\r\nContent-Length: " in answer
+        assert segments == 1
+
+    at_site(scenario)
+
+
+def data_segments_in(connection: socket.socket) -> int:
+    """`tcpi_data_segs_in` of Linux's struct tcp_info."""
+    found: int = struct.unpack_from("=I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+    return found

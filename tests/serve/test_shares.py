@@ -1,0 +1,144 @@
+"""Who gets a place, who waits and how fast a machine goes, in virtual time."""
+
+import heapq
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netboot.serve.static_http.shares import ComeBack, Manners, ShareLimits, Shares, Stream
+
+IPXE, CURL, OSTREE = Manners.of("iPXE/1.21.1+"), Manners.of("curl/7.61.1"), Manners.of("libostree/2022.2")
+
+
+def entered(shares: Shares, machine: str, manners: Manners = CURL, now: float = 0.0) -> Stream:
+    stream = shares.enter(machine, manners, now)
+    assert isinstance(stream, Stream)
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("agent", "manners"),
+    [
+        ("iPXE/1.21.1+ (g8e5b)", Manners.COMES_BACK),
+        ("Ignition/2.14.0", Manners.COMES_BACK),
+        ("libostree/2022.7", Manners.WAITS_BRIEFLY),
+        ("curl/7.61.1", Manners.WAITS),
+        ("GRUB 2.06", Manners.WAITS),
+        ("UefiHttpBoot/1.0", Manners.WAITS),
+        ("", Manners.WAITS),
+    ],
+)
+def test_each_kind_of_client_is_told_in_the_way_it_can_bear(agent: str, manners: Manners) -> None:
+    assert Manners.of(agent) is manners
+
+
+def test_ipxe_is_told_to_come_back_and_curl_and_libostree_wait() -> None:
+    shares = Shares(ShareLimits(max_streams=1))
+    first = entered(shares, "a")
+
+    told = shares.enter("b", IPXE, 0.0)
+    curl, ostree = entered(shares, "c", CURL), entered(shares, "d", OSTREE)
+
+    assert isinstance(told, ComeBack)
+    assert 1 <= told.retry_after_s <= 30
+    assert [shares.is_running(stream) for stream in (first, curl, ostree)] == [True, False, False]
+    assert (curl.waits_until, ostree.waits_until) == (60.0, 15.0)
+
+
+def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest() -> None:
+    shares = Shares(ShareLimits(max_streams=3))
+    greedy = [entered(shares, "greedy") for _ in range(3)]
+    greedy_waits, modest_waits = entered(shares, "greedy"), entered(shares, "modest")
+
+    assert shares.leave(greedy[0]) == [modest_waits]
+    assert shares.leave(greedy[1]) == [greedy_waits]
+
+
+def test_who_waits_in_line_cannot_starve_who_comes_back() -> None:
+    shares = Shares(ShareLimits(max_streams=4))
+    for machine in "abcdef":
+        entered(shares, machine)
+
+    assert (shares.running, shares.waiting) == (3, 3)
+    assert isinstance(shares.enter("ipxe", IPXE, 0.0), Stream)
+    assert isinstance(shares.enter("ipxe", IPXE, 0.0), ComeBack)
+
+
+def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
+    shares = Shares(ShareLimits(max_streams=1))
+    first, second = entered(shares, "a"), entered(shares, "b")
+
+    shares.lose_patience(second)
+
+    assert (shares.running, shares.waiting) == (2, 0)
+    assert shares.leave(first) == []
+    assert shares.leave(second) == []
+    assert shares.running == 0
+
+
+def test_who_went_away_while_it_waited_leaves_no_trace() -> None:
+    shares = Shares(ShareLimits(max_streams=1))
+    first, gone, last = (entered(shares, name) for name in "abc")
+
+    assert shares.leave(gone) == []
+    assert shares.leave(first) == [last]
+
+
+def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
+    shares = Shares(ShareLimits(client_rate=1000))
+    now, sent = 100.0, 0
+    while now < 110.0:
+        sent += 500
+        now += shares.delay_s("a", 500, now)
+
+    assert 10_000 <= sent <= 11_500  # and the burst of a second
+    assert shares.delay_s("b", 500, now) == 0.0
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    assert Shares(ShareLimits()).delay_s("a", 10**12, 0.0) == 0.0
+
+
+def test_a_part_of_the_limits_is_never_nothing() -> None:
+    assert ShareLimits(max_streams=3, client_rate=7).shared_by(4) == ShareLimits(1, 7)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))
+def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, float]]) -> None:
+    """Every one that may wait is served at last, and not later than its patience; no place is lost."""
+    shares = Shares(ShareLimits(max_streams=4))
+    agenda: list[tuple[float, int, str, object]] = []
+    for number, (machine, at, lasts_s) in enumerate(arrivals):
+        heapq.heappush(agenda, (at, number, "arrive", (machine, lasts_s)))
+    lasts: dict[Stream, float] = {}
+    began: dict[Stream, float] = {}
+    tick = len(arrivals)
+
+    def begin(stream: Stream, now: float) -> None:
+        nonlocal tick
+        tick += 1
+        began[stream] = now
+        heapq.heappush(agenda, (now + lasts[stream], tick, "end", stream))
+
+    while agenda:
+        now, _, what, about = heapq.heappop(agenda)
+        if what == "arrive":
+            assert isinstance(about, tuple)
+            stream = entered(shares, about[0], CURL, now)
+            lasts[stream] = about[1]
+            if shares.is_running(stream):
+                begin(stream, now)
+            else:
+                tick += 1
+                heapq.heappush(agenda, (stream.waits_until, tick, "impatient", stream))
+        elif what == "impatient" and isinstance(about, Stream) and about not in began:
+            shares.lose_patience(about)
+            begin(about, now)
+        elif what == "end" and isinstance(about, Stream):
+            for started in shares.leave(about):
+                begin(started, now)
+
+    assert len(began) == len(arrivals)
+    assert all(at <= stream.waits_until for stream, at in began.items())
+    assert (shares.running, shares.waiting) == (0, 0)

@@ -1,0 +1,579 @@
+"""The TFTP doors on loopback, packet by packet, by raw sockets (facts/wire.md §8)."""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import struct
+import threading
+from collections import Counter
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+import structlog
+
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.model.boot.offer import DocumentKind, MachineDocument
+from netboot.model.host.network import Interface
+from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+from netboot.serve.tftp.transfers import TransferLimits
+from netboot.wire.tftp.transfer import Outcome
+
+pytestmark = pytest.mark.integration
+
+HOST, SECOND = "127.0.0.1", "127.0.0.2"
+SMALL, LARGE = os.urandom(3000), os.urandom(4_500_000)  # more than one piece
+GRUB_CFG = b"set timeout=0\nexit\n"
+WAIT_S = 5.0
+
+
+class ADesk:
+    """Hands out a directory and one rendered document; remembers what it was told."""
+
+    def __init__(self, directory):
+        self.files = BootFiles([directory])
+        self.told = []
+        self.counted = Counter()
+
+    def requested_name(self, _address, name):
+        return name
+
+    def loader_for(self, address, name):
+        assert isinstance(address, IPv4Address)
+        if name == "defective":
+            raise RuntimeError("the desk is broken")
+        if name == "grub.cfg":
+            return MachineDocument(DocumentKind.GRUB_CONFIG, None)
+        return self.files.find(name)
+
+    async def document_for(self, document, address, *, base_url):
+        await asyncio.sleep(0)  # as one that asks the store
+        assert (document.kind, address, base_url) == (
+            DocumentKind.GRUB_CONFIG,
+            IPv4Address(HOST),
+            f"http://{HOST}:8080",
+        )
+        return GRUB_CFG.decode()
+
+    def loader_sent(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
+        assert seconds >= 0
+        self.told.append((str(address), name, bytes_sent, retransmissions, outcome))
+
+    def count(self, name, **labels):
+        self.counted[name, *labels.values()] += 1
+
+
+def loopback(mtu_bytes=1500):
+    addresses = (IPv4Address(HOST), IPv4Address(SECOND))
+    return Interface("lo", socket.if_nametoindex("lo"), addresses[0], addresses, mtu_bytes)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    (tmp_path / "snponly.efi").write_bytes(SMALL)
+    (tmp_path / "large.img").write_bytes(LARGE)
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "lines.txt").write_bytes(b"one\ntwo\r")
+    return ADesk(tmp_path)
+
+
+@contextlib.contextmanager
+def serving(desk, interface=None, **settings):
+    """Run the doors in a loop of their own; gives (port, call), where `call` runs a function on that loop.
+
+    What they log is in `desk.logs`.
+    """
+    started = threading.Event()
+    shared = {}
+
+    async def serve():
+        server = TftpServer(desk, TftpSettings(port=0, **settings), counters=desk)
+        server.serve([interface or loopback()])
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        shared.update(server=server, loop=loop, stop=stop, port=server.ports[0])
+        started.set()
+        await stop.wait()
+        server.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    with structlog.testing.capture_logs() as desk.logs, contextlib.ExitStack() as at_end:
+        thread.start()
+        at_end.callback(thread.join, WAIT_S)
+        assert started.wait(WAIT_S)
+
+        def call(function):
+            async def on_loop():
+                result = function(shared["server"])
+                return await result if asyncio.iscoroutine(result) else result
+
+            return asyncio.run_coroutine_threadsafe(on_loop(), shared["loop"]).result(WAIT_S)
+
+        at_end.callback(lambda: shared["loop"].call_soon_threadsafe(shared["stop"].set))
+        yield shared["port"], call
+
+
+@pytest.fixture
+def port(desk):
+    with serving(desk) as (port, _):
+        yield port
+
+
+@pytest.fixture
+def plug():
+    """Make sockets of machines, each with its own port; closed at the end."""
+    made = []
+
+    def plug(host=HOST):
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.bind((host, 0))
+        one.settimeout(WAIT_S)
+        made.append(one)
+        return one
+
+    yield plug
+    for one in made:
+        one.close()
+
+
+def rrq(name="snponly.efi", mode="octet", **options):
+    pairs = b"".join(f"{key}\0{value}\0".encode() for key, value in options.items())
+    return b"\0\1" + name.encode() + b"\0" + mode.encode() + b"\0" + pairs
+
+
+def ack(block):
+    return struct.pack("!HH", 4, block)
+
+
+def error(code):
+    return struct.pack("!HH", 5, code) + b"\0"
+
+
+def ask(machine, port, datagram, host=HOST):
+    machine.sendto(datagram, (host, port))
+    return machine.recvfrom(70000)
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def is_silent(machine, seconds=0.2):
+    machine.settimeout(seconds)
+    try:
+        return machine.recvfrom(70000) is None
+    except TimeoutError:
+        return True
+    finally:
+        machine.settimeout(WAIT_S)
+
+
+def read(machine, port, request, blksize=512, windowsize=1, host=HOST):
+    """Read a file to its end; gives its bytes, the OACK's (or none) and the address it came from."""
+    first, server = ask(machine, port, request, host)
+    oack = first if first[1] == 6 else b""
+    if oack:
+        machine.sendto(ack(0), server)
+        first, _ = machine.recvfrom(70000)
+    content, block = b"", 0
+    while True:
+        assert first[:2] == b"\0\3", first
+        if first[2:4] != struct.pack("!H", (block + 1) % 65536):  # a window again: this machine was too slow for it
+            first, _ = machine.recvfrom(70000)
+            continue
+        block += 1
+        content += first[4:]
+        is_last = len(first) < blksize + 4
+        if is_last or block % windowsize == 0:
+            machine.sendto(ack(block % 65536), server)
+        if is_last:
+            return content, oack, server
+        first, _ = machine.recvfrom(70000)
+
+
+class TestReading:
+    def test_without_options_data_1_comes_from_a_new_port_of_the_address_that_was_asked(self, port, plug):
+        for host in (HOST, SECOND):
+            content, oack, server = read(plug(), port, rrq(), host=host)
+
+            assert (content, oack) == (SMALL, b"")
+            assert server[0] == host
+            assert server[1] != port
+
+    def test_each_transfer_has_a_port_of_its_own(self, port, plug):
+        servers = {ask(plug(), port, rrq(tsize=0))[1] for _ in range(20)}
+
+        assert len(servers) == 20
+
+    def test_options_are_acknowledged_as_settled(self, port, plug):
+        content, oack, _ = read(plug(), port, rrq(tsize=0, blksize=65000, windowsize=4), 1468, 4)
+
+        assert oack == b"\0\6tsize\x003000\0blksize\x001468\0windowsize\x004\0"
+        assert content == SMALL
+
+    def test_blocks_follow_the_interfaces_mtu(self, desk, plug):
+        with serving(desk, loopback(mtu_bytes=1000)) as (port, _):
+            assert ask(plug(), port, rrq(blksize=1468))[0] == b"\0\6blksize\x00968\0"
+
+    @pytest.mark.parametrize("windowsize", [4, 16])
+    def test_a_large_file_arrives_whole(self, port, plug, windowsize):
+        request = rrq("large.img", blksize=1428, windowsize=windowsize)
+
+        assert read(plug(), port, request, 1428, windowsize)[0] == LARGE
+
+    def test_an_empty_file_is_one_empty_block(self, port, plug):
+        assert ask(plug(), port, rrq("empty"))[0] == b"\0\3\0\1"
+
+    def test_netascii_turns_line_ends_and_has_no_tsize(self, port, plug):
+        assert ask(plug(), port, rrq("lines.txt", "NetASCII", tsize=0))[0] == b"\0\3\0\1one\r\ntwo\r\0"
+
+    def test_a_large_file_is_not_to_be_had_in_netascii(self, port, plug):
+        assert ask(plug(), port, rrq("large.img", "netascii"))[0][:4] == b"\0\5\0\4"
+
+    @pytest.mark.parametrize("name", ["/snponly.efi", "\\SNPONLY.EFI", "./x/../snponly.efi"])
+    def test_names_follow_the_rules(self, port, plug, name):
+        answer, _ = ask(plug(), port, rrq(name))
+
+        assert answer == (b"\0\3\0\1" + SMALL[:512] if ".." not in name else answer)
+        assert answer[1] == (5 if ".." in name else 3)
+
+    def test_a_document_of_the_desk_is_served_as_a_file_is(self, port, plug):
+        content, oack, _ = read(plug(), port, rrq("/grub.cfg", blksize=1024, tsize=0), 1024)
+
+        assert (content, oack) == (GRUB_CFG, b"\0\6blksize\x001024\0tsize\x0019\0")
+
+    def test_a_replaced_file_is_served_as_it_is_now(self, desk, port, plug):
+        request = rrq("large.img", blksize=1428, windowsize=16)
+        read(plug(), port, request, 1428, 16)
+        path = desk.files.find("large.img").path
+        path.with_suffix(".new").write_bytes(b"new" * 800_000)
+        path.with_suffix(".new").rename(path)
+
+        assert read(plug(), port, request, 1428, 16)[0] == b"new" * 800_000
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("datagram", "code"),
+        [
+            pytest.param(rrq("nothing.efi"), 1, id="missing"),
+            pytest.param(rrq("/"), 1, id="the-root"),
+            pytest.param(rrq(".hidden"), 1, id="hidden"),
+            pytest.param(rrq("%2e%2e/passwd"), 1, id="percent-is-a-letter"),
+            pytest.param(b"\0\1\xff\xfe\0octet\0", 1, id="name-of-no-encoding"),
+            pytest.param(rrq("../../etc/passwd"), 2, id="upwards"),
+            pytest.param(rrq("..\\etc\\passwd"), 2, id="upwards-backslashed"),
+            pytest.param(rrq("C:\\boot"), 2, id="drive"),
+            pytest.param(rrq("a\nb"), 2, id="control-byte"),
+            pytest.param(rrq(mode="mail"), 4, id="mail"),
+            pytest.param(rrq("") , 4, id="no-name"),
+            pytest.param(rrq()[:-1], 4, id="unterminated"),
+            pytest.param(b"\0\2snponly.efi\0octet\0", 4, id="write"),
+            pytest.param(b"\0\3\0\1data", 4, id="data"),
+            pytest.param(b"\0\4\0\1", 4, id="ack"),
+            pytest.param(b"\0\6blksize\x00512\0", 4, id="oack"),
+            pytest.param(b"\0\x09", 4, id="unknown-opcode"),
+        ],
+    )  # fmt: skip
+    def test_says_why_from_the_port_that_was_asked(self, port, plug, datagram, code):
+        answer, server = ask(plug(), port, datagram)
+
+        assert answer[:4] == struct.pack("!HH", 5, code)
+        assert answer[4:].decode("ascii").endswith("\0")
+        assert server == (HOST, port)
+
+    @pytest.mark.parametrize("datagram", [error(4), b"\0\5", b"\0\5\0", b"", b"\0", b"\0\4\0", b"\0\3"])
+    def test_errors_and_scraps_get_silence(self, port, plug, datagram):
+        machine = plug()
+
+        machine.sendto(datagram, (HOST, port))
+
+        assert is_silent(machine)
+
+    def test_a_request_to_a_broadcast_address_gets_silence(self, port, plug):
+        machine = plug()
+        machine.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+        machine.sendto(rrq(), ("127.255.255.255", port))
+
+        assert is_silent(machine)
+        assert ask(machine, port, rrq())[0][:4] == b"\0\3\0\1"
+
+    def test_a_fault_of_the_desk_is_silence_and_the_door_stays_open(self, port, plug):
+        machine = plug()
+
+        machine.sendto(rrq("defective"), (HOST, port))
+
+        assert is_silent(machine)
+        assert ask(machine, port, rrq())[0][:4] == b"\0\3\0\1"
+
+    def test_a_file_that_went_away_since_the_scan_is_missing(self, desk, port, plug):
+        desk.files.find("snponly.efi").path.unlink()
+
+        assert ask(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
+
+    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, desk):
+        with serving(desk) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("0.0.0.0", 0))
+            taken = other.getsockname()[1]
+
+            def serve(_):
+                server = TftpServer(desk, TftpSettings(port=taken), counters=desk)
+                server.serve([loopback()])
+                before = server.problems, server.ports
+                other.close()
+                server.retry()
+                after = server.problems, server.ports
+                server.close()
+                return before, after
+
+            (problems, ports), after = call(serve)
+
+        assert re.match(rf"cannot bind UDP port {taken} on lo: Address already in use", *problems)
+        assert (ports, after) == ((), ([], (taken,)))
+
+
+class TestTheTransfer:
+    def test_a_strangers_packet_gets_error_5_and_changes_nothing(self, port, plug):
+        machine, stranger = plug(), plug()
+        first, server = ask(machine, port, rrq())
+
+        answer, _ = ask(stranger, server[1], ack(1))
+
+        assert answer[:4] == b"\0\5\0\5"
+        assert first[:4] == b"\0\3\0\1"
+        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
+    def test_a_strangers_error_gets_silence_and_changes_nothing(self, port, plug):
+        machine, stranger = plug(), plug()
+        _, server = ask(machine, port, rrq())
+
+        stranger.sendto(error(8), server)
+
+        assert is_silent(stranger)
+        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
+    @pytest.mark.parametrize("options", [{}, {"tsize": 0}], ids=["data", "oack"])
+    def test_a_repeated_request_gets_the_same_answer_from_the_same_port(self, port, plug, options):
+        machine = plug()
+
+        assert ask(machine, port, rrq(**options)) == ask(machine, port, rrq(**options))
+
+    def test_another_request_from_the_same_port_begins_anew(self, port, plug):
+        machine = plug()
+        _, probed = ask(machine, port, rrq(tsize=0))
+
+        answer, server = ask(machine, port, rrq("grub.cfg"))
+
+        assert answer == b"\0\3\0\1" + GRUB_CFG
+        assert server != probed
+
+    def test_scraps_from_the_machine_change_nothing(self, port, plug):
+        machine = plug()
+        _, server = ask(machine, port, rrq())
+
+        for scrap in (b"", b"\0", b"\0\4\0", b"\0\5", ack(0), ack(2), ack(40000), b"\0\3\0\1", rrq()):
+            machine.sendto(scrap, server)
+
+        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
+    def test_a_repeated_ack_brings_nothing(self, port, plug):
+        machine = plug()
+        _, server = ask(machine, port, rrq())
+        ask(machine, server[1], ack(1))
+
+        machine.sendto(ack(1), server)
+
+        assert is_silent(machine)
+
+    def test_an_unanswered_block_comes_again_after_a_second(self, port, plug):
+        machine = plug()
+        first, server = ask(machine, port, rrq())
+
+        assert machine.recvfrom(70000) == (first, server)
+
+
+class TestTelling:
+    @pytest.fixture
+    def transfers(self, desk, plug):
+        """Run one transfer; gives what the desk was told of it and the log's line."""
+
+        def run(machine_does):
+            with serving(desk) as (port, _):
+                machine_does(plug(), port)
+            return desk.told, desk.logs
+
+        return run
+
+    def test_a_whole_read_is_one_line_and_one_word_to_the_desk(self, transfers):
+        told, lines = transfers(lambda machine, port: read(machine, port, rrq("/snponly.efi", blksize=1468), 1468))
+
+        assert told == [(HOST, "snponly.efi", 3000, 0, Outcome.SENT)]
+        [line] = lines
+        assert line.pop("seconds") < WAIT_S
+        assert line == {
+            "event": "tftp.sent",
+            "log_level": "info",
+            "iface": "lo",
+            "address": HOST,
+            "boot_file": "snponly.efi",
+            "bytes": 3000,
+            "retransmissions": 0,
+            "blksize": 1468,
+            "windowsize": 1,
+        }
+
+    def test_edk2s_aborted_probe_is_normal(self, transfers):
+        def probe_then_read(machine, port):
+            _, server = ask(machine, port, rrq(tsize=0, blksize=1468, windowsize=4))
+            machine.sendto(error(8), server)
+            read(machine, port, rrq(blksize=1468, windowsize=4), 1468, 4)
+
+        told, lines = transfers(probe_then_read)
+
+        assert [outcome for *_, outcome in told] == [Outcome.PROBED, Outcome.SENT]
+        assert [(line["event"], line["log_level"], line.get("reason")) for line in lines] == [
+            ("tftp.aborted", "debug", "probed"),
+            ("tftp.sent", "info", None),
+        ]
+
+    def test_a_machine_that_refuses_our_oack_is_told_with_its_words(self, transfers):
+        def refuse(machine, port):
+            _, server = ask(machine, port, rrq(tsize=0))
+            machine.sendto(struct.pack("!HH", 5, 4) + b"bad\x1boption\0", server)
+            ask(machine, port, rrq("grub.cfg"))
+
+        told, lines = transfers(refuse)
+
+        assert told[0] == (HOST, "snponly.efi", 0, 0, Outcome.REFUSED_BY_PEER)
+        assert (lines[0]["log_level"], lines[0]["peer_error"]) == ("warning", "4 bad\\x1boption")
+
+    def test_a_request_that_nobody_answers_is_not_told_to_the_desk(self, transfers):
+        told, lines = transfers(lambda machine, port: ask(machine, port, rrq()))
+
+        assert told == []
+        assert [(line["event"], line["log_level"]) for line in lines] == [("tftp.aborted", "debug")]
+
+    def test_refusals_are_counted_and_told_at_debug_only(self, desk, plug):
+        with serving(desk) as (port, _):
+            for _ in range(50):
+                ask(plug(), port, rrq("nothing"))
+
+        assert desk.counted["tftp_refused", "lo", "file-not-found"] == 50
+        assert {(line["event"], line["log_level"]) for line in desk.logs} == {("tftp.refused", "debug")}
+
+
+class TestLimits:
+    def test_a_flood_of_half_open_reads_leaves_room_for_a_machine(self, desk, plug):
+        limits = TransferLimits(total=40, per_client=30, half_open=20, half_open_per_client=10)
+        with serving(desk, limits=limits) as (port, _):
+            flood = [plug(f"127.0.{n % 10}.{n % 7 + 1}") for n in range(200)]
+            for one in flood:
+                one.sendto(rrq(timeout=255), (HOST, port))
+
+            assert read(plug(), port, rrq())[0] == SMALL
+
+    def test_one_client_has_no_more_than_its_share_and_is_not_told_why(self, desk, plug):
+        limits = TransferLimits(total=10, per_client=2, half_open=10, half_open_per_client=10)
+        with serving(desk, limits=limits) as (port, _):
+            for _ in range(2):
+                ask(plug(), port, rrq())
+            third, other = plug(), plug(SECOND)
+
+            third.sendto(rrq(), (HOST, port))
+
+            assert is_silent(third)
+            assert ask(other, port, rrq())[0][:4] == b"\0\3\0\1"
+
+    def test_an_end_gives_its_place_back(self, desk, plug):
+        limits = TransferLimits(total=1, per_client=1, half_open=1, half_open_per_client=1)
+        with serving(desk, limits=limits) as (port, _):
+            for _ in range(3):
+                assert read(plug(), port, rrq())[0] == SMALL
+
+    def test_what_is_open_is_closed_at_the_end(self, desk, plug):
+        before = open_descriptors()
+        with serving(desk) as (port, _):
+            for _ in range(30):
+                one = plug()
+                _, server = ask(one, port, rrq("large.img", blksize=1428))
+                one.sendto(ack(0), server)
+                one.recvfrom(70000)
+                one.close()
+
+        assert open_descriptors() == before
+
+
+class TestSinglePort:
+    @pytest.fixture
+    def port(self, desk):
+        with serving(desk, single_port=True) as (port, _):
+            yield port
+
+    def test_everything_comes_from_the_port_and_address_that_were_asked(self, port, plug):
+        for host in (HOST, SECOND):
+            content, oack, server = read(plug(), port, rrq(tsize=0, windowsize=4), windowsize=4, host=host)
+
+            assert (content, server) == (SMALL, (host, port))
+            assert oack == b"\0\6tsize\x003000\0windowsize\x004\0"
+
+    def test_machines_read_side_by_side(self, port, plug):
+        first, second = plug(), plug()
+        ask(first, port, rrq())
+        ask(second, port, rrq("grub.cfg"))
+
+        assert ask(first, port, ack(1))[0] == b"\0\3\0\2" + SMALL[512:1024]
+
+    def test_an_ack_without_a_transfer_gets_error_5(self, port, plug):
+        assert ask(plug(), port, ack(1))[0][:4] == b"\0\5\0\5"
+
+    def test_a_repeated_request_gets_the_same_answer(self, port, plug):
+        machine = plug()
+
+        assert ask(machine, port, rrq(tsize=0)) == ask(machine, port, rrq(tsize=0))
+
+
+class TestComingAndGoing:
+    def test_a_read_goes_on_when_its_interface_changes(self, desk, plug):
+        with serving(desk) as (port, call):
+            machine = plug()
+            _, server = ask(machine, port, rrq())
+            call(lambda tftp: tftp.serve([loopback(mtu_bytes=9000)]))
+
+            assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+
+    def test_an_interface_that_is_gone_is_not_answered(self, desk, plug):
+        with serving(desk) as (port, call):
+            call(lambda tftp: tftp.serve([]))
+            machine = plug()
+
+            machine.sendto(rrq(), (HOST, port))
+
+            assert is_silent(machine)
+
+    def test_draining_ends_when_the_last_read_does_and_takes_no_more(self, desk, plug):
+        with serving(desk) as (port, call):
+            machine, late = plug(), plug()
+            _, server = ask(machine, port, rrq())
+            for block in range(1, 6):
+                ask(machine, server[1], ack(block))
+
+            async def drain(tftp):
+                async with asyncio.TaskGroup() as tasks:
+                    draining = tasks.create_task(tftp.drain(WAIT_S))
+                    await asyncio.sleep(0)
+                    late.sendto(rrq(), (HOST, port))
+                    machine.sendto(ack(6), server)
+                    await draining
+
+            call(drain)
+
+            assert is_silent(late)
+
+    def test_draining_has_an_end(self, desk, plug):
+        with serving(desk) as (port, call):
+            ask(plug(), port, rrq())
+            call(lambda tftp: tftp.drain(0.05))
+
+        assert {"event": "tftp.drain_cut", "log_level": "warning", "seconds": 0.05} in desk.logs

@@ -1,0 +1,68 @@
+import re
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from netboot.model.boot.offer import UnknownHosts
+from netboot.settings.setting_types import Endpoint
+from netboot.settings.settings import DhcpMode, LogFormat, LogLevel, Setting, Settings
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def documented() -> dict[str, tuple[str, str, str]]:
+    """Type, default and first line of text of every setting that the documentation has a heading for."""
+    heading = re.compile(r"^### `(.+)`\n\*\*Type\*\* (.+) · \*\*Default\*\* `(.+)`\n\n(.+)$", re.MULTILINE)
+    return {path: (kind, default, text) for path, kind, default, text in heading.findall(DOCUMENTATION.read_text())}
+
+
+def test_every_setting_is_documented_and_nothing_else():
+    headings = re.findall(r"^### `(.+)`$", DOCUMENTATION.read_text(), re.MULTILINE)
+
+    assert headings == [setting.path for setting in Settings.walk()]
+
+
+@pytest.mark.parametrize("setting", list(Settings.walk()), ids=lambda setting: setting.path)
+def test_the_documentation_names_type_and_default(setting: Setting):
+    kind, default, text = documented()[setting.path]
+
+    assert (kind, default) == (setting.type, setting.default)
+    assert text.startswith(setting.description.rstrip("."))
+
+
+def test_the_defaults_are_those_of_the_contract():
+    settings = Settings()
+
+    assert settings.network.interfaces == ()
+    assert (settings.dhcp.mode, settings.dhcp.port, settings.dhcp.pxe_port) == (DhcpMode.PROXY, 67, 4011)
+    assert (settings.tftp.port, settings.tftp.single_port) == (69, False)
+    assert (settings.http.port, settings.http.listen) == (8080, ())
+    assert settings.admin.listen == Endpoint(IPv4Address("127.0.0.1"), 8470)
+    assert settings.admin.socket == Path("/run/netboot/control.sock")
+    assert settings.content.directory == Path("/var/lib/netboot/content")
+    assert settings.bootfiles.directories == tuple(
+        map(
+            Path,
+            ("/usr/share/ipxe", "/usr/lib/ipxe", "/usr/share/ipxe/x86_64-efi", "/usr/share/ipxe/arm64-efi"),
+        )
+    )
+    assert settings.render.templates == (Path("/etc/netboot/templates"),)
+    assert settings.install.attempts == 3
+    assert settings.store.url == "sqlite+aiosqlite:////var/lib/netboot/netboot.db"
+    assert settings.hosts.files == (Path("hosts.yaml"), Path("hosts.d"))
+    assert settings.hosts.unknown is UnknownHosts.IGNORE
+    assert (settings.log.level, settings.log.format) == (LogLevel.INFO, LogFormat.AUTO)
+
+
+def test_settings_never_change():
+    with pytest.raises(ValidationError):
+        Settings().http.port = 80  # type: ignore[misc]
+
+
+def test_the_ledgers_url_is_not_shown_because_it_may_hold_a_password():
+    settings = Settings.from_tree({"store": {"url": "postgresql+asyncpg://u:secret@h/n"}}, directory=Path("/"))
+
+    assert settings.store.url == "postgresql+asyncpg://u:secret@h/n"
+    assert "secret" not in repr(settings)

@@ -1,0 +1,353 @@
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from pathlib import Path
+
+import pytest
+
+from netboot.model.boot.boot_client import BootProtocol, Cpu
+from netboot.model.boot.offer import LoaderRule
+from netboot.model.lease import AddressRange
+from netboot.settings.setting_types import Endpoint
+from netboot.settings.settings import BootInterface, DhcpMode
+
+POOL_EXAMPLE = "{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}"
+
+
+def test_interfaces_are_names_or_names_with_an_address(site):
+    site.write("netboot.yaml", "network: {interfaces: [eno2, {name: eno3.100, address: 192.0.2.10}]}\n")
+
+    assert site.load().settings.network.interfaces == (
+        BootInterface(name="eno2"),
+        BootInterface(name="eno3.100", address=IPv4Address("192.0.2.10")),
+    )
+
+
+def test_a_pool_behind_a_relay_states_its_network_and_router(site):
+    site.write(
+        "netboot.yaml",
+        """\
+        dhcp:
+          pool:
+            - 192.0.2.200-192.0.2.220
+            - {range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}
+            - {range: 203.0.113.7, network: 203.0.113.0/25}
+        """,
+    )
+
+    given = [IPv4Address(f"198.51.100.{number}") for number in (100, 120, 1)]
+    assert site.load().settings.dhcp.pool == (
+        AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220")),
+        AddressRange(*given[:2], IPv4Network("198.51.100.0/24"), given[2]),
+        AddressRange(*[IPv4Address("203.0.113.7")] * 2, IPv4Network("203.0.113.0/25")),
+    )
+
+
+UNREACHABLE = "is no address that machines can reach; write a unicast address, as 192.0.2.10"
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("22", 22),
+        ("0x16", 22),
+        ('"22"', 22),
+        ("uboot-arm64", 22),
+        ("x64-uefi-9", 9),
+        ("arch-99", 99),
+        ("7", 7),
+        ("41", 41),
+        ("65535", 65535),
+    ],
+)
+def test_a_loader_is_chosen_for_any_number_of_option_93(site, written, number):
+    site.write("netboot.yaml", f"bootfiles: {{loaders: [{{arch: {written}, loader: x.efi, oui: 3c:fd:fe}}]}}")
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(None, None, "x.efi", oui="3c:fd:fe", arch=number)
+    ]
+
+
+def test_number_0_is_the_x86_bios(site):
+    site.write("netboot.yaml", "bootfiles: {loaders: [{arch: 0, loader: undionly.kpxe}]}")
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(BootProtocol.PXE, Cpu.X86_BIOS, "undionly.kpxe")
+    ]
+
+
+def test_loaders_are_chosen_by_architecture_card_and_class(site):
+    site.write(
+        "netboot.yaml",
+        """
+        bootfiles:
+          loaders:
+            - {arch: x64, loader: ipxe.efi, oui: 3C-FD-FE}
+            - {arch: arm64-http, loader: grub/grubaa64.efi, vendor_class: "HTTPClient:Arch:00019"}
+        """,
+    )
+
+    assert [choice.rule() for choice in site.load().settings.bootfiles.loaders] == [
+        LoaderRule(BootProtocol.PXE, Cpu.X64, "ipxe.efi", oui="3c:fd:fe"),
+        LoaderRule(BootProtocol.HTTP, Cpu.ARM64, "grub/grubaa64.efi", vendor_class="HTTPClient:Arch:00019"),
+    ]
+
+
+def test_relative_paths_are_meant_from_the_settings_file(site):
+    site.write(
+        "netboot.yaml",
+        """
+        content: {directory: data}
+        admin: {socket: run/control.sock}
+        bootfiles: {directories: [loaders, /usr/lib/ipxe]}
+        store: {url: sqlite+aiosqlite:///netboot.db}
+        """,
+    )
+
+    settings = site.load().settings
+
+    assert settings.content.directory == site.directory / "data"
+    assert settings.admin.socket == site.directory / "run/control.sock"
+    assert settings.bootfiles.directories == (site.directory / "loaders", Path("/usr/lib/ipxe"))
+    assert settings.store.url == f"sqlite+aiosqlite:///{site.directory}/netboot.db"
+
+
+def test_an_absolute_ledger_stays_where_it_is(site):
+    site.write("netboot.yaml", "store: {url: 'sqlite+aiosqlite:////var/lib/n.db'}\n")
+
+    assert site.load().settings.store.url == "sqlite+aiosqlite:////var/lib/n.db"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "http:\n", "---\n...\n"])
+def test_an_empty_file_and_an_empty_section_have_the_defaults(site, text):
+    site.write("netboot.yaml", text)
+
+    assert site.load().settings.http.port == 8080
+
+
+def test_a_pool_is_read_as_ranges_and_single_addresses(site):
+    site.write("netboot.yaml", "dhcp: {mode: reservation, pool: [192.0.2.200-192.0.2.220, 192.0.2.7], domain: lan}\n")
+
+    dhcp = site.load().settings.dhcp
+
+    lone = IPv4Address("192.0.2.7")
+    wide = AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220"))
+    assert (dhcp.mode, dhcp.pool, dhcp.domain) == (DhcpMode.RESERVATION, (wide, AddressRange(lone, lone)), "lan")
+
+
+def test_values_are_read_as_yaml_1_2_has_them(site):
+    site.write(
+        "netboot.yaml", "tftp: {single_port: true, port: 0o105}\ndhcp: {mode: off}\nhttp: {listen: [192.0.2.1]}\n"
+    )
+
+    settings = site.load().settings
+
+    assert (settings.tftp.single_port, settings.tftp.port) == (True, 69)
+    assert settings.dhcp.mode is DhcpMode.OFF
+    assert settings.http.listen == (IPv4Address("192.0.2.1"),)
+
+
+def test_a_machine_in_the_wrong_file_is_sent_to_the_right_one(site):
+    site.write("netboot.yaml", "hosts:\n  cp1: {role: worker}\n")
+
+    assert site.faults() == [
+        "netboot.yaml:2:3: hosts.cp1: no such setting; machines are written in a file of hosts.files: hosts.yaml"
+    ]
+
+
+def test_the_dashboard_may_listen_on_ipv6_loopback(site):
+    site.write("netboot.yaml", "admin: {listen: '[::1]:9000'}\n")
+
+    listen = site.load().settings.admin.listen
+
+    assert (listen, str(listen)) == (Endpoint(IPv6Address("::1"), 9000), "[::1]:9000")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("htpp: {port: 1}", "1:1: htpp: no such setting; did you mean http?"),
+        ("http: {prot: 1}", "1:8: http.prot: no such setting; did you mean port?"),
+        ("log: {xyzzy: 1}", "1:7: log.xyzzy: no such setting; known here: format, level"),
+        ("http: 8080", "1:7: http: must be a table of keys; write `key: value` pairs below it"),
+        ("[http]", "1:1: is no table of settings; write sections, as `http: {port: 8080}`"),
+        ("http: {port: 0}", "1:14: http.port: 0 is out of range; write a whole number from 1 to 65535"),
+        ("http: {port: 65536}", "1:14: http.port: 65536 is out of range; write a whole number from 1 to 65535"),
+        ("http: {port: '80'}", "1:14: http.port: '80' is no whole number; write one from 1 to 65535"),
+        ("http: {port: 80.0}", "1:14: http.port: '80.0' is no whole number; write one from 1 to 65535"),
+        ("http: {port: [80]}", "1:14: http.port: must be one value; write a single word, number or path"),
+        ("http: {port: }", "1:13: http.port: is empty; write a value or remove the key"),
+        ("http: {listen: 192.0.2.1}", "1:16: http.listen: must be a list; write it in brackets: [first, second]"),
+        ("http: {listen: }", "1:15: http.listen: is empty; write a value or remove the key"),
+        ("http: {listen: [eno2]}", "1:17: http.listen[0]: 'eno2' is no IPv4 address; write one, as 192.0.2.10"),
+        ("dhcp: {mode: prox}", "1:14: dhcp.mode: 'prox' is none of its values; use proxy, off, listen or reservation"),
+        ("dhcp: {mode: {}}", "1:14: dhcp.mode: must be one value; write a single word, number or path"),
+        (
+            "dhcp: {pool: [192.0.2.9-192.0.2.1]}",
+            "1:15: dhcp.pool[0]: 192.0.2.9-192.0.2.1 ends before it begins; write the lower address first",
+        ),
+        (
+            "dhcp: {pool: [192.0.2.0/24]}",
+            "1:15: dhcp.pool[0]: '192.0.2.0/24' is no range of addresses; write it as 192.0.2.200-192.0.2.220",
+        ),
+        (
+            "dhcp: {pool: [10.0.0.0-10.0.4.0]}",
+            "1:15: dhcp.pool[0]: 10.0.0.0-10.0.4.0 holds 1025 addresses; a pool holds 1024 at most",
+        ),
+        (
+            "dhcp: {pool: [192.0.2.5-192.0.2.9, 192.0.2.9]}",
+            "1:14: dhcp.pool: 192.0.2.5-192.0.2.9 and 192.0.2.9 share addresses; write each address once",
+        ),
+        *(
+            (f"dhcp: {{pool: [{{{written}}}]}}", f"1:15: dhcp.pool[0]: {refused}")
+            for written, refused in (
+                ("range: 192.0.2.5", f"has no range or no network; write {POOL_EXAMPLE}"),
+                ("network: 192.0.2.0/24", f"has no range or no network; write {POOL_EXAMPLE}"),
+                ("ranges: 192.0.2.5", "'ranges' is no part of a pool; did you mean range?"),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.1/24",
+                    "'192.0.2.1/24' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                ),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.0",
+                    "'192.0.2.0' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                ),
+                (
+                    "range: 192.0.2.250-192.0.3.5, network: 192.0.2.0/24",
+                    "192.0.3.5 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: 192.0.2.250-192.0.2.255, network: 192.0.2.0/24",
+                    "192.0.2.255 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: 192.0.2.5, network: 192.0.2.0/24, router: 198.51.100.1",
+                    "198.51.100.1 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                ),
+                (
+                    "range: [192.0.2.5], network: 192.0.2.0/24",
+                    f"has a list where one value belongs; write {POOL_EXAMPLE}",
+                ),
+            )
+        ),
+        (
+            "dhcp: {pool: [{range: 192.0.2.5, network: 192.0.2.0/24}, {range: 192.0.2.9, network: 192.0.2.0/25}]}",
+            "1:14: dhcp.pool: the networks 192.0.2.0/24 and 192.0.2.0/25 overlap; state one network for both",
+        ),
+        ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
+        ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is no IPv4 address; write one, as 192.0.2.10"),
+        (
+            "network: {interfaces: [{name: s0, advertise: 0.0.0.0}]}",
+            f"1:46: network.interfaces[0].advertise: 0.0.0.0 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {router: 224.0.0.1}",
+            f"1:16: dhcp.router: 224.0.0.1 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {nameservers: [127.0.0.1]}",
+            f"1:22: dhcp.nameservers[0]: 127.0.0.1 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {ntp_servers: [255.255.255.255]}",
+            f"1:22: dhcp.ntp_servers[0]: 255.255.255.255 {UNREACHABLE}",
+        ),
+        (
+            "dhcp: {domain: a..b}",
+            "1:16: dhcp.domain: 'a..b' is no name of a domain; write it as rack.example.org",
+        ),
+        (
+            "dhcp: {port: 4011}",
+            "1:7: dhcp.pxe_port: 4011 is dhcp.port as well; give each its own; firmware knows only 4011",
+        ),
+        ("tftp: {single_port: no}", "1:21: tftp.single_port: 'no' is neither true nor false; write true or false"),
+        (
+            "network: {interfaces: [a b]}",
+            "1:24: network.interfaces[0].name: 'a b' is no name of an interface; `ip link` shows their names",
+        ),
+        (
+            "network: {interfaces: [eno2, eno2]}",
+            "1:23: network.interfaces: eno2 is named 2 times; name each interface once",
+        ),
+        ("bootfiles: {loaders: [{arch: x64}]}", "1:23: bootfiles.loaders[0].loader: is missing; write it"),
+        (
+            "bootfiles: {loaders: [{arch: x86-bios-http, loader: x}]}",
+            "1:30: bootfiles.loaders[0].arch: no such architecture 'x86-bios-http'; did you mean x86-bios?",
+        ),
+        *(
+            (
+                f"bootfiles: {{loaders: [{{arch: {number}, loader: x}}]}}",
+                f"1:30: bootfiles.loaders[0].arch: {number} is no architecture of option 93; "
+                "write a number from 0 to 65535",
+            )
+            for number in ("65536", "0x10000", "4294967295")
+        ),
+        *(
+            (
+                f"bootfiles: {{loaders: [{{arch: {text}, loader: x}}]}}",
+                f"1:30: bootfiles.loaders[0].arch: no such architecture '{text}'; did you mean {meant}?",
+            )
+            for text, meant in (("uboot-arm46", "uboot-arm64"), ("x46", "x64"))
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: ../x}]}",
+            "1:43: bootfiles.loaders[0].loader: '../x' is no name of a boot file; "
+            "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi",
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, oui: 3c:fd}]}",
+            "1:51: bootfiles.loaders[0].oui: '3c:fd' is no first half of a MAC; "
+            'write three bytes, as "3c:fd:fe"',
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, vendor_class: MSFT}]}",
+            "1:60: bootfiles.loaders[0].vendor_class: 'MSFT' is the class of no firmware; "
+            "write how it begins, as PXEClient:Arch:00007",
+        ),
+        (
+            "bootfiles: {loaders: [{arch: x64, loader: x, vendor: y}]}",
+            "1:46: bootfiles.loaders[0].vendor: no such setting; did you mean vendor_class?",
+        ),
+        ("network: {interfaces: [{}]}", "1:24: network.interfaces[0].name: is missing; write it"),
+        (
+            "network: {interfaces: [{name: a, adress: b}]}",
+            "1:34: network.interfaces[0].adress: no such setting; did you mean address?",
+        ),
+        (
+            "admin: {listen: '0.0.0.0:80'}",
+            "1:17: admin.listen: 0.0.0.0:80 is beyond loopback, which would need TLS and a token; "
+            "that is not there yet; use 127.0.0.1:8470 and reach it by an SSH tunnel",
+        ),
+        (
+            "admin: {listen: '8470'}",
+            "1:17: admin.listen: '8470' is no address with a port; write it as 127.0.0.1:8470",
+        ),
+        (
+            "admin: {listen: '127.0.0.1:99999'}",
+            "1:17: admin.listen: '127.0.0.1:99999' is no address with a port; write it as 127.0.0.1:8470",
+        ),
+        (
+            "store: {url: 'mysql://x'}",
+            "1:14: store.url: the scheme 'mysql' is no ledger that netboot can keep; "
+            "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot",
+        ),
+        (
+            "store: {url: 'sqlite+aiosqlite:///:memory:'}",
+            "1:14: store.url: names no file; "
+            "an install must outlive the daemon; use sqlite+aiosqlite:////path/netboot.db",
+        ),
+        ("content: {directory: ''}", "1:22: content.directory: is empty; write a path or remove the key"),
+        ("hosts: {unknown: hide}", "1:18: hosts.unknown: 'hide' is none of its values; use ignore or wait"),
+        ("install: {attempts: 101}", "1:21: install.attempts: 101 is out of range; write a whole number from 1 to 100"),
+    ],
+)  # fmt: skip
+def test_a_faulty_setting_is_told_with_place_and_cure(site, text, expected):
+    site.write("netboot.yaml", text + "\n")
+
+    assert site.faults() == [f"netboot.yaml:{expected}"]
+
+
+def test_a_missing_file_is_one_clear_fault(site):
+    (site.directory / "netboot.yaml").unlink()
+
+    assert site.faults() == [
+        "netboot.yaml: cannot be read (No such file or directory); write the file, or correct the name"
+    ]
