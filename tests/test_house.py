@@ -14,11 +14,11 @@ from netboot.cli.main import COMMANDS
 from netboot.model.boot.offer import IgnoreReason, WaitReason
 from netboot.model.boot.reasons import RequestRefusal
 from netboot.model.install.install import TRANSITIONS, InstallEvent, InstallState
-from netboot.model.lease import LeaseSilence
+from netboot.model.lease import LeaseDropReason
 from netboot.serve.static_http.refused import RefusalReason
 from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import COUNTERS
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "netboot"
@@ -93,7 +93,7 @@ def test_every_event_and_log_line_is_documented():
 def test_every_reason_is_documented():
     documented = _first_of_lines(r"\| `([a-z0-9-]+)` \|", "docs/events.md")
 
-    kinds = (Silence, IgnoreReason, LeaseSilence, WaitReason, RequestRefusal, Refusal, RefusalReason)
+    kinds = (DropReason, IgnoreReason, LeaseDropReason, WaitReason, RequestRefusal, Refusal, RefusalReason)
     assert documented == {reason.value for kind in kinds for reason in kind}
 
 

@@ -18,11 +18,11 @@ from netboot.admin import api as http_api
 from netboot.admin.upload_api import UploadsHttp
 from netboot.app import from_settings, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
-from netboot.app.listeners import RETRY_S, AdminDoor, BootDoors, Desks, ended
+from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, Services, ended
 from netboot.app.signals import Signals
-from netboot.app.store_access import Ledger, open_ledger
+from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.machines_seen import SeenMachines
-from netboot.boot.script_service import Desk
+from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
@@ -31,7 +31,7 @@ from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import Content
 from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
-from netboot.leasing.lease_service import LeaseDesk
+from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import UnknownHosts
 from netboot.model.clock import SYSTEM_CLOCK, Clock
@@ -83,8 +83,8 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
         await stack.enter_async_context(lock)
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
-        ledger = await stack.enter_async_context(open_ledger(settings, owner=owner, now=clock.now))
-        daemon = Daemon(path, configuration, ledger, SeenMachines(await ledger.machines.all()), clock=clock)
+        store = await stack.enter_async_context(open_store(settings, owner=owner, now=clock.now))
+        daemon = Daemon(path, configuration, store, SeenMachines(await store.machines.all()), clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration)
         try:
@@ -99,29 +99,31 @@ class Daemon:
     """What `serve` runs, and what the API may ask of it."""
 
     def __init__(
-        self, path: Path, configuration: Configuration, ledger: Ledger, seen: SeenMachines, *, clock: Clock
+        self, path: Path, configuration: Configuration, store: OpenStore, seen: SeenMachines, *, clock: Clock
     ) -> None:
         settings = configuration.settings
         self._path = path.absolute()
         self._settings = settings
         self._clock = clock
         self._started_at = clock.now()
-        self._ledger = ledger
+        self._store = store
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
         self._content = Content(settings.content.directory)
-        self._desk = Desk(book=ledger.book, events=ledger.events, machines=ledger.machines, seen=seen, clock=clock)
+        self._script_service = ScriptService(
+            install_moves=store.install_moves, events=store.events, machines=store.machines, seen=seen, clock=clock
+        )
         lease_policy = from_settings.lease_policy_for(settings)
-        self.leases = LeaseDesk(lease_policy, ledger.leases, events=ledger.events, clock=clock)
-        self._desks = Desks.behind(self._desk, self.leases)
-        self._administration = ledger.administration(settings)
+        self.leases = LeaseService(lease_policy, store.leases, events=store.events, clock=clock)
+        self._services = Services.behind(self._script_service, self.leases)
+        self._administration = store.administration(settings)
         self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=clock.now)
         admin = http_api.build(self._administration, self, self._metrics)
         admin.add_routes(self._uploads.routes())
-        self._admin = AdminDoor(settings.admin, admin, metrics=self._metrics)
-        self._doors = BootDoors(
-            settings, self._desks, self._content, metrics=self._metrics, on_problems=self._note_problems
+        self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
+        self._listeners = BootListeners(
+            settings, self._services, self._content, metrics=self._metrics, on_problems=self._note_problems
         )
         self._problems: list[str] = []
         self._content_fault: str | None = None
@@ -145,12 +147,14 @@ class Daemon:
         documents = from_settings.documents_for(settings)
         await documents.warm(hosts)
         await self._read_content()
-        self._desk.use(hosts, policy, documents=documents, bootfiles=bootfiles)
+        self._script_service.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
 
         def readiness() -> Readiness:
-            self._desk.renew_boot_files()
-            return from_settings.readiness_for(settings, documents, bootfiles=self._desk.bootfiles, hosts=hosts)
+            self._script_service.renew_boot_files()
+            return from_settings.readiness_for(
+                settings, documents, bootfiles=self._script_service.bootfiles, hosts=hosts
+            )
 
         self._administration.use(hosts, readiness, warnings=self.problems)
         self._in_force, self._not_ready = configuration, tuple(map(str, problems))
@@ -159,7 +163,7 @@ class Daemon:
     async def rescan_content(self) -> View:
         """Read the content directory anew, and nothing of the configuration."""
         async with self._reloading:
-            await self._desk.documents.renew(self._desk.hosts)
+            await self._script_service.documents.renew(self._script_service.hosts)
             await self._read_content()
             armings_ended = await self._end_changed_armings()
         media, releases = list(self._content.media), list(self._content.releases)
@@ -177,19 +181,19 @@ class Daemon:
         if fault is not None and fault != self._content_fault:
             log.warning("content.not_writable", reason=fault)
         self._content_fault = fault
-        self._doors.content_changed()
+        self._listeners.content_changed()
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
 
     async def content_uses(self) -> list[View]:
         """List who uses which boot medium and release now."""
-        uses = await self._administration.content_uses(pulls=self._desks.files.pulls(), now=self._clock.now())
+        uses = await self._administration.content_uses(pulls=self._services.files.pulls(), now=self._clock.now())
         return [content_use_view(use) for use in uses]
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:
-            return await self._ledger.book.end_changed_armings()
+            return await self._store.install_moves.end_changed_armings()
         except StoreError as error:  # the script of each machine compares again, and the store must answer it
             log.error("install.armings_unchecked", reason=str(error))
             return []
@@ -200,14 +204,14 @@ class Daemon:
         Returns what `use` does. Raises StoreError.
         """
         self._reject(configuration.faults)
-        ended = await self.use(await in_force(configuration, self._ledger.accepted))
-        await keep_accepted(configuration, self._ledger.accepted)
+        ended = await self.use(await in_force(configuration, self._store.accepted))
+        await keep_accepted(configuration, self._store.accepted)
         return ended
 
     async def _keep(self, rejected: Configuration) -> None:
         """Go on with the hosts that were accepted last, and hold back those whose Ignition file is faulty now."""
         try:
-            kept = await last_accepted(rejected, self._ledger.accepted)
+            kept = await last_accepted(rejected, self._store.accepted)
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
             return
@@ -236,7 +240,7 @@ class Daemon:
                 systemd.notify(f"STATUS=kept the old configuration: {error.problems[0]}")
                 raise
             self._rejected = ()
-            await keep_accepted(configuration, self._ledger.accepted)
+            await keep_accepted(configuration, self._store.accepted)
         systemd.notify(f"STATUS={self._status_line()}")
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         return {
@@ -248,16 +252,16 @@ class Daemon:
 
     def status(self) -> View:
         """Say how the daemon is."""
-        loaders = self._desk.policy.loaders
+        loaders = self._script_service.policy.loaders
         return {
             "version": __version__,
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(),
-            "hosts": len(self._desk.hosts),
-            "machines": len(self._desk.discovered()),
+            "hosts": len(self._script_service.hosts),
+            "machines": len(self._script_service.discovered()),
             "media": list(self._content.media),
             "releases": list(self._content.releases),
-            "pulls": self._desks.files.pulls(),
+            "pulls": self._services.files.pulls(),
             "problems": self.problems(),
             "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
         }
@@ -266,7 +270,7 @@ class Daemon:
         """List what keeps machines from being served as declared: faults of the files, problems of this box."""
         admin = [self._admin.problem] if self._admin.problem else []
         content = [self._content_fault] if self._content_fault else []
-        return [*self._rejected, *self._not_ready, *self._doors.problems(), *admin, *content]
+        return [*self._rejected, *self._not_ready, *self._listeners.problems(), *admin, *content]
 
     def configuration(self) -> Path:
         """Name the file that the daemon was started with, links resolved."""
@@ -274,26 +278,26 @@ class Daemon:
 
     def discovered(self) -> list[Machine]:
         """List the machines that nobody registered."""
-        return self._desk.discovered()
+        return self._script_service.discovered()
 
     async def run(self, signals: Signals) -> None:
         """Open every door, tell systemd, and serve until SIGTERM or SIGINT."""
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-            running = self._behind_the_doors(tasks)
+            running = self._behind_the_listeners(tasks)
             try:
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
-                stack.push_async_callback(self._ledger.events.end_followers)  # first: those who watch keep nothing open
-                await self._ledger.book.load()
+                stack.push_async_callback(self._store.events.end_followers)  # first: those who watch keep nothing open
+                await self._store.install_moves.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
-                running += await self._doors.open(stack, interfaces, tasks)
+                running += await self._listeners.open(stack, interfaces, tasks)
                 self._problems = self.problems()
                 if not wanted:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
-                log.info("daemon.started", version=__version__, hosts=len(self._desk.hosts), pid=os.getpid())
+                log.info("daemon.started", version=__version__, hosts=len(self._script_service.hosts), pid=os.getpid())
                 signals.is_ready(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()
                 systemd.notify("STOPPING=1")
@@ -303,7 +307,7 @@ class Daemon:
                     task.cancel()
 
     def _status_line(self) -> str:
-        hosts = len(self._desk.hosts)
+        hosts = len(self._script_service.hosts)
         served = f"serving {hosts} host{'s' if hosts != 1 else ''}"
         match self._problems:
             case []:
@@ -324,13 +328,13 @@ class Daemon:
             await asyncio.sleep(RETRY_S)
             await self._admin.retry()
 
-    def _behind_the_doors(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start what writes behind and what works on content."""
-        ledger = self._ledger
-        works = [ledger.events.run(), ledger.machines.run(), ledger.book.run(), self._uploads.run()]
+        store = self._store
+        works = [store.events.run(), store.machines.run(), store.install_moves.run(), self._uploads.run()]
         works.append(self._follow_boot_files())
-        if ledger.lock is not None:
-            works.append(ledger.lock.watch())
+        if store.lock is not None:
+            works.append(store.lock.watch())
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
@@ -339,11 +343,11 @@ class Daemon:
         """Notice boot files that were replaced: what is requested is looked up at once, what is offered is not."""
         while True:
             began = time.monotonic()
-            before = self._desk.bootfiles
+            before = self._script_service.bootfiles
             if await asyncio.to_thread(before.is_changed):
                 bootfiles = await asyncio.to_thread(BootFiles, before.directories)
-                if self._desk.bootfiles is before:  # no reload came between
-                    self._desk.use_boot_files(bootfiles)
+                if self._script_service.bootfiles is before:  # no reload came between
+                    self._script_service.use_boot_files(bootfiles)
             took_s = time.monotonic() - began
             await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))
 

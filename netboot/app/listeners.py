@@ -12,16 +12,16 @@ from aiohttp import web
 
 from netboot.app import server_settings
 from netboot.app.server_settings import DRAIN_S
-from netboot.boot.named_files import FileDesk
-from netboot.boot.offers import OfferDesk
-from netboot.boot.script_service import Desk
-from netboot.boot.token_documents import TokenDesk
+from netboot.boot.named_files import FileService
+from netboot.boot.offers import OfferService
+from netboot.boot.script_service import ScriptService
+from netboot.boot.token_documents import DocumentService
 from netboot.content.serving.index import Content
 from netboot.errors import NetbootError
-from netboot.leasing.lease_service import LeaseDesk
+from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode, Interface
 from netboot.operate.readiness import NO_INTERFACE
-from netboot.serve.boot_http.boot_listener import HttpDoor, counted
+from netboot.serve.boot_http.boot_listener import BootHttpListener, counted
 from netboot.serve.boot_http.document_handler import BootHttp
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer
@@ -29,7 +29,7 @@ from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
 from netboot.serve.static_http.bootfile_handler import BootFilesHttp
-from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.question import ADVERTISED
 from netboot.serve.static_http.refused import RefusedRequests
 from netboot.serve.tftp.tftp_server import TftpServer
@@ -44,28 +44,34 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Desks:
+class Services:
     """Who answers at the doors."""
 
-    scripts: Desk
-    offers: OfferDesk
-    files: FileDesk
-    tokens: TokenDesk
-    leases: LeaseDesk
+    scripts: ScriptService
+    offers: OfferService
+    files: FileService
+    tokens: DocumentService
+    leases: LeaseService
 
     @classmethod
-    def behind(cls, desk: Desk, leases: LeaseDesk) -> Self:
+    def behind(cls, script_service: ScriptService, leases: LeaseService) -> Self:
         """Make the desks that stand on `desk`."""
-        return cls(desk, OfferDesk(desk), FileDesk(desk), TokenDesk(desk), leases)
+        return cls(
+            script_service,
+            OfferService(script_service),
+            FileService(script_service),
+            DocumentService(script_service),
+            leases,
+        )
 
 
-class BootDoors:
+class BootListeners:
     """What machines meet on the boot LAN: DHCP, TFTP, HTTP, content workers."""
 
     def __init__(
         self,
         settings: Settings,
-        desks: Desks,
+        services: Services,
         content: Content,
         *,
         metrics: Metrics,
@@ -78,14 +84,16 @@ class BootDoors:
         self._dhcp: DhcpServer | None = None
         self._shadows: list[str] = []
         self._advertised: dict[str, str] = {}
-        self._desks = desks
+        self._services = services
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
-        refused = RefusedRequests(metrics.request_refused, desks.files.request_refused)
-        self._content = ContentDoor(content, desks.files, counters=metrics, limits=limits, refused=refused)
-        self._workers = ContentWorkers(server_settings.worker_options(settings), desks.files, counters=metrics)
-        self._http = HttpDoor(self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S)
-        self._tftp = TftpServer(desks.files, server_settings.tftp_settings(settings), counters=metrics)
+        refused = RefusedRequests(metrics.request_refused, services.files.request_refused)
+        self._content = ContentHandler(content, services.files, counters=metrics, limits=limits, refused=refused)
+        self._workers = ContentWorkers(server_settings.worker_options(settings), services.files, counters=metrics)
+        self._http = BootHttpListener(
+            self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
+        )
+        self._tftp = TftpServer(services.files, server_settings.tftp_settings(settings), counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -104,14 +112,14 @@ class BootDoors:
         await self._listen(interfaces)
         running = [tasks.create_task(self._workers.run())]
         await self._workers.listening()
-        leasing = Leasing(self._desks.leases, tasks.create_task)
+        leasing = Leasing(self._services.leases, tasks.create_task)
         ports = server_settings.dhcp_settings(self._settings)
-        dhcp = DhcpServer(self._desks.offers, ports, counters=self._metrics, leasing=leasing)
+        dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
         self._interfaces, self._dhcp = interfaces, dhcp
         await asyncio.to_thread(self._look_for_shadows, interfaces)
-        running.append(tasks.create_task(self._desks.leases.run()))
+        running.append(tasks.create_task(self._services.leases.run()))
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
         return running
@@ -142,8 +150,8 @@ class BootDoors:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
         app[ADVERTISED] = self._advertised
-        app.add_routes(BootHttp(self._desks.scripts, self._desks.tokens).routes())
-        app.add_routes(BootFilesHttp(self._desks.files).routes())
+        app.add_routes(BootHttp(self._services.scripts, self._services.tokens).routes())
+        app.add_routes(BootFilesHttp(self._services.files).routes())
         app.add_routes(content_routes(self._content))
         return app
 
@@ -191,7 +199,7 @@ async def ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-class AdminDoor:
+class AdminListener:
     """The administration on the control socket and on `admin.listen`."""
 
     def __init__(self, settings: Admin, application: web.Application, *, metrics: Metrics) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netboot.app.hosts_in_force import last_accepted
-from netboot.boot.install_moves import InstallBook
+from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, StoreError
 from netboot.events.event_log import EventLog
@@ -22,7 +22,7 @@ from netboot.store.advisory_lock import AdvisoryLock
 from netboot.store.database import Database
 from netboot.store.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.installs import Installs
-from netboot.store.leases import LeaseLedger
+from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 
 if TYPE_CHECKING:
@@ -30,25 +30,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class OpenStore:
     """The open store."""
 
-    book: InstallBook
+    install_moves: InstallMoves
     events: EventLog
     machines: Machines
-    leases: LeaseLedger
+    leases: LeaseStore
     accepted: AcceptedFiles
     lock: Lock | None = None
 
     def administration(self, settings: Settings) -> Administration:
         """Make what answers operators; it wants its hosts by `use`."""
-        return Administration(self.book, self.events, machines=self.machines, attempts=settings.install.attempts)
+        return Administration(
+            self.install_moves, self.events, machines=self.machines, attempts=settings.install.attempts
+        )
 
 
 @asynccontextmanager
-async def open_ledger(
+async def open_store(
     settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now
-) -> AsyncIterator[Ledger]:
+) -> AsyncIterator[OpenStore]:
     """Open the store that the settings name for the daemon `owner`, and for no other; raise StoreError."""
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
@@ -67,14 +69,14 @@ async def offline_administration(
     without `needs_hosts` knows only the hosts that no fault concerns. What a daemon on another box wrote to PostgreSQL
     is shown; it is not changed.
     """
-    async with _offline_ledger(configuration.settings) as ledger:
-        administration = ledger.administration(configuration.settings)
-        kept = configuration if not configuration.faults else await last_accepted(configuration, ledger.accepted)
+    async with _offline_store(configuration.settings) as store:
+        administration = store.administration(configuration.settings)
+        kept = configuration if not configuration.faults else await last_accepted(configuration, store.accepted)
         if kept is None and needs_hosts:
             raise ConfigError(configuration.faults)
         used = kept or configuration
         administration.use(used.hosts, lambda: _readiness(used), warnings=list, are_complete=kept is not None)
-        ledger.book.use(used.hosts, partial(commit_named, configuration.settings.content.directory))
+        store.install_moves.use(used.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
 
 
@@ -83,12 +85,12 @@ async def offline_content_uses(settings: Settings) -> list[ContentUse]:
 
     Which hosts are declared is not asked: their files may have faults.
     """
-    async with _offline_ledger(settings) as ledger:
-        return content_uses((), await ledger.book.all(), pulls=(), now=utc_now())
+    async with _offline_store(settings) as store:
+        return content_uses((), await store.install_moves.all(), pulls=(), now=utc_now())
 
 
 @asynccontextmanager
-async def _offline_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+async def _offline_store(settings: Settings) -> AsyncIterator[OpenStore]:
     held_by = ""
     async with AsyncExitStack() as stack:
         if lock := lock_of_store(settings.store.url):
@@ -107,14 +109,14 @@ async def _offline_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 @asynccontextmanager
 async def _opened(
     settings: Settings, *, lock: Lock | None = None, held_by: str = "", now: Callable[[], datetime] = utc_now
-) -> AsyncIterator[Ledger]:
+) -> AsyncIterator[OpenStore]:
     database = await Database.open(settings.store.url, held_by=held_by)
     try:
         events = EventLog(database, now=now)
         machines = Machines(database)
-        book = InstallBook(Installs(database), events, now=now)
+        install_moves = InstallMoves(Installs(database), events, now=now)
         try:
-            yield Ledger(book, events, machines, LeaseLedger(database), AcceptedFiles(database), lock)
+            yield OpenStore(install_moves, events, machines, LeaseStore(database), AcceptedFiles(database), lock)
         finally:
             await database.finished()  # the moves of callers that were cancelled, with their events
             await machines.close()

@@ -19,7 +19,7 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
-from netboot.model.host.firmware import BootShape
+from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install
@@ -31,7 +31,7 @@ def decide(
     install: Install | None,
     policy: Policy,
     *,
-    shape: BootShape | None = None,
+    variant: BootVariant | None = None,
 ) -> Offer | Ignored:
     """Say what this machine is offered. `host` and `install` are None together: nobody registered it.
 
@@ -50,20 +50,22 @@ def decide(
             case UnknownHosts.IGNORE:
                 return Ignored(IgnoreReason.UNKNOWN_HOST)
             case UnknownHosts.WAIT:
-                return _lead_to_script(client, choices_for(client, None, policy), shape)
+                return _lead_to_script(client, choices_for(client, None, policy), variant)
             case _:
                 assert_never(policy.unknown)
     if install.is_armed or _needs_a_script_for_its_disk(client):
-        return _lead_to_script(client, choices_for(client, host, policy), shape)
+        return _lead_to_script(client, choices_for(client, host, policy), variant)
     return Offer(OfferKind.LOCAL_DISK, client.mac)
 
 
-def _lead_to_script(client: BootClient, choices: Choices | IgnoreReason, shape: BootShape | None) -> Offer | Ignored:
+def _lead_to_script(
+    client: BootClient, choices: Choices | IgnoreReason, variant: BootVariant | None
+) -> Offer | Ignored:
     if client.stage is Stage.IPXE:
         return Offer(OfferKind.SCRIPT, client.mac)
     if isinstance(choices, IgnoreReason):
         return Ignored(choices)
-    chosen = choices.fit(shape)
+    chosen = choices.fit(variant)
     return Offer(OfferKind.LOADER, client.mac, chosen.loader, chosen.reply)
 
 

@@ -49,7 +49,7 @@ class HostChangedError(TransitionError):
     """The host is not what it was when its script was begun, or not what its arming is bound to."""
 
 
-class InstallBook:
+class InstallMoves:
     """The one way to read and move installs. Async methods raise StoreError and TransitionError."""
 
     def __init__(self, installs: Installs, events: EventLog, *, now: Callable[[], datetime]) -> None:

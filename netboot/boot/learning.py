@@ -26,13 +26,13 @@ from netboot.boot.machines_seen import SeenMachine
 from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_client import BootClient, Stage
 from netboot.model.boot.offer import Offer, OfferKind, Policy
-from netboot.model.host.firmware import BootShape
+from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event
 from netboot.store.machines import Machines
 
 
-class ShapeBook:
+class VariantLearning:
     """The one place that moves a machine to another shape."""
 
     def __init__(self, events: EventLog, machines: Machines, *, now: Callable[[], datetime]) -> None:
@@ -40,23 +40,23 @@ class ShapeBook:
         self._machines = machines
         self._now = now
 
-    def shape_for(
+    def variant_for(
         self, seen: SeenMachine, client: BootClient, host: Host | None, *, policy: Policy, now_s: float
-    ) -> BootShape | None:
+    ) -> BootVariant | None:
         """Give the shape of this boot; None: the first. Judges the boot before, where one has just ended."""
         if client.stage is not Stage.FIRMWARE:
             return None
         ended, seen.ended = seen.ended, None
         if ended is not None and ended.client is not None:
             self._judge(seen, ended, host, policy=policy, now_s=now_s)
-        return seen.learned_of(client).shape
+        return seen.learned_of(client).variant
 
     def offered(self, seen: SeenMachine, client: BootClient, offer: Offer) -> None:
         """Note what a firmware was offered."""
         if client.stage is Stage.FIRMWARE:
             is_loader = offer.kind is OfferKind.LOADER
             seen.trace.client = client
-            seen.trace.shape = BootShape(offer.shape, offer.boot_file) if is_loader else None
+            seen.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
 
     def reached_script(self, seen: SeenMachine, host: Host | None, policy: Policy) -> None:
         """Note that a machine asked for its script, as iPXE or as GRUB."""
@@ -64,11 +64,11 @@ class ShapeBook:
         if trace.reached_script:
             return
         trace.reached_script = True
-        if trace.client is None or trace.shape is None:
+        if trace.client is None or trace.variant is None:
             return
         choices = choices_for(trace.client, host, policy)
         if isinstance(choices, Choices):
-            learned, news = reached(seen.learned_of(trace.client), trace.shape, choices)
+            learned, news = reached(seen.learned_of(trace.client), trace.variant, choices)
             self._learn(seen, trace.client, learned, news, host=host)
 
     def _judge(self, seen: SeenMachine, trace: BootTrace, host: Host | None, *, policy: Policy, now_s: float) -> None:
@@ -92,22 +92,22 @@ class ShapeBook:
             case Moved(reason, before, after):
                 moved = {"reason": reason.value, "from": str(before), "to": str(after)}
                 self._tell("boot.shape_moved", seen, host, logging.WARNING, moved)
-            case DeadEnd(reason, shape, cure):
-                told = {"reason": reason.value, "shape": str(shape), "cure": cure}
+            case DeadEnd(reason, variant, cure):
+                told = {"reason": reason.value, "shape": str(variant), "cure": cure}
                 self._tell("boot.dead_end_met", seen, host, logging.ERROR, told)
                 self._remember(seen, client, None)
-            case Proven(shape):
-                self._tell("boot.shape_kept", seen, host, logging.INFO, {"shape": str(shape)})
-                self._remember(seen, client, shape)
+            case Proven(variant):
+                self._tell("boot.shape_kept", seen, host, logging.INFO, {"shape": str(variant)})
+                self._remember(seen, client, variant)
             case _:
                 assert_never(news)
 
-    def _remember(self, seen: SeenMachine, client: BootClient, shape: BootShape | None) -> None:
-        shapes = {name: kept for name, kept in seen.machine.shapes.items() if name != client.firmware}
-        if shape is not None:
-            shapes[client.firmware] = str(shape)
-        if shapes != seen.machine.shapes:
-            seen.machine = replace(seen.machine, shapes=shapes)
+    def _remember(self, seen: SeenMachine, client: BootClient, variant: BootVariant | None) -> None:
+        variants = {name: kept for name, kept in seen.machine.variants.items() if name != client.firmware}
+        if variant is not None:
+            variants[client.firmware] = str(variant)
+        if variants != seen.machine.variants:
+            seen.machine = replace(seen.machine, variants=variants)
             self._machines.keep(seen.machine)
 
     def _tell(self, event: str, seen: SeenMachine, host: Host | None, level: int, data: dict[str, str]) -> None:

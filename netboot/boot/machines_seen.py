@@ -16,7 +16,7 @@ from netboot.content.ostree.repository import PullProgress
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import OfferKind
-from netboot.model.host.firmware import BootShape
+from netboot.model.host.firmware import BootVariant
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
@@ -103,7 +103,7 @@ class SeenMachine:
         """Say what is known of the firmware that this client is: learned since the start, else on record."""
         learned = self.learned.get(client.firmware)
         if learned is None:
-            learned = self.learned[client.firmware] = _recorded(self.machine.shapes.get(client.firmware))
+            learned = self.learned[client.firmware] = _recorded(self.machine.variants.get(client.firmware))
         return learned
 
     def learn(self, client: BootClient, learned: Learned) -> None:
@@ -167,7 +167,7 @@ class SeenMachines:
         everybody = {**self._registered, **self._strangers}
         self._registered = {mac: seen for mac, seen in everybody.items() if is_registered(mac)}
         self._strangers = OrderedDict((mac, seen) for mac, seen in everybody.items() if not is_registered(mac))
-        self._forget_strangers()
+        self._forget_unregistered()
 
     def of(self, mac: Mac, *, now: datetime) -> SeenMachine:
         """Find a machine, or begin to know it."""
@@ -235,10 +235,10 @@ class SeenMachines:
         seen = room[machine.mac] = SeenMachine(machine)
         for address in machine.addresses:
             self._by_address[address] = machine.mac
-        self._forget_strangers()
+        self._forget_unregistered()
         return seen
 
-    def _forget_strangers(self) -> None:
+    def _forget_unregistered(self) -> None:
         while len(self._strangers) > STRANGERS:
             mac, forgotten = self._strangers.popitem(last=False)
             self._forgotten(mac)
@@ -251,6 +251,6 @@ def _recorded(text: str | None) -> Learned:
     if text is None:
         return Learned()
     try:
-        return Learned(BootShape.parse(text), is_proven=True)
+        return Learned(BootVariant.parse(text), is_proven=True)
     except ValueError:  # written by another version
         return Learned()

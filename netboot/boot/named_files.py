@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from netboot.boot.firmware import requested_names as names
 from netboot.boot.machines_seen import SeenMachine
-from netboot.boot.script_service import Desk
+from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
@@ -29,11 +29,11 @@ _STEP_OF_CONTENT: Final = {
 }
 
 
-class FileDesk:
+class FileService:
     """Answers TFTP and the HTTP of boot files; hears of content."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, script_service: ScriptService) -> None:
+        self._script_service = script_service
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
         """Return the name that a machine means: without the tail that its ROM appended to a name which we offered it.
@@ -41,15 +41,15 @@ class FileDesk:
         A name that is a file or a document of ours is always itself. Where nobody knows what the machine at this
         address was offered, every loader that is offered here counts.
         """
-        desk = self._desk
-        desk.renew_boot_files()
-        if names.document_named(name) is not None or names.find_loader(desk.bootfiles, name) is not None:
+        script_service = self._script_service
+        script_service.renew_boot_files()
+        if names.document_named(name) is not None or names.find_loader(script_service.bootfiles, name) is not None:
             return name
-        asking, host = desk.machine_at(address)
+        asking, host = script_service.machine_at(address)
         macs = host.macs if host is not None else (asking.mac,) if asking is not None else ()
-        machines = [seen for mac in macs if (seen := desk.seen.get(mac)) is not None]
-        offered = [seen.trace.shape.loader for seen in machines if seen.trace.shape is not None]
-        return names.without_tail(name, offered or desk.policy.every_loader()) or name
+        machines = [seen for mac in macs if (seen := script_service.seen.get(mac)) is not None]
+        offered = [seen.trace.variant.loader for seen in machines if seen.trace.variant is not None]
+        return names.without_tail(name, offered or script_service.policy.every_loader()) or name
 
     def loader_for(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
@@ -58,13 +58,13 @@ class FileDesk:
 
         `mac` is what the machine says it is, where its URL holds one. A document is made by `document_for`.
         """
-        seen, _host = self._desk.machine_at(address)
+        seen, _host = self._script_service.machine_at(address)
         document = names.document_named(name)
         if document is not None:
             kind, named = document
             return MachineDocument(kind, mac or self._asking(named, address) or (seen.mac if seen else None))
-        self._desk.renew_boot_files()
-        file = names.find_loader(self._desk.bootfiles, name)
+        self._script_service.renew_boot_files()
+        file = names.find_loader(self._script_service.bootfiles, name)
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.trace.asked_for(name, file)
         return file
@@ -78,11 +78,11 @@ class FileDesk:
         """
         match document.kind:
             case DocumentKind.IPXE_AUTOEXEC:
-                return self._desk.documents.autoexec(document.mac, base_url=base_url)
+                return self._script_service.documents.autoexec(document.mac, base_url=base_url)
             case DocumentKind.GRUB_CONFIG:
                 if document.mac is None:
                     return None
-                script = await self._desk.script(
+                script = await self._script_service.script(
                     document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_look=is_look
                 )
                 return script.text
@@ -91,8 +91,8 @@ class FileDesk:
 
     def _asking(self, named: Mac | None, address: IPv4Address) -> Mac | None:
         """Take the MAC in a name, unless another machine is known to be at the address that asks."""
-        seen, there = self._desk.machine_at(address)
-        host = self._desk.hosts.by_mac(named) if named else None
+        seen, there = self._script_service.machine_at(address)
+        host = self._script_service.hosts.by_mac(named) if named else None
         is_another = (
             seen is not None and seen.mac != named and (host is None or there is None or there.name != host.name)
         )
@@ -102,56 +102,62 @@ class FileDesk:
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         """Take note of how a transfer of a network boot program ended, by TFTP or HTTP."""
-        seen, host = self._desk.machine_at(address)
+        seen, host = self._script_service.machine_at(address)
         if seen is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
         seen.trace.got(name)
         if seen.trace.got_loader:
-            seen.loader_shown_s = self._desk.clock.monotonic()
+            seen.loader_shown_s = self._script_service.clock.monotonic()
         if seen.take_step(Step.LOADER):
             told: dict[str, str | int | float] = {"name": name, "outcome": outcome}
             told |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
-            self._desk.tell("boot.loader_sent", seen, host, told, step=Step.LOADER)
+            self._script_service.tell("boot.loader_sent", seen, host, told, step=Step.LOADER)
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Take note of what a machine got of kernel, initrd, stage 2 or its OSTree release."""
-        seen, host = self._desk.machine_at(address)
+        seen, host = self._script_service.machine_at(address)
         if seen is None:
             return
         step = _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
             if bytes_sent >= file.size_bytes and seen.take_step(step):
-                self._desk.tell("boot.content_sent", seen, host, {"name": file.member, "bytes": bytes_sent}, step=step)
+                self._script_service.tell(
+                    "boot.content_sent", seen, host, {"name": file.member, "bytes": bytes_sent}, step=step
+                )
         elif file.kind is ContentKind.OSTREE_OBJECT:
             self._pulled(seen, host, file)
 
     def _pulled(self, seen: SeenMachine, host: Host | None, file: ServedFile) -> None:
         pull = seen.pull
         if pull is None or pull.release.name != file.owner:
-            pull = seen.pull = self._desk.documents.progress_of(file.owner)
+            pull = seen.pull = self._script_service.documents.progress_of(file.owner)
             if pull is None:
                 return
-        seen.pulled_s = self._desk.clock.monotonic()
+        seen.pulled_s = self._script_service.clock.monotonic()
         before, percent = pull.percent, pull.asked(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
-            self._desk.tell("boot.content_pulled", seen, host, data, step=Step.OSTREE)
+            self._script_service.tell("boot.content_pulled", seen, host, data, step=Step.OSTREE)
 
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
         seen = host = None
         with suppress(ValueError):  # no IPv4: no machine of ours
-            seen = self._desk.seen.by_address(IPv4Address(address))
-            host = self._desk.hosts.by_mac(seen.mac) if seen else self._desk.hosts.by_address(IPv4Address(address))
+            seen = self._script_service.seen.by_address(IPv4Address(address))
+            host = (
+                self._script_service.hosts.by_mac(seen.mac)
+                if seen
+                else self._script_service.hosts.by_address(IPv4Address(address))
+            )
         mac = seen.mac if seen else None
         data = {"address": address, "reason": str(reason)}
         name = host.name if host else None
-        refused = Event("http.refused", self._desk.clock.now(), name, mac, None, data)
-        self._desk.events.record(refused, level=logging.WARNING)
+        refused = Event("http.refused", self._script_service.clock.now(), name, mac, None, data)
+        self._script_service.events.record(refused, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now: what they asked for must not go."""
-        since_s = self._desk.clock.monotonic() - PULLS_FOR_S
-        present = self._desk.seen.present()
+        since_s = self._script_service.clock.monotonic() - PULLS_FOR_S
+        present = self._script_service.seen.present()
         pulling = [seen.pull for seen in present if seen.pulled_s is not None and seen.pulled_s >= since_s]
         return sorted({pull.release.name for pull in pulling if pull is not None and pull.percent < 100})

@@ -10,7 +10,7 @@ from typing import Final
 
 from netboot.boot.decide import decide
 from netboot.boot.machines_seen import SeenMachine
-from netboot.boot.script_service import Desk
+from netboot.boot.script_service import ScriptService
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason, Offer, OfferKind
 from netboot.model.host.firmware import RomIpxe
@@ -21,30 +21,34 @@ from netboot.model.install.event import Step
 REFUSED_ARCHES: Final = 32  # architectures of unregistered machines: each sends any number that it likes
 
 
-class OfferDesk:
+class OfferService:
     """Answers DHCP on 67 and 4011."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, script_service: ScriptService) -> None:
+        self._script_service = script_service
         self._refused_arches: set[int] = set()
 
     @property
     def hosts(self) -> HostSet:
         """The registered machines now, for who tells of them."""
-        return self._desk.hosts
+        return self._script_service.hosts
 
     def offer_for(self, client: BootClient) -> Offer | Ignored:
         """Say what a machine is offered now; the same for 67 and 4011. Never waits."""
-        desk = self._desk
-        host = desk.hosts.by_mac(client.mac)
-        install = desk.book.known(host.name) if host else None
+        script_service = self._script_service
+        host = script_service.hosts.by_mac(client.mac)
+        install = script_service.install_moves.known(host.name) if host else None
         client = self._at_its_stage(client, host)
         seen = self._announce(client, host)
-        shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
-        decision = decide(client, host, install, desk.policy, shape=shape)
-        if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and desk.renew_boot_files():
-            shape = desk.shapes.shape_for(seen, client, host, policy=desk.policy, now_s=desk.clock.monotonic())
-            decision = decide(client, host, install, desk.policy, shape=shape)
+        variant = script_service.variants.variant_for(
+            seen, client, host, policy=script_service.policy, now_s=script_service.clock.monotonic()
+        )
+        decision = decide(client, host, install, script_service.policy, variant=variant)
+        if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and script_service.renew_boot_files():
+            variant = script_service.variants.variant_for(
+                seen, client, host, policy=script_service.policy, now_s=script_service.clock.monotonic()
+            )
+            decision = decide(client, host, install, script_service.policy, variant=variant)
         if client.stage is Stage.IPXE_WITHOUT_HTTP:
             seen.trace.lacks_http = True
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
@@ -53,51 +57,55 @@ class OfferDesk:
 
     def offered(self, client: BootClient, offer: Offer) -> None:
         """Take note of an offer that left."""
-        desk = self._desk
-        seen = desk.seen.get(client.mac) or desk.seen.of(client.mac, now=desk.clock.now())
-        host = desk.hosts.by_mac(client.mac)
+        script_service = self._script_service
+        seen = script_service.seen.get(client.mac) or script_service.seen.of(client.mac, now=script_service.clock.now())
+        host = script_service.hosts.by_mac(client.mac)
         if offer.kind is OfferKind.LOADER and client.stage is not Stage.FIRMWARE:
             # whoever is given one is a firmware, an iPXE in a ROM too
             client = replace(client, stage=Stage.FIRMWARE)
-        desk.shapes.offered(seen, client, offer)
+        script_service.variants.offered(seen, client, offer)
         if seen.last_offer is not offer.kind:
             seen.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
             step = Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER
-            desk.tell("boot.offered", seen, host, data, step=step if seen.take_step(step) else None)
+            script_service.tell("boot.offered", seen, host, data, step=step if seen.take_step(step) else None)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
-            desk.book.offered(host.name)
+            script_service.install_moves.offered(host.name)
 
     def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
         """Record that a registered machine's packet allows no answer, once for each reason until it boots again."""
-        desk = self._desk
-        host = desk.hosts.by_mac(mac)
+        script_service = self._script_service
+        host = script_service.hosts.by_mac(mac)
         if host is None:
             return
-        seen = desk.seen.of(mac, now=desk.clock.now())
-        seen.note_arming(desk.book.known(host.name).arming)
+        seen = script_service.seen.of(mac, now=script_service.clock.now())
+        seen.note_arming(script_service.install_moves.known(host.name).arming)
         if seen.refused_because != reason:
             seen.refused_because = reason
-            desk.tell("dhcp.boot_refused", seen, host, {"reason": reason, "cure": cure}, level=logging.WARNING)
+            script_service.tell(
+                "dhcp.boot_refused", seen, host, {"reason": reason, "cure": cure}, level=logging.WARNING
+            )
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         """Take note of an address that the wire showed for a machine: its REQUEST to a DHCP server, or its 4011.
 
         `exchange` is the transaction (`xid`) in which it did.
         """
-        desk = self._desk
-        known, before = desk.seen.get(mac), desk.seen.by_address(address)
-        if known is None and desk.hosts.by_mac(mac) is None:  # not a machine that boots from us
+        script_service = self._script_service
+        known, before = script_service.seen.get(mac), script_service.seen.by_address(address)
+        if known is None and script_service.hosts.by_mac(mac) is None:  # not a machine that boots from us
             if before is not None:
-                desk.machines.keep(desk.seen.take_address(before, address))
+                script_service.machines.keep(script_service.seen.take_address(before, address))
             return
         if known is not None:
             known.asks_for_address(exchange)
             if before is known and known.machine.addresses[-1:] == (address,):
                 return
-        desk.machines.keep(desk.seen.give_address(mac, address, now=desk.clock.now()).machine)
+        script_service.machines.keep(
+            script_service.seen.give_address(mac, address, now=script_service.clock.now()).machine
+        )
         if before is not None and before.mac != mac:
-            desk.machines.keep(before.machine)  # else it has this address again after a restart
+            script_service.machines.keep(before.machine)  # else it has this address again after a restart
 
     def _at_its_stage(self, client: BootClient, host: Host | None) -> BootClient:
         """Tell a loader that we gave from an iPXE or gPXE in a ROM, which a packet alone does not show.
@@ -105,8 +113,8 @@ class OfferDesk:
         A ROM's iPXE that the host does not keep, and one that cannot do HTTP, are firmware: they get a loader. A loader
         that changed its user class is still iPXE; one built without HTTP never gets to its script.
         """
-        seen = self._desk.seen.get(client.mac)
-        is_loader = seen is not None and seen.runs_loader(self._desk.clock.monotonic())
+        seen = self._script_service.seen.get(client.mac)
+        is_loader = seen is not None and seen.runs_loader(self._script_service.clock.monotonic())
         if client.stage is Stage.IPXE:
             is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not is_loader
             return replace(client, stage=Stage.FIRMWARE) if is_replaced else client
@@ -118,15 +126,17 @@ class OfferDesk:
         return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
     def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
-        desk = self._desk
-        known = desk.seen.get(client.mac)
+        script_service = self._script_service
+        known = script_service.seen.get(client.mac)
         before = known and known.machine
-        seen = desk.seen.announce(client, now=desk.clock.now(), now_s=desk.clock.monotonic())
+        seen = script_service.seen.announce(
+            client, now=script_service.clock.now(), now_s=script_service.clock.monotonic()
+        )
         if seen.machine is not before:
-            desk.machines.keep(seen.machine)
+            script_service.machines.keep(seen.machine)
         if known is None and host is None:
             told = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
-            desk.tell("boot.machine_discovered", seen, None, told)
+            script_service.tell("boot.machine_discovered", seen, None, told)
         return seen
 
     def _tell_refused(self, client: BootClient, host: Host | None, seen: SeenMachine, reason: IgnoreReason) -> None:
@@ -136,7 +146,7 @@ class OfferDesk:
                 return
             self._refused_arches.add(client.arch)
         else:
-            seen.note_arming(self._desk.book.known(host.name).arming)
+            seen.note_arming(self._script_service.install_moves.known(host.name).arming)
             if seen.refused_because == reason:
                 return
         seen.refused_because = reason
@@ -144,19 +154,19 @@ class OfferDesk:
         data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
         data |= {"cure": self._cure(client, host, seen, reason=reason)}
         if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
-            self._desk.tell("dhcp.boot_refused", seen, host, data, level=logging.WARNING)
+            self._script_service.tell("dhcp.boot_refused", seen, host, data, level=logging.WARNING)
         else:
-            self._desk.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
+            self._script_service.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
 
     def _cure(self, client: BootClient, host: Host | None, seen: SeenMachine, *, reason: IgnoreReason) -> str:
         """Say what is missing and which package brings it."""
-        desk = self._desk
+        script_service = self._script_service
         if reason is IgnoreReason.LOADER_FOR_ANOTHER_CPU and host is not None and host.loader is not None:
-            built_for = desk.policy.cpu_of(host.loader)
+            built_for = script_service.policy.cpu_of(host.loader)
             return f"{host.loader} is built for {built_for}, not for {client.cpu}; correct hosts.{host.name}.loader"
         if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
-            shape = seen.trace.shape
-            loader = shape.loader if shape is not None else "its loader"
+            variant = seen.trace.variant
+            loader = variant.loader if variant is not None else "its loader"
             return f"{loader} is an iPXE built without HTTP; replace it by one with HTTP, as distributions build it"
-        missing = desk.bootfiles.missing_loader(client.protocol, client.arch)
+        missing = script_service.bootfiles.missing_loader(client.protocol, client.arch)
         return "; ".join(missing) if missing else "its loader was put there after the start; systemctl reload netboot"

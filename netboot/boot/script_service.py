@@ -16,8 +16,8 @@ from netboot.boot import tokens
 from netboot.boot.decide import script_without_install
 from netboot.boot.documents import Documents
 from netboot.boot.firmware import loader_choice as loaders
-from netboot.boot.install_moves import Cause, HostChangedError, InstallBook
-from netboot.boot.learning import ShapeBook
+from netboot.boot.install_moves import Cause, HostChangedError, InstallMoves
+from netboot.boot.learning import VariantLearning
 from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.boot.scripts import Script, ScriptWriter
 from netboot.content.bootfiles.directories import BootFiles
@@ -44,25 +44,25 @@ from netboot.store.machines import Machines
 log = structlog.get_logger()
 
 
-class Desk:
+class ScriptService:
     """Answers machines that want their script. `use` swaps what all desks answer from."""
 
     def __init__(
-        self, *, book: InstallBook, events: EventLog, machines: Machines, seen: SeenMachines, clock: Clock
+        self, *, install_moves: InstallMoves, events: EventLog, machines: Machines, seen: SeenMachines, clock: Clock
     ) -> None:
-        self.book = book
+        self.install_moves = install_moves
         self.events = events
         self.machines = machines
         self.seen = seen
         self.clock = clock
-        self.shapes = ShapeBook(events, machines, now=clock.now)
+        self.variants = VariantLearning(events, machines, now=clock.now)
         seen.on_forgotten(machines.forget)
         self._at_the_script: defaultdict[HostName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def use(self, hosts: HostSet, policy: Policy, *, documents: Documents, bootfiles: BootFiles) -> None:
         """Answer from these from now on, all at once."""
         self.hosts, self.policy, self.documents, self.bootfiles = hosts, policy, documents, bootfiles
-        self.book.use(hosts, documents.commit_of)
+        self.install_moves.use(hosts, documents.commit_of)
         self.seen.registered_are(lambda mac: hosts.by_mac(mac) is not None)
 
     def renew_boot_files(self) -> bool:
@@ -169,7 +169,7 @@ class Desk:
                 machine.announce_by_request(self.clock.monotonic())
             self._note_script_request(machine, host)
         try:
-            install = await self.book.ask(host.name) if host else None
+            install = await self.install_moves.ask(host.name) if host else None
             if machine is not None and install is not None:
                 machine.note_arming(install.arming)
             plan = script_without_install(mac, host, install, self.policy)
@@ -190,7 +190,7 @@ class Desk:
         return script
 
     def _note_script_request(self, machine: SeenMachine, host: Host | None) -> None:
-        self.shapes.reached_script(machine, host, self.policy)
+        self.variants.reached_script(machine, host, self.policy)
         if machine.loader_shown_s is not None:
             machine.loader_shown_s = self.clock.monotonic()
 
@@ -228,11 +228,11 @@ class Desk:
 
     async def _boot_the_installer(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
         """Count a boot into the installer, after its script was written: what cannot be sent is not counted."""
-        install = await self.book.ask(host.name)  # again: making the documents took its time
+        install = await self.install_moves.ask(host.name)  # again: making the documents took its time
         if self.hosts.get(host.name) != host:
             # a reload came between; the next request is answered
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
-        if await self.book.end_changed_arming(install, mac=seen.mac):
+        if await self.install_moves.end_changed_arming(install, mac=seen.mac):
             return writer.write(LocalBootPlan(seen.mac, host))
         if self.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was started again
@@ -241,7 +241,7 @@ class Desk:
         cause = Cause(seen.mac)
         try:
             if install.has_spent_its_arming:
-                await self.book.move(
+                await self.install_moves.move(
                     host.name,
                     InstallEvent.ATTEMPTS_SPENT,
                     cause=cause,
@@ -252,7 +252,7 @@ class Desk:
             script = writer.write(InstallPlan(host, drawn.kickstart, seen.mac))
             if script.fault is not None:
                 return script
-            await self.book.boot_the_installer(host, drawn, cause=cause)
+            await self.install_moves.boot_the_installer(host, drawn, cause=cause)
         except HostChangedError:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:

@@ -15,7 +15,7 @@ import structlog
 from netboot.boot import tokens
 from netboot.boot.documents import IgnitionSet
 from netboot.boot.install_moves import Cause
-from netboot.boot.script_service import Desk
+from netboot.boot.script_service import ScriptService
 from netboot.errors import TransitionError
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
@@ -61,11 +61,11 @@ class _Opened:
     install: Install
 
 
-class TokenDesk:
+class DocumentService:
     """Answers machines that hold a token. Async methods raise StoreError, and RenderError where a document fails."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, script_service: ScriptService) -> None:
+        self._script_service = script_service
         self._pinned: dict[str, IgnitionSet] = {}
         self._served: dict[tuple[HostName, TokenKind], str] = {}  # the token whose document was recorded as served
 
@@ -79,11 +79,13 @@ class TokenDesk:
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
             return opened
-        is_changed = await self._desk.book.end_changed_arming(opened.install)
-        if is_changed or self._desk.hosts.get(opened.host.name) != opened.host:
+        is_changed = await self._script_service.install_moves.end_changed_arming(opened.install)
+        if is_changed or self._script_service.hosts.get(opened.host.name) != opened.host:
             return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, opened.host, address)
         mac = self._mac_at(opened.host, address)
-        document = await self._desk.documents.kickstart(opened.host, opened.install.tokens, mac=mac, base_url=base_url)
+        document = await self._script_service.documents.kickstart(
+            opened.host, opened.install.tokens, mac=mac, base_url=base_url
+        )
         if not is_look and self._is_first(opened.host, TokenKind.KICKSTART, token):
             self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
         return document
@@ -101,7 +103,7 @@ class TokenDesk:
             return opened
         documents = self._pinned.get(token)
         if documents is None or part is IgnitionPart.WRAPPER:
-            documents = await self._desk.documents.ignition(
+            documents = await self._script_service.documents.ignition(
                 opened.host, opened.install.tokens, mac=self._mac_at(opened.host, address), base_url=base_url
             )
             self._pin(token, documents)
@@ -133,8 +135,8 @@ class TokenDesk:
         if isinstance(install, Refusal):
             return install
         if report is Report.STARTED:  # the last moment before the disk is written
-            await self._desk.book.end_changed_arming(install)
-        host = self._desk.hosts.get(install.host)
+            await self._script_service.install_moves.end_changed_arming(install)
+        host = self._script_service.hosts.get(install.host)
         try:
             note = plain(tokens.hidden_in(body, install.tokens))  # an installer's log names its own URLs
             mac = self._mac_at(host, address) if host else None
@@ -147,11 +149,17 @@ class TokenDesk:
 
     async def _open_report(self, token: str, address: IPv4Address) -> Install | Refusal:
         """Find the install of the machine that reports, also where its host was changed or removed meanwhile."""
-        install = await self._desk.book.by_token(TokenKind.REPORT, token) if tokens.is_well_formed(token) else None
-        host = self._desk.hosts.get(install.host) if install else None
+        install = (
+            await self._script_service.install_moves.by_token(TokenKind.REPORT, token)
+            if tokens.is_well_formed(token)
+            else None
+        )
+        host = self._script_service.hosts.get(install.host) if install else None
         if install is None:
             return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
-        if self._desk.is_target_at(install.target, address) or (host and self._desk.is_at(host, address)):
+        if self._script_service.is_target_at(install.target, address) or (
+            host and self._script_service.is_at(host, address)
+        ):
             return install
         refusal = Refusal.STRANGER if host else Refusal.REMOVED
         return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
@@ -159,13 +167,13 @@ class TokenDesk:
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
         if not tokens.is_well_formed(token):
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
-        install = await self._desk.book.by_token(kind, token)
-        host = self._desk.hosts.get(install.host) if install else None
+        install = await self._script_service.install_moves.by_token(kind, token)
+        host = self._script_service.hosts.get(install.host) if install else None
         if install is None:
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
         if host is None:
             return self._refuse(Refusal.REMOVED, kind, install.host, address)
-        is_its_own = self._desk.is_at(host, address)
+        is_its_own = self._script_service.is_at(host, address)
         if not _is_alive(install, kind):
             self._refuse(Refusal.SPENT if is_its_own else Refusal.STRANGER, kind, host, address)
             return Refusal.SPENT  # the asker learns no more than of a token that never was
@@ -174,7 +182,7 @@ class TokenDesk:
         return _Opened(host, install)
 
     async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
-        await self._desk.book.move(
+        await self._script_service.install_moves.move(
             opened.host, event, cause=cause, may_move=lambda install: _token(install, kind) == _token(opened, kind)
         )
 
@@ -191,7 +199,7 @@ class TokenDesk:
             del self._pinned[next(iter(self._pinned))]
 
     def _mac_at(self, host: Host, address: IPv4Address) -> Mac:
-        seen = self._desk.seen.by_address(address)
+        seen = self._script_service.seen.by_address(address)
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
@@ -218,7 +226,9 @@ class TokenDesk:
         **data: str,
     ) -> None:
         name, mac = (host.name, host.mac) if isinstance(host, Host) else (host, None)
-        self._desk.events.record(Event(event, self._desk.clock.now(), name, mac, step, data), level=level)
+        self._script_service.events.record(
+            Event(event, self._script_service.clock.now(), name, mac, step, data), level=level
+        )
 
 
 _EVENT_OF_REPORT: Final = {

@@ -14,7 +14,7 @@ from typing import Final
 from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, PLAIN, Wiring
 from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
-from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
 
 HTTP_PORT: Final = 8080
@@ -30,7 +30,7 @@ class LabHost:
     address: IPv4Interface | None = None  # None: leased
     disk: str = DISK_PATH
     loader: str | None = None  # pinned
-    reply: ReplyShape | None = None  # how its firmware is told of the loader; None: as it is found to understand
+    reply: ReplyVariant | None = None  # how its firmware is told of the loader; None: as it is found to understand
     replaces_rom: bool = False  # its iPXE ROM is given the loader first
 
 

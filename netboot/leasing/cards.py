@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from netboot.leasing.holdings import Held, Holding, Moment
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.model.lease import LeaseSilence
+from netboot.model.lease import LeaseDropReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,6 @@ def may_be_taken_over(client: LeaseClient, holding: Holding, at: Moment) -> bool
     return is_another_card(client, holding) and holding.held is Held.BOUND and at.monotonic_s >= holding.settles_until_s
 
 
-def taken_by(client: LeaseClient, holding: Holding) -> LeaseSilence:
+def taken_by(client: LeaseClient, holding: Holding) -> LeaseDropReason:
     """Name the reason why a client gets no answer about an address that another holds."""
-    return LeaseSilence.HELD_BY_OTHER_CARD if is_another_card(client, holding) else LeaseSilence.ADDRESS_IN_USE
+    return LeaseDropReason.HELD_BY_OTHER_CARD if is_another_card(client, holding) else LeaseDropReason.ADDRESS_IN_USE

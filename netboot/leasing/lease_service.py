@@ -21,14 +21,14 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.lease import (
     LeaseClosed,
+    LeaseDropReason,
     LeaseGranted,
     LeasePolicy,
-    LeaseQuestion,
-    LeaseSilence,
+    LeaseRequest,
     LeaseState,
     LeaseVerdict,
 )
-from netboot.store.leases import LeaseLedger
+from netboot.store.leases import LeaseStore
 
 SWEEP_S: Final = 30.0  # how soon an ended lease is on record as ended
 TOLD_AGAIN_S: Final = 600.0  # the same trouble with the same address
@@ -37,33 +37,33 @@ TROUBLES_TOLD: Final = 1024  # addresses; then those of the past are forgotten
 log = structlog.get_logger()
 
 
-class LeaseDesk:
+class LeaseService:
     """Leases addresses. `use` swaps the registered hosts."""
 
-    def __init__(self, policy: LeasePolicy, ledger: LeaseLedger, *, events: EventLog, clock: Clock) -> None:
+    def __init__(self, policy: LeasePolicy, store: LeaseStore, *, events: EventLog, clock: Clock) -> None:
         self._leases = Leases(policy)
-        self._ledger = ledger
+        self._store = store
         self._events = events
         self._clock = clock
         self._told_s: dict[tuple[str, IPv4Address | None], float] = {}
 
     async def load(self) -> None:
         """Take up the leases on record; raise StoreError."""
-        self._leases.load(await self._ledger.all(), self._now())
+        self._leases.load(await self._store.all(), self._now())
 
     def use(self, hosts: HostSet) -> None:
         """Take these hosts as the registered ones from now on."""
         self._leases.use(hosts)
 
-    def ask(self, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
+    def ask(self, question: LeaseRequest, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
         """Answer a question from memory; what it grants or closes waits for `keep`."""
         verdict = self._leases.ask(question, networks, ours, self._now())
-        if verdict is LeaseSilence.POOL_EXHAUSTED:
+        if verdict is LeaseDropReason.POOL_EXHAUSTED:
             cure = "widen dhcp.pool, shorten dhcp.lease_s, or register the machine"
             self._tell("lease.pool_exhausted", None, question.mac, cure=cure)
         return verdict
 
-    def probed(self, question: LeaseQuestion, address: IPv4Address, holder: Mac | None) -> bool:
+    def probed(self, question: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
         """Take the result of a probe: who has the address, if anybody; True where the question may be asked again."""
         host = self._leases.host_of(question.mac)
         if holder is not None and (host is None or holder not in host.macs):  # else its own other card, which runs
@@ -71,20 +71,20 @@ class LeaseDesk:
             self._tell("lease.conflict_found", address, question.mac, holder=holder, cure=cure)
         return self._leases.probed(question, address, is_in_use=holder is not None, at=self._now())
 
-    async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseSilence | None:
+    async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
         """Put a verdict on disk; say why a grant must not be answered after all, if so."""
         lease = verdict.lease
         try:
-            await self._ledger.keep(lease)
+            await self._store.keep(lease)
         except StoreError as error:
             if self._is_news("lease.held_back", lease.address):
                 log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
             if isinstance(verdict, LeaseGranted):
                 self._leases.take_back(lease)
-            return LeaseSilence.LEDGER_UNREACHABLE
+            return LeaseDropReason.STORE_UNREACHABLE
         if isinstance(verdict, LeaseGranted):
             if not self._leases.is_held(lease):
-                return LeaseSilence.NOT_ITS_ADDRESS
+                return LeaseDropReason.NOT_ITS_ADDRESS
             if verdict.is_new:
                 self._tell("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
         elif lease.state is LeaseState.DECLINED:
@@ -106,7 +106,7 @@ class LeaseDesk:
             if not self._leases.is_over(lease):
                 continue  # granted again while those before it were written: that word must stay the last
             try:
-                await self._ledger.keep(lease)
+                await self._store.keep(lease)
             except StoreError as error:
                 log.warning("lease.end_delayed", address=str(lease.address), reason=str(error))
 

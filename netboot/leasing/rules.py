@@ -19,15 +19,15 @@ from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     Lease,
-    LeaseAsk,
     LeaseClosed,
+    LeaseDropReason,
     LeaseGranted,
     LeaseInformed,
     LeaseOffered,
     LeasePolicy,
-    LeaseQuestion,
     LeaseRefused,
-    LeaseSilence,
+    LeaseRequest,
+    LeaseRequestKind,
     LeaseState,
     LeaseTerms,
     LeaseToProbe,
@@ -84,7 +84,7 @@ class Leases:
                     assert_never(lease.state)
 
     def ask(
-        self, question: LeaseQuestion, networks: Networks, ours: Collection[IPv4Address], at: Moment
+        self, question: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
     ) -> LeaseVerdict:
         """Answer one question. `networks` are those of the interface that heard it, `ours` its addresses."""
         client = self._client(question, at)
@@ -93,24 +93,24 @@ class Leases:
         elif question.relay is not None:
             networks = [network for network in self._known_networks if question.relay in network]
         match question.ask:
-            case LeaseAsk.DISCOVER:
+            case LeaseRequestKind.DISCOVER:
                 return self._offer(client, question, networks, ours, at)
-            case LeaseAsk.SELECTING:
+            case LeaseRequestKind.SELECTING:
                 return self._select(client, question, networks, at)
-            case LeaseAsk.SELECTING_ANOTHER:
+            case LeaseRequestKind.SELECTING_ANOTHER:
                 return self._let_go(client)
-            case LeaseAsk.INIT_REBOOT | LeaseAsk.RENEWING | LeaseAsk.REBINDING:
+            case LeaseRequestKind.INIT_REBOOT | LeaseRequestKind.RENEWING | LeaseRequestKind.REBINDING:
                 return self._confirm(client, question, networks, at)
-            case LeaseAsk.DECLINE:
+            case LeaseRequestKind.DECLINE:
                 return self._decline(client, question, at)
-            case LeaseAsk.RELEASE:
+            case LeaseRequestKind.RELEASE:
                 return self._release(client, question, at)
-            case LeaseAsk.INFORM:
+            case LeaseRequestKind.INFORM:
                 return self._inform(client, question, networks)
             case _:
                 assert_never(question.ask)
 
-    def probed(self, question: LeaseQuestion, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
+    def probed(self, question: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
         """Take the result of a probe that `ask` wanted; True where the same question may now be asked again.
 
         An address of the pool that somebody has rests, and another is found; a registered one has no other.
@@ -152,7 +152,7 @@ class Leases:
     def _offer(
         self,
         client: LeaseClient,
-        question: LeaseQuestion,
+        question: LeaseRequest,
         networks: Networks,
         ours: Collection[IPv4Address],
         at: Moment,
@@ -160,13 +160,13 @@ class Leases:
         if client.address is None:
             found = self._from_pool(client, question, networks, ours, at)
         else:
-            found = client.address if is_address_in(networks, client.address) else LeaseSilence.OTHER_NETWORK
-        if isinstance(found, LeaseSilence):
+            found = client.address if is_address_in(networks, client.address) else LeaseDropReason.OTHER_NETWORK
+        if isinstance(found, LeaseDropReason):
             return found
         holding = self._held.in_force(found, at)
         if holding is not None and holding.client == client.key:
             if holding.held is Held.PROBED:
-                return LeaseSilence.ADDRESS_PROBED
+                return LeaseDropReason.ADDRESS_PROBED
             if holding.held is Held.OFFERED:
                 holding.until_s = at.monotonic_s + OFFER_HELD_S
             return LeaseOffered(self._terms(client, networks, found))
@@ -178,7 +178,7 @@ class Leases:
         self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
         return LeaseToProbe(address, is_relayed)
 
-    def _select(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _select(self, client: LeaseClient, question: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or not is_address_in(networks, address):
@@ -187,7 +187,7 @@ class Leases:
             return LeaseRefused(WRONG_ADDRESS)
         if holding is not None and holding.client == client.key:
             if holding.held is Held.PROBED:
-                return LeaseSilence.ADDRESS_PROBED
+                return LeaseDropReason.ADDRESS_PROBED
             return self._grant(client, address, networks, at)
         if address == client.address:
             # A host's own address is never refused: it may hold our offer, from before a restart or by its other card.
@@ -212,24 +212,24 @@ class Leases:
         holding = self._held.get(address) if address is not None else None
         if address is not None and holding is not None and holding.held in (Held.OFFERED, Held.PROBED):
             self._held.undo(address)
-        return LeaseSilence.OTHER_LEASE_SERVER
+        return LeaseDropReason.OTHER_LEASE_SERVER
 
-    def _confirm(self, client: LeaseClient, question: LeaseQuestion, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _confirm(self, client: LeaseClient, question: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
         """A client that has an address goes on with it, begins anew, or hears nothing if nobody here knows it."""
         address = question.address
         if address is None:
-            return LeaseSilence.MISFORMED_REQUEST
+            return LeaseDropReason.MISFORMED_REQUEST
         own_networks = networks
-        if question.ask is LeaseAsk.RENEWING:
+        if question.ask is LeaseRequestKind.RENEWING:
             # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
             networks = [*networks, *self._known_networks]
         elif not networks:
-            return LeaseSilence.OTHER_NETWORK
+            return LeaseDropReason.OTHER_NETWORK
         elif not is_address_in(networks, address):
             return LeaseRefused(WRONG_NETWORK)
         right = client.address or self._held.address_on_record(client.key)
         if right is None:
-            return LeaseSilence.NOTHING_ON_RECORD
+            return LeaseDropReason.NOTHING_ON_RECORD
         if address != right or not self._may_have(client, address) or not is_address_in(networks, address):
             return LeaseRefused(WRONG_ADDRESS)
         is_elsewhere = question.relay is not None or not is_address_in(own_networks, address)
@@ -238,7 +238,7 @@ class Leases:
     def _confirm_right(
         self,
         client: LeaseClient,
-        ask: LeaseAsk,
+        ask: LeaseRequestKind,
         address: IPv4Address,
         networks: Networks,
         *,
@@ -249,44 +249,44 @@ class Leases:
         holding = self._held.in_force(address, at)
         is_own = holding is not None and holding.client == client.key
         if is_own and holding is not None and holding.held is Held.PROBED:
-            return LeaseSilence.ADDRESS_PROBED
+            return LeaseDropReason.ADDRESS_PROBED
         if holding is None or is_own or self._goes_back_to(client, address, at):
             return self._grant(client, address, networks, at)
         has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
-        if address != client.address or (has_moved and ask is not LeaseAsk.INIT_REBOOT):
+        if address != client.address or (has_moved and ask is not LeaseRequestKind.INIT_REBOOT):
             return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
         if may_be_taken_over(client, holding, at):
             return self._to_probe(client, address, at, is_relayed=is_elsewhere)
         return taken_by(client, holding)
 
-    def _decline(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+    def _decline(self, client: LeaseClient, question: LeaseRequest, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is Held.PROBED:
-            return LeaseSilence.NOT_ITS_ADDRESS
+            return LeaseDropReason.NOT_ITS_ADDRESS
         lease = self._record(address, holding, LeaseState.DECLINED, at)
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
         return LeaseClosed(lease)
 
-    def _release(self, client: LeaseClient, question: LeaseQuestion, at: Moment) -> LeaseVerdict:
+    def _release(self, client: LeaseClient, question: LeaseRequest, at: Moment) -> LeaseVerdict:
         address = question.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is not Held.BOUND:
-            return LeaseSilence.NOT_ITS_ADDRESS
+            return LeaseDropReason.NOT_ITS_ADDRESS
         holding.held, holding.until_s = Held.ENDED, at.monotonic_s
         return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
 
-    def _inform(self, client: LeaseClient, question: LeaseQuestion, networks: Networks) -> LeaseVerdict:
+    def _inform(self, client: LeaseClient, question: LeaseRequest, networks: Networks) -> LeaseVerdict:
         if question.address is None:
-            return LeaseSilence.MISFORMED_REQUEST
+            return LeaseDropReason.MISFORMED_REQUEST
         networks = [*networks, *self._known_networks]
         if not is_address_in(networks, question.address):
-            return LeaseSilence.OTHER_NETWORK
+            return LeaseDropReason.OTHER_NETWORK
         return LeaseInformed(self._terms(client, networks, question.address, leases=False))
 
     # What is whose
 
-    def _client(self, question: LeaseQuestion, at: Moment) -> LeaseClient:
+    def _client(self, question: LeaseRequest, at: Moment) -> LeaseClient:
         mac = question.mac
         host = self.host_of(mac)
         if host is not None and mac is not None:
@@ -303,22 +303,22 @@ class Leases:
     def _from_pool(
         self,
         client: LeaseClient,
-        question: LeaseQuestion,
+        question: LeaseRequest,
         networks: Networks,
         ours: Collection[IPv4Address],
         at: Moment,
-    ) -> IPv4Address | LeaseSilence:
+    ) -> IPv4Address | LeaseDropReason:
         """Find the address that the client had, else the one that it wishes for, else the longest unused."""
         here = self._pool_of(tuple(networks), frozenset(ours))
         if not here:
-            return LeaseSilence.NO_ADDRESS_FOR_CLIENT
+            return LeaseDropReason.NO_ADDRESS_FOR_CLIENT
         for preferred in (self._held.address_of(client.key), question.address):
             if preferred is not None and preferred in here and preferred != question.relay:
                 holding = self._held.in_force(preferred, at)
                 if holding is None or holding.client == client.key:
                     return preferred
         free = [each for each in here if each != question.relay and self._held.in_force(each, at) is None]
-        return min(free, key=self._held.last_used_s) if free else LeaseSilence.POOL_EXHAUSTED
+        return min(free, key=self._held.last_used_s) if free else LeaseDropReason.POOL_EXHAUSTED
 
     def _pool_of(self, networks: tuple[IPv4Network, ...], ours: frozenset[IPv4Address]) -> Mapping[IPv4Address, None]:
         """Gather the addresses of the pool that a stranger may have in these networks; kept until the hosts change."""

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from netboot.model.host.mac import Mac
 
 
-class LeaseAsk(StrEnum):
+class LeaseRequestKind(StrEnum):
     """What a client wants; REQUEST by the state that RFC 2131 §4.3.2 reads out of its fields."""
 
     DISCOVER = "discover"
@@ -27,10 +27,10 @@ class LeaseAsk(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseQuestion:
+class LeaseRequest:
     """One message of a client, as far as leasing goes."""
 
-    ask: LeaseAsk
+    ask: LeaseRequestKind
     client_id: str  # option 61, else hardware type and address: who a stranger is
     mac: Mac | None  # who a registered host is
     address: IPv4Address | None = None  # that is asked for, held, declined or released
@@ -113,7 +113,7 @@ class LeaseTerms:
     ntp_servers: tuple[IPv4Address, ...] = ()
 
 
-class LeaseSilence(StrEnum):
+class LeaseDropReason(StrEnum):
     """Why a question about a lease gets no answer; the same word in log, metric and documentation."""
 
     NO_ADDRESS_FOR_CLIENT = "no-address-for-client"  # not registered with an address, and no pool here
@@ -127,7 +127,7 @@ class LeaseSilence(StrEnum):
     MISFORMED_REQUEST = "misformed-request"  # no state of RFC 2131 §4.3.2 sends such fields
     NOT_ITS_ADDRESS = "not-its-address"  # it declines or releases what it does not hold
     NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE are taken in silence
-    LEDGER_UNREACHABLE = "ledger-unreachable"  # a lease that is not on disk is not given
+    STORE_UNREACHABLE = "ledger-unreachable"  # a lease that is not on disk is not given
     TOO_BUSY = "too-busy"
 
 
@@ -176,7 +176,7 @@ class LeaseClosed:
     lease: Lease
 
 
-LeaseVerdict = LeaseOffered | LeaseToProbe | LeaseGranted | LeaseInformed | LeaseRefused | LeaseClosed | LeaseSilence
+LeaseVerdict = LeaseOffered | LeaseToProbe | LeaseGranted | LeaseInformed | LeaseRefused | LeaseClosed | LeaseDropReason
 
 
 def is_address_in(networks: Iterable[IPv4Network], address: IPv4Address) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from netboot.boot.install_moves import InstallBook
+from netboot.boot.install_moves import InstallMoves
 from netboot.errors import NetbootError
 from netboot.events.event_log import EventLog
 from netboot.model.boot.machine import Machine
@@ -35,8 +35,8 @@ class UnknownHostError(NetbootError):
 class Administration:
     """The operator's side of the house."""
 
-    def __init__(self, book: InstallBook, events: EventLog, *, machines: Machines, attempts: int) -> None:
-        self._book = book
+    def __init__(self, install_moves: InstallMoves, events: EventLog, *, machines: Machines, attempts: int) -> None:
+        self._install_moves = install_moves
         self._events = events
         self._machines = machines
         self._attempts = attempts
@@ -58,7 +58,7 @@ class Administration:
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
-        installs = await self._book.all()
+        installs = await self._install_moves.all()
         return [host_view(host, self._view(installs.get(host.name) or Install(host.name))) for host in self._hosts]
 
     async def machines(self) -> list[View]:
@@ -69,7 +69,7 @@ class Administration:
     async def host(self, name: str) -> View:
         """Show one host; raise UnknownHostError."""
         host = self._host(name)
-        install = await self._book.ask(host.name)
+        install = await self._install_moves.ask(host.name)
         events, history = await self._told(host.name)
         seen = await self._machines.last_seen(host.macs)
         shown = host_view(host, self._view(install))
@@ -108,11 +108,11 @@ class Administration:
             host.name: await readiness.reasons(host, machines=[recorded[mac] for mac in host.macs if mac in recorded])
             for host in hosts
         }
-        before = {host.name: await self._book.ask(host.name) for host in hosts}
+        before = {host.name: await self._install_moves.ask(host.name) for host in hosts}
         refusals = arming_refusals(before, {} if force else unready)
         if refusals:
             raise ArmingRefusedError(refusals, is_forcible=not force and not arming_refusals(before, {}))
-        armed = await self._book.arm_all(
+        armed = await self._install_moves.arm_all(
             list(before), reason=reason or "no reason given", attempts=attempts or self._attempts, actor=actor
         )
         found = {install.host: install for install in armed}
@@ -129,25 +129,25 @@ class Administration:
 
     async def cancel(self, name: str, *, reason: str = "", actor: str | None = None) -> View:
         """Take a host's arming back, also that of a host that no file declares any more; say what goes on."""
-        change = await self._book.cancel(await self._known(name), reason=reason, actor=actor)
+        change = await self._install_moves.cancel(await self._known(name), reason=reason, actor=actor)
         return {**self._view(change.after), "notes": cancel_notes(change.before)}
 
     async def install(self, name: str) -> View:
         """Show a host's install, also that of a host that no file declares any more."""
-        install = await self._book.ask(await self._known(name))
+        install = await self._install_moves.ask(await self._known(name))
         return {**self._view(install), **host_status.view(install, *await self._told(install.host))}
 
     async def installs(self) -> list[View]:
         """List every install on record, also those of hosts that no file declares any more."""
-        return [self._view(install) for _, install in sorted((await self._book.all()).items())]
+        return [self._view(install) for _, install in sorted((await self._install_moves.all()).items())]
 
     async def history(self, name: str) -> list[View]:
         """Tell every move of a host, oldest first."""
-        return [move_view(move) for move in await self._book.history(await self._known(name))]
+        return [move_view(move) for move in await self._install_moves.history(await self._known(name))]
 
     async def content_uses(self, *, pulls: Iterable[str] = (), now: datetime) -> list[ContentUse]:
         """List who uses which boot medium and release; `pulls` are the releases that machines pull now."""
-        return content_uses(self._hosts, await self._book.all(), pulls=pulls, now=now)
+        return content_uses(self._hosts, await self._install_moves.all(), pulls=pulls, now=now)
 
     async def last_event_id(self) -> int:
         """Give the id of the newest event."""
@@ -176,7 +176,7 @@ class Administration:
     async def _told(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read what says why a host does not proceed: its newest events and its history."""
         events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
-        return events, await self._book.history(host)
+        return events, await self._install_moves.history(host)
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)
@@ -187,7 +187,7 @@ class Administration:
 
     async def _known(self, name: str) -> HostName:
         """Find a host that the files declare, or one that has an install on record."""
-        if self._hosts.get(name) is None and HostName(name) not in await self._book.all():
+        if self._hosts.get(name) is None and HostName(name) not in await self._install_moves.all():
             self._host(name)
         return HostName(name)
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.settings.setting_types import DOMAIN_NAME, INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
@@ -226,15 +226,15 @@ def read_loader(given: Given) -> str | None:
     return None
 
 
-def read_firmware(given: Given) -> ReplyShape | None:
+def read_firmware(given: Given) -> ReplyVariant | None:
     """Read how a firmware is told of its loader."""
     text = given.text()
     if text is None:
         return None
     try:
-        return ReplyShape(text)
+        return ReplyVariant(text)
     except ValueError:
-        given.refuse(f"no such shape of a reply {shown(text)}", did_you_mean(text, ReplyShape))
+        given.refuse(f"no such shape of a reply {shown(text)}", did_you_mean(text, ReplyVariant))
         return None
 
 

@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
-from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
 from netboot.model.host.mac import Mac
 from netboot.registry import host_values as values
@@ -43,7 +43,7 @@ class Layer:
     ignition_init: Said[Path] | None = None
     ignition_join: Said[Path] | None = None
     loader: Said[str] | None = None
-    firmware: Said[ReplyShape] | None = None
+    firmware: Said[ReplyVariant] | None = None
     rom_ipxe: Said[RomIpxe] | None = None
 
     def over(self, lower: "Layer") -> "Layer":

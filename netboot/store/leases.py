@@ -24,7 +24,7 @@ class _Batch:
     error: StoreError | None = None
 
 
-class LeaseLedger:
+class LeaseStore:
     """The table of leases. Every method raises StoreError where the ledger fails."""
 
     def __init__(self, database: Database) -> None:

@@ -45,7 +45,7 @@ class Machines:
                     vendor_class=row["vendor_class"],
                     uuid=row["uuid"],
                     addresses=tuple(IPv4Address(address) for address in row["addresses"]),
-                    shapes=row["shapes"] or {},
+                    variants=row["shapes"] or {},
                 )
                 for row in rows
             }
@@ -123,5 +123,5 @@ def _columns(machine: Machine) -> dict[str, Any]:
         "vendor_class": machine.vendor_class,
         "uuid": machine.uuid,
         "addresses": [str(address) for address in machine.addresses],
-        "shapes": dict(machine.shapes),
+        "shapes": dict(machine.variants),
     }

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, UnixConnector, web
 from netboot.admin.upload_api import UploadsHttp
 from netboot.content.library.uploads import Upload, Uploads, UploadState
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 GOOD = 'import sys; open(sys.argv[1] + ".seen", "a").write("x"); print("{}")'
 
 
@@ -39,7 +39,7 @@ class Uploader:
             return answer.status
 
     async def end_of(self, id_: str) -> Upload:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while (upload := self.uploads.get(id_)).state not in (UploadState.DONE, UploadState.FAILED):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return upload

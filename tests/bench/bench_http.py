@@ -71,18 +71,18 @@ async def serve(directory, kind, port):
     from aiohttp import web
 
     from netboot.content.serving.index import Content
-    from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+    from netboot.serve.static_http.content_handler import ContentHandler, content_routes
     from netboot.serve.static_http.engine import ContentEngine
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     content = Content(Path(directory))
     await asyncio.to_thread(content.refresh)
-    door = ContentDoor(content, Deaf(), counters=Deaf())
+    handler = ContentHandler(content, Deaf(), counters=Deaf())
     app = web.Application()
-    app.add_routes(content_routes(door))
+    app.add_routes(content_routes(handler))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    factory = ContentEngine(door, runner.server).protocol if kind == "engine" else runner.server
+    factory = ContentEngine(handler, runner.server).protocol if kind == "engine" else runner.server
     await asyncio.get_running_loop().create_server(factory, HOST, port, backlog=1024)
     await asyncio.sleep(3600)
 

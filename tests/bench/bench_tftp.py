@@ -121,7 +121,7 @@ def serve(directory, port):
     from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
     from netboot.telemetry.metrics import Metrics
 
-    class Desk:
+    class ScriptService:
         files = BootFiles([Path(directory)])
 
         def loader_for(self, _address, name):
@@ -132,7 +132,7 @@ def serve(directory, port):
 
     async def run():
         address = IPv4Address(HOST)
-        server = TftpServer(Desk(), TftpSettings(port=port), counters=Metrics())
+        server = TftpServer(ScriptService(), TftpSettings(port=port), counters=Metrics())
         server.serve([Interface("lo", socket.if_nametoindex("lo"), address, (address,))])
         await asyncio.sleep(600)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.house import ADDRESS, FIRMWARE, IPXE, MAC, House, InHouse
-from fixtures.house import BASE_URL as URL
+from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
+from fixtures.services import BASE_URL as URL
 
 from netboot.boot.documents import Documents
 from netboot.boot.install_moves import Cause, HostChangedError
@@ -46,123 +46,130 @@ CHANGES = [
 ]
 
 
-def declare(house: House, values: dict[str, Any] | None) -> Host | None:
+def declare(services: BuiltServices, values: dict[str, Any] | None) -> Host | None:
     """Swap the hosts as a reload does; None: cp1 is removed."""
-    desk = house.desk
-    changed = replace(desk.hosts.hosts[CP1], **values) if values is not None else None
-    others = [host for host in desk.hosts if host.name != CP1]
-    hosts = HostSet.of(desk.hosts.cluster, [*others, changed] if changed else others)
-    desk.use(hosts, desk.policy, documents=desk.documents, bootfiles=desk.bootfiles)
+    script_service = services.script_service
+    changed = replace(script_service.hosts.hosts[CP1], **values) if values is not None else None
+    others = [host for host in script_service.hosts if host.name != CP1]
+    hosts = HostSet.of(script_service.hosts.cluster, [*others, changed] if changed else others)
+    script_service.use(
+        hosts, script_service.policy, documents=script_service.documents, bootfiles=script_service.bootfiles
+    )
     return changed
 
 
-async def arm(house: House, *, attempts: int = 3) -> None:
-    await house.book.arm(CP1, reason="test", attempts=attempts)
+async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
+    await services.install_moves.arm(CP1, reason="test", attempts=attempts)
 
 
-async def boot_the_installer(house: House) -> Tokens:
-    await arm(house)
-    house.boots(FIRMWARE, IPXE)
-    await house.desk.script_for(MAC, ADDRESS)
-    return (await house.book.ask(CP1)).tokens
+async def boot_the_installer(services: BuiltServices) -> Tokens:
+    await arm(services)
+    services.boots(FIRMWARE, IPXE)
+    await services.script_service.script_for(MAC, ADDRESS)
+    return (await services.install_moves.ask(CP1)).tokens
 
 
-async def report(house: House, tokens: Tokens, *reports: Report) -> list[Refusal | None]:
-    return [await house.token_desk.report(tokens.report, each, address=ADDRESS) for each in reports]
+async def report(services: BuiltServices, tokens: Tokens, *reports: Report) -> list[Refusal | None]:
+    return [await services.document_service.report(tokens.report, each, address=ADDRESS) for each in reports]
 
 
 @pytest.mark.parametrize(("values", "change"), CHANGES)
 def test_an_arming_ends_with_event_history_and_reason_when_its_host_changes(
-    in_house: InHouse, values: dict[str, Any] | None, change: str
+    with_services: WithServices, values: dict[str, Any] | None, change: str
 ):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        declare(house, values)
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        declare(services, values)
 
-        ended = await house.book.end_changed_armings()
+        ended = await services.install_moves.end_changed_armings()
 
         note = change + (CURE if values else CURE_OF_REMOVED)
-        install = await house.book.ask(CP1)
-        assert (ended, install.arming, house.book.known(CP1)) == ([CP1], None, install)
-        assert [(move.what, move.note) for move in await house.book.history(CP1)] == [
+        install = await services.install_moves.ask(CP1)
+        assert (ended, install.arming, services.install_moves.known(CP1)) == ([CP1], None, install)
+        assert [(move.what, move.note) for move in await services.install_moves.history(CP1)] == [
             ("armed", "test"),
             ("arming-ended", note),
         ]
-        event = (await house.events())[-1]
+        event = (await services.events())[-1]
         assert (event.name, event.host, event.data["note"]) == ("install.arming_ended", CP1, note)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_what_an_arming_is_not_bound_to_and_the_order_of_macs_end_nothing(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        declare(house, {"macs": (MAC, NEW_MAC)})
-        await arm(house)
-        before = await house.book.ask(CP1)
+def test_what_an_arming_is_not_bound_to_and_the_order_of_macs_end_nothing(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        declare(services, {"macs": (MAC, NEW_MAC)})
+        await arm(services)
+        before = await services.install_moves.ask(CP1)
         network = HostNetwork(IPv4Interface("192.0.2.101/24"))
-        declare(house, {"macs": (NEW_MAC, MAC), "timezone": "Asia/Tokyo", "network": network})
+        declare(services, {"macs": (NEW_MAC, MAC), "timezone": "Asia/Tokyo", "network": network})
 
-        assert await house.book.end_changed_armings() == []
-        assert await house.book.ask(CP1) == before
+        assert await services.install_moves.end_changed_armings() == []
+        assert await services.install_moves.ask(CP1) == before
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_host_declared_anew_under_the_name_of_a_removed_one_is_not_armed(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        before = house.desk.hosts.hosts[CP1]
-        declare(house, None)
-        await house.book.end_changed_armings()
-        hosts = HostSet.of(house.desk.hosts.cluster, [replace(before, macs=(MAC,), disk="/dev/sdz")])
-        house.desk.use(hosts, house.desk.policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
+def test_a_host_declared_anew_under_the_name_of_a_removed_one_is_not_armed(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        before = services.script_service.hosts.hosts[CP1]
+        declare(services, None)
+        await services.install_moves.end_changed_armings()
+        hosts = HostSet.of(services.script_service.hosts.cluster, [replace(before, macs=(MAC,), disk="/dev/sdz")])
+        services.script_service.use(
+            hosts,
+            services.script_service.policy,
+            documents=services.script_service.documents,
+            bootfiles=services.script_service.bootfiles,
+        )
 
-        house.boots(FIRMWARE, IPXE)
+        services.boots(FIRMWARE, IPXE)
 
-        assert house.offer_desk.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
-        assert await house.desk.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, hosts.hosts[CP1])
+        assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
+        assert await services.script_service.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, hosts.hosts[CP1])
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize(("values", "change"), [each for each in CHANGES if each.id in ("disk", "one-card-more")])
 def test_a_script_compares_also_where_no_reload_did_and_spends_nothing(
-    in_house: InHouse, values: dict[str, Any], change: str
+    with_services: WithServices, values: dict[str, Any], change: str
 ):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        house.boots(FIRMWARE, IPXE)
-        changed = declare(house, values)
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        services.boots(FIRMWARE, IPXE)
+        changed = declare(services, values)
 
-        plan = await house.desk.script_for(MAC, ADDRESS)
+        plan = await services.script_service.script_for(MAC, ADDRESS)
 
-        install = await house.book.ask(CP1)
+        install = await services.install_moves.ask(CP1)
         assert (plan, install.arming, install.tokens) == (LocalBootPlan(MAC, changed), None, Tokens())
-        assert (await house.book.history(CP1))[-1].note == change + CURE
+        assert (await services.install_moves.history(CP1))[-1].note == change + CURE
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_reload_between_a_script_and_its_transaction_installs_nothing(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        before = house.desk.hosts.hosts[CP1]
-        changed = declare(house, {"disk": "/dev/vdb"})
+def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        before = services.script_service.hosts.hosts[CP1]
+        changed = declare(services, {"disk": "/dev/vdb"})
         assert changed is not None
 
         for host in (before, changed):  # the one that the script began with, the one that it would name
             with pytest.raises(HostChangedError):
-                await house.book.boot_the_installer(host, draw(house.clock.random_bytes), cause=Cause())
+                await services.install_moves.boot_the_installer(host, draw(services.clock.random_bytes), cause=Cause())
 
-        install = await house.book.ask(CP1)
+        install = await services.install_moves.ask(CP1)
         assert install.arming is not None
         assert (install.arming.spent, install.tokens) == (0, Tokens())
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 def test_a_promoted_alias_ends_the_armings_that_were_for_the_commit_before(
-    in_house: InHouse, content: Path, tmp_path: Path
+    with_services: WithServices, content: Path, tmp_path: Path
 ):
     releases = tmp_path / "content" / "ostree"
     shutil.copytree(content, tmp_path / "content")
@@ -172,112 +179,120 @@ def test_a_promoted_alias_ends_the_armings_that_were_for_the_commit_before(
     subprocess.run(command, check=True, capture_output=True, timeout=30)
     (releases / "prod").symlink_to("ock-1.31-amd64")
 
-    async def scenario(house: House) -> tuple[list[HostName], list[HostName], str]:
-        house.desk.documents = Documents(Engine([assets_directory() / "templates"]), tmp_path / "content")
-        declare(house, {"release": "prod"})
-        await arm(house)
-        unchanged = await house.book.end_changed_armings()
+    async def scenario(services: BuiltServices) -> tuple[list[HostName], list[HostName], str]:
+        services.script_service.documents = Documents(Engine([assets_directory() / "templates"]), tmp_path / "content")
+        declare(services, {"release": "prod"})
+        await arm(services)
+        unchanged = await services.install_moves.end_changed_armings()
         (releases / "prod").unlink()
         (releases / "prod").symlink_to("new")
-        return unchanged, await house.book.end_changed_armings(), (await house.book.history(CP1))[-1].note
+        return (
+            unchanged,
+            await services.install_moves.end_changed_armings(),
+            (await services.install_moves.history(CP1))[-1].note,
+        )
 
-    unchanged, ended, note = in_house(scenario)
+    unchanged, ended, note = with_services(scenario)
 
     assert (unchanged, ended) == ([], [CP1])
     assert note.startswith("its release prod named commit ")
 
 
-def test_an_arming_of_an_earlier_version_ends_and_says_to_arm_again(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        with sqlite3.connect(house.directory / "netboot.db") as old:
+def test_an_arming_of_an_earlier_version_ends_and_says_to_arm_again(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        with sqlite3.connect(services.directory / "netboot.db") as old:
             old.execute("UPDATE installs SET target = NULL")
         old.close()
-        house.boots(FIRMWARE, IPXE)
+        services.boots(FIRMWARE, IPXE)
 
-        assert await house.desk.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, house.desk.hosts.hosts[CP1])
-        assert (await house.book.history(CP1))[-1].note == (
+        assert await services.script_service.script_for(MAC, ADDRESS) == LocalBootPlan(
+            MAC, services.script_service.hosts.hosts[CP1]
+        )
+        assert (await services.install_moves.history(CP1))[-1].note == (
             "it was armed by an earlier version of netboot, which did not record MACs, disk and release" + CURE
         )
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize(("values", "_change"), CHANGES)
 def test_a_running_install_whose_host_changes_reports_its_end_and_never_boots_the_installer_again(
-    in_house: InHouse, values: dict[str, Any] | None, _change: str
+    with_services: WithServices, values: dict[str, Any] | None, _change: str
 ):
-    async def scenario(house: House) -> None:
-        tokens = await boot_the_installer(house)
-        assert await report(house, tokens, Report.STARTED) == [None]
-        declare(house, values)
-        await house.book.end_changed_armings()
-        house.boots(FIRMWARE, IPXE)
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        assert await report(services, tokens, Report.STARTED) == [None]
+        declare(services, values)
+        await services.install_moves.end_changed_armings()
+        services.boots(FIRMWARE, IPXE)
 
-        plan = await house.desk.script_for(MAC, ADDRESS)
+        plan = await services.script_service.script_for(MAC, ADDRESS)
 
         assert isinstance(plan, LocalBootPlan)
-        assert await report(house, tokens, Report.DONE, Report.DONE, Report.READY) == [None] * 3
-        install = await house.book.ask(CP1)
+        assert await report(services, tokens, Report.DONE, Report.DONE, Report.READY) == [None] * 3
+        install = await services.install_moves.ask(CP1)
         assert (install.state, install.arming) == (InstallState.READY, None)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("is_noticed", [True, False])
 @pytest.mark.parametrize(("values", "_change"), CHANGES)
 def test_an_installer_that_has_not_begun_gets_no_kickstart_and_is_stopped_when_its_host_changes(
-    in_house: InHouse, values: dict[str, Any] | None, _change: str, is_noticed: bool
+    with_services: WithServices, values: dict[str, Any] | None, _change: str, is_noticed: bool
 ):
-    async def scenario(house: House) -> None:
-        tokens = await boot_the_installer(house)
-        declare(house, values)
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        declare(services, values)
         if is_noticed:
-            await house.book.end_changed_armings()
+            await services.install_moves.end_changed_armings()
 
-        kickstart = await house.token_desk.kickstart_for(tokens.kickstart, ADDRESS, base_url=URL)
-        started = await report(house, tokens, Report.STARTED)
+        kickstart = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=URL)
+        started = await report(services, tokens, Report.STARTED)
 
         assert isinstance(kickstart, Refusal)
         assert started == [Refusal.SPENT]
-        assert (await house.book.ask(CP1)).state is InstallState.LOADING
+        assert (await services.install_moves.ask(CP1)).state is InstallState.LOADING
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 def test_a_removed_host_that_reports_from_its_registered_address_is_acknowledged_and_another_address_is_not(
-    in_house: InHouse,
+    with_services: WithServices,
 ):
-    async def scenario(house: House) -> list[Refusal | None]:
+    async def scenario(services: BuiltServices) -> list[Refusal | None]:
         address = IPv4Interface(f"{NEW_ADDRESS}/24")
-        declare(house, {"network": HostNetwork(address)})
-        tokens = await boot_the_installer(house)
-        await report(house, tokens, Report.STARTED)
-        declare(house, None)
-        await house.book.end_changed_armings()
+        declare(services, {"network": HostNetwork(address)})
+        tokens = await boot_the_installer(services)
+        await report(services, tokens, Report.STARTED)
+        declare(services, None)
+        await services.install_moves.end_changed_armings()
         other = IPv4Interface("192.0.2.77/24").ip
         return [
-            await house.token_desk.report(tokens.report, Report.DONE, address=other),
-            await house.token_desk.report(tokens.report, Report.DONE, address=address.ip),
+            await services.document_service.report(tokens.report, Report.DONE, address=other),
+            await services.document_service.report(tokens.report, Report.DONE, address=address.ip),
         ]
 
-    assert in_house(scenario) == [Refusal.REMOVED, None]
+    assert with_services(scenario) == [Refusal.REMOVED, None]
 
 
-def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operator_reads_why(in_house: InHouse):
-    async def scenario(house: House) -> Event:
-        tokens = await boot_the_installer(house)
-        await report(house, tokens, Report.STARTED, Report.DONE)
-        declare(house, None)
+def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operator_reads_why(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> Event:
+        tokens = await boot_the_installer(services)
+        await report(services, tokens, Report.STARTED, Report.DONE)
+        declare(services, None)
 
-        refused = await house.token_desk.ignition_for(
+        refused = await services.document_service.ignition_for(
             tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=URL
         )
 
         assert refused is Refusal.REMOVED
-        return (await house.events())[-1]
+        return (await services.events())[-1]
 
-    event = in_house(scenario)
+    event = with_services(scenario)
 
     assert (event.name, event.host, event.mac, event.data["reason"]) == (
         "boot.token_refused",
@@ -291,26 +306,26 @@ def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operato
     )
 
 
-def test_armings_of_many_hosts_are_all_or_none(in_house: InHouse):
-    async def scenario(house: House) -> list[Install]:
-        await house.book.arm_all([HostName("w1"), CP1], reason="both", attempts=2, actor="uid 0")
-        return [await house.book.ask(name) for name in (CP1, HostName("w1"))]
+def test_armings_of_many_hosts_are_all_or_none(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[Install]:
+        await services.install_moves.arm_all([HostName("w1"), CP1], reason="both", attempts=2, actor="uid 0")
+        return [await services.install_moves.ask(name) for name in (CP1, HostName("w1"))]
 
-    armed = in_house(scenario)
+    armed = with_services(scenario)
 
     assert [(each.is_armed, each.target and each.target.disk) for each in armed] == [(True, "/dev/vda")] * 2
 
 
-def test_who_armed_and_who_cancelled_is_in_the_event(in_house: InHouse):
-    async def scenario(house: House) -> list[tuple[Any, Any]]:
-        await house.book.arm_all([CP1], reason="new", attempts=3, actor="uid 1000")
-        await house.book.cancel(CP1, reason="no", actor="uid 0")
-        await house.book.arm(CP1, reason="new", attempts=3)
-        house.boots(FIRMWARE, IPXE)
-        assert isinstance(await house.desk.script_for(MAC, ADDRESS), InstallPlan)
-        return [(e.data["by"], e.data.get("actor")) for e in await house.events() if e.name == "install.moved"]
+def test_who_armed_and_who_cancelled_is_in_the_event(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[tuple[Any, Any]]:
+        await services.install_moves.arm_all([CP1], reason="new", attempts=3, actor="uid 1000")
+        await services.install_moves.cancel(CP1, reason="no", actor="uid 0")
+        await services.install_moves.arm(CP1, reason="new", attempts=3)
+        services.boots(FIRMWARE, IPXE)
+        assert isinstance(await services.script_service.script_for(MAC, ADDRESS), InstallPlan)
+        return [(e.data["by"], e.data.get("actor")) for e in await services.events() if e.name == "install.moved"]
 
-    assert in_house(scenario) == [
+    assert with_services(scenario) == [
         ("armed", "uid 1000"),
         ("cancelled", "uid 0"),
         ("armed", None),

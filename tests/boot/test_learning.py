@@ -3,19 +3,19 @@
 from dataclasses import replace
 
 import pytest
-from fixtures.house import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, House, InHouse
+from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, BuiltServices, WithServices
 
 from netboot.boot.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import MachineDocument, Offer, Policy, UnknownHosts
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.store.machines import Machines
 
 CP1 = HostName("cp1")
-WITH, WITHOUT = ReplyShape.WITH_43, ReplyShape.WITHOUT_43
+WITH, WITHOUT = ReplyVariant.WITH_43, ReplyVariant.WITHOUT_43
 SENT = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
 
 
@@ -23,158 +23,162 @@ def pe_image(machine: int) -> bytes:
     return b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(64)
 
 
-async def arm(house: House) -> None:
+async def arm(services: BuiltServices) -> None:
     """Arm cp1, and give the house two loaders and a stranger."""
-    directory = house.directory / "loaders"
+    directory = services.directory / "loaders"
     directory.mkdir(exist_ok=True)
     for name in ("snponly.efi", "ipxe.efi"):
         (directory / name).write_bytes(pe_image(0x8664))
     (directory / "undionly.kpxe").write_bytes(b"x")
     bootfiles = BootFiles([directory])
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders(), others=bootfiles.other_loaders())
-    house.desk.use(house.desk.hosts, policy, documents=house.desk.documents, bootfiles=bootfiles)
-    await house.book.arm(CP1, reason="test", attempts=3)
+    services.script_service.use(
+        services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
+    )
+    await services.install_moves.arm(CP1, reason="test", attempts=3)
 
 
 class Machine1:
     """cp1's firmware, one power cycle after the other."""
 
-    def __init__(self, house: House, client: BootClient = FIRMWARE) -> None:
-        self.house = house
+    def __init__(self, services: BuiltServices, client: BootClient = FIRMWARE) -> None:
+        self.services = services
         self.client = client
         self.exchange = 100
 
-    def discovers(self, times: int = 1) -> list[tuple[ReplyShape, str]]:
+    def discovers(self, times: int = 1) -> list[tuple[ReplyVariant, str]]:
         """Ask as firmware does, with growing pauses; give what each answer said."""
         self.exchange += 1
         answers = []
         for elapsed in (0, 4, 12, 28)[:times]:
             client = replace(self.client, exchange=self.exchange, elapsed=elapsed)
-            offer = self.house.offer_desk.offer_for(client)
+            offer = self.services.offer_service.offer_for(client)
             assert isinstance(offer, Offer)
-            self.house.offer_desk.offered(client, offer)
-            answers.append((offer.shape, offer.boot_file))
-            self.house.clock.pass_(4)
-        self.house.clock.pass_(20)
+            self.services.offer_service.offered(client, offer)
+            answers.append((offer.variant, offer.boot_file))
+            self.services.clock.pass_(4)
+        self.services.clock.pass_(20)
         return answers
 
     def loads(self, name: str) -> None:
-        self.house.offer_desk.saw_address(MAC, ADDRESS, exchange=self.exchange)
-        name = self.house.file_desk.requested_name(ADDRESS, name)
-        self.house.file_desk.loader_for(ADDRESS, name)
-        self.house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+        self.services.offer_service.saw_address(MAC, ADDRESS, exchange=self.exchange)
+        name = self.services.file_service.requested_name(ADDRESS, name)
+        self.services.file_service.loader_for(ADDRESS, name)
+        self.services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
 
-async def told(house: House) -> list[tuple[str, object]]:
+async def told(services: BuiltServices) -> list[tuple[str, object]]:
     """What the operator reads of shapes and dead ends."""
     return [
         (event.name, event.data.get("to") or event.data.get("shape") or event.data.get("reason"))
-        for event in await house.events()
+        for event in await services.events()
         if event.name.startswith(("boot.shape", "boot.dead"))
     ]
 
 
-def test_within_one_boot_the_same_question_gets_the_same_answer(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_within_one_boot_the_same_question_gets_the_same_answer(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
 
         answers = [machine.discovers(4) for _ in range(4)]
 
         assert answers[:2] == [[(WITH, "snponly.efi")] * 4] * 2
         assert answers[2:] == [[(WITHOUT, "snponly.efi")] * 4] * 2
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person_is_told(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person_is_told(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(6):
             machine.discovers(4)
 
-        assert await told(house) == [
+        assert await told(services) == [
             ("boot.shape_moved", "without-43 snponly.efi"),
             ("boot.dead_end_met", "without-43 snponly.efi"),
         ]
         assert machine.discovers(1) == [(WITH, "snponly.efi")]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_that_is_remembered(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_that_is_remembered(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(2):
             machine.discovers()
             machine.loads("snponly.efi")
         assert machine.discovers() == [(WITH, "ipxe.efi")]
         machine.loads("ipxe.efi")
-        house.boots(IPXE)
-        await house.desk.script_for(MAC, ADDRESS)
+        services.boots(IPXE)
+        await services.script_service.script_for(MAC, ADDRESS)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
-        assert await told(house) == [
+        assert await told(services) == [
             ("boot.shape_moved", "with-43 ipxe.efi"),
             ("boot.shape_kept", "with-43 ipxe.efi"),
         ]
-        kept = house.desk.seen.all()[0]
-        assert kept.shapes == {"pxe/x64": "with-43 ipxe.efi"}
+        kept = services.script_service.seen.all()[0]
+        assert kept.variants == {"pxe/x64": "with-43 ipxe.efi"}
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("road", ["ipxe", "grub"])
-def test_a_script_that_another_address_requests_teaches_nothing(in_house: InHouse, road: str):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_script_that_another_address_requests_teaches_nothing(with_services: WithServices, road: str):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(2):
             machine.discovers()
             machine.loads("snponly.efi")
             if road == "ipxe":
-                await house.desk.script_for(MAC, STRANGER_ADDRESS)
+                await services.script_service.script_for(MAC, STRANGER_ADDRESS)
             else:
-                document = house.file_desk.loader_for(STRANGER_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+                document = services.file_service.loader_for(STRANGER_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
                 assert isinstance(document, MachineDocument)
-                await house.file_desk.document_for(document, STRANGER_ADDRESS, base_url=BASE_URL)
+                await services.file_service.document_for(document, STRANGER_ADDRESS, base_url=BASE_URL)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
-        assert await told(house) == [("boot.shape_moved", "with-43 ipxe.efi")]
+        assert await told(services) == [("boot.shape_moved", "with-43 ipxe.efi")]
 
-    in_house(scenario)
-
-
-def test_what_worked_is_offered_first_after_a_restart(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        now = house.clock.now()
-        recorded = Machine(MAC, now, now, shapes={"pxe/x64": "without-43 ipxe.efi"})
-        house.desk.seen = SeenMachines({MAC: recorded})
-
-        assert Machine1(house).discovers() == [(WITHOUT, "ipxe.efi")]
-
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_what_is_on_record_and_cannot_be_read_is_as_if_it_were_not(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        now = house.clock.now()
-        house.desk.seen = SeenMachines({MAC: Machine(MAC, now, now, shapes={"pxe/x64": "by pigeon"})})
+def test_what_worked_is_offered_first_after_a_restart(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        now = services.clock.now()
+        recorded = Machine(MAC, now, now, variants={"pxe/x64": "without-43 ipxe.efi"})
+        services.script_service.seen = SeenMachines({MAC: recorded})
 
-        assert Machine1(house).discovers() == [(WITH, "snponly.efi")]
+        assert Machine1(services).discovers() == [(WITHOUT, "ipxe.efi")]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_each_firmware_of_a_card_is_learned_for_itself(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
-        by_http = Machine1(house, replace(FIRMWARE, arch=Arch.X64_UEFI_HTTP, protocol=BootProtocol.HTTP))
+def test_what_is_on_record_and_cannot_be_read_is_as_if_it_were_not(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        now = services.clock.now()
+        services.script_service.seen = SeenMachines({MAC: Machine(MAC, now, now, variants={"pxe/x64": "by pigeon"})})
+
+        assert Machine1(services).discovers() == [(WITH, "snponly.efi")]
+
+    with_services(scenario)
+
+
+def test_each_firmware_of_a_card_is_learned_for_itself(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
+        by_http = Machine1(services, replace(FIRMWARE, arch=Arch.X64_UEFI_HTTP, protocol=BootProtocol.HTTP))
         by_http.exchange = 900
         for _ in range(2):
             machine.discovers(4)
@@ -183,213 +187,220 @@ def test_each_firmware_of_a_card_is_learned_for_itself(in_house: InHouse):
         assert machine.discovers() == [(WITHOUT, "snponly.efi")]
         assert by_http.discovers() == [(WITH, "snponly.efi")]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_who_asks_faster_than_a_machine_boots_teaches_nothing(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_who_asks_faster_than_a_machine_boots_teaches_nothing(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(20):
             machine.exchange += 1
             for _ in range(4):
-                offer = house.offer_desk.offer_for(replace(FIRMWARE, exchange=machine.exchange))
+                offer = services.offer_service.offer_for(replace(FIRMWARE, exchange=machine.exchange))
                 assert isinstance(offer, Offer)
-                house.offer_desk.offered(FIRMWARE, offer)
-            house.offer_desk.saw_address(MAC, ADDRESS, exchange=machine.exchange)
-            house.file_desk.loader_for(ADDRESS, "pxelinux.0")
-            house.clock.pass_(1)
-        house.clock.pass_(60)
+                services.offer_service.offered(FIRMWARE, offer)
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=machine.exchange)
+            services.file_service.loader_for(ADDRESS, "pxelinux.0")
+            services.clock.pass_(1)
+        services.clock.pass_(60)
 
         assert machine.discovers() == [(WITH, "snponly.efi")]
-        assert await told(house) == []
-        offers = [event for event in await house.events() if event.name == "boot.offered"]
+        assert await told(services) == []
+        offers = [event for event in await services.events() if event.name == "boot.offered"]
         assert len(offers) == 2
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_whole_cycle_in_an_instant_is_no_firmwares(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
+def test_a_whole_cycle_in_an_instant_is_no_firmwares(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
         for exchange in range(20):
             for elapsed in (0, 4, 12, 28):  # what a tester plays back, without the pauses
                 client = replace(FIRMWARE, exchange=exchange, elapsed=elapsed)
-                offer = house.offer_desk.offer_for(client)
+                offer = services.offer_service.offer_for(client)
                 assert isinstance(offer, Offer)
-                house.offer_desk.offered(client, offer)
-            house.clock.pass_(30)
+                services.offer_service.offered(client, offer)
+            services.clock.pass_(30)
 
-        assert Machine1(house).discovers() == [(WITH, "snponly.efi")]
-        assert await told(house) == []
+        assert Machine1(services).discovers() == [(WITH, "snponly.efi")]
+        assert await told(services) == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_who_loads_and_took_no_address_before_is_no_firmware(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_who_loads_and_took_no_address_before_is_no_firmware(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for name in ("snponly.efi", "undionly.kpxe", "", "nosuch", "snponly.efi", "") * 2:
             machine.discovers()
-            house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)  # asked on 4011
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # asked on 4011
             if name:
-                house.file_desk.loader_for(ADDRESS, name)
-                house.file_desk.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
-            house.clock.pass_(20)
+                services.file_service.loader_for(ADDRESS, name)
+                services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+            services.clock.pass_(20)
 
         assert machine.discovers() == [(WITH, "snponly.efi")]
-        assert await told(house) == []
+        assert await told(services) == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_question_on_4011_is_of_the_same_boot(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_question_on_4011_is_of_the_same_boot(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(3):
             machine.discovers(3)
             on_4011 = replace(FIRMWARE, exchange=None)
-            house.offer_desk.saw_address(MAC, ADDRESS, exchange=machine.exchange)
-            offer = house.offer_desk.offer_for(on_4011)
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=machine.exchange)
+            offer = services.offer_service.offer_for(on_4011)
             assert isinstance(offer, Offer)
-            house.offer_desk.offered(on_4011, offer)
-            house.clock.pass_(20)
+            services.offer_service.offered(on_4011, offer)
+            services.clock.pass_(20)
 
-        moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
+        moved = [event for event in await services.events() if event.name == "boot.shape_moved"]
         assert [event.data["reason"] for event in moved] == ["no-loader"]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(3):
             machine.discovers(4)
-            house.clock.pass_(30)
-            house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
+            services.clock.pass_(30)
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
 
-        moved = [event for event in await house.events() if event.name == "boot.shape_moved"]
+        moved = [event for event in await services.events() if event.name == "boot.shape_moved"]
         assert [event.data["reason"] for event in moved] == ["no-request"]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_machine_that_loads_what_another_server_named_is_told_apart(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_machine_that_loads_what_another_server_named_is_told_apart(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(5):
             machine.discovers()
             machine.loads("undionly.kpxe")  # for BIOS, on a UEFI machine
 
-        events = {event.name: event.data for event in await house.events()}
+        events = {event.name: event.data for event in await services.events()}
         assert events["boot.shape_moved"]["reason"] == "wrong-loader"
         assert "it asks for undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("tail", ["\udcff", "R\x06\x01\x04", "\x00\udcff", ".sig"])
-def test_a_tail_that_an_old_rom_appends_is_no_other_loader(in_house: InHouse, tail: str):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_tail_that_an_old_rom_appends_is_no_other_loader(with_services: WithServices, tail: str):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(5):
             machine.discovers()
             machine.loads("snponly.efi" + tail)
-            house.boots(IPXE)
-            await house.desk.script_for(MAC, ADDRESS)
+            services.boots(IPXE)
+            await services.script_service.script_for(MAC, ADDRESS)
 
-        assert await told(house) == []
-        sent = [event.data["name"] for event in await house.events() if event.name == "boot.loader_sent"]
+        assert await told(services) == []
+        sent = [event.data["name"] for event in await services.events() if event.name == "boot.loader_sent"]
         assert set(sent) == {"snponly.efi"}
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_name_that_begins_alike_and_is_a_file_is_that_file(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        (house.directory / "loaders" / "snponly.efi.sig").write_bytes(b"signature")
-        bootfiles = BootFiles([house.directory / "loaders"])
-        house.desk.use(house.desk.hosts, house.desk.policy, documents=house.desk.documents, bootfiles=bootfiles)
-        Machine1(house).discovers()
+def test_a_name_that_begins_alike_and_is_a_file_is_that_file(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        (services.directory / "loaders" / "snponly.efi.sig").write_bytes(b"signature")
+        bootfiles = BootFiles([services.directory / "loaders"])
+        services.script_service.use(
+            services.script_service.hosts,
+            services.script_service.policy,
+            documents=services.script_service.documents,
+            bootfiles=bootfiles,
+        )
+        Machine1(services).discovers()
 
-        assert house.file_desk.requested_name(ADDRESS, "snponly.efi.sig") == "snponly.efi.sig"
-        assert house.file_desk.requested_name(ADDRESS, "grub.cfg") == "grub.cfg"
+        assert services.file_service.requested_name(ADDRESS, "snponly.efi.sig") == "snponly.efi.sig"
+        assert services.file_service.requested_name(ADDRESS, "grub.cfg") == "grub.cfg"
 
-    in_house(scenario)
-
-
-def test_a_machine_that_nobody_knows_may_append_a_tail_to_any_loader_that_is_offered_here(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-
-        assert house.file_desk.requested_name(ADDRESS, "ipxe.efi\udcff") == "ipxe.efi"
-        assert house.file_desk.requested_name(ADDRESS, "undionly.kpxe\udcff") == "undionly.kpxe"
-        assert house.file_desk.requested_name(ADDRESS, "other.efi\udcff") == "other.efi\udcff"
-
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_what_a_loader_requests_by_itself_accuses_nobody(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        machine = Machine1(house)
+def test_a_machine_that_nobody_knows_may_append_a_tail_to_any_loader_that_is_offered_here(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+
+        assert services.file_service.requested_name(ADDRESS, "ipxe.efi\udcff") == "ipxe.efi"
+        assert services.file_service.requested_name(ADDRESS, "undionly.kpxe\udcff") == "undionly.kpxe"
+        assert services.file_service.requested_name(ADDRESS, "other.efi\udcff") == "other.efi\udcff"
+
+    with_services(scenario)
+
+
+def test_what_a_loader_requests_by_itself_accuses_nobody(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
         for _ in range(4):
             machine.discovers()
             machine.loads("revocations_sku.efi")
             machine.loads("boot/grub/x86_64-efi/command.lst")
 
-        assert all("DHCP server names" not in str(event.data.get("cure", "")) for event in await house.events())
-        assert "wrong-loader" not in str([event.data for event in await house.events()])
+        assert all("DHCP server names" not in str(event.data.get("cure", "")) for event in await services.events())
+        assert "wrong-loader" not in str([event.data for event in await services.events()])
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_pinned_machine_is_never_moved_and_the_cure_says_why(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        pinned = [replace(host, firmware=WITHOUT, loader="ipxe.efi") for host in house.desk.hosts]
-        policy = replace(house.desk.policy, cpus={"ipxe.efi": Cpu.X64})
-        hosts = HostSet.of(house.desk.hosts.cluster, pinned)
-        house.desk.use(hosts, policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
-        machine = Machine1(house)
+def test_a_pinned_machine_is_never_moved_and_the_cure_says_why(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        pinned = [replace(host, firmware=WITHOUT, loader="ipxe.efi") for host in services.script_service.hosts]
+        policy = replace(services.script_service.policy, cpus={"ipxe.efi": Cpu.X64})
+        hosts = HostSet.of(services.script_service.hosts.cluster, pinned)
+        services.script_service.use(
+            hosts, policy, documents=services.script_service.documents, bootfiles=services.script_service.bootfiles
+        )
+        machine = Machine1(services)
 
         answers = [machine.discovers(4)[0] for _ in range(5)]
 
         assert answers == [(WITHOUT, "ipxe.efi")] * 5
-        ends = [event for event in await house.events() if event.name == "boot.dead_end_met"]
+        ends = [event for event in await services.events() if event.name == "boot.dead_end_met"]
         assert [str(end.data["cure"])[-32:] for end in ends] == ["loader, so nothing else is tried"]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_host_that_is_led_to_its_disk_is_never_judged(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        await house.book.cancel(CP1, reason="test")
-        machine = Machine1(house)
+def test_a_host_that_is_led_to_its_disk_is_never_judged(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        await services.install_moves.cancel(CP1, reason="test")
+        machine = Machine1(services)
         for _ in range(6):
             machine.discovers(4)
 
-        assert await told(house) == []
+        assert await told(services) == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_what_worked_survives_a_restart_of_the_daemon(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        now = house.clock.now()
-        machine = Machine(MAC, now, now, shapes={"pxe/x64": "without-43 ipxe.efi"})
-        machines = Machines(house.database)
+def test_what_worked_survives_a_restart_of_the_daemon(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        now = services.clock.now()
+        machine = Machine(MAC, now, now, variants={"pxe/x64": "without-43 ipxe.efi"})
+        machines = Machines(services.database)
         machines.keep(machine)
         await machines.flush()
 
-        assert await Machines(house.database).all() == {MAC: machine}
+        assert await Machines(services.database).all() == {MAC: machine}
 
-    in_house(scenario)
+    with_services(scenario)

@@ -4,15 +4,15 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from fixtures.house import (
+from fixtures.services import (
     ADDRESS,
     FIRMWARE,
     IPXE,
     MAC,
     STRANGER_ADDRESS,
     STRANGER_MAC,
-    House,
-    InHouse,
+    BuiltServices,
+    WithServices,
 )
 
 from netboot.content.serving.served_file import ServedFile
@@ -25,92 +25,99 @@ def kernel() -> ServedFile:
     return ServedFile("/x", 100, '"e"', "t", "c", ContentKind.KERNEL, "ol8u10-x86_64", "vmlinuz")
 
 
-def test_a_boot_is_told_step_by_step_each_once(in_house: InHouse):
-    async def scenario(house: House) -> list[str | None]:
-        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
-        house.boots(FIRMWARE)
-        house.boots(FIRMWARE)
+def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str | None]:
+        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        services.boots(FIRMWARE)
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0}
-        house.file_desk.loader_sent(ADDRESS, "snponly.efi", outcome="probed", **sent)  # type: ignore[arg-type]
-        house.file_desk.loader_sent(ADDRESS, "snponly.efi", outcome="sent", **sent)  # type: ignore[arg-type]
-        house.boots(IPXE)
-        await house.desk.script_for(MAC, ADDRESS)
+        services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="probed", **sent)  # type: ignore[arg-type]
+        services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="sent", **sent)  # type: ignore[arg-type]
+        services.boots(IPXE)
+        await services.script_service.script_for(MAC, ADDRESS)
         for _ in range(2):
-            house.file_desk.content_served(ADDRESS, kernel(), 100)
-        return [event.step for event in await house.events() if event.step]
+            services.file_service.content_served(ADDRESS, kernel(), 100)
+        return [event.step for event in await services.events() if event.step]
 
-    assert in_house(scenario) == ["offer", "loader", "script", "kernel"]
+    assert with_services(scenario) == ["offer", "loader", "script", "kernel"]
 
 
-def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(in_house: InHouse, content: Path):
-    async def scenario(house: House) -> list[object]:
-        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
-        house.boots(FIRMWARE, IPXE)
-        await house.desk.script_for(MAC, ADDRESS)
+def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(with_services: WithServices, content: Path):
+    async def scenario(services: BuiltServices) -> list[object]:
+        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        services.boots(FIRMWARE, IPXE)
+        await services.script_service.script_for(MAC, ADDRESS)
         repository = content / "ostree" / "ock-1.31-amd64"
         for path in sorted((repository / "objects").rglob("*.*")):
             member = path.relative_to(repository).as_posix()
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
-            house.file_desk.content_served(ADDRESS, file, 1)
-        return [event.data["percent"] for event in await house.events() if event.step == "ostree"]
+            services.file_service.content_served(ADDRESS, file, 1)
+        return [event.data["percent"] for event in await services.events() if event.step == "ostree"]
 
-    percents = in_house(scenario)
+    percents = with_services(scenario)
 
     assert percents == sorted(percents)
     assert percents[-1] == 100
 
 
-def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(in_house: InHouse, content: Path):
-    async def scenario(house: House) -> list[str | None]:
-        await house.book.arm(HostName("cp1"), reason="test", attempts=3)
-        house.boots(FIRMWARE)
-        await house.desk.documents.release(house.desk.hosts.get("cp1"))  # type: ignore[arg-type]
+def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_services: WithServices, content: Path):
+    async def scenario(services: BuiltServices) -> list[str | None]:
+        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        await services.script_service.documents.release(services.script_service.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
-        house.file_desk.loader_for(STRANGER_ADDRESS, "snponly.efi", mac=MAC)
-        house.file_desk.loader_sent(STRANGER_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
-        house.file_desk.content_served(STRANGER_ADDRESS, kernel(), 100)
+        services.file_service.loader_for(STRANGER_ADDRESS, "snponly.efi", mac=MAC)
+        services.file_service.loader_sent(STRANGER_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        services.file_service.content_served(STRANGER_ADDRESS, kernel(), 100)
         repository = content / "ostree" / "ock-1.31-amd64"
         for path in (repository / "objects").rglob("*.*"):
             member = path.relative_to(repository).as_posix()
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
-            house.file_desk.content_served(STRANGER_ADDRESS, file, 1)
-        assert house.file_desk.pulls() == []
-        assert house.desk.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
-        return [event.step for event in await house.events() if event.step]
+            services.file_service.content_served(STRANGER_ADDRESS, file, 1)
+        assert services.file_service.pulls() == []
+        assert services.script_service.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
+        return [event.step for event in await services.events() if event.step]
 
-    assert in_house(scenario) == ["offer"]
+    assert with_services(scenario) == ["offer"]
 
 
 def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wire_shows_another_machine_there(
-    in_house: InHouse,
+    with_services: WithServices,
 ):
-    async def scenario(house: House) -> None:
-        cp1 = house.desk.hosts.get("cp1")
+    async def scenario(services: BuiltServices) -> None:
+        cp1 = services.script_service.hosts.get("cp1")
         assert cp1 is not None
         hosts = HostSet.of(
-            house.desk.hosts.cluster, [replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.50/24")))]
+            services.script_service.hosts.cluster, [replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.50/24")))]
         )
-        house.desk.use(hosts, house.desk.policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
-        house.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=ADDRESS)
+        services.script_service.use(
+            hosts,
+            services.script_service.policy,
+            documents=services.script_service.documents,
+            bootfiles=services.script_service.bootfiles,
+        )
+        services.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=ADDRESS)
 
-        named = house.file_desk.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
-        unnamed = house.file_desk.loader_for(ADDRESS, "grub.cfg")
+        named = services.file_service.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+        unnamed = services.file_service.loader_for(ADDRESS, "grub.cfg")
 
         assert named == unnamed == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_refused_requests_are_one_event_under_the_host_at_their_address_and_change_nothing_else(in_house: InHouse):
-    async def scenario(house: House) -> list[tuple[object, ...]]:
-        house.boots(FIRMWARE)
+def test_refused_requests_are_one_event_under_the_host_at_their_address_and_change_nothing_else(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> list[tuple[object, ...]]:
+        services.boots(FIRMWARE)
         for address in (str(ADDRESS), "203.0.113.9", "not an address"):
             for _ in range(3):
-                house.file_desk.request_refused(address, "host")
-        refused = [event for event in await house.events() if event.name == "http.refused"]
+                services.file_service.request_refused(address, "host")
+        refused = [event for event in await services.events() if event.name == "http.refused"]
         return [(event.name, event.host, event.step, dict(event.data)) for event in refused]
 
-    assert in_house(scenario) == [
+    assert with_services(scenario) == [
         ("http.refused", "cp1", None, {"address": str(ADDRESS), "reason": "host"}),
         ("http.refused", None, None, {"address": "203.0.113.9", "reason": "host"}),
         ("http.refused", None, None, {"address": "not an address", "reason": "host"}),

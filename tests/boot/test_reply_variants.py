@@ -22,12 +22,12 @@ from netboot.boot.firmware.reply_variants import (
     cure_for,
     ending,
     judge,
-    next_shape,
+    next_variant,
 )
 from netboot.content.bootfiles.directories import BootFile
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import IgnoreReason, LoaderRule, Policy, UnknownHosts
-from netboot.model.host.firmware import BootShape, ReplyShape
+from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 
@@ -36,10 +36,10 @@ UEFI = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE, "PXEClie
 UEFI_HTTP = BootClient(MAC, Arch.X64_UEFI_HTTP, BootProtocol.HTTP, Stage.FIRMWARE)
 BIOS = BootClient(MAC, Arch.X86_BIOS, BootProtocol.PXE, Stage.FIRMWARE)
 CP1 = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))
-WITH, WITHOUT = ReplyShape.WITH_43, ReplyShape.WITHOUT_43
-FIRST = BootShape(WITH, "snponly.efi")
-BY_4011 = BootShape(WITHOUT, "snponly.efi")
-OTHER_LOADER = BootShape(WITH, "ipxe.efi")
+WITH, WITHOUT = ReplyVariant.WITH_43, ReplyVariant.WITHOUT_43
+FIRST = BootVariant(WITH, "snponly.efi")
+BY_4011 = BootVariant(WITHOUT, "snponly.efi")
+OTHER_LOADER = BootVariant(WITH, "ipxe.efi")
 CHOICES = Choices((WITH, WITHOUT), ("snponly.efi", "ipxe.efi"))
 POLICY = Policy(
     UnknownHosts.IGNORE,
@@ -53,8 +53,8 @@ POLICY = Policy(
 )
 
 
-def trace(shape: BootShape | None = FIRST, **seen: object) -> BootTrace:
-    boot = BootTrace(UEFI, shape)
+def trace(variant: BootVariant | None = FIRST, **seen: object) -> BootTrace:
+    boot = BootTrace(UEFI, variant)
     for name, value in seen.items():
         setattr(boot, name, value)
     return boot
@@ -90,13 +90,13 @@ def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
 
 
 @pytest.mark.parametrize(
-    ("shape", "reason", "expected"),
+    ("variant", "reason", "expected"),
     [
         pytest.param(FIRST, Ending.NO_REQUEST, BY_4011, id="not-understood-then-by-4011"),
         pytest.param(FIRST, Ending.NO_LOADER, BY_4011, id="not-followed-then-by-4011"),
         pytest.param(FIRST, Ending.WRONG_LOADER, BY_4011, id="another-file-then-by-4011"),
         pytest.param(FIRST, Ending.NO_SCRIPT, OTHER_LOADER, id="loader-fails-then-the-other"),
-        pytest.param(BY_4011, Ending.NO_SCRIPT, BootShape(WITHOUT, "ipxe.efi"), id="the-reply-that-worked-stays"),
+        pytest.param(BY_4011, Ending.NO_SCRIPT, BootVariant(WITHOUT, "ipxe.efi"), id="the-reply-that-worked-stays"),
         pytest.param(BY_4011, Ending.NO_REQUEST, None, id="no-reply-is-left"),
         pytest.param(OTHER_LOADER, Ending.NO_SCRIPT, None, id="no-loader-is-left"),
         pytest.param(FIRST, Ending.NO_HTTP, OTHER_LOADER, id="a-loader-without-http-gives-way-to-the-next"),
@@ -104,8 +104,8 @@ def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
         pytest.param(FIRST, Ending.REACHED, None, id="what-works-stays"),
     ],
 )
-def test_the_next_shape(shape: BootShape, reason: Ending, expected: BootShape | None):
-    assert next_shape(shape, reason, CHOICES) == expected
+def test_the_next_shape(variant: BootVariant, reason: Ending, expected: BootVariant | None):
+    assert next_variant(variant, reason, CHOICES) == expected
 
 
 def boots(*endings: dict[str, object], choices: Choices = CHOICES, pause_s: float = 90.0) -> list[Verdict | None]:
@@ -113,7 +113,7 @@ def boots(*endings: dict[str, object], choices: Choices = CHOICES, pause_s: floa
     learned, verdicts, now_s = Learned(), [], 0.0
     for seen in endings:
         now_s += pause_s
-        learned, verdict = judge(learned, trace(choices.fit(learned.shape), **seen), choices, now_s=now_s)
+        learned, verdict = judge(learned, trace(choices.fit(learned.variant), **seen), choices, now_s=now_s)
         verdicts.append(verdict)
     return verdicts
 
@@ -162,7 +162,7 @@ def test_a_success_in_between_begins_the_count_anew():
 
 
 def test_a_firmware_that_needs_4011_and_another_loader_is_led_there_in_six_boots_and_it_is_remembered():
-    found = BootShape(WITHOUT, "ipxe.efi")
+    found = BootVariant(WITHOUT, "ipxe.efi")
 
     assert boots(SILENT, SILENT, LOOPED, LOOPED, {"reached_script": True}, {"reached_script": True}) == [
         None,
@@ -181,7 +181,7 @@ def test_where_nothing_is_left_it_is_said_once_with_its_cure_and_the_machine_res
     assert [type(verdict) for verdict in verdicts[2:]] == [type(None), DeadEnd] + [type(None)] * 8
     end = verdicts[3]
     assert isinstance(end, DeadEnd)
-    assert (end.reason, end.shape) == (Ending.NO_REQUEST, BY_4011)
+    assert (end.reason, end.variant) == (Ending.NO_REQUEST, BY_4011)
     assert "snponly.efi as its boot file (option 67)" in end.cure
 
 
@@ -203,7 +203,7 @@ def test_a_script_that_is_reached_while_resting_ends_the_rest():
 
 
 def test_a_boot_with_a_shape_that_is_no_more_to_be_had_teaches_nothing():
-    boot = trace(BootShape(WITH, "gone.efi"), **SILENT)
+    boot = trace(BootVariant(WITH, "gone.efi"), **SILENT)
 
     assert judge(Learned(), boot, CHOICES, now_s=1) == (Learned(), None)
 
@@ -320,9 +320,9 @@ def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
 
 @pytest.mark.parametrize("text", ["", "snponly.efi", "with-44 snponly.efi", "with-43 "])
 def test_a_shape_that_nobody_wrote_is_not_read(text: str):
-    with pytest.raises(ValueError, match=r"[Ss]hape"):
-        BootShape.parse(text)
+    with pytest.raises(ValueError, match=r"Variant|shape"):
+        BootVariant.parse(text)
 
 
 def test_a_shape_is_read_as_it_was_written():
-    assert BootShape.parse(str(BY_4011)) == BY_4011
+    assert BootVariant.parse(str(BY_4011)) == BY_4011

@@ -10,7 +10,16 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from fixtures.house import ADDRESS, BASE_URL, MAC, OTHER_MAC, STRANGER_ADDRESS, STRANGER_MAC, House, InHouse
+from fixtures.services import (
+    ADDRESS,
+    BASE_URL,
+    MAC,
+    OTHER_MAC,
+    STRANGER_ADDRESS,
+    STRANGER_MAC,
+    BuiltServices,
+    WithServices,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +30,7 @@ from netboot.boot.tokens import draw
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import DocumentKind, MachineDocument, Offer, OfferKind, Policy, UnknownHosts
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallEvent, InstallState
@@ -60,71 +69,75 @@ ADDRESSES = (ADDRESS, STRANGER_ADDRESS, IPv4Address("0.0.0.0"))
 SIGNS_OF_AN_INSTALLER = ("vmlinuz", "initrd", "inst.ks", "/ks/", "ignition")
 
 
-async def come_to(house: House, state: InstallState) -> None:
+async def come_to(services: BuiltServices, state: InstallState) -> None:
     """Bring cp1's install to a state, unarmed."""
     if state is InstallState.REGISTERED:
         return
-    await house.book.arm(CP1, reason="test", attempts=3)
-    await house.book.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
+    await services.install_moves.arm(CP1, reason="test", attempts=3)
+    await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
-        await house.book.boot_the_installer(house.desk.hosts.hosts[CP1], draw(house.clock.random_bytes), cause=Cause())
+        await services.install_moves.boot_the_installer(
+            services.script_service.hosts.hosts[CP1], draw(services.clock.random_bytes), cause=Cause()
+        )
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],
         InstallState.INSTALLED: [InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_DONE],
         InstallState.READY: [InstallEvent.REPORTED_DONE, InstallEvent.IGNITION_SENT, InstallEvent.REPORTED_READY],
         InstallState.FAILED: [InstallEvent.REPORTED_STARTED, InstallEvent.REPORTED_FAILED],
     }.get(state, []):
-        await house.book.move(CP1, event, cause=Cause())
-    await house.book.cancel(CP1, reason="test")
-    install = await house.book.ask(CP1)
+        await services.install_moves.move(CP1, event, cause=Cause())
+    await services.install_moves.cancel(CP1, reason="test")
+    install = await services.install_moves.ask(CP1)
     assert (install.state, install.is_armed) == (state, False)
 
 
-def furnish(house: House, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
+def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
     """Put loaders there, and files of an operator's that bear the names of our documents."""
-    directory = house.directory / "loaders"
+    directory = services.directory / "loaders"
     directory.mkdir(exist_ok=True)
     pe_image = b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0\x64\x86" + bytes(64)
     for name in FILES:
         (directory / name).write_bytes(pe_image if name.endswith(".efi") else b"linux vmlinuz inst.ks=http://evil/")
     bootfiles = BootFiles([directory])
     policy = Policy(unknown, bootfiles.loaders(), others=bootfiles.other_loaders())
-    house.desk.use(house.desk.hosts, policy, documents=house.desk.documents, bootfiles=bootfiles)
+    services.script_service.use(
+        services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
+    )
 
 
-async def everything_said(house: House) -> AsyncIterator[tuple[str, str]]:
+async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, str]]:
     """Walk every road: what each answer says, under the road's name."""
-    for road, said in every_offer(house):
+    for road, said in every_offer(services):
         yield road, said
     for address in ADDRESSES:
         for mac, name in itertools.product((None, MAC, OTHER_MAC, STRANGER_MAC), NAMES):
-            async for said in read(house, address, name, mac):
+            async for said in read(services, address, name, mac):
                 yield f"{name} of {mac} by {address}", said
         for mac, is_look in itertools.product((MAC, STRANGER_MAC), (True, False)):
-            plan = await house.desk.script_for(mac, address, is_look=is_look)
-            for text in (house.desk.documents.ipxe, house.desk.documents.grub):
+            plan = await services.script_service.script_for(mac, address, is_look=is_look)
+            for text in (services.script_service.documents.ipxe, services.script_service.documents.grub):
                 yield f"script of {mac} by {address}", text(plan, base_url=BASE_URL)
 
 
-def every_offer(house: House) -> Iterator[tuple[str, str]]:
+def every_offer(services: BuiltServices) -> Iterator[tuple[str, str]]:
     for client in CLIENTS:
         for exchange in (7, None):  # on 67, on 4011
-            offer = house.offer_desk.offer_for(replace(client, exchange=exchange))
+            offer = services.offer_service.offer_for(replace(client, exchange=exchange))
             if isinstance(offer, Offer):
-                house.offer_desk.offered(client, offer)
+                services.offer_service.offered(client, offer)
                 yield (
                     f"{client.arch.name} {client.protocol} {client.stage} {exchange}",
                     f"{offer.kind} {offer.boot_file}",
                 )
-        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
 
 
-async def read(house: House, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
+async def read(services: BuiltServices, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
     """Read what a name is, as TFTP (no MAC) and HTTP below /boot/{mac}/ do."""
-    match house.file_desk.loader_for(address, name, mac=mac):
+    match services.file_service.loader_for(address, name, mac=mac):
         case MachineDocument() as document:
             for is_look in (True, False):
-                text = await house.file_desk.document_for(document, address, base_url=BASE_URL, is_look=is_look)
+                text = await services.file_service.document_for(document, address, base_url=BASE_URL, is_look=is_look)
                 if text is not None:
                     yield text
         case BootFile(name=found):
@@ -138,74 +151,81 @@ def leads_to_an_installer(said: str) -> bool:
 
 @pytest.mark.parametrize("unknown", list(UnknownHosts))
 @pytest.mark.parametrize("state", list(InstallState))
-def test_no_road_leads_an_unarmed_host_to_an_installer(in_house: InHouse, state: InstallState, unknown: UnknownHosts):
-    async def scenario(house: House) -> None:
-        furnish(house, unknown)
-        await come_to(house, state)
-        before = await house.book.ask(CP1)
+def test_no_road_leads_an_unarmed_host_to_an_installer(
+    with_services: WithServices, state: InstallState, unknown: UnknownHosts
+):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services, unknown)
+        await come_to(services, state)
+        before = await services.install_moves.ask(CP1)
 
-        said = [(road, what) async for road, what in everything_said(house)]
+        said = [(road, what) async for road, what in everything_said(services)]
 
         assert len(said) > 300
         assert [road for road, what in said if leads_to_an_installer(what)] == []
-        assert await house.book.ask(CP1) == before
+        assert await services.install_moves.ask(CP1) == before
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("state", list(InstallState))
-def test_only_bios_gets_a_loader_to_come_to_its_disk(in_house: InHouse, state: InstallState):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        await come_to(house, state)
+def test_only_bios_gets_a_loader_to_come_to_its_disk(with_services: WithServices, state: InstallState):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        await come_to(services, state)
         for client in CLIENTS:
-            offer = house.offer_desk.offer_for(client)
+            offer = services.offer_service.offer_for(client)
             assert isinstance(offer, Offer)
             is_bios = client.protocol is BootProtocol.PXE and client.arch is Arch.X86_BIOS
             expected = OfferKind.SCRIPT if client.stage is Stage.IPXE else OfferKind.LOCAL_DISK
             assert offer.kind is (OfferKind.LOADER if is_bios and client.stage is Stage.FIRMWARE else expected)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-@pytest.mark.parametrize("pin", list(ReplyShape))
-def test_neither_does_a_pinned_one(in_house: InHouse, pin: ReplyShape):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        pinned = [replace(host, firmware=pin, loader="shimx64.efi") for host in house.desk.hosts]
-        hosts = HostSet.of(house.desk.hosts.cluster, pinned)
-        house.desk.use(hosts, house.desk.policy, documents=house.desk.documents, bootfiles=house.desk.bootfiles)
+@pytest.mark.parametrize("pin", list(ReplyVariant))
+def test_neither_does_a_pinned_one(with_services: WithServices, pin: ReplyVariant):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        pinned = [replace(host, firmware=pin, loader="shimx64.efi") for host in services.script_service.hosts]
+        hosts = HostSet.of(services.script_service.hosts.cluster, pinned)
+        services.script_service.use(
+            hosts,
+            services.script_service.policy,
+            documents=services.script_service.documents,
+            bootfiles=services.script_service.bootfiles,
+        )
 
-        assert [road async for road, what in everything_said(house) if leads_to_an_installer(what)] == []
+        assert [road async for road, what in everything_said(services) if leads_to_an_installer(what)] == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("state", [state for state in InstallState if state is not InstallState.REGISTERED])
-def test_the_tokens_of_a_boot_before_open_no_kickstart(in_house: InHouse, state: InstallState):
-    async def scenario(house: House) -> None:
-        await come_to(house, state)
-        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
-        tokens = (await house.book.ask(CP1)).tokens
+def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServices, state: InstallState):
+    async def scenario(services: BuiltServices) -> None:
+        await come_to(services, state)
+        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+        tokens = (await services.install_moves.ask(CP1)).tokens
 
-        found = await house.token_desk.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
+        found = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
 
         assert isinstance(found, Refusal)
         if state is InstallState.READY:
-            ignition = await house.token_desk.ignition_for(
+            ignition = await services.document_service.ignition_for(
                 tokens.ignition, IgnitionPart.ROLE, address=ADDRESS, base_url=BASE_URL
             )
             assert isinstance(ignition, Refusal)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_the_same_roads_lead_there_once_it_is_armed(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        await house.book.arm(CP1, reason="test", attempts=3)
+def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        await services.install_moves.arm(CP1, reason="test", attempts=3)
 
-        roads = {road async for road, what in everything_said(house) if leads_to_an_installer(what)}
+        roads = {road async for road, what in everything_said(services) if leads_to_an_installer(what)}
 
         assert {
             f"script of {MAC} by {ADDRESS}",
@@ -216,41 +236,41 @@ def test_the_same_roads_lead_there_once_it_is_armed(in_house: InHouse):
         } <= roads
         assert [road for road in roads if not road.endswith(str(ADDRESS))] == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
+def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
 
-        found = house.file_desk.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
+        found = services.file_service.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        found = house.file_desk.loader_for(STRANGER_ADDRESS, "grub.cfg")
+def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        found = services.file_service.loader_for(STRANGER_ADDRESS, "grub.cfg")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, None)
-        assert await house.file_desk.document_for(found, STRANGER_ADDRESS, base_url=BASE_URL) is None
+        assert await services.file_service.document_for(found, STRANGER_ADDRESS, base_url=BASE_URL) is None
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_autoexec_leads_to_the_script_by_our_own_address(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        furnish(house)
-        house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
+def test_autoexec_leads_to_the_script_by_our_own_address(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        furnish(services)
+        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
         texts = []
         for address in (ADDRESS, STRANGER_ADDRESS):
-            found = house.file_desk.loader_for(address, "ipxe/autoexec.ipxe")
+            found = services.file_service.loader_for(address, "ipxe/autoexec.ipxe")
             assert isinstance(found, MachineDocument)
-            text = await house.file_desk.document_for(found, address, base_url=BASE_URL)
+            text = await services.file_service.document_for(found, address, base_url=BASE_URL)
             assert text is not None
             texts.append(text)
 
@@ -259,7 +279,7 @@ def test_autoexec_leads_to_the_script_by_our_own_address(in_house: InHouse):
         assert f"chain --replace --autofree {BASE_URL}/boot/${{mac:hexhyp}}.ipxe ||" in texts[1]
         assert [line for text in texts for line in text.splitlines() if "next-server" in line and line[0] != "#"] == []
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @given(st.text(max_size=80))

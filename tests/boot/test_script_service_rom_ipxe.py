@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fixtures.house import ADDRESS, IPXE, MAC, House, InHouse
+from fixtures.services import ADDRESS, IPXE, MAC, BuiltServices, WithServices
 
 from netboot.boot.machines_seen import LOADER_RUNS_S
 from netboot.content.bootfiles.directories import BootFiles
@@ -15,75 +15,82 @@ BIOS_IPXE = replace(IPXE, arch=Arch.X86_BIOS)
 LOADER, SCRIPT = (OfferKind.LOADER, "undionly.kpxe"), (OfferKind.SCRIPT, "")
 
 
-async def arm(house: House, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -> None:
-    directory = house.directory / "loaders"
+async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -> None:
+    directory = services.directory / "loaders"
     directory.mkdir()
     (directory / "undionly.kpxe").write_bytes(b"x")
     bootfiles = BootFiles([directory])
-    hosts = HostSet.of(house.desk.hosts.cluster, [replace(host, rom_ipxe=rom_ipxe) for host in house.desk.hosts])
+    hosts = HostSet.of(
+        services.script_service.hosts.cluster,
+        [replace(host, rom_ipxe=rom_ipxe) for host in services.script_service.hosts],
+    )
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders())
-    house.desk.use(hosts, policy, documents=house.desk.documents, bootfiles=bootfiles)
-    await house.book.arm(HostName("cp1"), reason="test", attempts=3)
+    services.script_service.use(hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles)
+    await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
 
 
-def asks(house: House, exchange: int) -> tuple[OfferKind, str]:
+def asks(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:
     client = replace(BIOS_IPXE, exchange=exchange)
-    offer = house.offer_desk.offer_for(client)
+    offer = services.offer_service.offer_for(client)
     assert isinstance(offer, Offer)
-    house.offer_desk.offered(client, offer)
-    house.clock.pass_(1)
+    services.offer_service.offered(client, offer)
+    services.clock.pass_(1)
     return offer.kind, offer.boot_file
 
 
-def loads(house: House) -> None:
-    house.offer_desk.saw_address(MAC, ADDRESS, exchange=1)
-    house.file_desk.loader_for(ADDRESS, "undionly.kpxe")
-    house.file_desk.loader_sent(ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
+def loads(services: BuiltServices) -> None:
+    services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+    services.file_service.loader_for(ADDRESS, "undionly.kpxe")
+    services.file_service.loader_sent(
+        ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent"
+    )
 
 
-def test_an_ipxe_in_a_rom_gets_its_script_at_once_where_nobody_says_otherwise(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house, rom_ipxe=RomIpxe.KEEP)
+def test_an_ipxe_in_a_rom_gets_its_script_at_once_where_nobody_says_otherwise(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services, rom_ipxe=RomIpxe.KEEP)
 
-        assert asks(house, 1) == SCRIPT
+        assert asks(services, 1) == SCRIPT
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_boot_after_boot(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
+def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_boot_after_boot(
+    with_services: WithServices,
+):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
         for boot in range(3):
-            assert [asks(house, 10 * boot + 1) for _ in range(3)] == [LOADER] * 3
+            assert [asks(services, 10 * boot + 1) for _ in range(3)] == [LOADER] * 3
 
-            loads(house)
+            loads(services)
 
-            assert [asks(house, 10 * boot + 2) for _ in range(2)] == [SCRIPT] * 2
-            await house.desk.script_for(MAC, ADDRESS)
-            house.clock.pass_(LOADER_RUNS_S + 1)
+            assert [asks(services, 10 * boot + 2) for _ in range(2)] == [SCRIPT] * 2
+            await services.script_service.script_for(MAC, ADDRESS)
+            services.clock.pass_(LOADER_RUNS_S + 1)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        asks(house, 1)
-        loads(house)
+def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        asks(services, 1)
+        loads(services)
         for exchange in range(2, 20):
-            assert asks(house, exchange) == SCRIPT
-            await house.desk.script_for(MAC, ADDRESS)
-            house.clock.pass_(LOADER_RUNS_S - 5)
+            assert asks(services, exchange) == SCRIPT
+            await services.script_service.script_for(MAC, ADDRESS)
+            services.clock.pass_(LOADER_RUNS_S - 5)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_rom_whose_loader_did_not_come_through_is_given_it_again(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await arm(house)
-        asks(house, 1)
-        house.clock.pass_(30)
+def test_a_rom_whose_loader_did_not_come_through_is_given_it_again(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        asks(services, 1)
+        services.clock.pass_(30)
 
-        assert asks(house, 2) == LOADER
+        assert asks(services, 2) == LOADER
 
-    in_house(scenario)
+    with_services(scenario)

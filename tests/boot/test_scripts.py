@@ -6,7 +6,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from fixtures.house import (
+from fixtures.services import (
     ADDRESS,
     BASE_URL,
     FIRMWARE,
@@ -16,8 +16,8 @@ from fixtures.house import (
     OTHER_ADDRESS,
     STRANGER_ADDRESS,
     STRANGER_MAC,
-    House,
-    InHouse,
+    BuiltServices,
+    WithServices,
 )
 
 from netboot.boot.documents import Documents
@@ -43,10 +43,17 @@ CP1 = HostName("cp1")
 SECOND_MAC = Mac.parse("52:54:00:aa:bb:81")
 
 
-def use_templates(house: House, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
+def use_templates(services: BuiltServices, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
     """Let the desk write from these templates first, as `render.templates` does."""
-    documents = Documents(Engine([directory, assets_directory() / "templates"]), house.desk.documents._content)
-    house.desk.use(house.desk.hosts, Policy(unknown, LOADERS), documents=documents, bootfiles=house.desk.bootfiles)
+    documents = Documents(
+        Engine([directory, assets_directory() / "templates"]), services.script_service.documents._content
+    )
+    services.script_service.use(
+        services.script_service.hosts,
+        Policy(unknown, LOADERS),
+        documents=documents,
+        bootfiles=services.script_service.bootfiles,
+    )
 
 
 def templates(directory: Path, **sources: str) -> Path:
@@ -60,140 +67,143 @@ def templates(directory: Path, **sources: str) -> Path:
 
 
 async def script(
-    house: House, mac: Mac = MAC, address: IPv4Address = ADDRESS, language: ScriptLanguage = ScriptLanguage.IPXE
+    services: BuiltServices,
+    mac: Mac = MAC,
+    address: IPv4Address = ADDRESS,
+    language: ScriptLanguage = ScriptLanguage.IPXE,
 ) -> Script:
-    return await house.desk.script(mac, address, language, base_url=BASE_URL)
+    return await services.script_service.script(mac, address, language, base_url=BASE_URL)
 
 
-async def reasons(house: House) -> list[object]:
-    return [event.data["reason"] for event in await house.events() if event.name == "boot.script_held_back"]
+async def reasons(services: BuiltServices) -> list[object]:
+    return [event.data["reason"] for event in await services.events() if event.name == "boot.script_held_back"]
 
 
-def test_a_faulty_template_of_the_local_boot_gives_a_script_that_waits(in_house: InHouse, tmp_path: Path):
+def test_a_faulty_template_of_the_local_boot_gives_a_script_that_waits(with_services: WithServices, tmp_path: Path):
     (tmp_path / "ipxe").mkdir()
     copyfile(FAULTY / "local.ipxe.j2", tmp_path / "ipxe" / "local.ipxe.j2")
 
-    async def scenario(house: House) -> None:
-        use_templates(house, tmp_path)
-        house.boots(FIRMWARE, IPXE)
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, tmp_path)
+        services.boots(FIRMWARE, IPXE)
 
-        written = [await script(house) for _ in range(3)]
+        written = [await script(services) for _ in range(3)]
 
         assert {found.plan for found in written} == {
-            WaitPlan(MAC, WaitReason.TEMPLATE_FAULT, house.desk.hosts.get("cp1"))
+            WaitPlan(MAC, WaitReason.TEMPLATE_FAULT, services.script_service.hosts.get("cp1"))
         }
         assert written[0].text.startswith("#!ipxe\n")
         assert "chain --replace --autofree http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.ipxe" in written[0].text
         assert "cp1 waits: a template on the server is faulty" in written[0].text
-        assert await reasons(house) == [
+        assert await reasons(services) == [
             "cannot render ipxe for cp1: template ipxe/local.ipxe.j2:2 uses undefined 'hostname'; correct the template"
         ]
-        served = [event.data["plan"] for event in await house.events() if event.name == "boot.script_served"]
+        served = [event.data["plan"] for event in await services.events() if event.name == "boot.script_served"]
         assert served == ["wait"]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_faulty_template_of_waiting_is_replaced_by_the_built_in_one(in_house: InHouse, tmp_path: Path):
+def test_a_faulty_template_of_waiting_is_replaced_by_the_built_in_one(with_services: WithServices, tmp_path: Path):
     (tmp_path / "ipxe").mkdir()
     copyfile(FAULTY / "wait.ipxe.j2", tmp_path / "ipxe" / "wait.ipxe.j2")
 
-    async def scenario(house: House) -> None:
-        use_templates(house, tmp_path, unknown=UnknownHosts.WAIT)
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, tmp_path, unknown=UnknownHosts.WAIT)
 
-        written = await script(house, STRANGER_MAC, STRANGER_ADDRESS)
+        written = await script(services, STRANGER_MAC, STRANGER_ADDRESS)
 
         assert written.plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
         assert written.text.startswith("#!ipxe\n")
         assert "echo netboot: this machine is not registered. On the server:" in written.text
         assert "wait.ipxe.j2:2 uses undefined 'nosuch'" in str(written.fault)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("document", [DocumentKind.GRUB_CONFIG])
 def test_a_faulty_template_of_the_installer_spends_no_attempt(
-    in_house: InHouse, tmp_path: Path, document: DocumentKind
+    with_services: WithServices, tmp_path: Path, document: DocumentKind
 ):
     (tmp_path / "grub").mkdir()
     copyfile(FAULTY / "install.cfg.j2", tmp_path / "grub" / "install.cfg.j2")
 
-    async def scenario(house: House) -> None:
-        use_templates(house, tmp_path)
-        await house.book.arm(CP1, reason="test", attempts=3)
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, tmp_path)
+        await services.install_moves.arm(CP1, reason="test", attempts=3)
         for _ in range(4):
-            house.boots(FIRMWARE)
-            text = await house.file_desk.document_for(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
+            services.boots(FIRMWARE)
+            text = await services.file_service.document_for(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
             assert text is not None
             assert "configfile (http,192.0.2.10:8080)/boot/52-54-00-aa-bb-01/grub.cfg" in text.replace("'", "")
-            house.clock.pass_(300)
+            services.clock.pass_(300)
 
-        install = await house.book.ask(CP1)
+        install = await services.install_moves.ask(CP1)
         assert install.arming is not None
         assert (install.state, install.arming.spent) == (InstallState.REGISTERED, 0)
-        assert set(await reasons(house)) == {
+        assert set(await reasons(services)) == {
             "cannot render grub for cp1: template grub/install.cfg.j2:1 uses undefined 'medium_pth'; "
             "correct the template"
         }
 
-        house.boots(FIRMWARE, IPXE)
-        assert isinstance((await script(house)).plan, InstallPlan)  # iPXE needs no template of GRUB
+        services.boots(FIRMWARE, IPXE)
+        assert isinstance((await script(services)).plan, InstallPlan)  # iPXE needs no template of GRUB
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(in_house: InHouse, tmp_path: Path):
+def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_services: WithServices, tmp_path: Path):
     source = '#!ipxe\n{% if mac == "52:54:00:aa:bb:81" %}{{ nosuch }}{% endif %}\n'
     directory = templates(tmp_path, ipxe__install=source)
 
-    async def scenario(house: House) -> None:
-        host = house.desk.hosts.get("cp1")
+    async def scenario(services: BuiltServices) -> None:
+        host = services.script_service.hosts.get("cp1")
         assert host is not None
         two_cards = replace(host, macs=(MAC, SECOND_MAC))
-        house.desk.hosts = HostSet.of(house.desk.hosts.cluster, [two_cards])
-        use_templates(house, directory)
-        await house.book.arm(CP1, reason="test", attempts=1)
-        house.boots(replace(FIRMWARE, mac=SECOND_MAC), replace(IPXE, mac=SECOND_MAC), address=OTHER_ADDRESS)
+        services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [two_cards])
+        use_templates(services, directory)
+        await services.install_moves.arm(CP1, reason="test", attempts=1)
+        services.boots(replace(FIRMWARE, mac=SECOND_MAC), replace(IPXE, mac=SECOND_MAC), address=OTHER_ADDRESS)
 
-        waiting = await script(house, SECOND_MAC, OTHER_ADDRESS)
+        waiting = await script(services, SECOND_MAC, OTHER_ADDRESS)
 
         assert waiting.plan == WaitPlan(SECOND_MAC, WaitReason.NOT_READY, two_cards)
-        install = await house.book.ask(CP1)
+        install = await services.install_moves.ask(CP1)
         assert install.arming is not None
         assert (install.arming.spent, install.tokens.kickstart) == (0, "")
 
         (directory / "ipxe" / "install.ipxe.j2").unlink()  # the operator removes it; the same boot asks again
-        use_templates(house, directory)
+        use_templates(services, directory)
 
-        assert isinstance((await script(house, SECOND_MAC, OTHER_ADDRESS)).plan, InstallPlan)
-        assert (await house.book.ask(CP1)).arming.spent == 1  # type: ignore[union-attr]
+        assert isinstance((await script(services, SECOND_MAC, OTHER_ADDRESS)).plan, InstallPlan)
+        assert (await services.install_moves.ask(CP1)).arming.spent == 1  # type: ignore[union-attr]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("language", ScriptLanguage)
 def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address(
-    in_house: InHouse, language: ScriptLanguage
+    with_services: WithServices, language: ScriptLanguage
 ):
-    async def scenario(house: House) -> None:
-        host = house.desk.hosts.get("cp1")
+    async def scenario(services: BuiltServices) -> None:
+        host = services.script_service.hosts.get("cp1")
         assert host is not None
         long = replace(host, kernel_arguments=tuple(f"argument{number}=value" for number in range(200)))
-        house.desk.hosts = HostSet.of(house.desk.hosts.cluster, [long])
-        use_templates(house, assets_directory() / "templates")
-        await house.book.arm(CP1, reason="test", attempts=1)
+        services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [long])
+        use_templates(services, assets_directory() / "templates")
+        await services.install_moves.arm(CP1, reason="test", attempts=1)
 
-        unannounced = await script(house, address=STRANGER_ADDRESS, language=language)
-        house.boots(FIRMWARE, IPXE)
-        announced = await script(house, language=language)
+        unannounced = await script(services, address=STRANGER_ADDRESS, language=language)
+        services.boots(FIRMWARE, IPXE)
+        announced = await script(services, language=language)
 
         assert unannounced.plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, long)
         assert announced.plan == WaitPlan(MAC, WaitReason.NOT_READY, long)
-        assert (await house.book.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
-        [reason] = await reasons(house)
+        assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        [reason] = await reasons(services)
         assert "the kernel takes 2047; shorten hosts.cp1.kernel_arguments" in str(reason)
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize(
@@ -210,14 +220,14 @@ def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address
         "",
     ],
 )
-def test_whatever_a_template_does_wrong_the_machine_waits(in_house: InHouse, tmp_path: Path, source: str):
+def test_whatever_a_template_does_wrong_the_machine_waits(with_services: WithServices, tmp_path: Path, source: str):
     directory = templates(tmp_path, ipxe__local=source, ipxe__wait=source, ipxe__autoexec=source)
 
-    async def scenario(house: House) -> None:
-        use_templates(house, directory)
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, directory)
 
-        written = await script(house)
-        autoexec = await house.file_desk.document_for(
+        written = await script(services)
+        autoexec = await services.file_service.document_for(
             MachineDocument(DocumentKind.IPXE_AUTOEXEC, MAC), ADDRESS, base_url=BASE_URL
         )
 
@@ -225,29 +235,29 @@ def test_whatever_a_template_does_wrong_the_machine_waits(in_house: InHouse, tmp
         assert autoexec is not None
         assert "http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.ipxe" in autoexec
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_template_that_is_no_utf_8_gives_a_script_that_waits(in_house: InHouse, tmp_path: Path):
+def test_a_template_that_is_no_utf_8_gives_a_script_that_waits(with_services: WithServices, tmp_path: Path):
     directory = templates(tmp_path, ipxe__wait="", ipxe__local="")
     for name in ("wait", "local"):
         (directory / "ipxe" / f"{name}.ipxe.j2").write_bytes(b"#!ipxe\n\xff\n")
 
-    async def scenario(house: House) -> None:
-        use_templates(house, directory)
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, directory)
 
-        assert "goto ask_again" in (await script(house)).text
+        assert "goto ask_again" in (await script(services)).text
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(in_house: InHouse, tmp_path: Path):
+def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(with_services: WithServices, tmp_path: Path):
     every = [f"{language}__{name}" for language in ("ipxe", "grub") for name in ("install", "local", "wait")]
     directory = templates(tmp_path, **dict.fromkeys([*every, "ipxe__autoexec"], "{{ nosuch }}\n"))
 
-    async def scenario(house: House) -> None:
-        use_templates(house, directory)
-        documents, host = house.desk.documents, house.desk.hosts.get("cp1")
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, directory)
+        documents, host = services.script_service.documents, services.script_service.hosts.get("cp1")
         assert host is not None
 
         before_and_after = [str(fault) for fault in documents.script_problems(MAC, host)]
@@ -268,20 +278,22 @@ def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(in_house: 
         assert install == faults("cp1", "ipxe/install.ipxe.j2", "grub/install.cfg.j2")
         assert autoexec == [*faults(MAC, "ipxe/autoexec.ipxe.j2"), *faults("any machine", "ipxe/autoexec.ipxe.j2")]
 
-    in_house(scenario)
+    with_services(scenario)
 
 
 @pytest.mark.parametrize("reason", WaitReason)
-def test_every_reason_to_wait_has_its_own_branch_of_the_check(in_house: InHouse, tmp_path: Path, reason: WaitReason):
+def test_every_reason_to_wait_has_its_own_branch_of_the_check(
+    with_services: WithServices, tmp_path: Path, reason: WaitReason
+):
     source = f"#!ipxe\n{{% if reason == '{reason}' %}}{{{{ nosuch }}}}{{% endif %}}\n"
     directory = templates(tmp_path, ipxe__wait=source)
 
-    async def scenario(house: House) -> None:
-        use_templates(house, directory)
-        documents, host = house.desk.documents, house.desk.hosts.get("cp1")
+    async def scenario(services: BuiltServices) -> None:
+        use_templates(services, directory)
+        documents, host = services.script_service.documents, services.script_service.hosts.get("cp1")
 
         found = [*documents.script_problems(MAC, host), *documents.script_problems(STRANGER_MAC, None)]
 
         assert len(found) == 1
 
-    in_house(scenario)
+    with_services(scenario)

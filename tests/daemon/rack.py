@@ -20,7 +20,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 SERVER = "192.0.2.10"
 BASE = f"http://{SERVER}:8080"
 
@@ -96,7 +96,7 @@ class Rack:
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(str(notify))
-            manager.settimeout(PATIENCE_S)
+            manager.settimeout(TIMEOUT_S)
             with (self.directory / "log").open("ab") as log:
                 self._process = subprocess.Popen(
                     ["ip", "netns", "exec", self.server_namespace, sys.executable, "-m", "netboot", "serve"],
@@ -138,9 +138,9 @@ class Rack:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, *, patience_s: float = PATIENCE_S) -> int:
+    def wait(self, *, timeout_s: float = TIMEOUT_S) -> int:
         assert self._process is not None
-        return self._process.wait(patience_s)
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
@@ -149,11 +149,11 @@ class Rack:
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(PATIENCE_S)
+            self._process.wait(TIMEOUT_S)
         self._wire.close()
 
     def wait_for_log(self, text: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while text not in self.log:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{text!r} is not in the log:\n{self.log}")
@@ -198,9 +198,9 @@ class Rack:
         frame = Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / IP(src="0.0.0.0", dst="255.255.255.255")
         self._wire.send(bytes(frame / UDP(sport=68, dport=67) / payload))
 
-    def receive(self, patience_s: float = 1.0) -> Packet | None:
+    def receive(self, timeout_s: float = 1.0) -> Packet | None:
         """Wait for a DHCP answer of the server's; None where none comes."""
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             self._wire.settimeout(left)
             try:

@@ -14,7 +14,7 @@ from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 BRIEF_S = 0.25
 LOADER = FILES["undionly.kpxe"]
 
@@ -37,17 +37,17 @@ class Reader:
         assert data is not None, "no answer came"
         return data
 
-    def take(self, patience_s: float = PATIENCE_S) -> bytes | None:
-        self.socket.settimeout(patience_s)
+    def take(self, timeout_s: float = TIMEOUT_S) -> bytes | None:
+        self.socket.settimeout(timeout_s)
         try:
             data, self.server = self.socket.recvfrom(70_000)
         except TimeoutError:
             return None
         return data
 
-    def ack(self, block: int, patience_s: float = PATIENCE_S) -> bytes | None:
+    def ack(self, block: int, timeout_s: float = TIMEOUT_S) -> bytes | None:
         self.send(struct.pack("!HH", 4, block & 0xFFFF))
-        return self.take(patience_s)
+        return self.take(timeout_s)
 
     def rest(self, first: bytes, blksize: int = 512) -> bytes:
         """Read on from DATA 1, one block at a time."""

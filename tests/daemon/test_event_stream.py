@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import PATIENCE_S, Rack
+from daemon.rack import TIMEOUT_S, Rack
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ def curl(rack: Rack, query: str, *, max_time_s: int = 10) -> subprocess.Complete
 def follower(rack: Rack, query: str = "?host=cp1&follow=1") -> socket.socket:
     """Open a stream and read until it has begun."""
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(PATIENCE_S)
+    client.settimeout(TIMEOUT_S)
     client.connect(str(rack.directory / "control.sock"))
     client.sendall(f"GET /api/v1/events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     while b": \n\n" not in client.recv(4096):
@@ -43,7 +43,7 @@ def watcher(rack: Rack, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(connections(rack)) < 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -63,7 +63,7 @@ def test_the_server_side_ends_when_its_client_does(rack: Rack):
 
     for client in clients:
         client.close()
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(list(Path(f"/proc/{rack.pid}/fd").iterdir())) > descriptors - 20:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -92,7 +92,7 @@ def test_a_stop_ends_an_open_watch_with_one_line(rack: Rack):
 
     assert rack.wait() == 0
     assert '"event": "daemon.stopped"' in rack.log.splitlines()[-1]
-    _, said = watching.communicate(timeout=PATIENCE_S)
+    _, said = watching.communicate(timeout=TIMEOUT_S)
     assert watching.returncode == 1
     assert said.splitlines()[-1] == (
         "netboot: the daemon stopped; start it with systemctl start netboot, then watch again"
@@ -116,7 +116,7 @@ def test_a_daemon_that_is_killed_ends_a_watch_with_one_line(rack: Rack):
 
     rack.kill()
 
-    _, said = watching.communicate(timeout=PATIENCE_S)
+    _, said = watching.communicate(timeout=TIMEOUT_S)
     assert watching.returncode == 1
     assert said.splitlines()[-1].startswith("netboot: the daemon broke off")
     assert "Traceback" not in said
@@ -128,6 +128,6 @@ def test_ctrl_c_ends_a_watch_quietly(rack: Rack):
 
     watching.send_signal(signal.SIGINT)
 
-    out, said = watching.communicate(timeout=PATIENCE_S)
+    out, said = watching.communicate(timeout=TIMEOUT_S)
     assert (watching.returncode, out) == (130, "")
     assert said == "waiting for cp1's network boot; Ctrl-C ends the watch, not the arming\n"

@@ -67,7 +67,7 @@ def answered(wire: Wire, question: bytes, **way: tuple[str, int]) -> Told:
     """Ask as firmware does, again where a full buffer took the question; pass over what is still told to the flood."""
     for _ in range(4):
         wire.send(question, **way)
-        frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == question[4:8], patience_s=4.0)
+        frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == question[4:8], timeout_s=4.0)
         if frame is not None:
             return told_by(frame)
     raise AssertionError("no answer came")

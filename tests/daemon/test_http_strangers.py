@@ -191,7 +191,7 @@ def test_who_reads_nothing_holds_up_the_stop_for_one_grace_only(rack: Rack):
 
     began = time.monotonic()
     rack.signal(signal.SIGTERM)
-    assert rack.wait(patience_s=30) == 0
+    assert rack.wait(timeout_s=30) == 0
 
     assert time.monotonic() - began < 25
     for line in stuck:

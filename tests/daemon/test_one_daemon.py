@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import PATIENCE_S, Rack
+from daemon.rack import TIMEOUT_S, Rack
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,7 @@ def second(rack: Rack, config: Path | None = None) -> subprocess.CompletedProces
         env=os.environ | {"NETBOOT_CONFIG": str(config or rack.config)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
@@ -105,7 +105,7 @@ def test_commands_leave_the_store_alone_while_the_daemon_of_a_lost_socket_runs(r
 def test_a_command_waits_for_a_daemon_that_starts(rack: Rack):
     rack.kill()
     rack.start(is_awaited=False)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not (rack.directory / "control.sock.lock").read_text().startswith(f"the daemon with pid {rack.pid}"):
         assert time.monotonic() < deadline
         time.sleep(0.01)

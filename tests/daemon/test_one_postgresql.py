@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daemon.rack import PATIENCE_S
+from daemon.rack import TIMEOUT_S
 from postgresql import BINARIES, Server
 
 pytestmark = pytest.mark.integration
@@ -47,19 +47,19 @@ class Box:
             )
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while text not in self.log:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.05)
 
     def wait(self) -> int:
         assert self.daemon is not None
-        return self.daemon.wait(PATIENCE_S)
+        return self.daemon.wait(TIMEOUT_S)
 
     def stop(self) -> None:
         if self.daemon is not None and self.daemon.poll() is None:
             self.daemon.kill()
-            self.daemon.wait(PATIENCE_S)
+            self.daemon.wait(TIMEOUT_S)
 
     def netboot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -111,7 +111,7 @@ def test_of_two_first_starts_on_an_empty_database_one_serves_and_one_is_refused(
     for box in boxes:
         box.start()
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while {box.daemon.poll() for box in boxes if box.daemon} != {None, 1}:
         assert time.monotonic() < deadline, [box.log for box in boxes]
         time.sleep(0.1)

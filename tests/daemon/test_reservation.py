@@ -77,7 +77,7 @@ def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
     assert (offered.options[53], offered.xid) == (OFFER, 0x1001)
 
     wire.send(vector("two-cards-2-discover-b"))
-    assert wire.receive(lambda frame: frame[UDP].sport == 67, patience_s=1.5) is None
+    assert wire.receive(lambda frame: frame[UDP].sport == 67, timeout_s=1.5) is None
 
     granted = wire.ask(vector("two-cards-3-request-a"))
     assert (granted.options[53], granted.options[54], granted.xid) == (ACK, bytes(map(int, SERVER.split("."))), 0x1001)
@@ -128,7 +128,7 @@ def test_a_subnet_that_no_pool_has_gets_no_answer(leasing_rack: Rack, wire: Wire
         to=(SERVER, 67),
     )
 
-    assert wire.receive(lambda frame: frame[UDP].sport == 67, patience_s=1.0) is None
+    assert wire.receive(lambda frame: frame[UDP].sport == 67, timeout_s=1.0) is None
     assert leasing_rack.log.count("no-address-for-client") == before + 1
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import PATIENCE_S, Rack
+from daemon.rack import TIMEOUT_S, Rack
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +44,7 @@ def serve(config: Path, **environment: str) -> subprocess.Popen[str]:
 
 def wait_until_held(daemon: subprocess.Popen[str]) -> None:
     """Wait until Python runs the first line of ours: what comes before is the interpreter's own."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not _blocked(daemon.pid) & 1 << (signal.SIGHUP - 1):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -72,7 +72,7 @@ def test_sighup_before_ready_is_held_until_ready(quiet_files: Path, after_s: flo
             break
     assert "daemon.started" in seen
     daemon.send_signal(signal.SIGTERM)
-    daemon.communicate(timeout=PATIENCE_S)
+    daemon.communicate(timeout=TIMEOUT_S)
     assert daemon.returncode == 0
 
 
@@ -85,7 +85,7 @@ def test_a_stop_at_any_moment_of_the_start_is_clean(quiet_files: Path, after_s: 
 
     daemon.send_signal(number)
 
-    _, said = daemon.communicate(timeout=PATIENCE_S)
+    _, said = daemon.communicate(timeout=TIMEOUT_S)
     assert daemon.returncode == 0
     assert json.loads(said.splitlines()[-1])["event"] == "daemon.stopped"
     assert "Traceback" not in said
@@ -96,10 +96,10 @@ def test_a_daemon_that_cannot_start_says_so_in_the_log_and_to_systemd(quiet_file
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(PATIENCE_S)
+        manager.settimeout(TIMEOUT_S)
         daemon = serve(quiet_files, NOTIFY_SOCKET=str(tmp_path / "notify"))
 
-        _, said = daemon.communicate(timeout=PATIENCE_S)
+        _, said = daemon.communicate(timeout=TIMEOUT_S)
         assert manager.recv(4096).startswith(b"STATUS=failed: ")
     assert daemon.returncode == 2
     (line,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
@@ -136,7 +136,7 @@ def test_what_the_store_does_not_take_at_a_stop_is_counted_in_the_log(rack: Rack
 
         rack.signal(signal.SIGTERM)
 
-        assert rack.wait(patience_s=60) == 0
+        assert rack.wait(timeout_s=60) == 0
     lost = {line["event"]: line for line in map(json.loads, rack.log.splitlines()) if line["event"].endswith("_lost")}
     assert {name: (line["level"], line["count"]) for name, line in lost.items()} == {
         "store.events_lost": ("error", 1),

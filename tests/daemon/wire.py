@@ -20,7 +20,7 @@ MAC = bytes.fromhex("525400aabb01")
 ADDRESS = "192.0.2.50"
 RELAY = "198.51.100.1"
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 UUID = bytes.fromhex("0033221100554477668899aabbccddeeff")
 BIOS = b"PXEClient:Arch:00000:UNDI:002001"
 UEFI = b"PXEClient:Arch:00007:UNDI:003001"
@@ -154,9 +154,9 @@ class Wire:
         for piece in fragment(packet / Raw(payload), size):
             self._socket.send(bytes(Ether(src=MAC, dst=ether) / piece))
 
-    def receive(self, wanted: Callable[[Packet], bool], patience_s: float = PATIENCE_S) -> Packet | None:
+    def receive(self, wanted: Callable[[Packet], bool], timeout_s: float = TIMEOUT_S) -> Packet | None:
         """Take the next frame of the server's that is wanted; None where none comes in time."""
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:

@@ -12,7 +12,7 @@ from netboot.lab.lab_hosts import LabHost
 from netboot.lab.lan.namespaces import Between, Wiring
 from netboot.lab.machines.qemu import Firmware, Machine
 from netboot.lab.media.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Role
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +30,7 @@ def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = N
 
 PXE = a_host("pxe", 1, Firmware.OVMF_PXE)
 HTTP = a_host("http", 2, Firmware.OVMF_HTTP)
-ASKS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyShape.WITHOUT_43)
+ASKS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyVariant.WITHOUT_43)
 BIOS = a_host("bios", 3, Firmware.SEABIOS_IPXE)
 UNDIONLY = "undionly.kpxe"
 UNDI = replace(a_host("undi", 4, Firmware.SEABIOS_IPXE, loader=UNDIONLY), replaces_rom=True)
@@ -62,7 +62,7 @@ def loaded(lab: Lab, name: str) -> list[str]:
     return said
 
 
-def doors(lab: Lab, name: str) -> set[int]:
+def listeners(lab: Lab, name: str) -> set[int]:
     """The ports on which one machine's firmware was answered."""
     entries = [json.loads(line) for line in lab.appliance.log.read_text().splitlines()]
     offers = (each for each in entries if each["event"] == "dhcp.offered" and each["host"] == name)
@@ -103,8 +103,8 @@ async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way_not_even_of_who_
     async with running_lab([PXE, ASKS_4011], say=quiet, wiring=Wiring(dhcp_servers=2)) as lab:
         await boot(lab)
 
-        assert doors(lab, "pxe") == {67}
-        assert doors(lab, "asks4011") == {67, 4011}
+        assert listeners(lab, "pxe") == {67}
+        assert listeners(lab, "asks4011") == {67, 4011}
 
 
 async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():

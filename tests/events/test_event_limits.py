@@ -120,9 +120,9 @@ def test_a_clock_that_is_set_back_keeps_no_window_open():
     assert [event.data.get("count") for event in recorded(limits, [refused(at_s=-3600)])] == [1]
 
 
-def test_at_the_end_of_the_daemon_the_count_is_on_record(ledger_url: str):
+def test_at_the_end_of_the_daemon_the_count_is_on_record(store_url: str):
     async def scenario() -> list[object]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)
         running = asyncio.create_task(events.run())
         await asyncio.sleep(0)
@@ -137,10 +137,10 @@ def test_at_the_end_of_the_daemon_the_count_is_on_record(ledger_url: str):
     assert asyncio.run(scenario()) == [None, 499]
 
 
-def test_a_count_is_on_record_when_its_minute_ends_though_nothing_else_happens(ledger_url: str):
+def test_a_count_is_on_record_when_its_minute_ends_though_nothing_else_happens(store_url: str):
     async def scenario() -> list[object]:
         began = asyncio.get_running_loop().time()
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
 
         def now() -> datetime:
             return NOW + timedelta(seconds=59.8 + asyncio.get_running_loop().time() - began)

@@ -22,9 +22,9 @@ def an_event(number: int) -> Event:
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))
-def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(ledger_url: str, turns: int):
+def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(store_url: str, turns: int):
     async def scenario() -> list[object]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)
         for number in range(5):
             events.record(an_event(number))
@@ -41,9 +41,9 @@ def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(ledger_
     assert asyncio.run(scenario()) == list(range(5))
 
 
-def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(ledger_url: str):
+def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(store_url: str):
     async def scenario() -> BaseException:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_token": "c0ffee"}
 
         async def write_twice() -> None:
@@ -60,9 +60,9 @@ def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(ledger_url: s
     assert "c0ffee" not in f"{error} {error.__cause__}"
 
 
-def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_log(ledger_url: str):
+def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_log(store_url: str):
     async def scenario() -> tuple[Event, Event]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)
         for number in range(BUFFERED + 3):
             events.record(an_event(number), level=logging.DEBUG)
@@ -80,9 +80,9 @@ def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_lo
     assert {"event": "store.events_lost", "count": 3, "log_level": "error"} in logged
 
 
-def test_who_follows_gets_what_is_there_what_comes_and_the_end(ledger_url: str):
+def test_who_follows_gets_what_is_there_what_comes_and_the_end(store_url: str):
     async def scenario() -> list[object]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)
         events.record(an_event(1))
         await events.flush()

@@ -15,7 +15,7 @@ from netboot.ignition.check import check_ignition
 from netboot.model.boot.boot_client import BootClient
 from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.mac import Mac
-from netboot.model.lease import LeaseQuestion, LeaseTerms
+from netboot.model.lease import LeaseRequest, LeaseTerms
 from netboot.serve.static_http.conditional import byte_range
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, read_head
 from netboot.wire.dhcp import lease_request as lease
@@ -44,10 +44,10 @@ def dhcp_message(data: bytes) -> None:
     pxe.address_shown(message)
     mac = pxe.client_mac(message)
     assert mac is None or Mac.parse(mac) == mac
-    question = lease.lease_question(message, OURS, is_unicast=False)
-    if isinstance(question, LeaseQuestion):
+    question = lease.lease_request(message, OURS, is_unicast=False)
+    if isinstance(question, LeaseRequest):
         _check_lease(message, question)
-    for question, reply in ((pxe.offer_question, offer_reply), (pxe.boot_server_question, ack_reply)):
+    for question, reply in ((pxe.offer_request, offer_reply), (pxe.boot_server_request, ack_reply)):
         client = question(message, OURS)
         if not isinstance(client, BootClient):
             continue
@@ -71,7 +71,7 @@ def _check_reply(message: DhcpMessage, answer: Reply) -> None:
     assert 67 not in codes or set(codes[codes.index(67) + 1 :]) <= {82}
 
 
-def _check_lease(message: DhcpMessage, question: LeaseQuestion) -> None:
+def _check_lease(message: DhcpMessage, question: LeaseRequest) -> None:
     """Whoever asks for an address: an answer that is a message, fits, and gives back what states the subnet."""
     client = pxe.boot_client(message)
     boot = (client, Offer(OfferKind.LOADER, client.mac, "snponly.efi")) if isinstance(client, BootClient) else None

@@ -34,7 +34,7 @@ from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.net.interfaces import Interfaces
 
 CAPTURES = Path(__file__).parents[1] / "wire" / "captures"
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 MAC = Mac("52:54:00:aa:bb:01")
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
@@ -72,9 +72,9 @@ class Wire:
         """Send as a ROM without an address does."""
         self.send(payload, to=("255.255.255.255", 67), ether="ff:ff:ff:ff:ff:ff")
 
-    def receive(self, *, patience_s: float = PATIENCE_S) -> Packet | None:
+    def receive(self, *, timeout_s: float = TIMEOUT_S) -> Packet | None:
         """Wait for the next datagram that a DHCP server sent; None where none comes."""
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
@@ -118,7 +118,7 @@ class Lan:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
         bound.bind(("0.0.0.0", port))
-        bound.settimeout(PATIENCE_S)
+        bound.settimeout(TIMEOUT_S)
         return bound
 
 
@@ -178,7 +178,7 @@ class CountedThings(Counter[tuple[str, ...]]):
         self[(name, *labels.values())] += int(amount)
 
 
-class PlainDesk:
+class PlainFiles:
     """The real decision on one armed host, `cp1`; keeps what the wire showed. A client of MAC `faulty` breaks it."""
 
     def __init__(self) -> None:
@@ -221,7 +221,7 @@ class PlainDesk:
 class Serving:
     """A running DHCP server in the server's namespace."""
 
-    desk: PlainDesk
+    service: PlainFiles
     counted: CountedThings
     changes: queue.Queue[tuple[str, ...]]  # the interfaces that it serves, after each change
     stop: Callable[[], None] = lambda: None  # and wait for its end
@@ -235,7 +235,7 @@ class Serving:
 
     def wait_for_interfaces(self, *expected: str) -> None:
         """Wait until exactly these are served, written as `name=address`."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while self.changes.get(timeout=max(0.01, deadline - time.monotonic())) != expected:
             pass
 
@@ -257,13 +257,13 @@ def serve(lan: Lan) -> Iterator[Serve]:
 
 @contextmanager
 def _serving(lan: Lan, wanted: Sequence[WantedInterface], settings: DhcpSettings) -> Iterator[Serving]:
-    serving = Serving(PlainDesk(), CountedThings(), queue.Queue())
+    serving = Serving(PlainFiles(), CountedThings(), queue.Queue())
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def main() -> None:
         stop = asyncio.Event()
         async with Interfaces(wanted) as interfaces:
-            server = DhcpServer(serving.desk, settings, counters=serving.counted)
+            server = DhcpServer(serving.service, settings, counters=serving.counted)
             serving.server = server
             interfaces.on_change(server.serve)
             interfaces.on_change(
@@ -285,15 +285,15 @@ def _serving(lan: Lan, wanted: Sequence[WantedInterface], settings: DhcpSettings
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        loop, stop = started.result(timeout=PATIENCE_S)
+        loop, stop = started.result(timeout=TIMEOUT_S)
     except BaseException:
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
         raise
 
     def end() -> None:
         if thread.is_alive():
             loop.call_soon_threadsafe(stop.set)
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)
 
     serving.stop = end
     try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 HOSTS = """\
@@ -66,7 +66,7 @@ log: {{level: debug, format: json}}
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(str(notify))
-            manager.settimeout(PATIENCE_S)
+            manager.settimeout(TIMEOUT_S)
             self._process = self._launch(NOTIFY_SOCKET=str(notify))
             while b"READY=1" not in manager.recv(4096):
                 pass
@@ -75,18 +75,18 @@ log: {{level: debug, format: json}}
     def refuses_to_start(self) -> tuple[int, str]:
         """Start the daemon where it must not; return its exit code and what it said."""
         process = self._launch()
-        return process.wait(PATIENCE_S), self.log
+        return process.wait(TIMEOUT_S), self.log
 
     def kill(self) -> None:
         """As a power cut would end it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(PATIENCE_S)
+        self._process.wait(TIMEOUT_S)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(PATIENCE_S)
+            self._process.wait(TIMEOUT_S)
 
     @property
     def log(self) -> str:
@@ -103,8 +103,8 @@ log: {{level: debug, format: json}}
 
     def leases(self) -> dict[str, tuple[str, str]]:
         """Read the leases on disk: address to client and state."""
-        with sqlite3.connect(f"file:{self.directory}/netboot.db?mode=ro", uri=True) as ledger:
-            rows = ledger.execute("SELECT address, client, state FROM leases").fetchall()
+        with sqlite3.connect(f"file:{self.directory}/netboot.db?mode=ro", uri=True) as store:
+            rows = store.execute("SELECT address, client, state FROM leases").fetchall()
         return {address: (client, state) for address, client, state in rows}
 
     def _launch(self, **environment: str) -> subprocess.Popen[bytes]:
@@ -128,7 +128,7 @@ def serving(directory: Path, namespace: str, settings: str) -> Iterator[Served]:
 
 def wait_until(look: Callable[[], T | None]) -> T:
     """Look again and again until something is there."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while (found := look()) is None:
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)

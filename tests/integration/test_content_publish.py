@@ -17,7 +17,7 @@ from netboot.content.publish_s3 import S3Target
 from netboot.errors import ContentError
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 ANYBODY_READS = {
     "Version": "2012-10-17",
     "Statement": [
@@ -36,7 +36,7 @@ http {{
 
 
 def run(*command: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE_S)
+    return subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_S)
 
 
 def free_port() -> int:
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while time.monotonic() < until and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -133,7 +133,7 @@ def test_ostree_pulls_from_an_nginx_that_has_what_was_published(
     pulled(url, tmp_path / "repo")
     assert run("curl", "-fsS", f"{url}/content/ol8/images/pxeboot/vmlinuz").stdout == b"kernel" * 1000
     summed = subprocess.run(
-        ["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=www / "ostree" / "ock-1", check=False, timeout=PATIENCE_S
+        ["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=www / "ostree" / "ock-1", check=False, timeout=TIMEOUT_S
     )
     assert summed.returncode == 0
 

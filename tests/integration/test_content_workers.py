@@ -20,12 +20,12 @@ from netboot.serve.workers.content_worker import WorkerOptions
 from netboot.serve.workers.content_workers import ContentWorkers
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 BODY = b"kernel" * 1000
 
 
 @dataclass
-class Ledger:
+class Recorder:
     """Remembers what it is told, as desk and counters."""
 
     served: list[tuple[str, str, int]] = field(default_factory=list)
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
             await asyncio.sleep(0.02)
 
@@ -67,7 +67,7 @@ async def get(port: int, path: str = "/content/ol8/vmlinuz", *, source: str = "1
     """Ask from one of the many addresses of loopback; give head and body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -76,10 +76,10 @@ async def get(port: int, path: str = "/content/ol8/vmlinuz", *, source: str = "1
 
 
 @asynccontextmanager
-async def working(directory: Path, ledger: Ledger, *, workers: int) -> AsyncIterator[tuple[ContentWorkers, int]]:
+async def working(directory: Path, store: Recorder, *, workers: int) -> AsyncIterator[tuple[ContentWorkers, int]]:
     port = free_port()
     options = WorkerOptions(str(directory), port, workers, max_streams=8, client_rate=0, drain_s=2.0)
-    keeper = ContentWorkers(options, ledger, counters=ledger)
+    keeper = ContentWorkers(options, store, counters=store)
     keeper.listen(["127.0.0.1"])
     running = asyncio.create_task(keeper.run())
     try:
@@ -92,11 +92,11 @@ async def working(directory: Path, ledger: Ledger, *, workers: int) -> AsyncIter
 
 
 def test_workers_serve_and_the_daemon_hears_of_every_answer(directory: Path) -> None:
-    ledger = Ledger()
+    store = Recorder()
     told: list[int] = []
 
     async def talk() -> None:
-        async with working(directory, ledger, workers=2) as (keeper, port):
+        async with working(directory, store, workers=2) as (keeper, port):
             answers = [await get(port, source=f"127.0.0.{n}") for n in range(1, 9)]
             missing = await get(port, "/content/ol8/nothing")
             other = await get(port, "/boot/52:54:00:aa:bb:01.ipxe")
@@ -110,14 +110,14 @@ def test_workers_serve_and_the_daemon_hears_of_every_answer(directory: Path) -> 
 
     assert len(told) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in told)
-    assert sorted(ledger.served) == [(f"127.0.0.{n}", "ol8/vmlinuz", len(BODY)) for n in range(1, 9)]
-    assert ledger.counted == {("kernel", 200): 8, ("other", 404): 1}
-    assert ledger.bytes_sent == 8 * len(BODY)
+    assert sorted(store.served) == [(f"127.0.0.{n}", "ol8/vmlinuz", len(BODY)) for n in range(1, 9)]
+    assert store.counted == {("kernel", 200): 8, ("other", 404): 1}
+    assert store.bytes_sent == 8 * len(BODY)
 
 
 def test_a_worker_that_dies_is_started_again_and_the_other_serves_meanwhile(directory: Path) -> None:
     async def talk() -> None:
-        async with working(directory, Ledger(), workers=2) as (keeper, port):
+        async with working(directory, Recorder(), workers=2) as (keeper, port):
             await until(lambda: _listeners(keeper.pids, port) == 2)
             first = keeper.pids[0]
             os.kill(first, signal.SIGKILL)
@@ -131,7 +131,7 @@ def test_a_worker_that_dies_is_started_again_and_the_other_serves_meanwhile(dire
 
 def test_a_reload_shows_what_was_imported_meanwhile(directory: Path) -> None:
     async def talk() -> None:
-        async with working(directory, Ledger(), workers=1) as (keeper, port):
+        async with working(directory, Recorder(), workers=1) as (keeper, port):
             shutil.copytree(directory / "media" / "ol8", directory / "media" / "ol9")
             (directory / "media" / "ol8" / "vmlinuz").unlink()
             keeper.reload()
@@ -144,7 +144,7 @@ def test_a_reload_shows_what_was_imported_meanwhile(directory: Path) -> None:
 
 def test_every_connection_of_one_machine_goes_to_one_worker(directory: Path) -> None:
     async def talk() -> None:
-        async with working(directory, Ledger(), workers=2) as (keeper, port):
+        async with working(directory, Recorder(), workers=2) as (keeper, port):
             await asyncio.sleep(0)
             owners: dict[str, set[int]] = {}
             await until(lambda: _listeners(keeper.pids, port) == 2)

@@ -72,6 +72,6 @@ def test_the_request_for_the_lease_shows_its_address_to_the_proxy_which_stays_si
 
     ack = parse(bytes(wire.receive()[UDP].payload))
     assert (ack.message_type, ack.yiaddr) == (MessageType.ACK, lease.yiaddr)
-    assert wire.receive(patience_s=0.2) is None
-    assert serving.desk.shown.get(timeout=5) == (MAC, lease.yiaddr, discover.xid)
+    assert wire.receive(timeout_s=0.2) is None
+    assert serving.service.shown.get(timeout=5) == (MAC, lease.yiaddr, discover.xid)
     assert IPv4Address("192.0.2.100") <= lease.yiaddr <= IPv4Address("192.0.2.150")

@@ -59,7 +59,7 @@ def test_a_discover_is_offered_a_boot_by_broadcast_from_67(
 
     assert envelope(frame) == (EVERYBODY, "192.0.2.10", 67, "255.255.255.255", 68)
     assert body(frame) == capture(answer)
-    assert serving.desk.offers.get(timeout=5).mac == MAC
+    assert serving.service.offers.get(timeout=5).mac == MAC
 
 
 def test_a_repeated_discover_gets_the_same_answer(lan: Any, serve: Any, capture: Capture) -> None:
@@ -111,7 +111,7 @@ def test_each_interface_answers_with_its_own_address(lan: Any, serve: Any, captu
         told.append((frame[IP].src, str(parse(body(frame)).siaddr)))
 
     assert told == [("192.0.2.10", "192.0.2.10"), ("198.51.100.10", "198.51.100.10")]
-    assert [wire.receive(patience_s=0.1) for wire in wires] == [None, None]
+    assert [wire.receive(timeout_s=0.1) for wire in wires] == [None, None]
 
 
 @pytest.mark.parametrize("port", [68, 4011, 50000])
@@ -128,7 +128,7 @@ def test_4011_answers_from_4011_to_the_address_and_port_that_asked(
     told = BOOTP(data)
     assert ("message-type", 5) in told[DHCP].options
     assert told.file.rstrip(b"\0") == b"snponly.efi"
-    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), told.xid)
+    assert serving.service.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), told.xid)
 
 
 def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, capture: Capture) -> None:
@@ -209,7 +209,7 @@ def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_silen
     wire.broadcast(capture("discover-bios"))
 
     assert body(wire.receive()) == capture("offer-bios")
-    assert serving.desk.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), 9)
+    assert serving.service.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), 9)
     assert serving.counted["dhcp_ignored", "other-message-type"] == 1
 
 
@@ -236,8 +236,8 @@ def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any
     wire.broadcast(good)
 
     assert body(wire.receive()) == capture("offer-bios")
-    assert wire.receive(patience_s=0.1) is None
-    assert serving.desk.offers.get(timeout=5).mac == MAC
+    assert wire.receive(timeout_s=0.1) is None
+    assert serving.service.offers.get(timeout=5).mac == MAC
     assert serving.counted == {
         ("dhcp_ignored", "malformed"): 4,
         ("dhcp_ignored", "not-a-request"): 1,
@@ -252,7 +252,7 @@ def test_an_offer_is_one_line_that_says_who_got_what(lan: Any, serve: Any, captu
     with capture_logs() as lines:
         serving = serve()
         lan.wire("c0").broadcast(capture("discover-edk2-x64"))
-        serving.desk.offers.get(timeout=5)
+        serving.service.offers.get(timeout=5)
         serving.stop()
 
     assert [line for line in lines if line["event"].startswith("dhcp.")] == [
@@ -279,7 +279,7 @@ def test_an_architecture_without_a_loader_gets_no_answer(lan: Any, serve: Any, c
     for _ in range(3):
         wire.broadcast(bios_by_http)
     wire.broadcast(capture("discover-bios"))
-    serving.desk.offers.get(timeout=5)
+    serving.service.offers.get(timeout=5)
 
     assert serving.counted["dhcp_ignored", "unknown-architecture"] == 3
 
@@ -290,7 +290,7 @@ def test_a_machine_without_an_architecture_is_refused_by_its_mac(lan: Any, serve
     serving = serve()
     lan.wire("c0").broadcast(nameless)
 
-    mac, reason, cure = serving.desk.refusals.get(timeout=5)
+    mac, reason, cure = serving.service.refusals.get(timeout=5)
 
     assert (mac, reason) == (MAC, "no-architecture")
     assert "update its firmware" in cure
@@ -298,11 +298,11 @@ def test_a_machine_without_an_architecture_is_refused_by_its_mac(lan: Any, serve
 
 def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve: Any, capture: Capture) -> None:
     serving = serve()
-    serving.desk.faulty = Mac("52:54:00:aa:bb:66")
+    serving.service.faulty = Mac("52:54:00:aa:bb:66")
     wire = lan.wire("c0")
 
     for _ in range(3):
-        wire.broadcast(asked_by(capture("discover-bios"), serving.desk.faulty))
+        wire.broadcast(asked_by(capture("discover-bios"), serving.service.faulty))
     wire.broadcast(capture("discover-bios"))
 
     assert body(wire.receive()) == capture("offer-bios")
@@ -333,7 +333,7 @@ def test_mutated_datagrams_never_silence_the_port(lan: Any, serve: Any, capture:
 
 def test_an_unarmed_machine_is_led_to_its_disk_on_both_ports(lan: Any, serve: Any, capture: Capture) -> None:
     serving = serve()
-    serving.desk.is_armed = False
+    serving.service.is_armed = False
     wire = lan.wire("c0")
 
     wire.broadcast(capture("discover-edk2-x64"))
@@ -366,9 +366,9 @@ def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, 
 
     wire.broadcast(capture("discover-bios"))
 
-    assert serving.desk.asked.get(timeout=5).mac == MAC
-    assert wire.receive(patience_s=0.2) is None
-    assert (serving.desk.offers.empty(), serving.counted) == (True, {})
+    assert serving.service.asked.get(timeout=5).mac == MAC
+    assert wire.receive(timeout_s=0.2) is None
+    assert (serving.service.offers.empty(), serving.counted) == (True, {})
 
 
 def test_off_binds_nothing(lan: Any, serve: Any) -> None:
@@ -404,7 +404,7 @@ def test_tshark_finds_no_fault_in_any_reply(lan: Any, serve: Any, capture: Captu
     names = ("discover-bios", "discover-edk2-x64", "discover-edk2-arm64-http", "discover-ipxe-x64")
     frames = []
     for is_armed in (True, False):
-        serving.desk.is_armed = is_armed
+        serving.service.is_armed = is_armed
         for name in names:
             wire.broadcast(capture(name))
             frames.append(wire.receive())

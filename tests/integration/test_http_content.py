@@ -19,16 +19,16 @@ from netboot.content.ostree.repository import PullProgress, read_reachable
 from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.engine import ContentEngine
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 LARGE = bytes(range(256)) * 20_000
 
 
 @dataclass
-class Ledger:
+class Recorder:
     """Remembers what it is told, as desk and counters."""
 
     served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
@@ -50,20 +50,20 @@ class Server:
 
     directory: Path
     port: int
-    ledger: Ledger
+    store: Recorder
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are; return all that comes until the server closes. aiohttp drops half-closed clients."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def run(*command: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE_S)
+    return subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
@@ -92,18 +92,18 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
     """The real doors on a loop in a thread of their own."""
     loop = asyncio.new_event_loop()
-    ledger = Ledger()
+    store = Recorder()
 
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
         content = Content(directory)
         content.refresh()
-        door = ContentDoor(content, ledger, counters=ledger)
+        handler = ContentHandler(content, store, counters=store)
         app = web.Application()
-        app.add_routes(content_routes(door))
+        app.add_routes(content_routes(handler))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         assert runner.server is not None
-        engine = ContentEngine(door, runner.server)
+        engine = ContentEngine(handler, runner.server)
         factory = engine.protocol if request.param == "engine" else runner.server
         return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
 
@@ -116,11 +116,11 @@ def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield Server(directory, running[0].sockets[0].getsockname()[1], ledger)
+        yield Server(directory, running[0].sockets[0].getsockname()[1], store)
     finally:
-        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(TIMEOUT_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
         loop.close()
 
 
@@ -134,12 +134,12 @@ def test_curl_gets_kernel_initrd_and_stage2(server: Server, tmp_path: Path) -> N
 
 
 def test_the_desk_hears_who_got_what(server: Server) -> None:
-    server.ledger.served.clear()
+    server.store.served.clear()
 
     run("curl", "-fsS", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
     run("curl", "-fsSI", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
 
-    ((address, file, bytes_sent),) = server.ledger.served
+    ((address, file, bytes_sent),) = server.store.served
     assert (address, file.owner, file.member) == (IPv4Address("127.0.0.1"), "ol8", "vmlinuz")
     assert (file.kind, bytes_sent) == (ContentKind.KERNEL, len(LARGE))
 
@@ -191,7 +191,7 @@ def test_a_ref_that_moved_is_never_answered_with_304_or_its_old_length(server: S
 
 
 def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Path) -> None:
-    server.ledger.served.clear()
+    server.store.served.clear()
     repo = f"--repo={tmp_path / 'repo'}"
     run("ostree", "init", repo, "--mode=bare-user")
     run("ostree", "remote", "add", repo, "--no-gpg-verify", "ock", server.url("/ostree/ock-1/"))
@@ -203,7 +203,7 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
     assert checked.returncode == 0, checked.stderr
     reachable = read_reachable(server.directory, "ock-1")
     progress = PullProgress(reachable)
-    objects = [file for _, file, _ in server.ledger.served if file.kind is ContentKind.OSTREE_OBJECT]
+    objects = [file for _, file, _ in server.store.served if file.kind is ContentKind.OSTREE_OBJECT]
     percents = [progress.asked(file.member, file.size_bytes) for file in objects]
     assert len(objects) == reachable.release.object_count
     assert percents == sorted(percents)

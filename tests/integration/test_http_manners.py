@@ -16,12 +16,12 @@ from aiohttp import web
 from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.engine import ContentEngine
 from netboot.serve.static_http.shares import ShareLimits
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 LARGE = bytes(range(256)) * 40_000
 
 
@@ -55,13 +55,13 @@ def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
         content = Content(directory)
         content.refresh()
-        door = ContentDoor(content, Deaf(), counters=Deaf(), limits=limits)
+        handler = ContentHandler(content, Deaf(), counters=Deaf(), limits=limits)
         app = web.Application()
-        app.add_routes(content_routes(door))
+        app.add_routes(content_routes(handler))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         assert runner.server is not None
-        engine = ContentEngine(door, runner.server)
+        engine = ContentEngine(handler, runner.server)
         factory = engine.protocol if kind == "engine" else runner.server
         return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
 
@@ -76,9 +76,9 @@ def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]
     try:
         yield running[0].sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(TIMEOUT_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
         loop.close()
 
 
@@ -87,7 +87,7 @@ def slow_reader(port: int) -> Iterator[socket.socket]:
     """Hold the only place: ask for the large file and read no more than its first bytes."""
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        reader.settimeout(PATIENCE_S)
+        reader.settimeout(TIMEOUT_S)
         reader.connect(("127.0.0.1", port))
         reader.sendall(b"GET /content/ol8/vmlinuz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert reader.recv(1000)
@@ -106,12 +106,12 @@ def test_ipxe_is_told_to_come_back_while_curl_and_libostree_wait_and_get_all(dir
     with serving(directory, ShareLimits(max_streams=1), kind=kind) as port:
         with slow_reader(port) as reader:
             waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
-            told = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=PATIENCE_S)[0]
-            small = curl(port, name="small").communicate(timeout=PATIENCE_S)[0]
+            told = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=TIMEOUT_S)[0]
+            small = curl(port, name="small").communicate(timeout=TIMEOUT_S)[0]
             still_waiting = [process.poll() for process in waiting]
             while reader.recv(1 << 20):
                 pass
-        answers = [process.communicate(timeout=PATIENCE_S)[0] for process in waiting]
+        answers = [process.communicate(timeout=TIMEOUT_S)[0] for process in waiting]
 
     assert told.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nRetry-After: " in told
@@ -125,10 +125,10 @@ def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: 
         with slow_reader(port) as reader:
             gone, stays = curl(port), curl(port)
             gone.kill()
-            gone.communicate(timeout=PATIENCE_S)
+            gone.communicate(timeout=TIMEOUT_S)
             while reader.recv(1 << 20):
                 pass
-        answer = stays.communicate(timeout=PATIENCE_S)[0]
+        answer = stays.communicate(timeout=TIMEOUT_S)[0]
 
     assert answer == f"200 {len(LARGE)}".encode()
 
@@ -139,9 +139,9 @@ def test_a_machine_goes_no_faster_than_its_rate(directory: Path, kind: str) -> N
 
     with serving(directory, ShareLimits(client_rate=rate), kind=kind) as port:
         began = time.monotonic()
-        answer = curl(port).communicate(timeout=PATIENCE_S)[0]
+        answer = curl(port).communicate(timeout=TIMEOUT_S)[0]
         took_s = time.monotonic() - began
-        small = curl(port, name="small").communicate(timeout=PATIENCE_S)[0]
+        small = curl(port, name="small").communicate(timeout=TIMEOUT_S)[0]
 
     assert answer == f"200 {len(LARGE)}".encode()
     assert took_s > (len(LARGE) - rate) / rate * 0.7

@@ -48,7 +48,7 @@ def test_every_answer_carries_the_address_of_the_interface_that_it_leaves_by(
     told = [answer_to(wire, capture("discover-edk2-x64")) for wire in wires]
 
     assert told == [("192.0.2.11", "192.0.2.11"), ("198.51.100.10", "198.51.100.10")]
-    assert [wire.receive(patience_s=0.1) for wire in wires] == [None, None]
+    assert [wire.receive(timeout_s=0.1) for wire in wires] == [None, None]
 
 
 def test_a_lan_that_appears_changes_and_goes_while_the_daemon_runs(lan: Any, start: Start, capture: Capture) -> None:
@@ -80,7 +80,7 @@ def wait_for_answer(wire: Any, question: bytes) -> tuple[str, str]:
 
     def ask() -> tuple[str, str] | None:
         wire.broadcast(question)
-        frame = wire.receive(patience_s=0.3)
+        frame = wire.receive(timeout_s=0.3)
         return None if frame is None else (frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr))
 
     return wait_until(ask)
@@ -112,7 +112,7 @@ def test_relays_are_answered_at_their_own_address_and_bogus_ones_never(
     answer = parse(bytes(frame[UDP].payload))
     assert list(answer.options.items())[-1] == (82, relayed.options[82])
     assert answer.giaddr == IPv4Address("198.51.100.1")
-    assert wire.receive(patience_s=0.1) is None
+    assert wire.receive(timeout_s=0.1) is None
 
 
 # The silent first hour

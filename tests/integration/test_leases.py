@@ -77,9 +77,9 @@ class Machine:
         message /= DHCP(options=[("message-type", kind), *options, "end"])
         self.wire.send(bytes(message), source=(ciaddr, 68), to=(to or "255.255.255.255", 67), ether=ether)
 
-    def hears(self, patience_s: float = 2.0) -> Any:
+    def hears(self, timeout_s: float = 2.0) -> Any:
         """Wait for the next answer to this machine; None where none comes."""
-        while (frame := self.wire.receive(patience_s=patience_s)) is not None:
+        while (frame := self.wire.receive(timeout_s=timeout_s)) is not None:
             if frame[BOOTP].xid == self.xid:
                 return frame
         return None
@@ -309,7 +309,7 @@ def test_a_host_behind_a_relay_gets_the_address_of_its_own_network_and_only_ther
     here = Machine(lan, FAR)
     here.say("discover")
     served.wait_for("dhcp.ignored", reason="other-network", mac=FAR)
-    assert here.hears(patience_s=0.1) is None
+    assert here.hears(timeout_s=0.1) is None
     wire.send(bytes(relayed), source=("203.0.113.1", 67), to=("198.51.100.10", 67), ether=lan.server_mac("s1"))
     offer = wire.receive()
 
@@ -365,7 +365,7 @@ def test_a_stranger_gets_nothing_without_a_pool(lan: Any, start: Start) -> None:
     stranger.say("discover")
 
     served.wait_for("dhcp.ignored", reason="no-address-for-client", mac=STRANGER)
-    assert stranger.hears(patience_s=0.1) is None
+    assert stranger.hears(timeout_s=0.1) is None
 
 
 def test_a_lease_survives_the_power_cut_of_the_server_and_a_full_pool_is_told_once(lan: Any, start: Start) -> None:
@@ -394,6 +394,6 @@ def test_an_address_that_somebody_has_is_never_given_and_a_person_is_told(lan: A
     cp1.say("discover")
 
     served.wait_for("dhcp.ignored", reason="address-in-use", mac=MAC)
-    assert cp1.hears(patience_s=0.1) is None
+    assert cp1.hears(timeout_s=0.1) is None
     for address in ("192.0.2.200", "192.0.2.101"):
         served.wait_for("lease.conflict_found", address=address, holder="52:54:00:00:00:77")

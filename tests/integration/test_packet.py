@@ -114,7 +114,7 @@ def test_beside_a_server_that_holds_the_port_a_machine_gets_its_lease_and_its_lo
         assert BOOTP(leased).yiaddr.startswith("192.0.2.1")
         assert source == ("192.0.2.10", 4011)
         assert ("message-type", 5) in BOOTP(ack)[DHCP].options
-        assert [serving.desk.offers.get(timeout=5).boot_file for _ in range(2)] == ["undionly.kpxe", "snponly.efi"]
+        assert [serving.service.offers.get(timeout=5).boot_file for _ in range(2)] == ["undionly.kpxe", "snponly.efi"]
 
 
 # What is heard
@@ -145,7 +145,7 @@ def test_a_wrong_checksum_is_not_heard(heard: Any, capture: Capture) -> None:
     broken = IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67, chksum=0x1234)
     wire._socket.send(bytes(Ether(src=MAC, dst=EVERYBODY) / broken / Raw(capture("discover-bios"))))
 
-    assert wire.receive(patience_s=0.3) is None
+    assert wire.receive(timeout_s=0.3) is None
     assert serving.counted[("datagrams_lost", "67", "malformed")] == 1
 
 
@@ -166,8 +166,8 @@ def test_what_is_sent_to_another_is_not_ours(heard: Any, capture: Capture, ether
     serving, wire = heard
     wire.send(capture("discover-bios"), to=(address, 67), ether=ether)
 
-    assert wire.receive(patience_s=0.3) is None
-    assert serving.desk.asked.empty()
+    assert wire.receive(timeout_s=0.3) is None
+    assert serving.service.asked.empty()
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "192.0.2.255", "192.0.2.10"])
@@ -203,8 +203,8 @@ def test_another_vlan_is_not_heard_and_a_priority_alone_is_no_vlan(heard: Any, c
     serving, wire = heard
 
     wire._socket.send(tagged(200, capture("discover-bios")))
-    assert wire.receive(patience_s=0.3) is None
-    assert serving.desk.asked.empty()
+    assert wire.receive(timeout_s=0.3) is None
+    assert serving.service.asked.empty()
     wire._socket.send(tagged(0, capture("discover-bios")))
     assert body(wire.receive()) == capture("offer-bios")
 
@@ -223,13 +223,13 @@ def test_a_vlan_is_answered_in_its_tag_by_its_own_interface_alone(lan: Any, serv
     assert above.receive()[IP].src == "203.0.113.10"
     below.broadcast(capture("discover-bios"))
     assert untagged_answers(below) == ["192.0.2.10"]
-    assert above.receive(patience_s=0.1) is None
+    assert above.receive(timeout_s=0.1) is None
 
 
 def untagged_answers(wire: Any) -> list[str]:
     """The sources of all answers without a tag; the kernel shows tagged ones here too, with their tag in the frame."""
     found = []
-    while (frame := wire.receive(patience_s=0.3)) is not None:
+    while (frame := wire.receive(timeout_s=0.3)) is not None:
         if frame[IP].src != "203.0.113.10":
             found.append(frame[IP].src)
     return found
@@ -241,8 +241,8 @@ def test_it_listens_only_where_the_mode_says_so(lan: Any, serve: Any, capture: C
 
     wire.broadcast(capture("discover-bios"))
 
-    assert serving.desk.asked.get(timeout=5).mac == MAC
-    assert wire.receive(patience_s=0.3) is None
+    assert serving.service.asked.get(timeout=5).mac == MAC
+    assert wire.receive(timeout_s=0.3) is None
 
 
 def test_an_unheld_4011_is_held_so_that_the_kernel_tells_nobody_that_it_is_unreachable(

@@ -31,7 +31,7 @@ LOOPBACK = Interface("lo", socket.if_nametoindex("lo"), IPv4Address(HOST), (IPv4
 AT_MOST_S = 30.0
 
 
-class ADesk:
+class RecordingFiles:
     """Hands out one directory to everybody."""
 
     def __init__(self, directory):
@@ -58,8 +58,8 @@ def a_running_server(directory, interface, **settings):
     ready, shared = threading.Event(), {}
 
     async def serve():
-        desk = shared["desk"] = ADesk(directory)
-        server = TftpServer(desk, TftpSettings(port=0, **settings), counters=desk)
+        service = shared["desk"] = RecordingFiles(directory)
+        server = TftpServer(service, TftpSettings(port=0, **settings), counters=service)
         server.serve([interface])
         stop = asyncio.Event()
         shared.update(loop=asyncio.get_running_loop(), stop=stop, port=server.ports[0])
@@ -220,14 +220,14 @@ def test_a_line_that_loses_still_carries_a_loader(directory, tmp_path, windowsiz
         )
         async with asyncio.timeout(AT_MOST_S):
             code = await client.wait()
-        assert await asyncio.to_thread(desk.has_told.wait, AT_MOST_S)  # the last ACK is still on its way
+        assert await asyncio.to_thread(service.has_told.wait, AT_MOST_S)  # the last ACK is still on its way
         line.close()
         return code
 
-    with a_running_server(directory, LOOPBACK, single_port=True) as (port, desk):
+    with a_running_server(directory, LOOPBACK, single_port=True) as (port, service):
         assert asyncio.run(fetch()) == 0
 
     assert fetched.read_bytes() == FILES["snponly.efi"]
-    [(outcome, retransmissions, _)] = desk.told
+    [(outcome, retransmissions, _)] = service.told
     assert outcome in ("sent", "unconfirmed")
     assert retransmissions > 0

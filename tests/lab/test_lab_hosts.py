@@ -6,7 +6,7 @@ from pathlib import Path
 from netboot.content.assets import assets_directory
 from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, settings_yaml, write_configuration
 from netboot.lab.lan.namespaces import Wiring
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 
 
 def test_the_roles_files_are_copies_that_debians_ignition_can_read(tmp_path):
@@ -42,7 +42,7 @@ def test_the_settings_lie_where_the_appliance_is_told(tmp_path):
 
 
 def test_what_is_pinned_at_a_machine_is_in_the_registry():
-    host = replace(LAB_HOSTS[1], loader="undionly.kpxe", reply=ReplyShape.WITHOUT_43, replaces_rom=True)
+    host = replace(LAB_HOSTS[1], loader="undionly.kpxe", reply=ReplyVariant.WITHOUT_43, replaces_rom=True)
 
     assert '"loader": "undionly.kpxe", "firmware": "without-43", "rom_ipxe": "replace"' in hosts_yaml([host])
 

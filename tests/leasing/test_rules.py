@@ -18,15 +18,15 @@ from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     AddressRange,
     Lease,
-    LeaseAsk,
     LeaseClosed,
+    LeaseDropReason,
     LeaseGranted,
     LeaseInformed,
     LeaseOffered,
     LeasePolicy,
-    LeaseQuestion,
     LeaseRefused,
-    LeaseSilence,
+    LeaseRequest,
+    LeaseRequestKind,
     LeaseState,
     LeaseTerms,
     LeaseToProbe,
@@ -56,7 +56,7 @@ HOSTS = HostSet.of(
 )
 
 
-class House:
+class BuiltServices:
     """A state machine with a clock, and a LAN where nobody has an address but those in `taken`."""
 
     def __init__(self, policy: LeasePolicy | None = None) -> None:
@@ -71,7 +71,7 @@ class House:
 
     def ask(
         self,
-        ask: LeaseAsk,
+        ask: LeaseRequestKind,
         mac: Mac | None = CARD,
         address: IPv4Address | None = None,
         *,
@@ -79,25 +79,25 @@ class House:
         client_id: str | None = None,
     ) -> LeaseVerdict:
         """Ask once; what has to be probed is probed."""
-        question = LeaseQuestion(ask, client_id or f"hw:01:{mac}", mac, address, relay)
+        question = LeaseRequest(ask, client_id or f"hw:01:{mac}", mac, address, relay)
         for _ in range(5):
             verdict = self.leases.ask(question, [LAN], [OURS], self.at)
             if not isinstance(verdict, LeaseToProbe):
                 return verdict
             in_use = verdict.address in self.taken
             if not self.leases.probed(question, verdict.address, is_in_use=in_use, at=self.at):
-                return LeaseSilence.ADDRESS_IN_USE
+                return LeaseDropReason.ADDRESS_IN_USE
         raise AssertionError("probes without end")
 
     def offered(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
-        verdict = self.ask(LeaseAsk.DISCOVER, mac, **further)  # type: ignore[arg-type]
+        verdict = self.ask(LeaseRequestKind.DISCOVER, mac, **further)  # type: ignore[arg-type]
         return verdict.terms.address or verdict if isinstance(verdict, LeaseOffered) else verdict
 
     def leased(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
         offered = self.offered(mac, **further)
         if not isinstance(offered, IPv4Address):
             return offered
-        verdict = self.ask(LeaseAsk.SELECTING, mac, offered, **further)  # type: ignore[arg-type]
+        verdict = self.ask(LeaseRequestKind.SELECTING, mac, offered, **further)  # type: ignore[arg-type]
         return verdict.lease.address if isinstance(verdict, LeaseGranted) else verdict
 
 
@@ -112,7 +112,7 @@ def in_short(verdict: LeaseVerdict) -> object:
             return verdict
 
 
-A = LeaseAsk
+A = LeaseRequestKind
 NEAR, AWAY = IPv4Address("192.0.2.77"), IPv4Address("10.0.0.77")
 STRANGER = STRANGERS[0]
 
@@ -125,48 +125,48 @@ BY_STATE = [
     (A.SELECTING, STRANGER, FIRST, FIRST),
     (A.SELECTING, STRANGERS[1], FIRST, WRONG_ADDRESS),
     (A.SELECTING, STRANGERS[1], SECOND, WRONG_ADDRESS),
-    (A.SELECTING_ANOTHER, CARD, NEAR, LeaseSilence.OTHER_LEASE_SERVER),
+    (A.SELECTING_ANOTHER, CARD, NEAR, LeaseDropReason.OTHER_LEASE_SERVER),
     (A.INIT_REBOOT, CARD, RESERVED, RESERVED),
     (A.INIT_REBOOT, CARD, NEAR, WRONG_ADDRESS),
     (A.INIT_REBOOT, CARD, AWAY, WRONG_NETWORK),
     (A.INIT_REBOOT, STRANGER, FIRST, FIRST),
     (A.INIT_REBOOT, STRANGER, SECOND, WRONG_ADDRESS),
-    (A.INIT_REBOOT, STRANGERS[1], FIRST, LeaseSilence.NOTHING_ON_RECORD),
+    (A.INIT_REBOOT, STRANGERS[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
     (A.INIT_REBOOT, STRANGERS[1], AWAY, WRONG_NETWORK),
     (A.RENEWING, CARD, RESERVED, RESERVED),
     (A.RENEWING, CARD, NEAR, WRONG_ADDRESS),
     (A.RENEWING, STRANGER, FIRST, FIRST),
     (A.RENEWING, STRANGER, RESERVED, WRONG_ADDRESS),
-    (A.RENEWING, STRANGERS[1], FIRST, LeaseSilence.NOTHING_ON_RECORD),
+    (A.RENEWING, STRANGERS[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
     (A.RENEWING, FAR, IPv4Address("203.0.113.105"), IPv4Address("203.0.113.105")),
     (A.REBINDING, CARD, RESERVED, RESERVED),
     (A.REBINDING, CARD, NEAR, WRONG_ADDRESS),
-    (A.REBINDING, CARD, None, LeaseSilence.MISFORMED_REQUEST),
-    (A.REBINDING, STRANGERS[1], NEAR, LeaseSilence.NOTHING_ON_RECORD),
-    (A.DECLINE, STRANGERS[1], FIRST, LeaseSilence.NOT_ITS_ADDRESS),
-    (A.DECLINE, STRANGER, RESERVED, LeaseSilence.NOT_ITS_ADDRESS),
-    (A.RELEASE, STRANGERS[1], FIRST, LeaseSilence.NOT_ITS_ADDRESS),
-    (A.RELEASE, CARD, None, LeaseSilence.NOT_ITS_ADDRESS),
-    (A.INFORM, CARD, None, LeaseSilence.MISFORMED_REQUEST),
-    (A.INFORM, CARD, AWAY, LeaseSilence.OTHER_NETWORK),
+    (A.REBINDING, CARD, None, LeaseDropReason.MISFORMED_REQUEST),
+    (A.REBINDING, STRANGERS[1], NEAR, LeaseDropReason.NOTHING_ON_RECORD),
+    (A.DECLINE, STRANGERS[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.DECLINE, STRANGER, RESERVED, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.RELEASE, STRANGERS[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.RELEASE, CARD, None, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.INFORM, CARD, None, LeaseDropReason.MISFORMED_REQUEST),
+    (A.INFORM, CARD, AWAY, LeaseDropReason.OTHER_NETWORK),
 ]
 
 
 @pytest.mark.parametrize(
     ("ask", "mac", "address", "answer"), BY_STATE, ids=[f"{a.value}-{m[-2:]}-{x}" for a, m, x, _ in BY_STATE]
 )
-def test_each_state_of_a_client_has_its_answer(ask: LeaseAsk, mac: Mac, address: IPv4Address, answer: object):
-    house = House()
-    assert (house.leased(CARD), house.leased(STRANGER)) == (RESERVED, FIRST)
+def test_each_state_of_a_client_has_its_answer(ask: LeaseRequestKind, mac: Mac, address: IPv4Address, answer: object):
+    services = BuiltServices()
+    assert (services.leased(CARD), services.leased(STRANGER)) == (RESERVED, FIRST)
 
-    assert in_short(house.ask(ask, mac, address)) == answer
+    assert in_short(services.ask(ask, mac, address)) == answer
 
 
 def test_an_offer_carries_what_the_registry_and_the_settings_say():
     nameserver, router = IPv4Address("192.0.2.2"), IPv4Address("192.0.2.9")
-    house = House(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org", (TIME,)))
+    services = BuiltServices(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org", (TIME,)))
 
-    ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
+    ours, theirs = services.ask(A.DISCOVER, CARD), services.ask(A.DISCOVER, STRANGER)
 
     gateway = IPv4Address("192.0.2.1")
     names = {"nameservers": (nameserver,), "domain": "rack.example.org", "ntp_servers": (TIME,)}
@@ -177,10 +177,10 @@ def test_an_offer_carries_what_the_registry_and_the_settings_say():
 
 
 def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_those_of_the_settings():
-    house = House(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
-    house.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
+    services = BuiltServices(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
+    services.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
 
-    ours, theirs = house.ask(A.DISCOVER, CARD), house.ask(A.DISCOVER, STRANGER)
+    ours, theirs = services.ask(A.DISCOVER, CARD), services.ask(A.DISCOVER, STRANGER)
 
     assert isinstance(ours, LeaseOffered)
     assert isinstance(theirs, LeaseOffered)
@@ -188,12 +188,12 @@ def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_
 
 
 def test_a_grant_has_its_record_and_says_whether_it_is_new():
-    house = House()
-    house.offered(CARD)
+    services = BuiltServices()
+    services.offered(CARD)
 
-    first, again = house.ask(A.SELECTING, CARD, RESERVED), house.ask(A.RENEWING, CARD, RESERVED)
+    first, again = services.ask(A.SELECTING, CARD, RESERVED), services.ask(A.RENEWING, CARD, RESERVED)
 
-    ends_at = house.at.utc + timedelta(seconds=LEASE_S)
+    ends_at = services.at.utc + timedelta(seconds=LEASE_S)
     lease = Lease(RESERVED, CARD, CARD, LeaseState.BOUND, LEASE_S, ends_at)
     assert isinstance(first, LeaseGranted)
     assert isinstance(again, LeaseGranted)
@@ -201,46 +201,46 @@ def test_a_grant_has_its_record_and_says_whether_it_is_new():
 
 
 def test_an_inform_is_told_the_network_and_leased_nothing():
-    house = House()
+    services = BuiltServices()
 
-    verdict = house.ask(A.INFORM, CARD, NEAR)
+    verdict = services.ask(A.INFORM, CARD, NEAR)
 
     terms = LeaseTerms(LAN, None, LEASE_S, IPv4Address("192.0.2.1"), host_name="cp1")
     assert verdict == LeaseInformed(terms)
-    assert house.ask(A.DECLINE, CARD, NEAR) is LeaseSilence.NOT_ITS_ADDRESS
+    assert services.ask(A.DECLINE, CARD, NEAR) is LeaseDropReason.NOT_ITS_ADDRESS
 
 
 def test_a_registered_host_is_its_mac_whatever_it_calls_itself():
-    house = House()
+    services = BuiltServices()
 
-    leased = [house.leased(CARD, client_id=name) for name in ("id:00uuid", "id:01mac", "id:ffduid")]
+    leased = [services.leased(CARD, client_id=name) for name in ("id:00uuid", "id:01mac", "id:ffduid")]
 
     assert leased == [RESERVED] * 3
 
 
 def test_two_machines_that_call_themselves_alike_get_two_addresses_and_keep_them():
-    house = House()
+    services = BuiltServices()
     image = {"client_id": "id:ffduid"}
 
-    assert [house.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
-    assert [house.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
-    assert house.leased(STRANGERS[2], **image) is LeaseSilence.POOL_EXHAUSTED
+    assert [services.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
+    assert [services.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
+    assert services.leased(STRANGERS[2], **image) is LeaseDropReason.POOL_EXHAUSTED
 
 
 def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
-    house = House()
-    house.leased(CARD)
-    house.taken = {RESERVED}
+    services = BuiltServices()
+    services.leased(CARD)
+    services.taken = {RESERVED}
 
-    assert house.offered(OTHER_CARD) is LeaseSilence.HELD_BY_OTHER_CARD
-    assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
-    house.taken = set()
-    house.now_s += GRANT_SETTLES_S
-    assert house.leased(OTHER_CARD) == RESERVED
-    assert in_short(house.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
+    assert services.offered(OTHER_CARD) is LeaseDropReason.HELD_BY_OTHER_CARD
+    assert in_short(services.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
+    services.taken = set()
+    services.now_s += GRANT_SETTLES_S
+    assert services.leased(OTHER_CARD) == RESERVED
+    assert in_short(services.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
 
 
-IN_USE = LeaseSilence.HELD_BY_OTHER_CARD
+IN_USE = LeaseDropReason.HELD_BY_OTHER_CARD
 ONE, TWO = CARD, OTHER_CARD
 # What two cards of one host send for its address, with the seconds before each, and what each gets.
 TWO_CARDS = {
@@ -276,20 +276,20 @@ TWO_CARDS = {
     ],
     "an-offer-is-free-once-its-card-chose-another-server": [
         (0, ONE, A.DISCOVER, "offer"),
-        (0, ONE, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, ONE, A.SELECTING_ANOTHER, LeaseDropReason.OTHER_LEASE_SERVER),
         (0, TWO, A.DISCOVER, "offer"),
         (0, TWO, A.SELECTING, RESERVED),
     ],
     "what-the-other-card-chooses-frees-nothing": [
         (0, ONE, A.DISCOVER, "offer"),
-        (0, TWO, A.SELECTING_ANOTHER, LeaseSilence.OTHER_LEASE_SERVER),
+        (0, TWO, A.SELECTING_ANOTHER, LeaseDropReason.OTHER_LEASE_SERVER),
         (0, TWO, A.DISCOVER, IN_USE),
         (0, ONE, A.SELECTING, RESERVED),
     ],
     "the-other-has-nothing-to-decline-or-release": [
         (0, ONE, A.DISCOVER, "offer"),
-        (0, TWO, A.DECLINE, LeaseSilence.NOT_ITS_ADDRESS),
-        (0, TWO, A.RELEASE, LeaseSilence.NOT_ITS_ADDRESS),
+        (0, TWO, A.DECLINE, LeaseDropReason.NOT_ITS_ADDRESS),
+        (0, TWO, A.RELEASE, LeaseDropReason.NOT_ITS_ADDRESS),
         (0, ONE, A.SELECTING, RESERVED),
     ],
     "init-reboot-of-the-other-waits-for-the-offer": [
@@ -334,47 +334,49 @@ TWO_CARDS = {
 
 @pytest.mark.parametrize("name", TWO_CARDS)
 def test_two_cards_of_one_host_and_its_one_address(name: str):
-    house = House()
+    services = BuiltServices()
     for pause_s, card, ask, expected in TWO_CARDS[name]:
-        house.now_s += pause_s
+        services.now_s += pause_s
         address = None if ask is A.DISCOVER else RESERVED
 
-        verdict = house.ask(ask, card, address)
+        verdict = services.ask(ask, card, address)
 
         assert ("offer" if isinstance(verdict, LeaseOffered) else in_short(verdict)) == expected, (card, ask)
 
 
 def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
-    house = House()
-    house.leased(TWO)
-    house.now_s += 90
-    house.taken = {RESERVED}
+    services = BuiltServices()
+    services.leased(TWO)
+    services.now_s += 90
+    services.taken = {RESERVED}
 
-    assert house.ask(A.INIT_REBOOT, ONE, RESERVED) is LeaseSilence.ADDRESS_IN_USE  # the fixture's own word for a probe
-    assert house.ask(A.DISCOVER, ONE) is LeaseSilence.ADDRESS_IN_USE
-    assert in_short(house.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
+    assert (
+        services.ask(A.INIT_REBOOT, ONE, RESERVED) is LeaseDropReason.ADDRESS_IN_USE
+    )  # the fixture's own word for a probe
+    assert services.ask(A.DISCOVER, ONE) is LeaseDropReason.ADDRESS_IN_USE
+    assert in_short(services.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
 
 
 def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
-    house = House()
-    house.leased(ONE)
-    house.now_s += 90
-    question = LeaseQuestion(A.DISCOVER, "x", TWO)
-    assert isinstance(house.leases.ask(question, [LAN], [OURS], house.at), LeaseToProbe)
+    services = BuiltServices()
+    services.leased(ONE)
+    services.now_s += 90
+    question = LeaseRequest(A.DISCOVER, "x", TWO)
+    assert isinstance(services.leases.ask(question, [LAN], [OURS], services.at), LeaseToProbe)
 
-    assert in_short(house.ask(A.RENEWING, ONE, RESERVED)) == RESERVED
-    assert not house.leases.probed(question, RESERVED, is_in_use=False, at=house.at)
+    assert in_short(services.ask(A.RENEWING, ONE, RESERVED)) == RESERVED
+    assert not services.leases.probed(question, RESERVED, is_in_use=False, at=services.at)
 
 
 def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():
-    house = House()
-    house.offered(ONE)
-    granted = house.ask(A.SELECTING, ONE, RESERVED)
+    services = BuiltServices()
+    services.offered(ONE)
+    granted = services.ask(A.SELECTING, ONE, RESERVED)
     assert isinstance(granted, LeaseGranted)
 
-    house.ask(A.DISCOVER, TWO)
+    services.ask(A.DISCOVER, TWO)
 
-    assert house.leases.is_held(granted.lease)
+    assert services.leases.is_held(granted.lease)
 
 
 class TwoCards(RuleBasedStateMachine):
@@ -382,19 +384,19 @@ class TwoCards(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = House()
+        self.services = BuiltServices()
         self.entitled_until_s: dict[Mac, float] = {}
 
     @rule(
-        ask=st.sampled_from(list(LeaseAsk)),
+        ask=st.sampled_from(list(LeaseRequestKind)),
         mac=st.sampled_from([ONE, TWO]),
         address=st.sampled_from([RESERVED, RESERVED, None, NEAR]),
         runs=st.booleans(),
     )
-    def say(self, ask: LeaseAsk, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
-        self.house.taken = {RESERVED} if runs else set()
-        now_s, other = self.house.now_s, TWO if mac is ONE else ONE
-        match self.house.ask(ask, mac, address):
+    def say(self, ask: LeaseRequestKind, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
+        self.services.taken = {RESERVED} if runs else set()
+        now_s, other = self.services.now_s, TWO if mac is ONE else ONE
+        match self.services.ask(ask, mac, address):
             case LeaseOffered():
                 assert self.entitled_until_s.get(other, 0.0) <= now_s or self.leased is other
                 self.entitled_until_s[mac] = now_s + OFFER_HELD_S
@@ -404,7 +406,7 @@ class TwoCards(RuleBasedStateMachine):
                 self.entitled_until_s.pop(other, None)  # its offer ends when the address is leased to this card
             case LeaseRefused() if address == RESERVED and ask is A.SELECTING:
                 raise AssertionError("a card was refused the address of its host")
-            case LeaseClosed() | LeaseSilence.OTHER_LEASE_SERVER:
+            case LeaseClosed() | LeaseDropReason.OTHER_LEASE_SERVER:
                 self.entitled_until_s.pop(mac, None)
             case _:
                 pass
@@ -413,7 +415,7 @@ class TwoCards(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 5.0, OFFER_HELD_S, REST_S, LEASE_S]))
     def wait(self, seconds: float) -> None:
-        self.house.now_s += seconds
+        self.services.now_s += seconds
 
 
 def test_a_card_with_a_lease_gets_an_offer_although_the_other_had_one():
@@ -428,18 +430,18 @@ TestTwoCards.settings = settings(max_examples=60, stateful_step_count=40, deadli
 
 
 def test_a_host_without_an_address_in_the_registry_gets_one_of_the_pool():
-    assert House().leased(HOMELESS) == FIRST
+    assert BuiltServices().leased(HOMELESS) == FIRST
 
 
 def test_a_host_gets_its_address_only_in_its_own_network():
-    house = House()
+    services = BuiltServices()
 
-    assert house.ask(A.DISCOVER, FAR) is LeaseSilence.OTHER_NETWORK
-    relayed = house.ask(A.DISCOVER, FAR, relay=RELAY)
+    assert services.ask(A.DISCOVER, FAR) is LeaseDropReason.OTHER_NETWORK
+    relayed = services.ask(A.DISCOVER, FAR, relay=RELAY)
     assert isinstance(relayed, LeaseOffered)
     assert relayed.terms.address == IPv4Address("203.0.113.105")
-    assert house.ask(A.DISCOVER, CARD, relay=RELAY) is LeaseSilence.OTHER_NETWORK
-    assert house.ask(A.DISCOVER, STRANGER, relay=RELAY) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+    assert services.ask(A.DISCOVER, CARD, relay=RELAY) is LeaseDropReason.OTHER_NETWORK
+    assert services.ask(A.DISCOVER, STRANGER, relay=RELAY) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 FAR_NETWORK = IPv4Network("198.51.100.0/24")
@@ -449,12 +451,12 @@ FAR_POOL = AddressRange(
 FAR_RELAY, MANAGEMENT = IPv4Address("198.51.100.1"), IPv4Address("10.9.8.7")
 
 
-def ask_by_relay(house: House, **where: IPv4Address) -> LeaseVerdict:
-    question = LeaseQuestion(A.DISCOVER, "hw:x", STRANGER, **where)  # type: ignore[arg-type]
-    verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+def ask_by_relay(services: BuiltServices, **where: IPv4Address) -> LeaseVerdict:
+    question = LeaseRequest(A.DISCOVER, "hw:x", STRANGER, **where)  # type: ignore[arg-type]
+    verdict = services.leases.ask(question, [LAN], [OURS], services.at)
     if isinstance(verdict, LeaseToProbe):
-        house.leases.probed(question, verdict.address, is_in_use=False, at=house.at)
-        verdict = house.leases.ask(question, [LAN], [OURS], house.at)
+        services.leases.probed(question, verdict.address, is_in_use=False, at=services.at)
+        verdict = services.leases.ask(question, [LAN], [OURS], services.at)
     return verdict
 
 
@@ -467,9 +469,9 @@ def ask_by_relay(house: House, **where: IPv4Address) -> LeaseVerdict:
     ],
 )
 def test_a_pool_behind_a_relay_needs_no_host_there(where: dict[str, IPv4Address]):
-    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S, router=IPv4Address("192.0.2.1")))
+    services = BuiltServices(LeasePolicy((*POOL, FAR_POOL), LEASE_S, router=IPv4Address("192.0.2.1")))
 
-    offered = ask_by_relay(house, **where)
+    offered = ask_by_relay(services, **where)
 
     assert offered == LeaseOffered(
         LeaseTerms(FAR_NETWORK, IPv4Address("198.51.100.100"), LEASE_S, IPv4Address("198.51.100.1"))
@@ -477,42 +479,42 @@ def test_a_pool_behind_a_relay_needs_no_host_there(where: dict[str, IPv4Address]
 
 
 def test_a_subnet_that_nobody_has_gets_no_address():
-    house = House(LeasePolicy((*POOL, FAR_POOL), LEASE_S))
+    services = BuiltServices(LeasePolicy((*POOL, FAR_POOL), LEASE_S))
 
     for where in ({"relay": FAR_RELAY, "subnet": AWAY}, {"relay": MANAGEMENT}, {"subnet": AWAY}):
-        assert ask_by_relay(house, **where) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+        assert ask_by_relay(services, **where) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 def test_a_pool_that_states_another_network_is_not_for_this_lan():
-    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
+    services = BuiltServices(LeasePolicy((FAR_POOL,), LEASE_S))
 
-    assert house.offered(STRANGER) is LeaseSilence.NO_ADDRESS_FOR_CLIENT
+    assert services.offered(STRANGER) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 def test_a_lease_behind_a_relay_is_renewed_by_unicast():
-    house = House(LeasePolicy((FAR_POOL,), LEASE_S))
-    ask_by_relay(house, relay=FAR_RELAY)
+    services = BuiltServices(LeasePolicy((FAR_POOL,), LEASE_S))
+    ask_by_relay(services, relay=FAR_RELAY)
     first = IPv4Address("198.51.100.100")
 
-    granted = house.ask(A.SELECTING, STRANGER, first, relay=FAR_RELAY, client_id="hw:x")
-    renewed = house.ask(A.RENEWING, STRANGER, first, client_id="hw:x")
+    granted = services.ask(A.SELECTING, STRANGER, first, relay=FAR_RELAY, client_id="hw:x")
+    renewed = services.ask(A.RENEWING, STRANGER, first, client_id="hw:x")
 
     assert [in_short(granted), in_short(renewed)] == [first, first]
 
 
 def test_the_subnet_that_is_stated_counts_for_a_host_too():
-    house = House()
+    services = BuiltServices()
     far = IPv4Address("203.0.113.105")
-    question = LeaseQuestion(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
+    question = LeaseRequest(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
 
-    assert house.leases.ask(question, [LAN], [OURS], house.at) == LeaseToProbe(far, True)
+    assert services.leases.ask(question, [LAN], [OURS], services.at) == LeaseToProbe(far, True)
 
 
 def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
-    house = House()
+    services = BuiltServices()
 
     asked = [
-        house.leases.ask(LeaseQuestion(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], house.at)
+        services.leases.ask(LeaseRequest(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], services.at)
         for mac, relay in ((CARD, None), (FAR, RELAY))
     ]
 
@@ -520,98 +522,100 @@ def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
 
 
 def test_while_an_address_is_probed_the_same_question_waits():
-    house = House()
-    question = LeaseQuestion(A.DISCOVER, "x", CARD)
+    services = BuiltServices()
+    question = LeaseRequest(A.DISCOVER, "x", CARD)
 
-    first = house.leases.ask(question, [LAN], [OURS], house.at)
-    assert house.leases.ask(question, [LAN], [OURS], house.at) is LeaseSilence.ADDRESS_PROBED
-    house.now_s += 5.0  # the probe was lost
-    assert house.leases.ask(question, [LAN], [OURS], house.at) == first
+    first = services.leases.ask(question, [LAN], [OURS], services.at)
+    assert services.leases.ask(question, [LAN], [OURS], services.at) is LeaseDropReason.ADDRESS_PROBED
+    services.now_s += 5.0  # the probe was lost
+    assert services.leases.ask(question, [LAN], [OURS], services.at) == first
 
 
 @pytest.mark.parametrize("unwanted", [FIRST, OURS, RESERVED, IPv4Address("192.0.2.1")])
 def test_the_pool_never_gives_an_address_that_has_an_owner(unwanted: IPv4Address):
     pool = (AddressRange(unwanted, unwanted), AddressRange(SECOND, SECOND))
-    house = House(LeasePolicy(pool, router=IPv4Address("192.0.2.1")))
-    house.taken = {FIRST}
+    services = BuiltServices(LeasePolicy(pool, router=IPv4Address("192.0.2.1")))
+    services.taken = {FIRST}
 
-    assert house.leased(STRANGER) == SECOND
+    assert services.leased(STRANGER) == SECOND
 
 
 def test_a_stranger_gets_the_address_it_had_else_the_one_it_wishes_for_else_the_longest_unused():
-    house = House()
+    services = BuiltServices()
 
-    wished = house.ask(A.DISCOVER, STRANGER, SECOND)
+    wished = services.ask(A.DISCOVER, STRANGER, SECOND)
     assert isinstance(wished, LeaseOffered)
     assert wished.terms.address == SECOND
-    house.ask(A.SELECTING, STRANGER, SECOND)
-    house.ask(A.RELEASE, STRANGER, SECOND)
-    assert house.leased(STRANGERS[1]) == FIRST
-    assert house.leased(STRANGER) == SECOND
+    services.ask(A.SELECTING, STRANGER, SECOND)
+    services.ask(A.RELEASE, STRANGER, SECOND)
+    assert services.leased(STRANGERS[1]) == FIRST
+    assert services.leased(STRANGER) == SECOND
 
 
 def test_an_offer_that_nobody_takes_is_free_again():
-    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    house.offered(STRANGER)
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services.offered(STRANGER)
 
-    assert house.offered(STRANGERS[1]) is LeaseSilence.POOL_EXHAUSTED
-    house.now_s += OFFER_HELD_S
-    assert house.leased(STRANGERS[1]) == FIRST
-    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert services.offered(STRANGERS[1]) is LeaseDropReason.POOL_EXHAUSTED
+    services.now_s += OFFER_HELD_S
+    assert services.leased(STRANGERS[1]) == FIRST
+    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
 
 
 def test_a_client_that_takes_another_servers_offer_leaves_ours_free():
-    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    house.offered(STRANGER)
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services.offered(STRANGER)
 
-    house.ask(A.SELECTING_ANOTHER, STRANGER, NEAR)
+    services.ask(A.SELECTING_ANOTHER, STRANGER, NEAR)
 
-    assert house.offered(STRANGERS[1]) == FIRST
+    assert services.offered(STRANGERS[1]) == FIRST
 
 
 def test_a_declined_address_rests_and_then_may_be_offered_again():
-    house = House(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    house.leased(STRANGER)
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services.leased(STRANGER)
 
-    closed = house.ask(A.DECLINE, STRANGER, FIRST)
+    closed = services.ask(A.DECLINE, STRANGER, FIRST)
 
     assert isinstance(closed, LeaseClosed)
     assert (closed.lease.state, closed.lease.mac) == (LeaseState.DECLINED, STRANGER)
-    assert house.offered(STRANGER) is LeaseSilence.POOL_EXHAUSTED
-    house.now_s += REST_S
-    assert house.offered(STRANGER) == FIRST
+    assert services.offered(STRANGER) is LeaseDropReason.POOL_EXHAUSTED
+    services.now_s += REST_S
+    assert services.offered(STRANGER) == FIRST
 
 
 def test_a_lease_ends_and_its_binding_stays():
-    house = House()
-    house.leased(STRANGER)
-    house.now_s += LEASE_S
+    services = BuiltServices()
+    services.leased(STRANGER)
+    services.now_s += LEASE_S
 
-    ended = house.leases.end_expired(house.at)
+    ended = services.leases.end_expired(services.at)
 
     assert [(lease.address, lease.state, lease.mac) for lease in ended] == [(FIRST, LeaseState.EXPIRED, STRANGER)]
-    assert house.leases.end_expired(house.at) == []
-    assert house.leased(STRANGERS[1]) == SECOND
-    assert in_short(house.ask(A.INIT_REBOOT, STRANGER, FIRST)) == FIRST
+    assert services.leases.end_expired(services.at) == []
+    assert services.leased(STRANGERS[1]) == SECOND
+    assert in_short(services.ask(A.INIT_REBOOT, STRANGER, FIRST)) == FIRST
 
 
 def test_the_time_of_day_ends_no_lease():
-    house = House()
-    house.leased(STRANGER)
-    jumped = replace(house.at, utc=house.at.utc + timedelta(days=3650))
+    services = BuiltServices()
+    services.leased(STRANGER)
+    jumped = replace(services.at, utc=services.at.utc + timedelta(days=3650))
 
-    assert house.leases.end_expired(jumped) == []
+    assert services.leases.end_expired(jumped) == []
 
 
 def test_after_a_restart_every_lease_on_record_runs_its_whole_time_again():
-    house = House()
+    services = BuiltServices()
     long_ago = datetime(1999, 1, 1, tzinfo=UTC)
-    house.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, LeaseState.BOUND, LEASE_S, long_ago)], house.at)
+    services.leases.load(
+        [Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, LeaseState.BOUND, LEASE_S, long_ago)], services.at
+    )
 
-    house.now_s += LEASE_S - 1
-    assert house.offered(STRANGERS[1]) == SECOND
-    assert house.offered(STRANGERS[2]) is LeaseSilence.POOL_EXHAUSTED
-    assert house.offered(STRANGER) == FIRST
+    services.now_s += LEASE_S - 1
+    assert services.offered(STRANGERS[1]) == SECOND
+    assert services.offered(STRANGERS[2]) is LeaseDropReason.POOL_EXHAUSTED
+    assert services.offered(STRANGER) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -621,51 +625,51 @@ def test_after_a_restart_every_lease_on_record_runs_its_whole_time_again():
 def test_after_a_restart_a_released_address_is_its_clients_and_a_declined_one_rests(
     state: LeaseState, offered: IPv4Address
 ):
-    house = House()
-    house.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, state, LEASE_S, house.at.utc)], house.at)
+    services = BuiltServices()
+    services.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, state, LEASE_S, services.at.utc)], services.at)
 
-    assert house.offered(STRANGER) == offered
+    assert services.offered(STRANGER) == offered
 
 
 def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
-    house = House()
-    house.offered(STRANGER)
-    granted = house.ask(A.SELECTING, STRANGER, FIRST)
+    services = BuiltServices()
+    services.offered(STRANGER)
+    granted = services.ask(A.SELECTING, STRANGER, FIRST)
     assert isinstance(granted, LeaseGranted)
 
-    house.leases.take_back(granted.lease)
+    services.leases.take_back(granted.lease)
 
-    assert not house.leases.is_held(granted.lease)
-    assert in_short(house.ask(A.INIT_REBOOT, STRANGER, FIRST)) is LeaseSilence.NOTHING_ON_RECORD
-    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == FIRST
+    assert not services.leases.is_held(granted.lease)
+    assert in_short(services.ask(A.INIT_REBOOT, STRANGER, FIRST)) is LeaseDropReason.NOTHING_ON_RECORD
+    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == FIRST
 
 
 def test_a_stranger_that_was_registered_is_refused_its_old_address():
-    house = House()
-    house.leased(STRANGER)
-    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGER], "192.0.2.55/24")]))
+    services = BuiltServices()
+    services.leased(STRANGER)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGER], "192.0.2.55/24")]))
 
-    assert in_short(house.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
-    assert house.leased(STRANGER) == IPv4Address("192.0.2.55")
+    assert in_short(services.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert services.leased(STRANGER) == IPv4Address("192.0.2.55")
 
 
 def test_an_address_that_was_registered_for_another_is_refused_to_its_stranger():
-    house = House()
-    house.leased(STRANGER)
-    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+    services = BuiltServices()
+    services.leased(STRANGER)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
 
-    assert house.offered(STRANGERS[1]) is LeaseSilence.ADDRESS_IN_USE
-    assert in_short(house.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
-    house.now_s += LEASE_S
-    assert house.leased(STRANGERS[1]) == FIRST
+    assert services.offered(STRANGERS[1]) is LeaseDropReason.ADDRESS_IN_USE
+    assert in_short(services.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
+    services.now_s += LEASE_S
+    assert services.leased(STRANGERS[1]) == FIRST
 
 
 def test_an_offer_is_void_once_its_address_is_registered_for_another():
-    house = House()
-    house.offered(STRANGER)
-    house.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+    services = BuiltServices()
+    services.offered(STRANGER)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
 
-    assert in_short(house.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
 
 
 class ManyMachines(RuleBasedStateMachine):
@@ -673,19 +677,19 @@ class ManyMachines(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = House(LeasePolicy((AddressRange(FIRST, IPv4Address("192.0.2.203")),), LEASE_S))
+        self.services = BuiltServices(LeasePolicy((AddressRange(FIRST, IPv4Address("192.0.2.203")),), LEASE_S))
         self.held: dict[IPv4Address, tuple[Mac, float]] = {}  # address to MAC and end, as the machines know it
 
     @rule(
-        ask=st.sampled_from(list(LeaseAsk)),
+        ask=st.sampled_from(list(LeaseRequestKind)),
         mac=st.sampled_from([CARD, OTHER_CARD, HOMELESS, *STRANGERS]),
         address=st.sampled_from([None, RESERVED, *map(IPv4Address, range(int(FIRST), int(FIRST) + 4)), AWAY]),
         client_id=st.sampled_from(["id:ffduid", None]),
     )
-    def say(self, ask: LeaseAsk, mac: Mac, address: IPv4Address | None, client_id: str | None) -> None:
-        now_s = self.house.now_s
-        self.house.taken = {held for held, (_, end_s) in self.held.items() if end_s > now_s}
-        match self.house.ask(ask, mac, address, client_id=client_id):
+    def say(self, ask: LeaseRequestKind, mac: Mac, address: IPv4Address | None, client_id: str | None) -> None:
+        now_s = self.services.now_s
+        self.services.taken = {held for held, (_, end_s) in self.held.items() if end_s > now_s}
+        match self.services.ask(ask, mac, address, client_id=client_id):
             case LeaseGranted(lease=lease):
                 owner, end_s = self.held.get(lease.address, (mac, 0.0))
                 assert owner == mac or end_s <= now_s
@@ -695,11 +699,11 @@ class ManyMachines(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, OFFER_HELD_S, REST_S, LEASE_S / 2, LEASE_S]))
     def wait(self, seconds: float) -> None:
-        self.house.now_s += seconds
+        self.services.now_s += seconds
 
     @rule()
     def sweep(self) -> None:
-        self.house.leases.end_expired(self.house.at)
+        self.services.leases.end_expired(self.services.at)
 
 
 TestManyMachines = ManyMachines.TestCase

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fixtures.house import ADDRESS, FIRMWARE, IPXE, MAC, House, InHouse
+from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.host.host import Host, HostName, HostSet
@@ -19,20 +19,26 @@ CLUSTER_INIT = "cp1 is cluster.init: its installed system starts a new cluster r
 
 
 def administration(
-    house: House, server: ServerFacts | None = None, warnings: list[str] | None = None
+    services: BuiltServices, server: ServerFacts | None = None, warnings: list[str] | None = None
 ) -> Administration:
-    desk = house.desk
-    made = Administration(house.book, house.event_log, machines=desk.machines, attempts=3)
-    readiness = Readiness(desk.documents, desk.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
-    made.use(desk.hosts, lambda: readiness, warnings=lambda: warnings or [])
+    script_service = services.script_service
+    made = Administration(services.install_moves, services.event_log, machines=script_service.machines, attempts=3)
+    readiness = Readiness(
+        script_service.documents, script_service.policy, bootfiles=BootFiles([]), server=server or ServerFacts()
+    )
+    made.use(script_service.hosts, lambda: readiness, warnings=lambda: warnings or [])
     return made
 
 
-def declare(house: House, change: Callable[[Host], Host | None]) -> None:
+def declare(services: BuiltServices, change: Callable[[Host], Host | None]) -> None:
     """Swap the hosts as a reload does."""
-    desk = house.desk
-    hosts = HostSet.of(desk.hosts.cluster, [changed for host in desk.hosts if (changed := change(host))])
-    desk.use(hosts, desk.policy, documents=desk.documents, bootfiles=desk.bootfiles)
+    script_service = services.script_service
+    hosts = HostSet.of(
+        script_service.hosts.cluster, [changed for host in script_service.hosts if (changed := change(host))]
+    )
+    script_service.use(
+        hosts, script_service.policy, documents=script_service.documents, bootfiles=script_service.bootfiles
+    )
 
 
 def without_disk(name: HostName) -> Callable[[Host], Host]:
@@ -43,11 +49,11 @@ def removed(name: HostName) -> Callable[[Host], Host | None]:
     return lambda host: None if host.name == name else host
 
 
-def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(in_house: InHouse):
-    async def scenario(house: House) -> Any:
-        return await administration(house, warnings=["no daemon runs"]).arm("cp1", reason="first", attempts=2)
+def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> Any:
+        return await administration(services, warnings=["no daemon runs"]).arm("cp1", reason="first", attempts=2)
 
-    armed = in_house(scenario)
+    armed = with_services(scenario)
 
     arming = armed["arming"]
     assert len(arming.pop("commit")) == 64
@@ -69,61 +75,61 @@ def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(in_hou
     )
 
 
-def test_of_several_hosts_none_is_armed_where_one_cannot_be(in_house: InHouse):
-    async def scenario(house: House) -> list[bool]:
-        declare(house, without_disk(W1))
+def test_of_several_hosts_none_is_armed_where_one_cannot_be(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[bool]:
+        declare(services, without_disk(W1))
         with pytest.raises(ArmingRefusedError) as refused:
-            await administration(house).arm_all(["cp1", "w1"])
+            await administration(services).arm_all(["cp1", "w1"])
         assert list(refused.value.reasons) == [W1]
         assert str(refused.value).endswith("nothing was armed; correct this, or arm all the same with --force")
-        return [(await house.book.ask(name)).is_armed for name in (CP1, W1)]
+        return [(await services.install_moves.ask(name)).is_armed for name in (CP1, W1)]
 
-    assert in_house(scenario) == [False, False]
-
-
-def test_of_several_hosts_all_are_armed_once_each(in_house: InHouse):
-    async def scenario(house: House) -> tuple[list[Any], int]:
-        armed = await administration(house).arm_all(["w1", "cp1", "w1"])
-        return [view["host"] for view in armed], len(await house.book.history(W1))
-
-    assert in_house(scenario) == (["w1", "cp1"], 1)
+    assert with_services(scenario) == [False, False]
 
 
-def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(in_house: InHouse):
-    async def scenario(house: House) -> Any:
-        return await administration(house, ServerFacts(DhcpMode.OFF)).arm("w1", force=True)
+def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> tuple[list[Any], int]:
+        armed = await administration(services).arm_all(["w1", "cp1", "w1"])
+        return [view["host"] for view in armed], len(await services.install_moves.history(W1))
 
-    armed = in_house(scenario)
+    assert with_services(scenario) == (["w1", "cp1"], 1)
+
+
+def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> Any:
+        return await administration(services, ServerFacts(DhcpMode.OFF)).arm("w1", force=True)
+
+    armed = with_services(scenario)
 
     assert armed["armed"] is True
     assert [reason[:26] for reason in armed["reasons"]] == ["w1 cannot be identified: d"]
 
 
-def test_force_does_not_arm_in_the_middle_of_an_install(in_house: InHouse):
-    async def scenario(house: House) -> str:
-        await administration(house).arm("cp1")
-        house.boots(FIRMWARE, IPXE)
-        await house.desk.script_for(MAC, ADDRESS)
+def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> str:
+        await administration(services).arm("cp1")
+        services.boots(FIRMWARE, IPXE)
+        await services.script_service.script_for(MAC, ADDRESS)
         with pytest.raises(ArmingRefusedError) as refused:
-            await administration(house).arm("cp1", force=True)
+            await administration(services).arm("cp1", force=True)
         return str(refused.value)
 
-    assert in_house(scenario) == (
+    assert with_services(scenario) == (
         "cannot arm cp1: cp1 is loading under its arming of 2026-11-21 00:16; "
         "let it end, or netboot install cancel cp1 first\nnothing was armed"
     )
 
 
-def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(in_house: InHouse):
-    async def scenario(house: House) -> tuple[list[Any], Any, list[Any]]:
-        await administration(house).arm("w1")
-        declare(house, removed(W1))
-        admin = administration(house)
+def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> tuple[list[Any], Any, list[Any]]:
+        await administration(services).arm("w1")
+        declare(services, removed(W1))
+        admin = administration(services)
         listed = await admin.installs()
         assert (await admin.install("w1")).items() >= listed[0].items()
         return listed, await admin.cancel("w1"), await admin.history("w1")
 
-    listed, cancelled, history = in_house(scenario)
+    listed, cancelled, history = with_services(scenario)
 
     assert [(view["host"], view["armed"], view["declared"]) for view in listed] == [("w1", True, False)]
     assert listed[0]["arming"]["changes"] == ["the hosts files declare it no more"]
@@ -132,20 +138,20 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(i
 
 
 @pytest.mark.parametrize("operation", ["arm", "cancel", "install", "history", "host"])
-def test_a_host_that_no_file_and_no_record_names_is_unknown(in_house: InHouse, operation: str):
-    async def scenario(house: House) -> None:
+def test_a_host_that_no_file_and_no_record_names_is_unknown(with_services: WithServices, operation: str):
+    async def scenario(services: BuiltServices) -> None:
         with pytest.raises(UnknownHostError, match="no host is called cp9; the registry has: cp1, w1"):
-            await getattr(administration(house), operation)("cp9")
+            await getattr(administration(services), operation)("cp9")
 
-    in_house(scenario)
+    with_services(scenario)
 
 
-def test_a_removed_host_cannot_be_armed(in_house: InHouse):
-    async def scenario(house: House) -> None:
-        await administration(house).arm("w1")
-        declare(house, removed(W1))
+def test_a_removed_host_cannot_be_armed(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await administration(services).arm("w1")
+        declare(services, removed(W1))
 
         with pytest.raises(UnknownHostError):
-            await administration(house).arm("w1", force=True)
+            await administration(services).arm("w1", force=True)
 
-    in_house(scenario)
+    with_services(scenario)

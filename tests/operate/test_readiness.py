@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
-from fixtures.house import LOADERS, MAC
+from fixtures.services import LOADERS, MAC
 
 from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netboot.errors import ConfigError
 from netboot.model.host.cluster import Cluster
-from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.registry.load import Configuration, load
@@ -122,7 +122,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 kernel_arguments=("quiet",),
                 ignition=site.directory / "join.ign",
                 loader="efi/shimx64.efi",
-                firmware=ReplyShape.WITHOUT_43,
+                firmware=ReplyVariant.WITHOUT_43,
                 rom_ipxe=RomIpxe.REPLACE,
                 declared_at="hosts.yaml:21:3",
             ),

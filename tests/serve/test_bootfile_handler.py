@@ -29,7 +29,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 
 
 @dataclass
-class ADesk:
+class RecordingFiles:
     """Knows a directory; writes a line for each document; remembers what it was told."""
 
     files: BootFiles
@@ -65,7 +65,7 @@ class ADesk:
 
 @dataclass
 class Site:
-    desk: ADesk
+    service: RecordingFiles
     port: int
 
     async def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -89,15 +89,15 @@ def at_site(tmp_path: Path) -> At:
 
     def run(scenario: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:
-            desk = ADesk(BootFiles([tmp_path]))
+            service = RecordingFiles(BootFiles([tmp_path]))
             app = web.Application()
-            app.add_routes(BootFilesHttp(desk).routes())
+            app.add_routes(BootFilesHttp(service).routes())
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
             await runner.setup()
             try:
                 site = web.TCPSite(runner, "127.0.0.1", 0)
                 await site.start()
-                await scenario(Site(desk, runner.addresses[0][1]))
+                await scenario(Site(service, runner.addresses[0][1]))
             finally:
                 await runner.cleanup()
 
@@ -120,7 +120,7 @@ def test_a_loader_has_its_length_type_and_ranges(at_site: At, path: str):
         assert headers["Content-Type"] == ("application/efi" if "shim" in path else "application/octet-stream")
         assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, "5000", b"")
         assert (part[0], part[1]["Content-Range"], part[2]) == (206, "bytes 4000-4999/5000", LOADER[4000:])
-        assert site.desk.sent == [(path.split("/", 3)[3] if "/boot/" in path else "shimx64.efi", 5000)]
+        assert site.service.sent == [(path.split("/", 3)[3] if "/boot/" in path else "shimx64.efi", 5000)]
 
     at_site(scenario)
 
@@ -143,7 +143,7 @@ def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path
         assert (status, body.decode(), headers["Content-Length"]) == (200, text, str(len(text)))
         assert headers["Cache-Control"] == "no-store"
         assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, str(len(text)), b"")
-        assert (site.desk.looks, site.desk.sent) == ([False, True], [])
+        assert (site.service.looks, site.service.sent) == ([False, True], [])
 
     at_site(scenario)
 
@@ -164,7 +164,7 @@ def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path
 def test_what_is_not_there_is_404(at_site: At, path: str, method: str):
     async def scenario(site: Site) -> None:
         assert (await site.ask(path, method))[0] == 404
-        assert site.desk.sent == []
+        assert site.service.sent == []
 
     at_site(scenario)
 
@@ -180,7 +180,7 @@ def test_other_methods_are_refused(at_site: At):
 
 def test_a_document_that_cannot_be_written_now_is_asked_for_again(at_site: At):
     async def scenario(site: Site) -> None:
-        site.desk.fault = RenderError("cannot render grub for cp1")
+        site.service.fault = RenderError("cannot render grub for cp1")
 
         status, headers, body = await site.ask("/boot/52-54-00-aa-bb-01/grub.cfg")
 

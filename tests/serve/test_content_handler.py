@@ -11,11 +11,11 @@ import pytest
 from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import NO_CACHE, ServedFile
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.content_handler import ContentDoor, path_of_target
+from netboot.serve.static_http.content_handler import ContentHandler, path_of_target
 
 
 @dataclass
-class Ledger:
+class Recorder:
     """Remembers what it is told, as desk and counters."""
 
     served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
@@ -49,36 +49,36 @@ def test_a_target_in_absolute_form_has_a_path_too(target: str, path: str) -> Non
 
 
 def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
-    ledger = Ledger()
-    door = ContentDoor(Content(tmp_path), ledger, counters=ledger)
+    store = Recorder()
+    handler = ContentHandler(Content(tmp_path), store, counters=store)
 
-    door.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
-    assert ledger.served == [(IPv4Address("192.0.2.101"), KERNEL, 10)]
-    assert ledger.counted == [(ContentKind.KERNEL, 200, 10)]
+    assert store.served == [(IPv4Address("192.0.2.101"), KERNEL, 10)]
+    assert store.counted == [(ContentKind.KERNEL, 200, 10)]
 
 
 def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path: Path) -> None:
-    ledger = Ledger()
-    door = ContentDoor(Content(tmp_path), ledger, counters=ledger)
+    store = Recorder()
+    handler = ContentHandler(Content(tmp_path), store, counters=store)
 
-    door.tell("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
-    door.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
-    door.tell("2001:db8::1", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
-    door.tell(None, KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.tell("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
+    handler.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
+    handler.tell("2001:db8::1", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.tell(None, KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
-    assert ledger.served == []
-    assert [count[1] for count in ledger.counted] == [404, 200, 200, 200]
+    assert store.served == []
+    assert [count[1] for count in store.counted] == [404, 200, 200, 200]
 
 
 def test_a_file_is_found_in_memory_or_on_disk(tmp_path: Path) -> None:
-    ledger = Ledger()
-    door = ContentDoor(Content(tmp_path), ledger, counters=ledger)
+    store = Recorder()
+    handler = ContentHandler(Content(tmp_path), store, counters=store)
     (tmp_path / "media" / "ol8").mkdir(parents=True)
     (tmp_path / "media" / "ol8" / "vmlinuz").write_bytes(b"k")
 
-    assert door.content.find("/content/ol8/vmlinuz") is None
-    file = asyncio.run(door.find("/content/ol8/vmlinuz"))
+    assert handler.content.find("/content/ol8/vmlinuz") is None
+    file = asyncio.run(handler.find("/content/ol8/vmlinuz"))
 
     assert file is not None
     assert file.path == str(tmp_path / "media" / "ol8" / "vmlinuz")

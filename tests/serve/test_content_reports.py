@@ -14,7 +14,7 @@ KERNEL = ServedFile("/c/media/ol8/vmlinuz", 10, '"a"', OCTETS, NO_CACHE, Content
 
 
 @dataclass
-class Ledger:
+class Recorder:
     """Remembers what it is told, as desk and counters."""
 
     served: list[tuple[IPv4Address, str, str, ContentKind, int, int]] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Ledger:
 
 
 def test_desk_and_counters_hear_the_same_from_a_worker() -> None:
-    reports, ledger = Reports(), Ledger()
+    reports, store = Reports(), Recorder()
     reports.content_served(CP1, KERNEL, 10)
     for _ in range(3):
         reports.content_sent(ContentKind.KERNEL, 200, 10)
@@ -40,9 +40,9 @@ def test_desk_and_counters_hear_the_same_from_a_worker() -> None:
     reports.request_malformed()
 
     for line in reports.take():
-        apply(line, ledger, ledger)
+        apply(line, store, store)
 
-    assert ledger == Ledger(
+    assert store == Recorder(
         [(CP1, "ol8", "vmlinuz", ContentKind.KERNEL, 10, 10)],
         [(ContentKind.KERNEL, 200, 3, 30), (ContentKind.OTHER, 404, 1, 0)],
         1,
@@ -51,21 +51,21 @@ def test_desk_and_counters_hear_the_same_from_a_worker() -> None:
 
 
 def test_many_come_in_several_lines_in_their_order() -> None:
-    reports, ledger = Reports(), Ledger()
+    reports, store = Reports(), Recorder()
     for sent in range(MOST_IN_A_LINE + 1):
         reports.content_served(CP1, KERNEL, sent)
 
     lines = list(reports.take())
     for line in lines:
         assert line.count(b"\n") == 1
-        apply(line, ledger, ledger)
+        apply(line, store, store)
 
     assert len(lines) == 2
-    assert [each[-1] for each in ledger.served] == list(range(MOST_IN_A_LINE + 1))
+    assert [each[-1] for each in store.served] == list(range(MOST_IN_A_LINE + 1))
 
 
 @pytest.mark.parametrize("line", [b"", b"x\n", b"[]\n", b'{"served": [1]}\n', b'{"counted": [["?", 1, 1, 1]]}\n'])
 def test_what_is_no_report_is_refused(line: bytes) -> None:
-    ledger = Ledger()
+    store = Recorder()
     with pytest.raises(ValueError, match=r".+"):
-        apply(line, ledger, ledger)
+        apply(line, store, store)

@@ -18,17 +18,17 @@ from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINE_TIMEOUT_S, ContentConnection
-from netboot.serve.static_http.content_handler import ContentDoor
+from netboot.serve.static_http.content_handler import ContentHandler
 from netboot.serve.static_http.engine import ContentEngine
 from netboot.serve.static_http.send import SLICE_BYTES, SLICE_TIMEOUT_S
 
 OBJECT = f"objects/ab/{'cd' * 31}.filez"
 LARGE = bytes(range(256)) * 4096
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 @dataclass
-class Ledger:
+class Recorder:
     """Remembers what it is told, as desk and counters."""
 
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Line:
     """One connection: the machine's end as streams, the engine at the other."""
 
     engine: ContentEngine
-    ledger: Ledger
+    store: Recorder
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     root: Path
@@ -95,26 +95,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_bytes: int | None = None) -> Ledger:
+def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_bytes: int | None = None) -> Recorder:
     """Connect a machine to an engine and let them talk."""
 
-    async def run() -> Ledger:
-        ledger = Ledger()
+    async def run() -> Recorder:
+        store = Recorder()
         content = Content(root)
         content.refresh()
-        engine = ContentEngine(ContentDoor(content, ledger, counters=ledger), Other)
+        engine = ContentEngine(ContentHandler(content, store, counters=store), Other)
         ours, theirs = socket.socketpair()
         if buffer_bytes is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         await asyncio.get_running_loop().connect_accepted_socket(engine.protocol, ours)
         reader, writer = await asyncio.open_connection(sock=theirs)
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await talk(Line(engine, ledger, reader, writer, root))
+            async with asyncio.timeout(TIMEOUT_S):
+                await talk(Line(engine, store, reader, writer, root))
         finally:
             writer.close()
             await engine.stop(1.0)
-        return ledger
+        return store
 
     return asyncio.run(run())
 
@@ -141,9 +141,9 @@ def test_a_small_file_comes_with_its_head_in_one_write(root: Path) -> None:
             b"Content-Length: 6\r\n\r\nobject"
         )
 
-    ledger = on_a_line(root, talk)
+    store = on_a_line(root, talk)
 
-    assert ledger.counted == [(ContentKind.OSTREE_OBJECT, 200, 6)]
+    assert store.counted == [(ContentKind.OSTREE_OBJECT, 200, 6)]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -283,9 +283,9 @@ def test_a_reader_that_is_slow_gets_every_byte(root: Path) -> None:
 
         assert data.endswith(LARGE)
 
-    ledger = on_a_line(root, talk, buffer_bytes=4096)
+    store = on_a_line(root, talk, buffer_bytes=4096)
 
-    assert ledger.counted == [(ContentKind.KERNEL, 200, len(LARGE))]
+    assert store.counted == [(ContentKind.KERNEL, 200, len(LARGE))]
 
 
 def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path) -> None:
@@ -295,9 +295,9 @@ def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path
         line.writer.transport.abort()
         await until(lambda: not line.engine.connections)
 
-    ledger = on_a_line(root, talk, buffer_bytes=4096)
+    store = on_a_line(root, talk, buffer_bytes=4096)
 
-    ((kind, status, bytes_sent),) = ledger.counted
+    ((kind, status, bytes_sent),) = store.counted
     assert (kind, status) == (ContentKind.KERNEL, 200)
     assert 0 < bytes_sent < len(LARGE)
 
@@ -314,7 +314,7 @@ def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path
 def test_a_connection_that_nobody_uses_is_closed(root: Path, begun: bytes, limit_s: float) -> None:
     async def talk(line: Line) -> None:
         line.ask(begun)
-        await until(lambda: line.connection._buffer == begun or bool(line.ledger.counted))
+        await until(lambda: line.connection._buffer == begun or bool(line.store.counted))
         line.connection.close_if_overdue(time.monotonic() + limit_s - 1)
         assert not line.connection._transport.is_closing()
         line.connection.close_if_overdue(time.monotonic() + limit_s + 1)
@@ -343,7 +343,7 @@ def test_a_stop_lets_an_answer_end_and_closes_the_rest(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.ask(get("/content/ol8/vmlinuz"))
         await until(lambda: bool(line.engine.tasks))
-        stopping = asyncio.create_task(line.engine.stop(PATIENCE_S))
+        stopping = asyncio.create_task(line.engine.stop(TIMEOUT_S))
 
         assert (await line.answer())[2] == LARGE
         await stopping
@@ -389,8 +389,8 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
     async def run() -> None:
         content = Content(root)
         content.refresh()
-        ledger = Ledger()
-        engine = ContentEngine(ContentDoor(content, ledger, counters=ledger), Other, most_of_machine=2)
+        store = Recorder()
+        engine = ContentEngine(ContentHandler(content, store, counters=store), Other, most_of_machine=2)
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             ours, theirs = socket.socketpair()
@@ -415,7 +415,7 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
             writer.close()
         await engine.stop(1.0)
 
-    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+    asyncio.run(asyncio.wait_for(run(), TIMEOUT_S))
 
 
 def test_a_large_file_that_is_written_over_while_it_leaves_is_cut_not_mixed(tmp_path: Path) -> None:

@@ -6,31 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.serve.static_http.shares import ComeBack, Manners, ShareLimits, Shares, Stream
+from netboot.serve.static_http.shares import ComeBack, RetryBehaviour, ShareLimits, Shares, Stream
 
-IPXE, CURL, OSTREE = Manners.of("iPXE/1.21.1+"), Manners.of("curl/7.61.1"), Manners.of("libostree/2022.2")
+IPXE, CURL, OSTREE = (
+    RetryBehaviour.of("iPXE/1.21.1+"),
+    RetryBehaviour.of("curl/7.61.1"),
+    RetryBehaviour.of("libostree/2022.2"),
+)
 
 
-def entered(shares: Shares, machine: str, manners: Manners = CURL, now: float = 0.0) -> Stream:
-    stream = shares.enter(machine, manners, now)
+def entered(shares: Shares, machine: str, retry_behaviour: RetryBehaviour = CURL, now: float = 0.0) -> Stream:
+    stream = shares.enter(machine, retry_behaviour, now)
     assert isinstance(stream, Stream)
     return stream
 
 
 @pytest.mark.parametrize(
-    ("agent", "manners"),
+    ("agent", "retry_behaviour"),
     [
-        ("iPXE/1.21.1+ (g8e5b)", Manners.COMES_BACK),
-        ("Ignition/2.14.0", Manners.COMES_BACK),
-        ("libostree/2022.7", Manners.WAITS_BRIEFLY),
-        ("curl/7.61.1", Manners.WAITS),
-        ("GRUB 2.06", Manners.WAITS),
-        ("UefiHttpBoot/1.0", Manners.WAITS),
-        ("", Manners.WAITS),
+        ("iPXE/1.21.1+ (g8e5b)", RetryBehaviour.COMES_BACK),
+        ("Ignition/2.14.0", RetryBehaviour.COMES_BACK),
+        ("libostree/2022.7", RetryBehaviour.WAITS_BRIEFLY),
+        ("curl/7.61.1", RetryBehaviour.WAITS),
+        ("GRUB 2.06", RetryBehaviour.WAITS),
+        ("UefiHttpBoot/1.0", RetryBehaviour.WAITS),
+        ("", RetryBehaviour.WAITS),
     ],
 )
-def test_each_kind_of_client_is_told_in_the_way_it_can_bear(agent: str, manners: Manners) -> None:
-    assert Manners.of(agent) is manners
+def test_each_kind_of_client_is_told_in_the_way_it_can_bear(agent: str, retry_behaviour: RetryBehaviour) -> None:
+    assert RetryBehaviour.of(agent) is retry_behaviour
 
 
 def test_ipxe_is_told_to_come_back_and_curl_and_libostree_wait() -> None:

@@ -29,7 +29,7 @@ GRUB_CFG = b"set timeout=0\nexit\n"
 WAIT_S = 5.0
 
 
-class ADesk:
+class RecordingFiles:
     """Hands out a directory and one rendered document; remembers what it was told."""
 
     def __init__(self, directory):
@@ -71,16 +71,16 @@ def loopback(mtu_bytes=1500):
 
 
 @pytest.fixture
-def desk(tmp_path):
+def service(tmp_path):
     (tmp_path / "snponly.efi").write_bytes(SMALL)
     (tmp_path / "large.img").write_bytes(LARGE)
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "lines.txt").write_bytes(b"one\ntwo\r")
-    return ADesk(tmp_path)
+    return RecordingFiles(tmp_path)
 
 
 @contextlib.contextmanager
-def serving(desk, interface=None, **settings):
+def serving(service, interface=None, **settings):
     """Run the doors in a loop of their own; gives (port, call), where `call` runs a function on that loop.
 
     What they log is in `desk.logs`.
@@ -89,7 +89,7 @@ def serving(desk, interface=None, **settings):
     shared = {}
 
     async def serve():
-        server = TftpServer(desk, TftpSettings(port=0, **settings), counters=desk)
+        server = TftpServer(service, TftpSettings(port=0, **settings), counters=service)
         server.serve([interface or loopback()])
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         shared.update(server=server, loop=loop, stop=stop, port=server.ports[0])
@@ -98,7 +98,7 @@ def serving(desk, interface=None, **settings):
         server.close()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    with structlog.testing.capture_logs() as desk.logs, contextlib.ExitStack() as at_end:
+    with structlog.testing.capture_logs() as service.logs, contextlib.ExitStack() as at_end:
         thread.start()
         at_end.callback(thread.join, WAIT_S)
         assert started.wait(WAIT_S)
@@ -115,8 +115,8 @@ def serving(desk, interface=None, **settings):
 
 
 @pytest.fixture
-def port(desk):
-    with serving(desk) as (port, _):
+def port(service):
+    with serving(service) as (port, _):
         yield port
 
 
@@ -212,8 +212,8 @@ class TestReading:
         assert oack == b"\0\6tsize\x003000\0blksize\x001468\0windowsize\x004\0"
         assert content == SMALL
 
-    def test_blocks_follow_the_interfaces_mtu(self, desk, plug):
-        with serving(desk, loopback(mtu_bytes=1000)) as (port, _):
+    def test_blocks_follow_the_interfaces_mtu(self, service, plug):
+        with serving(service, loopback(mtu_bytes=1000)) as (port, _):
             assert ask(plug(), port, rrq(blksize=1468))[0] == b"\0\6blksize\x00968\0"
 
     @pytest.mark.parametrize("windowsize", [4, 16])
@@ -243,10 +243,10 @@ class TestReading:
 
         assert (content, oack) == (GRUB_CFG, b"\0\6blksize\x001024\0tsize\x0019\0")
 
-    def test_a_replaced_file_is_served_as_it_is_now(self, desk, port, plug):
+    def test_a_replaced_file_is_served_as_it_is_now(self, service, port, plug):
         request = rrq("large.img", blksize=1428, windowsize=16)
         read(plug(), port, request, 1428, 16)
-        path = desk.files.find("large.img").path
+        path = service.files.find("large.img").path
         path.with_suffix(".new").write_bytes(b"new" * 800_000)
         path.with_suffix(".new").rename(path)
 
@@ -308,18 +308,18 @@ class TestRefusing:
         assert is_silent(machine)
         assert ask(machine, port, rrq())[0][:4] == b"\0\3\0\1"
 
-    def test_a_file_that_went_away_since_the_scan_is_missing(self, desk, port, plug):
-        desk.files.find("snponly.efi").path.unlink()
+    def test_a_file_that_went_away_since_the_scan_is_missing(self, service, port, plug):
+        service.files.find("snponly.efi").path.unlink()
 
         assert ask(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
 
-    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, desk):
-        with serving(desk) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, service):
+        with serving(service) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("0.0.0.0", 0))
             taken = other.getsockname()[1]
 
             def serve(_):
-                server = TftpServer(desk, TftpSettings(port=taken), counters=desk)
+                server = TftpServer(service, TftpSettings(port=taken), counters=service)
                 server.serve([loopback()])
                 before = server.problems, server.ports
                 other.close()
@@ -396,13 +396,13 @@ class TestTheTransfer:
 
 class TestTelling:
     @pytest.fixture
-    def transfers(self, desk, plug):
+    def transfers(self, service, plug):
         """Run one transfer; gives what the desk was told of it and the log's line."""
 
         def run(machine_does):
-            with serving(desk) as (port, _):
+            with serving(service) as (port, _):
                 machine_does(plug(), port)
-            return desk.told, desk.logs
+            return service.told, service.logs
 
         return run
 
@@ -455,28 +455,28 @@ class TestTelling:
         assert told == []
         assert [(line["event"], line["log_level"]) for line in lines] == [("tftp.aborted", "debug")]
 
-    def test_refusals_are_counted_and_told_at_debug_only(self, desk, plug):
-        with serving(desk) as (port, _):
+    def test_refusals_are_counted_and_told_at_debug_only(self, service, plug):
+        with serving(service) as (port, _):
             for _ in range(50):
                 ask(plug(), port, rrq("nothing"))
 
-        assert desk.counted["tftp_refused", "lo", "file-not-found"] == 50
-        assert {(line["event"], line["log_level"]) for line in desk.logs} == {("tftp.refused", "debug")}
+        assert service.counted["tftp_refused", "lo", "file-not-found"] == 50
+        assert {(line["event"], line["log_level"]) for line in service.logs} == {("tftp.refused", "debug")}
 
 
 class TestLimits:
-    def test_a_flood_of_half_open_reads_leaves_room_for_a_machine(self, desk, plug):
+    def test_a_flood_of_half_open_reads_leaves_room_for_a_machine(self, service, plug):
         limits = TransferLimits(total=40, per_client=30, half_open=20, half_open_per_client=10)
-        with serving(desk, limits=limits) as (port, _):
+        with serving(service, limits=limits) as (port, _):
             flood = [plug(f"127.0.{n % 10}.{n % 7 + 1}") for n in range(200)]
             for one in flood:
                 one.sendto(rrq(timeout=255), (HOST, port))
 
             assert read(plug(), port, rrq())[0] == SMALL
 
-    def test_one_client_has_no_more_than_its_share_and_is_not_told_why(self, desk, plug):
+    def test_one_client_has_no_more_than_its_share_and_is_not_told_why(self, service, plug):
         limits = TransferLimits(total=10, per_client=2, half_open=10, half_open_per_client=10)
-        with serving(desk, limits=limits) as (port, _):
+        with serving(service, limits=limits) as (port, _):
             for _ in range(2):
                 ask(plug(), port, rrq())
             third, other = plug(), plug(SECOND)
@@ -486,15 +486,15 @@ class TestLimits:
             assert is_silent(third)
             assert ask(other, port, rrq())[0][:4] == b"\0\3\0\1"
 
-    def test_an_end_gives_its_place_back(self, desk, plug):
+    def test_an_end_gives_its_place_back(self, service, plug):
         limits = TransferLimits(total=1, per_client=1, half_open=1, half_open_per_client=1)
-        with serving(desk, limits=limits) as (port, _):
+        with serving(service, limits=limits) as (port, _):
             for _ in range(3):
                 assert read(plug(), port, rrq())[0] == SMALL
 
-    def test_what_is_open_is_closed_at_the_end(self, desk, plug):
+    def test_what_is_open_is_closed_at_the_end(self, service, plug):
         before = open_descriptors()
-        with serving(desk) as (port, _):
+        with serving(service) as (port, _):
             for _ in range(30):
                 one = plug()
                 _, server = ask(one, port, rrq("large.img", blksize=1428))
@@ -507,8 +507,8 @@ class TestLimits:
 
 class TestSinglePort:
     @pytest.fixture
-    def port(self, desk):
-        with serving(desk, single_port=True) as (port, _):
+    def port(self, service):
+        with serving(service, single_port=True) as (port, _):
             yield port
 
     def test_everything_comes_from_the_port_and_address_that_were_asked(self, port, plug):
@@ -535,16 +535,16 @@ class TestSinglePort:
 
 
 class TestComingAndGoing:
-    def test_a_read_goes_on_when_its_interface_changes(self, desk, plug):
-        with serving(desk) as (port, call):
+    def test_a_read_goes_on_when_its_interface_changes(self, service, plug):
+        with serving(service) as (port, call):
             machine = plug()
             _, server = ask(machine, port, rrq())
             call(lambda tftp: tftp.serve([loopback(mtu_bytes=9000)]))
 
             assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
-    def test_an_interface_that_is_gone_is_not_answered(self, desk, plug):
-        with serving(desk) as (port, call):
+    def test_an_interface_that_is_gone_is_not_answered(self, service, plug):
+        with serving(service) as (port, call):
             call(lambda tftp: tftp.serve([]))
             machine = plug()
 
@@ -552,8 +552,8 @@ class TestComingAndGoing:
 
             assert is_silent(machine)
 
-    def test_draining_ends_when_the_last_read_does_and_takes_no_more(self, desk, plug):
-        with serving(desk) as (port, call):
+    def test_draining_ends_when_the_last_read_does_and_takes_no_more(self, service, plug):
+        with serving(service) as (port, call):
             machine, late = plug(), plug()
             _, server = ask(machine, port, rrq())
             for block in range(1, 6):
@@ -571,9 +571,9 @@ class TestComingAndGoing:
 
             assert is_silent(late)
 
-    def test_draining_has_an_end(self, desk, plug):
-        with serving(desk) as (port, call):
+    def test_draining_has_an_end(self, service, plug):
+        with serving(service) as (port, call):
             ask(plug(), port, rrq())
             call(lambda tftp: tftp.drain(0.05))
 
-        assert {"event": "tftp.drain_cut", "log_level": "warning", "seconds": 0.05} in desk.logs
+        assert {"event": "tftp.drain_cut", "log_level": "warning", "seconds": 0.05} in service.logs

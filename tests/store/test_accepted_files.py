@@ -9,14 +9,14 @@ FIRST = [("/etc/netboot/hosts.yaml", "hosts: {}\n"), ("/etc/netboot/hosts.d/a.ya
 SECOND = [("/etc/netboot/hosts.d/b.yaml", ""), ("/etc/netboot/hosts.yaml", "hosts: {}\n")]
 
 
-def test_a_set_replaces_the_one_before_and_outlives_the_daemon(ledger_url: str):
+def test_a_set_replaces_the_one_before_and_outlives_the_daemon(store_url: str):
     async def scenario() -> list[list[tuple[str, str]]]:
         found = []
         for kept in ([], FIRST, FIRST, SECOND, []):
-            database = await Database.open(ledger_url)
+            database = await Database.open(store_url)
             await AcceptedFiles(database).keep(kept)
             await database.close()
-            database = await Database.open(ledger_url)
+            database = await Database.open(store_url)
             found.append(await AcceptedFiles(database).all())
             await database.close()
         return found

@@ -48,9 +48,9 @@ def test_a_transaction_that_is_cancelled_anywhere_releases_its_lock(sqlite_url: 
 
 
 @pytest.mark.parametrize("turns", [0, 1, 3, 10, 30])
-def test_work_that_is_to_be_finished_is_finished_before_the_store_closes(ledger_url: str, turns: int):
+def test_work_that_is_to_be_finished_is_finished_before_the_store_closes(store_url: str, turns: int):
     async def scenario() -> int:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         caller = asyncio.create_task(database.finish(write_a_move(database)))
         await asyncio.sleep(0)
         for _ in range(turns):
@@ -58,7 +58,7 @@ def test_work_that_is_to_be_finished_is_finished_before_the_store_closes(ledger_
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
         await database.close()
-        again = await Database.open(ledger_url)
+        again = await Database.open(store_url)
         async with again.reading() as connection:
             found = len((await connection.execute(select(tables.moves))).all())
         await again.close()
@@ -67,9 +67,9 @@ def test_work_that_is_to_be_finished_is_finished_before_the_store_closes(ledger_
     assert asyncio.run(scenario()) == 1
 
 
-def test_a_reader_waits_for_no_writer(ledger_url: str):
+def test_a_reader_waits_for_no_writer(store_url: str):
     async def scenario() -> int:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         async with database.transaction() as writing:
             await writing.execute(insert(tables.moves).values(MOVE))
             async with database.reading() as connection:
@@ -80,11 +80,11 @@ def test_a_reader_waits_for_no_writer(ledger_url: str):
     assert asyncio.run(scenario()) == 0
 
 
-def test_two_that_put_down_one_row_at_once_both_succeed(ledger_url: str):
+def test_two_that_put_down_one_row_at_once_both_succeed(store_url: str):
     row = {"mac": "52:54:00:aa:bb:01", "first_seen": "", "last_seen": "", "addresses": []}
 
     async def scenario() -> int:
-        one, other = await Database.open(ledger_url), await Database.open(ledger_url)
+        one, other = await Database.open(store_url), await Database.open(store_url)
 
         async def put(database: Database, times: int) -> None:
             for _ in range(times):
@@ -100,9 +100,9 @@ def test_two_that_put_down_one_row_at_once_both_succeed(ledger_url: str):
     assert asyncio.run(scenario()) == 1
 
 
-def test_two_first_starts_on_an_empty_database_both_find_it_migrated(ledger_url: str):
+def test_two_first_starts_on_an_empty_database_both_find_it_migrated(store_url: str):
     async def scenario() -> None:
-        databases = await asyncio.gather(*(Database.open(ledger_url) for _ in range(8)))
+        databases = await asyncio.gather(*(Database.open(store_url) for _ in range(8)))
         await asyncio.gather(*(database.close() for database in databases))
 
     asyncio.run(scenario())

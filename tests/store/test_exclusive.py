@@ -31,10 +31,10 @@ def test_a_daemon_waits_for_a_command_that_works(tmp_path: Path):
     assert asyncio.run(scenario()) == ["command", "daemon"]
 
 
-def test_a_second_daemon_and_a_command_are_refused_by_name(ledger_url: str):
+def test_a_second_daemon_and_a_command_are_refused_by_name(store_url: str):
     async def scenario() -> list[str]:
         refused = []
-        first, second, third = (lock_of_store(ledger_url) for _ in range(3))
+        first, second, third = (lock_of_store(store_url) for _ in range(3))
         assert first is not None
         assert second is not None
         assert third is not None

@@ -31,9 +31,9 @@ def boot_the_installer(install: Install) -> Install:
     return install.booting_the_installer(TOKENS, at=NOW)
 
 
-def test_a_host_that_nobody_touched_is_registered_and_not_armed(ledger_url: str):
+def test_a_host_that_nobody_touched_is_registered_and_not_armed(store_url: str):
     async def scenario() -> Install:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         try:
             return await Installs(database).get(CP1)
         finally:
@@ -42,13 +42,13 @@ def test_a_host_that_nobody_touched_is_registered_and_not_armed(ledger_url: str)
     assert asyncio.run(scenario()) == Install(CP1)
 
 
-def test_what_was_written_is_there_after_the_database_was_opened_again(ledger_url: str):
+def test_what_was_written_is_there_after_the_database_was_opened_again(store_url: str):
     async def scenario() -> tuple[Install, Install, list[Install]]:
-        first = await Database.open(ledger_url)
+        first = await Database.open(store_url)
         await Installs(first).change(CP1, arm, at=NOW, what="armed", note="new disk")
         written = (await Installs(first).change(CP1, boot_the_installer, at=NOW, what="script-sent")).after
         await first.close()
-        second = await Database.open(ledger_url)
+        second = await Database.open(store_url)
         read = await Installs(second).get(CP1)
         everything = await Installs(second).all()
         await second.close()
@@ -63,12 +63,12 @@ def test_what_was_written_is_there_after_the_database_was_opened_again(ledger_ur
     assert everything == [written]
 
 
-def test_what_an_arming_is_bound_to_is_kept_also_after_its_end(ledger_url: str):
+def test_what_an_arming_is_bound_to_is_kept_also_after_its_end(store_url: str):
     addresses = frozenset({IPv4Address("192.0.2.101")})
     target = InstallTarget(frozenset({MAC, OTHER_MAC}), "/dev/vda", "ock", "c" * 64, addresses)
 
     async def scenario() -> tuple[Install, Install, Install]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         installs = Installs(database)
         await installs.change(CP1, lambda now: arm(now, target), at=NOW, what="armed")
         armed = await installs.get(CP1)
@@ -86,14 +86,14 @@ def test_what_an_arming_is_bound_to_is_kept_also_after_its_end(ledger_url: str):
     assert again.target is None
 
 
-def test_of_many_hosts_all_are_moved_or_none(ledger_url: str):
+def test_of_many_hosts_all_are_moved_or_none(store_url: str):
     w1 = HostName("w1")
 
     def refuse(install: Install) -> Install:
         raise TransitionError(f"{install.host} is installing")
 
     async def scenario() -> tuple[list[Install], list[HostName]]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         installs = Installs(database)
         with pytest.raises(TransitionError, match="w1 is installing"):
             await installs.change_all({CP1: arm, w1: refuse}, at=NOW, what="armed")
@@ -105,9 +105,9 @@ def test_of_many_hosts_all_are_moved_or_none(ledger_url: str):
     assert asyncio.run(scenario()) == ([], [CP1, w1])
 
 
-def test_a_token_finds_its_install_by_its_kind_alone(ledger_url: str):
+def test_a_token_finds_its_install_by_its_kind_alone(store_url: str):
     async def scenario() -> dict[TokenKind, Install | None]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         installs = Installs(database)
         await installs.change(CP1, arm, at=NOW, what="armed")
         await installs.change(CP1, boot_the_installer, at=NOW, what="script-sent")
@@ -122,13 +122,13 @@ def test_a_token_finds_its_install_by_its_kind_alone(ledger_url: str):
     assert found[TokenKind.REPORT] is None
 
 
-def test_of_fifty_writers_at_once_each_adds_its_move_exactly_once(ledger_url: str):
+def test_of_fifty_writers_at_once_each_adds_its_move_exactly_once(store_url: str):
     def spend(install: Install) -> Install:
         assert install.arming is not None
         return replace(install, arming=replace(install.arming, spent=install.arming.spent + 1))
 
     async def scenario() -> int:
-        one, other = await Database.open(ledger_url), await Database.open(ledger_url)
+        one, other = await Database.open(store_url), await Database.open(store_url)
         await Installs(one).change(CP1, arm, at=NOW, what="armed")
         writers = (Installs(one if n % 2 else other).change(CP1, spend, at=NOW, what="spent") for n in range(50))
         await asyncio.gather(*writers)
@@ -141,9 +141,9 @@ def test_of_fifty_writers_at_once_each_adds_its_move_exactly_once(ledger_url: st
     assert asyncio.run(scenario()) == 50
 
 
-def test_a_move_that_the_table_refuses_writes_nothing(ledger_url: str):
+def test_a_move_that_the_table_refuses_writes_nothing(store_url: str):
     async def scenario() -> tuple[list[object], list[Install]]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         installs = Installs(database)
         with pytest.raises(TransitionError, match="cp1 is not armed"):
             await installs.change(
@@ -157,9 +157,9 @@ def test_a_move_that_the_table_refuses_writes_nothing(ledger_url: str):
     assert asyncio.run(scenario()) == ([], [])
 
 
-def test_the_history_tells_each_move_with_its_reason(ledger_url: str):
+def test_the_history_tells_each_move_with_its_reason(store_url: str):
     async def scenario() -> list[tuple[str, str, str, str]]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         installs = Installs(database)
         await installs.change(CP1, arm, at=NOW, what="armed", note="new disk")
         await installs.change(CP1, boot_the_installer, at=NOW, what="script-sent")
@@ -198,13 +198,13 @@ def test_a_ledger_that_root_makes_belongs_to_whom_its_directory_belongs(tmp_path
     assert {path.stat().st_uid for path in directory.iterdir()} == {1234}
 
 
-def test_a_ledger_of_a_newer_netboot_is_refused(ledger_url: str):
+def test_a_ledger_of_a_newer_netboot_is_refused(store_url: str):
     async def scenario() -> None:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         async with database.transaction() as connection:
             await connection.exec_driver_sql("INSERT INTO schema_version (version) VALUES (99)")
         await database.close()
-        await Database.open(ledger_url)
+        await Database.open(store_url)
 
     with pytest.raises(StoreError, match="the ledger has shape 99"):
         asyncio.run(scenario())

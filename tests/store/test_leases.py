@@ -13,14 +13,14 @@ from netboot.errors import StoreError
 from netboot.model.host.mac import Mac
 from netboot.model.lease import Lease, LeaseState
 from netboot.store.database import Database
-from netboot.store.leases import LeaseLedger
+from netboot.store.leases import LeaseStore
 
 MAC = Mac("52:54:00:aa:bb:01")
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 LEASE = Lease(IPv4Address("192.0.2.50"), MAC, MAC, LeaseState.BOUND, 3600, NOW)
 
 
-def in_ledger(url: str, use: Callable[[LeaseLedger], Awaitable[None]]) -> list[Lease]:
+def in_store(url: str, use: Callable[[LeaseStore], Awaitable[None]]) -> list[Lease]:
     """Use a ledger, then read it after it was opened again."""
 
     async def scenario() -> list[Lease]:
@@ -28,8 +28,8 @@ def in_ledger(url: str, use: Callable[[LeaseLedger], Awaitable[None]]) -> list[L
             database = await Database.open(url)
             try:
                 if step is None:
-                    return await LeaseLedger(database).all()
-                await step(LeaseLedger(database))
+                    return await LeaseStore(database).all()
+                await step(LeaseStore(database))
             finally:
                 await database.close()
         raise AssertionError
@@ -37,52 +37,52 @@ def in_ledger(url: str, use: Callable[[LeaseLedger], Awaitable[None]]) -> list[L
     return asyncio.run(scenario())
 
 
-def test_what_was_kept_is_there_after_the_database_was_opened_again(ledger_url: str):
-    async def use(ledger: LeaseLedger) -> None:
-        await ledger.keep(LEASE)
+def test_what_was_kept_is_there_after_the_database_was_opened_again(store_url: str):
+    async def use(store: LeaseStore) -> None:
+        await store.keep(LEASE)
 
-    assert in_ledger(ledger_url, use) == [LEASE]
+    assert in_store(store_url, use) == [LEASE]
 
 
-def test_an_address_has_one_row_the_last(ledger_url: str):
+def test_an_address_has_one_row_the_last(store_url: str):
     released = replace(LEASE, state=LeaseState.RELEASED, mac=None, client="id:00ff")
 
-    async def use(ledger: LeaseLedger) -> None:
-        await ledger.keep(LEASE)
-        await ledger.keep(released)
+    async def use(store: LeaseStore) -> None:
+        await store.keep(LEASE)
+        await store.keep(released)
 
-    assert in_ledger(ledger_url, use) == [released]
+    assert in_store(store_url, use) == [released]
 
 
-def test_many_that_ask_at_once_are_all_on_record(ledger_url: str):
+def test_many_that_ask_at_once_are_all_on_record(store_url: str):
     leases = [replace(LEASE, address=LEASE.address + number) for number in range(200)]
 
-    async def use(ledger: LeaseLedger) -> None:
+    async def use(store: LeaseStore) -> None:
         async with asyncio.TaskGroup() as tasks:
             for lease in leases:
-                tasks.create_task(ledger.keep(lease))
+                tasks.create_task(store.keep(lease))
 
-    assert sorted(in_ledger(ledger_url, use), key=lambda lease: lease.address) == leases
+    assert sorted(in_store(store_url, use), key=lambda lease: lease.address) == leases
 
 
-def test_a_clients_bound_lease_is_read_after_its_older_ones(ledger_url: str):
+def test_a_clients_bound_lease_is_read_after_its_older_ones(store_url: str):
     older = replace(LEASE, address=LEASE.address + 1, state=LeaseState.EXPIRED, ends_at=NOW.replace(year=2030))
 
-    async def use(ledger: LeaseLedger) -> None:
-        await ledger.keep(LEASE)
-        await ledger.keep(older)
+    async def use(store: LeaseStore) -> None:
+        await store.keep(LEASE)
+        await store.keep(older)
 
-    assert in_ledger(ledger_url, use) == [older, LEASE]
+    assert in_store(store_url, use) == [older, LEASE]
 
 
-def test_a_lease_that_cannot_be_written_is_told_to_everybody_who_waits_for_it(ledger_url: str, tmp_path: Path):
+def test_a_lease_that_cannot_be_written_is_told_to_everybody_who_waits_for_it(store_url: str, tmp_path: Path):
     async def scenario() -> list[BaseException | None]:
-        database = await Database.open(ledger_url)
-        ledger = LeaseLedger(database)
+        database = await Database.open(store_url)
+        store = LeaseStore(database)
         async with database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE leases")
         try:
-            waiting = [ledger.keep(replace(LEASE, address=LEASE.address + number)) for number in range(3)]
+            waiting = [store.keep(replace(LEASE, address=LEASE.address + number)) for number in range(3)]
             return await asyncio.gather(*waiting, return_exceptions=True)
         finally:
             await database.close()
@@ -90,15 +90,15 @@ def test_a_lease_that_cannot_be_written_is_told_to_everybody_who_waits_for_it(le
     assert [type(outcome) for outcome in asyncio.run(scenario())] == [StoreError] * 3
 
 
-def test_a_write_that_was_broken_off_is_no_lease(ledger_url: str):
-    async def use(ledger: LeaseLedger) -> None:
-        writing = asyncio.create_task(ledger.keep(LEASE))
+def test_a_write_that_was_broken_off_is_no_lease(store_url: str):
+    async def use(store: LeaseStore) -> None:
+        writing = asyncio.create_task(store.keep(LEASE))
         await asyncio.sleep(0)
-        sharing = asyncio.create_task(ledger.keep(LEASE))
+        sharing = asyncio.create_task(store.keep(LEASE))
         await asyncio.sleep(0)
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
         await sharing
 
-    assert in_ledger(ledger_url, use) == [LEASE]
+    assert in_store(store_url, use) == [LEASE]

@@ -24,20 +24,20 @@ CP1 = Machine(
     vendor_class="PXEClient",
     uuid="00" * 16,
     addresses=(IPv4Address("192.0.2.50"), IPv4Address("192.0.2.51")),
-    shapes={"pxe": "without-43"},
+    variants={"pxe": "without-43"},
 )
 
 
-def test_a_machine_is_read_as_it_was_kept_last(ledger_url: str):
+def test_a_machine_is_read_as_it_was_kept_last(store_url: str):
     async def scenario() -> object:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         machines = Machines(database)
         machines.keep(replace(CP1, addresses=()))
         await machines.flush()
         machines.keep(CP1)
         await machines.flush()
         await database.close()
-        again = await Database.open(ledger_url)
+        again = await Database.open(store_url)
         read = await Machines(again).all()
         await again.close()
         return read
@@ -45,9 +45,9 @@ def test_a_machine_is_read_as_it_was_kept_last(ledger_url: str):
     assert asyncio.run(scenario()) == {CP1.mac: CP1}
 
 
-def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(ledger_url: str):
+def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(store_url: str):
     async def scenario() -> int:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         machines = Machines(database)
         flood = [replace(CP1, mac=Mac.from_bytes((0x020000000000 + n).to_bytes(6, "big"))) for n in range(25_000)]
         for machine in flood:
@@ -77,9 +77,9 @@ class FailingOnce(Database):
             yield connection
 
 
-def test_a_store_that_fails_half_way_has_the_first_half_and_gets_the_rest_later(ledger_url: str):
+def test_a_store_that_fails_half_way_has_the_first_half_and_gets_the_rest_later(store_url: str):
     async def scenario() -> list[int]:
-        database, reader = await FailingOnce.open(ledger_url), await Database.open(ledger_url)
+        database, reader = await FailingOnce.open(store_url), await Database.open(store_url)
         machines, counts = Machines(database), []
         for number in range(2 * MACS_PER_TRANSACTION + 1):
             machines.keep(replace(CP1, mac=Mac.from_bytes((0x020000000000 + number).to_bytes(6, "big"))))
@@ -93,9 +93,9 @@ def test_a_store_that_fails_half_way_has_the_first_half_and_gets_the_rest_later(
     assert asyncio.run(scenario()) == [MACS_PER_TRANSACTION, 2 * MACS_PER_TRANSACTION + 1]
 
 
-def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(ledger_url: str):
+def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(store_url: str):
     async def scenario() -> int:
-        database, reader = await Database.open(ledger_url), await Database.open(ledger_url)
+        database, reader = await Database.open(store_url), await Database.open(store_url)
         machines = Machines(database)
         machines.keep(CP1)
         other = asyncio.create_task(machines.flush())

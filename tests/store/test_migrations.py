@@ -33,9 +33,9 @@ def columns(connection: Connection) -> dict[str, set[str]]:
     return {table: {column["name"] for column in inspector.get_columns(table)} for table in inspector.get_table_names()}
 
 
-def test_every_migration_together_makes_the_tables_of_this_version(ledger_url: str):
+def test_every_migration_together_makes_the_tables_of_this_version(store_url: str):
     async def scenario() -> dict[str, set[str]]:
-        database = await Database.open(ledger_url)
+        database = await Database.open(store_url)
         async with database.transaction() as connection:
             made = await connection.run_sync(columns)
         await database.close()
@@ -70,7 +70,7 @@ def test_machines_of_the_first_version_are_kept(tmp_path: Path):
             machine = (await Machines(database).all())[Mac(MAC)]
         finally:
             await database.close()
-        assert (machine.arch, machine.shapes) == ("x64-uefi", {})
+        assert (machine.arch, machine.variants) == ("x64-uefi", {})
 
     asyncio.run(scenario())
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from netboot.errors import WireError
 from netboot.model.host.mac import Mac
-from netboot.model.lease import LeaseAsk, LeaseQuestion, LeaseSilence
-from netboot.wire.dhcp.lease_request import lease_question
+from netboot.model.lease import LeaseDropReason, LeaseRequest, LeaseRequestKind
+from netboot.wire.dhcp.lease_request import lease_request
 from netboot.wire.dhcp.message import DhcpMessage, parse
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 
 Capture = Callable[[str], bytes]
 
@@ -37,10 +37,10 @@ def a_message(
 
 
 def read(message: DhcpMessage, *, is_unicast: bool = False) -> object:
-    return lease_question(message, {US}, is_unicast=is_unicast)
+    return lease_request(message, {US}, is_unicast=is_unicast)
 
 
-A = LeaseAsk
+A = LeaseRequestKind
 ROWS = [
     # message                                                  unicast  ask                  address
     (a_message(DISCOVER), False, A.DISCOVER, None),
@@ -60,38 +60,38 @@ ROWS = [
 
 @pytest.mark.parametrize(("message", "is_unicast", "ask", "address"), ROWS)
 def test_a_message_is_read_as_the_state_of_its_client(
-    message: DhcpMessage, is_unicast: bool, ask: LeaseAsk, address: IPv4Address | None
+    message: DhcpMessage, is_unicast: bool, ask: LeaseRequestKind, address: IPv4Address | None
 ):
-    assert read(message, is_unicast=is_unicast) == LeaseQuestion(ask, HARDWARE, MAC, address)
+    assert read(message, is_unicast=is_unicast) == LeaseRequest(ask, HARDWARE, MAC, address)
 
 
 def test_through_a_relay_a_renewal_is_a_rebinding():
     message = a_message(REQUEST, ciaddr=HELD, giaddr=RELAY)
 
-    assert read(message, is_unicast=True) == LeaseQuestion(A.REBINDING, HARDWARE, MAC, HELD, RELAY)
+    assert read(message, is_unicast=True) == LeaseRequest(A.REBINDING, HARDWARE, MAC, HELD, RELAY)
 
 
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (a_message(REQUEST), LeaseSilence.MISFORMED_REQUEST),
-        (a_message(REQUEST, server=US), LeaseSilence.MISFORMED_REQUEST),
-        (a_message(REQUEST, server=US, requested=WANTED, ciaddr=HELD), LeaseSilence.MISFORMED_REQUEST),
-        (a_message(REQUEST, requested=WANTED, ciaddr=HELD), LeaseSilence.MISFORMED_REQUEST),
-        (a_message(DECLINE, server=OTHER, requested=WANTED), LeaseSilence.OTHER_LEASE_SERVER),
-        (a_message(RELEASE, server=OTHER, ciaddr=HELD), LeaseSilence.OTHER_LEASE_SERVER),
-        (a_message(OFFER), Silence.OTHER_MESSAGE_TYPE),
-        (a_message(NAK), Silence.OTHER_MESSAGE_TYPE),
-        (a_message(DISCOVER, op=2), Silence.NOT_A_REQUEST),
-        (a_message(DISCOVER, options={}), Silence.NO_MESSAGE_TYPE),
-        (a_message(DISCOVER, giaddr=US), Silence.BOGUS_RELAY),
-        (a_message(DISCOVER, giaddr=IPv4Address("127.0.0.1")), Silence.BOGUS_RELAY),
-        (a_message(DISCOVER, giaddr=IPv4Address("255.255.255.255")), Silence.BOGUS_RELAY),
-        (a_message(DISCOVER, hlen=0), Silence.NO_MAC),
-        (a_message(DISCOVER, chaddr=bytes(16)), Silence.NO_MAC),
+        (a_message(REQUEST), LeaseDropReason.MISFORMED_REQUEST),
+        (a_message(REQUEST, server=US), LeaseDropReason.MISFORMED_REQUEST),
+        (a_message(REQUEST, server=US, requested=WANTED, ciaddr=HELD), LeaseDropReason.MISFORMED_REQUEST),
+        (a_message(REQUEST, requested=WANTED, ciaddr=HELD), LeaseDropReason.MISFORMED_REQUEST),
+        (a_message(DECLINE, server=OTHER, requested=WANTED), LeaseDropReason.OTHER_LEASE_SERVER),
+        (a_message(RELEASE, server=OTHER, ciaddr=HELD), LeaseDropReason.OTHER_LEASE_SERVER),
+        (a_message(OFFER), DropReason.OTHER_MESSAGE_TYPE),
+        (a_message(NAK), DropReason.OTHER_MESSAGE_TYPE),
+        (a_message(DISCOVER, op=2), DropReason.NOT_A_REQUEST),
+        (a_message(DISCOVER, options={}), DropReason.NO_MESSAGE_TYPE),
+        (a_message(DISCOVER, giaddr=US), DropReason.BOGUS_RELAY),
+        (a_message(DISCOVER, giaddr=IPv4Address("127.0.0.1")), DropReason.BOGUS_RELAY),
+        (a_message(DISCOVER, giaddr=IPv4Address("255.255.255.255")), DropReason.BOGUS_RELAY),
+        (a_message(DISCOVER, hlen=0), DropReason.NO_MAC),
+        (a_message(DISCOVER, chaddr=bytes(16)), DropReason.NO_MAC),
     ],
 )
-def test_what_gets_no_answer_has_its_reason(message: DhcpMessage, reason: LeaseSilence | Silence):
+def test_what_gets_no_answer_has_its_reason(message: DhcpMessage, reason: LeaseDropReason | DropReason):
     assert read(message) is reason
 
 
@@ -102,7 +102,7 @@ def test_a_stranger_is_its_option_61_else_its_hardware_address(client_id: bytes,
     message = a_message(DISCOVER)
     question = read(replace(message, options={**message.options, 61: client_id}))
 
-    assert question == LeaseQuestion(A.DISCOVER, named, MAC)
+    assert question == LeaseRequest(A.DISCOVER, named, MAC)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_stranger_is_its_option_61_else_its_hardware_address(client_id: bytes,
 def test_the_firmwares_that_we_know_ask_for_an_address_too(capture: Capture, name: str):
     question = read(parse(capture(name)))
 
-    assert isinstance(question, LeaseQuestion)
+    assert isinstance(question, LeaseRequest)
     assert (question.ask, question.mac) == (A.DISCOVER, MAC)
 
 
@@ -123,7 +123,7 @@ def test_any_message_is_a_question_or_has_a_reason(data: bytes):
     except WireError:
         return
 
-    assert isinstance(read(message), LeaseQuestion | LeaseSilence | Silence)
+    assert isinstance(read(message), LeaseRequest | LeaseDropReason | DropReason)
 
 
 LINK = IPv4Address("203.0.113.0")
@@ -152,4 +152,4 @@ def test_the_subnet_that_a_relay_or_a_client_states(options: dict[int, bytes], e
 
     asked = read(replace(message, options={**message.options, **options}))
 
-    assert asked == LeaseQuestion(A.DISCOVER, HARDWARE, MAC, None, RELAY, expected)
+    assert asked == LeaseRequest(A.DISCOVER, HARDWARE, MAC, None, RELAY, expected)

@@ -12,14 +12,14 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.host.mac import Mac
 from netboot.wire.dhcp.message import DhcpMessage, parse
 from netboot.wire.dhcp.pxe import (
-    Silence,
+    DropReason,
     ack_address,
     address_shown,
     boot_client,
     boot_item,
-    boot_server_question,
+    boot_server_request,
     client_mac,
-    offer_question,
+    offer_request,
 )
 
 Capture = Callable[[str], bytes]
@@ -81,34 +81,34 @@ def a_client(**changes: object) -> BootClient:
     ],
 )
 def test_captured_firmware_is_told_apart(capture: Capture, name: str, expected: BootClient) -> None:
-    assert offer_question(parse(capture(name)), OURS) == expected
+    assert offer_request(parse(capture(name)), OURS) == expected
 
 
 def test_edk2_is_told_on_4011_as_on_67(capture: Capture) -> None:
-    on_4011 = boot_server_question(parse(capture("request-edk2-4011")), OURS)
+    on_4011 = boot_server_request(parse(capture("request-edk2-4011")), OURS)
 
-    assert on_4011 == offer_question(parse(capture("discover-edk2-x64")), OURS)
+    assert on_4011 == offer_request(parse(capture("discover-edk2-x64")), OURS)
 
 
 @pytest.mark.parametrize("kind", range(2, 9))
 def test_port_67_answers_nothing_but_a_discover(kind: int) -> None:
-    assert offer_question(a_message({53: bytes((kind,)), **BIOS}), OURS) is Silence.OTHER_MESSAGE_TYPE
+    assert offer_request(a_message({53: bytes((kind,)), **BIOS}), OURS) is DropReason.OTHER_MESSAGE_TYPE
 
 
 @pytest.mark.parametrize("kind", [1, 2, 4, 5, 6, 7])
 def test_port_4011_answers_nothing_but_a_request_or_an_inform(kind: int) -> None:
-    assert boot_server_question(a_message({53: bytes((kind,)), **BIOS}), OURS) is Silence.OTHER_MESSAGE_TYPE
+    assert boot_server_request(a_message({53: bytes((kind,)), **BIOS}), OURS) is DropReason.OTHER_MESSAGE_TYPE
 
 
-@pytest.mark.parametrize("question", [offer_question, boot_server_question])
+@pytest.mark.parametrize("question", [offer_request, boot_server_request])
 @pytest.mark.parametrize("kind", [{}, {53: b""}, {53: b"\x00"}, {53: b"\x09"}, {53: b"\x01\x01"}])
 def test_a_message_without_a_type_is_bootp(question: Callable[..., object], kind: dict[int, bytes]) -> None:
-    assert question(a_message({**kind, **BIOS}), OURS) is Silence.NO_MESSAGE_TYPE
+    assert question(a_message({**kind, **BIOS}), OURS) is DropReason.NO_MESSAGE_TYPE
 
 
-@pytest.mark.parametrize("question", [offer_question, boot_server_question])
+@pytest.mark.parametrize("question", [offer_request, boot_server_request])
 def test_a_servers_reply_is_no_question(question: Callable[..., object]) -> None:
-    assert question(a_message({**DISCOVER, **BIOS}, op=2), OURS) is Silence.NOT_A_REQUEST
+    assert question(a_message({**DISCOVER, **BIOS}, op=2), OURS) is DropReason.NOT_A_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_a_servers_reply_is_no_question(question: Callable[..., object]) -> None
 def test_who_is_no_boot_client_gets_silence(vendor_class: bytes | None) -> None:
     options = {**DISCOVER, 93: b"\x00\x00"} | ({} if vendor_class is None else {60: vendor_class})
 
-    assert offer_question(a_message(options), OURS) is Silence.NOT_A_BOOT_CLIENT
+    assert offer_request(a_message(options), OURS) is DropReason.NOT_A_BOOT_CLIENT
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0", b":Arch:00000:UNDI:002001", b":anything", bytes(range(128, 200))])
 def test_any_tail_behind_the_class_is_a_boot_client(tail: bytes) -> None:
-    assert isinstance(offer_question(a_message({**DISCOVER, 60: b"PXEClient" + tail, 93: b"\0\0"}), OURS), BootClient)
+    assert isinstance(offer_request(a_message({**DISCOVER, 60: b"PXEClient" + tail, 93: b"\0\0"}), OURS), BootClient)
 
 
 def test_a_class_in_halves_is_whole(capture: Capture) -> None:
@@ -154,9 +154,9 @@ def test_a_class_in_halves_is_whole(capture: Capture) -> None:
         pytest.param(b"", b"PXEClient:Arch:00007", Arch.X64_UEFI, id="the class where 93 is empty"),
         pytest.param(b"\x07", b"PXEClient:Arch:00007", Arch.X64_UEFI, id="the class where 93 is odd"),
         pytest.param(b"\0\7\0", b"PXEClient:Arch:00006", Arch.IA32_UEFI, id="the class where 93 is of three bytes"),
-        pytest.param(None, b"PXEClient", Silence.NO_ARCHITECTURE, id="never guessed as BIOS"),
-        pytest.param(b"\x07", b"PXEClient:Arch:7", Silence.NO_ARCHITECTURE, id="five digits or none"),
-        pytest.param(None, b"PXEClient:Arch:-0007", Silence.NO_ARCHITECTURE, id="digits alone"),
+        pytest.param(None, b"PXEClient", DropReason.NO_ARCHITECTURE, id="never guessed as BIOS"),
+        pytest.param(b"\x07", b"PXEClient:Arch:7", DropReason.NO_ARCHITECTURE, id="five digits or none"),
+        pytest.param(None, b"PXEClient:Arch:-0007", DropReason.NO_ARCHITECTURE, id="digits alone"),
         pytest.param(b"\x00\x14", b"PXEClient:Arch:00000", 20, id="20: BIOS by HTTP"),
         pytest.param(b"\x00\x15", b"PXEClient", Arch.UBOOT_ARM32, id="21: U-Boot"),
         pytest.param(b"\x00\x01", b"PXEClient:Arch:00000", 1, id="1: NEC"),
@@ -164,11 +164,11 @@ def test_a_class_in_halves_is_whole(capture: Capture) -> None:
     ],
 )
 def test_the_architecture_is_told_and_never_guessed(
-    listed: bytes | None, vendor_class: bytes, expected: int | Silence
+    listed: bytes | None, vendor_class: bytes, expected: int | DropReason
 ) -> None:
     options = {**DISCOVER, 60: vendor_class} | ({} if listed is None else {93: listed})
 
-    client = offer_question(a_message(options), OURS)
+    client = offer_request(a_message(options), OURS)
 
     assert (client.arch if isinstance(client, BootClient) else client) == expected
 
@@ -279,7 +279,7 @@ def test_an_infiniband_port_is_its_guid_however_it_is_sent(hlen: int, chaddr: by
 
 @pytest.mark.parametrize("name", ["infiniband-client-id", "infiniband-guid8"])
 def test_captured_infiniband_clients_have_one_identity(capture: Capture, name: str) -> None:
-    client = offer_question(parse(capture(name)), OURS)
+    client = offer_request(parse(capture(name)), OURS)
 
     assert client == a_client(mac=GUID, arch=Arch.X64_UEFI, vendor_class="PXEClient:Arch:00007:UNDI:003001")
 
@@ -303,22 +303,22 @@ def test_an_infiniband_client_without_a_guid_is_told_by_eight_bytes_that_stand_f
 
 @pytest.mark.parametrize("hlen", [0, 6, 8, 16, 20])
 def test_an_infiniband_client_without_any_identity_gets_silence(hlen: int) -> None:
-    assert boot_client(a_message(BIOS, htype=32, hlen=hlen, chaddr=bytes(16))) is Silence.NO_MAC
+    assert boot_client(a_message(BIOS, htype=32, hlen=hlen, chaddr=bytes(16))) is DropReason.NO_MAC
 
 
 def test_a_machine_without_any_identity_gets_silence() -> None:
-    assert boot_client(a_message(BIOS, hlen=0)) is Silence.NO_MAC
+    assert boot_client(a_message(BIOS, hlen=0)) is DropReason.NO_MAC
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (BIOS, Silence.RASPBERRY_PI_ROM),
+        (BIOS, DropReason.RASPBERRY_PI_ROM),
         ({60: b"PXEClient:Arch:00011", 93: b"\0\x0b"}, Arch.ARM64_UEFI),
         ({**BIOS, 175: b"\1\1\1"}, Arch.X86_BIOS),
     ],
 )
-def test_a_raspberry_pi_rom_is_no_bios(options: dict[int, bytes], expected: Silence | Arch) -> None:
+def test_a_raspberry_pi_rom_is_no_bios(options: dict[int, bytes], expected: DropReason | Arch) -> None:
     client = boot_client(a_message(options, chaddr=bytes.fromhex("dca632000001") + bytes(10)))
 
     assert (client.arch if isinstance(client, BootClient) else client) == expected
@@ -347,7 +347,7 @@ def test_a_uuid_is_type_0_and_16_bytes(value: bytes, expected: bytes | None) -> 
 def test_a_bogus_relay_gets_no_answer(giaddr: str) -> None:
     message = a_message({**DISCOVER, **BIOS}, giaddr=IPv4Address(giaddr))
 
-    assert offer_question(message, OURS) is Silence.BOGUS_RELAY
+    assert offer_request(message, OURS) is DropReason.BOGUS_RELAY
 
 
 @pytest.mark.parametrize(
@@ -356,17 +356,17 @@ def test_a_bogus_relay_gets_no_answer(giaddr: str) -> None:
         pytest.param({**REQUEST, **BIOS}, a_client(), id="without 54, as EDK2"),
         pytest.param({**REQUEST, **BIOS, 54: bytes((192, 0, 2, 10))}, a_client(), id="54 is ours, as iPXE"),
         pytest.param({**INFORM, **BIOS}, a_client(), id="an INFORM"),
-        pytest.param({**REQUEST, **BIOS, 54: bytes((192, 0, 2, 1))}, Silence.OTHER_BOOT_SERVER, id="another server"),
-        pytest.param({**REQUEST, **BIOS, 54: b"\xc0"}, Silence.OTHER_BOOT_SERVER, id="54 of one byte"),
-        pytest.param({**REQUEST, 60: b"HTTPClient", 93: b"\0\x10"}, Silence.NOT_A_BOOT_CLIENT, id="HTTPClient"),
-        pytest.param({**REQUEST, 60: b"MSFT 5.0"}, Silence.NOT_A_BOOT_CLIENT, id="another class"),
-        pytest.param({**REQUEST, **BIOS, 43: bytes.fromhex("470400008000")}, Silence.SIGNED_BOOT_ITEM, id="BIS"),
+        pytest.param({**REQUEST, **BIOS, 54: bytes((192, 0, 2, 1))}, DropReason.OTHER_BOOT_SERVER, id="another server"),
+        pytest.param({**REQUEST, **BIOS, 54: b"\xc0"}, DropReason.OTHER_BOOT_SERVER, id="54 of one byte"),
+        pytest.param({**REQUEST, 60: b"HTTPClient", 93: b"\0\x10"}, DropReason.NOT_A_BOOT_CLIENT, id="HTTPClient"),
+        pytest.param({**REQUEST, 60: b"MSFT 5.0"}, DropReason.NOT_A_BOOT_CLIENT, id="another class"),
+        pytest.param({**REQUEST, **BIOS, 43: bytes.fromhex("470400008000")}, DropReason.SIGNED_BOOT_ITEM, id="BIS"),
         pytest.param({**REQUEST, **BIOS, 43: bytes.fromhex("470400000000ff")}, a_client(), id="a boot item"),
         pytest.param({**REQUEST, **BIOS, 43: b"\x47"}, a_client(), id="a broken 43 discards nothing"),
     ],
 )
-def test_port_4011_answers_who_asks_this_server(options: dict[int, bytes], expected: BootClient | Silence) -> None:
-    assert boot_server_question(a_message(options), OURS) == expected
+def test_port_4011_answers_who_asks_this_server(options: dict[int, bytes], expected: BootClient | DropReason) -> None:
+    assert boot_server_request(a_message(options), OURS) == expected
 
 
 @pytest.mark.parametrize(
@@ -394,8 +394,8 @@ def test_no_option_43_breaks_its_reader(value: bytes) -> None:
 
 @given(st.dictionaries(st.sampled_from((43, 50, 53, 54, 60, 61, 77, 82, 93, 97, 175)), st.binary(max_size=40)))
 def test_no_options_break_who_asks(options: dict[int, bytes]) -> None:
-    for question in (offer_question, boot_server_question):
-        assert isinstance(question(a_message({60: b"PXEClient", **options}), OURS), BootClient | Silence)
+    for question in (offer_request, boot_server_request):
+        assert isinstance(question(a_message({60: b"PXEClient", **options}), OURS), BootClient | DropReason)
 
 
 @pytest.mark.parametrize(

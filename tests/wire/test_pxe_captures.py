@@ -10,7 +10,7 @@ from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.mac import Mac
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress, offer_reply
 from netboot.wire.tftp import packet as tftp
 
@@ -40,7 +40,7 @@ def test_a_machine_is_told_by_its_discover_and_answered(
     capture: Capture, name: str, card: int, arch: Arch, protocol: BootProtocol, stage: Stage, vendor_class: str
 ) -> None:
     message = dhcp.parse(capture(name))
-    client = pxe.offer_question(message, OURS)
+    client = pxe.offer_request(message, OURS)
     assert isinstance(client, BootClient)
     mac = Mac.parse(f"52:54:00:c0:00:0{card}")
     offer = Offer(SCRIPT, mac) if stage is Stage.IPXE else Offer(LOADER, mac, "loader.efi")
@@ -57,7 +57,7 @@ def test_a_machine_is_told_by_its_discover_and_answered(
 def test_the_request_to_the_lease_server_shows_the_machines_address_and_gets_silence(capture: Capture) -> None:
     message = dhcp.parse(capture("lab-ovmf-pxe-request"))
 
-    assert pxe.offer_question(message, OURS) is Silence.OTHER_MESSAGE_TYPE
+    assert pxe.offer_request(message, OURS) is DropReason.OTHER_MESSAGE_TYPE
     shown = pxe.address_shown(message)
     assert shown is not None
     assert shown[0] == Mac.parse("52:54:00:c0:00:01")

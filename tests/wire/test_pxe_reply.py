@@ -12,11 +12,11 @@ from scapy.layers.dhcp import BOOTP, DHCP
 
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Offer, OfferKind
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.mac import Mac
 from netboot.wire.dhcp.message import DhcpMessage, Option, parse
-from netboot.wire.dhcp.pxe import Silence, boot_client
-from netboot.wire.dhcp.pxe_reply import SHAPES, Reader, Reply, ServerAddress, ack_reply, offer_reply, reader_of
+from netboot.wire.dhcp.pxe import DropReason, boot_client
+from netboot.wire.dhcp.pxe_reply import VARIANTS, Reader, Reply, ServerAddress, ack_reply, offer_reply, reader_of
 
 Capture = Callable[[str], bytes]
 
@@ -199,8 +199,8 @@ def test_scapy_reads_every_kind_of_reply(
 
 
 def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
-    assert {reader for reader, _ in SHAPES} == set(Reader)
-    assert {(reader, kind) for reader in Reader for kind in OfferKind} - SHAPES.keys() == {
+    assert {reader for reader, _ in VARIANTS} == set(Reader)
+    assert {(reader, kind) for reader in Reader for kind in OfferKind} - VARIANTS.keys() == {
         (Reader.BIOS, OfferKind.SCRIPT),
         (Reader.UEFI, OfferKind.SCRIPT),
         (Reader.UEFI_HTTP, OfferKind.SCRIPT),
@@ -210,7 +210,7 @@ def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
 def test_a_decision_that_a_reader_has_no_words_for_is_silence(capture: Capture) -> None:
     asked = parse(capture("discover-edk2-x64"))
 
-    assert offer_reply(asked, the_client(asked), SCRIPT, SERVER) is Silence.NO_REPLY_SHAPE
+    assert offer_reply(asked, the_client(asked), SCRIPT, SERVER) is DropReason.NO_REPLY_VARIANT
 
 
 def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease_servers_file(capture: Capture) -> None:
@@ -332,7 +332,7 @@ def test_a_name_over_255_bytes_is_refused(capture: Capture) -> None:
     asked = parse(capture("discover-bios"))
 
     assert offer_reply(asked, the_client(asked), an_offer(OfferKind.LOADER, "n" * 256), SERVER) is (
-        Silence.BOOT_FILE_TOO_LONG
+        DropReason.BOOT_FILE_TOO_LONG
     )
 
 
@@ -436,7 +436,7 @@ def test_a_boot_item_comes_back_with_its_four_bytes(capture: Capture) -> None:
 @pytest.mark.parametrize("question", ["discover-bios", "discover-edk2-x64"])
 def test_without_43_the_firmware_is_told_on_4011(capture: Capture, question: str) -> None:
     asked = parse(capture(question))
-    offer = replace(LOADER, shape=ReplyShape.WITHOUT_43)
+    offer = replace(LOADER, variant=ReplyVariant.WITHOUT_43)
 
     on_67, on_4011 = parse(the_offer(asked, offer).data), parse(the_ack(asked, offer).data)
 
@@ -476,10 +476,10 @@ def test_shim_and_grub_are_loaded_from_the_machines_own_directory(capture: Captu
 def test_a_pad_follows_the_boot_file_in_every_reply_variant(capture: Capture, question: str, kind: OfferKind) -> None:
     asked = parse(capture(question))
     client = boot_client(asked)
-    assert not isinstance(client, Silence)
+    assert not isinstance(client, DropReason)
     for write in (offer_reply, ack_reply):
-        for variant in ReplyShape:
-            reply = write(asked, client, replace(an_offer(kind, "snponly.efi"), shape=variant), SERVER)
-            if not isinstance(reply, Silence) and reply.boot_file:
+        for variant in ReplyVariant:
+            reply = write(asked, client, replace(an_offer(kind, "snponly.efi"), variant=variant), SERVER)
+            if not isinstance(reply, DropReason) and reply.boot_file:
                 name = reply.boot_file.encode()
                 assert bytes((67, len(name))) + name + b"\0" in reply.data

@@ -7,7 +7,7 @@ A shape is a reply (with option 43; or without, so that the firmware asks port 4
     a boot whose loader never asked for its script  -> the same reply, the next loader
     nothing is left                                 -> a dead end: said once, the first shape again, no move for an hour
 
-Only whole boots count, `BOOTS_PER_SHAPE` in a row; within one boot the same question gets the same answer. What a
+Only whole boots count, `BOOTS_PER_VARIANT` in a row; within one boot the same question gets the same answer. What a
 machine did without taking an address teaches nothing: firmware takes one before it goes on, a tester does not.
 facts/wire.md §6, §7; docs/firmware.md tells the operator.
 """
@@ -20,13 +20,13 @@ from typing import Final
 from netboot.content.bootfiles.directories import BootFile
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
 from netboot.model.boot.offer import IgnoreReason, Policy
-from netboot.model.host.firmware import BootShape, ReplyShape
+from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host
 
-BOOTS_PER_SHAPE: Final = 2  # one alone may be somebody at the power button
+BOOTS_PER_VARIANT: Final = 2  # one alone may be somebody at the power button
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
 LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
-_REPLIES: Final = tuple(ReplyShape)
+_REPLIES: Final = tuple(ReplyVariant)
 REST_S: Final = 3600.0  # after a dead end
 FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
 
@@ -48,7 +48,7 @@ class BootTrace:
     """What the wire showed of one boot."""
 
     client: BootClient | None = None  # its firmware, as it was offered a loader
-    shape: BootShape | None = None  # None: it was offered none
+    variant: BootVariant | None = None  # None: it was offered none
     began_s: float = 0.0  # on the monotonic clock
     questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
     elapsed: int = -1
@@ -75,44 +75,44 @@ class BootTrace:
 
     def asked_for(self, name: str, file: BootFile | None) -> None:
         """Note a request for a file: ours, another that may run there, or a stranger's."""
-        if self.shape is None or self.client is None or self.got_loader:
+        if self.variant is None or self.client is None or self.got_loader:
             return
-        if file is not None and (file.name == self.shape.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
+        if file is not None and (file.name == self.variant.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
             self.asked_for_loader, self.stranger = True, ""
         else:
             self.stranger = _for_a_log(name)
 
     def got(self, name: str) -> None:
         """Note a file that arrived whole."""
-        is_stranger = bool(self.stranger) and _for_a_log(name) == self.stranger
-        self.got_stranger = self.got_stranger or is_stranger
-        self.got_loader = self.got_loader or (self.asked_for_loader and not is_stranger)
+        is_unregistered = bool(self.stranger) and _for_a_log(name) == self.stranger
+        self.got_stranger = self.got_stranger or is_unregistered
+        self.got_loader = self.got_loader or (self.asked_for_loader and not is_unregistered)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What one machine's firmware may be offered, in order."""
 
-    replies: tuple[ReplyShape, ...]
+    replies: tuple[ReplyVariant, ...]
     loaders: tuple[str, ...]
 
     @property
-    def first(self) -> BootShape:
+    def first(self) -> BootVariant:
         """Where every machine begins."""
-        return BootShape(self.replies[0], self.loaders[0])
+        return BootVariant(self.replies[0], self.loaders[0])
 
-    def fit(self, shape: BootShape | None) -> BootShape:
+    def fit(self, variant: BootVariant | None) -> BootVariant:
         """Keep a shape that is still among them; else the first."""
-        if shape is None or shape.reply not in self.replies or shape.loader not in self.loaders:
+        if variant is None or variant.reply not in self.replies or variant.loader not in self.loaders:
             return self.first
-        return shape
+        return variant
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What is known of one firmware of one machine. Times are seconds on the monotonic clock."""
 
-    shape: BootShape | None = None  # None: the first
+    variant: BootVariant | None = None  # None: the first
     is_proven: bool = False  # a script was reached by it
     failure: Ending | None = None
     boots: int = 0  # that ended so, in a row, with this shape
@@ -125,8 +125,8 @@ class Moved:
     """The machine gets another shape from its next boot on."""
 
     reason: Ending
-    before: BootShape
-    after: BootShape
+    before: BootVariant
+    after: BootVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class DeadEnd:
     """No shape helps; somebody has to do something."""
 
     reason: Ending
-    shape: BootShape
+    variant: BootVariant
     cure: str
 
 
@@ -142,7 +142,7 @@ class DeadEnd:
 class Proven:
     """A shape that is not the first led to the script: worth remembering."""
 
-    shape: BootShape
+    variant: BootVariant
 
 
 Verdict = Moved | DeadEnd | Proven
@@ -166,7 +166,7 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
 
 def ending(trace: BootTrace) -> Ending | None:
     """Tell how a boot ended; None where it was no whole boot, or was offered no loader."""
-    if trace.shape is None:
+    if trace.variant is None:
         return None
     if trace.reached_script:
         return Ending.REACHED
@@ -187,23 +187,23 @@ def judge(
 ) -> tuple[Learned, Verdict | None]:
     """Learn from a boot that is over. `is_pinned`: an operator named the shape."""
     reason = ending(trace)
-    if reason is None or trace.shape is None or choices.fit(trace.shape) is not trace.shape:
+    if reason is None or trace.variant is None or choices.fit(trace.variant) is not trace.variant:
         return learned, None
     if reason is Ending.REACHED:
-        return reached(learned, trace.shape, choices)
+        return reached(learned, trace.variant, choices)
     if learned.rests_until_s is not None and now_s < learned.rests_until_s:
         return learned, None
     if _is_cut_short(trace, reason, now_s):
         return replace(learned, failure=None, boots=0), None
-    is_same = learned.failure is reason and choices.fit(learned.shape) == trace.shape
+    is_same = learned.failure is reason and choices.fit(learned.variant) == trace.variant
     boots = learned.boots + 1 if is_same and now_s - learned.ended_s <= FORGET_S else 1
-    if boots < BOOTS_PER_SHAPE:
+    if boots < BOOTS_PER_VARIANT:
         return replace(learned, failure=reason, boots=boots, ended_s=now_s, rests_until_s=None), None
-    after = next_shape(trace.shape, reason, choices)
+    after = next_variant(trace.variant, reason, choices)
     if after is None:
         cure = cure_for(reason, trace, is_pinned=is_pinned)
-        return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.shape, cure)
-    return Learned(after, ended_s=now_s), Moved(reason, trace.shape, after)
+        return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.variant, cure)
+    return Learned(after, ended_s=now_s), Moved(reason, trace.variant, after)
 
 
 def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
@@ -212,29 +212,29 @@ def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
     return not is_plain and now_s - trace.began_s < LEAST_S
 
 
-def reached(learned: Learned, shape: BootShape, choices: Choices) -> tuple[Learned, Proven | None]:
+def reached(learned: Learned, variant: BootVariant, choices: Choices) -> tuple[Learned, Proven | None]:
     """Learn that a shape led to the script: what failed before is forgotten."""
-    is_news = shape != choices.first and not (learned.is_proven and learned.shape == shape)
-    return Learned(shape, is_proven=True), Proven(shape) if is_news else None
+    is_news = variant != choices.first and not (learned.is_proven and learned.variant == variant)
+    return Learned(variant, is_proven=True), Proven(variant) if is_news else None
 
 
-def next_shape(shape: BootShape, reason: Ending, choices: Choices) -> BootShape | None:
+def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> BootVariant | None:
     """Move to the next shape that differs in what failed; None where there is none."""
     match reason:
         case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
-            replies = choices.replies[choices.replies.index(shape.reply) + 1 :]
-            return replace(shape, reply=replies[0]) if replies else None
+            replies = choices.replies[choices.replies.index(variant.reply) + 1 :]
+            return replace(variant, reply=replies[0]) if replies else None
         case Ending.NO_SCRIPT | Ending.NO_HTTP:
-            loaders = choices.loaders[choices.loaders.index(shape.loader) + 1 :]
-            return replace(shape, loader=loaders[0]) if loaders else None
+            loaders = choices.loaders[choices.loaders.index(variant.loader) + 1 :]
+            return replace(variant, loader=loaders[0]) if loaders else None
         case Ending.LOADER_CUT | Ending.REACHED:
             return None
 
 
 def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     """Say what a person can do where no shape helps."""
-    assert trace.shape is not None
-    loader = trace.shape.loader
+    assert trace.variant is not None
+    loader = trace.variant.loader
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
     if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.stranger, loader):
         cure = _ODD_NAME_CURE

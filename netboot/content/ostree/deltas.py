@@ -25,7 +25,7 @@ from netboot.content.ostree.summary import summary_fault
 from netboot.errors import ContentError
 
 _SCRATCH: Final = ".deltas"
-_PATIENCE_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
+_TIMEOUT_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
 _BUSY_INTERVAL_S: Final = 2.0
 _BUSY_TRIES: Final = 1800
 _SPARE_BYTES: Final = 64 << 20
@@ -156,11 +156,11 @@ async def _ostree(*arguments: str) -> None:
     except OSError as error:
         raise ContentError(f"cannot run nice: {error.strerror}; install coreutils") from error
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             _, said = await process.communicate()
     except TimeoutError:
         raise ContentError(
-            f"ostree {arguments[0]} took more than {_PATIENCE_S:.0f} s; set content.deltas: false"
+            f"ostree {arguments[0]} took more than {_TIMEOUT_S:.0f} s; set content.deltas: false"
         ) from None
     finally:
         with suppress(ProcessLookupError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 
@@ -39,7 +39,7 @@ class Offer:
     kind: OfferKind
     mac: Mac
     boot_file: str = ""
-    shape: ReplyShape = ReplyShape.WITH_43  # how a PXE firmware is told of its loader
+    variant: ReplyVariant = ReplyVariant.WITH_43  # how a PXE firmware is told of its loader
 
     @property
     def wants_its_own_directory(self) -> bool:

@@ -109,7 +109,7 @@ def _variant_changed(data: Data, host: str) -> Explanation:
 
 
 def _variant_kept(data: Data, host: str) -> Explanation:
-    return Explanation("learned", f"{host} boots by {data['shape']}, which is offered first now", is_blocking=False)
+    return Explanation("learned", f"{host} boots by {data['variant']}, which is offered first now", is_blocking=False)
 
 
 def _dead_end(data: Data, host: str) -> Explanation:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class ReplyShape(StrEnum):
+class ReplyVariant(StrEnum):
     """How an offer leads a PXE firmware to its loader; the words of `hosts.X.firmware`."""
 
     WITH_43 = "with-43"  # option 43 says: take the named file, ask nobody
@@ -19,19 +19,19 @@ class RomIpxe(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BootShape:
+class BootVariant:
     """A reply and the loader in it, a name below `bootfiles.directories`."""
 
-    reply: ReplyShape
+    reply: ReplyVariant
     loader: str
 
     def __str__(self) -> str:
         return f"{self.reply} {self.loader}"
 
     @classmethod
-    def parse(cls, text: str) -> "BootShape":
+    def parse(cls, text: str) -> "BootVariant":
         """Read what `str` wrote; raise ValueError."""
         reply, _, loader = text.partition(" ")
         if not loader:
             raise ValueError(f"{text!r} is no shape of a boot")
-        return cls(ReplyShape(reply), loader)
+        return cls(ReplyVariant(reply), loader)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NewType
 
 from netboot.model.host.cluster import Cluster
-from netboot.model.host.firmware import ReplyShape, RomIpxe
+from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.mac import Mac
 
 HostName = NewType("HostName", str)
@@ -49,7 +49,7 @@ class Host:
     ssh_keys: tuple[str, ...] = ()
     ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
     loader: str | None = None  # pins the network boot program: a name below `bootfiles.directories`
-    firmware: ReplyShape | None = None  # pins how its firmware is told of it
+    firmware: ReplyVariant | None = None  # pins how its firmware is told of it
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     declared_at: str = ""  # file:line:column, for messages
     faults: tuple[str, ...] = ()  # why it may not be installed although it is registered

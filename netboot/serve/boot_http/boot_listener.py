@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from netboot.serve.boot_http.runner import check_every_head, quiet_runner
-from netboot.serve.static_http.content_handler import ContentDoor
+from netboot.serve.static_http.content_handler import ContentHandler
 from netboot.serve.static_http.engine import ContentEngine
 from netboot.telemetry.metrics import Metrics
 
@@ -22,10 +22,10 @@ BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not ref
 log = structlog.get_logger()
 
 
-class HttpDoor:
+class BootHttpListener:
     """One application, several listeners."""
 
-    def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentDoor) -> None:
+    def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentHandler) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
         self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.refused)
         self._content = content

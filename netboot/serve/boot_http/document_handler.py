@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from netboot.boot.script_service import Desk
-from netboot.boot.token_documents import IgnitionPart, Refusal, Report, TokenDesk
+from netboot.boot.script_service import ScriptService
+from netboot.boot.token_documents import DocumentService, IgnitionPart, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.serve.boot_http.report_body import read_report
@@ -28,9 +28,9 @@ log = structlog.get_logger()
 class BootHttp:
     """The handlers of the boot LAN that need the desk."""
 
-    def __init__(self, desk: Desk, token_desk: TokenDesk) -> None:
-        self._desk = desk
-        self._token_desk = token_desk
+    def __init__(self, service: ScriptService, document_service: DocumentService) -> None:
+        self._service = service
+        self._document_service = document_service
         self._taken = LineLimit()
 
     def routes(self) -> list[web.RouteDef]:
@@ -47,7 +47,7 @@ class BootHttp:
     async def ipxe_script(self, request: web.Request) -> web.Response:
         mac = mac_in_path(request)
         assert mac is not None
-        script = await self._desk.script(
+        script = await self._service.script(
             mac,
             remote_address(request),
             ScriptLanguage.IPXE,
@@ -58,7 +58,7 @@ class BootHttp:
 
     async def kickstart(self, request: web.Request) -> web.Response:
         try:
-            found = await self._token_desk.kickstart_for(
+            found = await self._document_service.kickstart_for(
                 request.match_info["token"],
                 remote_address(request),
                 base_url=base_url(request),
@@ -70,7 +70,7 @@ class BootHttp:
 
     async def ignition(self, request: web.Request) -> web.Response:
         try:
-            found = await self._token_desk.ignition_for(
+            found = await self._document_service.ignition_for(
                 request.match_info["token"],
                 IgnitionPart(request.match_info.get("part", "wrapper")),
                 address=remote_address(request),
@@ -94,7 +94,7 @@ class BootHttp:
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
-            refusal = await self._token_desk.report(
+            refusal = await self._document_service.report(
                 request.match_info["token"], report, address=remote_address(request), body=body
             )
         except StoreError as error:
@@ -106,7 +106,7 @@ class BootHttp:
         return _text("taken\n")
 
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
-        self._desk.record_held_back(what, remote_address(request), error)
+        self._service.record_held_back(what, remote_address(request), error)
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:

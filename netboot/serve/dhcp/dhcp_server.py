@@ -14,8 +14,8 @@ import structlog
 
 from netboot.errors import PortError
 from netboot.model.host.network import DhcpListen, DhcpMode, Interface
-from netboot.serve.dhcp.lease_handler import LeaseDoor, Leasing
-from netboot.serve.dhcp.proxy_handler import Desk, DhcpDoor, DhcpPort
+from netboot.serve.dhcp.lease_handler import LeaseHandler, Leasing
+from netboot.serve.dhcp.proxy_handler import DhcpPort, ProxyDhcpHandler, ScriptService
 from netboot.serve.net.packet_socket import PacketSocket
 from netboot.serve.net.udp import Counters, DatagramPort, UdpSocket
 from netboot.wire.dhcp import message as dhcp
@@ -38,10 +38,10 @@ class DhcpSettings:
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
     """List the ports of boot questions; who leases as well has another door on 67."""
     offers = DhcpPort(
-        settings.port, pxe.offer_question, pxe_reply.offer_reply, lambda asked, _: dhcp.reply_address(asked)
+        settings.port, pxe.offer_request, pxe_reply.offer_reply, lambda asked, _: dhcp.reply_address(asked)
     )
     boot_servers = DhcpPort(
-        settings.pxe_port, pxe.boot_server_question, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source)
+        settings.pxe_port, pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source)
     )
     match settings.mode:
         case DhcpMode.OFF:
@@ -58,15 +58,15 @@ class DhcpServer:
     """Every door that is open. Give `serve` to `Interfaces.on_change`."""
 
     def __init__(
-        self, desk: Desk, settings: DhcpSettings, *, counters: Counters, leasing: Leasing | None = None
+        self, service: ScriptService, settings: DhcpSettings, *, counters: Counters, leasing: Leasing | None = None
     ) -> None:
         """`leasing` is what the mode `reservation` leases with; the other modes lease nothing."""
-        self._desk = desk
+        self._service = service
         self._leasing = leasing if settings.mode is DhcpMode.RESERVATION else None
         self._settings = settings
         self._counters = counters
         self._ports = _ports(settings)
-        self._doors: dict[tuple[Interface, int], DhcpDoor | LeaseDoor] = {}
+        self._listeners: dict[tuple[Interface, int], ProxyDhcpHandler | LeaseHandler] = {}
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
         self._ours: set[IPv4Address] = set()  # on every interface; the doors look at it
@@ -81,9 +81,9 @@ class DhcpServer:
 
         A port that is taken is awaited: `retry` tries it again.
         """
-        for interface, number in tuple(self._doors):
+        for interface, number in tuple(self._listeners):
             if interface not in interfaces:
-                self._doors.pop((interface, number)).close()
+                self._listeners.pop((interface, number)).close()
         self._interfaces = tuple(interfaces)
         self._ours.clear()
         self._ours.update(address for interface in interfaces for address in interface.addresses)
@@ -96,14 +96,14 @@ class DhcpServer:
         numbers = [port.number for port in self._ports] + ([self._settings.port] if self._leasing else [])
         for interface in self._interfaces:
             for number in numbers:
-                if (interface, number) not in self._doors:
+                if (interface, number) not in self._listeners:
                     self._open(interface, number)
 
     def close(self) -> None:
         """Give every port back."""
-        for door in self._doors.values():
-            door.close()
-        self._doors.clear()
+        for handler in self._listeners.values():
+            handler.close()
+        self._listeners.clear()
         self._interfaces = ()
 
     def _open(self, interface: Interface, number: int) -> None:
@@ -111,9 +111,9 @@ class DhcpServer:
         port = next((port for port in self._ports if port.number == number), None)
         try:
             if port is not None:
-                self._doors[interface, number] = self._boot_door(port, interface)
+                self._listeners[interface, number] = self._boot_handler(port, interface)
             elif self._leasing is not None:
-                self._doors[interface, number] = self._lease_door(self._leasing, interface)
+                self._listeners[interface, number] = self._lease_handler(self._leasing, interface)
         except PortError as error:
             reason = str(error)
             if number == self._settings.port and self._settings.listen is DhcpListen.UDP:
@@ -137,27 +137,27 @@ class DhcpServer:
                 return UdpSocket(number, interface, counters=self._counters)
         return PacketSocket(number, interface, counters=self._counters)
 
-    def _boot_door(self, port: DhcpPort, interface: Interface) -> DhcpDoor:
+    def _boot_handler(self, port: DhcpPort, interface: Interface) -> ProxyDhcpHandler:
         socket = self._datagram_port(port.number, interface)
-        door = DhcpDoor(
+        handler = ProxyDhcpHandler(
             port,
             socket,
-            desk=self._desk,
+            service=self._service,
             http_port=self._settings.http_port,
             is_listening_only=self._settings.mode is DhcpMode.LISTEN,
             counters=self._counters,
             ours=self._ours,
         )
-        socket.watch(door.receive)
-        return door
+        socket.watch(handler.receive)
+        return handler
 
-    def _lease_door(self, leasing: Leasing, interface: Interface) -> LeaseDoor:
+    def _lease_handler(self, leasing: Leasing, interface: Interface) -> LeaseHandler:
         socket = self._datagram_port(self._settings.port, interface)
         try:
-            door = LeaseDoor(
+            handler = LeaseHandler(
                 socket,
                 leasing,
-                desk=self._desk,
+                service=self._service,
                 http_port=self._settings.http_port,
                 counters=self._counters,
                 ours=self._ours,
@@ -165,5 +165,5 @@ class DhcpServer:
         except PortError:
             socket.close()
             raise
-        socket.watch(door.receive)
-        return door
+        socket.watch(handler.receive)
+        return handler

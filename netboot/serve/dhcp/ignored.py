@@ -10,25 +10,25 @@ import structlog
 
 from netboot.model.boot.offer import IgnoreReason
 from netboot.model.host.network import Interface
-from netboot.model.lease import LeaseSilence
+from netboot.model.lease import LeaseDropReason
 from netboot.serve.net.udp import Counters
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 
 log = structlog.get_logger()
 
 # What an operator can do for a registered machine that requests a boot and gets no answer to this packet.
-PACKET_CURES: Final[Mapping[Silence | LeaseSilence, str]] = {
-    Silence.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
-    Silence.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",
-    Silence.NO_REPLY_SHAPE: "its firmware has no reply for this offer; choose another network boot in its firmware",
-    Silence.BOOT_FILE_TOO_LONG: "its boot file's name is beyond 255 bytes; shorten hosts.X.loader or bootfiles.loaders",
-    LeaseSilence.NO_ADDRESS_FOR_CLIENT: "it has no network.address, and dhcp.pool has no address here; give it one",
-    LeaseSilence.OTHER_NETWORK: "its network.address is not of the LAN where it requests a lease; see where it is "
+PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
+    DropReason.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
+    DropReason.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",
+    DropReason.NO_REPLY_VARIANT: "its firmware has no reply for this offer; choose another network boot there",
+    DropReason.BOOT_FILE_TOO_LONG: "its boot file has more than 255 bytes; see hosts.X.loader or bootfiles.loaders",
+    LeaseDropReason.NO_ADDRESS_FOR_CLIENT: "it has no network.address, and dhcp.pool has no address here; give it one",
+    LeaseDropReason.OTHER_NETWORK: "its network.address is not of the LAN where it requests a lease; see where it is "
     "plugged in, or correct its network.address",
-    LeaseSilence.ADDRESS_IN_USE: "another machine uses its address; netboot install watch of this host names it",
-    LeaseSilence.LEDGER_UNREACHABLE: "the store does not take its lease, so it is not given; see store.url, disk and "
+    LeaseDropReason.ADDRESS_IN_USE: "another machine uses its address; netboot install watch of this host names it",
+    LeaseDropReason.STORE_UNREACHABLE: "the store does not take its lease, so it is not given; see store.url, disk and "
     "database",
 }
 
@@ -41,7 +41,7 @@ class IgnoredQuestions:
         self._port = port
         self._counters = counters
 
-    def take(self, reason: Silence | LeaseSilence | IgnoreReason, message: DhcpMessage | None) -> None:
+    def take(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
         """Count and log one; `message` is None where it could not be read."""
         self._counters.count("dhcp_ignored", reason=reason.value)
         log.debug(

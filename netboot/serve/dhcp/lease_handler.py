@@ -13,32 +13,32 @@ from typing import Any, Final, assert_never
 import structlog
 
 from netboot.errors import WireError
-from netboot.leasing.lease_service import LeaseDesk
+from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.boot_client import BootClient, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason, Offer
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     LeaseClosed,
+    LeaseDropReason,
     LeaseGranted,
     LeaseInformed,
     LeaseOffered,
-    LeaseQuestion,
     LeaseRefused,
-    LeaseSilence,
+    LeaseRequest,
     LeaseTerms,
     LeaseToProbe,
     LeaseVerdict,
 )
 from netboot.serve.dhcp.ignored import IgnoredQuestions
-from netboot.serve.dhcp.proxy_handler import Desk, tell_refusal
+from netboot.serve.dhcp.proxy_handler import ScriptService, tell_refusal
 from netboot.serve.net.arp import ArpProber
 from netboot.serve.net.udp import Counters, Datagram, DatagramPort
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply, lease_reply_address, nak_reply
-from netboot.wire.dhcp.lease_request import lease_question
+from netboot.wire.dhcp.lease_request import lease_request
 from netboot.wire.dhcp.message import DhcpMessage, Option
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 class Leasing:
     """What a door leases with: the desk, and `spawn` that runs what waits for a probe or the disk."""
 
-    desk: LeaseDesk
+    service: LeaseService
     spawn: Spawn
 
 
@@ -61,10 +61,10 @@ class Leasing:
 class _Asked:
     datagram: Datagram
     message: DhcpMessage
-    question: LeaseQuestion
+    question: LeaseRequest
 
 
-class LeaseDoor:
+class LeaseHandler:
     """Port 67 on one interface where this box leases. Owns its socket and its prober."""
 
     def __init__(
@@ -72,7 +72,7 @@ class LeaseDoor:
         socket: DatagramPort,
         leasing: Leasing,
         *,
-        desk: Desk,
+        service: ScriptService,
         http_port: int,
         counters: Counters,
         ours: Container[IPv4Address],
@@ -81,7 +81,7 @@ class LeaseDoor:
         self._socket = socket
         self._interface = socket.interface
         self._leasing = leasing
-        self._desk = desk
+        self._service = service
         self._http_port = http_port
         self._counters = counters
         self._ours = ours
@@ -99,20 +99,20 @@ class LeaseDoor:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignored.take(Silence.MALFORMED, None)
+            self._ignored.take(DropReason.MALFORMED, None)
             return
         is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
-        question = lease_question(message, self._ours, is_unicast=is_unicast)
-        if not isinstance(question, LeaseQuestion):
+        question = lease_request(message, self._ours, is_unicast=is_unicast)
+        if not isinstance(question, LeaseRequest):
             self._ignored.take(question, message)
         elif self._at_work >= AT_WORK:
-            self._ignored.take(LeaseSilence.TOO_BUSY, message)
+            self._ignored.take(LeaseDropReason.TOO_BUSY, message)
         else:
             asked = _Asked(datagram, message, question)
             self._take(asked, self._decide(asked))
 
     def _decide(self, asked: _Asked) -> LeaseVerdict:
-        return self._leasing.desk.ask(asked.question, self._interface.networks, self._interface.addresses)
+        return self._leasing.service.ask(asked.question, self._interface.networks, self._interface.addresses)
 
     def _take(self, asked: _Asked, verdict: LeaseVerdict) -> None:
         match verdict:
@@ -126,7 +126,7 @@ class LeaseDoor:
                 self._leasing.spawn(self._work(self._probe(asked, verdict)))
             case LeaseGranted() | LeaseClosed():
                 self._leasing.spawn(self._work(self._keep(asked, verdict)))
-            case LeaseSilence():
+            case LeaseDropReason():
                 self._drop(asked, verdict)
             case _:
                 assert_never(verdict)
@@ -150,7 +150,7 @@ class LeaseDoor:
             holder = None
             if not to_probe.is_relayed:
                 holder = await self._prober.holder(to_probe.address, besides=asked.question.mac)
-            if not self._leasing.desk.probed(asked.question, to_probe.address, holder):
+            if not self._leasing.service.probed(asked.question, to_probe.address, holder):
                 break
             verdict = self._decide(asked)
             if not isinstance(verdict, LeaseToProbe):
@@ -159,28 +159,28 @@ class LeaseDoor:
             to_probe = verdict
         self._drop(asked, self._in_use_by(holder, asked.question.mac))
 
-    def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseSilence:
+    def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
         """Name the reason where an address is in use: by another machine, or by the host's own other card."""
-        host = self._desk.hosts.by_mac(mac) if mac is not None else None
+        host = self._service.hosts.by_mac(mac) if mac is not None else None
         is_own = host is not None and holder in host.macs
-        return LeaseSilence.HELD_BY_OTHER_CARD if is_own else LeaseSilence.ADDRESS_IN_USE
+        return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
 
-    def _drop(self, asked: _Asked, reason: LeaseSilence) -> None:
+    def _drop(self, asked: _Asked, reason: LeaseDropReason) -> None:
         """Send no answer, and record the reason where an operator can end it."""
         self._ignored.take(reason, asked.message)
-        tell_refusal(self._desk, reason, asked.message)
+        tell_refusal(self._service, reason, asked.message)
 
     async def _keep(self, asked: _Asked, verdict: LeaseGranted | LeaseClosed) -> None:
         """Put it on disk; only then a grant is acknowledged."""
-        silence = await self._leasing.desk.keep(verdict)
-        if silence is not None:
-            self._drop(asked, silence)
+        drop_reason = await self._leasing.service.keep(verdict)
+        if drop_reason is not None:
+            self._drop(asked, drop_reason)
         elif isinstance(verdict, LeaseGranted):
             if asked.question.mac is not None:
-                self._desk.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)
+                self._service.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)
             self._answer(asked, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignored.take(LeaseSilence.NO_ANSWER_DUE, asked.message)
+            self._ignored.take(LeaseDropReason.NO_ANSWER_DUE, asked.message)
 
     # What is said
 
@@ -192,14 +192,14 @@ class LeaseDoor:
         if not self._send(asked, answer, reply, server):
             return
         if not isinstance(boot, tuple):
-            if isinstance(boot, Silence):
-                tell_refusal(self._desk, boot, asked.message)
-            why = {} if boot is Silence.NOT_A_BOOT_CLIENT else {"reason": boot.value}
+            if isinstance(boot, DropReason):
+                tell_refusal(self._service, boot, asked.message)
+            why = {} if boot is DropReason.NOT_A_BOOT_CLIENT else {"reason": boot.value}
             self._tell(asked, answer, terms.address, **why)
             return
         client, offer = boot
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
-        self._desk.offered(client, offer)
+        self._service.offered(client, offer)
         told = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
         self._tell(asked, answer, terms.address, **told, boot_file=reply.boot_file)
 
@@ -217,12 +217,12 @@ class LeaseDoor:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         return True
 
-    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | Silence | IgnoreReason:
+    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | DropReason | IgnoreReason:
         """Say what the client's firmware is offered beside its lease, or why it gets the lease alone."""
         client = pxe.boot_client(message)
-        if isinstance(client, Silence):
+        if isinstance(client, DropReason):
             return client
-        match self._desk.offer_for(client):
+        match self._service.offer_for(client):
             case Offer() as offer:
                 return client, offer
             case Ignored(reason):
@@ -243,7 +243,7 @@ class LeaseDoor:
 
     def _tell(self, asked: _Asked, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
         mac = asked.question.mac
-        host = self._desk.hosts.by_mac(mac) if mac is not None else None
+        host = self._service.hosts.by_mac(mac) if mac is not None else None
         log.info(
             "lease.answered",
             answer=answer.value,

@@ -18,14 +18,14 @@ from netboot.model.boot.boot_client import BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
 from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
-from netboot.model.lease import LeaseSilence
+from netboot.model.lease import LeaseDropReason
 from netboot.serve.dhcp.ignored import PACKET_CURES, IgnoredQuestions
 from netboot.serve.dhcp.repeats import Answered, Repeats
 from netboot.serve.net.udp import Address, Counters, Datagram, DatagramPort
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 
 log = structlog.get_logger()
@@ -33,8 +33,8 @@ log = structlog.get_logger()
 _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 
-class Desk(Protocol):
-    """Who decides (`boot.offers.OfferDesk`): from memory, at once, never awaited."""
+class ScriptService(Protocol):
+    """Who decides (`boot.offers.OfferService`): from memory, at once, never awaited."""
 
     @property
     def hosts(self) -> HostSet:
@@ -58,12 +58,12 @@ class DhcpPort:
     """What differs between 67 and 4011: which messages are questions, what answers them, and where that goes."""
 
     number: int
-    question: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | Silence]
-    reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | Silence]
+    question: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
+    reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | DropReason]
     reply_address: Callable[[DhcpMessage, Address], Address]
 
 
-class DhcpDoor:
+class ProxyDhcpHandler:
     """One port on one interface: takes each datagram to its end, an answer or silence with its reason."""
 
     def __init__(
@@ -71,7 +71,7 @@ class DhcpDoor:
         port: DhcpPort,
         socket: DatagramPort,
         *,
-        desk: Desk,
+        service: ScriptService,
         http_port: int,
         is_listening_only: bool,
         counters: Counters,
@@ -79,7 +79,7 @@ class DhcpDoor:
     ) -> None:
         self._port = port
         self._socket = socket
-        self._desk = desk
+        self._service = service
         self._is_listening_only = is_listening_only
         self._counters = counters
         self._ours = ours
@@ -105,21 +105,21 @@ class DhcpDoor:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignored.take(Silence.MALFORMED, None)
+            self._ignored.take(DropReason.MALFORMED, None)
             return
         shown = pxe.address_shown(message)
         if shown is not None:
-            self._desk.saw_address(*shown, exchange=message.xid)
+            self._service.saw_address(*shown, exchange=message.xid)
         client = self._port.question(message, self._ours)
-        if isinstance(client, Silence):
+        if isinstance(client, DropReason):
             self._refuse(client, message)
             return
-        self._answer_anew(datagram, message, client=client, decided=self._desk.offer_for(client))
+        self._answer_anew(datagram, message, client=client, decided=self._service.offer_for(client))
 
     def _answer_again(self, datagram: Datagram, before: Answered) -> None:
         """Answer a question that was answered before: the same way, if the decision is the same."""
         client = before.client_of(datagram.data)
-        decided = self._desk.offer_for(client)
+        decided = self._service.offer_for(client)
         if decided == before.offer:
             self._send(
                 before.reply_to(datagram.data), _EVERYBODY, client=client, offer=before.offer, server=before.server
@@ -140,7 +140,7 @@ class DhcpDoor:
         """Send what was decided from the address that was asked; the interface's own where everybody was."""
         server = self._servers.get(datagram.destination, self._server)
         reply = self._port.reply(message, client, offer, server)
-        if isinstance(reply, Silence):
+        if isinstance(reply, DropReason):
             self._refuse(reply, message)
             return
         if self._is_listening_only:
@@ -150,9 +150,9 @@ class DhcpDoor:
         to = self._port.reply_address(message, datagram.source)
         self._send(reply, to, client=client, offer=offer, server=server)
 
-    def _refuse(self, reason: Silence, message: DhcpMessage) -> None:
+    def _refuse(self, reason: DropReason, message: DhcpMessage) -> None:
         self._ignored.take(reason, message)
-        tell_refusal(self._desk, reason, message)
+        tell_refusal(self._service, reason, message)
 
     def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:
         if not self._socket.send(reply.data, to, source=server.address.packed):
@@ -160,11 +160,11 @@ class DhcpDoor:
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
-        self._desk.offered(client, offer)
+        self._service.offered(client, offer)
         self._tell("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
 
     def _tell(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
-        host = self._desk.hosts.by_mac(client.mac)
+        host = self._service.hosts.by_mac(client.mac)
         log.info(
             event,
             mac=client.mac,
@@ -179,8 +179,8 @@ class DhcpDoor:
         )
 
 
-def tell_refusal(desk: Desk, reason: Silence | LeaseSilence, message: DhcpMessage) -> None:
+def tell_refusal(service: ScriptService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:
     """Record a drop that an operator can end, by the MAC of the machine."""
     mac = pxe.client_mac(message) if reason in PACKET_CURES else None
     if mac is not None:
-        desk.refused(mac, reason.value, cure=PACKET_CURES[reason])
+        service.refused(mac, reason.value, cure=PACKET_CURES[reason])

@@ -26,7 +26,7 @@ NEVER_THERE: Final = "local-disk.efi"
 log = structlog.get_logger()
 
 
-class LoaderDesk(Protocol):
+class LoaderFiles(Protocol):
     """Who decides what a machine may load."""
 
     def loader_for(
@@ -48,8 +48,8 @@ class LoaderDesk(Protocol):
 class BootFilesHttp:
     """The handler of two paths."""
 
-    def __init__(self, desk: LoaderDesk) -> None:
-        self._desk = desk
+    def __init__(self, service: LoaderFiles) -> None:
+        self._service = service
         self._bodies = Bodies()
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,7 +63,7 @@ class BootFilesHttp:
         """Answer one request for a boot file or a document."""
         began = time.monotonic()
         address, name = remote_address(request), request.match_info["name"]
-        found = None if name == NEVER_THERE else self._desk.loader_for(address, name, mac=mac_in_path(request))
+        found = None if name == NEVER_THERE else self._service.loader_for(address, name, mac=mac_in_path(request))
         if isinstance(found, MachineDocument) and request.method in ("GET", "HEAD"):
             return await self._document(request, found, address)
         file = _served(found)
@@ -73,7 +73,7 @@ class BootFilesHttp:
             sent = await send_file(request, None, bodies=self._bodies)
         if file is not None and sent.bytes_sent >= file.size_bytes:
             seconds = time.monotonic() - began
-            self._desk.loader_sent(
+            self._service.loader_sent(
                 address, name, bytes_sent=sent.bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
             )
         return sent.response
@@ -81,7 +81,7 @@ class BootFilesHttp:
     async def _document(self, request: web.Request, document: MachineDocument, address: IPv4Address) -> web.Response:
         is_look = request.method == "HEAD"
         try:
-            text = await self._desk.document_for(document, address, base_url=base_url(request), is_look=is_look)
+            text = await self._service.document_for(document, address, base_url=base_url(request), is_look=is_look)
         except NetbootError as error:
             log.error("boot.document_held_back", document=document.kind, address=str(address), reason=str(error))
             return _text("not now\n", status=503, retry_after_s=5)

@@ -26,7 +26,7 @@ from netboot.serve.static_http.conditional import (
     refusal,
     unreadable,
 )
-from netboot.serve.static_http.content_handler import ContentDoor
+from netboot.serve.static_http.content_handler import ContentHandler
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
 from netboot.serve.static_http.refused import HEAD_TIMEOUT, RefusalReason, Refused
 from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 class ConnectionOwner(Protocol):
     """Who holds the connections: `http_engine.ContentEngine`."""
 
-    door: ContentDoor
+    handler: ContentHandler
 
     def admits(self, machine: str, transport: asyncio.Transport) -> bool:
         """Tell whether a machine may have this connection beside those that it has."""
@@ -79,7 +79,7 @@ class ContentConnection(asyncio.Protocol):
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
-        self._door = owner.door
+        self._handler = owner.handler
         self._transport: asyncio.Transport
         self._remote = ""
         self._buffer = b""
@@ -103,7 +103,7 @@ class ContentConnection(asyncio.Protocol):
         self._since = time.monotonic()
         self._owner.opened(self)
         if not self._owner.admits(self._remote, transport):
-            self._door.refused.record(self._remote, RefusalReason.CONNECTIONS)
+            self._handler.refused.record(self._remote, RefusalReason.CONNECTIONS)
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -214,7 +214,7 @@ class ContentConnection(asyncio.Protocol):
 
     def _answer(self, request: ContentRequest) -> None:
         """Answer from memory and page cache, or leave it to a task."""
-        file = self._door.content.find(request.path)
+        file = self._handler.content.find(request.path)
         if file is None or (request.is_get and is_large(file)):
             self._answer_by_task(request, file)
             return
@@ -225,7 +225,7 @@ class ContentConnection(asyncio.Protocol):
         body: bytes | None
         try:
             if request.is_get and answer.length:
-                body = self._door.bodies.read_now(file)
+                body = self._handler.bodies.read_now(file)
             else:
                 check_unchanged(file)
                 body = answer.text
@@ -239,7 +239,7 @@ class ContentConnection(asyncio.Protocol):
     def _answer_whole(self, request: ContentRequest, file: ServedFile) -> None:
         """Send a small file as it is: each object of a pull, so nothing is made here that it does not need."""
         try:
-            body = self._door.bodies.read_now(file)
+            body = self._handler.bodies.read_now(file)
         except ContentError:
             body = None
         if body is None:
@@ -257,11 +257,11 @@ class ContentConnection(asyncio.Protocol):
         self._wrote(file, answer.status, sent)
 
     def _wrote(self, file: ServedFile | None, status: HTTPStatus, bytes_sent: int) -> None:
-        self._door.tell(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
+        self._handler.tell(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
         self._since = time.monotonic()
         if self._is_ending:
             self._transport.close()
-        elif self._door.turns.has_rate and (delay_s := self._door.turns.delay_s(self._remote, bytes_sent)):
+        elif self._handler.turns.has_rate and (delay_s := self._handler.turns.delay_s(self._remote, bytes_sent)):
             self._is_resting = True
             asyncio.get_running_loop().call_later(delay_s, self._rested)
 
@@ -287,16 +287,16 @@ class ContentConnection(asyncio.Protocol):
         """Answer what needs a disk, a directory or time."""
         try:
             try:
-                await self._send(request, file or await self._door.content.find_new(request.path))
+                await self._send(request, file or await self._handler.content.find_new(request.path))
             except FileChangedError:
-                await self._send(request, await self._door.content.find_new(request.path))
+                await self._send(request, await self._handler.content.find_new(request.path))
         except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
             await self._send(request, None)
         except ComeBackError as error:
             answer = busy(error.retry_after_s)
             self._write(request, None, answer, body=answer.text)
         except (ContentError, OSError) as error:
-            self._door.record_unreadable(request.path, error)
+            self._handler.record_unreadable(request.path, error)
             answer = unreadable()
             self._write(request, None, answer, body=answer.text)
 
@@ -310,11 +310,11 @@ class ContentConnection(asyncio.Protocol):
             check_unchanged(file)
             self._write(request, file, answer, body=answer.text)
         elif is_large(file):
-            async with self._door.turns.turn(self._remote, request.fields.get("user-agent", "")):
+            async with self._handler.turns.turn(self._remote, request.fields.get("user-agent", "")):
                 if not self._transport.is_closing():  # it may have gone while it waited
                     await self._send_large(file, answer)
         else:
-            body = await read_small(file, self._door.bodies)
+            body = await read_small(file, self._handler.bodies)
             self._write(request, file, answer, body=answer.piece_of(body))
 
     async def _send_large(self, file: ServedFile, answer: FileAnswer) -> None:
@@ -323,9 +323,9 @@ class ContentConnection(asyncio.Protocol):
             self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
             await self._drained()
             sent = await copy_rest(
-                self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._door.turns
+                self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._handler.turns
             )
-        self._door.tell(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
+        self._handler.tell(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
         self._since = time.monotonic()
         if sent < answer.length:
             self._transport.abort()
@@ -345,8 +345,8 @@ class ContentConnection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         """Answer, say that nothing more is answered, and close when the client has read it."""
         if refused.status is HTTPStatus.BAD_REQUEST:
-            self._door.counters.request_malformed()
-        self._door.refused.record(self._remote, refused.reason)
+            self._handler.counters.request_malformed()
+        self._handler.refused.record(self._remote, refused.reason)
         answer = refusal(refused.status, refused.text)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
         self._owner.closed(self)

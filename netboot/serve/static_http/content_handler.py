@@ -32,7 +32,7 @@ _LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, Conten
 CONTENT_PREFIXES: Final = ("/content/", "/ostree/")
 
 
-class ContentDesk(Protocol):
+class ContentObserver(Protocol):
     """Who keeps the timeline of each boot."""
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
@@ -49,13 +49,13 @@ class ContentCounters(Protocol):
         """Count one request that is no HTTP."""
 
 
-class ContentDoor:
+class ContentHandler:
     """What aiohttp's handlers and the engine share: the index, the bodies, who is told."""
 
     def __init__(
         self,
         content: Content,
-        desk: ContentDesk,
+        service: ContentObserver,
         *,
         counters: ContentCounters,
         limits: ShareLimits | None = None,
@@ -64,7 +64,7 @@ class ContentDoor:
         self.content = content
         self.turns = Turns(limits or ShareLimits())
         self.bodies = Bodies()
-        self.desk = desk
+        self.service = service
         self.counters = counters
         self.refused = refused or RefusedRequests()
         self._faults = LineLimit()
@@ -90,7 +90,7 @@ class ContentDoor:
             name = f"{file.owner}/{file.member}"
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and (address := _machine(remote)):
-            self.desk.content_served(address, file, bytes_sent)
+            self.service.content_served(address, file, bytes_sent)
 
     def record_unreadable(self, path: str, error: Exception) -> None:
         """Log that a served file cannot be read: once a minute for each fault."""
@@ -111,34 +111,34 @@ def _machine(remote: str | None) -> IPv4Address | None:
         return None
 
 
-def content_routes(door: ContentDoor) -> list[web.AbstractRouteDef]:
+def content_routes(handler: ContentHandler) -> list[web.AbstractRouteDef]:
     """Give the routes of both trees, for every method, so that each refusal is ours."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await send(request, door)
+        return await send(request, handler)
 
     return [web.route("*", prefix + "{member:.*}", handle) for prefix in CONTENT_PREFIXES]
 
 
-async def send(request: web.Request, door: ContentDoor) -> web.StreamResponse:
+async def send(request: web.Request, handler: ContentHandler) -> web.StreamResponse:
     """Answer one request for content."""
     began = time.monotonic()
     path = path_of_target(request.raw_path)
     file = None
     try:
         try:
-            file = await door.find(path)
-            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
+            file = await handler.find(path)
+            sent = await send_file(request, file, bodies=handler.bodies, turns=handler.turns)
         except FileChangedError:
-            file = await door.content.find_new(path)
-            sent = await send_file(request, file, bodies=door.bodies, turns=door.turns)
+            file = await handler.content.find_new(path)
+            sent = await send_file(request, file, bodies=handler.bodies, turns=handler.turns)
     except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
         file = None
-        sent = await send_file(request, None, bodies=door.bodies, turns=door.turns)
+        sent = await send_file(request, None, bodies=handler.bodies, turns=handler.turns)
     except (ContentError, OSError) as error:
-        door.record_unreadable(path, error)
+        handler.record_unreadable(path, error)
         sent = refused(unreadable())
-    door.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
+    handler.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
     return sent.response
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from netboot.serve.static_http.connection import ContentConnection
-from netboot.serve.static_http.content_handler import ContentDoor
+from netboot.serve.static_http.content_handler import ContentHandler
 
 MOST_OF_MACHINE: Final = 4096  # connections: a rack behind one router's address, and never every descriptor
 _SWEEP_S: Final = 1.0
@@ -21,10 +21,10 @@ class ContentEngine:
     """Makes the protocol of each connection, and knows them all until they close or go to aiohttp."""
 
     def __init__(
-        self, door: ContentDoor, others: Callable[[], asyncio.Protocol], *, most_of_machine: int = MOST_OF_MACHINE
+        self, handler: ContentHandler, others: Callable[[], asyncio.Protocol], *, most_of_machine: int = MOST_OF_MACHINE
     ) -> None:
         """`others` makes the protocol for connections that ask for anything else: `web.AppRunner(app).server`."""
-        self.door = door
+        self.handler = handler
         self._most_of_machine = most_of_machine
         self._others = others
         self.connections: set[ContentConnection] = set()

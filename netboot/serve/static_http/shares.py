@@ -18,7 +18,7 @@ _BURST_S: Final = 1.0  # a machine may use at once what it was given for this lo
 _MOST_MACHINES: Final = 4096
 
 
-class Manners(Enum):
+class RetryBehaviour(Enum):
     """What a kind of client can bear when every place is taken: seconds in line, or None to be told to come back."""
 
     COMES_BACK = None
@@ -26,7 +26,7 @@ class Manners(Enum):
     WAITS_BRIEFLY = 15.0  # libostree drops a transfer that stood still for 30 s
 
     @classmethod
-    def of(cls, user_agent: str) -> "Manners":
+    def of(cls, user_agent: str) -> "RetryBehaviour":
         """Tell by what the client calls itself; who is unknown waits: every client can."""
         if user_agent.startswith(("iPXE/", "Ignition/")):
             return cls.COMES_BACK
@@ -88,14 +88,14 @@ class Shares:
         """Tell whether a stream may send."""
         return stream in self._running
 
-    def enter(self, machine: str, manners: Manners, now: float) -> Stream | ComeBack:
+    def enter(self, machine: str, retry_behaviour: RetryBehaviour, now: float) -> Stream | ComeBack:
         """Ask for a place: a stream that runs or stands in line, or the time to come back after."""
-        patience_s = manners.value
-        places = self.limits.max_streams if patience_s is None else self._places_of_line
-        has_place = len(self._running) < places and (patience_s is None or not self._line)
-        if patience_s is None and not has_place:
+        timeout_s = retry_behaviour.value
+        places = self.limits.max_streams if timeout_s is None else self._places_of_line
+        has_place = len(self._running) < places and (timeout_s is None or not self._line)
+        if timeout_s is None and not has_place:
             return ComeBack(min(30, 2 + len(self._line) // 8 + next(self._numbers) % 5))  # not all in the same second
-        stream = Stream(machine, next(self._numbers), now + (patience_s or 0.0))
+        stream = Stream(machine, next(self._numbers), now + (timeout_s or 0.0))
         self._start(stream) if has_place else self._line.append(stream)
         return stream
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from netboot.serve.static_http.shares import ComeBack, Manners, ShareLimits, Shares, Stream
+from netboot.serve.static_http.shares import ComeBack, RetryBehaviour, ShareLimits, Shares, Stream
 
 PACED_SLICE_S: Final = 0.25  # with a rate, a slice is what may leave in so long
 _SMALLEST_SLICE: Final = 64 * 1024
@@ -34,7 +34,7 @@ class Turns:
     @asynccontextmanager
     async def turn(self, machine: str, user_agent: str) -> AsyncIterator[None]:
         """Hold a place for a large body; raise ComeBackError, or wait as long as this kind of client can."""
-        stream = self._shares.enter(machine, Manners.of(user_agent), time.monotonic())
+        stream = self._shares.enter(machine, RetryBehaviour.of(user_agent), time.monotonic())
         if isinstance(stream, ComeBack):
             raise ComeBackError(stream.retry_after_s)
         try:

@@ -1,6 +1,6 @@
 """The TFTP door of one interface: read requests in, transfers begun, refusals out (RFC 1350 §4; RFC 1123 §4.2.3).
 
-Must never decide who may read what: `TftpDesk` does. Must never answer an ERROR, nor what was sent to a broadcast
+Must never decide who may read what: `TftpFiles` does. Must never answer an ERROR, nor what was sent to a broadcast
 address. The way of a request, in the order of the lines:
 
     proto.tftp.parse -> requested_name -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender
@@ -34,7 +34,7 @@ _RRQ: Final = b"\0\1"
 _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
 
 
-class TftpDesk(Protocol):
+class TftpFiles(Protocol):
     """Who may read what. Asked on the loop; all but a document comes from memory."""
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
@@ -79,15 +79,15 @@ class _Asked:
     ours: str
 
 
-class TftpDoor:
+class TftpHandler:
     """The port on one interface. Each read is sent from a port of its own, unless `single_port`."""
 
     def __init__(
-        self, udp: UdpSocket, desk: TftpDesk, settings: TftpSettings, *, disk: BootFileDisk, counters: Counters
+        self, udp: UdpSocket, service: TftpFiles, settings: TftpSettings, *, disk: BootFileDisk, counters: Counters
     ) -> None:
         self._udp = udp
         self._interface = udp.interface
-        self._desk = desk
+        self._service = service
         self._single_port = settings.single_port
         self._http_port = settings.http_port
         self._disk = disk
@@ -158,14 +158,14 @@ class TftpDoor:
         if self._transfers.takes_repeat(peer, request) or peer in self._opening:
             return
         try:
-            name = self._desk.requested_name(IPv4Address(peer[0]), request.name)
+            name = self._service.requested_name(IPv4Address(peer[0]), request.name)
             asked = _Asked(request, boot_file_name(name), peer, ours)
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
             self._refused("busy")  # in silence: the machine asks again, an ERROR would end its boot
             return
-        found = self._desk.loader_for(IPv4Address(peer[0]), asked.name)
+        found = self._service.loader_for(IPv4Address(peer[0]), asked.name)
         match found:
             case None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
@@ -185,7 +185,7 @@ class TftpDoor:
         content: bytes | NetbootError | None
         try:
             base_url = f"http://{self._udp.interface.advertise or asked.ours}:{self._http_port}"
-            text = await self._desk.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
+            text = await self._service.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:
             content = error
@@ -251,7 +251,7 @@ class TftpDoor:
         sender = transfer.sender
         assert sender.outcome is not None
         if sender.is_answered or sender.peer_error is not None:
-            self._desk.loader_sent(
+            self._service.loader_sent(
                 IPv4Address(transfer.peer[0]),
                 transfer.name,
                 bytes_sent=sender.bytes_sent,

@@ -13,9 +13,9 @@ from netboot.errors import PortError
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import Counters, UdpSocket
 from netboot.serve.tftp.disk_reader import BootFileDisk
-from netboot.serve.tftp.request_handler import TftpDesk, TftpDoor, TftpSettings
+from netboot.serve.tftp.request_handler import TftpFiles, TftpHandler, TftpSettings
 
-__all__ = ["TftpDesk", "TftpServer", "TftpSettings"]
+__all__ = ["TftpFiles", "TftpServer", "TftpSettings"]
 
 log = structlog.get_logger()
 
@@ -23,20 +23,20 @@ log = structlog.get_logger()
 class TftpServer:
     """Every door that is open. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
-    def __init__(self, desk: TftpDesk, settings: TftpSettings, *, counters: Counters) -> None:
-        self._desk = desk
+    def __init__(self, service: TftpFiles, settings: TftpSettings, *, counters: Counters) -> None:
+        self._service = service
         self._settings = settings
         self._counters = counters
         self._disk = BootFileDisk(BootFileCache())
-        self._doors: dict[Interface, TftpDoor] = {}
-        self._retired: list[TftpDoor] = []  # their interface changed while machines were reading
+        self._listeners: dict[Interface, TftpHandler] = {}
+        self._retired: list[TftpHandler] = []  # their interface changed while machines were reading
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[str, str] = {}  # interfaces whose port cannot be opened now, each with the reason
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The port of each open door, where 0 asked the kernel to choose."""
-        return tuple(door.port for door in self._doors.values())
+        return tuple(handler.port for handler in self._listeners.values())
 
     @property
     def problems(self) -> list[str]:
@@ -48,11 +48,11 @@ class TftpServer:
 
         An interface whose port is taken is awaited: `retry` tries it again.
         """
-        self._retired = [door for door in self._retired if door.is_busy]
-        for gone in self._doors.keys() - set(interfaces):
-            door = self._doors.pop(gone)
-            door.retire()
-            self._retired.append(door)
+        self._retired = [handler for handler in self._retired if handler.is_busy]
+        for gone in self._listeners.keys() - set(interfaces):
+            handler = self._listeners.pop(gone)
+            handler.retire()
+            self._retired.append(handler)
         self._interfaces = tuple(interfaces)
         for name in self._awaited.keys() - {interface.name for interface in interfaces}:
             del self._awaited[name]
@@ -61,23 +61,23 @@ class TftpServer:
     def retry(self) -> None:
         """Open what could not be opened so far."""
         for interface in self._interfaces:
-            if interface not in self._doors:
+            if interface not in self._listeners:
                 self._open(interface)
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more requests and let the reads that run come to their end."""
-        doors = (*self._doors.values(), *self._retired)
+        listeners = (*self._listeners.values(), *self._retired)
         try:
             async with asyncio.timeout(timeout_s):
-                await asyncio.gather(*(door.drain() for door in doors))
+                await asyncio.gather(*(handler.drain() for handler in listeners))
         except TimeoutError:
             log.warning("tftp.drain_cut", seconds=timeout_s)
 
     def close(self) -> None:
         """Give every port back; machines that are still reading time out and ask again."""
-        for door in (*self._doors.values(), *self._retired):
-            door.close()
-        self._doors.clear()
+        for handler in (*self._listeners.values(), *self._retired):
+            handler.close()
+        self._listeners.clear()
         self._disk.close()
 
     def _open(self, interface: Interface) -> None:
@@ -90,6 +90,6 @@ class TftpServer:
             return
         if self._awaited.pop(interface.name, None) is not None:
             log.info("tftp.opened", iface=interface.name, port=self._settings.port)
-        door = TftpDoor(udp, self._desk, self._settings, disk=self._disk, counters=self._counters)
-        self._doors[interface] = door
-        udp.watch(door.receive)
+        handler = TftpHandler(udp, self._service, self._settings, disk=self._disk, counters=self._counters)
+        self._listeners[interface] = handler
+        udp.watch(handler.receive)

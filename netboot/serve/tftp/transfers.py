@@ -203,9 +203,9 @@ class Transfers:
                 if transfer.sender.outcome is not None:
                     return
             else:
-                self._answer_stranger(connection, peer, datagram)
+                self._answer_unregistered(connection, peer, datagram)
 
-    def _answer_stranger(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
+    def _answer_unregistered(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
         self._counters.count("tftp_strangers", interface=self._interface)
         if datagram[:2] == b"\0\5":  # an ERROR is never answered
             return

@@ -17,7 +17,7 @@ MOST_IN_A_LINE: Final = 2048
 MOST_HELD: Final = 200_000  # a daemon that does not read costs a worker no more than some 30 MB
 
 
-class Desk(Protocol):
+class ScriptService(Protocol):
     """Who keeps the timeline of each boot."""
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
@@ -70,7 +70,7 @@ class Reports:
             yield _line({"served": served[first : first + MOST_IN_A_LINE]})
 
 
-def apply(line: bytes, desk: Desk, counters: Counters) -> None:
+def apply(line: bytes, service: ScriptService, counters: Counters) -> None:
     """Tell the daemon's desk and counters what one line says; raise ValueError for what is no line of ours."""
     told: Any = json.loads(line)
     try:
@@ -80,7 +80,7 @@ def apply(line: bytes, desk: Desk, counters: Counters) -> None:
             counters.request_malformed()
         for address, owner, kind, member, size_bytes, bytes_sent in told.get("served", ()):
             file = ServedFile("", size_bytes, "", OCTETS, NO_CACHE, ContentKind(kind), owner, member)
-            desk.content_served(IPv4Address(address), file, bytes_sent)
+            service.content_served(IPv4Address(address), file, bytes_sent)
     except (TypeError, AttributeError) as error:
         raise ValueError(f"a worker's report is none: {error}") from error
 

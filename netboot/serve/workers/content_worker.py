@@ -20,7 +20,7 @@ from aiohttp import web
 
 from netboot.content.serving.index import Content
 from netboot.serve.boot_http.runner import check_every_head, quiet_runner
-from netboot.serve.static_http.content_handler import ContentDoor, content_routes
+from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.engine import ContentEngine
 from netboot.serve.static_http.shares import ShareLimits
 from netboot.serve.workers.content_reports import LISTENING, Reports
@@ -61,24 +61,26 @@ class Worker:
         self._options = options
         self._content = Content(Path(options.directory))
         limits = ShareLimits(options.max_streams, options.client_rate).shared_by(options.workers)
-        self._door = ContentDoor(self._content, reports, counters=reports, limits=limits)
+        self._handler = ContentHandler(self._content, reports, counters=reports, limits=limits)
         self._listeners: dict[str, asyncio.Server] = {}
 
     async def open(self) -> None:
         """Read the index and make ready."""
         await self.reload()
         app = web.Application()
-        app.add_routes(content_routes(self._door))
-        self._runner = quiet_runner(app, self._door.counters, drain_s=self._options.drain_s, refused=self._door.refused)
+        app.add_routes(content_routes(self._handler))
+        self._runner = quiet_runner(
+            app, self._handler.counters, drain_s=self._options.drain_s, refused=self._handler.refused
+        )
         await self._runner.setup()
         assert self._runner.server is not None
-        check_every_head(self._runner.server, self._door.counters, self._door.refused)
-        self._engine = ContentEngine(self._door, self._runner.server)
+        check_every_head(self._runner.server, self._handler.counters, self._handler.refused)
+        self._engine = ContentEngine(self._handler, self._runner.server)
 
     async def reload(self) -> None:
         """Read the directory anew."""
         await asyncio.to_thread(self._content.refresh)
-        self._door.reloaded()
+        self._handler.reloaded()
 
     async def listen(self, addresses: list[str]) -> None:
         """Listen on these addresses and on no others; raise OSError where one cannot be."""

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from netboot.serve.workers import content_reports
-from netboot.serve.workers.content_reports import LISTENING, Counters, Desk
+from netboot.serve.workers.content_reports import LISTENING, Counters, ScriptService
 from netboot.serve.workers.content_worker import WorkerOptions
 
 FIRST_BACKOFF_S: Final = 0.5
@@ -30,9 +30,9 @@ log = structlog.get_logger()
 class ContentWorkers:
     """So many processes on one port."""
 
-    def __init__(self, options: WorkerOptions, desk: Desk, *, counters: Counters) -> None:
+    def __init__(self, options: WorkerOptions, service: ScriptService, *, counters: Counters) -> None:
         self._options = options
-        self._desk = desk
+        self._service = service
         self._counters = counters
         self._addresses: list[str] = []
         self._running: dict[int, asyncio.subprocess.Process] = {}
@@ -131,7 +131,7 @@ class ContentWorkers:
                     self._all_listen.set()
                 continue
             try:
-                content_reports.apply(line, self._desk, self._counters)
+                content_reports.apply(line, self._service, self._counters)
             except ValueError as error:
                 log.error("content.report_unreadable", reason=str(error))
             await asyncio.sleep(0)  # an offer may come between two lines

@@ -19,7 +19,7 @@ from netboot.model.lease import LeaseTerms
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.lease_request import link_selection, selected_subnet
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import LONGEST_OPTION, Reply, ServerAddress, boot_answer, written
 
 _ROUTERS_AND_SERVERS: Final = 8  # of each kind, at most: 32 bytes
@@ -66,10 +66,10 @@ def lease_reply(
 ) -> Reply:
     """Write an OFFER or ACK; `boot` is what the client's firmware is offered beside the lease, if it asked."""
     form = FORMS[answer]
-    base: DhcpMessage | Silence = Silence.NOT_A_BOOT_CLIENT
+    base: DhcpMessage | DropReason = DropReason.NOT_A_BOOT_CLIENT
     if boot is not None and form.boot:
         base = boot_answer(message, *boot, server, kind=form.option_53)
-    if isinstance(base, Silence):
+    if isinstance(base, DropReason):
         base = _plain(message, server.address, kind=form.option_53)
     leased = replace(
         base,

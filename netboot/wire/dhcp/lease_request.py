@@ -10,47 +10,47 @@ from collections.abc import Container
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.model.lease import LeaseAsk, LeaseQuestion, LeaseSilence
+from netboot.model.lease import LeaseDropReason, LeaseRequest, LeaseRequestKind
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
-from netboot.wire.dhcp.pxe import Silence
+from netboot.wire.dhcp.pxe import DropReason
 
 _LINK_SELECTION: Final = 5  # in option 82
 _ASK_OF_TYPE: Final = {
-    MessageType.DISCOVER: LeaseAsk.DISCOVER,
-    MessageType.DECLINE: LeaseAsk.DECLINE,
-    MessageType.RELEASE: LeaseAsk.RELEASE,
-    MessageType.INFORM: LeaseAsk.INFORM,
+    MessageType.DISCOVER: LeaseRequestKind.DISCOVER,
+    MessageType.DECLINE: LeaseRequestKind.DECLINE,
+    MessageType.RELEASE: LeaseRequestKind.RELEASE,
+    MessageType.INFORM: LeaseRequestKind.INFORM,
 }
 
 
-def lease_question(
+def lease_request(
     message: DhcpMessage, ours: Container[IPv4Address], *, is_unicast: bool
-) -> LeaseQuestion | LeaseSilence | Silence:
+) -> LeaseRequest | LeaseDropReason | DropReason:
     """Read a message heard on port 67 of the LAN's only server, or say why it gets no answer.
 
     `ours` are this box's addresses; `is_unicast` tells that it was sent to one of them, not to everybody.
     """
     if message.op != dhcp.REQUEST:
-        return Silence.NOT_A_REQUEST
+        return DropReason.NOT_A_REQUEST
     kind = message.message_type
     if kind is None:
-        return Silence.NO_MESSAGE_TYPE
+        return DropReason.NO_MESSAGE_TYPE
     if kind is not MessageType.REQUEST and kind not in _ASK_OF_TYPE:
-        return Silence.OTHER_MESSAGE_TYPE
+        return DropReason.OTHER_MESSAGE_TYPE
     if dhcp.is_bogus_relay(message, ours):
-        return Silence.BOGUS_RELAY
+        return DropReason.BOGUS_RELAY
     mac, client_id = pxe.client_mac(message), _client_id(message)
     if client_id is None:
-        return Silence.NO_MAC
+        return DropReason.NO_MAC
     ask = _request_state(message, ours, is_unicast) if kind is MessageType.REQUEST else _ASK_OF_TYPE[kind]
-    if ask in (LeaseAsk.DECLINE, LeaseAsk.RELEASE) and _names_another_server(message, ours):
-        return LeaseSilence.OTHER_LEASE_SERVER
+    if ask in (LeaseRequestKind.DECLINE, LeaseRequestKind.RELEASE) and _names_another_server(message, ours):
+        return LeaseDropReason.OTHER_LEASE_SERVER
     if ask is None:
-        return LeaseSilence.MISFORMED_REQUEST
+        return LeaseDropReason.MISFORMED_REQUEST
     relay = message.giaddr if message.giaddr != dhcp.NO_ADDRESS else None
-    return LeaseQuestion(ask, client_id, mac, _address(message, ask), relay, selected_subnet(message))
+    return LeaseRequest(ask, client_id, mac, _address(message, ask), relay, selected_subnet(message))
 
 
 def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
@@ -71,20 +71,20 @@ def _unicast(raw: bytes) -> IPv4Address | None:
     return address if dhcp.is_unicast(address) else None
 
 
-def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicast: bool) -> LeaseAsk | None:
+def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicast: bool) -> LeaseRequestKind | None:
     """Tell the state of a client that sends a REQUEST by the fields that RFC 2131's table 4 gives to it."""
     has_requested = message.address_option(Option.REQUESTED_ADDRESS) is not None
     holds_one = message.ciaddr != dhcp.NO_ADDRESS
     match (Option.SERVER_ID in message.options, has_requested, holds_one):
         case (True, _, _) if _names_another_server(message, ours):
-            return LeaseAsk.SELECTING_ANOTHER
+            return LeaseRequestKind.SELECTING_ANOTHER
         case (True, True, False):
-            return LeaseAsk.SELECTING
+            return LeaseRequestKind.SELECTING
         case (False, True, False):
-            return LeaseAsk.INIT_REBOOT
+            return LeaseRequestKind.INIT_REBOOT
         case (False, False, True):
             is_relayed = message.giaddr != dhcp.NO_ADDRESS
-            return LeaseAsk.RENEWING if is_unicast and not is_relayed else LeaseAsk.REBINDING
+            return LeaseRequestKind.RENEWING if is_unicast and not is_relayed else LeaseRequestKind.REBINDING
         case _:
             return None
 
@@ -93,9 +93,14 @@ def _names_another_server(message: DhcpMessage, ours: Container[IPv4Address]) ->
     return Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours
 
 
-def _address(message: DhcpMessage, ask: LeaseAsk) -> IPv4Address | None:
+def _address(message: DhcpMessage, ask: LeaseRequestKind) -> IPv4Address | None:
     """Find the address that the question is about: `ciaddr` where the client holds it, else option 50."""
-    if ask in (LeaseAsk.RENEWING, LeaseAsk.REBINDING, LeaseAsk.RELEASE, LeaseAsk.INFORM):
+    if ask in (
+        LeaseRequestKind.RENEWING,
+        LeaseRequestKind.REBINDING,
+        LeaseRequestKind.RELEASE,
+        LeaseRequestKind.INFORM,
+    ):
         address: IPv4Address | None = message.ciaddr
     else:
         address = message.address_option(Option.REQUESTED_ADDRESS)

@@ -1,7 +1,7 @@
 """Tell who asks for a boot, and whether the question may be answered at all on the port that heard it.
 
 Never decides what the machine gets (`boot.decide`), never writes a packet (`wire.dhcp.pxe_reply`). Everything that gets
-no answer has a `Silence`, the same word in log, metric and documentation.
+no answer has a `DropReason`, the same word in log, metric and documentation.
 
 PXE 2.1 §2 (who asks what on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
 UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
@@ -42,7 +42,7 @@ _RASPBERRY_PI: Final = frozenset(
 )
 
 
-class Silence(StrEnum):
+class DropReason(StrEnum):
     """Why a datagram gets no answer on the wire."""
 
     MALFORMED = "malformed"  # counted by the door: `dhcp.parse` refused it
@@ -56,46 +56,46 @@ class Silence(StrEnum):
     NO_MAC = "no-mac"
     NO_ARCHITECTURE = "no-architecture"
     RASPBERRY_PI_ROM = "raspberry-pi-rom"
-    NO_REPLY_SHAPE = "no-reply-shape"  # a decision that this client's firmware has no words for
+    NO_REPLY_VARIANT = "no-reply-shape"  # a decision that this client's firmware has no words for
     BOOT_FILE_TOO_LONG = "boot-file-too-long"  # over the 255 bytes of option 67
 
 
-def offer_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
     """Read a message heard on port 67: a DISCOVER of a boot client, or why it stays without an answer.
 
     `ours` are this box's addresses; a relay that claims one of them is none.
     """
     if message.op != dhcp.REQUEST:
-        return Silence.NOT_A_REQUEST
+        return DropReason.NOT_A_REQUEST
     kind = message.message_type
     if kind is not MessageType.DISCOVER:
-        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+        return DropReason.NO_MESSAGE_TYPE if kind is None else DropReason.OTHER_MESSAGE_TYPE
     if dhcp.is_bogus_relay(message, ours):
-        return Silence.BOGUS_RELAY
+        return DropReason.BOGUS_RELAY
     return boot_client(message)
 
 
-def boot_server_question(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | Silence:
+def boot_server_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
     """Read a message heard on port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no answer.
 
     `ours` are this box's addresses. EDK2 sends no option 54, iPXE names us in it.
     """
     if message.op != dhcp.REQUEST:
-        return Silence.NOT_A_REQUEST
+        return DropReason.NOT_A_REQUEST
     kind = message.message_type
     if kind is not MessageType.REQUEST and kind is not MessageType.INFORM:
-        return Silence.NO_MESSAGE_TYPE if kind is None else Silence.OTHER_MESSAGE_TYPE
+        return DropReason.NO_MESSAGE_TYPE if kind is None else DropReason.OTHER_MESSAGE_TYPE
     if not message.options.get(Option.VENDOR_CLASS, b"").startswith(PXE_CLIENT):
-        return Silence.NOT_A_BOOT_CLIENT
+        return DropReason.NOT_A_BOOT_CLIENT
     if Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours:
-        return Silence.OTHER_BOOT_SERVER
+        return DropReason.OTHER_BOOT_SERVER
     item = boot_item(message)
     if item is not None and item[2] & _SIGNED_BOOT_ITEM:
-        return Silence.SIGNED_BOOT_ITEM
+        return DropReason.SIGNED_BOOT_ITEM
     return boot_client(message)
 
 
-def boot_client(message: DhcpMessage) -> BootClient | Silence:
+def boot_client(message: DhcpMessage) -> BootClient | DropReason:
     """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message.
 
     An iPXE that gets its script names `iPXE` in option 77 and, where it lists its features in option 175, HTTP among
@@ -105,20 +105,20 @@ def boot_client(message: DhcpMessage) -> BootClient | Silence:
     vendor_class = options.get(Option.VENDOR_CLASS, b"")
     protocol = _protocol(vendor_class)
     if protocol is None:
-        return Silence.NOT_A_BOOT_CLIENT
+        return DropReason.NOT_A_BOOT_CLIENT
     mac = client_mac(message)
     if mac is None:
-        return Silence.NO_MAC
+        return DropReason.NO_MAC
     number = architecture(message)
     if number is None:
-        return Silence.NO_ARCHITECTURE
+        return DropReason.NO_ARCHITECTURE
     arch = _ARCHES.get(number, number)
     user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
     has_http = features is not None and _HTTP_FEATURE in dhcp.sub_options(features)
     is_ipxe = _has_class(user_class, b"iPXE")
     is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
     if arch is Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
-        return Silence.RASPBERRY_PI_ROM
+        return DropReason.RASPBERRY_PI_ROM
     return BootClient(
         mac=mac,
         arch=arch,

@@ -1,6 +1,6 @@
 """Write the answer to a boot client: which options, in which order, in the shape that its firmware understands.
 
-The table `SHAPES` is the whole of it. Never decides whether and what to offer; leases nothing, so that no mask,
+The table `VARIANTS` is the whole of it. Never decides whether and what to offer; leases nothing, so that no mask,
 router or lease time is ever written; never truncates: what does not fit is left out whole and named in the result.
 
 PXE 2.1 §2 · RFC 2131 §3, §4.1 · RFC 2132 · RFC 3046 §2.2 (82 comes back as it came) · RFC 6842 (so does 61).
@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import Offer, OfferKind
-from netboot.model.host.firmware import ReplyShape
+from netboot.model.host.firmware import ReplyVariant
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
-from netboot.wire.dhcp.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, Silence, boot_item
+from netboot.wire.dhcp.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, DropReason, boot_item
 
 IP_AND_UDP_BYTES: Final = 28
 LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs want behind them
@@ -97,7 +97,7 @@ _ABOVE_THE_LEASE: Final = bytes.fromhex("010101")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Layout:
     """How one kind of reader is told one kind of offer; each field is named after where it goes."""
 
     option_60: bytes
@@ -110,17 +110,17 @@ class Shape:
 # by HTTP a 404 is. iPXE asks for its script in any case: the script says `exit`.
 # iPXE looks for "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
 # fmt: off
-SHAPES: Final[Mapping[tuple[Reader, OfferKind], Shape]] = {
+VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
     # who reads        is led to                    60           43                175               file and 67
-    (Reader.BIOS,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
-    (Reader.BIOS,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _LOCAL_DISK_MENU, None,             _no_file),
-    (Reader.UEFI,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
-    (Reader.UEFI,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _no_file),
-    (Reader.UEFI_HTTP, OfferKind.LOADER):     Shape(HTTP_CLIENT, None,             None,             _bootfile_url),
-    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Shape(HTTP_CLIENT, None,             None,             _missing_url),
-    (Reader.IPXE,      OfferKind.LOADER):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _tftp_name),
-    (Reader.IPXE,      OfferKind.SCRIPT):     Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
-    (Reader.IPXE,      OfferKind.LOCAL_DISK): Shape(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+    (Reader.BIOS,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.BIOS,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _LOCAL_DISK_MENU, None,             _no_file),
+    (Reader.UEFI,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
+    (Reader.UEFI,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _no_file),
+    (Reader.UEFI_HTTP, OfferKind.LOADER):     Layout(HTTP_CLIENT, None,             None,             _bootfile_url),
+    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Layout(HTTP_CLIENT, None,             None,             _missing_url),
+    (Reader.IPXE,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _tftp_name),
+    (Reader.IPXE,      OfferKind.SCRIPT):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
+    (Reader.IPXE,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
 }
 # fmt: on
 
@@ -138,12 +138,12 @@ def reader_of(client: BootClient) -> Reader:
             assert_never(client.protocol)
 
 
-def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | Silence:
+def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
     """Write the OFFER to a DISCOVER on port 67; `dhcp.reply_address` says where it goes."""
     return _reply(message, client, offer, server, kind=MessageType.OFFER, item=None)
 
 
-def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | Silence:
+def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
     """Write the ACK to a REQUEST or INFORM on port 4011; it goes to the address and port that asked.
 
     A client that asks for one entry of a boot menu gets that entry's four bytes back instead of the discovery control.
@@ -159,9 +159,9 @@ def _reply(
     *,
     kind: MessageType,
     item: bytes | None,
-) -> Reply | Silence:
+) -> Reply | DropReason:
     answer = boot_answer(message, client, offer, server, kind=kind, item=item)
-    return answer if isinstance(answer, Silence) else written(message, answer, server)
+    return answer if isinstance(answer, DropReason) else written(message, answer, server)
 
 
 def boot_answer(
@@ -172,21 +172,21 @@ def boot_answer(
     *,
     kind: MessageType,
     item: bytes | None = None,
-) -> DhcpMessage | Silence:
+) -> DhcpMessage | DropReason:
     """Put the answer together, as large as it wants to be; `written` makes a datagram of it.
 
     `item` is the entry of a boot menu that the client asked for.
     """
-    shape = SHAPES.get((reader_of(client), offer.kind))
-    if shape is None:
-        return Silence.NO_REPLY_SHAPE
-    file = shape.boot_file(offer, server).encode()
+    variant = VARIANTS.get((reader_of(client), offer.kind))
+    if variant is None:
+        return DropReason.NO_REPLY_VARIANT
+    file = variant.boot_file(offer, server).encode()
     if len(file) > LONGEST_OPTION:
-        return Silence.BOOT_FILE_TOO_LONG
-    if offer.shape is ReplyShape.WITHOUT_43 and kind is MessageType.OFFER:
-        shape = replace(shape, option_43=None)  # so that the firmware asks port 4011, whose answer has it
+        return DropReason.BOOT_FILE_TOO_LONG
+    if offer.variant is ReplyVariant.WITHOUT_43 and kind is MessageType.OFFER:
+        variant = replace(variant, option_43=None)  # so that the firmware asks port 4011, whose answer has it
     if item is not None:
-        shape = replace(shape, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
+        variant = replace(variant, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
     return DhcpMessage(
         op=dhcp.REPLY,
         htype=message.htype,
@@ -198,7 +198,7 @@ def boot_answer(
         giaddr=message.giaddr,
         chaddr=message.chaddr,
         file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67
-        options=_options(message.options, shape, file, kind=kind, server=server.address),
+        options=_options(message.options, variant, file, kind=kind, server=server.address),
     )
 
 
@@ -221,7 +221,7 @@ def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) ->
 
 
 def _options(
-    asked: Mapping[int, bytes], shape: Shape, file: bytes, *, kind: MessageType, server: IPv4Address
+    asked: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: IPv4Address
 ) -> dict[int, bytes]:
     """Put the options in their order.
 
@@ -231,18 +231,18 @@ def _options(
     options: dict[int, bytes] = {
         Option.MESSAGE_TYPE: bytes((kind,)),
         Option.SERVER_ID: server.packed,
-        Option.VENDOR_CLASS: shape.option_60,
+        Option.VENDOR_CLASS: variant.option_60,
     }
     uuid = asked.get(Option.CLIENT_UUID, b"")
     if len(uuid) == 17:  # never invented: old Intel ROMs refuse an offer with another's
         options[Option.CLIENT_UUID] = uuid
-    if shape.option_43 is not None:
-        options[Option.VENDOR_OPTIONS] = shape.option_43
+    if variant.option_43 is not None:
+        options[Option.VENDOR_OPTIONS] = variant.option_43
     client_id = asked.get(Option.CLIENT_ID, b"")
     if 2 <= len(client_id) <= LONGEST_OPTION:
         options[Option.CLIENT_ID] = client_id
-    if shape.option_175 is not None:
-        options[Option.IPXE] = shape.option_175
+    if variant.option_175 is not None:
+        options[Option.IPXE] = variant.option_175
     if file:
         options[Option.BOOT_FILE] = file
     relay = asked.get(Option.RELAY_INFORMATION, b"")

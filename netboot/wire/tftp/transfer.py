@@ -157,7 +157,7 @@ class Sender:
             return
         self._tries += 1
         if self._tries >= (TRIES if self.is_answered else TRIES_BEFORE_FIRST_ACK):
-            self._end(self._outcome_of_silence())
+            self._end(self._outcome_of_drop())
             return
         self._backoff *= 2
         self._next = self._acked + 1
@@ -217,7 +217,7 @@ class Sender:
             self._rtt += (sample - self._rtt) / 8
         self._rtt_samples += 1
 
-    def _outcome_of_silence(self) -> Outcome:
+    def _outcome_of_drop(self) -> Outcome:
         if not self.is_answered:
             return Outcome.UNANSWERED
         return Outcome.UNCONFIRMED if self._highest == self._last else Outcome.TIMED_OUT
