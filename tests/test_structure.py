@@ -1,4 +1,4 @@
-"""The house keeps its own rules: sizes, rooms, and documentation that cannot lie."""
+"""The structure of the source: sizes, names, words, and documentation that matches the code."""
 
 import ast
 import re
@@ -26,8 +26,17 @@ LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 LARGEST_PACKAGE = 12
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+# Whole words, also in the plural.
+WORDS_NOT_IN_DOCUMENTS = re.compile(
+    r"(asker|desk|door|fuse|house|ledger|manner|patience|road|room|shape|silence|silent|stranger|taste|told)s?"
+)
+WORDS_NOT_IN_IDENTIFIERS = re.compile(
+    WORDS_NOT_IN_DOCUMENTS.pattern + "|(book|look|prove|question|tell)s?|asked|asking|asks|proof|proved|proven"
+)
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -44,7 +53,7 @@ def test_a_file_and_its_functions_stay_short(source: Path):
     assert long_functions == {}
 
 
-def test_no_room_and_no_file_has_a_name_that_says_nothing():
+def test_no_package_and_no_file_has_a_name_without_meaning():
     assert [path for path in PACKAGE.rglob("*") if path.stem in FORBIDDEN_NAMES] == []
 
 
@@ -55,20 +64,63 @@ def test_no_package_has_more_than_twelve_files():
     assert {name: size for name, size in sizes.items() if size > LARGEST_PACKAGE} == {}
 
 
+def test_identifiers_use_plain_words():
+    found = {
+        f"{name} in {_place(source)}"
+        for source in (*SOURCES, *TESTS)
+        for name in _identifiers(source)
+        for word in _words_of_identifier(name)
+        if WORDS_NOT_IN_IDENTIFIERS.fullmatch(word) and not _is_excepted(word, source)
+        if not _is_excepted(word, source)
+    }
+
+    assert sorted(found) == []
+
+
+def test_documents_use_plain_words():
+    found = {
+        f"{word} in {_place(document)}"
+        for document in DOCUMENTS
+        if not _is_superseded(document)
+        for word in set(re.findall(r"\w+", document.read_text().lower()))
+        if WORDS_NOT_IN_DOCUMENTS.fullmatch(word) and not _is_excepted(word, document)
+    }
+
+    assert sorted(found) == []
+
+
+def test_a_name_is_one_class_only():
+    classes = [
+        (node.name, source)
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+    assert _shared_names(classes) == {}
+
+
+def test_a_name_is_one_module_only():
+    commands = PACKAGE / "cli/commands"  # these carry their command's name
+    modules = [(source.stem, source) for source in SOURCES if source.stem[0] != "_"]
+
+    assert _shared_names([named for named in modules if named[1].parent != commands or named[0] not in COMMANDS]) == {}
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_says_what_it_is_for(source: Path):
+def test_every_file_has_a_docstring(source: Path):
     assert ast.get_docstring(ast.parse(source.read_text()))
 
 
-def test_every_test_file_of_a_room_begins_with_the_name_of_a_file_in_that_room():
-    strays = []
+def test_every_test_file_of_a_package_begins_with_the_name_of_a_file_in_that_package():
+    misplaced = []
     for path in sorted((REPOSITORY / "tests").glob("*/test_*.py")):
-        room = PACKAGE / path.parent.name
+        package = PACKAGE / path.parent.name
         subject = path.stem.removeprefix("test_")
-        if room.is_dir() and not any(subject.startswith(source.stem) for source in room.rglob("[a-z]*.py")):
-            strays.append(str(path.relative_to(REPOSITORY)))
+        if package.is_dir() and not any(subject.startswith(source.stem) for source in package.rglob("[a-z]*.py")):
+            misplaced.append(str(path.relative_to(REPOSITORY)))
 
-    assert strays == []
+    assert misplaced == []
 
 
 def test_every_setting_is_documented():
@@ -77,11 +129,11 @@ def test_every_setting_is_documented():
     assert documented == {setting.path for setting in Settings.walk()}
 
 
-def test_the_sections_that_want_a_restart_are_documented():
-    told = re.search(r"other sections\n\(([^)]*)\)", (REPOSITORY / "docs/settings.md").read_text())
+def test_the_sections_that_need_a_restart_are_documented():
+    documented = re.search(r"other sections\n\(([^)]*)\)", (REPOSITORY / "docs/settings.md").read_text())
 
-    assert told is not None
-    assert re.findall(r"`(\w+)`", told[1]) == list(NEED_RESTART)
+    assert documented is not None
+    assert re.findall(r"`(\w+)`", documented[1]) == list(NEED_RESTART)
 
 
 def test_every_event_and_log_line_is_documented():
@@ -103,7 +155,7 @@ def test_every_counter_is_documented():
     assert documented == set(COUNTERS)
 
 
-def test_every_counter_that_the_doors_use_is_declared_with_its_labels():
+def test_every_counter_that_the_code_uses_is_declared_with_its_labels():
     used: dict[str, set[str]] = {}
     for source in SOURCES:
         for call in _calls(source, "count"):
@@ -118,19 +170,19 @@ def test_every_counter_that_the_doors_use_is_declared_with_its_labels():
 
 
 def test_every_route_of_the_api_is_documented():
-    told = (REPOSITORY / "docs/api.md").read_text()
+    documented = (REPOSITORY / "docs/api.md").read_text()
     routes = re.findall(r'web\.\w+\("(/[^"]+)"', (PACKAGE / "admin/api.py").read_text())
     last = {route.replace("{host}", "HOST").removeprefix("/api/v1/hosts/HOST") for route in routes}
 
     assert routes
-    assert [route for route in sorted(last) if route not in told] == []
+    assert [route for route in sorted(last) if route not in documented] == []
 
 
 def test_the_install_diagram_is_the_table():
-    told = re.search(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
+    diagram = re.search(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
 
-    assert told is not None
-    assert told[1] == draw(TRANSITIONS)
+    assert diagram is not None
+    assert diagram[1] == draw(TRANSITIONS)
 
 
 def test_the_readme_shows_every_command():
@@ -139,18 +191,66 @@ def test_the_readme_shows_every_command():
     assert [name for name in COMMANDS if f"`netboot {name}" not in readme] == []
 
 
-def test_every_relative_link_in_the_documentation_leads_somewhere():
-    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
-    links = [(page, target) for page in pages for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+def test_every_relative_link_in_the_documentation_has_a_target():
+    links = [
+        (page, target) for page in DOCUMENTS for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    ]
 
-    assert [link for link in links if not (link[0].parent / link[1]).exists()] == []
+    assert [(page, target) for page, target in links if not (page.parent / target).exists()] == []
 
 
 def test_the_makefile_prints_its_targets():
-    told = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
     wanted = ["demo", "run", "check", "test", "test-bare", "e2e", "bench", "golden", "clean"]
-    assert [target for target in wanted if f"make {target}" not in told] == []
+    assert [target for target in wanted if f"make {target}" not in printed] == []
+
+
+def _exceptions() -> Iterator[tuple[str, str]]:
+    """Yield each exception's word, `*` for every word, and the file or directory in which it is accepted."""
+    for line in (REPOSITORY / "tests/word_exceptions.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            word, place, _reason = (field.strip() for field in line.split("|"))
+            yield word, place
+
+
+EXCEPTIONS = frozenset(_exceptions())
+
+
+def _place(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+def _is_excepted(word: str, path: Path) -> bool:
+    places = [_place(path), *(_place(parent) for parent in path.parents if parent.is_relative_to(REPOSITORY))]
+    return any((key, place) in EXCEPTIONS for key in (word, "*") for place in places)
+
+
+def _is_superseded(document: Path) -> bool:
+    return document.parent.name == "decisions" and "Superseded" in document.read_text()
+
+
+def _shared_names(named: list[tuple[str, Path]]) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {}
+    for name, source in named:
+        if not _is_excepted(name, source):
+            places.setdefault(name, []).append(_place(source))
+    return {name: sources for name, sources in places.items() if len(sources) > 1}
+
+
+def _identifiers(source: Path) -> set[str]:
+    names = {source.stem}
+    for node in ast.walk(ast.parse(source.read_text())):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+                names.add(name)
+    return names
+
+
+def _words_of_identifier(name: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
 def _first_of_lines(pattern: str, page: str) -> set[str]:
