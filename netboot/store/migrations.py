@@ -1,63 +1,102 @@
-"""How the ledger came to its present shape: a numbered list of statements, run once each, in one transaction.
+"""The migrations of the store: a numbered list of SQL statements, each run once, all of them in one transaction.
 
-Add a migration at the end; never change one that was released.
+Add a migration at the end; never change one that was released, and never derive one from `tables`, which changes.
+A test compares what they create with `tables`, on both databases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import DDL, Connection, func, insert, inspect, select, text
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from netboot.store import tables
 from netboot.store.version import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
+_VERSIONS: Final = {
+    "sqlite": "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, PRIMARY KEY (version))",
+    "postgresql": "CREATE TABLE IF NOT EXISTS schema_version (version SERIAL NOT NULL, PRIMARY KEY (version))",
+}
 
-def _create(*names: str) -> list[ExecutableDDLElement]:
-    statements: list[ExecutableDDLElement] = []
-    for table in (tables.metadata.tables[name] for name in names):
-        statements.append(CreateTable(table))
-        statements.extend(CreateIndex(index) for index in table.indexes)
-    return statements
+Statement = str | Mapping[str, str]  # the SQL of both databases, or of each by the name of its dialect
 
-
-def _sql(statement: str) -> ExecutableDDLElement:
-    element: ExecutableDDLElement = DDL(statement)  # type: ignore[no-untyped-call]
-    return element
-
-
-# As they were at first; `tables` has what the later migrations add.
-_INSTALLS: Final = _sql(
-    "CREATE TABLE installs (host TEXT NOT NULL, state TEXT NOT NULL, changed_at TEXT, armed_at TEXT, "
-    "armed_reason TEXT, attempts INTEGER, spent INTEGER, kickstart_token TEXT, ignition_token TEXT, "
-    "report_token TEXT, version INTEGER NOT NULL, PRIMARY KEY (host), UNIQUE (kickstart_token), "
-    "UNIQUE (ignition_token), UNIQUE (report_token))"
-)
-_MACHINES: Final = _sql(
-    "CREATE TABLE machines (mac TEXT NOT NULL, first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, arch TEXT, "
-    "vendor_class TEXT, uuid TEXT, addresses JSON NOT NULL, PRIMARY KEY (mac))"
-)
-
-MIGRATIONS: Final[Sequence[list[ExecutableDDLElement]]] = (
-    [_INSTALLS, *_create("moves", "events"), _MACHINES],
-    [_sql("ALTER TABLE machines ADD COLUMN shapes JSON")],
-    _create("leases"),
-    [_sql("ALTER TABLE installs ADD COLUMN target JSON")],
-    _create("accepted_files"),
+MIGRATIONS: Final[Sequence[Sequence[Statement]]] = (
+    (
+        """
+        CREATE TABLE installs (
+            host TEXT NOT NULL, state TEXT NOT NULL, changed_at TEXT, armed_at TEXT, armed_reason TEXT,
+            attempts INTEGER, spent INTEGER, kickstart_token TEXT, ignition_token TEXT, report_token TEXT,
+            version INTEGER NOT NULL,
+            PRIMARY KEY (host), UNIQUE (kickstart_token), UNIQUE (ignition_token), UNIQUE (report_token)
+        )
+        """,
+        {
+            "sqlite": """
+                CREATE TABLE moves (
+                    id INTEGER NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
+                    from_state TEXT NOT NULL, to_state TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (id)
+                )
+                """,
+            "postgresql": """
+                CREATE TABLE moves (
+                    id SERIAL NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
+                    from_state TEXT NOT NULL, to_state TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (id)
+                )
+                """,
+        },
+        "CREATE INDEX moves_by_host ON moves (host, id)",
+        {
+            "sqlite": """
+                CREATE TABLE events (
+                    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL,
+                    host TEXT, mac TEXT, step TEXT, data JSON NOT NULL
+                )
+                """,
+            "postgresql": """
+                CREATE TABLE events (
+                    id SERIAL NOT NULL, at TEXT NOT NULL, name TEXT NOT NULL,
+                    host TEXT, mac TEXT, step TEXT, data JSON NOT NULL, PRIMARY KEY (id)
+                )
+                """,
+        },
+        "CREATE INDEX events_by_host ON events (host, id)",
+        """
+        CREATE TABLE machines (
+            mac TEXT NOT NULL, first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, arch TEXT, vendor_class TEXT,
+            uuid TEXT, addresses JSON NOT NULL, PRIMARY KEY (mac)
+        )
+        """,
+    ),
+    ("ALTER TABLE machines ADD COLUMN shapes JSON",),
+    (
+        """
+        CREATE TABLE leases (
+            address TEXT NOT NULL, client TEXT NOT NULL, mac TEXT, state TEXT NOT NULL, lease_s INTEGER NOT NULL,
+            ends_at TEXT NOT NULL, PRIMARY KEY (address)
+        )
+        """,
+    ),
+    ("ALTER TABLE installs ADD COLUMN target JSON",),
+    (
+        """
+        CREATE TABLE accepted_files (
+            position INTEGER NOT NULL, path TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (position)
+        )
+        """,
+    ),
 )
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether nothing is to be migrated."""
+    """Return whether every migration was run."""
     if not inspect(connection).has_table(tables.schema.name):
         return False
     return set(connection.scalars(select(tables.schema.c.version))) == set(range(1, len(MIGRATIONS) + 1))
 
 
 def refuse_newer(connection: Connection) -> None:
-    """Raise StoreError where a newer program has migrated the store; an empty database is none of its own."""
+    """Raise StoreError where a newer program migrated the store; an empty database is accepted."""
     if not inspect(connection).has_table(tables.schema.name):
         return
     newest = connection.scalar(select(func.max(tables.schema.c.version)))
@@ -66,15 +105,16 @@ def refuse_newer(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the ledger to this program's shape; raise StoreError where a newer program has been at it."""
-    if connection.dialect.name == "postgresql":  # SQLite's transaction is alone; here two could begin at once
+    """Run the migrations that the store lacks; raise StoreError where a newer program migrated it."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     refuse_newer(connection)
-    tables.schema.create(connection, checkfirst=True)
+    connection.exec_driver_sql(_VERSIONS[dialect])
     done = set(connection.scalars(select(tables.schema.c.version)))
     for version, statements in enumerate(MIGRATIONS, start=1):
         if version in done:
             continue
         for statement in statements:
-            connection.execute(statement)
+            connection.exec_driver_sql(statement if isinstance(statement, str) else statement[dialect])
         connection.execute(insert(tables.schema).values(version=version))

@@ -1,4 +1,4 @@
-"""The tables of the ledger. Times are UTC, as ISO 8601 text, so that both databases order and show them alike."""
+"""The tables of the store. Times are UTC, as ISO 8601 text, so that both databases order and show them alike."""
 
 from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text
 

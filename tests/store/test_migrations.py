@@ -1,117 +1,229 @@
-"""A ledger of any earlier version becomes one of this version, with everything in it."""
+"""A store of each earlier version becomes one of this version and keeps its rows."""
 
 import asyncio
 import sqlite3
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any, Final
 
+import postgresql
 import pytest
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, make_url
 
 from netboot.errors import StoreError
+from netboot.events.event_log import EventLog
+from netboot.model.boot.machine import Machine
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
-from netboot.model.install.install import Install, InstallTarget
+from netboot.model.install.event import Event, Step
+from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Tokens
+from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
+from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
 from netboot.store.installs import Installs
+from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
 from netboot.store.version import NEWEST_VERSION
 
-MAC = "52:54:00:aa:bb:01"
+STORED: Final = Path(__file__).parent / "databases"
+VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
+
+CP1: Final = HostName("cp1")
+MAC: Final = Mac("52:54:00:aa:bb:01")
+ADDRESS: Final = IPv4Address("192.0.2.11")
+TARGET: Final = InstallTarget(frozenset({MAC}), "/dev/vda", "ock-1.31", "5" * 64, frozenset({ADDRESS}))
 
 
-def open_once(path: Path) -> None:
+def at(minute: int) -> datetime:
+    return datetime(2026, 11, 21, 2, minute, tzinfo=UTC)
+
+
+# The rows of every stored database, as far as its version has them.
+INSTALLING: Final = Install(
+    CP1,
+    InstallState.LOADING,
+    changed_at=at(3),
+    arming=Arming(at(0), "first install", attempts=3, spent=1),
+    tokens=Tokens("1" * 32, "2" * 32, "3" * 32),
+    version=4,
+    target=TARGET,
+)
+READY: Final = Install(HostName("worker1"), InstallState.READY, version=9)
+EVENTS: Final = [
+    Event("install.armed", at(0), host=CP1, data={"reason": "first install"}, id=1),
+    Event("boot.offered", at(2), host=CP1, mac=MAC, step=Step.OFFER, id=2),
+]
+MACHINE: Final = Machine(
+    MAC, at(1), at(2), "x64-uefi", "PXEClient:Arch:00007:UNDI:003016", None, (ADDRESS,), {"pxe/x64": "with-43"}
+)
+OTHER: Final = Mac("52:54:00:aa:bb:02")
+LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
+ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
+
+
+def open_once(url: str) -> None:
     async def scenario() -> None:
-        await (await Database.open(f"sqlite+aiosqlite:///{path}")).close()
+        await (await Database.open(url)).close()
 
     asyncio.run(scenario())
 
 
-def columns(connection: Connection) -> dict[str, set[str]]:
+def load_stored(url: str, version: int) -> None:
+    """Fill the empty database at `url` with the stored one of `version`."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        connection = sqlite3.connect(str(parsed.database))
+        connection.executescript((STORED / "sqlite" / f"{version}.sql").read_text())
+        connection.close()
+        return
+    script = STORED / "postgresql" / f"{version}.sql"
+    command = [postgresql.BINARIES / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file", script]
+    command += ["--host", str(parsed.query["host"]), "--username", str(parsed.username), str(parsed.database)]
+    subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
+
+
+def schema(connection: Connection) -> dict[str, Any]:
+    """Read all tables: columns with types and defaults in their order, keys, unique constraints, indexes."""
     inspector = inspect(connection)
-    return {table: {column["name"] for column in inspector.get_columns(table)} for table in inspector.get_table_names()}
+    made: dict[str, Any] = {}
+    for table in inspector.get_table_names():
+        columns = [{**column, "type": repr(column["type"])} for column in inspector.get_columns(table)]
+        uniques = sorted(inspector.get_unique_constraints(table), key=lambda found: found["column_names"])
+        indexes = sorted(inspector.get_indexes(table), key=lambda found: str(found["name"]))
+        made[table] = (columns, inspector.get_pk_constraint(table), uniques, indexes)
+    if connection.dialect.name == "sqlite":  # no row of an inspector's shows it
+        query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
+        made["with AUTOINCREMENT"] = sorted(connection.exec_driver_sql(query).scalars())
+    return made
 
 
-def test_every_migration_together_makes_the_tables_of_this_version(store_url: str):
-    async def scenario() -> dict[str, set[str]]:
-        database = await Database.open(store_url)
-        async with database.transaction() as connection:
-            made = await connection.run_sync(columns)
+async def schema_at(url: str) -> dict[str, Any]:
+    database = await Database.open(url)
+    try:
+        async with database.reading() as connection:
+            return await connection.run_sync(schema)
+    finally:
         await database.close()
-        return made
+
+
+async def schema_of_tables(url: str) -> dict[str, Any]:
+    """Read what `tables` creates in a database that no migration touches."""
+    database = await Database.open(url)
+    try:
+        async with database.transaction() as connection:
+            await connection.run_sync(tables.metadata.drop_all)
+            await connection.run_sync(tables.metadata.create_all)
+            return await connection.run_sync(schema)
+    finally:
+        await database.close()
+
+
+def test_the_migrations_create_the_tables_of_this_version(store_url: str):
+    migrated = asyncio.run(schema_at(store_url))
+
+    assert set(tables.metadata.tables) <= set(migrated)
+    assert migrated == asyncio.run(schema_of_tables(store_url))
+
+
+def test_a_database_is_stored_for_each_version_that_a_migration_leads_to():
+    stored = [sorted(int(file.stem) for file in (STORED / name).glob("*.sql")) for name in ("sqlite", "postgresql")]
+
+    assert stored == [list(range(1, len(MIGRATIONS) + 1))] * 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_stored_database_of_each_version_gets_the_tables_of_this_version(store_url: str, version: int):
+    load_stored(store_url, version)
+
+    assert asyncio.run(schema_at(store_url)) == asyncio.run(schema_of_tables(store_url))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, version: int):
+    load_stored(store_url, version)
+
+    async def scenario() -> dict[str, Any]:
+        database = await Database.open(store_url)
+        try:
+            installs, events = Installs(database), EventLog(database, now=lambda: at(30))
+            return {
+                "installs": {install.host: install for install in await installs.all()},
+                "history": [(move.at, move.what, move.note) for move in await installs.history(CP1)],
+                "events": await events.after(0),
+                "machines": await Machines(database).all(),
+                "leases": await LeaseStore(database).all(),
+                "accepted": await AcceptedFiles(database).all(),
+            }
+        finally:
+            await database.close()
 
     assert asyncio.run(scenario()) == {
-        table.name: set(table.columns.keys()) for table in tables.metadata.tables.values()
+        "installs": {CP1: replace(INSTALLING, target=TARGET if version >= 4 else None), READY.host: READY},
+        "history": [(at(0), "armed", "first install"), (at(3), "script-sent", "")],
+        "events": EVENTS,
+        "machines": {MAC: MACHINE if version >= 2 else replace(MACHINE, variants={})},
+        "leases": [LEASE] if version >= 3 else [],
+        "accepted": ACCEPTED if version >= 5 else [],
     }
 
 
-def test_machines_of_the_first_version_are_kept(tmp_path: Path):
-    path = tmp_path / "netboot.db"
-    open_once(path)
-    with sqlite3.connect(path) as old:  # as the first version left it
-        old.execute("DELETE FROM schema_version WHERE version > 1")
-        old.execute("ALTER TABLE machines DROP COLUMN shapes")
-        old.execute("ALTER TABLE installs DROP COLUMN target")
-        for table in {"leases", "accepted_files"} & {
-            row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }:
-            old.execute(f"DROP TABLE {table}")
-        old.execute(
-            "INSERT INTO machines VALUES (?, '2026-11-21T00:00:00+00:00', '2026-11-21T00:00:00+00:00', 'x64-uefi',"
-            " 'PXEClient', NULL, '[\"192.0.2.50\"]')",
-            (MAC,),
-        )
-    old.close()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_stored_database_of_each_version_takes_new_rows_after_the_old_ones(store_url: str, version: int):
+    load_stored(store_url, version)
 
-    async def scenario() -> None:
-        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    async def scenario() -> tuple[list[Event], Install]:
+        database = await Database.open(store_url)
         try:
-            machine = (await Machines(database).all())[Mac(MAC)]
+            events, installs = EventLog(database, now=lambda: at(30)), Installs(database)
+            events.record(Event("install.cancelled", at(30), host=CP1))
+            await events.flush()
+            await installs.change(CP1, lambda install: replace(install, arming=None), at=at(30), what="cancelled")
+            return await events.after(2), await installs.get(CP1)
         finally:
             await database.close()
-        assert (machine.arch, machine.variants) == ("x64-uefi", {})
 
-    asyncio.run(scenario())
+    recorded, install = asyncio.run(scenario())
+
+    assert recorded == [Event("install.cancelled", at(30), host=CP1, id=3)]
+    assert (install.arming, install.version) == (None, INSTALLING.version + 1)
 
 
-def test_an_arming_of_an_earlier_version_is_bound_to_nothing_and_so_does_not_hold(tmp_path: Path):
-    path = tmp_path / "netboot.db"
-    open_once(path)
-    with sqlite3.connect(path) as old:  # as the third version left it
-        old.execute("DELETE FROM schema_version WHERE version > 3")
-        old.execute("ALTER TABLE installs DROP COLUMN target")
-        old.execute("DROP TABLE accepted_files")
-        old.execute(
-            "INSERT INTO installs (host, state, armed_at, armed_reason, attempts, spent, version)"
-            " VALUES ('cp1', 'registered', '2026-11-21T00:00:00+00:00', 'old', 3, 0, 1)"
-        )
-    old.close()
+def test_an_arming_of_a_version_without_targets_does_not_hold(store_url: str):
+    load_stored(store_url, 3)
 
     async def scenario() -> Install:
-        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        database = await Database.open(store_url)
         try:
-            return await Installs(database).get(HostName("cp1"))
+            return await Installs(database).get(CP1)
         finally:
             await database.close()
 
     install = asyncio.run(scenario())
 
-    assert (install.is_armed, install.target) == (True, None)
-    assert install.arming_changes(InstallTarget(frozenset({Mac(MAC)}), "/dev/vda", "ock")) == [
+    assert install.is_armed
+    assert install.arming_changes(TARGET) == [
         "it was armed by an earlier version of netboot, which did not record MACs, disk and release"
     ]
 
 
-def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path):
-    path = tmp_path / "netboot.db"
-    open_once(path)
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(sqlite_url: str):
+    load_stored(sqlite_url, NEWEST_VERSION)
+    path = Path(str(make_url(sqlite_url).database))
     with sqlite3.connect(path) as newer:
         newer.execute("INSERT INTO schema_version VALUES (99)")
     newer.close()
 
-    with pytest.raises(StoreError, match=f"shape 99, this netboot knows up to {len(MIGRATIONS)}"):
-        open_once(path)
+    with pytest.raises(StoreError, match=rf"\b99\b.* knows up to {len(MIGRATIONS)}\b"):
+        open_once(sqlite_url)
+
+    with sqlite3.connect(path) as newer:
+        assert newer.execute("SELECT max(version), count(*) FROM schema_version").fetchone() == (99, NEWEST_VERSION + 1)
+    newer.close()
 
 
 def test_the_newest_version_is_known_without_loading_the_migrations():

@@ -1,0 +1,126 @@
+"""Reads wait for no writer: SQLite's write lock is held by somebody else, and every read still answers."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
+
+from netboot.cli.main import cli
+from netboot.errors import StoreError
+from netboot.events.event_log import EventLog
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.store import database
+from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.database import Database
+from netboot.store.installs import Installs, TokenKind
+from netboot.store.leases import LeaseStore
+from netboot.store.machines import Machines
+from netboot.store.read_only_check import verify_store
+
+STORED: Final = Path(__file__).parent / "databases" / "sqlite" / "5.sql"
+CP1: Final = HostName("cp1")
+MAC: Final = Mac("52:54:00:aa:bb:01")
+NOW: Final = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def locked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Hold the write lock of a filled store from another connection; a wait for the lock ends soon."""
+    monkeypatch.setattr(database, "BUSY_S", 0.2)
+    path = Path(str(make_url(sqlite_url).database))
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.executescript(STORED.read_text())
+    writer.execute("BEGIN IMMEDIATE")
+    yield sqlite_url
+    writer.close()
+
+
+def in_store(url: str, use: Callable[[Database], Awaitable[object]]) -> object:
+    async def scenario() -> object:
+        store = await Database.open(url)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(scenario())
+
+
+READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
+    "Installs.all": lambda store: Installs(store).all(),
+    "Installs.get": lambda store: Installs(store).get(CP1),
+    "Installs.by_token": lambda store: Installs(store).by_token(TokenKind.KICKSTART, "1" * 32),
+    "Installs.history": lambda store: Installs(store).history(CP1),
+    "EventLog.after": lambda store: EventLog(store, now=lambda: NOW).after(0),
+    "EventLog.newest": lambda store: EventLog(store, now=lambda: NOW).newest(CP1, limit=5),
+    "EventLog.last_id": lambda store: EventLog(store, now=lambda: NOW).last_id(),
+    "EventLog.follow": lambda store: anext(EventLog(store, now=lambda: NOW).follow(0)),
+    "Machines.all": lambda store: Machines(store).all(),
+    "Machines.last_seen": lambda store: Machines(store).last_seen([MAC]),
+    "LeaseStore.all": lambda store: LeaseStore(store).all(),
+    "AcceptedFiles.all": lambda store: AcceptedFiles(store).all(),
+}
+WRITES: Final = {"Installs.change", "Installs.change_all", "EventLog.flush", "EventLog.close", "EventLog.run"}
+WRITES_BEHIND: Final = {"Machines.flush", "Machines.run", "Machines.close", "LeaseStore.keep", "AcceptedFiles.keep"}
+NO_STORE: Final = {"Installs.finish", "EventLog.record", "EventLog.end_followers", "Machines.keep", "Machines.forget"}
+
+
+def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
+    classes = (Installs, EventLog, Machines, LeaseStore, AcceptedFiles)
+    methods = {f"{each.__name__}.{name}" for each in classes for name in vars(each) if not name.startswith("_")}
+
+    assert methods == {*READS} | WRITES | WRITES_BEHIND | NO_STORE
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+def test_a_read_answers_while_another_connection_holds_the_write_lock(
+    locked: str, read: Callable[[Database], Awaitable[object]]
+):
+    assert in_store(locked, read)
+
+
+def test_a_write_fails_while_another_connection_holds_the_write_lock(locked: str):
+    with pytest.raises(StoreError, match="locked"):
+        in_store(locked, lambda store: AcceptedFiles(store).keep([]))
+
+
+def test_the_check_of_a_store_answers_while_another_connection_holds_the_write_lock(locked: str):
+    asyncio.run(Database.verify(locked))
+    asyncio.run(verify_store(locked))
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["host", "list"], "cp1"),
+        (["host", "list", "--discovered"], "52:54:00:aa:bb:01"),
+        (["host", "show", "cp1"], "loading"),
+        (["install", "show"], "loading"),
+        (["install", "list"], "loading"),
+        (["install", "show", "cp1"], "loading"),
+        (["install", "history", "cp1"], "first install"),
+        (["install", "watch", "cp1", "--no-follow"], "offer"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_that_only_reads_answers_while_another_connection_holds_the_write_lock(
+    locked: str, tmp_path: Path, command: list[str], shown: str
+):
+    config = tmp_path / "netboot.yaml"
+    config.write_text(
+        f"network: {{interfaces: [lo]}}\nadmin: {{socket: {tmp_path}/control.sock}}\nstore: {{url: {locked}}}\n"
+    )
+    (tmp_path / "hosts.yaml").write_text("hosts: {cp1: {role: worker, mac: '52:54:00:aa:bb:09'}}\n")
+
+    result = CliRunner().invoke(cli, [*command, "--config", str(config)])
+
+    assert result.exit_code == 0, result.output
+    assert shown in result.output
