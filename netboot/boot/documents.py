@@ -23,7 +23,7 @@ from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.model.install.install import Tokens
+from netboot.model.install.token import Tokens
 from netboot.model.release import Release
 from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace

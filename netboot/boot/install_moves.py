@@ -19,9 +19,10 @@ from netboot.model.host.cluster import Cluster
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
-from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
+from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move
+from netboot.model.install.token import TokenKind, Tokens
 from netboot.model.words import first_line
-from netboot.store.installs import Change, Installs, Move, TokenKind
+from netboot.store.installs import Change, Installs
 
 log = structlog.get_logger()
 

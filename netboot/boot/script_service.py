@@ -12,7 +12,6 @@ from ipaddress import IPv4Address
 
 import structlog
 
-from netboot.boot import tokens
 from netboot.boot.decide import script_without_install
 from netboot.boot.documents import Documents
 from netboot.boot.firmware import loader_choice as loaders
@@ -39,6 +38,7 @@ from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import InstallEvent, InstallState, InstallTarget
+from netboot.model.install.token import draw
 from netboot.store.machines import Machines
 
 log = structlog.get_logger()
@@ -248,7 +248,7 @@ class ScriptService:
                     may_move=lambda now: now.has_spent_its_arming,
                 )
                 return writer.write(LocalBootPlan(seen.mac, host))
-            drawn = tokens.draw(self.clock.random_bytes)
+            drawn = draw(self.clock.random_bytes)
             script = writer.write(InstallPlan(host, drawn.kickstart, seen.mac))
             if script.fault is not None:
                 return script

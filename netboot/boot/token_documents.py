@@ -12,7 +12,6 @@ from typing import Final, assert_never
 
 import structlog
 
-from netboot.boot import tokens
 from netboot.boot.documents import IgnitionSet
 from netboot.boot.install_moves import Cause
 from netboot.boot.script_service import ScriptService
@@ -21,8 +20,8 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
-from netboot.model.words import plain
-from netboot.store.installs import TokenKind
+from netboot.model.install.token import TokenKind, hidden_in, is_well_formed
+from netboot.model.words import printable
 
 log = structlog.get_logger()
 
@@ -138,7 +137,7 @@ class DocumentService:
             await self._script_service.install_moves.end_changed_arming(install)
         host = self._script_service.hosts.get(install.host)
         try:
-            note = plain(tokens.hidden_in(body, install.tokens))  # an installer's log names its own URLs
+            note = printable(hidden_in(body, install.tokens))  # an installer's log names its own URLs
             mac = self._mac_at(host, address) if host else None
             await self._move(install, _EVENT_OF_REPORT[report], TokenKind.REPORT, cause=Cause(mac, note))
         except TransitionError:
@@ -151,7 +150,7 @@ class DocumentService:
         """Find the install of the machine that reports, also where its host was changed or removed meanwhile."""
         install = (
             await self._script_service.install_moves.by_token(TokenKind.REPORT, token)
-            if tokens.is_well_formed(token)
+            if is_well_formed(token)
             else None
         )
         host = self._script_service.hosts.get(install.host) if install else None
@@ -165,7 +164,7 @@ class DocumentService:
         return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
-        if not tokens.is_well_formed(token):
+        if not is_well_formed(token):
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
         install = await self._script_service.install_moves.by_token(kind, token)
         host = self._script_service.hosts.get(install.host) if install else None
@@ -183,7 +182,7 @@ class DocumentService:
 
     async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
         await self._script_service.install_moves.move(
-            opened.host, event, cause=cause, may_move=lambda install: _token(install, kind) == _token(opened, kind)
+            opened.host, event, cause=cause, may_move=lambda install: install.tokens.of(kind) == opened.tokens.of(kind)
         )
 
     def _is_first(self, host: Host, kind: TokenKind, token: str) -> bool:
@@ -204,7 +203,7 @@ class DocumentService:
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
         """Record why a token opens nothing; of a host that is declared no more, its name is known."""
-        data = {"document": kind.value.removesuffix("_token"), "address": str(address), "reason": refusal.value}
+        data = {"document": kind.value, "address": str(address), "reason": refusal.value}
         match refusal:
             case Refusal.UNKNOWN:
                 log.debug("boot.token_refused", **data)
@@ -247,17 +246,5 @@ def _is_alive(install: Install, kind: TokenKind) -> bool:
             return install.state is not InstallState.READY
         case TokenKind.REPORT:
             return True  # a late or repeated end is always heard; the table judges it
-        case _:
-            assert_never(kind)
-
-
-def _token(install: Install, kind: TokenKind) -> str:
-    match kind:
-        case TokenKind.KICKSTART:
-            return install.tokens.kickstart
-        case TokenKind.IGNITION:
-            return install.tokens.ignition
-        case TokenKind.REPORT:
-            return install.tokens.report
         case _:
             assert_never(kind)

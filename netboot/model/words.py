@@ -8,9 +8,16 @@ LONGEST_DISK_LIST: Final = 4096  # characters
 LONGEST_LINE: Final = 500  # characters
 
 
-def plain(text: str) -> str:
-    """Make text that a machine sent fit for a terminal: nothing is left in it that one would obey."""
+def printable(text: str) -> str:
+    """Replace what a terminal would obey in text that a machine sent by U+FFFD; line feeds and tabs stay."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def printable_line(text: str, *, longest: int | None = 128) -> str:
+    """Write what a machine sent as one line of ASCII, at most `longest` characters; the rest is escaped: `\\x1b`."""
+    text = text[:longest]
+    safe = text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return safe[:longest]
 
 
 def first_line(text: str) -> str:

@@ -14,12 +14,11 @@ from netboot.events.event_log import EventLog
 from netboot.model.boot.machine import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallTarget
+from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.words import without_disks
 from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, arming_refusals, cancel_notes
 from netboot.operate.content_uses import ContentUse, content_uses
-from netboot.store.installs import Move
 from netboot.store.machines import Machines
 
 if TYPE_CHECKING:

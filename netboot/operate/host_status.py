@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
 from netboot.model.install.event import Event, Step
-from netboot.model.install.install import Install, InstallEvent, InstallState
+from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
-from netboot.store.installs import Move
 
 NEWEST_EVENTS: Final = 500  # of one host, in which the reason is looked for
 

@@ -7,16 +7,15 @@ absolute URLs alone (`${next-server}` belongs to the LAN's own DHCP server), no 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, assert_never
+from typing import assert_never
 
 from netboot.errors import RenderError
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import HIDDEN_TOKEN
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
-
-HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what a reader without the right to it sees
 
 
 def script(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPlace = HERE) -> str:

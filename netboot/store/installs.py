@@ -4,7 +4,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
@@ -15,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from netboot.errors import StoreError
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
-from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Tokens
+from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Move
+from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
 from netboot.store.database import Database
 
@@ -24,31 +24,12 @@ T = TypeVar("T")
 ATTEMPTS = 5  # of one compare-and-set against other writers
 
 
-class TokenKind(StrEnum):
-    """Which document a token opens."""
-
-    KICKSTART = "kickstart_token"
-    IGNITION = "ignition_token"
-    REPORT = "report_token"
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """One write that took place."""
 
     before: Install
     after: Install
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One line of a host's history. `note` is a person's reason, or the tail of a failed installer's log."""
-
-    at: datetime
-    what: str
-    before: InstallState
-    after: InstallState
-    note: str
 
 
 class Installs:
@@ -71,7 +52,9 @@ class Installs:
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install that a token belongs to; alive or dead, that is for the reader to judge."""
         async with self._database.reading() as connection:
-            rows = await connection.execute(select(tables.installs).where(tables.installs.c[kind.value] == token))
+            rows = await connection.execute(
+                select(tables.installs).where(tables.installs.c[f"{kind.value}_token"] == token)
+            )
             row = rows.mappings().first()
             return _install(row) if row else None
 

@@ -12,7 +12,7 @@ from netboot.content.assets import assets_directory
 from netboot.errors import RenderError
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
-from netboot.model.install.install import Tokens
+from netboot.model.install.token import Tokens
 from netboot.render.engine import Engine
 
 

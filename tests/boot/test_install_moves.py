@@ -15,14 +15,14 @@ from fixtures.services import BASE_URL as URL
 from netboot.boot.documents import Documents
 from netboot.boot.install_moves import Cause, HostChangedError
 from netboot.boot.token_documents import IgnitionPart, Refusal, Report
-from netboot.boot.tokens import draw
 from netboot.content.assets import assets_directory
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind
 from netboot.model.boot.reasons import explain
 from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallState, Tokens
+from netboot.model.install.install import Install, InstallState
+from netboot.model.install.token import Tokens, draw
 from netboot.render.engine import Engine
 
 CP1 = HostName("cp1")

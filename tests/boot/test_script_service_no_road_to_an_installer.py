@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from netboot.boot.firmware.requested_names import document_named
 from netboot.boot.install_moves import Cause
 from netboot.boot.token_documents import IgnitionPart, Refusal
-from netboot.boot.tokens import draw
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import DocumentKind, MachineDocument, Offer, OfferKind, Policy, UnknownHosts
@@ -34,6 +33,7 @@ from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallEvent, InstallState
+from netboot.model.install.token import draw
 
 CP1 = HostName("cp1")
 ON_THE_WIRE = (Stage.FIRMWARE, Stage.IPXE)

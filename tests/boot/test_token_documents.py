@@ -20,7 +20,8 @@ from fixtures.services import (
 from netboot.boot.token_documents import IgnitionPart, Refusal, Report
 from netboot.errors import StoreError
 from netboot.model.host.host import HostName
-from netboot.model.install.install import InstallState, Tokens
+from netboot.model.install.install import InstallState
+from netboot.model.install.token import Tokens
 
 CP1 = HostName("cp1")
 

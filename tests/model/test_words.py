@@ -1,11 +1,18 @@
 """What machines sent is shown, never obeyed."""
 
-from netboot.model.words import LONGEST_DISK_LIST, first_line, plain, without_disks
+from netboot.model.words import LONGEST_DISK_LIST, first_line, printable, printable_line, without_disks
 
 
 def test_nothing_that_a_terminal_obeys_is_left_in_a_text():
-    assert plain("PXEClient[/x]\x1b]0;owned\x07\x9b2J") == "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"
-    assert plain("two\nlines,\tGröße 5 µs") == "two\nlines,\tGröße 5 µs"
+    assert printable("PXEClient[/x]\x1b]0;owned\x07\x9b2J") == "PXEClient[/x]\ufffd]0;owned\ufffd\ufffd2J"
+    assert printable("two\nlines,\tGröße 5 µs") == "two\nlines,\tGröße 5 µs"
+
+
+def test_a_line_for_a_log_is_ascii_and_short():
+    assert printable_line("a\r\n\x1b[31m\udcff" + "x" * 1000) == "a\\r\\n\\x1b[31m\\udcff" + "x" * 109
+    assert printable_line("EFI\\BOOT\\grubx64.efi") == "EFI\\BOOT\\grubx64.efi"
+    assert printable_line("Größe\n", longest=5) == "Gr\\xf"
+    assert printable_line("x" * 1000, longest=None) == "x" * 1000
 
 
 def test_the_first_line_that_says_something_is_a_reason():

@@ -16,10 +16,11 @@ from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import TokenKind
 from netboot.store import database
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
-from netboot.store.installs import Installs, TokenKind
+from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.read_only_check import verify_store

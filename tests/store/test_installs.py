@@ -13,9 +13,10 @@ import pytest
 from netboot.errors import StoreError, TransitionError
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
-from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Tokens
+from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget
+from netboot.model.install.token import TokenKind, Tokens
 from netboot.store.database import Database
-from netboot.store.installs import Installs, TokenKind
+from netboot.store.installs import Installs
 
 CP1 = HostName("cp1")
 MAC, OTHER_MAC = Mac.parse("52:54:00:aa:bb:01"), Mac.parse("52:54:00:aa:bb:02")

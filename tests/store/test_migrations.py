@@ -19,7 +19,8 @@ from netboot.model.boot.machine import Machine
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
-from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Tokens
+from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
+from netboot.model.install.token import Tokens
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles

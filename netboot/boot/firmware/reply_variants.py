@@ -22,6 +22,7 @@ from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
 from netboot.model.boot.offer import IgnoreReason, Policy
 from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host
+from netboot.model.words import printable_line
 
 BOOTS_PER_VARIANT: Final = 2  # one alone may be somebody at the power button
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
@@ -80,11 +81,11 @@ class BootTrace:
         if file is not None and (file.name == self.variant.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
             self.asked_for_loader, self.stranger = True, ""
         else:
-            self.stranger = _for_a_log(name)
+            self.stranger = printable_line(name, longest=80)
 
     def got(self, name: str) -> None:
         """Note a file that arrived whole."""
-        is_unregistered = bool(self.stranger) and _for_a_log(name) == self.stranger
+        is_unregistered = bool(self.stranger) and printable_line(name, longest=80) == self.stranger
         self.got_stranger = self.got_stranger or is_unregistered
         self.got_loader = self.got_loader or (self.asked_for_loader and not is_unregistered)
 
@@ -246,12 +247,6 @@ def _was_named_by_a_server(name: str, loader: str) -> bool:
     """Return whether a requested name can only come from another server: a plain file name that is no piece of ours."""
     last, ours = (each.rpartition("/")[2].casefold() for each in (name, loader))
     return _PLAIN_NAME.fullmatch(name) is not None and not ours.startswith(last) and not last.startswith(ours)
-
-
-def _for_a_log(name: str) -> str:
-    """Make a name that a machine asked for fit to be read: short, and nothing that a terminal would obey."""
-    text = name if name.isascii() and name.isprintable() else name.encode("unicode_escape").decode("ascii")
-    return text[:80]
 
 
 _CURES: Final = {

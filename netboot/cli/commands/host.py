@@ -9,7 +9,7 @@ import click
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
 from netboot.cli.views.output import ago, json_option, print_json, print_table
-from netboot.model.words import plain
+from netboot.model.words import printable
 
 
 @click.group(cls=Group)
@@ -75,9 +75,9 @@ def show(config: Path, name: str, as_json: bool) -> None:
         elif key == "disks":
             _print_lines("disks", value)
         elif key.startswith("last_"):
-            click.echo(f"{key.replace('_', ' '):<18}{plain(_last(value))}")
+            click.echo(f"{key.replace('_', ' '):<18}{printable(_last(value))}")
         else:
-            click.echo(f"{key:<18}{plain(_shown(value))}")
+            click.echo(f"{key:<18}{printable(_shown(value))}")
 
 
 def armed_text(install: Mapping[str, Any]) -> str:
@@ -97,7 +97,7 @@ def reason_text(install: Mapping[str, Any]) -> str:
     if blocked is None:
         return ""
     since = f" (since {ago(blocked['since'])})" if blocked["since"] is not None else ""
-    return f"\nreason: {plain(install['reason'])}{since}"
+    return f"\nreason: {printable(install['reason'])}{since}"
 
 
 def _last(value: Any) -> str:
@@ -112,7 +112,7 @@ def _last(value: Any) -> str:
 
 def _print_lines(key: str, lines: list[str]) -> None:
     for number, line in enumerate(lines or ["–"]):
-        click.echo(f"{'' if number else key:<18}{plain(line)}")
+        click.echo(f"{'' if number else key:<18}{printable(line)}")
 
 
 def _shown(value: Any) -> str:

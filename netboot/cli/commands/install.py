@@ -12,7 +12,7 @@ from netboot.cli.groups import Group
 from netboot.cli.views.boot_timeline import Timeline
 from netboot.cli.views.output import ago, json_option, print_json, print_table
 from netboot.errors import NetbootError
-from netboot.model.words import plain
+from netboot.model.words import printable
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
@@ -65,9 +65,9 @@ def armed_summary(found: Mapping[str, Any]) -> str:
         "boot media": found["boot_media"] or "none",
         "attempts": arming["attempts"],
     }
-    lines = [f"  {name:<12}{plain(str(value))}" for name, value in values.items()]
+    lines = [f"  {name:<12}{printable(str(value))}" for name, value in values.items()]
     head = f"{host} is armed: its next network boot wipes {disk} and installs {release}; netboot install watch {host}"
-    return "\n".join([plain(head), *lines])
+    return "\n".join([printable(head), *lines])
 
 
 def _warnings(found: Mapping[str, Any]) -> list[str]:
@@ -177,7 +177,7 @@ def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) 
     words = []
     blocked, arming = install["blocked"], install["arming"]
     if blocked is not None and blocked["since"] is not None and blocked["since"] < armed_at[-1]:
-        words.append(plain(str(install["reason"])))  # recorded before the arming, from which the timeline begins
+        words.append(printable(str(install["reason"])))  # recorded before the arming, from which the timeline begins
     if arming is not None and not arming["spent"]:
         words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
     return words

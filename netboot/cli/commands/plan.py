@@ -18,7 +18,8 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
-from netboot.model.install.install import Install, Tokens
+from netboot.model.install.install import Install
+from netboot.model.install.token import Tokens
 from netboot.registry.load import Configuration, load
 from netboot.settings.settings import Settings
 

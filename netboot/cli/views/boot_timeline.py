@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netboot.model.boot.reasons import explain
-from netboot.model.words import plain
+from netboot.model.words import printable
 
 
 class Timeline:
@@ -40,4 +40,4 @@ class Timeline:
     def _line(self, at: datetime, word: str, text: str) -> None:
         self._began = self._began or at
         seconds = (at - self._began).total_seconds()
-        click.echo(f"{seconds:7.1f} s  {word:<12}{plain(text)}")
+        click.echo(f"{seconds:7.1f} s  {word:<12}{printable(text)}")

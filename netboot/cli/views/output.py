@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from netboot.model.words import plain
+from netboot.model.words import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -22,7 +22,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line; tab-separated where no person watches."""
-    rows = [[plain(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
+    rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:
         click.echo("\t".join(columns))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from netboot.content.pe_image import pe_cpu
 from netboot.errors import ContentError
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootProtocol, Cpu
 from netboot.model.boot.loader_names import loader_names, recommended_names
@@ -23,18 +24,6 @@ _CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory in one tick of 
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
-
-# Machine types of a PE image, as the PE/COFF specification numbers them.
-_CPU_OF_PE_MACHINE: Final = {
-    0x014C: Cpu.IA32,
-    0x8664: Cpu.X64,
-    0x01C0: Cpu.ARM32,
-    0x01C2: Cpu.ARM32,
-    0x01C4: Cpu.ARM32,
-    0xAA64: Cpu.ARM64,
-    0x5064: Cpu.RISCV64,
-    0x6264: Cpu.LOONGARCH64,
-}
 
 # The packages that bring a loader. Debian 12 and Ubuntu build iPXE for x86 BIOS and x86-64 UEFI alone.
 _PACKAGES: Final = {
@@ -181,12 +170,7 @@ def loader_cpu(path: Path) -> Cpu | None:
             header = file.read(4096)
     except OSError:
         return None
-    if header[:2] != b"MZ":
-        return None
-    at = int.from_bytes(header[0x3C:0x40], "little")
-    if header[at : at + 4] != b"PE\0\0":
-        return None
-    return _CPU_OF_PE_MACHINE.get(int.from_bytes(header[at + 4 : at + 6], "little"))
+    return pe_cpu(header)
 
 
 _Stamp = tuple[int, ...]  # mode, size, modification time in ns, inode; empty: not there

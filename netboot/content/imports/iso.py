@@ -18,9 +18,10 @@ from netboot.content.library.library import Kind, Library, Staging, checked_name
 from netboot.content.library.progress import Progress, Silent
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
-from netboot.content.media.installer_files import check_stage2, efi_architecture, initrd_modules, kernel_release
+from netboot.content.media.installer_files import check_stage2, initrd_modules, kernel_release
 from netboot.content.media.iso_image import IsoImage, Volume, read_checksums, read_volume
 from netboot.content.media.medium_facts import Clues, MediumFacts, medium_facts
+from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
 
 _KERNEL: Final = ("images/pxeboot/vmlinuz", "isolinux/vmlinuz")
@@ -142,7 +143,7 @@ class _Import:
         except ContentError as error:
             raise ContentError(f"{source}: {error}; download it again") from error
         for loader in set(members) & set(_LOADERS[facts.architecture]):
-            found = efi_architecture((root / loader).read_bytes()[:_HEAD_BYTES])
+            found = pe_architecture((root / loader).read_bytes()[:_HEAD_BYTES])
             if found != facts.architecture:
                 raise ContentError(f"{source}: {loader} is no EFI program for {facts.architecture}; download it again")
         modules = initrd_modules(root / "initrd.img", kernel) if kernel else frozenset()

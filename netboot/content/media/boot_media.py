@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
 from netboot.model.release import BootMedium, ContentKind
 
@@ -28,7 +29,6 @@ KIND_OF_MEMBER: Final = {
 ALIASES: Final = {name: other for pair in (KERNEL, INITRD) for name, other in (pair, pair[::-1])}
 
 _HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, in which its version text lies, is at most 64 sectors
-_PE_MACHINES: Final = {0x8664: "x86_64", 0xAA64: "aarch64"}
 
 
 def read_medium(directory: Path, name: str) -> BootMedium:
@@ -79,10 +79,7 @@ def kernel_architecture(head: bytes) -> str | None:
         return "x86_64"
     if head[0x38:0x3C] == b"ARM\x64":
         return "aarch64"
-    at = int.from_bytes(head[0x3C:0x40], "little")
-    if head[:2] == b"MZ" and head[at : at + 4] == b"PE\0\0":
-        return _PE_MACHINES.get(int.from_bytes(head[at + 4 : at + 6], "little"))
-    return None
+    return pe_architecture(head)
 
 
 def kernel_version(head: bytes) -> str:

@@ -157,11 +157,3 @@ def check_stage2(path: Path) -> None:
     used = int.from_bytes(head[40:48], "little")
     if used > path.stat().st_size:
         raise ContentError(f"{path.name} is cut off: {path.stat().st_size} bytes of {used}")
-
-
-def efi_architecture(head: bytes) -> str | None:
-    """Tell for which processor a PE binary is, as kernels are named; None for what is none."""
-    at = int.from_bytes(head[0x3C:0x40], "little")
-    if head[:2] != b"MZ" or head[at : at + 4] != b"PE\0\0":
-        return None
-    return {0x8664: "x86_64", 0xAA64: "aarch64"}.get(int.from_bytes(head[at + 4 : at + 6], "little"))

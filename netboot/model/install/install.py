@@ -14,6 +14,7 @@ from typing import Final
 from netboot.errors import TransitionError
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import Tokens
 
 
 class InstallState(StrEnum):
@@ -156,12 +157,14 @@ class Arming:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """The capabilities of one boot into the installer: 128 random bits in hex each; empty before the first."""
+class Move:
+    """One line of a host's history. `note` is a person's reason, or the tail of a failed installer's log."""
 
-    kickstart: str = field(default="", repr=False)
-    ignition: str = field(default="", repr=False)
-    report: str = field(default="", repr=False)
+    at: datetime
+    what: str
+    before: InstallState
+    after: InstallState
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ class Install:
     state: InstallState = S.REGISTERED
     changed_at: datetime | None = None
     arming: Arming | None = None
-    tokens: Tokens = Tokens()
+    tokens: Tokens = field(default_factory=Tokens)
     version: int = 0
     target: InstallTarget | None = None  # of the last arming, also after its end; None: a version before wrote it
 

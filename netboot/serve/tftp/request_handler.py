@@ -20,12 +20,13 @@ from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
 from netboot.errors import ContentError, NetbootError, WireError
 from netboot.model.boot.offer import MachineDocument
+from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Counters, Datagram, UdpSocket
 from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.serve.tftp.transfers import DEFAULT_LIMITS, Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.telemetry.logs import LineLimit
 from netboot.wire.tftp import packet as tftp
-from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError, printable
+from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError
 from netboot.wire.tftp.transfer import Outcome, Sender
 
 log = structlog.get_logger()
@@ -200,7 +201,7 @@ class TftpHandler:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
             if isinstance(content, NetbootError):
                 if self._faults.allows(str(content)):
-                    log.error("tftp.unreadable", boot_file=printable(asked.name), reason=str(content))
+                    log.error("tftp.unreadable", boot_file=printable_line(asked.name), reason=str(content))
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
             self._begin(asked, content)
         except RefusedRequestError as refusal:

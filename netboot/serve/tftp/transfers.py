@@ -19,11 +19,12 @@ import structlog
 
 from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.errors import ContentError
+from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Counters
 from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.telemetry.logs import LineLimit
 from netboot.wire.tftp import packet as tftp
-from netboot.wire.tftp.packet import ErrorCode, ReadRequest, Terms, printable
+from netboot.wire.tftp.packet import ErrorCode, ReadRequest, Terms
 from netboot.wire.tftp.transfer import Outcome, Sender
 
 log = structlog.get_logger()
@@ -234,7 +235,7 @@ class Transfers:
             return
         if isinstance(piece, ContentError):
             if self._faults.allows(str(piece)):
-                log.error("tftp.unreadable", boot_file=printable(transfer.name), reason=str(piece))
+                log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(piece))
             transfer.sender.fail("the file cannot be read any more")
         else:
             transfer.sender.supply(offset, piece)
@@ -260,14 +261,14 @@ class Transfers:
         try:
             self._ended(transfer, seconds)
         except Exception:  # who listens must not stop the others' timer
-            log.exception("tftp.failed", iface=self._interface, boot_file=printable(transfer.name))
+            log.exception("tftp.failed", iface=self._interface, boot_file=printable_line(transfer.name))
 
     def _tell(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
         self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
         facts: dict[str, object] = {
             "iface": self._interface,
             "address": transfer.peer[0],
-            "boot_file": printable(transfer.name),
+            "boot_file": printable_line(transfer.name),
             "bytes": transfer.sender.bytes_sent,
             "seconds": round(seconds, 3),
             "retransmissions": transfer.sender.retransmissions,
@@ -277,7 +278,7 @@ class Transfers:
         if outcome in (Outcome.TIMED_OUT, Outcome.UNCONFIRMED):
             facts["unanswered_block"] = transfer.sender.block + 1
         if (error := transfer.sender.peer_error) is not None:
-            facts["peer_error"] = f"{error.code} {printable(error.message)}".strip()
+            facts["peer_error"] = f"{error.code} {printable_line(error.message)}".strip()
         match outcome:
             case Outcome.SENT:
                 log.info("tftp.sent", **facts)

@@ -14,6 +14,7 @@ from typing import Final
 
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.host.mac import Mac
+from netboot.model.words import printable_line
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 
@@ -124,7 +125,7 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
         arch=arch,
         protocol=protocol,
         stage=Stage.IPXE if is_ipxe and (features is None or has_http) else Stage.FIRMWARE,
-        vendor_class=_for_a_log(vendor_class),
+        vendor_class=printable_line(vendor_class.decode("latin-1"), longest=None),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
         is_etherboot=is_etherboot,
         has_http=has_http,
@@ -245,9 +246,3 @@ def _has_class(user_class: bytes, name: bytes) -> bool:
 def _uuid(value: bytes) -> bytes | None:
     """Take the UUID of option 97; zeros mean that the firmware never read its SMBIOS."""
     return value[1:] if len(value) == 17 and value[0] == 0 and any(value) else None
-
-
-def _for_a_log(raw: bytes) -> str:
-    """Escape hostile bytes: control characters, escape sequences, anything that is not ASCII."""
-    text = raw.decode("latin-1")
-    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -185,11 +185,6 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def printable(text: str) -> str:
-    """Escape what a machine sent so that it can do no harm in a log: plain ASCII, at most 128 characters."""
-    return text[:128].encode("unicode_escape").decode("ascii")[:128]
-
-
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What both sides agreed on. `acknowledged` is the OACK's content; empty: DATA 1 comes at once."""

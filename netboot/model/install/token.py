@@ -1,0 +1,63 @@
+"""The tokens that open one host's documents in one boot."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, assert_never
+
+from netboot.model.clock import RandomBytes
+
+HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what is shown instead of a token
+TOKEN_BYTES: Final = 16  # 128 bits
+_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class TokenKind(StrEnum):
+    """Which document a token opens."""
+
+    KICKSTART = "kickstart"
+    IGNITION = "ignition"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one boot into the installer: 128 random bits in hex each; empty before the first."""
+
+    kickstart: str = field(default="", repr=False)
+    ignition: str = field(default="", repr=False)
+    report: str = field(default="", repr=False)
+
+    def of(self, kind: TokenKind) -> str:
+        """Return the token that opens this kind of document."""
+        match kind:
+            case TokenKind.KICKSTART:
+                return self.kickstart
+            case TokenKind.IGNITION:
+                return self.ignition
+            case TokenKind.REPORT:
+                return self.report
+            case _:
+                assert_never(kind)
+
+
+def draw(random_bytes: RandomBytes) -> Tokens:
+    """Draw three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
+    return Tokens(
+        kickstart=random_bytes(TOKEN_BYTES).hex(),
+        ignition=random_bytes(TOKEN_BYTES).hex(),
+        report=random_bytes(TOKEN_BYTES).hex(),
+    )
+
+
+def hidden_in(text: str, tokens: Tokens) -> str:
+    """Take the tokens of one install out of a text that will be kept and shown."""
+    for kind in TokenKind:
+        if token := tokens.of(kind):
+            text = text.replace(token, HIDDEN_TOKEN)
+    return text
+
+
+def is_well_formed(token: str) -> bool:
+    """Tell a possible token from noise, so that noise costs no look into the store."""
+    return _TOKEN.fullmatch(token) is not None
