@@ -203,6 +203,7 @@ class Daemon:
 
         Returns what `use` does. Raises StoreError.
         """
+        self._warn(configuration)
         self._reject(configuration.faults)
         ended = await self.use(await in_force(configuration, self._store.accepted))
         await keep_accepted(configuration, self._store.accepted)
@@ -220,6 +221,10 @@ class Daemon:
         log.error("config.last_accepted_used", hosts=len(kept.hosts))
         await self.use(replace(kept, settings=self._in_force.settings))
 
+    def _warn(self, configuration: Configuration) -> None:
+        for warning in configuration.warnings:
+            log.warning("config.setting_removed", problem=str(warning))
+
     def _reject(self, problems: Sequence[Problem]) -> None:
         for problem in problems:
             log.error("config.rejected", problem=str(problem))
@@ -230,6 +235,7 @@ class Daemon:
         async with self._reloading:  # of two at once, the one that read first must not have the last word
             try:
                 configuration = await asyncio.to_thread(read, self._path)
+                self._warn(configuration)
                 needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
                 if configuration.faults:
                     await self._keep(configuration)

@@ -23,9 +23,7 @@ NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log
 def documents_for(settings: Settings) -> Documents:
     """Build the maker of documents: the operator's templates are searched before ours."""
     templates = [*settings.render.templates, assets_directory() / "templates"]
-    content = settings.content
-    place = ContentPlace(content.url, content.port if content.workers else None)
-    return Documents(Engine(templates), content.directory, place=place)
+    return Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
 
 
 def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:

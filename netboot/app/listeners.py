@@ -33,7 +33,6 @@ from netboot.serve.static_http.content_handler import ContentHandler, content_ro
 from netboot.serve.static_http.question import ADVERTISED
 from netboot.serve.static_http.refused import RefusedRequests
 from netboot.serve.tftp.tftp_server import TftpServer
-from netboot.serve.workers.content_workers import ContentWorkers
 from netboot.settings.settings import Admin, Settings
 from netboot.telemetry.metrics import Metrics
 
@@ -66,7 +65,7 @@ class Services:
 
 
 class BootListeners:
-    """What machines meet on the boot LAN: DHCP, TFTP, HTTP, content workers."""
+    """What machines meet on the boot LAN: DHCP, TFTP, HTTP."""
 
     def __init__(
         self,
@@ -89,7 +88,6 @@ class BootListeners:
         limits = server_settings.share_limits(settings)
         refused = RefusedRequests(metrics.request_refused, services.files.request_refused)
         self._content = ContentHandler(content, services.files, counters=metrics, limits=limits, refused=refused)
-        self._workers = ContentWorkers(server_settings.worker_options(settings), services.files, counters=metrics)
         self._http = BootHttpListener(
             self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
         )
@@ -98,20 +96,17 @@ class BootListeners:
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
         self._content.reloaded()
-        self._workers.reload()
 
     async def open(
         self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
     ) -> list[asyncio.Task[None]]:
         """Open all of them; `stack` closes them. Returns what runs until it is cancelled."""
         await self._http.open()
-        stack.push_async_callback(self._close_http)
+        stack.push_async_callback(self._http.close)
         stack.callback(self._tftp.close)
         stack.push_async_callback(self._tftp.drain, DRAIN_S)
         interfaces.on_change(self._tftp.serve)
         await self._listen(interfaces)
-        running = [tasks.create_task(self._workers.run())]
-        await self._workers.listening()
         leasing = Leasing(self._services.leases, tasks.create_task)
         ports = server_settings.dhcp_settings(self._settings)
         dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
@@ -119,7 +114,7 @@ class BootListeners:
         interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
         self._interfaces, self._dhcp = interfaces, dhcp
         await asyncio.to_thread(self._look_for_shadows, interfaces)
-        running.append(tasks.create_task(self._services.leases.run()))
+        running = [tasks.create_task(self._services.leases.run())]
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
         return running
@@ -155,20 +150,13 @@ class BootListeners:
         app.add_routes(content_routes(self._content))
         return app
 
-    async def _close_http(self) -> None:
-        """Drain both at once: one after the other could outlast TimeoutStopSec."""
-        await asyncio.gather(self._http.close(), self._workers.stop())
-
     async def _listen(self, interfaces: Interfaces) -> None:
         self._advertised.clear()
         for interface in interfaces.current:
             if interface.advertise is not None:
                 self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
         fixed = [str(address) for address in self._settings.http.listen]
-        before = self._http.addresses
         await self._http.listen(fixed or _addresses(interfaces.current))
-        if self._http.addresses != before:
-            self._workers.listen(self._http.addresses)
 
     async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
         """Listen where the addresses are as they come and go, and open what could not be opened so far."""

@@ -9,7 +9,6 @@ from netboot.serve.dhcp.dhcp_server import DhcpSettings
 from netboot.serve.static_http.shares import ShareLimits
 from netboot.serve.tftp.tftp_server import TftpSettings
 from netboot.serve.tftp.transfers import TransferLimits
-from netboot.serve.workers.content_worker import WorkerOptions
 from netboot.settings.settings import Settings
 
 DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
@@ -31,18 +30,3 @@ def tftp_settings(settings: Settings) -> TftpSettings:
 def share_limits(settings: Settings) -> ShareLimits:
     """Gather what bounds large bodies."""
     return ShareLimits(settings.http.max_streams, settings.http.client_rate)
-
-
-def worker_options(settings: Settings) -> WorkerOptions:
-    """Gather what a content worker is started with."""
-    content, http = settings.content, settings.http
-    return WorkerOptions(
-        str(content.directory),
-        content.port,
-        content.workers,
-        max_streams=http.max_streams,
-        client_rate=http.client_rate,
-        drain_s=DRAIN_S,
-        log_level=settings.log.level.value,
-        log_form=settings.log.format.value,
-    )

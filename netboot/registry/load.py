@@ -32,6 +32,7 @@ class Configuration:
     texts: tuple[HostsFile, ...] = ()  # of the hosts files, by absolute path
     faults: tuple[Problem, ...] = ()  # of the hosts files; the hosts that they concern are not in `hosts`
     left_out: frozenset[Mac] = frozenset()  # every MAC that such a host names
+    warnings: tuple[Problem, ...] = ()  # about what is accepted and should be corrected
     hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
 
 
@@ -85,6 +86,7 @@ def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) ->
         (),
         texts=tuple(declared.files),
         faults=problems,
+        warnings=tuple(sorted(faults.warnings)),
         left_out=macs_of_faulty(declared, faulty, problems),
         hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
     )

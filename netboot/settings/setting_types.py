@@ -308,7 +308,6 @@ Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), Kind("whole num
 Rate = Annotated[
     int, BeforeValidator(whole_number(0, 1_000_000_000_000)), Kind("whole number of bytes per second, 0 for no limit")
 ]
-Workers = Annotated[int, BeforeValidator(whole_number(0, 64)), Kind("whole number, 0–64")]
 Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]

@@ -154,8 +154,6 @@ class Content(_Section):
     deltas: kinds.Flag = Field(
         default=True, description="Make a static delta and a summary of each release, in the background."
     )
-    workers: kinds.Workers = Field(default=0, description="Processes that serve content alone.")
-    port: kinds.Port = Field(default=8081, description="The port of these processes on the boot LAN.")
     url: kinds.WebUrl = Field(default=None, description="A web server elsewhere that has the content.")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from netboot.settings.removed import drop_removed
 from netboot.settings.settings import LoaderChoice, Settings
 from netboot.yamlfile.faults import Faults, Place, did_you_mean, shown
 from netboot.yamlfile.files import read_text
@@ -28,6 +29,7 @@ def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
             faults.add(tree.place, "", what="is no table of settings", cure="write sections, as `http: {port: 8080}`")
         return Settings.from_tree({}, directory=directory), tree
     data: dict[str, Any] = _bare(tree)
+    drop_removed(tree, data, faults)
     for _ in range(3):  # a fault of one key can hide one of a whole section; faulty keys leave at each turn
         try:
             return Settings.from_tree(data, directory=directory), tree

@@ -49,10 +49,6 @@ class Metrics:
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         """Count one answer of the content trees."""
-        self.content_counted(kind, status, requests=1, bytes_sent=bytes_sent)
-
-    def content_counted(self, kind: ContentKind, status: int, *, requests: int, bytes_sent: int) -> None:
-        """Count what a content worker answered since it told last."""
         counters = self._of_content.get((kind, status))
         if counters is None:
             labels = {"kind": kind.value}
@@ -61,7 +57,7 @@ class Metrics:
                 self._child("content_bytes", labels),
             )
             self._of_content[kind, status] = counters
-        counters[0].inc(requests)
+        counters[0].inc()
         counters[1].inc(bytes_sent)
 
     def request_malformed(self) -> None:

@@ -22,13 +22,18 @@ class Place:
 
 @dataclass(slots=True)
 class Faults:
-    """All faults so far, in the order of finding."""
+    """All faults and warnings so far, in the order of finding. A warning is no fault: what it names is accepted."""
 
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def add(self, place: Place, where: str, *, what: str, cure: str) -> None:
         """Note one fault of the object `where` at `place`."""
         self.problems.append(Problem(place.file, place.line, place.column, where, what, cure))
+
+    def warn(self, place: Place, where: str, *, what: str, cure: str) -> None:
+        """Note one warning about the object `where` at `place`."""
+        self.warnings.append(Problem(place.file, place.line, place.column, where, what, cure))
 
     def __len__(self) -> int:
         return len(self.problems)

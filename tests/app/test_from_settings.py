@@ -15,7 +15,7 @@ def settings(directory: Path, text: str) -> Settings:
 def test_a_reload_takes_what_decides_and_names_what_waits_for_a_restart(tmp_path: Path):
     running = settings(tmp_path, "")
 
-    read = settings(tmp_path, "hosts: {unknown: wait}\ncontent: {port: 8081, workers: 2}\ntftp: {port: 6969}\n")
+    read = settings(tmp_path, "hosts: {unknown: wait}\ncontent: {deltas: false}\ntftp: {port: 6969}\n")
 
     assert needs_restart(running, read) == ["tftp", "content"]
     assert as_reloaded(running, read) == settings(tmp_path, "hosts: {unknown: wait}\n")

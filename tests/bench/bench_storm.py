@@ -1,7 +1,7 @@
 """A rack that installs at once: 16 `ostree pull` from the running daemon beside nginx, and offers meanwhile.
 
 Run as root: `python tests/bench/bench_storm.py [OBJECTS]`. Two namespaces and a veth pair, removed at the end; netboot
-is `python -m netboot serve`, alone and with two content workers. While the pulls run, a client asks for an offer a
+is `python -m netboot serve`. While the pulls run, a client asks for an offer a
 hundred times a second (beside nginx too, where nobody answers it: it costs the same), another reads a loader by TFTP
 ten times a second. The pulls are niced: in a rack they run on other machines' processors. Measures and prints a table,
 judges nothing. Needs nginx and ostree.
@@ -31,11 +31,8 @@ LOADER, LOADER_BYTES = "snponly.efi", 173_792
 AT_MOST_S = 300.0
 ADDRESS = "192.0.2.10"
 NGINX_PORT = 8085
-CONTENT = {
-    "netboot": "{directory: content, deltas: false}",
-    "2 workers": "{directory: content, deltas: false, workers: 2}",
-}
-PORTS = {"nginx": NGINX_PORT, "netboot": 8080, "2 workers": 8081}
+CONTENT = {"netboot": "{directory: content, deltas: false}"}
+PORTS = {"nginx": NGINX_PORT, "netboot": 8080}
 
 
 def probe():

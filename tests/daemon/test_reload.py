@@ -67,3 +67,21 @@ def test_without_a_daemon_the_exit_code_is_1(rack: Rack):
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("netboot: no daemon listens on ")
+
+
+def test_a_removed_setting_is_named_by_check_and_in_the_log_and_changes_nothing(rack: Rack):
+    config = rack.config
+    config.write_text(config.read_text().replace("deltas: false", "deltas: false, workers: 2"))
+    line, column = next(
+        (number, text.index("workers") + 1)
+        for number, text in enumerate(config.read_text().splitlines(), 1)
+        if "workers" in text
+    )
+    warning = f"{config}:{line}:{column}: content.workers: was removed and has no effect; remove it; "
+
+    checked, reloaded = rack.run("check"), rack.run("reload")
+
+    assert f"warning: {warning}" in checked.stderr
+    assert reloaded.stdout.splitlines() == ["reloaded: 2 hosts"]
+    assert '"config.setting_removed"' in rack.log
+    assert warning in rack.log

@@ -14,17 +14,13 @@ from netboot.render.engine import Engine
 BASE = "http://192.0.2.10:8080"
 MIRROR = ContentPlace("http://mirror.example.org/net/")
 TLS = ContentPlace("https://cdn.example.org")
-WORKERS = ContentPlace(port=8081)
-BOTH = ContentPlace("http://mirror.example.org", 8081)
 
 
 @pytest.mark.parametrize(
     ("place", "url", "loader_url"),
     [
         (HERE, BASE, BASE),
-        (WORKERS, "http://192.0.2.10:8081", "http://192.0.2.10:8081"),
         (MIRROR, "http://mirror.example.org/net", "http://mirror.example.org/net"),
-        (BOTH, "http://mirror.example.org", "http://mirror.example.org"),
         (TLS, "https://cdn.example.org", BASE),
     ],
 )

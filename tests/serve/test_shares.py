@@ -104,10 +104,6 @@ def test_without_a_rate_nobody_waits() -> None:
     assert Shares(ShareLimits()).delay_s("a", 10**12, 0.0) == 0.0
 
 
-def test_a_part_of_the_limits_is_never_nothing() -> None:
-    assert ShareLimits(max_streams=3, client_rate=7).shared_by(4) == ShareLimits(1, 7)
-
-
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))
 def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, float]]) -> None:
     """Every one that may wait is served at last, and not later than its patience; no place is lost."""

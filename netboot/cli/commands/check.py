@@ -64,7 +64,7 @@ def check(config: Path, as_json: bool) -> None:
             raise
         _print_as_json(Findings(faults=error.problems), [])
         raise SystemExit(2) from None
-    findings = Findings(faults=configuration.faults)
+    findings = Findings(faults=configuration.faults, warnings=list(map(str, configuration.warnings)))
     findings.add(check_access(configuration))  # it forks, so it comes before the threads
     asyncio.run(_check(configuration, findings))
     lines = _loader_lines(configuration)

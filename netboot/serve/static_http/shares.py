@@ -40,10 +40,6 @@ class ShareLimits:
     max_streams: int = 128
     client_rate: int = 0
 
-    def shared_by(self, servers: int) -> "ShareLimits":
-        """Give the part of one of several servers; a machine is one server's alone, so its rate stays whole."""
-        return ShareLimits(-(-self.max_streams // servers), self.client_rate)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:

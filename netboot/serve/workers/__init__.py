@@ -1,1 +1,0 @@
-"""Processes that serve content beside the daemon."""
