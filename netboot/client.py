@@ -1,6 +1,6 @@
-"""Speaks to a running daemon over its control socket; the same questions as `operate.administration` answers.
+"""The client of a running daemon's API on its control socket; it has the methods of `operate.administration`.
 
-Used by the commands and by the lab. Never opens the ledger or a file of the daemon's.
+Used by the commands and by the lab. Never opens the store or a file of the daemon.
 """
 
 import json
@@ -12,17 +12,17 @@ from urllib.parse import quote
 
 import aiohttp
 
-from netboot.control_socket import CONNECT_S, DeafDaemonError, NoDaemonError, not_heard
+from netboot.control_socket import CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
 from netboot.errors import NetbootError
 
 View = Mapping[str, Any]
 
 ANSWER_S = 30.0
-SILENT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
+STREAM_TIMEOUT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
 
 
 class RefusedError(NetbootError):
-    """The daemon understood and said no; its own words, and the HTTP status."""
+    """The daemon refused a request; its message, and the HTTP status."""
 
     def __init__(self, reason: str, *, status: int = 0) -> None:
         super().__init__(reason)
@@ -30,10 +30,10 @@ class RefusedError(NetbootError):
 
 
 class ControlClient:
-    """One conversation with the daemon; an async context manager."""
+    """A connection to the daemon; an async context manager."""
 
     def __init__(self, socket: Path, *, configuration: Path | None = None) -> None:
-        """A daemon of another `configuration`, where one is given, refuses every request."""
+        """If `configuration` is given, a daemon with another one refuses every request."""
         self._socket = socket
         self._headers = {"Netboot-Configuration": quote(str(configuration.resolve()))} if configuration else {}
         self._session: aiohttp.ClientSession | None = None
@@ -53,69 +53,69 @@ class ControlClient:
             await self._session.close()
 
     async def status(self) -> View:
-        """Ask the daemon how it is."""
-        return dict(await self._ask("GET", "status"))
+        """Read the daemon's status."""
+        return dict(await self._request("GET", "status"))
 
     async def reload(self) -> View:
-        """Have the daemon read its files again; raise RefusedError with every fault, and it keeps the old ones."""
-        return dict(await self._ask("POST", "reload"))
+        """Make the daemon read its files again; if it keeps the previous ones, raise RefusedError with every fault."""
+        return dict(await self._request("POST", "reload"))
 
     async def rescan_content(self) -> View:
-        """Have the daemon read the content directory anew, and nothing of the configuration."""
-        return dict(await self._ask("POST", "content/rescan"))
+        """Make the daemon read the content directory again, but not the configuration."""
+        return dict(await self._request("POST", "content/rescan"))
 
     async def content_uses(self) -> list[View]:
-        """List who uses which boot medium and release now."""
-        return list(await self._ask("GET", "content/uses"))
+        """List the users of each boot medium and release."""
+        return list(await self._request("GET", "content/uses"))
 
     async def hosts(self) -> list[View]:
         """List every host with its install."""
-        return list(await self._ask("GET", "hosts"))
+        return list(await self._request("GET", "hosts"))
 
     async def machines(self) -> list[View]:
-        """List the machines that asked for a boot and that nobody registered."""
-        return list(await self._ask("GET", "machines"))
+        """List the unregistered machines that requested a boot."""
+        return list(await self._request("GET", "machines"))
 
     async def host(self, name: str) -> View:
         """Show one host."""
-        return dict(await self._ask("GET", f"hosts/{name}"))
+        return dict(await self._request("GET", f"hosts/{name}"))
 
     async def arm(self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False) -> View:
         """Allow one install of a host; raise RefusedError with every reason why it is not armed."""
-        return dict(await self._ask("POST", f"hosts/{name}/arm", _arming(reason, attempts, force=force)))
+        return dict(await self._request("POST", f"hosts/{name}/arm", _arming(reason, attempts, force=force)))
 
     async def arm_all(
         self, names: Sequence[str], *, reason: str = "", attempts: int | None = None, force: bool = False
     ) -> list[View]:
         """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
         return list(
-            await self._ask("POST", "installs/arm", {"hosts": [*names], **_arming(reason, attempts, force=force)})
+            await self._request("POST", "installs/arm", {"hosts": [*names], **_arming(reason, attempts, force=force)})
         )
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
-        """Take a host's arming back."""
-        return dict(await self._ask("POST", f"hosts/{name}/cancel", {"reason": reason}))
+        """Cancel a host's arming."""
+        return dict(await self._request("POST", f"hosts/{name}/cancel", {"reason": reason}))
 
     async def install(self, name: str) -> View:
         """Show a host's install."""
-        return dict(await self._ask("GET", f"hosts/{name}/install"))
+        return dict(await self._request("GET", f"hosts/{name}/install"))
 
     async def installs(self) -> list[View]:
-        """List every install on record, also of hosts that no file declares any more."""
-        return list(await self._ask("GET", "installs"))
+        """List every install in the store, also of hosts that are no longer declared."""
+        return list(await self._request("GET", "installs"))
 
     async def history(self, name: str) -> list[View]:
-        """Tell every move of a host, oldest first."""
-        return list(await self._ask("GET", f"hosts/{name}/history"))
+        """List every transition of a host, oldest first."""
+        return list(await self._request("GET", f"hosts/{name}/history"))
 
     async def last_event_id(self) -> int:
-        """Give the id of the newest event."""
+        """Return the id of the newest event."""
         return int((await self.status())["last_event_id"])
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
-        """Give the events after an id; then those to come, where `follow`, until the daemon goes."""
+        """Yield the events after an id; with `follow`, also later ones until the daemon stops."""
         query = {"after": str(after), "follow": "1" if follow else "0"} | ({"host": host} if host else {})
-        endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENT_S)
+        endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=STREAM_TIMEOUT_S)
         try:
             async with self._open().get("/api/v1/events", params=query, timeout=endless) as answer:
                 await _raise_for(answer)
@@ -126,19 +126,21 @@ class ControlClient:
                             raise RefusedError(event["error"])
                         yield event
         except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
-            raise NoDaemonError("the daemon broke off; systemctl status netboot, and journalctl -u netboot") from error
+            raise NoDaemonError(
+                "the daemon closed the connection; systemctl status netboot, and journalctl -u netboot"
+            ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _not_heard(self._socket, error) from error
+            raise _unreachable(self._socket, error) from error
         if follow:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
-    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+    async def _request(self, method: str, path: str, body: object = None) -> Any:
         try:
             async with self._open().request(method, f"/api/v1/{path}", json=body) as answer:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _not_heard(self._socket, error) from error
+            raise _unreachable(self._socket, error) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -150,8 +152,8 @@ def _arming(reason: str, attempts: int | None, *, force: bool) -> dict[str, obje
     return {"reason": reason, "attempts": attempts, "force": force}
 
 
-def _not_heard(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
-    return not_heard(socket, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
+def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:
+    return connection_error(socket, error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
 
 
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:

@@ -1,33 +1,33 @@
 """Every error that netboot raises on purpose: one tree, each with the operation, the object and the cure in its text.
 
-Not answering a machine is no error but a value (`model.boot.offer.Ignored`).
+Dropping a request is not an error but a value (`model.boot.offer.Ignored`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure of what a normal user may not open
+NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure if a user may not open a file or socket
 
 
 class NetbootError(Exception):
-    """Anything that an operator can be told in one sentence."""
+    """An error with a message of one sentence for the operator."""
 
 
 class WireError(NetbootError):
-    """A datagram or request that is not what its protocol says; the sender gets silence, the counter goes up."""
+    """A datagram or request that violates its protocol; it is dropped and counted."""
 
 
 class PortError(NetbootError):
-    """A port that cannot be bound: somebody else holds it, or the right to bind it is missing."""
+    """A port that cannot be bound: another program holds it, or the right to bind it is missing."""
 
 
 class TransitionError(NetbootError):
-    """A move that the table of installs does not have, or an arming that is not allowed now."""
+    """A transition that the table of installs does not have, or an arming that is not allowed now."""
 
 
 class RenderError(NetbootError):
-    """A document that cannot be made for a host."""
+    """A document that cannot be rendered for a host."""
 
 
 class ContentError(NetbootError):
@@ -35,7 +35,7 @@ class ContentError(NetbootError):
 
 
 class StoreError(NetbootError):
-    """The ledger cannot be reached or does not take a write."""
+    """The store cannot be reached or does not accept a write."""
 
 
 class BmcError(NetbootError):
@@ -43,14 +43,14 @@ class BmcError(NetbootError):
 
 
 class LabError(NetbootError):
-    """A part of the lab that cannot be built or started, or a guest that did not get where it was led."""
+    """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One fault of a configuration file.
 
-    `line` and `column` count from 1; 0 where the file as a whole is meant.
+    `line` and `column` count from 1; 0 for the file as a whole.
     `where` is the path of the object in the file (`hosts.cp2.mac`), empty for the whole file.
     """
 

@@ -1,4 +1,4 @@
-"""The fuse box: builds every room from the settings and runs it. The only floor, beside the commands, that sees them.
+"""The composition root: builds services and listeners from the settings, runs, reloads and stops them.
 
-Decides nothing itself.
+Makes no decisions itself.
 """

@@ -46,7 +46,7 @@ from netboot.store.file_lock import FileLock
 from netboot.telemetry import logs
 from netboot.telemetry.metrics import Metrics
 
-BOOT_FILES_S: Final = 0.5  # between two looks at the boot files, or 20 times as long as a look takes
+BOOT_FILES_S: Final = 0.5  # between two scans of the boot files, or 20 times the duration of a scan
 DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
 
 
 class Daemon:
-    """What `serve` runs, and what the API may ask of it."""
+    """The daemon that `serve` runs, as the API uses it."""
 
     def __init__(
         self, path: Path, configuration: Configuration, store: OpenStore, seen: SeenMachines, *, clock: Clock
@@ -128,11 +128,11 @@ class Daemon:
         self._problems: list[str] = []
         self._content_fault: str | None = None
         self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
-        self._not_ready: tuple[str, ...] = ()  # what they name and what is not there
+        self._not_ready: tuple[str, ...] = ()  # missing files that they name
         self._in_force = configuration
 
     async def use(self, configuration: Configuration) -> list[HostName]:
-        """Answer from this configuration from now on; files are read off the loop first.
+        """Put this configuration in force; files are read in a thread first.
 
         Returns the hosts whose arming ended, because they have other MACs, another disk or release now.
         """
@@ -142,7 +142,9 @@ class Daemon:
         for unready in problems:
             log.error("config.not_ready", problem=str(unready))
         policy = replace(policy, left_out=configuration.left_out)
-        if configuration.hides_hosts:  # a machine that seems to be nobody's may be registered in a file that is lost
+        if (
+            configuration.hides_hosts
+        ):  # a machine that seems unregistered may be declared in the file that cannot be read
             policy = replace(policy, unknown=UnknownHosts.IGNORE)
         documents = from_settings.documents_for(settings)
         await documents.warm(hosts)
@@ -161,7 +163,7 @@ class Daemon:
         return await self._end_changed_armings()
 
     async def rescan_content(self) -> View:
-        """Read the content directory anew, and nothing of the configuration."""
+        """Read the content directory again, but not the configuration."""
         async with self._reloading:
             await self._script_service.documents.renew(self._script_service.hosts)
             await self._read_content()
@@ -187,19 +189,19 @@ class Daemon:
         self._content_changed.set()
 
     async def content_uses(self) -> list[View]:
-        """List who uses which boot medium and release now."""
+        """List the users of each boot medium and release."""
         uses = await self._administration.content_uses(pulls=self._services.files.pulls(), now=self._clock.now())
         return [content_use_view(use) for use in uses]
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:
             return await self._store.install_moves.end_changed_armings()
-        except StoreError as error:  # the script of each machine compares again, and the store must answer it
+        except StoreError as error:  # each machine's script compares again, from the store
             log.error("install.armings_unchecked", reason=str(error))
             return []
 
     async def begin(self, configuration: Configuration) -> list[HostName]:
-        """Answer from what was read at the start: all of it, else what was accepted last, else the hosts without fault.
+        """Put in force the hosts of the start: all, else those accepted last, else those without a fault.
 
         Returns what `use` does. Raises StoreError.
         """
@@ -210,14 +212,14 @@ class Daemon:
         return ended
 
     async def _keep(self, rejected: Configuration) -> None:
-        """Go on with the hosts that were accepted last, and hold back those whose Ignition file is faulty now."""
+        """Keep the hosts that were accepted last, and install none whose Ignition file is faulty now."""
         try:
             kept = await last_accepted(rejected, self._store.accepted)
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
             return
         if kept is None:
-            return  # nothing was ever accepted: what the start took stays
+            return  # none were accepted: the hosts of the start stay
         log.error("config.last_accepted_used", hosts=len(kept.hosts))
         await self.use(replace(kept, settings=self._in_force.settings))
 
@@ -231,8 +233,8 @@ class Daemon:
         self._rejected = tuple(map(str, problems))
 
     async def reload(self) -> View:
-        """Read the files again and swap; raise ConfigError, and keep what was, where they have faults."""
-        async with self._reloading:  # of two at once, the one that read first must not have the last word
+        """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
+        async with self._reloading:  # of two at once, the one that read last must be applied last
             try:
                 configuration = await asyncio.to_thread(read, self._path)
                 self._warn(configuration)
@@ -257,7 +259,7 @@ class Daemon:
         }
 
     def status(self) -> View:
-        """Say how the daemon is."""
+        """Return the daemon's status."""
         loaders = self._script_service.policy.loaders
         return {
             "version": __version__,
@@ -273,7 +275,7 @@ class Daemon:
         }
 
     def problems(self) -> list[str]:
-        """List what keeps machines from being served as declared: faults of the files, problems of this box."""
+        """List what keeps machines from being served as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
         content = [self._content_fault] if self._content_fault else []
         return [*self._rejected, *self._not_ready, *self._listeners.problems(), *admin, *content]
@@ -283,17 +285,19 @@ class Daemon:
         return self._path.resolve()
 
     def discovered(self) -> list[Machine]:
-        """List the machines that nobody registered."""
+        """List the unregistered machines."""
         return self._script_service.discovered()
 
     async def run(self, signals: Signals) -> None:
-        """Open every door, tell systemd, and serve until SIGTERM or SIGINT."""
+        """Open every listener, notify systemd, and serve until SIGTERM or SIGINT."""
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             running = self._behind_the_listeners(tasks)
             try:
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
-                stack.push_async_callback(self._store.events.end_followers)  # first: those who watch keep nothing open
+                stack.push_async_callback(
+                    self._store.events.end_followers
+                )  # first, so that no follower keeps the stop waiting
                 await self._store.install_moves.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
@@ -335,7 +339,7 @@ class Daemon:
             await self._admin.retry()
 
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start what writes behind and what works on content."""
+        """Start the tasks that write to the store later and those that work on content."""
         store = self._store
         works = [store.events.run(), store.machines.run(), store.install_moves.run(), self._uploads.run()]
         works.append(self._follow_boot_files())
@@ -346,19 +350,19 @@ class Daemon:
         return [tasks.create_task(work) for work in works]
 
     async def _follow_boot_files(self) -> None:
-        """Notice boot files that were replaced: what is requested is looked up at once, what is offered is not."""
+        """Detect replaced boot files: a request finds them at once, an offer only after this scan."""
         while True:
             began = time.monotonic()
             before = self._script_service.bootfiles
             if await asyncio.to_thread(before.is_changed):
                 bootfiles = await asyncio.to_thread(BootFiles, before.directories)
-                if self._script_service.bootfiles is before:  # no reload came between
+                if self._script_service.bootfiles is before:  # no reload happened meanwhile
                     self._script_service.use_boot_files(bootfiles)
             took_s = time.monotonic() - began
             await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))
 
     def _import_command(self, upload: Upload, data: str) -> list[str]:
-        """Import as a person would: the same command, at low priority, in a process that may use memory."""
+        """Return the command that imports an upload, at low priority, in a process of its own."""
         verb = "import-iso" if upload.kind is UploadKind.ISO else "import-archive"
         name = ["--name", upload.name] if upload.name else []
         netboot = [sys.executable, "-m", "netboot", "--config", str(self._path)]
@@ -371,25 +375,25 @@ class Daemon:
             status = self._status_line()
         except NetbootError as error:
             status = f"kept the old configuration: {str(error).splitlines()[0]}"
-        except Exception:  # in the daemon's own TaskGroup: a fault of ours must not stop the rack
+        except Exception:  # in the daemon's TaskGroup, which a fault must not end
             log.exception("config.reload_failed")
             status = "kept the old configuration: a fault of netboot's own, see the log"
         systemd.notify("READY=1", f"STATUS={status}")
 
 
 def _described(path: Path, settings: Settings) -> str:
-    """Name this daemon to those that find its locks."""
+    """Name this daemon for programs that find its locks held."""
     return f"the daemon with pid {os.getpid()}, configuration {path.resolve()} and socket {settings.admin.socket}"
 
 
 def _leave_no_core() -> None:
-    """Have a crash write no core file: the roles' cluster keys and the tokens of running installs would be in it."""
+    """Disable core files, which would contain cluster keys and the tokens of running installs."""
     _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hardest))
 
 
 def _take_descriptors() -> None:
-    """Take the descriptors that a person's shell holds back: a rack that powers on opens more than 1,024."""
+    """Raise the limit of descriptors, which a shell sets to 1,024: many machines that boot at once need more."""
     soft, hardest = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hardest == resource.RLIM_INFINITY else min(DESCRIPTORS, hardest)
     if soft != resource.RLIM_INFINITY and soft < wanted:

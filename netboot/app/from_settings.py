@@ -1,4 +1,4 @@
-"""What each room is told of the settings, in its own words. Opens nothing and starts nothing."""
+"""Derives the inputs of each package from the settings. Opens nothing and starts nothing."""
 
 from dataclasses import replace
 from typing import Final
@@ -21,33 +21,33 @@ NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log
 
 
 def documents_for(settings: Settings) -> Documents:
-    """Build the maker of documents: the operator's templates are searched before ours."""
+    """Build the document renderer; the operator's templates are searched before ours."""
     templates = [*settings.render.templates, assets_directory() / "templates"]
     return Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
 
 
 def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:
-    """Gather what decides beside host and install, and every problem of a boot loader that is named."""
+    """Return the policy of boot decisions, and every problem of a named boot loader."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
     policy, problems = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
     return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF), problems
 
 
 def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFiles, hosts: HostSet) -> Readiness:
-    """Build what computes why a host cannot be installed; a boot loader that is not there is a reason, no error."""
+    """Build the readiness check of hosts; a missing boot loader is a reason, not an error."""
     policy, faults = policy_for(settings, bootfiles, hosts)
     server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), faults)
     return Readiness(documents, policy, bootfiles=bootfiles, server=server)
 
 
 def lease_policy_for(settings: Settings) -> LeasePolicy:
-    """Gather what leases say beside the registry."""
+    """Return the lease settings that the registry does not give."""
     dhcp = settings.dhcp
     return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 
 def wanted_interfaces(settings: Settings) -> list[WantedInterface]:
-    """Name the interfaces on which machines boot."""
+    """List the interfaces of the boot LAN."""
     return [
         WantedInterface(interface.name, interface.address, interface.advertise)
         for interface in settings.network.interfaces
@@ -55,10 +55,10 @@ def wanted_interfaces(settings: Settings) -> list[WantedInterface]:
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:
-    """Say what a reload takes of the settings that were read: the sections whose doors stay as they were opened, do."""
+    """Return the settings after a reload: the sections in `NEED_RESTART` stay as they were."""
     return read.model_copy(update={section: getattr(running, section) for section in NEED_RESTART})
 
 
 def needs_restart(running: Settings, read: Settings) -> list[str]:
-    """Name the sections that were changed and that a reload does not touch."""
+    """List the changed sections that need a restart."""
     return [section for section in NEED_RESTART if getattr(running, section) != getattr(read, section)]

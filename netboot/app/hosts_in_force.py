@@ -1,6 +1,6 @@
 """Which hosts are served while a hosts file is faulty: those that were accepted last, else those without a fault.
 
-One rule for the start and for a reload. What was accepted is in the store, so a restart has it too.
+The same rule applies to start and reload. Accepted hosts are kept in the store, so a restart has them too.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 async def in_force(read: Configuration, accepted: AcceptedFiles) -> Configuration:
-    """Return what is served at the start of what was read. Raises StoreError."""
+    """Return the configuration to serve at the start. Raises StoreError."""
     if not read.faults:
         return read
     kept = await last_accepted(read, accepted)

@@ -1,4 +1,4 @@
-"""Every door of the daemon: what an offer leads to is open before DHCP is, and closed after it."""
+"""The daemon's listeners: TFTP and HTTP, to which an offer directs, are open before DHCP and closed after it."""
 
 import asyncio
 import time
@@ -37,14 +37,14 @@ from netboot.settings.settings import Admin, Settings
 from netboot.telemetry.metrics import Metrics
 
 SHADOWS_S: Final = 30.0
-RETRY_S: Final = 2.0  # an address or port that is not there yet is tried again after this
+RETRY_S: Final = 2.0  # between two attempts to open an address or port that is not available
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Who answers at the doors."""
+    """The services behind the listeners."""
 
     scripts: ScriptService
     offers: OfferService
@@ -54,7 +54,7 @@ class Services:
 
     @classmethod
     def behind(cls, script_service: ScriptService, leases: LeaseService) -> Self:
-        """Make the desks that stand on `desk`."""
+        """Make the services that use `script_service`."""
         return cls(
             script_service,
             OfferService(script_service),
@@ -65,7 +65,7 @@ class Services:
 
 
 class BootListeners:
-    """What machines meet on the boot LAN: DHCP, TFTP, HTTP."""
+    """The listeners on the boot LAN: DHCP, TFTP, HTTP."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class BootListeners:
         metrics: Metrics,
         on_problems: Callable[[], None],
     ) -> None:
-        """`on_problems` is called every few seconds, after what was awaited was tried again."""
+        """`on_problems` is called every few seconds, after each retry."""
         self._settings = settings
         self._on_problems = on_problems
         self._interfaces: Interfaces | None = None
@@ -100,7 +100,7 @@ class BootListeners:
     async def open(
         self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
     ) -> list[asyncio.Task[None]]:
-        """Open all of them; `stack` closes them. Returns what runs until it is cancelled."""
+        """Open all of them; `stack` closes them. Returns the tasks, which run until they are cancelled."""
         await self._http.open()
         stack.push_async_callback(self._http.close)
         stack.callback(self._tftp.close)
@@ -110,17 +110,17 @@ class BootListeners:
         leasing = Leasing(self._services.leases, tasks.create_task)
         ports = server_settings.dhcp_settings(self._settings)
         dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
-        stack.callback(dhcp.close)  # first to go: nobody is sent to a server that stops
-        interfaces.on_change(dhcp.serve)  # last to come: what it leads to is there
+        stack.callback(dhcp.close)  # closed first: no machine is directed to a server that stops
+        interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
-        await asyncio.to_thread(self._look_for_shadows, interfaces)
+        await asyncio.to_thread(self._find_shadows, interfaces)
         running = [tasks.create_task(self._services.leases.run())]
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
-            stack.push_async_callback(ended, tasks.create_task(each))  # nothing is opened again while the rest closes
+            stack.push_async_callback(ended, tasks.create_task(each))  # no listener is reopened while the others close
         return running
 
     def problems(self) -> list[str]:
-        """Say what keeps machines from being served on this box now."""
+        """List what prevents this appliance from serving machines now."""
         if self._interfaces is None or self._dhcp is None:
             return []
         if not self._settings.network.interfaces:
@@ -131,8 +131,8 @@ class BootListeners:
         ]
         return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems, *self._shadows]
 
-    def _look_for_shadows(self, interfaces: Interfaces) -> None:
-        """Find programs that get the packets to our UDP ports; log each once."""
+    def _find_shadows(self, interfaces: Interfaces) -> None:
+        """Find programs that receive the packets to our UDP ports; log each once."""
         ours = [address for interface in interfaces.current for address in interface.addresses]
         found = shadow_problems(self._settings.tftp.port, ours, what="TFTP requests")
         if self._settings.dhcp.mode is not DhcpMode.OFF:
@@ -159,14 +159,14 @@ class BootListeners:
         await self._http.listen(fixed or _addresses(interfaces.current))
 
     async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
-        """Listen where the addresses are as they come and go, and open what could not be opened so far."""
+        """Follow changes of the addresses, and retry to open what could not be opened."""
         changed = asyncio.Event()
 
         def note(_interfaces: Sequence[Interface]) -> None:
             changed.set()
 
         interfaces.on_change(note)
-        looks_again_at = 0.0
+        next_search_at = 0.0
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S):
@@ -175,9 +175,9 @@ class BootListeners:
             await self._listen(interfaces)
             self._tftp.retry()
             dhcp.retry()
-            if time.monotonic() >= looks_again_at:
-                await asyncio.to_thread(self._look_for_shadows, interfaces)
-                looks_again_at = time.monotonic() + SHADOWS_S
+            if time.monotonic() >= next_search_at:
+                await asyncio.to_thread(self._find_shadows, interfaces)
+                next_search_at = time.monotonic() + SHADOWS_S
             self._on_problems()
 
 
@@ -212,7 +212,7 @@ class AdminListener:
         await self.retry()
 
     async def retry(self) -> None:
-        """Open `admin.listen` where it could not be opened so far."""
+        """Open `admin.listen`, if it could not be opened so far."""
         if self._is_listening:
             return
         listen = self._settings.listen
@@ -222,14 +222,14 @@ class AdminListener:
         except OSError as error:
             await site.stop()
             problem = f"cannot listen on {listen}: {error.strerror}; see admin.listen"
-            if self.problem != problem:  # it is tried every few seconds
+            if self.problem != problem:  # retried every few seconds
                 log.error("admin.bind_failed", address=str(listen), reason=problem)
             self.problem = problem
             return
         self._is_listening, self.problem = True, None
 
     async def close(self) -> None:
-        """Let requests that run end, and stop."""
+        """Wait for running requests, then stop."""
         await self._runner.cleanup()
 
 

@@ -1,6 +1,7 @@
-"""What the servers need of the settings, in their own types. Opens nothing and starts nothing.
+"""Derives the servers' settings, in their own types. Opens nothing and starts nothing.
 
-Apart from `from_settings`, because the servers' libraries take half a second to load and `check` and `plan` need none.
+Separate from `from_settings`, because the servers' libraries take half a second to load and `check` and `plan` need
+none.
 """
 
 from typing import Final
@@ -11,22 +12,22 @@ from netboot.serve.tftp.tftp_server import TftpSettings
 from netboot.serve.tftp.transfers import TransferLimits
 from netboot.settings.settings import Settings
 
-DRAIN_S: Final = 20.0  # a kernel and initrd on their way at SIGTERM still arrive
+DRAIN_S: Final = 20.0  # transfers of a kernel and initrd that run at SIGTERM can end
 
 
 def dhcp_settings(settings: Settings) -> DhcpSettings:
-    """Gather what the DHCP doors want to know."""
+    """Return the settings of the DHCP listeners."""
     dhcp = settings.dhcp
     return DhcpSettings(dhcp.mode, dhcp.port, dhcp.pxe_port, settings.http.port, dhcp.listen)
 
 
 def tftp_settings(settings: Settings) -> TftpSettings:
-    """Gather what the TFTP doors want to know."""
+    """Return the settings of the TFTP listeners."""
     tftp = settings.tftp
     limits = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
     return TftpSettings(tftp.port, tftp.single_port, limits, settings.http.port)
 
 
 def share_limits(settings: Settings) -> ShareLimits:
-    """Gather what bounds large bodies."""
+    """Return the limits of large bodies."""
     return ShareLimits(settings.http.max_streams, settings.http.client_rate)

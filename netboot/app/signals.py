@@ -1,7 +1,7 @@
-"""What the daemon does at a signal: from the first moment of the process to its end, none is lost and none kills it.
+"""Handles signals from the start of the process to its end: none is lost and none kills it.
 
-`netboot.__main__` blocks them before the daemon's parts are loaded, which takes a second; `Signals` takes those that
-came meanwhile.
+`netboot.__main__` blocks them before the daemon's modules are loaded, which takes a second; `Signals` handles those
+that came meanwhile.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Signals:
         self._is_reload_wanted = False
 
     def listen(self) -> None:
-        """Take signals from now on, also those that were held; the task that calls this is the one that starts."""
+        """Handle signals from now on, also blocked ones; the calling task is the start, which a stop cancels."""
         self._starting = asyncio.current_task()
         loop = asyncio.get_running_loop()
         for number in STOP:
@@ -31,7 +31,7 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGHUP})
 
     def is_ready(self, reload: Callable[[], object]) -> None:
-        """Let SIGHUP call `reload` from now on, at once where one was held; a stop no longer breaks anything off."""
+        """Let SIGHUP call `reload` from now on, at once if one is pending; a stop no longer cancels the start."""
         self._starting, self._reload = None, reload
         if self._is_reload_wanted:
             reload()
@@ -40,7 +40,7 @@ class Signals:
         self.stopping.set()
         if self._starting is not None:
             self._starting.cancel()
-            self._starting = None  # a second signal must not break the cleanup off
+            self._starting = None  # a second signal must not cancel the cleanup
 
     def _hang_up(self) -> None:
         self._is_reload_wanted = True

@@ -1,4 +1,4 @@
-"""The open store, and the operator's side of the house on it, with a daemon or without one."""
+"""Opens the store and the administration on it, for the daemon or for a command."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,7 +41,7 @@ class OpenStore:
     lock: Lock | None = None
 
     def administration(self, settings: Settings) -> Administration:
-        """Make what answers operators; it wants its hosts by `use`."""
+        """Make the administration; call its `use` to give it the hosts."""
         return Administration(
             self.install_moves, self.events, machines=self.machines, attempts=settings.install.attempts
         )
@@ -51,7 +51,7 @@ class OpenStore:
 async def open_store(
     settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[OpenStore]:
-    """Open the store that the settings name for the daemon `owner`, and for no other; raise StoreError."""
+    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError."""
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
         if lock is not None:
@@ -63,11 +63,11 @@ async def open_store(
 async def offline_administration(
     configuration: Configuration, *, needs_hosts: bool = True
 ) -> AsyncIterator[Administration]:
-    """Open the administration on the store itself, where no daemon runs; raise StoreError where one does.
+    """Open the administration on the store if no daemon runs; raise StoreError if one does.
 
-    Hosts files with a fault stand back behind those that were accepted last. Where none were, raises ConfigError, or
-    without `needs_hosts` knows only the hosts that no fault concerns. What a daemon on another box wrote to PostgreSQL
-    is shown; it is not changed.
+    If hosts files have faults, those that were accepted last are used. If none were, raises ConfigError, or without
+    `needs_hosts` uses only the hosts without a fault. A PostgreSQL store of a daemon on another computer is read, but
+    not changed.
     """
     async with _offline_store(configuration.settings) as store:
         administration = store.administration(configuration.settings)
@@ -81,9 +81,9 @@ async def offline_administration(
 
 
 async def offline_content_uses(settings: Settings) -> list[ContentUse]:
-    """List what armed and running installs use, from the store, where no daemon runs; raise StoreError.
+    """List the content that armed and running installs use, from the store, if no daemon runs; raise StoreError.
 
-    Which hosts are declared is not asked: their files may have faults.
+    Does not read the hosts files, which may have faults.
     """
     async with _offline_store(settings) as store:
         return content_uses((), await store.install_moves.all(), pulls=(), now=utc_now())
@@ -118,7 +118,7 @@ async def _opened(
         try:
             yield OpenStore(install_moves, events, machines, LeaseStore(database), AcceptedFiles(database), lock)
         finally:
-            await database.finished()  # the moves of callers that were cancelled, with their events
+            await database.finished()  # the writes of cancelled callers, with their events
             await machines.close()
             await events.close()
     finally:
@@ -126,7 +126,7 @@ async def _opened(
 
 
 def _readiness(configuration: Configuration) -> "Readiness":
-    from netboot.app import from_settings  # what renders documents takes its time to load, and few commands need it
+    from netboot.app import from_settings  # slow to load, and few commands need it
     from netboot.content.bootfiles.directories import BootFiles
 
     settings = configuration.settings

@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is: sd_notify(3). Silent where no systemd started us."""
+"""Notifies systemd of the daemon's state by sd_notify(3); does nothing if systemd did not start the process."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ import socket
 def notify(*assignments: str) -> bool:
     """Send lines such as `READY=1` to the service manager; False where there is none.
 
-    Never raises: a manager that does not listen must not stop a boot server.
+    Never raises, because a failed notification must not stop the daemon.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:

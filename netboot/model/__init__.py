@@ -1,1 +1,1 @@
-"""The words of the house: host, client, offer, install, release. Standard library, frozen dataclasses, enums."""
+"""The domain types: host, client, offer, install, release. Standard library, frozen dataclasses, enums."""

@@ -1,4 +1,4 @@
-"""Time and chance, handed in, so that a test can hold them still."""
+"""Time and random bytes as arguments, so that tests can fix them."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ class Clock:
 
 
 def utc_now() -> datetime:
-    """Give the time of day, for records."""
+    """Return the time of day."""
     return datetime.now(UTC)
 
 

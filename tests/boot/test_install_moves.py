@@ -42,7 +42,7 @@ CHANGES = [
         "its MACs changed from 52:54:00:aa:bb:01 to 52:54:00:aa:bb:01, 52:54:00:aa:bb:0f",
         id="one-card-more",
     ),
-    pytest.param(None, "the hosts files declare it no more", id="removed"),
+    pytest.param(None, "it is no longer declared in the hosts files", id="removed"),
 ]
 
 

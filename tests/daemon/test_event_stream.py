@@ -118,7 +118,7 @@ def test_a_daemon_that_is_killed_ends_a_watch_with_one_line(rack: Rack):
 
     _, said = watching.communicate(timeout=TIMEOUT_S)
     assert watching.returncode == 1
-    assert said.splitlines()[-1].startswith("netboot: the daemon broke off")
+    assert said.splitlines()[-1].startswith("netboot: the daemon closed the connection")
     assert "Traceback" not in said
 
 

@@ -186,7 +186,7 @@ def a_host(*macs: Mac) -> Host:
             ["its disk changed from /dev/vda to /dev/vdb", "its release changed from ock-1.31 to none"],
             id="everything-that-changed-is-listed",
         ),
-        pytest.param(None, ["the hosts files declare it no more"], id="removed"),
+        pytest.param(None, ["it is no longer declared in the hosts files"], id="removed"),
     ],
 )
 def test_an_arming_holds_for_one_machine_one_disk_and_one_release(now: InstallTarget | None, changes: list[str]):

@@ -132,7 +132,7 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(w
     listed, cancelled, history = with_services(scenario)
 
     assert [(view["host"], view["armed"], view["declared"]) for view in listed] == [("w1", True, False)]
-    assert listed[0]["arming"]["changes"] == ["the hosts files declare it no more"]
+    assert listed[0]["arming"]["changes"] == ["it is no longer declared in the hosts files"]
     assert (cancelled["armed"], cancelled["notes"]) == (False, ["w1 is not armed; it boots its own disk"])
     assert [move["what"] for move in history] == ["armed", "cancelled"]
 

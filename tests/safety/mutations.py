@@ -114,7 +114,7 @@ MUTATIONS = (
     Mutation(
         "an arming survives the removal of its host",
         "model/install/install.py",
-        '        if now is None:\n            return ["the hosts files declare it no more"]\n',
+        '        if now is None:\n            return ["it is no longer declared in the hosts files"]\n',
         "        if now is None:\n            return []\n",
         Invariant.ENDED,
     ),

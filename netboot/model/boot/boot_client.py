@@ -1,4 +1,4 @@
-"""A machine that asks for a boot: who it is and at which stage, told from its packet by `wire.dhcp.pxe`."""
+"""A client that requests a boot: its identity and its stage, read from its packet by `wire.dhcp.pxe`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Arch(IntEnum):
     X86_BIOS = 0
     IA32_UEFI = 6
     X64_UEFI = 7
-    X64_UEFI_9 = 9  # RFC 4578's "EFI x86-64"; both 7 and 9 are x64 in the field
+    X64_UEFI_9 = 9  # RFC 4578's "EFI x86-64"; firmware for x64 sends 7 or 9
     ARM32_UEFI = 10
     ARM64_UEFI = 11
     IA32_UEFI_HTTP = 15
@@ -25,7 +25,7 @@ class Arch(IntEnum):
     EBC_HTTP = 17  # x64 in the field, as 9 is
     ARM32_UEFI_HTTP = 18
     ARM64_UEFI_HTTP = 19
-    UBOOT_ARM32 = 21  # U-Boot runs .efi files; it reads the name in the `file` field alone
+    UBOOT_ARM32 = 21  # U-Boot runs .efi files; it reads only the `file` field
     UBOOT_ARM64 = 22
     RISCV64_UEFI = 27
     RISCV64_UEFI_HTTP = 28
@@ -85,14 +85,14 @@ def arch_named(name: str) -> int | None:
 
 
 class BootProtocol(StrEnum):
-    """How a machine's firmware loads its first file; told by the class in option 60, never by the architecture."""
+    """How a firmware loads its first file: given by the class in option 60, never by the architecture."""
 
     PXE = "pxe"  # PXEClient: TFTP
     HTTP = "http"  # HTTPClient: UEFI HTTP boot
 
 
 class Stage(StrEnum):
-    """How far the boot is: a firmware wants a loader, a loader wants its script."""
+    """The stage of the boot: a firmware requests a loader, a loader requests its script."""
 
     FIRMWARE = "firmware"
     IPXE = "ipxe"
@@ -101,7 +101,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BootClient:
-    """One machine at one question."""
+    """The sender of one request."""
 
     mac: Mac
     arch: int  # option 93: an `Arch` where its CPU is known
@@ -117,10 +117,10 @@ class BootClient:
 
     @property
     def cpu(self) -> Cpu | None:
-        """What its loader must be built for; None where the architecture's number does not say."""
+        """What its loader must be built for; None if no CPU is known for the architecture's number."""
         return CPU_OF_ARCH.get(self.arch)
 
     @property
     def firmware(self) -> str:
-        """Name its way of booting: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
+        """Name the boot method: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
         return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"

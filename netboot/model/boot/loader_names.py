@@ -1,6 +1,6 @@
 """The file names of boot loaders in the order in which they are tried: Debian's, Red Hat's, SUSE's, Arch's and iPXE's.
 
-A name alone proves nothing: `content.bootfiles.directories` takes a file for a CPU only if its PE header says so.
+A name is not sufficient: `content.bootfiles.directories` uses a file for a CPU only if its PE header names that CPU.
 
 Sources: Debian and Ubuntu `ipxe` (/usr/lib/ipxe/snponly.efi, ipxe.efi, ipxe-arm64.efi); Fedora and Enterprise Linux
 `ipxe-bootimgs-x86` (/usr/share/ipxe/ipxe-snponly-x86_64.efi, ipxe-x86_64.efi, ipxe-i386.efi), `ipxe-bootimgs-aarch64`
@@ -36,7 +36,7 @@ def loader_names(cpu: Cpu) -> tuple[str, ...]:
 
 
 def recommended_names(cpu: Cpu) -> tuple[str, ...]:
-    """Name what an operator is asked to put there: one with the firmware's driver, one with drivers of its own."""
+    """Name the files that an operator should install: one with the firmware's driver, one with drivers of its own."""
     if cpu is Cpu.X86_BIOS:
         return _BIOS_BUILDS[:2]
     if cpu is Cpu.X64:

@@ -1,4 +1,4 @@
-"""A machine as the wire showed it, registered or not."""
+"""A machine as its packets showed it, registered or not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from netboot.model.host.mac import Mac
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One MAC that asked for a boot or for an address. `addresses`: oldest first."""
+    """One MAC that requested a boot or an address. `addresses`: oldest first."""
 
     mac: Mac
     first_seen: datetime

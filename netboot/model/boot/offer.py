@@ -1,4 +1,4 @@
-"""What a machine is told: an offer on the wire, a plan for its script, or nothing with the reason why."""
+"""The result of a boot decision: an offer, a plan for the script, or no reply with the reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from netboot.model.host.mac import Mac
 
 
 class IgnoreReason(StrEnum):
-    """Why a machine got no answer; the same word in log, metric and documentation."""
+    """Why a client gets no reply; the same word in log, metric and documentation."""
 
     UNKNOWN_HOST = "unknown-host"
-    UNKNOWN_ARCHITECTURE = "unknown-architecture"  # its number says no CPU, and bootfiles.loaders names nothing for it
+    UNKNOWN_ARCHITECTURE = (
+        "unknown-architecture"  # no CPU is known for its number, and bootfiles.loaders has no rule for it
+    )
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
-    LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader runs, is an iPXE, and cannot fetch its script
+    LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader is an iPXE that cannot fetch its script
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
 
 
@@ -25,12 +27,12 @@ class OfferKind(StrEnum):
 
     LOADER = "loader"  # a network boot program, by the client's own protocol
     SCRIPT = "script"  # iPXE is there: the URL of its script
-    LOCAL_DISK = "local-disk"  # an answer that ends the firmware's network boot at once
+    LOCAL_DISK = "local-disk"  # a reply that ends the firmware's network boot at once
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the offer to one client says, before addresses and packets.
+    """The offer to one client, before addresses and packets.
 
     `boot_file` is a name below `bootfiles.directories` for a loader and empty for the others:
     their URL is made from the MAC where the server's address is known.
@@ -39,28 +41,31 @@ class Offer:
     kind: OfferKind
     mac: Mac
     boot_file: str = ""
-    variant: ReplyVariant = ReplyVariant.WITH_43  # how a PXE firmware is told of its loader
+    variant: ReplyVariant = ReplyVariant.WITH_43  # the reply variant for a PXE firmware
 
     @property
     def wants_its_own_directory(self) -> bool:
-        """The loader is a shim or a GRUB, which look for what comes next beside themselves."""
+        """The loader is a shim or a GRUB, which request further files from their own directory."""
         return self.boot_file.rpartition("/")[2].lower().startswith(("shim", "grub"))
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """No answer, and why."""
+    """No reply, and the reason."""
 
     reason: IgnoreReason
 
 
 class WaitReason(StrEnum):
-    """Why a machine's script only waits and asks again."""
+    """Why a machine's script only waits and requests again."""
 
-    UNKNOWN_HOST = "unknown-host"  # nobody registered it yet
-    NOT_ANNOUNCED = "not-announced"  # its MAC was not seen on the wire lately, or it asks from another's address
-    STORE_UNREACHABLE = "store-unreachable"  # what can wipe asks the ledger, and the ledger does not answer
-    NOT_READY = "not-ready"  # its documents or content cannot be made now; the operator was told
+    UNKNOWN_HOST = "unknown-host"  # not registered
+    # no DHCP request of its MAC was received lately, or the request is from another machine's address
+    NOT_ANNOUNCED = "not-announced"
+    STORE_UNREACHABLE = (
+        "store-unreachable"  # a script that can wipe a disk is made from the store, and the store does not answer
+    )
+    NOT_READY = "not-ready"  # its documents cannot be rendered or content is missing; an event reports it
     TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
 
 
@@ -70,7 +75,7 @@ class InstallPlan:
 
     host: Host
     kickstart_token: str = field(repr=False)
-    mac: Mac | None = None  # the card that asks; None: the host's first
+    mac: Mac | None = None  # the requesting card; None: the host's first
 
     @property
     def boot_mac(self) -> Mac:
@@ -88,7 +93,7 @@ class LocalBootPlan:
 
 @dataclass(frozen=True, slots=True)
 class WaitPlan:
-    """Say who the machine is and ask again."""
+    """Show the machine's identity and request again."""
 
     mac: Mac
     reason: WaitReason
@@ -106,7 +111,7 @@ class ScriptLanguage(StrEnum):
 
 
 class DocumentKind(StrEnum):
-    """A file that is written anew for the machine that asks for it."""
+    """A file that is rendered for the requesting machine."""
 
     IPXE_AUTOEXEC = "autoexec.ipxe"  # leads to the machine's script
     GRUB_CONFIG = "grub.cfg"  # is the machine's script
@@ -114,14 +119,14 @@ class DocumentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineDocument:
-    """What a name stands for where no file does; `mac` is None for a machine that the wire did not show."""
+    """The meaning of a requested name for which no file exists; `mac` is None for an unidentified machine."""
 
     kind: DocumentKind
     mac: Mac | None
 
 
 class UnknownHosts(StrEnum):
-    """`hosts.unknown`: what a machine gets that nobody registered."""
+    """`hosts.unknown`: the reply to an unregistered machine."""
 
     IGNORE = "ignore"
     WAIT = "wait"
@@ -129,7 +134,7 @@ class UnknownHosts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoaderRule:
-    """One entry of `bootfiles.loaders`: which loader some machines get instead of the usual one."""
+    """One entry of `bootfiles.loaders`: the loader that some machines get instead of the default one."""
 
     protocol: BootProtocol | None
     cpu: Cpu | None
@@ -140,11 +145,11 @@ class LoaderRule:
 
     @property
     def wanted_cpu(self) -> Cpu | None:
-        """What its loader must be built for; None where nobody can say."""
+        """The CPU that its loader must be built for; None if it is not known."""
         return self.cpu if self.arch is None else CPU_OF_ARCH.get(self.arch)
 
     def holds_for(self, client: BootClient) -> bool:
-        """Tell whether this client is meant."""
+        """Return whether the rule applies to this client."""
         return (
             (self.arch is None or client.arch == self.arch)
             and (self.protocol is None or client.protocol is self.protocol)
@@ -156,7 +161,7 @@ class LoaderRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What decides beside client, host and install.
+    """The inputs of a boot decision beside client, host and install.
 
     Every loader in it is a file that exists; those of `loaders` and `others` are built for their protocol and CPU.
     """
@@ -164,11 +169,11 @@ class Policy:
     unknown: UnknownHosts
     loaders: dict[tuple[BootProtocol, Cpu], str]
     others: Mapping[tuple[BootProtocol, Cpu], tuple[str, ...]] = field(default_factory=dict)  # where the first fails
-    rules: tuple[LoaderRule, ...] = ()  # the first that holds counts
-    declared_rules: tuple[LoaderRule, ...] = ()  # those too whose loader is not there yet
+    rules: tuple[LoaderRule, ...] = ()  # the first that applies is used
+    declared_rules: tuple[LoaderRule, ...] = ()  # also those whose loader does not exist yet
     cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
     address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
-    unusable: Mapping[str, str] = field(default_factory=dict)  # that hosts name: why, and the cure
+    unusable: Mapping[str, str] = field(default_factory=dict)  # loaders that hosts name: why, and the cure
     left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
@@ -188,5 +193,5 @@ class Policy:
         return {*self.loaders.values(), *others, *(rule.loader for rule in self.rules), *self.cpus}
 
     def cpu_of(self, loader: str) -> Cpu:
-        """Say for what a loader that a host names is built."""
+        """Return the CPU for which a host's loader is built."""
         return self.cpus.get(loader, Cpu.X86_BIOS)

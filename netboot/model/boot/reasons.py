@@ -1,6 +1,6 @@
-"""Why a machine does not proceed: each event that matters to an operator as a sentence with its cure. Pure.
+"""Why a machine does not proceed: each event that an operator must know, as a sentence with its cure. Pure.
 
-`install watch`, `install show` and `host show` say the same sentences, with a daemon and without one.
+`install watch`, `install show` and `host show` print the same sentences, with or without a daemon.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ Data = Mapping[str, Any]
 
 
 class RequestRefusal(StrEnum):
-    """Why a request for a script moves nothing; the reason of `boot.request_refused`."""
+    """Why a request for a script changes no state; the reason of `boot.request_refused`."""
 
-    OTHER_ADDRESS = "other-address"  # neither the registry nor the wire gave this address to the machine
+    OTHER_ADDRESS = "other-address"  # neither the registry nor a DHCP request of the machine has this address
     NO_ADDRESS = "no-registered-address"  # `dhcp.mode: off` identifies a host by one, and this host has none
 
 
@@ -34,7 +34,7 @@ class Explanation:
 
 
 def explain(event: str, data: Data, *, host: str) -> Explanation | None:
-    """Explain an event of a host; None where it says nothing that an operator has to know."""
+    """Explain an event of a host; None if an operator need not know it."""
     try:
         explained = _EXPLAIN[event](data, host) if event in _EXPLAIN else None
     except KeyError:  # another version recorded it, with other data
@@ -90,7 +90,7 @@ def _held_back(data: Data, host: str) -> Explanation:
 
 
 def _script(data: Data, host: str) -> Explanation | None:
-    if data.get("plan") != "wait" or data["reason"] in _TOLD_BY_HELD_BACK:
+    if data.get("plan") != "wait" or data["reason"] in _EXPLAINED_BY_HELD_BACK:
         return None
     why, cure = _WAITS.get(data["reason"], (str(data["reason"]), ""))
     return Explanation("waits", f"the script of {host} waits: {why}", cure.format(host=host))
@@ -130,7 +130,7 @@ def _moved(data: Data, host: str) -> Explanation | None:
     reason = f": {note}" if note else ""
     match data.get("by"):
         case "cancelled":
-            return Explanation("cancelled", f"the arming of {host} was taken back{reason}", is_blocking=False)
+            return Explanation("cancelled", f"the arming of {host} was cancelled{reason}", is_blocking=False)
         case "reported-failed":
             return Explanation("failed", note or NO_REASON, after_failure(host, is_armed=bool(data.get("armed"))))
         case "attempts-spent":
@@ -145,12 +145,12 @@ def _arming_ended(data: Data, host: str) -> Explanation:
 
 
 def _events_lost(data: Data, _host: str) -> Explanation:
-    what = f"{data['count']} events were not recorded, because the store did not take them"
+    what = f"{data['count']} events were not recorded, because the store did not accept them"
     return Explanation("lost", what, "the log has them; see store.url, disk and database", is_blocking=False)
 
 
 def after_failure(host: str, *, is_armed: bool) -> str:
-    """Say what follows a failed install."""
+    """State what follows a failed install."""
     if is_armed:
         return "it is still armed: its next network boot tries again"
     return f"the whole report: netboot install history {host} --json; then netboot install arm {host}"
@@ -159,17 +159,17 @@ def after_failure(host: str, *, is_armed: bool) -> str:
 NO_REASON: Final = "the installer reported a failure without a reason"
 ATTEMPTS_SPENT: Final = "every boot of its arming is spent, and no installer reported an end"
 
-_TOLD_BY_HELD_BACK: Final = frozenset({"not-ready", "template-fault"})  # `boot.script_held_back` has the error
+_EXPLAINED_BY_HELD_BACK: Final = frozenset({"not-ready", "template-fault"})  # `boot.script_held_back` has the error
 
 _WAITS: Final = {
-    "unknown-host": ("nobody registered it", "add it to hosts.yaml, then systemctl reload netboot"),
+    "unknown-host": ("it is not registered", "add it to hosts.yaml, then systemctl reload netboot"),
     "not-announced": (
         "it comes from the machine's own address, but no DHCP request of it was received in the last 15 minutes",
         "let its DHCP broadcasts reach this server: the same LAN, or a relay that forwards them here too",
     ),
     "store-unreachable": (
         "the store does not answer, and nothing is installed without it",
-        "see store.url, disk and database; the machine asks again by itself",
+        "see store.url, disk and database; the machine retries",
     ),
 }
 
@@ -177,7 +177,7 @@ _ENDINGS: Final = {
     "no-request": "requested offers and took no address",
     "no-loader": "took an address and did not fetch its loader",
     "wrong-loader": "fetched another file than it was offered",
-    "loader-cut": "did not get its loader whole",
+    "loader-cut": "did not receive its loader completely",
     "no-http": "got a loader that was built without HTTP",
     "no-script": "got its loader and did not request its script",
 }

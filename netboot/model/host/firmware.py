@@ -1,18 +1,18 @@
-"""How one firmware is told what to load: the shape of the reply, and the loader that it names."""
+"""The reply variant for a firmware, and the loader that the reply names."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ReplyVariant(StrEnum):
-    """How an offer leads a PXE firmware to its loader; the words of `hosts.X.firmware`."""
+    """How an offer names the loader to a PXE firmware; the values of `hosts.X.firmware`."""
 
-    WITH_43 = "with-43"  # option 43 says: take the named file, ask nobody
-    WITHOUT_43 = "without-43"  # no option 43: the firmware asks port 4011, and is told there
+    WITH_43 = "with-43"  # option 43: load the named file without a further request
+    WITHOUT_43 = "without-43"  # no option 43: the firmware requests the file on port 4011
 
 
 class RomIpxe(StrEnum):
-    """What becomes of an iPXE in a card's ROM; the words of `hosts.X.rom_ipxe`."""
+    """How an iPXE in a card's ROM is treated; the values of `hosts.X.rom_ipxe`."""
 
     KEEP = "keep"  # it gets its script at once
     REPLACE = "replace"  # too old for a script: it gets the loader first, as any firmware does
@@ -33,5 +33,5 @@ class BootVariant:
         """Read what `str` wrote; raise ValueError."""
         reply, _, loader = text.partition(" ")
         if not loader:
-            raise ValueError(f"{text!r} is no shape of a boot")
+            raise ValueError(f"{text!r} is not a boot variant")
         return cls(ReplyVariant(reply), loader)

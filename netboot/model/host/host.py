@@ -41,15 +41,15 @@ class Host:
     macs: tuple[Mac, ...]
     boot_media: str | None = None
     release: str | None = None
-    disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME where the operator insists
+    disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
     timezone: str = "UTC"
     ntp: tuple[str, ...] = ()  # addresses and names of time servers
     kernel_arguments: tuple[str, ...] = ()
     network: HostNetwork | None = None
     ssh_keys: tuple[str, ...] = ()
     ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
-    loader: str | None = None  # pins the network boot program: a name below `bootfiles.directories`
-    firmware: ReplyVariant | None = None  # pins how its firmware is told of it
+    loader: str | None = None  # fixes the network boot program: a name below `bootfiles.directories`
+    firmware: ReplyVariant | None = None  # fixes the reply variant
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     declared_at: str = ""  # file:line:column, for messages
     faults: tuple[str, ...] = ()  # why it may not be installed although it is registered

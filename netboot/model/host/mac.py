@@ -24,8 +24,8 @@ class Mac(str):
     def parse(cls, text: str) -> Self:
         """Read any usual spelling: colons, hyphens, Cisco's dots, bare hex, or `01-…` as PXELINUX and GRUB write it.
 
-        Of the 20 bytes of an IPoIB address the port's GUID counts, the last 8: the others change from boot to boot.
-        Raises ValueError where the text is neither a unicast Ethernet address nor a GUID.
+        Of the 20 bytes of an IPoIB address only the last 8, the port's GUID, are used: the others change from boot to
+        boot. Raises ValueError where the text is neither a unicast Ethernet address nor a GUID.
         """
         digits = _SEPARATORS.sub("", text.strip().lower())
         if _ARP_TYPES.get(digits[:2]) == len(digits) - 2:
@@ -45,16 +45,16 @@ class Mac(str):
 
     @classmethod
     def standing_for(cls, identity: bytes, *, length: int = 6) -> Self:
-        """Make the address that stands for a machine which shows another identity: locally administered, no card's.
+        """Make a locally administered address for a machine that sends another identity than a MAC.
 
-        It is the same each time, so such a machine can be found among the discovered ones and registered by it.
+        It is the same each time, so such a machine can be listed as discovered and registered by it.
         """
         digest = hashlib.blake2b(identity, digest_size=length - 1).digest()
         return cls.from_bytes(b"\x02" + digest)
 
     @property
     def is_infiniband(self) -> bool:
-        """It is a port's GUID: no kernel argument and no interface can be named by it."""
+        """It is a port's GUID, which identifies no interface and fits no kernel argument."""
         return len(self) > _ETHERNET_DIGITS + 5
 
     @property

@@ -1,4 +1,4 @@
-"""The LAN on which machines boot: which interfaces serve it, and how loudly this box answers there."""
+"""The boot LAN: the interfaces that serve it, and the DHCP mode."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 
 class DhcpMode(StrEnum):
-    """`dhcp.mode`: what this box is beside the LAN's own DHCP server."""
+    """`dhcp.mode`: how the daemon works beside the LAN's own DHCP server."""
 
     PROXY = "proxy"  # boot data alone; another server leases the addresses
     OFF = "off"  # no socket at all
-    LISTEN = "listen"  # sends nothing and says what it would have answered
+    LISTEN = "listen"  # sends nothing and logs the replies that it would send
     RESERVATION = "reservation"  # leases the addresses of the registered hosts as well
 
 
 class DhcpListen(StrEnum):
-    """`dhcp.listen`: how datagrams are heard and sent on the DHCP ports."""
+    """`dhcp.listen`: how datagrams are received and sent on the DHCP ports."""
 
     UDP = "udp"  # a socket on the port
-    PACKET = "packet"  # frames, whoever holds the port
+    PACKET = "packet"  # Ethernet frames; another program may hold the port
 
 
 @dataclass(frozen=True, slots=True)
 class WantedInterface:
-    """One entry of `network.interfaces`; `address` chooses among several, `advertise` is given to machines instead."""
+    """One entry of `network.interfaces`; `address` chooses among several, `advertise` is published instead."""
 
     name: str
     address: IPv4Address | None = None
@@ -33,9 +33,9 @@ class WantedInterface:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One interface as it is now: there, and with an address to answer from.
+    """One existing interface with an address to reply from.
 
-    `address` goes into replies that nobody asked for by address; `addresses` are all that the card has, in
+    `address` is the source of replies to broadcasts; `addresses` are all that the card has, in
     the kernel's order, and `networks` the networks of these. `mtu_bytes` is the link's, IP header included.
     """
 
@@ -45,7 +45,7 @@ class Interface:
     addresses: tuple[IPv4Address, ...]
     mtu_bytes: int = 1500
     networks: tuple[IPv4Network, ...] = ()
-    advertise: IPv4Address | None = None  # what machines are given instead of our own address
+    advertise: IPv4Address | None = None  # published instead of our own address
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happened, told once: to the log, to the ledger, to whoever watches a boot."""
+"""An event: emitted once to the log, the store and the clients that follow a boot."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,4 +38,4 @@ class Event:
     mac: Mac | None = None
     step: Step | None = None
     data: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    id: int = 0  # given by the ledger, rising; 0 before
+    id: int = 0  # given by the store, increasing; 0 before

@@ -1,7 +1,7 @@
 """The install of one host: its states, the events that move it, and the only legal moves.
 
-No clock, no I/O. Machines retry, so a repeated event stays where it is; what is not in the table did not happen.
-An install moves only by what a machine did or said; being armed is a flag beside the state, set by a person alone.
+No clock, no I/O. Machines retry, so a repeated event does not change the state; an event that is not in the table is
+refused. Only a machine's requests and reports change the state; armed is a flag beside it, which only an operator sets.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from netboot.model.install.token import Tokens
 
 
 class InstallState(StrEnum):
-    """How far a host is."""
+    """The state of a host's install."""
 
     REGISTERED = "registered"
     OFFERED = "offered"
@@ -30,14 +30,14 @@ class InstallState(StrEnum):
 
 
 class InstallEvent(StrEnum):
-    """What moves an install."""
+    """An event that changes an install's state."""
 
     OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
     SCRIPT_SENT = "script-sent"  # it got the installer's script: one boot into the installer is spent
-    REPORTED_STARTED = "reported-started"  # `%pre`: the disk is there and is about to be written
+    REPORTED_STARTED = "reported-started"  # `%pre`: the disk exists and will be written next
     REPORTED_DONE = "reported-done"  # `%post`: everything is written
     REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
-    IGNITION_SENT = "ignition-sent"  # the installed system asked for its configuration
+    IGNITION_SENT = "ignition-sent"  # the installed system requested its configuration
     REPORTED_READY = "reported-ready"  # the installed system is up
     ATTEMPTS_SPENT = "attempts-spent"  # the next boot into the installer would be one too many
 
@@ -45,32 +45,32 @@ class InstallEvent(StrEnum):
 S = InstallState
 E = InstallEvent
 
-# What a machine says with the token of its boot counts wherever the boot is thought to be: a report may get lost, and
-# offers are written behind, so that one may reach the store after what followed it on the wire.
+# A report with the token of the boot is accepted in every state: an earlier report may be lost, and offers are stored
+# later, so that an offer may reach the store after the requests that followed it.
 _REPORTED: Final[Mapping[InstallEvent, InstallState]] = {
     E.REPORTED_STARTED: S.INSTALLING,
     E.REPORTED_DONE: S.INSTALLED,
     E.REPORTED_FAILED: S.FAILED,
-    E.IGNITION_SENT: S.INSTALLED,  # every report got lost: the disk proves the install
+    E.IGNITION_SENT: S.INSTALLED,  # every report was lost; the booted disk shows that the install was done
     E.REPORTED_READY: S.READY,
 }
 
 TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
     S.REGISTERED: {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING},
     S.OFFERED: {
-        E.OFFER_SENT: S.OFFERED,  # firmware asks again after 4, 8, 16 s, and iPXE asks once more
+        E.OFFER_SENT: S.OFFERED,  # firmware repeats its request after 4, 8, 16 s, and iPXE sends one more
         E.SCRIPT_SENT: S.LOADING,
         **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.LOADING: {
-        E.OFFER_SENT: S.OFFERED,  # reset before the installer said anything: the next attempt
+        E.OFFER_SENT: S.OFFERED,  # reset before the installer reported: the next attempt
         E.SCRIPT_SENT: S.LOADING,
         **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
     },
     S.INSTALLING: {
-        E.OFFER_SENT: S.OFFERED,  # powered off half way: the next attempt of this arming, if one is left
+        E.OFFER_SENT: S.OFFERED,  # powered off during the install: the next attempt of this arming, if one is left
         E.SCRIPT_SENT: S.LOADING,
         **_REPORTED,
         E.ATTEMPTS_SPENT: S.FAILED,
@@ -91,7 +91,7 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
         E.OFFER_SENT: S.OFFERED,  # still armed: the next attempt
         E.SCRIPT_SENT: S.LOADING,
         E.REPORTED_FAILED: S.FAILED,
-        E.REPORTED_DONE: S.INSTALLED,  # a late end is an end
+        E.REPORTED_DONE: S.INSTALLED,  # a late report of the end
         E.IGNITION_SENT: S.INSTALLED,
         E.REPORTED_READY: S.READY,
         E.ATTEMPTS_SPENT: S.FAILED,
@@ -106,7 +106,7 @@ NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED
 
 @dataclass(frozen=True, slots=True)
 class InstallTarget:
-    """What an arming is bound to, as the operator saw it: this machine, this disk, this release.
+    """What an arming is bound to when the operator sets it: MACs, disk and release.
 
     `commit` is what the release named; None where it could not be read. `addresses` are the registered ones: they
     identify the machine's late reports and may change.
@@ -120,11 +120,11 @@ class InstallTarget:
 
     @classmethod
     def of(cls, host: Host, commit: str | None) -> "InstallTarget":
-        """Take what a host is now."""
+        """Return the target of a host as it is declared now."""
         return cls(frozenset(host.macs), host.disk, host.release, commit, host.addresses)
 
     def changes(self, now: "InstallTarget") -> list[str]:
-        """List what is another now. The order of MACs does not matter, nor a commit that one of the two lacks."""
+        """List the differences. The order of MACs does not matter, nor a commit that one of the two lacks."""
         found = []
         if self.macs != now.macs:
             found.append(f"its MACs changed from {_listed(self.macs)} to {_listed(now.macs)}")
@@ -143,7 +143,7 @@ def _listed(macs: frozenset[Mac]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Arming:
-    """A person's word that this host may be installed once."""
+    """An operator's permission to install this host once."""
 
     at: datetime
     reason: str
@@ -158,7 +158,7 @@ class Arming:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One line of a host's history. `note` is a person's reason, or the tail of a failed installer's log."""
+    """One line of a host's history. `note` is an operator's reason, or the tail of a failed installer's log."""
 
     at: datetime
     what: str
@@ -169,7 +169,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """Where one host stands. `version` counts its writes: the store compares it before it sets."""
+    """The install of one host. `version` counts its writes: the store compares it before it sets."""
 
     host: HostName
     state: InstallState = S.REGISTERED
@@ -181,12 +181,12 @@ class Install:
 
     @property
     def is_armed(self) -> bool:
-        """May be led into the installer."""
+        """May boot the installer."""
         return self.arming is not None
 
     @property
     def has_spent_its_arming(self) -> bool:
-        """Is armed still, but no boot into the installer is left."""
+        """Is armed, but no boot into the installer is left."""
         return self.arming is not None and self.arming.is_spent
 
     def arming_changes(self, now: InstallTarget | None) -> list[str]:
@@ -196,14 +196,14 @@ class Install:
         if self.target is None:
             return ["it was armed by an earlier version of netboot, which did not record MACs, disk and release"]
         if now is None:
-            return ["the hosts files declare it no more"]
+            return ["it is no longer declared in the hosts files"]
         return self.target.changes(now)
 
     def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
         """Return this install after `event`; raise TransitionError where the table has no such move."""
         if event in NEEDS_ARMING and self.arming is None:
             raise TransitionError(
-                f"{self.host} is not armed, so {event} cannot move it; netboot install arm {self.host}"
+                f"{self.host} is not armed, so {event} cannot change its state; netboot install arm {self.host}"
             )
         try:
             state = TRANSITIONS[self.state][event]
@@ -215,7 +215,7 @@ class Install:
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
-        """Return this install with a fresh arming for `target`; raise TransitionError in the middle of a running one.
+        """Return this install with a new arming for `target`; raise TransitionError while an install runs.
 
         One without a target ends as soon as it is compared with its host.
         """

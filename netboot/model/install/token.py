@@ -1,4 +1,4 @@
-"""The tokens that open one host's documents in one boot."""
+"""The tokens for one host's documents in one boot."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class TokenKind(StrEnum):
-    """Which document a token opens."""
+    """The document that a token is valid for."""
 
     KICKSTART = "kickstart"
     IGNITION = "ignition"
@@ -29,7 +29,7 @@ class Tokens:
     report: str = field(default="", repr=False)
 
     def of(self, kind: TokenKind) -> str:
-        """Return the token that opens this kind of document."""
+        """Return the token for this kind of document."""
         match kind:
             case TokenKind.KICKSTART:
                 return self.kickstart
@@ -51,7 +51,7 @@ def draw(random_bytes: RandomBytes) -> Tokens:
 
 
 def hidden_in(text: str, tokens: Tokens) -> str:
-    """Take the tokens of one install out of a text that will be kept and shown."""
+    """Remove the tokens of one install from a text that will be stored and shown."""
     for kind in TokenKind:
         if token := tokens.of(kind):
             text = text.replace(token, HIDDEN_TOKEN)
@@ -59,5 +59,5 @@ def hidden_in(text: str, tokens: Tokens) -> str:
 
 
 def is_well_formed(token: str) -> bool:
-    """Tell a possible token from noise, so that noise costs no look into the store."""
+    """Return whether a text can be a token, so that other texts cause no query of the store."""
     return _TOKEN.fullmatch(token) is not None
