@@ -93,6 +93,7 @@ check: $(STAMPS)/python ## style, types, import contracts
 test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
 	$(BIN)/netboot lab media
+	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
 	.ci/isolated $(BIN)/pytest -m "not mutation"
 
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
@@ -106,6 +107,7 @@ integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with ot
 
 e2e: $(STAMPS)/test ## real firmware in QEMU
 	$(BIN)/netboot lab media
+	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
 	.ci/isolated $(BIN)/pytest -m e2e
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx

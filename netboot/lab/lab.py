@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -16,18 +16,9 @@ from typing import Final
 from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
-from netboot.lab.lab_hosts import HTTP_PORT, LAB_HOSTS, AppliancePaths, LabHost, write_configuration
-from netboot.lab.lan.bad_wire import BadWire
-from netboot.lab.lan.lan_dhcp import (
-    advertiser_command,
-    dnsmasq_command,
-    far_range,
-    relay_command,
-    second_dnsmasq_command,
-)
-from netboot.lab.lan.namespaces import PLAIN, Between, Lan, Wiring
+from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, LabHost, write_configuration
+from netboot.lab.lan.namespaces import Lan
 from netboot.lab.machines.guest import Guest
-from netboot.lab.media.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
 from netboot.lab.media.stand_ins import Say, build_media, cache_directory
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
@@ -39,10 +30,10 @@ SOCKET_NAME: Final = "control.sock"
 class Lab:
     """A running lab, as its maker sees it, or a later command that joined it."""
 
-    def __init__(self, records: Records, hosts: Iterable[LabHost], wiring: Wiring = PLAIN) -> None:
+    def __init__(self, records: Records, hosts: Iterable[LabHost], lan_type: type[Lan] = Lan) -> None:
         self.records = records
         self.work = records.work
-        self.lan = Lan(records.lab_id, wiring)
+        self.lan = lan_type(records.lab_id)
         paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / SOCKET_NAME)
         self.appliance = Appliance(paths, self.lan, on_start=records.add_process)
         self.hosts = {host.machine.name: host for host in hosts}
@@ -50,7 +41,6 @@ class Lab:
             name: Guest(host.machine, self.lan, self.work / name, on_start=records.add_process)
             for name, host in self.hosts.items()
         }
-        self.bad_wire: BadWire | None = None
         self._servers: list[Process] = []
 
     def guest(self, name: str) -> Guest:
@@ -68,18 +58,14 @@ class Lab:
         )
         examples = assets_directory() / "examples"
         write_configuration(
-            self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts, wiring=self.lan.wiring
+            self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts, dhcp=self.lan.dhcp_settings
         )
-        await asyncio.to_thread(self._add_loaders)
         await asyncio.to_thread(self.lan.create)
-        for what, command in self._lan_servers():
+        for what, command in self.lan.servers(self.work):
             with (self.work / f"{what}.log").open("ab") as log:
                 server = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
             self._servers.append(server)
             self.records.add_process(server.pid, what)
-        if self.lan.wiring.between is Between.BAD_WIRE:
-            self.bad_wire = BadWire(self.lan)
-            self.bad_wire.start()
         await self.appliance.start()
 
     async def stop(self) -> None:
@@ -91,29 +77,7 @@ class Lab:
             if server.returncode is None:
                 server.kill()
             await server.wait()
-        if self.bad_wire is not None:
-            self.bad_wire.close()
         await asyncio.to_thread(remove, self.records)
-
-    def _add_loaders(self) -> None:
-        loaders, pinned = self.appliance.paths.loaders, {host.loader for host in self.hosts.values()}
-        if SHIM_X64 in pinned:
-            add_shim(loaders, cache_directory())
-        elif GRUB_X64 in pinned:
-            add_grub(loaders, http_port=HTTP_PORT)
-        if GRUB_ARM64 in pinned:
-            add_arm64_grub(loaders, cache_directory())
-
-    def _lan_servers(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        wiring, leases = self.lan.wiring, self.work / "leases"
-        is_relayed = wiring.between is Between.RELAY
-        extra = (far_range(),) if is_relayed else ()
-        plain = dnsmasq_command(leases, *extra) if wiring.dhcp_servers else advertiser_command(leases)
-        yield "dhcp", self.lan.inside_dhcp(*plain)
-        if wiring.dhcp_servers > 1:
-            yield "dhcp2", self.lan.inside_second_dhcp(*second_dnsmasq_command(self.work / "leases2"))
-        if is_relayed:
-            yield "relay", self.lan.inside_router(*relay_command(self.work / "leases-relay"))
 
 
 @asynccontextmanager
@@ -123,7 +87,7 @@ async def running_lab(
     say: Say,
     name: str | None = None,
     attempts: int = 3,
-    wiring: Wiring = PLAIN,
+    lan_type: type[Lan] = Lan,
 ) -> AsyncIterator[Lab]:
     """Run a lab with these hosts, nobody armed and nobody switched on; remove it at the end, whatever happens."""
     require_lab_packages()
@@ -135,7 +99,7 @@ async def running_lab(
             records = Records.create(lab_id, work)
         except FileExistsError:
             raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
-        lab = Lab(records, hosts, wiring)
+        lab = Lab(records, hosts, lan_type)
         try:
             await lab.start(content, attempts=attempts)
             yield lab

@@ -11,7 +11,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, PLAIN, Wiring
+from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, Lan
 from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, Machine
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
@@ -62,7 +62,7 @@ class AppliancePaths:
 
 
 def write_configuration(
-    paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, wiring: Wiring = PLAIN
+    paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, dhcp: str = Lan.dhcp_settings
 ) -> None:
     """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
     paths.directory.mkdir(parents=True, exist_ok=True)
@@ -72,13 +72,11 @@ def write_configuration(
     for source in sorted((examples / "ign").glob("*.ign")):
         lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
         (ignition / source.name).write_text(lowered)
-    paths.settings.write_text(settings_yaml(paths, attempts=attempts, wiring=wiring))
+    paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp))
     (paths.directory / "hosts.yaml").write_text(hosts_yaml(hosts))
 
 
-def settings_yaml(paths: AppliancePaths, *, attempts: int = 3, wiring: Wiring = PLAIN) -> str:
-    """Return the appliance's netboot.yaml; without a DHCP server on the LAN it leases."""
-    dhcp = "{mode: proxy}" if wiring.dhcp_servers else f"{{mode: reservation, router: {DHCP_SERVER.ip}}}"
+def _settings_yaml(paths: AppliancePaths, *, attempts: int, dhcp: str) -> str:
     return f"""\
 network:
   interfaces: [{{name: {BRIDGE}, address: {APPLIANCE.ip}}}]

@@ -1,17 +1,20 @@
 """Every firmware of the lab on every kind of LAN, from power-on to userspace: the installer's first words."""
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Interface
+from pathlib import Path
 
 import pytest
+from bad_wire import BadWire
+from e2e.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
+from lab_lans import BadWireLan, LeasingLan, RelayedLan, TwoServersLan
 
 from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import LabHost
-from netboot.lab.lan.namespaces import Between, Wiring
 from netboot.lab.machines.qemu import Firmware, Machine
-from netboot.lab.media.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Role
 
@@ -38,6 +41,13 @@ GRUB = a_host("grub", 5, Firmware.OVMF_HTTP, loader=GRUB_X64)
 ARM64 = a_host("arm64", 6, Firmware.ARM64_PXE, loader=GRUB_ARM64)
 SIGNED = a_host("signed", 7, Firmware.OVMF_SECURE, loader=SHIM_X64)
 UNSIGNED = a_host("unsigned", 8, Firmware.OVMF_SECURE)
+
+
+async def add_loaders(lab: Lab, add: Callable[[Path], None]) -> None:
+    """Put loaders into the appliance's own directory, and have it read that directory."""
+    await asyncio.to_thread(add, lab.appliance.paths.loaders)
+    async with lab.appliance.control() as daemon:
+        await daemon.reload()
 
 
 async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
@@ -76,6 +86,7 @@ def leased(hosts: Iterable[LabHost]) -> list[LabHost]:
 
 async def test_an_old_ipxe_in_a_rom_is_replaced_by_undionly_and_grub_boots_by_uefi_http():
     async with running_lab([UNDI, GRUB], say=quiet) as lab:
+        await add_loaders(lab, add_grub)
         await boot(lab)
 
         assert loaded(lab, "undi") == [UNDIONLY, "script"]
@@ -84,7 +95,7 @@ async def test_an_old_ipxe_in_a_rom_is_replaced_by_undionly_and_grub_boots_by_ue
 
 
 async def test_the_appliance_is_the_lans_only_dhcp_server():
-    async with running_lab(leased([PXE, BIOS]), say=quiet, wiring=Wiring(dhcp_servers=0)) as lab:
+    async with running_lab(leased([PXE, BIOS]), say=quiet, lan_type=LeasingLan) as lab:
         await boot(lab)
 
         assert "Station IP address is 192.0.2.31" in lab.guest("pxe").console.text
@@ -92,7 +103,7 @@ async def test_the_appliance_is_the_lans_only_dhcp_server():
 
 
 async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side():
-    async with running_lab([PXE, BIOS], say=quiet, wiring=Wiring(between=Between.RELAY)) as lab:
+    async with running_lab([PXE, BIOS], say=quiet, lan_type=RelayedLan) as lab:
         await boot(lab)
 
         for guest in lab.guests.values():
@@ -100,7 +111,7 @@ async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side
 
 
 async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way_not_even_of_who_asks_port_4011():
-    async with running_lab([PXE, ASKS_4011], say=quiet, wiring=Wiring(dhcp_servers=2)) as lab:
+    async with running_lab([PXE, ASKS_4011], say=quiet, lan_type=TwoServersLan) as lab:
         await boot(lab)
 
         assert listeners(lab, "pxe") == {67}
@@ -108,22 +119,25 @@ async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way_not_even_of_who_
 
 
 async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():
-    async with running_lab([HTTP, BIOS], say=quiet, wiring=Wiring(between=Between.BAD_WIRE)) as lab:
-        await boot(lab)
+    async with running_lab([HTTP, BIOS], say=quiet, lan_type=BadWireLan) as lab:
+        assert isinstance(lab.lan, BadWireLan)
+        with BadWire(lab.lan) as wire:
+            await boot(lab)
 
-        assert lab.bad_wire is not None
-        assert lab.bad_wire.to_guests.lost > 100  # of more than ten thousand frames
+        assert wire.to_guests.lost > 100  # of more than ten thousand frames
 
 
 async def test_arm64_firmware_comes_to_the_words_of_its_grub():
     # Debian's GRUB looks for its configuration at the server that gave the lease, so that server is the appliance.
-    async with running_lab(leased([ARM64]), say=quiet, wiring=Wiring(dhcp_servers=0)) as lab:
+    async with running_lab(leased([ARM64]), say=quiet, lan_type=LeasingLan) as lab:
+        await add_loaders(lab, add_arm64_grub)
         await boot(lab, to="netboot: arm64 (52:54:00:aa:cc:06) boots the installer of lab-installer")
 
 
 async def test_with_secure_boot_shim_and_grub_come_to_their_configuration_and_nothing_unsigned_runs():
     # Debian's signed GRUB has no HTTP: it reads its configuration by TFTP, and can fetch no kernel.
-    async with running_lab(leased([SIGNED, UNSIGNED]), say=quiet, wiring=Wiring(dhcp_servers=0)) as lab:
+    async with running_lab(leased([SIGNED, UNSIGNED]), say=quiet, lan_type=LeasingLan) as lab:
+        await add_loaders(lab, add_shim)
         await boot(lab, signed="netboot: signed (52:54:00:aa:cc:07) boots the installer", unsigned="Access Denied")
 
         assert loaded(lab, "signed") == [SHIM_X64]

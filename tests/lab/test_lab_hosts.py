@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from lab_lans import LeasingLan
+
 from netboot.content.assets import assets_directory
-from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, settings_yaml, write_configuration
-from netboot.lab.lan.namespaces import Wiring
+from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, write_configuration
+from netboot.lab.lan.namespaces import Lan
 from netboot.model.host.firmware import ReplyVariant
 
 
@@ -50,5 +52,8 @@ def test_what_is_pinned_at_a_machine_is_in_the_registry():
 def test_the_appliance_leases_where_nobody_else_does(tmp_path):
     paths = AppliancePaths(tmp_path, Path("/content"), Path("/control.sock"))
 
-    assert "dhcp: {mode: proxy}" in settings_yaml(paths)
-    assert "dhcp: {mode: reservation, router: 192.0.2.1}" in settings_yaml(paths, wiring=Wiring(dhcp_servers=0))
+    written = []
+    for lan in (Lan, LeasingLan):
+        write_configuration(paths, (), examples=assets_directory() / "examples", dhcp=lan.dhcp_settings)
+        written += [line for line in paths.settings.read_text().splitlines() if line.startswith("dhcp:")]
+    assert written == ["dhcp: {mode: proxy}", "dhcp: {mode: reservation, router: 192.0.2.1}"]

@@ -18,8 +18,7 @@ from netboot.lab.demo import run_demo
 from netboot.lab.lab import Lab, remove_remains, running_lab
 from netboot.lab.lab_hosts import LAB_HOSTS
 from netboot.lab.machines.follow import boot_to_the_end
-from netboot.lab.media.loader_builds import fetch_loaders
-from netboot.lab.media.stand_ins import build_media, cache_directory
+from netboot.lab.media.stand_ins import build_media
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import ProcessRecord, Records, all_records
 
@@ -64,7 +63,6 @@ def media() -> None:
     """Build and download what the lab boots; later labs need no network."""
     require_lab_packages()
     build_media(click.echo)
-    fetch_loaders(cache_directory())
 
 
 @lab.command(short_help="Make a LAN with the appliance on it, until `lab down`.")

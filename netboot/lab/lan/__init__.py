@@ -1,1 +1,1 @@
-"""The lab's network: namespaces, a bridge, a DHCP server, loss and delay."""
+"""The lab's network: namespaces, a bridge, a DHCP server."""

@@ -1,22 +1,12 @@
-"""The LAN's own DHCP servers and its relay: plain dnsmasqs that lease addresses and know nothing of booting.
+"""The LAN's own DHCP server: a plain dnsmasq that leases addresses and knows nothing of booting.
 
-The appliance stands beside them and may not change them, as on a real LAN. Router advertisements are on, since iPXE
+The appliance stands beside it and may not change it, as on a real LAN. Router advertisements are on, since iPXE
 waits 16 s for an IPv6 router where there is none.
 """
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import Final
-
-from netboot.lab.lan.namespaces import (
-    APPLIANCE,
-    DHCP_CARD,
-    DHCP_SERVER,
-    DHCP_SERVER_V6,
-    FAR_CARD,
-    FAR_ROUTER,
-    FAR_ROUTER_V6,
-)
 
 _PLAIN: Final = (
     "dnsmasq",
@@ -33,45 +23,19 @@ _PLAIN: Final = (
     "--log-dhcp",
     "--log-facility=-",
 )
-_ADVERTISES: Final = (
-    f"--interface={DHCP_CARD}",
-    f"--dhcp-range={DHCP_SERVER_V6.network.network_address},ra-only",
-    "--enable-ra",
-)
 
 
-def dnsmasq_command(leases: Path, *extra: str) -> tuple[str, ...]:
-    """Return dnsmasq's command line; `extra` are further options, for tests that need a less plain server."""
-    return (*_PLAIN, *_ADVERTISES, _range(DHCP_SERVER.network, 100, 199), f"--dhcp-leasefile={leases}", *extra)
+def dnsmasq_command(leases: Path, *options: str) -> tuple[str, ...]:
+    """Return dnsmasq's command line; it leases and advertises nothing without `options` that say so."""
+    return (*_PLAIN, f"--dhcp-leasefile={leases}", *options)
 
 
-def second_dnsmasq_command(leases: Path) -> tuple[str, ...]:
-    """Return the command line of a second server on the LAN, with addresses of its own."""
-    return (*_PLAIN, f"--interface={DHCP_CARD}", _range(DHCP_SERVER.network, 200, 249), f"--dhcp-leasefile={leases}")
+def advertising(router: IPv6Interface) -> tuple[str, ...]:
+    """Return the options that advertise an IPv6 router."""
+    return (f"--dhcp-range={router.network.network_address},ra-only", "--enable-ra")
 
 
-def advertiser_command(leases: Path) -> tuple[str, ...]:
-    """Return the command line of one that only advertises the IPv6 router: the appliance leases."""
-    return (*_PLAIN, *_ADVERTISES, f"--dhcp-leasefile={leases}")
-
-
-def relay_command(leases: Path) -> tuple[str, ...]:
-    """Return the command line of the relay in the router: each question goes to the DHCP server and the appliance."""
-    return (
-        *_PLAIN,
-        f"--interface={FAR_CARD}",
-        f"--interface={DHCP_CARD}",  # the servers' answers come in here
-        *(f"--dhcp-relay={FAR_ROUTER.ip},{server.ip}" for server in (DHCP_SERVER, APPLIANCE)),
-        f"--dhcp-range={FAR_ROUTER_V6.network.network_address},ra-only",
-        "--enable-ra",
-        f"--dhcp-leasefile={leases}",
-    )
-
-
-def far_range() -> str:
-    """Return the option by which the LAN's DHCP server leases to the guests behind the relay, too."""
-    return _range(FAR_ROUTER.network, 100, 199)
-
-
-def _range(network: IPv4Network, first: int, last: int) -> str:
+def lease_range(server: IPv4Interface, first: int, last: int) -> str:
+    """Return the option that leases these addresses of the network of `server`, by their place in it."""
+    network = server.network
     return f"--dhcp-range={network[first]},{network[last]},{network.netmask},1h"

@@ -1,1 +1,1 @@
-"""What the lab boots: a stand-in installer, an installed system, boot loaders."""
+"""What the lab boots: a stand-in installer and an installed system."""

@@ -1,4 +1,4 @@
-"""Loaders that the lab's appliance serves beside the installed ones: GRUB for x86-64 and arm64, and shim.
+"""Loaders that tests have the lab's appliance serve beside the installed ones: GRUB for x86-64 and arm64, and shim.
 
 GRUB for x86-64 is made of Debian's modules: its finished images have no `http`. Debian's own image for arm64 is in no
 package that amd64 can install, and installing the signed ones would change how this machine boots: these are downloaded
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from netboot.lab.lab_hosts import HTTP_PORT
 from netboot.lab.lan.namespaces import APPLIANCE
 from netboot.lab.media.roots import run
+from netboot.lab.media.stand_ins import cache_directory
 from netboot.lab.records import locked
 
 GRUB_X64: Final = "grubx64.efi"
@@ -44,38 +46,39 @@ normal (http,{server})/boot/$net_efinet0_dhcp_mac/grub.cfg
 """
 
 
-def add_grub(directory: Path, *, http_port: int) -> None:
+def add_grub(directory: Path) -> None:
     """Put a GRUB for x86-64 into a directory of loaders."""
     directory.mkdir(parents=True, exist_ok=True)
     early = directory / ".early.cfg"
-    early.write_text(_EARLY_CONFIG.format(server=f"{APPLIANCE.ip}:{http_port}"))
+    early.write_text(_EARLY_CONFIG.format(server=f"{APPLIANCE.ip}:{HTTP_PORT}"))
     image = ("--format=x86_64-efi", "--prefix=", f"--config={early}", f"--output={directory / GRUB_X64}")
     run("grub-mkimage", *image, *_MODULES)
 
 
-def add_arm64_grub(directory: Path, cache: Path) -> None:
+def add_arm64_grub(directory: Path) -> None:
     """Put Debian's GRUB for arm64 into a directory of loaders; the first time about 10 MB are downloaded."""
-    _add(directory, _GRUB_ARM64, cache)
+    _add(directory, _GRUB_ARM64)
 
 
-def add_shim(directory: Path, cache: Path) -> None:
+def add_shim(directory: Path) -> None:
     """Put Debian's signed shim and its signed GRUB into a directory of loaders; downloaded the first time."""
-    _add(directory, _SHIM, cache)
-    _add(directory, _SIGNED_GRUB, cache)
+    _add(directory, _SHIM)
+    _add(directory, _SIGNED_GRUB)
 
 
-def fetch_loaders(cache: Path) -> None:
+def fetch_loaders() -> None:
     """Download every loader that the cache has not."""
     for download in (_GRUB_ARM64, _SHIM, _SIGNED_GRUB):
-        _fetch(download, cache)
+        _fetch(download)
 
 
-def _add(directory: Path, download: _Download, cache: Path) -> None:
+def _add(directory: Path, download: _Download) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_fetch(download, cache), directory / download.name)
+    shutil.copyfile(_fetch(download), directory / download.name)
 
 
-def _fetch(download: _Download, cache: Path) -> Path:
+def _fetch(download: _Download) -> Path:
+    cache = cache_directory()
     kept = cache / "loaders" / download.package / download.name
     with locked(cache / "loaders.lock"):
         if not kept.exists():
@@ -102,3 +105,7 @@ def _download(download: _Download, wanted: Path) -> None:
     run("dpkg", "--extract", next(work.glob(f"{download.package}_*.deb")), work)
     (work / download.path).rename(wanted)
     shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    fetch_loaders()

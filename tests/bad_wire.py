@@ -1,6 +1,6 @@
 """A wire that loses frames and takes its time, for kernels without `netem`: two veth ends, frames carried between them.
 
-Runs in the lab's own process and ends with it. Frames are lost by a seeded generator, so that a run can be repeated;
+Runs in the test's own process and ends with it. Frames are lost by a seeded generator, so that a run can be repeated;
 late ones keep their order, and no more than `QUEUE` are on the way, as in a switch whose buffer is full.
 """
 
@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from netboot.lab.lan.namespaces import BAD_WIRE, Lan, within
+from lab_lans import BAD_WIRE, BadWireLan
+
+from netboot.lab.lan.namespaces import within
 
 LOSS: Final = 0.02  # of the frames, each way
 DELAY_S: Final = 0.050  # towards the guests, as `tc qdisc add dev PORT root netem loss 2% delay 50ms` has it
@@ -38,20 +40,21 @@ class Carried:
 class BadWire:
     """Carries frames between the guests' bridge and the appliance's."""
 
-    def __init__(self, lan: Lan, *, seed: int = 1) -> None:
+    def __init__(self, lan: BadWireLan, *, seed: int = 1) -> None:
         self.to_appliance, self.to_guests = Carried(), Carried()
-        self._random = random.Random(seed)  # noqa: S311 -- loss, no secret
+        self._random = random.Random(seed)
         self._guests, self._appliance = within(lan.namespace, _ends)
         self._late: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         """Carry from now on, in the running loop."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._guests, self._from_guests)
         loop.add_reader(self._appliance, self._from_appliance)
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cut the wire."""
         loop = asyncio.get_running_loop()
         for end in (self._guests, self._appliance):

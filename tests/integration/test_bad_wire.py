@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from bad_wire import DELAY_S, BadWire
+from lab_lans import FAR_BRIDGE, BadWireLan
 
-from netboot.lab.lan.bad_wire import DELAY_S, BadWire
-from netboot.lab.lan.namespaces import BRIDGE, FAR_BRIDGE, Between, Lan, Wiring, within
+from netboot.lab.lan.namespaces import BRIDGE, within
 
 pytestmark = pytest.mark.integration
 
@@ -19,8 +20,8 @@ FRAME = b"\xff" * 6 + bytes.fromhex("525400aabb01") + ETHERTYPE.to_bytes(2, "big
 
 
 @pytest.fixture
-def lan() -> Iterator[Lan]:
-    lan = Lan(f"test{secrets.token_hex(2)}", Wiring(between=Between.BAD_WIRE))
+def lan() -> Iterator[BadWireLan]:
+    lan = BadWireLan(f"test{secrets.token_hex(2)}")
     try:
         lan.create()
         yield lan
@@ -28,7 +29,7 @@ def lan() -> Iterator[Lan]:
         lan.remove()
 
 
-def on(lan: Lan, bridge: str) -> socket.socket:
+def on(lan: BadWireLan, bridge: str) -> socket.socket:
     def opened(_ip: object) -> socket.socket:
         end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -39,13 +40,11 @@ def on(lan: Lan, bridge: str) -> socket.socket:
     return within(lan.namespace, opened)
 
 
-async def carried(lan: Lan, start: str, end: str) -> tuple[int, float]:
+async def carried(lan: BadWireLan, start: str, end: str) -> tuple[int, float]:
     """Send frames across in small bursts; count those that come, and time the first of them."""
     loop = asyncio.get_running_loop()
-    wire = BadWire(lan)
-    wire.start()
     came = 0
-    with on(lan, start) as sender, on(lan, end) as receiver:
+    with BadWire(lan), on(lan, start) as sender, on(lan, end) as receiver:
         began = time.monotonic()
         first_s = 0.0
         for _ in range(FRAMES // 20):
@@ -60,17 +59,17 @@ async def carried(lan: Lan, start: str, end: str) -> tuple[int, float]:
                     first_s = first_s or time.monotonic() - began
                     came += 1
         except TimeoutError:
-            wire.close()
+            pass
     return came, first_s
 
 
-def test_towards_the_appliance_frames_are_lost_and_not_late(lan: Lan):
+def test_towards_the_appliance_frames_are_lost_and_not_late(lan: BadWireLan):
     came, _ = asyncio.run(carried(lan, FAR_BRIDGE, BRIDGE))
 
     assert 0.97 < came / FRAMES < 0.99
 
 
-def test_towards_the_guests_they_are_late_too(lan: Lan):
+def test_towards_the_guests_they_are_late_too(lan: BadWireLan):
     came, first_s = asyncio.run(carried(lan, BRIDGE, FAR_BRIDGE))
 
     assert first_s >= DELAY_S
