@@ -5,7 +5,7 @@ Connections that nobody uses are let go, no body is unpacked on the way in, and 
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
@@ -13,6 +13,7 @@ from aiohttp.http_writer import HttpVersion11
 
 from netboot.serve.static_http.conditional import SERVER
 from netboot.serve.static_http.refused import RefusalReason, RefusedRequests, refusal_of
+from netboot.telemetry.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
 LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
@@ -23,15 +24,8 @@ _JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
 
 
-class MalformedCounter(Protocol):
-    """Who counts."""
-
-    def request_malformed(self) -> None:
-        """Count one request that is no HTTP."""
-
-
 def quiet_runner(
-    app: web.Application, counters: MalformedCounter, *, drain_s: float, refused: RefusedRequests | None = None
+    app: web.Application, counters: Metrics, *, drain_s: float, refused: RefusedRequests | None = None
 ) -> web.AppRunner:
     """Make the runner of an application; at the end requests that run have `drain_s` seconds to finish.
 
@@ -54,7 +48,7 @@ def quiet_runner(
     )
 
 
-def check_every_head(server: web.Server, counters: MalformedCounter, refused: RefusedRequests) -> None:
+def check_every_head(server: web.Server, counters: Metrics, refused: RefusedRequests) -> None:
     """Apply the checks of the boot LAN to requests that come on a connection which aiohttp has already.
 
     The first head of a connection was checked by `http_head`. This comes before aiohttp answers an `Expect`.
@@ -80,7 +74,7 @@ def check_every_head(server: web.Server, counters: MalformedCounter, refused: Re
 class _OnlyFaultsOfOurs(logging.Filter):
     """Holds back what aiohttp says of clients: they sent no HTTP, or went away."""
 
-    def __init__(self, counters: MalformedCounter, refused: RefusedRequests | None) -> None:
+    def __init__(self, counters: Metrics, refused: RefusedRequests | None) -> None:
         super().__init__()
         self._counters = counters
         self._refused = refused

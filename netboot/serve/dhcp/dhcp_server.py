@@ -12,12 +12,14 @@ from typing import assert_never
 
 import structlog
 
+from netboot.boot.offers import OfferService
 from netboot.errors import PortError
 from netboot.model.host.network import DhcpListen, DhcpMode, Interface
 from netboot.serve.dhcp.lease_handler import LeaseHandler, Leasing
-from netboot.serve.dhcp.proxy_handler import DhcpPort, ProxyDhcpHandler, ScriptService
+from netboot.serve.dhcp.proxy_handler import DhcpPort, ProxyDhcpHandler
 from netboot.serve.net.packet_socket import PacketSocket
-from netboot.serve.net.udp import Counters, DatagramPort, UdpSocket
+from netboot.serve.net.udp import DatagramPort, UdpSocket
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe, pxe_reply
 
@@ -58,7 +60,7 @@ class DhcpServer:
     """Every door that is open. Give `serve` to `Interfaces.on_change`."""
 
     def __init__(
-        self, service: ScriptService, settings: DhcpSettings, *, counters: Counters, leasing: Leasing | None = None
+        self, service: OfferService, settings: DhcpSettings, *, counters: Metrics, leasing: Leasing | None = None
     ) -> None:
         """`leasing` is what the mode `reservation` leases with; the other modes lease nothing."""
         self._service = service

@@ -11,7 +11,7 @@ import structlog
 from netboot.model.boot.offer import IgnoreReason
 from netboot.model.host.network import Interface
 from netboot.model.lease import LeaseDropReason
-from netboot.serve.net.udp import Counters
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
 from netboot.wire.dhcp.pxe import DropReason
@@ -36,7 +36,7 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
 class IgnoredQuestions:
     """Those of one port on one interface."""
 
-    def __init__(self, interface: Interface, port: int, *, counters: Counters) -> None:
+    def __init__(self, interface: Interface, port: int, *, counters: Metrics) -> None:
         self._interface = interface
         self._port = port
         self._counters = counters

@@ -12,6 +12,7 @@ from typing import Any, Final, assert_never
 
 import structlog
 
+from netboot.boot.offers import OfferService
 from netboot.errors import WireError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.boot_client import BootClient, arch_name
@@ -30,9 +31,10 @@ from netboot.model.lease import (
     LeaseVerdict,
 )
 from netboot.serve.dhcp.ignored import IgnoredQuestions
-from netboot.serve.dhcp.proxy_handler import ScriptService, tell_refusal
+from netboot.serve.dhcp.proxy_handler import tell_refusal
 from netboot.serve.net.arp import ArpProber
-from netboot.serve.net.udp import Counters, Datagram, DatagramPort
+from netboot.serve.net.udp import Datagram, DatagramPort
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply, lease_reply_address, nak_reply
@@ -72,9 +74,9 @@ class LeaseHandler:
         socket: DatagramPort,
         leasing: Leasing,
         *,
-        service: ScriptService,
+        service: OfferService,
         http_port: int,
-        counters: Counters,
+        counters: Metrics,
         ours: Container[IPv4Address],
     ) -> None:
         """Raises PortError where ARP cannot be watched."""

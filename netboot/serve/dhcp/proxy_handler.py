@@ -9,19 +9,19 @@ of the lines:
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
+from netboot.boot.offers import OfferService
 from netboot.errors import WireError
 from netboot.model.boot.boot_client import BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
-from netboot.model.host.host import HostSet
-from netboot.model.host.mac import Mac
 from netboot.model.lease import LeaseDropReason
 from netboot.serve.dhcp.ignored import PACKET_CURES, IgnoredQuestions
 from netboot.serve.dhcp.repeats import Answered, Repeats
-from netboot.serve.net.udp import Address, Counters, Datagram, DatagramPort
+from netboot.serve.net.udp import Address, Datagram, DatagramPort
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
@@ -31,26 +31,6 @@ from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 log = structlog.get_logger()
 
 _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
-
-
-class ScriptService(Protocol):
-    """Who decides (`boot.offers.OfferService`): from memory, at once, never awaited."""
-
-    @property
-    def hosts(self) -> HostSet:
-        """The registered machines, for the log line."""
-
-    def offer_for(self, client: BootClient) -> Offer | Ignored:
-        """Say what a machine is offered now."""
-
-    def offered(self, client: BootClient, offer: Offer) -> None:
-        """Take note of an offer that left."""
-
-    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
-        """Record that a machine's packet allows no answer, where it is registered."""
-
-    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
-        """Take note of an address that the wire showed for a machine, and of the transaction in which it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +51,10 @@ class ProxyDhcpHandler:
         port: DhcpPort,
         socket: DatagramPort,
         *,
-        service: ScriptService,
+        service: OfferService,
         http_port: int,
         is_listening_only: bool,
-        counters: Counters,
+        counters: Metrics,
         ours: Container[IPv4Address],
     ) -> None:
         self._port = port
@@ -179,7 +159,7 @@ class ProxyDhcpHandler:
         )
 
 
-def tell_refusal(service: ScriptService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:
+def tell_refusal(service: OfferService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:
     """Record a drop that an operator can end, by the MAC of the machine."""
     mac = pxe.client_mac(message) if reason in PACKET_CURES else None
     if mac is not None:

@@ -16,7 +16,7 @@ from typing import Final
 from netboot.errors import PortError
 from netboot.model.host.mac import Mac
 from netboot.model.host.network import Interface
-from netboot.serve.net.udp import Counters
+from netboot.telemetry.metrics import Metrics
 
 PROBE_S: Final = 0.4
 PROBES: Final = 2
@@ -37,7 +37,7 @@ class _Probe:
 class ArpProber:
     """One packet socket; any number of probes at a time."""
 
-    def __init__(self, interface: Interface, *, counters: Counters) -> None:
+    def __init__(self, interface: Interface, *, counters: Metrics) -> None:
         """Open the socket; raise PortError where the right to (CAP_NET_RAW) or the interface is missing."""
         self._counters = counters
         self._waiting: dict[IPv4Address, list[_Probe]] = {}

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
-from netboot.serve.net.udp import RECEIVE_BUFFER_BYTES, Address, Counters, Datagram, DatagramPort, error_name
+from netboot.serve.net.udp import RECEIVE_BUFFER_BYTES, Address, Datagram, DatagramPort, error_name
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.frames import IpPacket, Reassembly, UdpDatagram, read_ip, read_udp, write
 
 EVERYBODY: Final = IPv4Address("255.255.255.255")
@@ -38,7 +39,7 @@ class PacketSocket(DatagramPort):
 
     _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
 
-    def __init__(self, port: int, interface: Interface, *, counters: Counters) -> None:
+    def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
         """Open both; raise PortError where the right (CAP_NET_RAW) or the interface is missing."""
         super().__init__(port, interface, counters=counters)
         everybody_here = {each.broadcast_address for each in interface.networks}

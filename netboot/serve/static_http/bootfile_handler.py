@@ -6,17 +6,17 @@ A small answer leaves in one segment with its head.
 
 import time
 from ipaddress import IPv4Address
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from aiohttp import web
 
+from netboot.boot.named_files import FileService
 from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.bodies import Bodies, FileChangedError
 from netboot.content.serving.served_file import ServedFile, served_file
 from netboot.errors import NetbootError
 from netboot.model.boot.offer import MachineDocument
-from netboot.model.host.mac import Mac
 from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
 from netboot.serve.static_http.send import send_file
 
@@ -26,29 +26,10 @@ NEVER_THERE: Final = "local-disk.efi"
 log = structlog.get_logger()
 
 
-class LoaderFiles(Protocol):
-    """Who decides what a machine may load."""
-
-    def loader_for(
-        self, address: IPv4Address, name: str, *, mac: Mac | None = None
-    ) -> BootFile | MachineDocument | None:
-        """Say what a name is to the machine at this address; `mac` is the one that it says it is."""
-
-    async def document_for(
-        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
-    ) -> str | None:
-        """Write a document for that machine."""
-
-    def loader_sent(
-        self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
-    ) -> None:
-        """Take note of a loader that went out."""
-
-
 class BootFilesHttp:
     """The handler of two paths."""
 
-    def __init__(self, service: LoaderFiles) -> None:
+    def __init__(self, service: FileService) -> None:
         self._service = service
         self._bodies = Bodies()
 

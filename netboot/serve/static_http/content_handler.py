@@ -9,11 +9,12 @@ import time
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from aiohttp import web
 
+from netboot.boot.named_files import FileService
 from netboot.content.serving.bodies import Bodies, FileChangedError
 from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import ServedFile
@@ -25,28 +26,12 @@ from netboot.serve.static_http.send import refused, send_file
 from netboot.serve.static_http.shares import ShareLimits
 from netboot.serve.static_http.turns import Turns
 from netboot.telemetry.logs import LineLimit
+from netboot.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 _LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, ContentKind.STAGE2, ContentKind.TREEINFO})
 CONTENT_PREFIXES: Final = ("/content/", "/ostree/")
-
-
-class ContentObserver(Protocol):
-    """Who keeps the timeline of each boot."""
-
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
-        """Take note that a machine got a file, or `bytes_sent` of it. Called on the loop, must not wait."""
-
-
-class ContentCounters(Protocol):
-    """Who counts."""
-
-    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
-        """Count one answer; refusals are of the kind `other`."""
-
-    def request_malformed(self) -> None:
-        """Count one request that is no HTTP."""
 
 
 class ContentHandler:
@@ -55,9 +40,9 @@ class ContentHandler:
     def __init__(
         self,
         content: Content,
-        service: ContentObserver,
+        service: FileService,
         *,
-        counters: ContentCounters,
+        counters: Metrics,
         limits: ShareLimits | None = None,
         refused: RefusedRequests | None = None,
     ) -> None:

@@ -1,7 +1,7 @@
 """The TFTP door of one interface: read requests in, transfers begun, refusals out (RFC 1350 §4; RFC 1123 §4.2.3).
 
-Must never decide who may read what: `TftpFiles` does. Must never answer an ERROR, nor what was sent to a broadcast
-address. The way of a request, in the order of the lines:
+Must never decide who may read what: `boot.named_files` does. Must never answer an ERROR, nor what was sent to a
+broadcast address. The way of a request, in the order of the lines:
 
     proto.tftp.parse -> requested_name -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender
     -> tftp_transfers
@@ -12,52 +12,29 @@ import socket
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import structlog
 
+from netboot.boot.named_files import FileService
 from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
 from netboot.errors import ContentError, NetbootError, WireError
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
-from netboot.serve.net.udp import Address, Counters, Datagram, UdpSocket
+from netboot.serve.net.udp import Address, Datagram, UdpSocket
 from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.serve.tftp.transfers import DEFAULT_LIMITS, Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.telemetry.logs import LineLimit
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError
-from netboot.wire.tftp.transfer import Outcome, Sender
+from netboot.wire.tftp.transfer import Sender
 
 log = structlog.get_logger()
 
 _RRQ: Final = b"\0\1"
 _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
-
-
-class TftpFiles(Protocol):
-    """Who may read what. Asked on the loop; all but a document comes from memory."""
-
-    def requested_name(self, address: IPv4Address, name: str) -> str:
-        """Return the name that this machine means by the name in its request, without a tail that its ROM added."""
-
-    def loader_for(self, address: IPv4Address, name: str) -> BootFile | MachineDocument | None:
-        """Say what this machine gets under this name, which `boot_file_name` has cleaned."""
-
-    async def document_for(self, document: MachineDocument, address: IPv4Address, *, base_url: str) -> str | None:
-        """Write a document for this machine; `base_url` is this server's HTTP as it reaches us. Raises NetbootError."""
-
-    def loader_sent(
-        self,
-        address: IPv4Address,
-        name: str,
-        *,
-        bytes_sent: int,
-        seconds: float,
-        retransmissions: int,
-        outcome: Outcome,
-    ) -> None:
-        """Learn how a transfer ended; only of machines that answered at all, never of a forged request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +61,7 @@ class TftpHandler:
     """The port on one interface. Each read is sent from a port of its own, unless `single_port`."""
 
     def __init__(
-        self, udp: UdpSocket, service: TftpFiles, settings: TftpSettings, *, disk: BootFileDisk, counters: Counters
+        self, udp: UdpSocket, service: FileService, settings: TftpSettings, *, disk: BootFileDisk, counters: Metrics
     ) -> None:
         self._udp = udp
         self._interface = udp.interface

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 import structlog
 
+from netboot.boot.named_files import FileService
 from netboot.content.bootfiles.bootfile_cache import BootFileCache
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
-from netboot.serve.net.udp import Counters, UdpSocket
+from netboot.serve.net.udp import UdpSocket
 from netboot.serve.tftp.disk_reader import BootFileDisk
-from netboot.serve.tftp.request_handler import TftpFiles, TftpHandler, TftpSettings
+from netboot.serve.tftp.request_handler import TftpHandler, TftpSettings
+from netboot.telemetry.metrics import Metrics
 
-__all__ = ["TftpFiles", "TftpServer", "TftpSettings"]
+__all__ = ["TftpServer", "TftpSettings"]
 
 log = structlog.get_logger()
 
@@ -23,7 +25,7 @@ log = structlog.get_logger()
 class TftpServer:
     """Every door that is open. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
-    def __init__(self, service: TftpFiles, settings: TftpSettings, *, counters: Counters) -> None:
+    def __init__(self, service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
         self._service = service
         self._settings = settings
         self._counters = counters

@@ -20,9 +20,10 @@ import structlog
 from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.errors import ContentError
 from netboot.model.words import printable_line
-from netboot.serve.net.udp import Address, Counters
+from netboot.serve.net.udp import Address
 from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.telemetry.logs import LineLimit
+from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, ReadRequest, Terms
 from netboot.wire.tftp.transfer import Outcome, Sender
@@ -107,7 +108,7 @@ class Transfers:
         *,
         limits: TransferLimits,
         disk: BootFileDisk,
-        counters: Counters,
+        counters: Metrics,
         ended: Callable[[Transfer, float], None],
     ) -> None:
         self._interface = interface
