@@ -107,6 +107,31 @@ def test_a_name_is_one_module_only():
     assert _shared_names([named for named in modules if named[1].parent != commands or named[0] not in COMMANDS]) == {}
 
 
+def test_urls_of_the_boot_lan_are_written_in_one_module():
+    root = r"/(?:boot|bootfiles|ks|ign|report|content|ostree)/"
+    found = {
+        f"{text!r} in {_place(source)}"
+        for source in SOURCES
+        if source != PACKAGE / "model/urls.py"
+        for text in _texts(source)
+        if re.search(rf"^{root}|http://\0|\0{root}", text)
+    }
+
+    assert sorted(found) == []
+
+
+def test_pe_headers_are_read_in_one_module():
+    readers = [_place(source) for source in SOURCES if b"PE\\0\\0" in source.read_bytes()]
+
+    assert readers == ["netboot/content/pe_image.py"]
+
+
+def test_text_of_machines_is_escaped_in_one_module():
+    places = [_place(source) for source in SOURCES if "unicode_escape" in source.read_text()]
+
+    assert places == ["netboot/model/words.py"]
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_file_has_a_docstring(source: Path):
     assert ast.get_docstring(ast.parse(source.read_text()))
@@ -251,6 +276,16 @@ def _identifiers(source: Path) -> set[str]:
 
 def _words_of_identifier(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+def _texts(source: Path) -> Iterator[str]:
+    """Give each string of a file; of an f-string, its values are zero bytes."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def _first_of_lines(pattern: str, page: str) -> set[str]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -20,6 +20,7 @@ from netboot.content.media.boot_media import installer_major, read_medium
 from netboot.content.ostree.repository import PullProgress, ReachableObjects, commit_named, read_reachable
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
+from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
@@ -30,8 +31,6 @@ from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.engine import Engine
 
 log = structlog.get_logger()
-
-_LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Documents:
             self._engine,
             host,
             version=read.version,
-            ready_url=f"{base_url}/report/{tokens.report}/ready",
+            ready_url=urls.report(base_url, tokens.report, "ready"),
             mac=mac,
             role_paths=read.paths,
         )
@@ -176,7 +175,7 @@ class Documents:
         self, host: Host, languages: Iterable[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
         """Make everything that an install of this host needs, and throw it away; list what cannot be made."""
-        base_url, tokens = _LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
+        base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         for attempt in (
             self._medium(host),
@@ -205,7 +204,7 @@ class Documents:
         reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
         plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
         return _failures(
-            partial(self.script, plan, language, base_url=_LONGEST_BASE_URL)
+            partial(self.script, plan, language, base_url=urls.LONGEST_BASE_URL)
             for plan in plans
             for language in ScriptLanguage
         )
@@ -213,7 +212,7 @@ class Documents:
     def autoexec_problems(self, mac: Mac) -> list[RenderError]:
         """Make the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
         return _failures(
-            partial(ipxe.autoexec, self._engine, named, base_url=_LONGEST_BASE_URL) for named in (mac, None)
+            partial(ipxe.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
         )
 
     async def _medium(self, host: Host) -> None:

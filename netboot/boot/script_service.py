@@ -144,13 +144,6 @@ class ScriptService:
 
     # The script
 
-    async def script_for(self, mac: Mac, address: IPv4Address, *, is_look: bool = False) -> ScriptPlan:
-        """Do as `script` does for iPXE, and return the plan alone."""
-        script = await self.script(
-            mac, address, ScriptLanguage.IPXE, base_url="http://255.255.255.255:65535", is_look=is_look
-        )
-        return script.plan
-
     async def script(
         self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_look: bool = False
     ) -> Script:

@@ -5,9 +5,9 @@ Pure: a plan in, text out; never decides what a machine may do. GRUB names an HT
 
 from collections.abc import Mapping
 from typing import assert_never
-from urllib.parse import urlsplit
 
 from netboot.errors import RenderError
+from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
@@ -19,15 +19,14 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
 
     `base_url` is `http://ADDRESS:PORT` of this server, `place` where content is.
     """
-    device = _device_path(base_url)
     match plan:
         case InstallPlan(host=host, kickstart_token=token):
             mac = plan.boot_mac
             context = {
                 "host": host,
                 "mac": mac,
-                "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
-                "medium_path": f"{_device_path(place.loader_url_for(base_url))}/content/{host.boot_media}",
+                "config_path": urls.grub_config(base_url, mac),
+                "medium_path": urls.grub_path(urls.medium(place.loader_url_for(base_url), host.boot_media)),
                 "arguments": kernel_line.installer(
                     host,
                     mac=mac,
@@ -46,7 +45,7 @@ def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
                 "mac": mac,
                 "name": name,
                 "reason": reason,
-                "config_path": f"{device}/boot/{mac.hyphenated}/grub.cfg",
+                "config_path": urls.grub_config(base_url, mac),
             }
             return _config(engine, "wait", subject=name, context=context)
         case _:
@@ -59,8 +58,3 @@ def _config(engine: Engine, name: str, *, subject: str, context: Mapping[str, ob
     if not text.strip():
         raise RenderError(f"cannot render grub for {subject}: template {template} is empty; correct the template")
     return text
-
-
-def _device_path(url: str) -> str:
-    parts = urlsplit(url)
-    return f"(http,{parts.netloc}){parts.path.rstrip('/')}"

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from netboot.errors import RenderError
+from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.engine import Engine
@@ -29,8 +30,12 @@ def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overla
     set: the children may answer 503 for as long as they like.
     """
     children = [
-        {"source": f"{base_url}/ign/{token}/{name}", "compression": "", "verification": {"hash": f"sha512-{sha512}"}}
-        for name, sha512 in (("role", role_sha512), ("overlay", overlay_sha512))
+        {
+            "source": urls.ignition(base_url, token, part),
+            "compression": "",
+            "verification": {"hash": f"sha512-{sha512}"},
+        }
+        for part, sha512 in (("role", role_sha512), ("overlay", overlay_sha512))
     ]
     return _json(
         {

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import assert_never
 
 from netboot.errors import RenderError
+from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
@@ -41,8 +42,7 @@ def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
 
     None for `mac`: whoever asks names itself, by the card that it booted from.
     """
-    name = mac.hyphenated if mac else "${mac:hexhyp}"
-    context = {"mac": mac, "script_url": f"{base_url}/boot/{name}.ipxe"}
+    context = {"mac": mac, "script_url": urls.ipxe_script(base_url, mac)}
     return _script(engine, "autoexec", subject=mac or "any machine", context=context)
 
 
@@ -64,8 +64,8 @@ def _install(engine: Engine, plan: InstallPlan, *, base_url: str, place: Content
     context = {
         "host": host,
         "mac": mac,
-        "script_url": f"{base_url}/boot/{mac.hyphenated}.ipxe",
-        "medium_url": f"{place.loader_url_for(base_url)}/content/{host.boot_media}",
+        "script_url": urls.ipxe_script(base_url, mac),
+        "medium_url": urls.medium(place.loader_url_for(base_url), host.boot_media),
         "arguments": arguments,
     }
     return _script(engine, "install", subject=host.name, context=context)
@@ -83,7 +83,7 @@ def _wait(engine: Engine, plan: WaitPlan, *, base_url: str, place: ContentPlace)
         "mac": plan.mac,
         "name": name,
         "reason": plan.reason,
-        "script_url": f"{base_url}/boot/{plan.mac.hyphenated}.ipxe",
+        "script_url": urls.ipxe_script(base_url, plan.mac),
         "would_boot": would_boot,
     }
     return _script(engine, "wait", subject=name, context=context)

@@ -6,6 +6,7 @@ Pure: a host and its URLs in, words out; each target quotes them in its own way 
 from typing import Final
 
 from netboot.errors import RenderError
+from netboot.model import urls
 from netboot.model.host.host import Host, HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.render.content_place import HERE, ContentPlace
@@ -29,9 +30,8 @@ def installer(
     return _fitting(
         host,
         (
-            # no slash at its end: EL8 would keep it
-            f"inst.stage2={place.url_for(base_url)}/content/{host.boot_media}",
-            f"inst.ks={base_url}/ks/{kickstart_token}",
+            f"inst.stage2={urls.medium(place.url_for(base_url), host.boot_media)}",
+            f"inst.ks={urls.kickstart(base_url, kickstart_token)}",
             "inst.ks.sendmac",
             "inst.ks.sendsn",
             "inst.text",
@@ -59,7 +59,7 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
             "rd.neednet=1",
             "ignition.platform.id=metal",
             "ignition.firstboot=1",
-            f"ignition.config.url={base_url}/ign/{ignition_token}",
+            f"ignition.config.url={urls.ignition(base_url, ignition_token)}",
             *host.kernel_arguments,
         ),
     )

@@ -4,6 +4,7 @@ Pure: a host, its URLs and tokens in, text out. The document carries tokens: it 
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), but for time servers.
 """
 
+from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render import kernel_line
@@ -35,7 +36,8 @@ def kickstart(
         "device": _device(host, mac),
         "base_url": base_url,
         "content_url": place.url_for(base_url),
-        "report_url": f"{base_url}/report/{report_token}",
+        "releases_url": urls.releases(place.url_for(base_url)),
+        "report_url": urls.report(base_url, report_token),
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
         # EL8 does not know `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)

@@ -65,7 +65,7 @@ async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
 async def boot_the_installer(services: BuiltServices) -> Tokens:
     await arm(services)
     services.boots(FIRMWARE, IPXE)
-    await services.script_service.script_for(MAC, ADDRESS)
+    await services.script_for(MAC, ADDRESS)
     return (await services.install_moves.ask(CP1)).tokens
 
 
@@ -127,7 +127,7 @@ def test_a_host_declared_anew_under_the_name_of_a_removed_one_is_not_armed(with_
         services.boots(FIRMWARE, IPXE)
 
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
-        assert await services.script_service.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, hosts.hosts[CP1])
+        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, hosts.hosts[CP1])
 
     with_services(scenario)
 
@@ -141,7 +141,7 @@ def test_a_script_compares_also_where_no_reload_did_and_spends_nothing(
         services.boots(FIRMWARE, IPXE)
         changed = declare(services, values)
 
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
 
         install = await services.install_moves.ask(CP1)
         assert (plan, install.arming, install.tokens) == (LocalBootPlan(MAC, changed), None, Tokens())
@@ -206,9 +206,7 @@ def test_an_arming_of_an_earlier_version_ends_and_says_to_arm_again(with_service
         old.close()
         services.boots(FIRMWARE, IPXE)
 
-        assert await services.script_service.script_for(MAC, ADDRESS) == LocalBootPlan(
-            MAC, services.script_service.hosts.hosts[CP1]
-        )
+        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.script_service.hosts.hosts[CP1])
         assert (await services.install_moves.history(CP1))[-1].note == (
             "it was armed by an earlier version of netboot, which did not record MACs, disk and release" + CURE
         )
@@ -227,7 +225,7 @@ def test_a_running_install_whose_host_changes_reports_its_end_and_never_boots_th
         await services.install_moves.end_changed_armings()
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
 
         assert isinstance(plan, LocalBootPlan)
         assert await report(services, tokens, Report.DONE, Report.DONE, Report.READY) == [None] * 3
@@ -322,7 +320,7 @@ def test_who_armed_and_who_cancelled_is_in_the_event(with_services: WithServices
         await services.install_moves.cancel(CP1, reason="no", actor="uid 0")
         await services.install_moves.arm(CP1, reason="new", attempts=3)
         services.boots(FIRMWARE, IPXE)
-        assert isinstance(await services.script_service.script_for(MAC, ADDRESS), InstallPlan)
+        assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
         return [(e.data["by"], e.data.get("actor")) for e in await services.events() if e.name == "install.moved"]
 
     assert with_services(scenario) == [

@@ -117,7 +117,7 @@ def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_th
         assert machine.discovers() == [(WITH, "ipxe.efi")]
         machine.loads("ipxe.efi")
         services.boots(IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
         assert await told(services) == [
@@ -139,7 +139,7 @@ def test_a_script_that_another_address_requests_teaches_nothing(with_services: W
             machine.discovers()
             machine.loads("snponly.efi")
             if road == "ipxe":
-                await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+                await services.script_for(MAC, STRANGER_ADDRESS)
             else:
                 document = services.file_service.loader_for(STRANGER_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
                 assert isinstance(document, MachineDocument)
@@ -306,7 +306,7 @@ def test_a_tail_that_an_old_rom_appends_is_no_other_loader(with_services: WithSe
             machine.discovers()
             machine.loads("snponly.efi" + tail)
             services.boots(IPXE)
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
 
         assert await told(services) == []
         sent = [event.data["name"] for event in await services.events() if event.name == "boot.loader_sent"]

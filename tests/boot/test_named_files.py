@@ -34,7 +34,7 @@ def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
         services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="probed", **sent)  # type: ignore[arg-type]
         services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="sent", **sent)  # type: ignore[arg-type]
         services.boots(IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         for _ in range(2):
             services.file_service.content_served(ADDRESS, kernel(), 100)
         return [event.step for event in await services.events() if event.step]
@@ -46,7 +46,7 @@ def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(with_services: WithServ
     async def scenario(services: BuiltServices) -> list[object]:
         await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         repository = content / "ostree" / "ock-1.31-amd64"
         for path in sorted((repository / "objects").rglob("*.*")):
             member = path.relative_to(repository).as_posix()

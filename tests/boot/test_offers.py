@@ -101,7 +101,7 @@ def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fi
                 replace(FIRMWARE, mac=Mac(f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"))
             )
 
-        assert isinstance(await services.script_service.script_for(MAC, ADDRESS), InstallPlan)
+        assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
         assert len(services.script_service.discovered()) == STRANGERS
         assert (await services.event_names()).count("boot.machine_discovered") == PER_UNREGISTERED
 

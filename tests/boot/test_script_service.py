@@ -35,8 +35,8 @@ def test_an_armed_machine_that_announced_itself_gets_the_installer_once_a_boot(w
         await arm(services)
         services.boots(FIRMWARE, IPXE)
 
-        first = await services.script_service.script_for(MAC, ADDRESS)
-        again = await services.script_service.script_for(MAC, ADDRESS)
+        first = await services.script_for(MAC, ADDRESS)
+        again = await services.script_for(MAC, ADDRESS)
 
         assert isinstance(first, InstallPlan)
         assert again == first
@@ -53,7 +53,7 @@ def test_a_loader_that_asks_twice_at_once_gets_one_script_and_spends_one_boot(wi
         await arm(services, attempts=1)
         services.boots(FIRMWARE, IPXE)
 
-        plans = await asyncio.gather(*(services.script_service.script_for(MAC, ADDRESS) for _ in range(3)))
+        plans = await asyncio.gather(*(services.script_for(MAC, ADDRESS) for _ in range(3)))
 
         assert [type(plan) for plan in plans] == [InstallPlan] * 3
         assert len(set(plans)) == 1
@@ -70,7 +70,7 @@ def test_an_operator_reads_once_a_boot_why_a_machine_waits(with_services: WithSe
             services.clock.pass_(300)
             services.boots(FIRMWARE, IPXE)
             for _ in range(5):
-                await services.script_service.script_for(MAC, ADDRESS)
+                await services.script_for(MAC, ADDRESS)
 
         assert (await services.event_names()).count("boot.script_held_back") == 2
 
@@ -81,11 +81,11 @@ def test_the_next_boot_spends_the_next_attempt_and_kills_the_tokens_of_the_last(
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.boots(FIRMWARE, IPXE)
-        first = await services.script_service.script_for(MAC, ADDRESS)
+        first = await services.script_for(MAC, ADDRESS)
         services.clock.pass_(300)
         services.boots(FIRMWARE, IPXE)
 
-        second = await services.script_service.script_for(MAC, ADDRESS)
+        second = await services.script_for(MAC, ADDRESS)
 
         assert isinstance(first, InstallPlan)
         assert isinstance(second, InstallPlan)
@@ -103,7 +103,7 @@ def test_after_the_last_attempt_the_machine_is_led_to_its_disk_and_the_install_h
         plans = []
         for _ in range(4):
             services.boots(FIRMWARE, IPXE)
-            plans.append(await services.script_service.script_for(MAC, ADDRESS))
+            plans.append(await services.script_for(MAC, ADDRESS))
             services.clock.pass_(300)
         install = await services.install_moves.ask(CP1)
         assert (install.state, install.is_armed) == (InstallState.FAILED, False)
@@ -118,7 +118,7 @@ def test_a_curious_reader_sees_a_script_without_tokens_and_moves_nothing(with_se
         await arm(services)
         before = await services.install_moves.ask(CP1)
 
-        plan = await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+        plan = await services.script_for(MAC, STRANGER_ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
         assert await services.install_moves.ask(CP1) == before
@@ -131,7 +131,7 @@ def test_an_announced_mac_asked_for_from_another_address_moves_nothing(with_serv
         await arm(services)
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+        plan = await services.script_for(MAC, STRANGER_ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
         assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
@@ -145,7 +145,7 @@ def test_an_announcement_of_long_ago_counts_no_more(with_services: WithServices)
         services.boots(FIRMWARE, IPXE)
         services.clock.pass_(3600)
 
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
 
         assert isinstance(plan, WaitPlan)
         assert plan.reason is WaitReason.NOT_ANNOUNCED
@@ -158,7 +158,7 @@ def test_a_look_moves_nothing(with_services: WithServices):
         await arm(services)
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_service.script_for(MAC, ADDRESS, is_look=True)
+        plan = await services.script_for(MAC, ADDRESS, is_look=True)
 
         assert isinstance(plan, WaitPlan)
         assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
@@ -171,9 +171,7 @@ def test_a_host_that_nobody_armed_is_led_to_its_disk_on_every_road(with_services
         services.boots(FIRMWARE, IPXE)
 
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
-        assert await services.script_service.script_for(MAC, ADDRESS) == LocalBootPlan(
-            MAC, services.script_service.hosts.get("cp1")
-        )
+        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.script_service.hosts.get("cp1"))
 
     with_services(scenario)
 
@@ -185,7 +183,7 @@ def test_a_store_that_does_not_answer_makes_the_machine_wait_and_never_install(w
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE installs")
 
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, services.script_service.hosts.get("cp1"))
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOADER  # type: ignore[union-attr]
@@ -201,7 +199,7 @@ def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_ser
         role_file.unlink()
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_READY, services.script_service.hosts.get("cp1"))
         assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
@@ -226,7 +224,7 @@ def test_where_unknown_machines_wait_their_script_says_so(with_services: WithSer
         services.boots(stranger)
 
         assert services.offer_service.offer_for(stranger).kind is OfferKind.LOADER  # type: ignore[union-attr]
-        plan = await services.script_service.script_for(STRANGER_MAC, ADDRESS)
+        plan = await services.script_for(STRANGER_MAC, ADDRESS)
         assert plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
         assert "systemctl reload netboot" in services.script_service.documents.ipxe(
             plan, base_url="http://192.0.2.10:8080"
@@ -239,9 +237,9 @@ def test_a_request_from_another_address_takes_no_step_and_is_recorded_as_refused
     async def scenario(services: BuiltServices) -> list[tuple[str, str | None, object]]:
         services.boots(replace(FIRMWARE, arch=Arch.X86_BIOS))
         for _ in range(50):
-            await services.script_service.script_for(MAC, STRANGER_ADDRESS)
-            await services.script_service.script_for(MAC, STRANGER_ADDRESS, is_look=True)
-        await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, STRANGER_ADDRESS)
+            await services.script_for(MAC, STRANGER_ADDRESS, is_look=True)
+        await services.script_for(MAC, ADDRESS)
         services.clock.pass_(61)
         return [(event.name, event.step, event.data.get("count")) for event in (await services.events())[1:]]
 
@@ -259,7 +257,7 @@ def test_a_script_requested_by_another_machine_of_the_rack_is_refused_though_the
         services.boots(replace(FIRMWARE, mac=OTHER_MAC), address=OTHER_ADDRESS)
         await arm(services)
         services.boots(FIRMWARE, IPXE)
-        plan = await services.script_service.script_for(MAC, OTHER_ADDRESS)
+        plan = await services.script_for(MAC, OTHER_ADDRESS)
         assert isinstance(plan, WaitPlan)
         assert services.script_service.seen.get(MAC).trace.reached_script is False  # type: ignore[union-attr]
         return [event.name for event in await services.events() if event.host == "cp1"][-1:]
@@ -279,7 +277,7 @@ def test_a_forged_request_keeps_no_loader_alive(with_services: WithServices):
         shown_s = seen.loader_shown_s
 
         services.clock.pass_(30)
-        await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, STRANGER_ADDRESS)
 
         assert seen.loader_shown_s == shown_s
 
@@ -293,7 +291,7 @@ def test_a_machine_at_its_registered_address_that_the_wire_never_showed_waits_an
         give_address(services, "cp1", ADDRESS)
         await arm(services)
         for _ in range(3):
-            plan = await services.script_service.script_for(MAC, ADDRESS)
+            plan = await services.script_for(MAC, ADDRESS)
             assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
         return [(event.name, event.host, event.data.get("reason")) for event in (await services.events())[1:]]
 
@@ -307,8 +305,8 @@ def test_why_a_machine_waits_is_recorded_again_under_a_new_arming(with_services:
         for _ in range(2):
             services.clock.pass_(1)
             await arm(services)
-            await services.script_service.script_for(MAC, ADDRESS)
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
 
         assert (await services.event_names()).count("boot.script_held_back") == 2
 
@@ -341,7 +339,7 @@ def test_a_host_that_leased_an_address_which_the_registry_gives_to_another_host_
             services.script_service.seen.get(MAC),
             services.script_service.hosts.get("cp1"),
         )
-        assert isinstance(await services.script_service.script_for(MAC, OTHER_ADDRESS), InstallPlan)
+        assert isinstance(await services.script_for(MAC, OTHER_ADDRESS), InstallPlan)
 
     with_services(scenario)
 
@@ -351,7 +349,7 @@ def test_the_timeline_has_one_line_for_a_script_that_is_requested_again(with_ser
         await arm(services)
         services.boots(FIRMWARE, IPXE)
         for _ in range(5):
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
         return [event.step for event in await services.events() if event.name == "boot.script_served"]
 
     assert with_services(scenario) == ["script"]
@@ -366,7 +364,7 @@ def test_a_store_that_fails_is_logged_once_a_boot_however_often_and_whoever_requ
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE installs")
         for address in (ADDRESS, STRANGER_ADDRESS) * 20:
-            await services.script_service.script_for(MAC, address)
+            await services.script_for(MAC, address)
 
         names = await services.event_names()
         assert (names.count("boot.script_held_back"), names.count("boot.script_served")) == (1, 1)

@@ -44,9 +44,9 @@ def test_a_request_from_the_registered_address_gets_the_installer_and_the_same_a
         switch_dhcp_off(services)
         await arm(services)
 
-        first = await services.script_service.script_for(MAC, REGISTERED)
+        first = await services.script_for(MAC, REGISTERED)
         services.clock.pass_(20)
-        again = await services.script_service.script_for(MAC, REGISTERED)
+        again = await services.script_for(MAC, REGISTERED)
 
         assert isinstance(first, InstallPlan)
         assert again == first
@@ -66,7 +66,7 @@ def test_no_other_address_does_not_even_one_that_the_wire_showed_for_the_machine
         switch_dhcp_off(services)
         await arm(services)
 
-        plan = await services.script_service.script_for(MAC, address)
+        plan = await services.script_for(MAC, address)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.hosts[CP1])
         assert await spent(services) == 0
@@ -78,10 +78,10 @@ def test_a_host_without_a_registered_address_and_another_hosts_script_get_nothin
     async def scenario(services: BuiltServices) -> list[type]:
         switch_dhcp_off(services, has_address=False)
         await arm(services)
-        nobody = await services.script_service.script_for(MAC, REGISTERED)
+        nobody = await services.script_for(MAC, REGISTERED)
         switch_dhcp_off(services)
         await services.install_moves.arm(HostName("w1"), reason="test", attempts=3)
-        other = await services.script_service.script_for(OTHER_MAC, REGISTERED)
+        other = await services.script_for(OTHER_MAC, REGISTERED)
         return [type(nobody), type(other)]
 
     assert with_services(scenario) == [WaitPlan, WaitPlan]
@@ -93,7 +93,7 @@ def test_with_dhcp_a_registered_address_alone_announces_nothing_and_the_operator
         services.script_service.policy = replace(services.script_service.policy, address_announces=False)
         await arm(services)
 
-        plan = await services.script_service.script_for(MAC, REGISTERED)
+        plan = await services.script_for(MAC, REGISTERED)
 
         assert isinstance(plan, WaitPlan)
         event = (await services.events())[-1]
@@ -112,7 +112,7 @@ def test_a_pause_is_another_boot_which_spends_an_attempt_and_the_last_one_is_the
         await arm(services, attempts=2)
         plans = []
         for _ in range(3):
-            plans.append(await services.script_service.script_for(MAC, REGISTERED))
+            plans.append(await services.script_for(MAC, REGISTERED))
             services.clock.pass_(300)
         install = await services.install_moves.ask(CP1)
         assert (install.state, install.is_armed) == (InstallState.FAILED, False)
@@ -125,12 +125,12 @@ def test_a_machine_started_again_at_once_while_it_installed_gets_new_tokens(with
     async def scenario(services: BuiltServices) -> None:
         switch_dhcp_off(services)
         await arm(services)
-        first = await services.script_service.script_for(MAC, REGISTERED)
+        first = await services.script_for(MAC, REGISTERED)
         report = (await services.install_moves.ask(CP1)).tokens.report
         assert await services.document_service.report(report, Report.STARTED, address=REGISTERED) is None
         services.clock.pass_(10)
 
-        second = await services.script_service.script_for(MAC, REGISTERED)
+        second = await services.script_for(MAC, REGISTERED)
 
         assert isinstance(first, InstallPlan)
         assert isinstance(second, InstallPlan)
@@ -144,12 +144,12 @@ def test_an_installed_host_boots_its_disk(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         switch_dhcp_off(services)
         await arm(services)
-        await services.script_service.script_for(MAC, REGISTERED)
+        await services.script_for(MAC, REGISTERED)
         report = (await services.install_moves.ask(CP1)).tokens.report
         for each in (Report.STARTED, Report.DONE):
             assert await services.document_service.report(report, each, address=REGISTERED) is None
 
-        assert isinstance(await services.script_service.script_for(MAC, REGISTERED), LocalBootPlan)
+        assert isinstance(await services.script_for(MAC, REGISTERED), LocalBootPlan)
 
     with_services(scenario)
 
@@ -158,7 +158,7 @@ def test_an_operator_reads_that_a_host_without_a_registered_address_cannot_be_id
     async def scenario(services: BuiltServices) -> Event:
         switch_dhcp_off(services, has_address=False)
         await arm(services)
-        await services.script_service.script_for(MAC, REGISTERED)
+        await services.script_for(MAC, REGISTERED)
         return (await services.events())[-1]
 
     event = with_services(scenario)

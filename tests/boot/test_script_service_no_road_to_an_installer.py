@@ -114,7 +114,7 @@ async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, s
             async for said in read(services, address, name, mac):
                 yield f"{name} of {mac} by {address}", said
         for mac, is_look in itertools.product((MAC, STRANGER_MAC), (True, False)):
-            plan = await services.script_service.script_for(mac, address, is_look=is_look)
+            plan = await services.script_for(mac, address, is_look=is_look)
             for text in (services.script_service.documents.ipxe, services.script_service.documents.grub):
                 yield f"script of {mac} by {address}", text(plan, base_url=BASE_URL)
 

@@ -66,7 +66,7 @@ def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_b
             loads(services)
 
             assert [asks(services, 10 * boot + 2) for _ in range(2)] == [SCRIPT] * 2
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
             services.clock.pass_(LOADER_RUNS_S + 1)
 
     with_services(scenario)
@@ -79,7 +79,7 @@ def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(with_ser
         loads(services)
         for exchange in range(2, 20):
             assert asks(services, exchange) == SCRIPT
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
             services.clock.pass_(LOADER_RUNS_S - 5)
 
     with_services(scenario)

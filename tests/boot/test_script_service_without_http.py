@@ -57,7 +57,7 @@ def test_a_gpxe_in_a_rom_gets_a_loader_and_the_loader_its_script_boot_after_boot
             assert asks(services, GPXE, boot * 10) == LOADER
             loads(services, "snponly.efi", boot * 10)
             assert asks(services, replace(IPXE, is_etherboot=True, has_http=True), boot * 10 + 1) == SCRIPT
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
             services.clock.pass_(100)
 
         assert not [event for event in await services.events() if "shape" in event.name or "dead" in event.name]
@@ -131,7 +131,7 @@ def test_an_unarmed_gpxe_is_led_to_its_disk_by_a_loader_and_its_script(with_serv
 
         assert asks(services, GPXE, 1) == LOADER
         loads(services, "snponly.efi", 1)
-        plan = await services.script_service.script_for(MAC, ADDRESS)
+        plan = await services.script_for(MAC, ADDRESS)
         assert "exit" in services.script_service.documents.ipxe(plan, base_url=BASE_URL)
 
     with_services(scenario)

@@ -29,7 +29,7 @@ CP1 = HostName("cp1")
 async def boot_the_installer(services: BuiltServices) -> Tokens:
     await services.install_moves.arm(CP1, reason="test", attempts=3)
     services.boots(FIRMWARE, IPXE)
-    await services.script_service.script_for(MAC, ADDRESS)
+    await services.script_for(MAC, ADDRESS)
     return (await services.install_moves.ask(CP1)).tokens
 
 
@@ -160,7 +160,7 @@ def test_a_token_of_the_attempt_before_opens_nothing(with_services: WithServices
         first = await boot_the_installer(services)
         services.clock.pass_(300)
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
 
         assert await kickstart(services, first.kickstart) is Refusal.UNKNOWN
         assert await report(services, first.report, Report.DONE) is Refusal.UNKNOWN
@@ -320,7 +320,7 @@ def test_the_kickstart_of_the_next_boot_is_a_step_again(with_services: WithServi
         await kickstart(services, (await boot_the_installer(services)).kickstart)
         services.clock.pass_(300)
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         await kickstart(services, (await services.install_moves.ask(CP1)).tokens.kickstart)
         return [event.step for event in await services.events() if event.step == "kickstart"]
 

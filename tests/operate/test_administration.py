@@ -109,7 +109,7 @@ def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServi
     async def scenario(services: BuiltServices) -> str:
         await administration(services).arm("cp1")
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         with pytest.raises(ArmingRefusedError) as refused:
             await administration(services).arm("cp1", force=True)
         return str(refused.value)

@@ -59,14 +59,14 @@ def test_a_missing_document_is_told_with_its_cure_until_the_machine_gets_its_scr
         text = role_file.read_bytes()
         role_file.unlink()
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         blocked = (await shown(services))["install"]["blocked"]
         assert str(role_file) in blocked["sentence"]
         assert blocked["since"] == services.clock.now().isoformat()
 
         services.clock.pass_(10)
         role_file.write_bytes(text)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
 
         assert await code(services) is None
 
@@ -159,7 +159,7 @@ def test_behind_a_router_that_translates_addresses_the_reason_is_the_address(wit
         await arm(services)
         services.boots(FIRMWARE, IPXE)
         for _ in range(5):
-            await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+            await services.script_for(MAC, STRANGER_ADDRESS)
 
         assert await code(services) == "other-address"
         assert "(NAT)" in str(await reason(services))
@@ -172,8 +172,8 @@ def test_a_stranger_hides_no_reason_of_the_machine_itself(with_services: WithSer
         await arm(services)
         services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
-        await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, STRANGER_ADDRESS)
 
         assert "cannot read the Ignition" in str(await reason(services))
 
@@ -183,7 +183,7 @@ def test_a_stranger_hides_no_reason_of_the_machine_itself(with_services: WithSer
 async def fail(services: BuiltServices, text: str) -> None:
     await arm(services)
     services.boots(FIRMWARE, IPXE)
-    await services.script_service.script_for(MAC, ADDRESS)
+    await services.script_for(MAC, ADDRESS)
     token = (await services.install_moves.ask(CP1)).tokens.report
     assert await services.document_service.report(token, Report.FAILED, address=ADDRESS, body=text) is None
 
@@ -227,7 +227,7 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
         before = await shown(services)
         services.boots(FIRMWARE)
         services.clock.pass_(10)
-        await services.script_service.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, STRANGER_ADDRESS)
         await arm(services)
         services.offer_service.offer_for(replace(FIRMWARE, arch=Arch.ARM64_UEFI))
         return before, await shown(services)
@@ -250,7 +250,7 @@ def test_a_node_that_is_ready_is_held_back_by_nothing(with_services: WithService
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.boots(FIRMWARE, IPXE)
-        await services.script_service.script_for(MAC, ADDRESS)
+        await services.script_for(MAC, ADDRESS)
         tokens = (await services.install_moves.ask(CP1)).tokens
         assert await services.document_service.report(tokens.report, Report.READY, address=ADDRESS) is None
         await services.document_service.kickstart_for(tokens.kickstart, address, base_url="http://192.0.2.10:8080")
@@ -266,7 +266,7 @@ def test_every_move_of_the_history_has_its_reason_in_one_line(with_services: Wit
         for _ in range(3):
             services.clock.pass_(300)
             services.boots(FIRMWARE, IPXE)
-            await services.script_service.script_for(MAC, ADDRESS)
+            await services.script_for(MAC, ADDRESS)
         moves = [move_view(move) for move in await services.install_moves.history(CP1)]
         return [(move["what"], move["reason"], move["note"]) for move in moves if move["reason"]]
 

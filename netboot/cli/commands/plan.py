@@ -14,6 +14,7 @@ from netboot.boot.documents import Documents
 from netboot.cli.views.output import json_option, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, NetbootError, RenderError
+from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy
 from netboot.model.clock import utc_now
@@ -126,7 +127,7 @@ def _base_url(settings: Settings) -> str:
     advertised = [interface.advertise for interface in interfaces if interface.advertise]
     chosen = [interface.address for interface in interfaces if interface.address]
     addresses = [str(address) for address in (*advertised, *settings.http.listen, *chosen)] or ["SERVER"]
-    return f"http://{addresses[0]}:{settings.http.port}"
+    return urls.base_url(addresses[0], settings.http.port)
 
 
 def _as_json(given: Given) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from netboot.content.serving import trees
 from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import MediumTree, ReleaseTree
 from netboot.content.serving.url_path import is_plain, segments
+from netboot.model.urls import MEDIA_ROOT, RELEASES_ROOT
 
 RESCAN_INTERVAL_S: Final = 2.0  # at least this long between two looks at one name
 _MOST_RECENT: Final = 8192  # files, a kilobyte each
-_TREES_OF_URL: Final = {"content": "media", "ostree": "ostree"}  # the first name of a URL: its directory
+_TREES_OF_URL: Final = {MEDIA_ROOT: "media", RELEASES_ROOT: "ostree"}  # the first name of a URL: its directory
 
 
 class Content:
@@ -110,7 +111,7 @@ class Content:
         await asyncio.shield(reading)
 
     def _read(self, url_root: str, name: str) -> None:
-        if url_root == "content":
+        if url_root == MEDIA_ROOT:
             medium = trees.read_medium_tree(self.directory, name)
             self._media = {**self._media, **({name: medium} if medium else {})}
         else:
@@ -118,7 +119,7 @@ class Content:
             self._releases = {**self._releases, **({name: release} if release else {})}
 
     def _tree(self, url_root: str, name: str) -> trees.Tree | None:
-        return self._media.get(name) if url_root == "content" else self._releases.get(name)
+        return self._media.get(name) if url_root == MEDIA_ROOT else self._releases.get(name)
 
     def _names(self, kind: str) -> list[str]:
         entries = trees.sorted_entries(self.directory / kind)

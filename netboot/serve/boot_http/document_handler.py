@@ -14,6 +14,7 @@ from aiohttp import web
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, IgnitionPart, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
+from netboot.model import urls
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.serve.boot_http.report_body import read_report
 from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
@@ -36,11 +37,11 @@ class BootHttp:
     def routes(self) -> list[web.RouteDef]:
         """List the routes; GET brings HEAD."""
         return [
-            web.get("/boot/{mac}.ipxe", self.ipxe_script),
-            web.get("/ks/{token}", self.kickstart),
-            web.get("/ign/{token}", self.ignition),
-            web.get("/ign/{token}/{part:role|overlay}", self.ignition),
-            web.post("/report/{token}/{event}", self.report),
+            web.get(urls.IPXE_SCRIPT_ROUTE, self.ipxe_script),
+            web.get(urls.KICKSTART_ROUTE, self.kickstart),
+            web.get(urls.IGNITION_ROUTE, self.ignition),
+            web.get(urls.IGNITION_PART_ROUTE, self.ignition),
+            web.post(urls.REPORT_ROUTE, self.report),
             web.get("/healthz", self.health),
         ]
 

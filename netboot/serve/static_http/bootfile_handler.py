@@ -6,7 +6,6 @@ A small answer leaves in one segment with its head.
 
 import time
 from ipaddress import IPv4Address
-from typing import Final
 
 import structlog
 from aiohttp import web
@@ -16,12 +15,12 @@ from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.bodies import Bodies, FileChangedError
 from netboot.content.serving.served_file import ServedFile, served_file
 from netboot.errors import NetbootError
+from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
 from netboot.serve.static_http.send import send_file
 
 # Where a UEFI machine is sent by HTTP that has nothing to load: not being there is what leads it to its disk.
-NEVER_THERE: Final = "local-disk.efi"
 
 log = structlog.get_logger()
 
@@ -36,15 +35,17 @@ class BootFilesHttp:
     def routes(self) -> list[web.RouteDef]:
         """List the routes; all methods, so that each refusal has our form. Those of `http_boot` come before."""
         return [
-            web.route("*", "/bootfiles/{name:.*}", self.handle),
-            web.route("*", "/boot/{mac}/{name:.+}", self.handle),
+            web.route("*", urls.BOOT_FILE_ROUTE, self.handle),
+            web.route("*", urls.MACHINE_FILE_ROUTE, self.handle),
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request for a boot file or a document."""
         began = time.monotonic()
         address, name = remote_address(request), request.match_info["name"]
-        found = None if name == NEVER_THERE else self._service.loader_for(address, name, mac=mac_in_path(request))
+        found = (
+            None if name == urls.LOCAL_DISK_NAME else self._service.loader_for(address, name, mac=mac_in_path(request))
+        )
         if isinstance(found, MachineDocument) and request.method in ("GET", "HEAD"):
             return await self._document(request, found, address)
         file = _served(found)

@@ -19,6 +19,7 @@ from netboot.content.serving.bodies import Bodies, FileChangedError
 from netboot.content.serving.index import Content
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
+from netboot.model import urls
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.conditional import unreadable
 from netboot.serve.static_http.refused import RefusedRequests
@@ -31,7 +32,6 @@ from netboot.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 _LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, ContentKind.STAGE2, ContentKind.TREEINFO})
-CONTENT_PREFIXES: Final = ("/content/", "/ostree/")
 
 
 class ContentHandler:
@@ -102,7 +102,7 @@ def content_routes(handler: ContentHandler) -> list[web.AbstractRouteDef]:
     async def handle(request: web.Request) -> web.StreamResponse:
         return await send(request, handler)
 
-    return [web.route("*", prefix + "{member:.*}", handle) for prefix in CONTENT_PREFIXES]
+    return [web.route("*", prefix + "{member:.*}", handle) for prefix in urls.CONTENT_PREFIXES]
 
 
 async def send(request: web.Request, handler: ContentHandler) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from netboot.model.urls import CONTENT_PREFIXES
 from netboot.serve.static_http.refused import HEAD_TOO_LARGE, HTTP_VERSION, NOT_HTTP, Refused, is_host, refusal_of
 
 LONGEST_HEAD_BYTES: Final = 16 * 1024
@@ -21,7 +22,8 @@ _MOST_FIELDS: Final = 100
 # Possessive quantifiers: a hostile head costs one pass, whatever is in it.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINES: Final = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
-_CONTENT: Final = re.compile(rb"(GET|HEAD) (/(?:content|ostree)/[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
+_PREFIXES: Final = "|".join(CONTENT_PREFIXES).encode()
+_CONTENT: Final = re.compile(rb"(GET|HEAD) ((?:" + _PREFIXES + rb")[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
 _ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/1\.([01])\r\n" + _LINES)
 _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")

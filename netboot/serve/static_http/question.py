@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from netboot.model import urls
 from netboot.model.host.mac import Mac
 
 ADVERTISED: Final = web.AppKey("advertised", dict[str, str])  # our addresses to what machines are given instead
@@ -20,7 +21,7 @@ def base_url(request: web.Request) -> str:
     if request.transport is None:
         raise ConnectionResetError("the machine went away")
     address, port = request.transport.get_extra_info("sockname")[:2]
-    return f"http://{request.app.get(ADVERTISED, {}).get(address, address)}:{port}"
+    return urls.base_url(request.app.get(ADVERTISED, {}).get(address, address), port)
 
 
 def mac_in_path(request: web.Request) -> Mac | None:

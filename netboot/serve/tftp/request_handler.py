@@ -20,6 +20,7 @@ from netboot.boot.named_files import FileService
 from netboot.content.bootfiles.bootfile_cache import LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
 from netboot.errors import ContentError, NetbootError, WireError
+from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
@@ -162,7 +163,7 @@ class TftpHandler:
         """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
         content: bytes | NetbootError | None
         try:
-            base_url = f"http://{self._udp.interface.advertise or asked.ours}:{self._http_port}"
+            base_url = urls.base_url(self._udp.interface.advertise or asked.ours, self._http_port)
             text = await self._service.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final, assert_never
-from urllib.parse import quote
 
+from netboot.model import urls
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.firmware import ReplyVariant
@@ -45,6 +45,11 @@ class ServerAddress:
         """The address from which a machine fetches its files."""
         return self.advertised or self.address
 
+    @property
+    def base_url(self) -> str:
+        """The URL of this server's HTTP."""
+        return urls.base_url(self.boot_server, self.http_port)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -69,18 +74,17 @@ def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
 
 
 def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
-    base_url = f"http://{server.boot_server}:{server.http_port}"
     if offer.wants_its_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
-        return f"{base_url}/boot/{offer.mac.hyphenated}/{quote(offer.boot_file.rpartition('/')[2])}"
-    return f"{base_url}/bootfiles/{quote(offer.boot_file)}"
+        return urls.machine_file(server.base_url, offer.mac, offer.boot_file.rpartition("/")[2])
+    return urls.boot_file(server.base_url, offer.boot_file)
 
 
 def _script_url(offer: Offer, server: ServerAddress) -> str:
-    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}.ipxe"
+    return urls.ipxe_script(server.base_url, offer.mac)
 
 
 def _missing_url(offer: Offer, server: ServerAddress) -> str:
-    return f"http://{server.boot_server}:{server.http_port}/boot/{offer.mac.hyphenated}/local-disk.efi"
+    return urls.machine_file(server.base_url, offer.mac, urls.LOCAL_DISK_NAME)
 
 
 def _no_file(_offer: Offer, _server: ServerAddress) -> str:

@@ -1,0 +1,82 @@
+"""Every URL and route of the HTTP server on the boot LAN. The only module that writes or names them. Pure.
+
+`base_url` is `http://ADDRESS:PORT` of this server as a machine reaches it, without a slash at its end.
+"""
+
+from ipaddress import IPv4Address
+from typing import Final
+from urllib.parse import quote
+
+from netboot.model.host.mac import Mac
+
+# Routes in aiohttp's syntax.
+IPXE_SCRIPT_ROUTE: Final = "/boot/{mac}.ipxe"
+MACHINE_FILE_ROUTE: Final = "/boot/{mac}/{name:.+}"
+BOOT_FILE_ROUTE: Final = "/bootfiles/{name:.*}"
+KICKSTART_ROUTE: Final = "/ks/{token}"
+IGNITION_ROUTE: Final = "/ign/{token}"
+IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay}"
+REPORT_ROUTE: Final = "/report/{token}/{event}"
+
+MEDIA_ROOT: Final = "content"
+RELEASES_ROOT: Final = "ostree"
+CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
+
+LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
+LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
+
+
+def base_url(address: IPv4Address | str, port: int) -> str:
+    """Return the URL of this server at an address."""
+    return f"http://{address}:{port}"
+
+
+def ipxe_script(base_url: str, mac: Mac | None) -> str:
+    """Return the URL of a machine's script; None: iPXE puts in the MAC of the card that it booted from."""
+    return f"{base_url}/boot/{mac.hyphenated if mac else '${mac:hexhyp}'}.ipxe"
+
+
+def machine_file(base_url: str, mac: Mac, name: str) -> str:
+    """Return the URL of a file beside which a loader finds what is this machine's."""
+    return f"{base_url}/boot/{mac.hyphenated}/{quote(name)}"
+
+
+def boot_file(base_url: str, name: str) -> str:
+    """Return the URL of a boot file that is the same for every machine."""
+    return f"{base_url}/bootfiles/{quote(name)}"
+
+
+def kickstart(base_url: str, token: str) -> str:
+    """Return the URL of a Kickstart."""
+    return f"{base_url}/ks/{token}"
+
+
+def ignition(base_url: str, token: str, part: str = "") -> str:
+    """Return the URL of an Ignition wrapper, or of its part `role` or `overlay`."""
+    return f"{base_url}/ign/{token}/{part}" if part else f"{base_url}/ign/{token}"
+
+
+def report(base_url: str, token: str, event: str = "") -> str:
+    """Return the URL to which a machine reports an event; without one, what stands before the event."""
+    return f"{base_url}/report/{token}/{event}" if event else f"{base_url}/report/{token}"
+
+
+def medium(content_url: str, name: str | None) -> str:
+    """Return the URL of a boot medium, without a slash at its end: EL8's Anaconda would keep it."""
+    return f"{content_url}/{MEDIA_ROOT}/{name}"
+
+
+def releases(content_url: str) -> str:
+    """Return the URL below which each release is an OSTree archive."""
+    return f"{content_url}/{RELEASES_ROOT}"
+
+
+def grub_config(base_url: str, mac: Mac) -> str:
+    """Return the path at which GRUB finds a machine's grub.cfg."""
+    return grub_path(f"{base_url}/boot/{mac.hyphenated}/grub.cfg")
+
+
+def grub_path(url: str) -> str:
+    """Return the path that GRUB has for an `http://` URL: `(http,HOST:PORT)/PATH`."""
+    server, _, path = url.removeprefix("http://").partition("/")
+    return f"(http,{server})/{path}"
