@@ -118,24 +118,24 @@ class _Api:
         return web.json_response(await self._administration.host(request.match_info["host"]))
 
     async def arm(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        return web.json_response((await self._armed([request.match_info["host"]], asked, request))[0])
+        body = await _body(request)
+        return web.json_response((await self._armed([request.match_info["host"]], body, request))[0])
 
     async def arm_all(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        names = asked.get("hosts")
+        body = await _body(request)
+        names = body.get("hosts")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
-        return web.json_response(await self._armed(names, asked, request))
+        return web.json_response(await self._armed(names, body, request))
 
-    async def _armed(self, names: list[str], asked: Mapping[str, Any], request: web.Request) -> list[View]:
-        attempts, force = asked.get("attempts"), asked.get("force", False)
+    async def _armed(self, names: list[str], body: Mapping[str, Any], request: web.Request) -> list[View]:
+        attempts, force = body.get("attempts"), body.get("force", False)
         if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
             raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
         if not isinstance(force, bool):
             raise web.HTTPBadRequest(text="force is true or false")
         return await self._administration.arm_all(
-            names, reason=str(asked.get("reason", "")), attempts=attempts, force=force, actor=_actor(request)
+            names, reason=str(body.get("reason", "")), attempts=attempts, force=force, actor=_actor(request)
         )
 
     async def cancel(self, request: web.Request) -> web.Response:

@@ -53,30 +53,30 @@ class UploadsHttp:
 
     async def run(self) -> None:
         """Import what is complete, one after another, until cancelled; what a restart broke off is done again."""
-        with _faults_told("all"):
+        with _faults_logged("all"):
             for upload in await asyncio.to_thread(self._uploads.all):
                 if upload.state is UploadState.IMPORTING or (upload.offset == upload.length and _is_open(upload)):
                     self._complete.put_nowait(upload.id)
         while True:
             id_ = await self._complete.get()
-            with _faults_told(id_):
+            with _faults_logged(id_):
                 await self._import(id_)
 
     async def begin(self, request: web.Request) -> web.Response:
         """Begin an upload: `{"kind": "iso" | "archive", "length": BYTES, "name": NAME}`."""
-        asked = await json_object(request)
+        body = await json_object(request)
         now = self._now().isoformat()
-        upload = await self._asking(self._uploads.begin, asked, id_=secrets.token_hex(16), now=now)
+        upload = await self._in_thread(self._uploads.begin, body, id_=secrets.token_hex(16), now=now)
         log.info("content.upload_begun", upload=upload.id, kind=upload.kind.value, bytes=upload.length)
         return web.json_response(asdict(upload), status=201, headers={"Location": f"/api/v1/uploads/{upload.id}"})
 
     async def list(self, _request: web.Request) -> web.Response:
         """List the uploads."""
-        return web.json_response([asdict(upload) for upload in await self._asking(self._uploads.all)])
+        return web.json_response([asdict(upload) for upload in await self._in_thread(self._uploads.all)])
 
     async def show(self, request: web.Request) -> web.Response:
         """Say how far an upload is, also in the header `Upload-Offset`."""
-        upload = await self._asking(self._uploads.get, request.match_info["id"])
+        upload = await self._in_thread(self._uploads.get, request.match_info["id"])
         return web.json_response(asdict(upload), headers=_offset(upload))
 
     async def go_on(self, request: web.Request) -> web.Response:
@@ -91,15 +91,15 @@ class UploadsHttp:
                 await asyncio.to_thread(receiver.sync)
         except UploadError as error:
             raise await self._refusal(error, id_) from None
-        upload = await self._asking(self._uploads.get, id_)
+        upload = await self._in_thread(self._uploads.get, id_)
         if upload.offset == upload.length:
-            upload = await self._asking(self._uploads.move, upload, UploadState.IMPORTING)
+            upload = await self._in_thread(self._uploads.move, upload, UploadState.IMPORTING)
             self._complete.put_nowait(upload.id)
         return web.Response(status=204, headers=_offset(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Forget an upload."""
-        await self._asking(self._uploads.remove, request.match_info["id"])
+        await self._in_thread(self._uploads.remove, request.match_info["id"])
         return web.Response(status=204)
 
     async def _import(self, id_: str) -> None:
@@ -119,9 +119,9 @@ class UploadsHttp:
             log.info("content.upload_imported", upload=upload.id, name=result.get("name"))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.DONE, result=result)
 
-    async def _asking(self, ask: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    async def _in_thread(self, operation: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
         try:
-            return await asyncio.to_thread(ask, *arguments, **more)
+            return await asyncio.to_thread(operation, *arguments, **more)
         except UploadError as error:
             raise await self._refusal(error, "") from None
 
@@ -146,7 +146,7 @@ def _offset(upload: Upload) -> dict[str, str]:
 
 
 @contextmanager
-def _faults_told(upload: str) -> Iterator[None]:
+def _faults_logged(upload: str) -> Iterator[None]:
     """Tell what went wrong with one upload: a full disk ends neither the others nor the daemon."""
     try:
         yield

@@ -30,8 +30,8 @@ from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
 from netboot.serve.static_http.bootfile_handler import BootFilesHttp
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-from netboot.serve.static_http.question import ADVERTISED
 from netboot.serve.static_http.refused import RefusedRequests
+from netboot.serve.static_http.request_origin import ADVERTISED
 from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.settings.settings import Admin, Settings
 from netboot.telemetry.metrics import Metrics

@@ -75,7 +75,7 @@ class InstallMoves:
         """Give what memory knows: good for an offer, which can do no harm."""
         return self._known.get(host) or Install(host)
 
-    async def ask(self, host: HostName) -> Install:
+    async def read(self, host: HostName) -> Install:
         """Read what the store says at this moment."""
         install = self._known[host] = await self._installs.get(host)
         return install
@@ -228,10 +228,10 @@ class InstallMoves:
     def _take(self, change: Change, what: str, cause: Cause) -> Change:
         self._known[change.after.host] = change.after
         if change.after != change.before:
-            self._tell(change, what, cause)
+            self._emit(change, what, cause)
         return change
 
-    def _tell(self, change: Change, what: str, cause: Cause) -> None:
+    def _emit(self, change: Change, what: str, cause: Cause) -> None:
         before, after = change.before, change.after
         data = {
             "by": what,

@@ -16,8 +16,8 @@ from netboot.boot.firmware.reply_variants import (
     DeadEnd,
     Learned,
     Moved,
-    Proven,
     Verdict,
+    Verified,
     choices_for,
     judge,
     reached,
@@ -91,13 +91,13 @@ class VariantLearning:
                 return
             case Moved(reason, before, after):
                 moved = {"reason": reason.value, "from": str(before), "to": str(after)}
-                self._tell("boot.shape_moved", seen, host, logging.WARNING, moved)
+                self._emit("boot.shape_moved", seen, host, logging.WARNING, moved)
             case DeadEnd(reason, variant, cure):
-                told = {"reason": reason.value, "shape": str(variant), "cure": cure}
-                self._tell("boot.dead_end_met", seen, host, logging.ERROR, told)
+                data = {"reason": reason.value, "shape": str(variant), "cure": cure}
+                self._emit("boot.dead_end_met", seen, host, logging.ERROR, data)
                 self._remember(seen, client, None)
-            case Proven(variant):
-                self._tell("boot.shape_kept", seen, host, logging.INFO, {"shape": str(variant)})
+            case Verified(variant):
+                self._emit("boot.shape_kept", seen, host, logging.INFO, {"shape": str(variant)})
                 self._remember(seen, client, variant)
             case _:
                 assert_never(news)
@@ -110,6 +110,6 @@ class VariantLearning:
             seen.machine = replace(seen.machine, variants=variants)
             self._machines.keep(seen.machine)
 
-    def _tell(self, event: str, seen: SeenMachine, host: Host | None, level: int, data: dict[str, str]) -> None:
+    def _emit(self, event: str, seen: SeenMachine, host: Host | None, level: int, data: dict[str, str]) -> None:
         name = host.name if host else None
         self._events.record(Event(event, self._now(), name, seen.mac, None, data), level=level)

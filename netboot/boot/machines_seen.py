@@ -21,7 +21,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
 
-STRANGERS: Final = 1024  # machines that nobody registered; the longest unseen is forgotten
+UNREGISTERED_KEPT: Final = 1024  # machines that nobody registered; the longest unseen is forgotten
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over TFTP is within it
 SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
@@ -110,12 +110,12 @@ class SeenMachine:
         """Know this of that firmware from now on."""
         self.learned[client.firmware] = learned
 
-    def asks_for_address(self, exchange: int) -> None:
+    def note_request(self, exchange: int) -> None:
         """Note its REQUEST; one in another exchange than its firmware's DISCOVER is a running system's, or 4011's."""
         if exchange == self.exchange:
             self.trace.has_address = True
 
-    def asks_anew(self, client: BootClient) -> bool:
+    def begins_exchange(self, client: BootClient) -> bool:
         """Note a DISCOVER of its firmware; True where it begins another exchange than the last one did."""
         if client.stage is not Stage.FIRMWARE or client.exchange is None:
             return False
@@ -129,12 +129,12 @@ class SeenMachines:
 
     def __init__(self, recorded: Mapping[Mac, Machine]) -> None:
         self._registered: dict[Mac, SeenMachine] = {}
-        self._strangers: OrderedDict[Mac, SeenMachine] = OrderedDict()  # whoever floods us can push out only these
+        self._unregistered: OrderedDict[Mac, SeenMachine] = OrderedDict()  # whoever floods us can push out only these
         self._is_registered: Callable[[Mac], bool] = lambda _mac: False
         self._by_address: dict[IPv4Address, Mac] = {}
         self._forgotten: Callable[[Mac], None] = lambda _mac: None
         for machine in recorded.values():  # all of them, until it is known who is registered
-            self._strangers[machine.mac] = SeenMachine(machine)
+            self._unregistered[machine.mac] = SeenMachine(machine)
             for address in machine.addresses:
                 if (before := self.by_address(address)) is not None:  # a record of an earlier version
                     self.take_address(before, address)
@@ -146,7 +146,7 @@ class SeenMachines:
 
     def get(self, mac: Mac) -> SeenMachine | None:
         """Find a machine by its card."""
-        return self._registered.get(mac) or self._strangers.get(mac)
+        return self._registered.get(mac) or self._unregistered.get(mac)
 
     def by_address(self, address: IPv4Address) -> SeenMachine | None:
         """Find the machine that the wire last showed at this address."""
@@ -159,14 +159,14 @@ class SeenMachines:
 
     def present(self) -> Iterator[SeenMachine]:
         """Go through every machine."""
-        return chain(self._registered.values(), self._strangers.values())
+        return chain(self._registered.values(), self._unregistered.values())
 
     def registered_are(self, is_registered: Callable[[Mac], bool]) -> None:
         """Tell registered machines from strangers by this from now on."""
         self._is_registered = is_registered
-        everybody = {**self._registered, **self._strangers}
+        everybody = {**self._registered, **self._unregistered}
         self._registered = {mac: seen for mac, seen in everybody.items() if is_registered(mac)}
-        self._strangers = OrderedDict((mac, seen) for mac, seen in everybody.items() if not is_registered(mac))
+        self._unregistered = OrderedDict((mac, seen) for mac, seen in everybody.items() if not is_registered(mac))
         self._forget_unregistered()
 
     def of(self, mac: Mac, *, now: datetime) -> SeenMachine:
@@ -180,7 +180,7 @@ class SeenMachines:
         seen.took_installer = False
         went_on = bool(seen.steps - {Step.OFFER, Step.LOCAL_BOOT})
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
-        is_anew = seen.asks_anew(client)
+        is_anew = seen.begins_exchange(client)
         if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:
             is_anew = False
             seen.trace.is_jumbled = True
@@ -188,18 +188,18 @@ class SeenMachines:
             seen.begin_boot(now_s)
             seen.machine = replace(seen.machine, last_seen=now)
         if client.stage is Stage.FIRMWARE and client.exchange is not None:
-            seen.trace.asked(client.elapsed, now_s)
+            seen.trace.note_discover(client.elapsed, now_s)
         if seen.client == client:
             return seen
         seen.client, machine = client, seen.machine
         known = (machine.arch, machine.vendor_class, machine.uuid)
-        told = (
+        shown = (
             arch_name(client.arch),
             client.vendor_class,
             client.uuid.hex() if client.uuid else None,
         )
-        if known != told:
-            seen.machine = replace(machine, last_seen=now, arch=told[0], vendor_class=told[1], uuid=told[2])
+        if known != shown:
+            seen.machine = replace(machine, last_seen=now, arch=shown[0], vendor_class=shown[1], uuid=shown[2])
         return seen
 
     def give_address(self, mac: Mac, address: IPv4Address, *, now: datetime) -> SeenMachine:
@@ -226,21 +226,21 @@ class SeenMachines:
         seen = self.get(mac)
         if seen is None:
             return self._add(Machine(mac, first_seen=now, last_seen=now))
-        if mac in self._strangers:
-            self._strangers.move_to_end(mac)
+        if mac in self._unregistered:
+            self._unregistered.move_to_end(mac)
         return seen
 
     def _add(self, machine: Machine) -> SeenMachine:
-        room = self._registered if self._is_registered(machine.mac) else self._strangers
-        seen = room[machine.mac] = SeenMachine(machine)
+        group = self._registered if self._is_registered(machine.mac) else self._unregistered
+        seen = group[machine.mac] = SeenMachine(machine)
         for address in machine.addresses:
             self._by_address[address] = machine.mac
         self._forget_unregistered()
         return seen
 
     def _forget_unregistered(self) -> None:
-        while len(self._strangers) > STRANGERS:
-            mac, forgotten = self._strangers.popitem(last=False)
+        while len(self._unregistered) > UNREGISTERED_KEPT:
+            mac, forgotten = self._unregistered.popitem(last=False)
             self._forgotten(mac)
             for address in forgotten.machine.addresses:
                 if self._by_address.get(address) == forgotten.mac:
@@ -251,6 +251,6 @@ def _recorded(text: str | None) -> Learned:
     if text is None:
         return Learned()
     try:
-        return Learned(BootVariant.parse(text), is_proven=True)
+        return Learned(BootVariant.parse(text), is_verified=True)
     except ValueError:  # written by another version
         return Learned()

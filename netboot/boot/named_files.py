@@ -45,8 +45,8 @@ class FileService:
         script_service.renew_boot_files()
         if names.document_named(name) is not None or names.find_loader(script_service.bootfiles, name) is not None:
             return name
-        asking, host = script_service.machine_at(address)
-        macs = host.macs if host is not None else (asking.mac,) if asking is not None else ()
+        requester, host = script_service.machine_at(address)
+        macs = host.macs if host is not None else (requester.mac,) if requester is not None else ()
         machines = [seen for mac in macs if (seen := script_service.seen.get(mac)) is not None]
         offered = [seen.trace.variant.loader for seen in machines if seen.trace.variant is not None]
         return names.without_tail(name, offered or script_service.policy.every_loader()) or name
@@ -62,19 +62,19 @@ class FileService:
         document = names.document_named(name)
         if document is not None:
             kind, named = document
-            return MachineDocument(kind, mac or self._asking(named, address) or (seen.mac if seen else None))
+            return MachineDocument(kind, mac or self._mac_in_name(named, address) or (seen.mac if seen else None))
         self._script_service.renew_boot_files()
         file = names.find_loader(self._script_service.bootfiles, name)
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
-            seen.trace.asked_for(name, file)
+            seen.trace.note_file_request(name, file)
         return file
 
     async def document_for(
-        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
+        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
         """Write what `loader_for` found; None where nobody knows whose it is.
 
-        `base_url` is this server as the machine reaches it. `is_look` (a HEAD) moves nothing.
+        `base_url` is this server as the machine reaches it. `is_head` (a HEAD) moves nothing.
         """
         match document.kind:
             case DocumentKind.IPXE_AUTOEXEC:
@@ -83,13 +83,13 @@ class FileService:
                 if document.mac is None:
                     return None
                 script = await self._script_service.script(
-                    document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_look=is_look
+                    document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_head=is_head
                 )
                 return script.text
             case _:
                 assert_never(document.kind)
 
-    def _asking(self, named: Mac | None, address: IPv4Address) -> Mac | None:
+    def _mac_in_name(self, named: Mac | None, address: IPv4Address) -> Mac | None:
         """Take the MAC in a name, unless another machine is known to be at the address that asks."""
         seen, there = self._script_service.machine_at(address)
         host = self._script_service.hosts.by_mac(named) if named else None
@@ -109,9 +109,9 @@ class FileService:
         if seen.trace.got_loader:
             seen.loader_shown_s = self._script_service.clock.monotonic()
         if seen.take_step(Step.LOADER):
-            told: dict[str, str | int | float] = {"name": name, "outcome": outcome}
-            told |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
-            self._script_service.tell("boot.loader_sent", seen, host, told, step=Step.LOADER)
+            data: dict[str, str | int | float] = {"name": name, "outcome": outcome}
+            data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
+            self._script_service.emit("boot.loader_sent", seen, host, data, step=Step.LOADER)
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Take note of what a machine got of kernel, initrd, stage 2 or its OSTree release."""
@@ -121,7 +121,7 @@ class FileService:
         step = _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
             if bytes_sent >= file.size_bytes and seen.take_step(step):
-                self._script_service.tell(
+                self._script_service.emit(
                     "boot.content_sent", seen, host, {"name": file.member, "bytes": bytes_sent}, step=step
                 )
         elif file.kind is ContentKind.OSTREE_OBJECT:
@@ -137,7 +137,7 @@ class FileService:
         before, percent = pull.percent, pull.asked(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
-            self._script_service.tell("boot.content_pulled", seen, host, data, step=Step.OSTREE)
+            self._script_service.emit("boot.content_pulled", seen, host, data, step=Step.OSTREE)
 
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""

@@ -52,7 +52,7 @@ class OfferService:
         if client.stage is Stage.IPXE_WITHOUT_HTTP:
             seen.trace.lacks_http = True
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
-            self._tell_refused(client, host, seen, decision.reason)
+            self._emit_refused(client, host, seen, decision.reason)
         return decision
 
     def offered(self, client: BootClient, offer: Offer) -> None:
@@ -68,7 +68,7 @@ class OfferService:
             seen.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
             step = Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER
-            script_service.tell("boot.offered", seen, host, data, step=step if seen.take_step(step) else None)
+            script_service.emit("boot.offered", seen, host, data, step=step if seen.take_step(step) else None)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             script_service.install_moves.offered(host.name)
 
@@ -82,7 +82,7 @@ class OfferService:
         seen.note_arming(script_service.install_moves.known(host.name).arming)
         if seen.refused_because != reason:
             seen.refused_because = reason
-            script_service.tell(
+            script_service.emit(
                 "dhcp.boot_refused", seen, host, {"reason": reason, "cure": cure}, level=logging.WARNING
             )
 
@@ -98,7 +98,7 @@ class OfferService:
                 script_service.machines.keep(script_service.seen.take_address(before, address))
             return
         if known is not None:
-            known.asks_for_address(exchange)
+            known.note_request(exchange)
             if before is known and known.machine.addresses[-1:] == (address,):
                 return
         script_service.machines.keep(
@@ -135,11 +135,11 @@ class OfferService:
         if seen.machine is not before:
             script_service.machines.keep(seen.machine)
         if known is None and host is None:
-            told = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
-            script_service.tell("boot.machine_discovered", seen, None, told)
+            data = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
+            script_service.emit("boot.machine_discovered", seen, None, data)
         return seen
 
-    def _tell_refused(self, client: BootClient, host: Host | None, seen: SeenMachine, reason: IgnoreReason) -> None:
+    def _emit_refused(self, client: BootClient, host: Host | None, seen: SeenMachine, reason: IgnoreReason) -> None:
         """Record a machine that has no loader: a host once in each boot, other machines once for each architecture."""
         if host is None:
             if client.arch in self._refused_arches or len(self._refused_arches) >= REFUSED_ARCHES:
@@ -154,9 +154,9 @@ class OfferService:
         data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
         data |= {"cure": self._cure(client, host, seen, reason=reason)}
         if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
-            self._script_service.tell("dhcp.boot_refused", seen, host, data, level=logging.WARNING)
+            self._script_service.emit("dhcp.boot_refused", seen, host, data, level=logging.WARNING)
         else:
-            self._script_service.tell("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
+            self._script_service.emit("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
 
     def _cure(self, client: BootClient, host: Host | None, seen: SeenMachine, *, reason: IgnoreReason) -> str:
         """Say what is missing and which package brings it."""

@@ -128,7 +128,7 @@ class ScriptService:
         """List the machines that asked for a boot and that nobody registered."""
         return [machine for machine in self.seen.all() if machine.arch and self.hosts.by_mac(machine.mac) is None]
 
-    def tell(
+    def emit(
         self,
         event: str,
         seen: SeenMachine,
@@ -139,30 +139,30 @@ class ScriptService:
         level: int = logging.INFO,
     ) -> None:
         """Tell what a machine did or got: to the log, the ledger, and whoever watches its boot."""
-        told = Event(event, self.clock.now(), host.name if host else None, seen.mac, step, data)
-        self.events.record(told, level=level)
+        happened = Event(event, self.clock.now(), host.name if host else None, seen.mac, step, data)
+        self.events.record(happened, level=level)
 
     # The script
 
     async def script(
-        self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_look: bool = False
+        self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
     ) -> Script:
         """Write a machine's script of this moment; spends a boot into the installer where it leads there.
 
         Only a request from the machine's own address moves or teaches anything, and only a machine that announced
-        itself on the wire lately gets the installer. `is_look` (a HEAD) moves nothing. Never fails: where a template
+        itself on the wire lately gets the installer. `is_head` (a HEAD) moves nothing. Never fails: where a template
         or the store does, the script waits.
         """
         host = self.hosts.by_mac(mac)
         writer = ScriptWriter(self.documents, language, base_url)
         requester = self.requester(mac, host, address)
-        machine = None if is_look else requester
+        machine = None if is_head else requester
         if machine is not None:
             if self.policy.address_announces and host is not None and address in host.addresses:
                 machine.announce_by_request(self.clock.monotonic())
             self._note_script_request(machine, host)
         try:
-            install = await self.install_moves.ask(host.name) if host else None
+            install = await self.install_moves.read(host.name) if host else None
             if machine is not None and install is not None:
                 machine.note_arming(install.arming)
             plan = script_without_install(mac, host, install, self.policy)
@@ -178,8 +178,8 @@ class ScriptService:
             self._record_refused(mac, host, address, plan=script.plan)
         if machine is not None:
             if script.fault is not None:
-                self._tell_not_ready(machine, host, script.fault)
-            self._tell_script(machine, address, script.plan)
+                self._emit_not_ready(machine, host, script.fault)
+            self._emit_script(machine, address, script.plan)
         return script
 
     def _note_script_request(self, machine: SeenMachine, host: Host | None) -> None:
@@ -221,7 +221,7 @@ class ScriptService:
 
     async def _boot_the_installer(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
         """Count a boot into the installer, after its script was written: what cannot be sent is not counted."""
-        install = await self.install_moves.ask(host.name)  # again: making the documents took its time
+        install = await self.install_moves.read(host.name)  # again: making the documents took its time
         if self.hosts.get(host.name) != host:
             # a reload came between; the next request is answered
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
@@ -253,7 +253,7 @@ class ScriptService:
         seen.took_installer = True
         return script
 
-    def _tell_script(self, seen: SeenMachine, address: IPv4Address, plan: ScriptPlan) -> None:
+    def _emit_script(self, seen: SeenMachine, address: IPv4Address, plan: ScriptPlan) -> None:
         """Record what a machine got; not again what it got before in this boot and under this arming."""
         reason = plan.reason.value if isinstance(plan, WaitPlan) else None
         served = (type(plan).__name__, reason)
@@ -263,16 +263,16 @@ class ScriptService:
         match plan:
             case InstallPlan(host=host):
                 step = Step.SCRIPT if seen.take_step(Step.SCRIPT) else None
-                self.tell("boot.script_served", seen, host, {"plan": "install", "address": str(address)}, step=step)
+                self.emit("boot.script_served", seen, host, {"plan": "install", "address": str(address)}, step=step)
             case LocalBootPlan(host=host):
                 step = Step.LOCAL_BOOT if seen.take_step(Step.LOCAL_BOOT) else None
-                self.tell("boot.script_served", seen, host, {"plan": "local-disk", "address": str(address)}, step=step)
+                self.emit("boot.script_served", seen, host, {"plan": "local-disk", "address": str(address)}, step=step)
             case WaitPlan(host=host):
                 data = {"plan": "wait", "address": str(address), "reason": reason}
-                self.tell("boot.script_served", seen, host, data, level=logging.WARNING)
+                self.emit("boot.script_served", seen, host, data, level=logging.WARNING)
 
-    def _tell_not_ready(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
+    def _emit_not_ready(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
         reason = str(error)
         if seen.held_back_by != reason:  # it asks every few seconds
             seen.held_back_by = reason
-            self.tell("boot.script_held_back", seen, host, {"reason": reason}, level=logging.ERROR)
+            self.emit("boot.script_held_back", seen, host, {"reason": reason}, level=logging.ERROR)

@@ -34,7 +34,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
     REMOVED = "removed-host"  # no file declares the host of the install any more
-    STRANGER = "stranger"  # a live token from an address that is not the machine's
+    UNAUTHORISED = "stranger"  # a live token from an address that is not the machine's
 
 
 class Report(StrEnum):
@@ -69,11 +69,11 @@ class DocumentService:
         self._served: dict[tuple[HostName, TokenKind], str] = {}  # the token whose document was recorded as served
 
     async def kickstart_for(
-        self, token: str, address: IPv4Address, *, base_url: str, is_look: bool = False
+        self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | Refusal:
         """Give the Kickstart of one boot; dead once the installer has reported that it started.
 
-        `is_look` (a HEAD) is no step of the boot.
+        `is_head` (a HEAD) is no step of the boot.
         """
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
@@ -85,17 +85,17 @@ class DocumentService:
         document = await self._script_service.documents.kickstart(
             opened.host, opened.install.tokens, mac=mac, base_url=base_url
         )
-        if not is_look and self._is_first(opened.host, TokenKind.KICKSTART, token):
-            self._tell("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
+        if not is_head and self._is_first(opened.host, TokenKind.KICKSTART, token):
+            self._emit("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
         return document
 
     async def ignition_for(
-        self, token: str, part: IgnitionPart, *, address: IPv4Address, base_url: str, is_look: bool = False
+        self, token: str, part: IgnitionPart, *, address: IPv4Address, base_url: str, is_head: bool = False
     ) -> bytes | Refusal:
         """Give one part of an installed system's Ignition; dead once the system has reported that it is ready.
 
         The three parts of one install stay the same bytes: the wrapper carries the hashes of the other two.
-        `is_look` (a HEAD) moves nothing.
+        `is_head` (a HEAD) moves nothing.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
@@ -107,7 +107,7 @@ class DocumentService:
             )
             self._pin(token, documents)
         match part:
-            case IgnitionPart.WRAPPER if is_look:
+            case IgnitionPart.WRAPPER if is_head:
                 return documents.wrapper
             case IgnitionPart.WRAPPER:
                 try:
@@ -116,7 +116,7 @@ class DocumentService:
                 except TransitionError:
                     return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
                 if self._is_first(opened.host, TokenKind.IGNITION, token):
-                    self._tell("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
+                    self._emit("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
                 return documents.wrapper
             case IgnitionPart.ROLE:
                 return documents.role
@@ -160,7 +160,7 @@ class DocumentService:
             host and self._script_service.is_at(host, address)
         ):
             return install
-        refusal = Refusal.STRANGER if host else Refusal.REMOVED
+        refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
         return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
@@ -174,10 +174,10 @@ class DocumentService:
             return self._refuse(Refusal.REMOVED, kind, install.host, address)
         is_its_own = self._script_service.is_at(host, address)
         if not _is_alive(install, kind):
-            self._refuse(Refusal.SPENT if is_its_own else Refusal.STRANGER, kind, host, address)
+            self._refuse(Refusal.SPENT if is_its_own else Refusal.UNAUTHORISED, kind, host, address)
             return Refusal.SPENT  # the asker learns no more than of a token that never was
         if not is_its_own:
-            return self._refuse(Refusal.STRANGER, kind, host, address)
+            return self._refuse(Refusal.UNAUTHORISED, kind, host, address)
         return _Opened(host, install)
 
     async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
@@ -208,14 +208,14 @@ class DocumentService:
             case Refusal.UNKNOWN:
                 log.debug("boot.token_refused", **data)
             case Refusal.SPENT | Refusal.REMOVED:
-                self._tell("boot.token_refused", host, None, level=logging.WARNING, **data)
-            case Refusal.STRANGER:
-                self._tell("boot.alarm_raised", host, None, level=logging.ERROR, **data)
+                self._emit("boot.token_refused", host, None, level=logging.WARNING, **data)
+            case Refusal.UNAUTHORISED:
+                self._emit("boot.alarm_raised", host, None, level=logging.ERROR, **data)
             case _:
                 assert_never(refusal)
         return refusal
 
-    def _tell(
+    def _emit(
         self,
         event: str,
         host: Host | HostName | None,

@@ -111,12 +111,12 @@ class EventLimits:
         key = _Key(event.name, subject, address)
         if key in self._windows:
             return key
-        is_room = (
+        has_capacity = (
             self._held[event.name,] < ADDRESSES
             and self._held[event.name, "host", subject] < ADDRESSES_PER_HOST
             and self._held[event.name, "address", address] < HOSTS_PER_ADDRESS
         )
-        return key if is_room else _Key(event.name, "")
+        return key if has_capacity else _Key(event.name, "")
 
     def _open(self, key: _Key, window: _Window) -> _Window:
         self._windows[key] = window

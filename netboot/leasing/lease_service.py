@@ -31,8 +31,8 @@ from netboot.model.lease import (
 from netboot.store.leases import LeaseStore
 
 SWEEP_S: Final = 30.0  # how soon an ended lease is on record as ended
-TOLD_AGAIN_S: Final = 600.0  # the same trouble with the same address
-TROUBLES_TOLD: Final = 1024  # addresses; then those of the past are forgotten
+REPORT_AGAIN_S: Final = 600.0  # the same trouble with the same address
+REPORTS_KEPT: Final = 1024  # addresses; then those of the past are forgotten
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class LeaseService:
         self._store = store
         self._events = events
         self._clock = clock
-        self._told_s: dict[tuple[str, IPv4Address | None], float] = {}
+        self._reported_s: dict[tuple[str, IPv4Address | None], float] = {}
 
     async def load(self) -> None:
         """Take up the leases on record; raise StoreError."""
@@ -55,21 +55,21 @@ class LeaseService:
         """Take these hosts as the registered ones from now on."""
         self._leases.use(hosts)
 
-    def ask(self, question: LeaseRequest, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
+    def decide(self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
         """Answer a question from memory; what it grants or closes waits for `keep`."""
-        verdict = self._leases.ask(question, networks, ours, self._now())
+        verdict = self._leases.decide(request, networks, ours, self._now())
         if verdict is LeaseDropReason.POOL_EXHAUSTED:
             cure = "widen dhcp.pool, shorten dhcp.lease_s, or register the machine"
-            self._tell("lease.pool_exhausted", None, question.mac, cure=cure)
+            self._emit("lease.pool_exhausted", None, request.mac, cure=cure)
         return verdict
 
-    def probed(self, question: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
+    def probed(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
         """Take the result of a probe: who has the address, if anybody; True where the question may be asked again."""
-        host = self._leases.host_of(question.mac)
+        host = self._leases.host_of(request.mac)
         if holder is not None and (host is None or holder not in host.macs):  # else its own other card, which runs
             cure = f"find the machine with the MAC {holder} and take the address from it"
-            self._tell("lease.conflict_found", address, question.mac, holder=holder, cure=cure)
-        return self._leases.probed(question, address, is_in_use=holder is not None, at=self._now())
+            self._emit("lease.conflict_found", address, request.mac, holder=holder, cure=cure)
+        return self._leases.probed(request, address, is_in_use=holder is not None, at=self._now())
 
     async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
         """Put a verdict on disk; say why a grant must not be answered after all, if so."""
@@ -86,12 +86,12 @@ class LeaseService:
             if not self._leases.is_held(lease):
                 return LeaseDropReason.NOT_ITS_ADDRESS
             if verdict.is_new:
-                self._tell("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
+                self._emit("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
         elif lease.state is LeaseState.DECLINED:
             cure = "find the machine that has the address: arping -D shows its MAC"
-            self._tell("lease.declined", lease.address, lease.mac, cure=cure)
+            self._emit("lease.declined", lease.address, lease.mac, cure=cure)
         else:
-            self._tell("lease.released", lease.address, lease.mac)
+            self._emit("lease.released", lease.address, lease.mac)
         return None
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ class LeaseService:
     def _now(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
 
-    def _tell(
+    def _emit(
         self, event: str, address: IPv4Address | None, mac: Mac | None, *, cure: str = "", **data: str | int
     ) -> None:
         """Tell what happened; with a `cure` it is a trouble, told once in a while for each address."""
@@ -123,15 +123,15 @@ class LeaseService:
                 return
             data = {**data, "cure": cure}
         host = self._leases.host_of(mac)
-        told = {"address": shown, **data}
-        happened = Event(event, self._clock.now(), host.name if host else None, mac, data=told)
+        fields = {"address": shown, **data}
+        happened = Event(event, self._clock.now(), host.name if host else None, mac, data=fields)
         self._events.record(happened, level=logging.ERROR if cure else logging.INFO)
 
     def _is_news(self, event: str, address: IPv4Address | None) -> bool:
         now_s, key = self._clock.monotonic(), (event, address)
-        if now_s - self._told_s.get(key, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
+        if now_s - self._reported_s.get(key, -REPORT_AGAIN_S) < REPORT_AGAIN_S:
             return False
-        if len(self._told_s) >= TROUBLES_TOLD:
-            self._told_s.clear()
-        self._told_s[key] = now_s
+        if len(self._reported_s) >= REPORTS_KEPT:
+            self._reported_s.clear()
+        self._reported_s[key] = now_s
         return True

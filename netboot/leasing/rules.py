@@ -83,39 +83,39 @@ class Leases:
                 case _:
                     assert_never(lease.state)
 
-    def ask(
-        self, question: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
+    def decide(
+        self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
     ) -> LeaseVerdict:
         """Answer one question. `networks` are those of the interface that heard it, `ours` its addresses."""
-        client = self._client(question, at)
-        if question.subnet is not None:
-            networks = [each for each in (*self._known_networks, *networks) if question.subnet in each]
-        elif question.relay is not None:
-            networks = [network for network in self._known_networks if question.relay in network]
-        match question.ask:
+        client = self._client(request, at)
+        if request.subnet is not None:
+            networks = [each for each in (*self._known_networks, *networks) if request.subnet in each]
+        elif request.relay is not None:
+            networks = [network for network in self._known_networks if request.relay in network]
+        match request.kind:
             case LeaseRequestKind.DISCOVER:
-                return self._offer(client, question, networks, ours, at)
+                return self._offer(client, request, networks, ours, at)
             case LeaseRequestKind.SELECTING:
-                return self._select(client, question, networks, at)
+                return self._select(client, request, networks, at)
             case LeaseRequestKind.SELECTING_ANOTHER:
                 return self._let_go(client)
             case LeaseRequestKind.INIT_REBOOT | LeaseRequestKind.RENEWING | LeaseRequestKind.REBINDING:
-                return self._confirm(client, question, networks, at)
+                return self._confirm(client, request, networks, at)
             case LeaseRequestKind.DECLINE:
-                return self._decline(client, question, at)
+                return self._decline(client, request, at)
             case LeaseRequestKind.RELEASE:
-                return self._release(client, question, at)
+                return self._release(client, request, at)
             case LeaseRequestKind.INFORM:
-                return self._inform(client, question, networks)
+                return self._inform(client, request, networks)
             case _:
-                assert_never(question.ask)
+                assert_never(request.kind)
 
-    def probed(self, question: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
+    def probed(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
         """Take the result of a probe that `ask` wanted; True where the same question may now be asked again.
 
         An address of the pool that somebody has rests, and another is found; a registered one has no other.
         """
-        client, holding = self._client(question, at), self._held.get(address)
+        client, holding = self._client(request, at), self._held.get(address)
         if holding is None or holding.held is not Held.PROBED or holding.client != client.key:
             return False  # something else came first
         if not is_in_use:
@@ -152,13 +152,13 @@ class Leases:
     def _offer(
         self,
         client: LeaseClient,
-        question: LeaseRequest,
+        request: LeaseRequest,
         networks: Networks,
         ours: Collection[IPv4Address],
         at: Moment,
     ) -> LeaseVerdict:
         if client.address is None:
-            found = self._from_pool(client, question, networks, ours, at)
+            found = self._from_pool(client, request, networks, ours, at)
         else:
             found = client.address if is_address_in(networks, client.address) else LeaseDropReason.OTHER_NETWORK
         if isinstance(found, LeaseDropReason):
@@ -172,14 +172,14 @@ class Leases:
             return LeaseOffered(self._terms(client, networks, found))
         if holding is not None and not may_be_taken_over(client, holding, at):
             return taken_by(client, holding)
-        return self._to_probe(client, found, at, is_relayed=question.relay is not None)
+        return self._to_probe(client, found, at, is_relayed=request.relay is not None)
 
     def _to_probe(self, client: LeaseClient, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
         self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
         return LeaseToProbe(address, is_relayed)
 
-    def _select(self, client: LeaseClient, question: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
-        address = question.address
+    def _select(self, client: LeaseClient, request: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
+        address = request.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or not is_address_in(networks, address):
             return LeaseRefused(WRONG_NETWORK)
@@ -214,13 +214,13 @@ class Leases:
             self._held.undo(address)
         return LeaseDropReason.OTHER_LEASE_SERVER
 
-    def _confirm(self, client: LeaseClient, question: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _confirm(self, client: LeaseClient, request: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
         """A client that has an address goes on with it, begins anew, or hears nothing if nobody here knows it."""
-        address = question.address
+        address = request.address
         if address is None:
             return LeaseDropReason.MISFORMED_REQUEST
         own_networks = networks
-        if question.ask is LeaseRequestKind.RENEWING:
+        if request.kind is LeaseRequestKind.RENEWING:
             # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
             networks = [*networks, *self._known_networks]
         elif not networks:
@@ -232,13 +232,13 @@ class Leases:
             return LeaseDropReason.NOTHING_ON_RECORD
         if address != right or not self._may_have(client, address) or not is_address_in(networks, address):
             return LeaseRefused(WRONG_ADDRESS)
-        is_elsewhere = question.relay is not None or not is_address_in(own_networks, address)
-        return self._confirm_right(client, question.ask, address, networks, at=at, is_elsewhere=is_elsewhere)
+        is_elsewhere = request.relay is not None or not is_address_in(own_networks, address)
+        return self._confirm_right(client, request.kind, address, networks, at=at, is_elsewhere=is_elsewhere)
 
     def _confirm_right(
         self,
         client: LeaseClient,
-        ask: LeaseRequestKind,
+        kind: LeaseRequestKind,
         address: IPv4Address,
         networks: Networks,
         *,
@@ -253,14 +253,14 @@ class Leases:
         if holding is None or is_own or self._goes_back_to(client, address, at):
             return self._grant(client, address, networks, at)
         has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
-        if address != client.address or (has_moved and ask is not LeaseRequestKind.INIT_REBOOT):
+        if address != client.address or (has_moved and kind is not LeaseRequestKind.INIT_REBOOT):
             return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
         if may_be_taken_over(client, holding, at):
             return self._to_probe(client, address, at, is_relayed=is_elsewhere)
         return taken_by(client, holding)
 
-    def _decline(self, client: LeaseClient, question: LeaseRequest, at: Moment) -> LeaseVerdict:
-        address = question.address
+    def _decline(self, client: LeaseClient, request: LeaseRequest, at: Moment) -> LeaseVerdict:
+        address = request.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is Held.PROBED:
             return LeaseDropReason.NOT_ITS_ADDRESS
@@ -268,42 +268,42 @@ class Leases:
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
         return LeaseClosed(lease)
 
-    def _release(self, client: LeaseClient, question: LeaseRequest, at: Moment) -> LeaseVerdict:
-        address = question.address
+    def _release(self, client: LeaseClient, request: LeaseRequest, at: Moment) -> LeaseVerdict:
+        address = request.address
         holding = self._held.in_force(address, at) if address is not None else None
         if address is None or holding is None or holding.client != client.key or holding.held is not Held.BOUND:
             return LeaseDropReason.NOT_ITS_ADDRESS
         holding.held, holding.until_s = Held.ENDED, at.monotonic_s
         return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
 
-    def _inform(self, client: LeaseClient, question: LeaseRequest, networks: Networks) -> LeaseVerdict:
-        if question.address is None:
+    def _inform(self, client: LeaseClient, request: LeaseRequest, networks: Networks) -> LeaseVerdict:
+        if request.address is None:
             return LeaseDropReason.MISFORMED_REQUEST
         networks = [*networks, *self._known_networks]
-        if not is_address_in(networks, question.address):
+        if not is_address_in(networks, request.address):
             return LeaseDropReason.OTHER_NETWORK
-        return LeaseInformed(self._terms(client, networks, question.address, leases=False))
+        return LeaseInformed(self._terms(client, networks, request.address, leases=False))
 
     # What is whose
 
-    def _client(self, question: LeaseRequest, at: Moment) -> LeaseClient:
-        mac = question.mac
+    def _client(self, request: LeaseRequest, at: Moment) -> LeaseClient:
+        mac = request.mac
         host = self.host_of(mac)
         if host is not None and mac is not None:
             return LeaseClient(mac, mac, host, host.network.address.ip if host.network else None)
         # Machines made from one image may call themselves alike: the second one is told apart by its MAC.
-        alone, told_apart = question.client_id, f"{question.client_id}@{mac}"
+        alone, by_mac_too = request.client_id, f"{request.client_id}@{mac}"
         address = self._held.address_of(alone)
         holding = self._held.in_force(address, at) if address is not None else None
         is_shared = holding is not None and holding.mac != mac
-        if mac is not None and (is_shared or self._held.address_of(told_apart) is not None):
-            return LeaseClient(told_apart, mac, None, None)
+        if mac is not None and (is_shared or self._held.address_of(by_mac_too) is not None):
+            return LeaseClient(by_mac_too, mac, None, None)
         return LeaseClient(alone, mac, None, None)
 
     def _from_pool(
         self,
         client: LeaseClient,
-        question: LeaseRequest,
+        request: LeaseRequest,
         networks: Networks,
         ours: Collection[IPv4Address],
         at: Moment,
@@ -312,12 +312,12 @@ class Leases:
         here = self._pool_of(tuple(networks), frozenset(ours))
         if not here:
             return LeaseDropReason.NO_ADDRESS_FOR_CLIENT
-        for preferred in (self._held.address_of(client.key), question.address):
-            if preferred is not None and preferred in here and preferred != question.relay:
+        for preferred in (self._held.address_of(client.key), request.address):
+            if preferred is not None and preferred in here and preferred != request.relay:
                 holding = self._held.in_force(preferred, at)
                 if holding is None or holding.client == client.key:
                     return preferred
-        free = [each for each in here if each != question.relay and self._held.in_force(each, at) is None]
+        free = [each for each in here if each != request.relay and self._held.in_force(each, at) is None]
         return min(free, key=self._held.last_used_s) if free else LeaseDropReason.POOL_EXHAUSTED
 
     def _pool_of(self, networks: tuple[IPv4Network, ...], ours: frozenset[IPv4Address]) -> Mapping[IPv4Address, None]:

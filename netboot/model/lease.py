@@ -30,7 +30,7 @@ class LeaseRequestKind(StrEnum):
 class LeaseRequest:
     """One message of a client, as far as leasing goes."""
 
-    ask: LeaseRequestKind
+    kind: LeaseRequestKind
     client_id: str  # option 61, else hardware type and address: who a stranger is
     mac: Mac | None  # who a registered host is
     address: IPv4Address | None = None  # that is asked for, held, declined or released

@@ -68,8 +68,8 @@ class Administration:
     async def host(self, name: str) -> View:
         """Show one host; raise UnknownHostError."""
         host = self._host(name)
-        install = await self._install_moves.ask(host.name)
-        events, history = await self._told(host.name)
+        install = await self._install_moves.read(host.name)
+        events, history = await self._progress(host.name)
         seen = await self._machines.last_seen(host.macs)
         shown = host_view(host, self._view(install))
         progress = host_status.view(install, events, history)
@@ -107,7 +107,7 @@ class Administration:
             host.name: await readiness.reasons(host, machines=[recorded[mac] for mac in host.macs if mac in recorded])
             for host in hosts
         }
-        before = {host.name: await self._install_moves.ask(host.name) for host in hosts}
+        before = {host.name: await self._install_moves.read(host.name) for host in hosts}
         refusals = arming_refusals(before, {} if force else unready)
         if refusals:
             raise ArmingRefusedError(refusals, is_forcible=not force and not arming_refusals(before, {}))
@@ -133,8 +133,8 @@ class Administration:
 
     async def install(self, name: str) -> View:
         """Show a host's install, also that of a host that no file declares any more."""
-        install = await self._install_moves.ask(await self._known(name))
-        return {**self._view(install), **host_status.view(install, *await self._told(install.host))}
+        install = await self._install_moves.read(await self._known(name))
+        return {**self._view(install), **host_status.view(install, *await self._progress(install.host))}
 
     async def installs(self) -> list[View]:
         """List every install on record, also those of hosts that no file declares any more."""
@@ -172,7 +172,7 @@ class Administration:
         """Raise UnknownHostError where no file declares the host and no install of it is on record."""
         await self._known(name)
 
-    async def _told(self, host: HostName) -> tuple[list[Event], list[Move]]:
+    async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read what says why a host does not proceed: its newest events and its history."""
         events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
         return events, await self._install_moves.history(host)

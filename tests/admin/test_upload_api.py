@@ -27,8 +27,8 @@ class Uploader:
 
     async def send(self, data: bytes, *, length: int | None = None) -> str:
         """Upload these bytes, which may be less than `length`."""
-        asked = json.dumps({"kind": "iso", "length": length or len(data)})
-        async with self._session.post("http://netboot/api/v1/uploads", data=asked) as begun:
+        body = json.dumps({"kind": "iso", "length": length or len(data)})
+        async with self._session.post("http://netboot/api/v1/uploads", data=body) as begun:
             id_: str = (await begun.json())["id"]
         assert await self.go_on(id_, 0, data) == 204
         return id_

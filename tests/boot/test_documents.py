@@ -23,9 +23,9 @@ def problems(content: Path, *, release: str | None) -> list[str]:
 
 
 def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
-    told = problems(tmp_path, release="ock-1.31-amd64")
+    reported = problems(tmp_path, release="ock-1.31-amd64")
 
-    assert [line.rpartition("; ")[2] for line in told] == [
+    assert [line.rpartition("; ")[2] for line in reported] == [
         "netboot content import-archive FILE --name ock-1.31-amd64",
         "set roles.worker.ignition to what ocne cluster start or join wrote",
         "set hosts.w1.disk",
@@ -34,9 +34,9 @@ def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
 
 
 def test_a_host_without_a_release_is_told_so_once(tmp_path: Path):
-    told = problems(tmp_path, release=None)
+    reported = problems(tmp_path, release=None)
 
-    assert [line for line in told if "release" in line] == ["w1 has no release to install; set hosts.w1.release"]
+    assert [line for line in reported if "release" in line] == ["w1 has no release to install; set hosts.w1.release"]
 
 
 ROLE_FILES = assets_directory() / "examples" / "ign"

@@ -66,7 +66,7 @@ async def boot_the_installer(services: BuiltServices) -> Tokens:
     await arm(services)
     services.boots(FIRMWARE, IPXE)
     await services.script_for(MAC, ADDRESS)
-    return (await services.install_moves.ask(CP1)).tokens
+    return (await services.install_moves.read(CP1)).tokens
 
 
 async def report(services: BuiltServices, tokens: Tokens, *reports: Report) -> list[Refusal | None]:
@@ -84,7 +84,7 @@ def test_an_arming_ends_with_event_history_and_reason_when_its_host_changes(
         ended = await services.install_moves.end_changed_armings()
 
         note = change + (CURE if values else CURE_OF_REMOVED)
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (ended, install.arming, services.install_moves.known(CP1)) == ([CP1], None, install)
         assert [(move.what, move.note) for move in await services.install_moves.history(CP1)] == [
             ("armed", "test"),
@@ -100,12 +100,12 @@ def test_what_an_arming_is_not_bound_to_and_the_order_of_macs_end_nothing(with_s
     async def scenario(services: BuiltServices) -> None:
         declare(services, {"macs": (MAC, NEW_MAC)})
         await arm(services)
-        before = await services.install_moves.ask(CP1)
+        before = await services.install_moves.read(CP1)
         network = HostNetwork(IPv4Interface("192.0.2.101/24"))
         declare(services, {"macs": (NEW_MAC, MAC), "timezone": "Asia/Tokyo", "network": network})
 
         assert await services.install_moves.end_changed_armings() == []
-        assert await services.install_moves.ask(CP1) == before
+        assert await services.install_moves.read(CP1) == before
 
     with_services(scenario)
 
@@ -143,7 +143,7 @@ def test_a_script_compares_also_where_no_reload_did_and_spends_nothing(
 
         plan = await services.script_for(MAC, ADDRESS)
 
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (plan, install.arming, install.tokens) == (LocalBootPlan(MAC, changed), None, Tokens())
         assert (await services.install_moves.history(CP1))[-1].note == change + CURE
 
@@ -161,7 +161,7 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
             with pytest.raises(HostChangedError):
                 await services.install_moves.boot_the_installer(host, draw(services.clock.random_bytes), cause=Cause())
 
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert install.arming is not None
         assert (install.arming.spent, install.tokens) == (0, Tokens())
 
@@ -229,7 +229,7 @@ def test_a_running_install_whose_host_changes_reports_its_end_and_never_boots_th
 
         assert isinstance(plan, LocalBootPlan)
         assert await report(services, tokens, Report.DONE, Report.DONE, Report.READY) == [None] * 3
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (install.state, install.arming) == (InstallState.READY, None)
 
     with_services(scenario)
@@ -251,7 +251,7 @@ def test_an_installer_that_has_not_begun_gets_no_kickstart_and_is_stopped_when_i
 
         assert isinstance(kickstart, Refusal)
         assert started == [Refusal.SPENT]
-        assert (await services.install_moves.ask(CP1)).state is InstallState.LOADING
+        assert (await services.install_moves.read(CP1)).state is InstallState.LOADING
 
     with_services(scenario)
 
@@ -307,7 +307,7 @@ def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operato
 def test_armings_of_many_hosts_are_all_or_none(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[Install]:
         await services.install_moves.arm_all([HostName("w1"), CP1], reason="both", attempts=2, actor="uid 0")
-        return [await services.install_moves.ask(name) for name in (CP1, HostName("w1"))]
+        return [await services.install_moves.read(name) for name in (CP1, HostName("w1"))]
 
     armed = with_services(scenario)
 

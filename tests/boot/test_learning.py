@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, BuiltServices, WithServices
+from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
 from netboot.boot.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
@@ -67,7 +67,7 @@ class Machine1:
         self.services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
 
-async def told(services: BuiltServices) -> list[tuple[str, object]]:
+async def emitted(services: BuiltServices) -> list[tuple[str, object]]:
     """What the operator reads of shapes and dead ends."""
     return [
         (event.name, event.data.get("to") or event.data.get("shape") or event.data.get("reason"))
@@ -96,7 +96,7 @@ def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person
         for _ in range(6):
             machine.discovers(4)
 
-        assert await told(services) == [
+        assert await emitted(services) == [
             ("boot.shape_moved", "without-43 snponly.efi"),
             ("boot.dead_end_met", "without-43 snponly.efi"),
         ]
@@ -120,7 +120,7 @@ def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_th
         await services.script_for(MAC, ADDRESS)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
-        assert await told(services) == [
+        assert await emitted(services) == [
             ("boot.shape_moved", "with-43 ipxe.efi"),
             ("boot.shape_kept", "with-43 ipxe.efi"),
         ]
@@ -130,23 +130,23 @@ def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_th
     with_services(scenario)
 
 
-@pytest.mark.parametrize("road", ["ipxe", "grub"])
-def test_a_script_that_another_address_requests_teaches_nothing(with_services: WithServices, road: str):
+@pytest.mark.parametrize("path", ["ipxe", "grub"])
+def test_a_script_that_another_address_requests_teaches_nothing(with_services: WithServices, path: str):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
         for _ in range(2):
             machine.discovers()
             machine.loads("snponly.efi")
-            if road == "ipxe":
-                await services.script_for(MAC, STRANGER_ADDRESS)
+            if path == "ipxe":
+                await services.script_for(MAC, UNKNOWN_ADDRESS)
             else:
-                document = services.file_service.loader_for(STRANGER_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+                document = services.file_service.loader_for(UNKNOWN_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
                 assert isinstance(document, MachineDocument)
-                await services.file_service.document_for(document, STRANGER_ADDRESS, base_url=BASE_URL)
+                await services.file_service.document_for(document, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
-        assert await told(services) == [("boot.shape_moved", "with-43 ipxe.efi")]
+        assert await emitted(services) == [("boot.shape_moved", "with-43 ipxe.efi")]
 
     with_services(scenario)
 
@@ -206,7 +206,7 @@ def test_who_asks_faster_than_a_machine_boots_teaches_nothing(with_services: Wit
         services.clock.pass_(60)
 
         assert machine.discovers() == [(WITH, "snponly.efi")]
-        assert await told(services) == []
+        assert await emitted(services) == []
         offers = [event for event in await services.events() if event.name == "boot.offered"]
         assert len(offers) == 2
 
@@ -225,7 +225,7 @@ def test_a_whole_cycle_in_an_instant_is_no_firmwares(with_services: WithServices
             services.clock.pass_(30)
 
         assert Machine1(services).discovers() == [(WITH, "snponly.efi")]
-        assert await told(services) == []
+        assert await emitted(services) == []
 
     with_services(scenario)
 
@@ -243,7 +243,7 @@ def test_who_loads_and_took_no_address_before_is_no_firmware(with_services: With
             services.clock.pass_(20)
 
         assert machine.discovers() == [(WITH, "snponly.efi")]
-        assert await told(services) == []
+        assert await emitted(services) == []
 
     with_services(scenario)
 
@@ -308,7 +308,7 @@ def test_a_tail_that_an_old_rom_appends_is_no_other_loader(with_services: WithSe
             services.boots(IPXE)
             await services.script_for(MAC, ADDRESS)
 
-        assert await told(services) == []
+        assert await emitted(services) == []
         sent = [event.data["name"] for event in await services.events() if event.name == "boot.loader_sent"]
         assert set(sent) == {"snponly.efi"}
 
@@ -388,7 +388,7 @@ def test_a_host_that_is_led_to_its_disk_is_never_judged(with_services: WithServi
         for _ in range(6):
             machine.discovers(4)
 
-        assert await told(services) == []
+        assert await emitted(services) == []
 
     with_services(scenario)
 

@@ -9,8 +9,8 @@ from fixtures.services import (
     FIRMWARE,
     IPXE,
     MAC,
-    STRANGER_ADDRESS,
-    STRANGER_MAC,
+    UNKNOWN_ADDRESS,
+    UNKNOWN_MAC,
     BuiltServices,
     WithServices,
 )
@@ -66,14 +66,14 @@ def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_serv
         services.boots(FIRMWARE)
         await services.script_service.documents.release(services.script_service.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
-        services.file_service.loader_for(STRANGER_ADDRESS, "snponly.efi", mac=MAC)
-        services.file_service.loader_sent(STRANGER_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
-        services.file_service.content_served(STRANGER_ADDRESS, kernel(), 100)
+        services.file_service.loader_for(UNKNOWN_ADDRESS, "snponly.efi", mac=MAC)
+        services.file_service.loader_sent(UNKNOWN_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        services.file_service.content_served(UNKNOWN_ADDRESS, kernel(), 100)
         repository = content / "ostree" / "ock-1.31-amd64"
         for path in (repository / "objects").rglob("*.*"):
             member = path.relative_to(repository).as_posix()
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
-            services.file_service.content_served(STRANGER_ADDRESS, file, 1)
+            services.file_service.content_served(UNKNOWN_ADDRESS, file, 1)
         assert services.file_service.pulls() == []
         assert services.script_service.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
         return [event.step for event in await services.events() if event.step]
@@ -96,7 +96,7 @@ def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wi
             documents=services.script_service.documents,
             bootfiles=services.script_service.bootfiles,
         )
-        services.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=ADDRESS)
+        services.boots(replace(FIRMWARE, mac=UNKNOWN_MAC), address=ADDRESS)
 
         named = services.file_service.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
         unnamed = services.file_service.loader_for(ADDRESS, "grub.cfg")

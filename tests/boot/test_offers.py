@@ -9,12 +9,12 @@ from fixtures.services import (
     MAC,
     OTHER_ADDRESS,
     OTHER_MAC,
-    STRANGER_MAC,
+    UNKNOWN_MAC,
     BuiltServices,
     WithServices,
 )
 
-from netboot.boot.machines_seen import STRANGERS
+from netboot.boot.machines_seen import UNREGISTERED_KEPT
 from netboot.events.event_limits import PER_UNREGISTERED
 from netboot.model.boot.boot_client import Arch, Cpu
 from netboot.model.boot.offer import InstallPlan
@@ -24,11 +24,11 @@ from netboot.model.host.mac import Mac
 
 def test_an_unknown_machine_is_discovered_once_and_gets_silence(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        stranger = replace(FIRMWARE, mac=STRANGER_MAC)
+        unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
         for _ in range(3):
-            services.offer_service.offer_for(stranger)
+            services.offer_service.offer_for(unregistered)
 
-        assert [machine.mac for machine in services.script_service.discovered()] == [STRANGER_MAC]
+        assert [machine.mac for machine in services.script_service.discovered()] == [UNKNOWN_MAC]
         assert await services.event_names() == ["boot.machine_discovered"]
 
     with_services(scenario)
@@ -41,7 +41,7 @@ def test_why_a_host_gets_no_answer_is_recorded_once_and_again_under_a_new_arming
             await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
             for _ in range(5):
                 services.offer_service.refused(MAC, "other-network", cure="see where it is plugged in")
-                services.offer_service.refused(STRANGER_MAC, "other-network", cure="see where it is plugged in")
+                services.offer_service.refused(UNKNOWN_MAC, "other-network", cure="see where it is plugged in")
         return [(event.host, event.data["reason"]) for event in await services.events() if event.name[:5] == "dhcp."]
 
     assert with_services(scenario) == [("cp1", "other-network")] * 2
@@ -83,7 +83,7 @@ def test_a_machine_keeps_its_last_addresses_and_no_more(with_services: WithServi
 
 def test_an_address_of_a_machine_that_does_not_boot_from_us_is_not_kept(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        services.offer_service.saw_address(STRANGER_MAC, OTHER_ADDRESS, exchange=1)
+        services.offer_service.saw_address(UNKNOWN_MAC, OTHER_ADDRESS, exchange=1)
 
         assert services.script_service.seen.by_address(OTHER_ADDRESS) is None
 
@@ -96,13 +96,13 @@ def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fi
     async def scenario(services: BuiltServices) -> None:
         await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)
-        for number in range(STRANGERS + 500):
+        for number in range(UNREGISTERED_KEPT + 500):
             services.offer_service.offer_for(
                 replace(FIRMWARE, mac=Mac(f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"))
             )
 
         assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
-        assert len(services.script_service.discovered()) == STRANGERS
+        assert len(services.script_service.discovered()) == UNREGISTERED_KEPT
         assert (await services.event_names()).count("boot.machine_discovered") == PER_UNREGISTERED
 
     with_services(scenario)
@@ -173,15 +173,15 @@ def test_unregistered_machines_are_refused_once_for_each_architecture(with_servi
                 mac = Mac.from_bytes(bytes((2, 0, 0, 0, number, arch)))
                 services.offer_service.offer_for(replace(FIRMWARE, mac=mac, arch=arch))
 
-        told = [data["architecture"] for _name, _host, _mac, data in await refusals(services)]
-        assert told == [2, 3, *range(100, 130)]
+        reported = [data["architecture"] for _name, _host, _mac, data in await refusals(services)]
+        assert reported == [2, 3, *range(100, 130)]
 
     with_services(scenario)
 
 
 def test_a_packet_without_an_architecture_is_recorded_for_a_registered_machine_alone(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        for mac in (MAC, STRANGER_MAC, MAC):
+        for mac in (MAC, UNKNOWN_MAC, MAC):
             services.offer_service.refused(mac, "no-architecture", cure="update its firmware")
 
         assert await refusals(services) == [

@@ -16,8 +16,8 @@ from netboot.boot.firmware.reply_variants import (
     Ending,
     Learned,
     Moved,
-    Proven,
     Verdict,
+    Verified,
     choices_for,
     cure_for,
     ending,
@@ -60,29 +60,31 @@ def trace(variant: BootVariant | None = FIRST, **seen: object) -> BootTrace:
     return boot
 
 
-SILENT = {"questions": WHOLE_CYCLE, "last_asked_s": LEAST_S}
-LEASED = {"questions": 1, "has_address": True}
-LOOPED = {"questions": 1, "has_address": True, "asked_for_loader": True, "got_loader": True}
+UNANSWERED = {"discovers": WHOLE_CYCLE, "last_discover_s": LEAST_S}
+LEASED = {"discovers": 1, "has_address": True}
+LOOPED = {"discovers": 1, "has_address": True, "requested_loader": True, "got_loader": True}
 
 
 @pytest.mark.parametrize(
     ("boot", "expected"),
     [
-        pytest.param(trace(None, **SILENT), None, id="led-to-its-disk-is-no-failure"),
+        pytest.param(trace(None, **UNANSWERED), None, id="led-to-its-disk-is-no-failure"),
         pytest.param(trace(**LOOPED, reached_script=True), Ending.REACHED, id="script"),
         pytest.param(trace(reached_script=True), Ending.REACHED, id="a-script-says-all"),
         pytest.param(trace(**LOOPED), Ending.NO_SCRIPT, id="loader-and-no-script"),
         pytest.param(trace(**LOOPED, lacks_http=True), Ending.NO_HTTP, id="a-loader-that-cannot-do-http"),
         pytest.param(trace(lacks_http=True), None, id="of-which-nothing-was-seen-to-load"),
-        pytest.param(trace(**LEASED, asked_for_loader=True), Ending.LOADER_CUT, id="loader-begun-and-not-ended"),
-        pytest.param(trace(**LEASED, stranger="pxelinux.0"), Ending.WRONG_LOADER, id="another-file"),
+        pytest.param(trace(**LEASED, requested_loader=True), Ending.LOADER_CUT, id="loader-begun-and-not-ended"),
+        pytest.param(trace(**LEASED, other_file="pxelinux.0"), Ending.WRONG_LOADER, id="another-file"),
         pytest.param(trace(**LEASED), Ending.NO_LOADER, id="an-address-and-no-loader"),
         pytest.param(trace(**LOOPED | {"has_address": False}), None, id="no-firmware-loads-without-an-address"),
-        pytest.param(trace(stranger="pxelinux.0"), None, id="nor-another-file"),
-        pytest.param(trace(**SILENT, asked_for_loader=True), None, id="its-request-was-not-heard"),
-        pytest.param(trace(**SILENT), Ending.NO_REQUEST, id="a-whole-cycle-of-discovers"),
-        pytest.param(trace(**SILENT | {"questions": WHOLE_CYCLE - 1}), None, id="switched-off-early-is-no-whole-boot"),
-        pytest.param(trace(**SILENT | {"last_asked_s": LEAST_S - 1}), None, id="no-firmware-asks-that-fast"),
+        pytest.param(trace(other_file="pxelinux.0"), None, id="nor-another-file"),
+        pytest.param(trace(**UNANSWERED, requested_loader=True), None, id="its-request-was-not-heard"),
+        pytest.param(trace(**UNANSWERED), Ending.NO_REQUEST, id="a-whole-cycle-of-discovers"),
+        pytest.param(
+            trace(**UNANSWERED | {"discovers": WHOLE_CYCLE - 1}), None, id="switched-off-early-is-no-whole-boot"
+        ),
+        pytest.param(trace(**UNANSWERED | {"last_discover_s": LEAST_S - 1}), None, id="no-firmware-asks-that-fast"),
     ],
 )
 def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
@@ -119,22 +121,22 @@ def boots(*endings: dict[str, object], choices: Choices = CHOICES, pause_s: floa
 
 
 def test_two_whole_boots_of_one_kind_move_a_machine():
-    assert boots(SILENT, SILENT) == [None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
+    assert boots(UNANSWERED, UNANSWERED) == [None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
 
 
 def test_two_failures_of_different_kinds_are_not_two_in_a_row():
-    assert boots(SILENT, LOOPED, SILENT, LOOPED) == [None] * 4
+    assert boots(UNANSWERED, LOOPED, UNANSWERED, LOOPED) == [None] * 4
 
 
 def test_a_failure_of_long_ago_is_none_in_a_row():
-    assert boots(SILENT, SILENT, pause_s=FORGET_S + 1) == [None, None]
+    assert boots(UNANSWERED, UNANSWERED, pause_s=FORGET_S + 1) == [None, None]
 
 
 def test_a_boot_that_was_cut_short_counts_for_nothing():
-    assert boots(SILENT, {"questions": 1}, SILENT) == [None, None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
+    assert boots(UNANSWERED, {"discovers": 1}, UNANSWERED) == [None, None, Moved(Ending.NO_REQUEST, FIRST, BY_4011)]
 
 
-@pytest.mark.parametrize("seen", [LEASED, {**LEASED, "stranger": "x"}, {**LEASED, "asked_for_loader": True}])
+@pytest.mark.parametrize("seen", [LEASED, {**LEASED, "other_file": "x"}, {**LEASED, "requested_loader": True}])
 def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, object]):
     once = Learned(failure=ending(trace(**seen)), boots=1)
 
@@ -142,7 +144,7 @@ def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, 
 
 
 def test_a_stranger_that_arrived_whole_is_plain_at_once():
-    boot = trace(**LEASED, stranger="x", got_stranger=True)
+    boot = trace(**LEASED, other_file="x", got_other_file=True)
 
     _, verdict = judge(Learned(failure=Ending.WRONG_LOADER, boots=1), boot, CHOICES, now_s=1)
 
@@ -152,30 +154,30 @@ def test_a_stranger_that_arrived_whole_is_plain_at_once():
 def test_the_same_discover_many_times_is_one_question():
     boot = trace()
     for elapsed in (0, 0, 4, 4, 0, 12):
-        boot.asked(elapsed, float(elapsed))
+        boot.note_discover(elapsed, float(elapsed))
 
-    assert (boot.questions, boot.last_asked_s) == (3, 12.0)
+    assert (boot.discovers, boot.last_discover_s) == (3, 12.0)
 
 
 def test_a_success_in_between_begins_the_count_anew():
-    assert boots(SILENT, {**LOOPED, "reached_script": True}, SILENT) == [None, None, None]
+    assert boots(UNANSWERED, {**LOOPED, "reached_script": True}, UNANSWERED) == [None, None, None]
 
 
 def test_a_firmware_that_needs_4011_and_another_loader_is_led_there_in_six_boots_and_it_is_remembered():
     found = BootVariant(WITHOUT, "ipxe.efi")
 
-    assert boots(SILENT, SILENT, LOOPED, LOOPED, {"reached_script": True}, {"reached_script": True}) == [
+    assert boots(UNANSWERED, UNANSWERED, LOOPED, LOOPED, {"reached_script": True}, {"reached_script": True}) == [
         None,
         Moved(Ending.NO_REQUEST, FIRST, BY_4011),
         None,
         Moved(Ending.NO_SCRIPT, BY_4011, found),
-        Proven(found),
+        Verified(found),
         None,
     ]
 
 
 def test_where_nothing_is_left_it_is_said_once_with_its_cure_and_the_machine_rests_on_the_first_shape():
-    verdicts = boots(*[SILENT] * 12)
+    verdicts = boots(*[UNANSWERED] * 12)
 
     assert verdicts[1] == Moved(Ending.NO_REQUEST, FIRST, BY_4011)
     assert [type(verdict) for verdict in verdicts[2:]] == [type(None), DeadEnd] + [type(None)] * 8
@@ -186,12 +188,14 @@ def test_where_nothing_is_left_it_is_said_once_with_its_cure_and_the_machine_res
 
 
 def test_after_an_hour_of_rest_the_order_begins_again():
-    learned, _ = judge(Learned(BY_4011, failure=Ending.NO_REQUEST, boots=1), trace(BY_4011, **SILENT), CHOICES, now_s=9)
-    resting, verdict = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S)
+    learned, _ = judge(
+        Learned(BY_4011, failure=Ending.NO_REQUEST, boots=1), trace(BY_4011, **UNANSWERED), CHOICES, now_s=9
+    )
+    resting, verdict = judge(learned, trace(**UNANSWERED), CHOICES, now_s=REST_S)
     assert (resting, verdict) == (learned, None)
 
-    learned, first = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S + 10)
-    _, second = judge(learned, trace(**SILENT), CHOICES, now_s=REST_S + 100)
+    learned, first = judge(learned, trace(**UNANSWERED), CHOICES, now_s=REST_S + 10)
+    _, second = judge(learned, trace(**UNANSWERED), CHOICES, now_s=REST_S + 100)
 
     assert (first, second) == (None, Moved(Ending.NO_REQUEST, FIRST, BY_4011))
 
@@ -199,11 +203,11 @@ def test_after_an_hour_of_rest_the_order_begins_again():
 def test_a_script_that_is_reached_while_resting_ends_the_rest():
     resting = Learned(rests_until_s=REST_S)
 
-    assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (Learned(FIRST, is_proven=True), None)
+    assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (Learned(FIRST, is_verified=True), None)
 
 
 def test_a_boot_with_a_shape_that_is_no_more_to_be_had_teaches_nothing():
-    boot = trace(BootVariant(WITH, "gone.efi"), **SILENT)
+    boot = trace(BootVariant(WITH, "gone.efi"), **UNANSWERED)
 
     assert judge(Learned(), boot, CHOICES, now_s=1) == (Learned(), None)
 
@@ -212,10 +216,10 @@ def test_a_boot_with_a_shape_that_is_no_more_to_be_had_teaches_nothing():
 @pytest.mark.parametrize("client", [UEFI, UEFI_HTTP, BIOS], ids=["uefi", "http", "bios"])
 def test_every_dead_end_has_a_cure(reason: Ending, client: BootClient):
     seen: dict[Ending, dict[str, object]] = {
-        Ending.NO_REQUEST: SILENT,
+        Ending.NO_REQUEST: UNANSWERED,
         Ending.NO_LOADER: LEASED,
-        Ending.WRONG_LOADER: {**LEASED, "stranger": "pxelinux.0"},
-        Ending.LOADER_CUT: {**LEASED, "asked_for_loader": True},
+        Ending.WRONG_LOADER: {**LEASED, "other_file": "pxelinux.0"},
+        Ending.LOADER_CUT: {**LEASED, "requested_loader": True},
         Ending.NO_SCRIPT: LOOPED,
         Ending.NO_HTTP: {**LOOPED, "lacks_http": True},
     }
@@ -260,7 +264,7 @@ def test_what_a_firmware_may_be_offered(client: BootClient, host: Host | None, e
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "asked", "stranger"),
+    ("name", "file", "requested", "other_file"),
     [
         pytest.param("snponly.efi", BootFile(Path("/x"), 1, "snponly.efi", Cpu.X64), True, "", id="ours"),
         pytest.param("ipxe.efi", BootFile(Path("/x"), 1, "ipxe.efi", Cpu.X64), True, "", id="another-that-runs-there"),
@@ -269,12 +273,12 @@ def test_what_a_firmware_may_be_offered(client: BootClient, host: Host | None, e
         pytest.param("pxelinux.0", None, False, "pxelinux.0", id="not-there"),
     ],
 )
-def test_what_a_machine_asks_for(name: str, file: BootFile | None, asked: bool, stranger: str):
+def test_what_a_machine_asks_for(name: str, file: BootFile | None, requested: bool, other_file: str):
     boot = trace()
 
-    boot.asked_for(name, file)
+    boot.note_file_request(name, file)
 
-    assert (boot.asked_for_loader, boot.stranger) == (asked, stranger)
+    assert (boot.requested_loader, boot.other_file) == (requested, other_file)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +296,7 @@ def test_what_a_machine_asks_for(name: str, file: BootFile | None, asked: bool, 
     ],
 )
 def test_only_a_name_that_another_server_gave_accuses_the_lan_s_dhcp_server(requested: str, accuses: bool):
-    boot = trace(**LEASED, stranger=requested)
+    boot = trace(**LEASED, other_file=requested)
 
     cure = cure_for(Ending.WRONG_LOADER, boot, is_pinned=False)
 
@@ -303,15 +307,15 @@ def test_only_a_name_that_another_server_gave_accuses_the_lan_s_dhcp_server(requ
 def test_a_hostile_name_is_told_as_letters_and_short():
     boot = trace()
 
-    boot.asked_for("\x1b[2J\n" + "ä" * 500, None)
+    boot.note_file_request("\x1b[2J\n" + "ä" * 500, None)
 
-    assert boot.stranger.startswith("\\x1b[2J\\n\\xe4")
-    assert len(boot.stranger) == 80
+    assert boot.other_file.startswith("\\x1b[2J\\n\\xe4")
+    assert len(boot.other_file) == 80
 
 
 def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
     boot = trace(**LEASED)
-    boot.asked_for("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"))
+    boot.note_file_request("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"))
 
     boot.got("undionly.kpxe")
 
@@ -320,7 +324,7 @@ def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
 
 @pytest.mark.parametrize("text", ["", "snponly.efi", "with-44 snponly.efi", "with-43 "])
 def test_a_shape_that_nobody_wrote_is_not_read(text: str):
-    with pytest.raises(ValueError, match=r"Variant|shape"):
+    with pytest.raises(ValueError, match="boot variant"):
         BootVariant.parse(text)
 
 

@@ -39,7 +39,7 @@ def test_the_document_behind_a_name(name: str, expected: tuple[DocumentKind, Mac
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("requested", "found"),
     [
         pytest.param("grubx64.efi", "grubnetx64.efi.signed", id="debian-s-signed-grub"),
         pytest.param("EFI/BOOT/grubx64.efi", "grubnetx64.efi.signed", id="beside-shim-wherever-that-is"),
@@ -51,11 +51,11 @@ def test_the_document_behind_a_name(name: str, expected: tuple[DocumentKind, Mac
         pytest.param("EFI/BOOT/other.efi", None, id="other-names-mean-their-directory"),
     ],
 )
-def test_the_file_behind_a_name(tmp_path: Path, asked: str, found: str | None):
+def test_the_file_behind_a_name(tmp_path: Path, requested: str, found: str | None):
     for name in ("grubnetx64.efi.signed", "shimx64.efi", "shimx64.efi.signed", "mmx64.efi.signed", "other.efi"):
         (tmp_path / name).write_bytes(b"x")
 
-    file = find_loader(BootFiles([tmp_path]), asked)
+    file = find_loader(BootFiles([tmp_path]), requested)
 
     assert (file and file.name) == found
 
@@ -110,7 +110,7 @@ def pe_image(machine: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("asked", "files", "found"),
+    ("requested", "files", "found"),
     [
         pytest.param("shimx64.efi", {"shimx64-oracle.efi": 0x8664}, "shimx64-oracle.efi", id="oracle-linux"),
         pytest.param("shimx64.efi", {"shimx64.efi.signed.latest": 0x8664}, "shimx64.efi.signed.latest", id="ubuntu"),
@@ -122,10 +122,12 @@ def pe_image(machine: int) -> bytes:
         pytest.param("shimaa64.efi", {"shim.efi": 0x8664, "shim-sles.efi": 0xAA64}, "shim-sles.efi", id="but-the-next"),
     ],
 )
-def test_the_signed_files_of_each_distribution(tmp_path: Path, asked: str, files: dict[str, int], found: str | None):
+def test_the_signed_files_of_each_distribution(
+    tmp_path: Path, requested: str, files: dict[str, int], found: str | None
+):
     for name, machine in files.items():
         (tmp_path / name).write_bytes(pe_image(machine))
 
-    file = find_loader(BootFiles([tmp_path]), asked)
+    file = find_loader(BootFiles([tmp_path]), requested)
 
     assert (file and file.name) == found

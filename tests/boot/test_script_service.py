@@ -12,8 +12,8 @@ from fixtures.services import (
     MAC,
     OTHER_ADDRESS,
     OTHER_MAC,
-    STRANGER_ADDRESS,
-    STRANGER_MAC,
+    UNKNOWN_ADDRESS,
+    UNKNOWN_MAC,
     BuiltServices,
     WithServices,
 )
@@ -40,7 +40,7 @@ def test_an_armed_machine_that_announced_itself_gets_the_installer_once_a_boot(w
 
         assert isinstance(first, InstallPlan)
         assert again == first
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert install.state is InstallState.LOADING
         assert install.arming is not None
         assert install.arming.spent == 1
@@ -57,7 +57,7 @@ def test_a_loader_that_asks_twice_at_once_gets_one_script_and_spends_one_boot(wi
 
         assert [type(plan) for plan in plans] == [InstallPlan] * 3
         assert len(set(plans)) == 1
-        assert (await services.install_moves.ask(CP1)).arming.spent == 1  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 1  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -90,7 +90,7 @@ def test_the_next_boot_spends_the_next_attempt_and_kills_the_tokens_of_the_last(
         assert isinstance(first, InstallPlan)
         assert isinstance(second, InstallPlan)
         assert first.kickstart_token != second.kickstart_token
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert install.arming is not None
         assert install.arming.spent == 2
 
@@ -105,7 +105,7 @@ def test_after_the_last_attempt_the_machine_is_led_to_its_disk_and_the_install_h
             services.boots(FIRMWARE, IPXE)
             plans.append(await services.script_for(MAC, ADDRESS))
             services.clock.pass_(300)
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (install.state, install.is_armed) == (InstallState.FAILED, False)
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
         return [type(plan) for plan in plans]
@@ -116,12 +116,12 @@ def test_after_the_last_attempt_the_machine_is_led_to_its_disk_and_the_install_h
 def test_a_curious_reader_sees_a_script_without_tokens_and_moves_nothing(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        before = await services.install_moves.ask(CP1)
+        before = await services.install_moves.read(CP1)
 
-        plan = await services.script_for(MAC, STRANGER_ADDRESS)
+        plan = await services.script_for(MAC, UNKNOWN_ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
-        assert await services.install_moves.ask(CP1) == before
+        assert await services.install_moves.read(CP1) == before
 
     with_services(scenario)
 
@@ -131,10 +131,10 @@ def test_an_announced_mac_asked_for_from_another_address_moves_nothing(with_serv
         await arm(services)
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_for(MAC, STRANGER_ADDRESS)
+        plan = await services.script_for(MAC, UNKNOWN_ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
-        assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -158,10 +158,10 @@ def test_a_look_moves_nothing(with_services: WithServices):
         await arm(services)
         services.boots(FIRMWARE, IPXE)
 
-        plan = await services.script_for(MAC, ADDRESS, is_look=True)
+        plan = await services.script_for(MAC, ADDRESS, is_head=True)
 
         assert isinstance(plan, WaitPlan)
-        assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -202,7 +202,7 @@ def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_ser
         plan = await services.script_for(MAC, ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.NOT_READY, services.script_service.hosts.get("cp1"))
-        assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
         held_back = [event for event in await services.events() if event.name == "boot.script_held_back"]
         reason = str(held_back[0].data["reason"])
         assert reason.startswith("cannot read the Ignition of cp1: ")
@@ -220,12 +220,12 @@ def test_where_unknown_machines_wait_their_script_says_so(with_services: WithSer
             documents=services.script_service.documents,
             bootfiles=services.script_service.bootfiles,
         )
-        stranger = replace(FIRMWARE, mac=STRANGER_MAC)
-        services.boots(stranger)
+        unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
+        services.boots(unregistered)
 
-        assert services.offer_service.offer_for(stranger).kind is OfferKind.LOADER  # type: ignore[union-attr]
-        plan = await services.script_for(STRANGER_MAC, ADDRESS)
-        assert plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
+        assert services.offer_service.offer_for(unregistered).kind is OfferKind.LOADER  # type: ignore[union-attr]
+        plan = await services.script_for(UNKNOWN_MAC, ADDRESS)
+        assert plan == WaitPlan(UNKNOWN_MAC, WaitReason.UNKNOWN_HOST)
         assert "systemctl reload netboot" in services.script_service.documents.ipxe(
             plan, base_url="http://192.0.2.10:8080"
         )
@@ -237,8 +237,8 @@ def test_a_request_from_another_address_takes_no_step_and_is_recorded_as_refused
     async def scenario(services: BuiltServices) -> list[tuple[str, str | None, object]]:
         services.boots(replace(FIRMWARE, arch=Arch.X86_BIOS))
         for _ in range(50):
-            await services.script_for(MAC, STRANGER_ADDRESS)
-            await services.script_for(MAC, STRANGER_ADDRESS, is_look=True)
+            await services.script_for(MAC, UNKNOWN_ADDRESS)
+            await services.script_for(MAC, UNKNOWN_ADDRESS, is_head=True)
         await services.script_for(MAC, ADDRESS)
         services.clock.pass_(61)
         return [(event.name, event.step, event.data.get("count")) for event in (await services.events())[1:]]
@@ -277,7 +277,7 @@ def test_a_forged_request_keeps_no_loader_alive(with_services: WithServices):
         shown_s = seen.loader_shown_s
 
         services.clock.pass_(30)
-        await services.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, UNKNOWN_ADDRESS)
 
         assert seen.loader_shown_s == shown_s
 
@@ -316,13 +316,13 @@ def test_why_a_machine_waits_is_recorded_again_under_a_new_arming(with_services:
 def test_an_address_that_the_registry_gives_to_a_host_is_no_unregistered_machines(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         give_address(services, "w1", OTHER_ADDRESS)
-        services.boots(replace(FIRMWARE, mac=STRANGER_MAC), address=OTHER_ADDRESS)
+        services.boots(replace(FIRMWARE, mac=UNKNOWN_MAC), address=OTHER_ADDRESS)
         w1 = services.script_service.hosts.get("w1")
         assert w1 is not None
 
         assert services.script_service.is_at(w1, OTHER_ADDRESS)
         assert services.script_service.machine_at(OTHER_ADDRESS) == (services.script_service.seen.get(OTHER_MAC), w1)
-        assert services.script_service.requester(STRANGER_MAC, None, OTHER_ADDRESS) is None
+        assert services.script_service.requester(UNKNOWN_MAC, None, OTHER_ADDRESS) is None
 
     with_services(scenario)
 
@@ -363,7 +363,7 @@ def test_a_store_that_fails_is_logged_once_a_boot_however_often_and_whoever_requ
         services.boots(FIRMWARE, IPXE)
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE installs")
-        for address in (ADDRESS, STRANGER_ADDRESS) * 20:
+        for address in (ADDRESS, UNKNOWN_ADDRESS) * 20:
             await services.script_for(MAC, address)
 
         names = await services.event_names()

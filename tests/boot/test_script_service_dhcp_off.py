@@ -4,7 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
-from fixtures.services import ADDRESS, FIRMWARE, MAC, OTHER_MAC, STRANGER_ADDRESS, BuiltServices, WithServices
+from fixtures.services import ADDRESS, FIRMWARE, MAC, OTHER_MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
 from netboot.boot.token_documents import Report
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, WaitPlan, WaitReason
@@ -34,7 +34,7 @@ async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
 
 
 async def spent(services: BuiltServices) -> int:
-    arming = (await services.install_moves.ask(CP1)).arming
+    arming = (await services.install_moves.read(CP1)).arming
     assert arming is not None
     return arming.spent
 
@@ -55,7 +55,7 @@ def test_a_request_from_the_registered_address_gets_the_installer_and_the_same_a
     with_services(scenario)
 
 
-@pytest.mark.parametrize("address", [STRANGER_ADDRESS, ADDRESS])
+@pytest.mark.parametrize("address", [UNKNOWN_ADDRESS, ADDRESS])
 def test_no_other_address_does_not_even_one_that_the_wire_showed_for_the_machine(
     with_services: WithServices, address: IPv4Address
 ):
@@ -114,7 +114,7 @@ def test_a_pause_is_another_boot_which_spends_an_attempt_and_the_last_one_is_the
         for _ in range(3):
             plans.append(await services.script_for(MAC, REGISTERED))
             services.clock.pass_(300)
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (install.state, install.is_armed) == (InstallState.FAILED, False)
         return [type(plan) for plan in plans]
 
@@ -126,7 +126,7 @@ def test_a_machine_started_again_at_once_while_it_installed_gets_new_tokens(with
         switch_dhcp_off(services)
         await arm(services)
         first = await services.script_for(MAC, REGISTERED)
-        report = (await services.install_moves.ask(CP1)).tokens.report
+        report = (await services.install_moves.read(CP1)).tokens.report
         assert await services.document_service.report(report, Report.STARTED, address=REGISTERED) is None
         services.clock.pass_(10)
 
@@ -145,7 +145,7 @@ def test_an_installed_host_boots_its_disk(with_services: WithServices):
         switch_dhcp_off(services)
         await arm(services)
         await services.script_for(MAC, REGISTERED)
-        report = (await services.install_moves.ask(CP1)).tokens.report
+        report = (await services.install_moves.read(CP1)).tokens.report
         for each in (Report.STARTED, Report.DONE):
             assert await services.document_service.report(report, each, address=REGISTERED) is None
 

@@ -15,8 +15,8 @@ from fixtures.services import (
     BASE_URL,
     MAC,
     OTHER_MAC,
-    STRANGER_ADDRESS,
-    STRANGER_MAC,
+    UNKNOWN_ADDRESS,
+    UNKNOWN_MAC,
     BuiltServices,
     WithServices,
 )
@@ -56,7 +56,7 @@ NAMES = (
     f"grub.cfg-01-{MAC.hyphenated}",
     f"EFI/BOOT/GRUB.CFG-01-{MAC.hyphenated.upper()}",
     f"grub.cfg-01-{OTHER_MAC.hyphenated}",
-    f"grub.cfg-01-{STRANGER_MAC.hyphenated}",
+    f"grub.cfg-01-{UNKNOWN_MAC.hyphenated}",
     "grub.cfg-00112233-4455-6677-8899-aabbccddeeff",
     "grub.cfg-C0000232",
     "revocations_sbat.efi",
@@ -65,7 +65,7 @@ NAMES = (
     "vmlinuz",
 )
 # Who asks by address: the machine, a machine that the wire never showed, and nobody's.
-ADDRESSES = (ADDRESS, STRANGER_ADDRESS, IPv4Address("0.0.0.0"))
+ADDRESSES = (ADDRESS, UNKNOWN_ADDRESS, IPv4Address("0.0.0.0"))
 SIGNS_OF_AN_INSTALLER = ("vmlinuz", "initrd", "inst.ks", "/ks/", "ignition")
 
 
@@ -87,7 +87,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     }.get(state, []):
         await services.install_moves.move(CP1, event, cause=Cause())
     await services.install_moves.cancel(CP1, reason="test")
-    install = await services.install_moves.ask(CP1)
+    install = await services.install_moves.read(CP1)
     assert (install.state, install.is_armed) == (state, False)
 
 
@@ -107,14 +107,14 @@ def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE
 
 async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, str]]:
     """Walk every road: what each answer says, under the road's name."""
-    for road, said in every_offer(services):
-        yield road, said
+    for path, said in every_offer(services):
+        yield path, said
     for address in ADDRESSES:
-        for mac, name in itertools.product((None, MAC, OTHER_MAC, STRANGER_MAC), NAMES):
+        for mac, name in itertools.product((None, MAC, OTHER_MAC, UNKNOWN_MAC), NAMES):
             async for said in read(services, address, name, mac):
                 yield f"{name} of {mac} by {address}", said
-        for mac, is_look in itertools.product((MAC, STRANGER_MAC), (True, False)):
-            plan = await services.script_for(mac, address, is_look=is_look)
+        for mac, is_head in itertools.product((MAC, UNKNOWN_MAC), (True, False)):
+            plan = await services.script_for(mac, address, is_head=is_head)
             for text in (services.script_service.documents.ipxe, services.script_service.documents.grub):
                 yield f"script of {mac} by {address}", text(plan, base_url=BASE_URL)
 
@@ -136,8 +136,8 @@ async def read(services: BuiltServices, address: IPv4Address, name: str, mac: Ma
     """Read what a name is, as TFTP (no MAC) and HTTP below /boot/{mac}/ do."""
     match services.file_service.loader_for(address, name, mac=mac):
         case MachineDocument() as document:
-            for is_look in (True, False):
-                text = await services.file_service.document_for(document, address, base_url=BASE_URL, is_look=is_look)
+            for is_head in (True, False):
+                text = await services.file_service.document_for(document, address, base_url=BASE_URL, is_head=is_head)
                 if text is not None:
                     yield text
         case BootFile(name=found):
@@ -157,13 +157,13 @@ def test_no_road_leads_an_unarmed_host_to_an_installer(
     async def scenario(services: BuiltServices) -> None:
         furnish(services, unknown)
         await come_to(services, state)
-        before = await services.install_moves.ask(CP1)
+        before = await services.install_moves.read(CP1)
 
-        said = [(road, what) async for road, what in everything_said(services)]
+        said = [(path, what) async for path, what in everything_said(services)]
 
         assert len(said) > 300
-        assert [road for road, what in said if leads_to_an_installer(what)] == []
-        assert await services.install_moves.ask(CP1) == before
+        assert [path for path, what in said if leads_to_an_installer(what)] == []
+        assert await services.install_moves.read(CP1) == before
 
     with_services(scenario)
 
@@ -196,7 +196,7 @@ def test_neither_does_a_pinned_one(with_services: WithServices, pin: ReplyVarian
             bootfiles=services.script_service.bootfiles,
         )
 
-        assert [road async for road, what in everything_said(services) if leads_to_an_installer(what)] == []
+        assert [path async for path, what in everything_said(services) if leads_to_an_installer(what)] == []
 
     with_services(scenario)
 
@@ -206,7 +206,7 @@ def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServic
     async def scenario(services: BuiltServices) -> None:
         await come_to(services, state)
         services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
-        tokens = (await services.install_moves.ask(CP1)).tokens
+        tokens = (await services.install_moves.read(CP1)).tokens
 
         found = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
 
@@ -225,7 +225,7 @@ def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices)
         furnish(services)
         await services.install_moves.arm(CP1, reason="test", attempts=3)
 
-        roads = {road async for road, what in everything_said(services) if leads_to_an_installer(what)}
+        paths = {path async for path, what in everything_said(services) if leads_to_an_installer(what)}
 
         assert {
             f"script of {MAC} by {ADDRESS}",
@@ -233,8 +233,8 @@ def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices)
             f"grub.cfg of {MAC} by {ADDRESS}",
             f"grub.cfg-C0000232 of None by {ADDRESS}",
             f"grub.cfg-01-{MAC.hyphenated} of None by {ADDRESS}",
-        } <= roads
-        assert [road for road in roads if not road.endswith(str(ADDRESS))] == []
+        } <= paths
+        assert [path for path in paths if not path.endswith(str(ADDRESS))] == []
 
     with_services(scenario)
 
@@ -254,10 +254,10 @@ def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(with_serv
 def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        found = services.file_service.loader_for(STRANGER_ADDRESS, "grub.cfg")
+        found = services.file_service.loader_for(UNKNOWN_ADDRESS, "grub.cfg")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, None)
-        assert await services.file_service.document_for(found, STRANGER_ADDRESS, base_url=BASE_URL) is None
+        assert await services.file_service.document_for(found, UNKNOWN_ADDRESS, base_url=BASE_URL) is None
 
     with_services(scenario)
 
@@ -267,7 +267,7 @@ def test_autoexec_leads_to_the_script_by_our_own_address(with_services: WithServ
         furnish(services)
         services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
         texts = []
-        for address in (ADDRESS, STRANGER_ADDRESS):
+        for address in (ADDRESS, UNKNOWN_ADDRESS):
             found = services.file_service.loader_for(address, "ipxe/autoexec.ipxe")
             assert isinstance(found, MachineDocument)
             text = await services.file_service.document_for(found, address, base_url=BASE_URL)

@@ -29,7 +29,7 @@ async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -
     await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
 
 
-def asks(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:
+def offered(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:
     client = replace(BIOS_IPXE, exchange=exchange)
     offer = services.offer_service.offer_for(client)
     assert isinstance(offer, Offer)
@@ -50,7 +50,7 @@ def test_an_ipxe_in_a_rom_gets_its_script_at_once_where_nobody_says_otherwise(wi
     async def scenario(services: BuiltServices) -> None:
         await arm(services, rom_ipxe=RomIpxe.KEEP)
 
-        assert asks(services, 1) == SCRIPT
+        assert offered(services, 1) == SCRIPT
 
     with_services(scenario)
 
@@ -61,11 +61,11 @@ def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_b
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         for boot in range(3):
-            assert [asks(services, 10 * boot + 1) for _ in range(3)] == [LOADER] * 3
+            assert [offered(services, 10 * boot + 1) for _ in range(3)] == [LOADER] * 3
 
             loads(services)
 
-            assert [asks(services, 10 * boot + 2) for _ in range(2)] == [SCRIPT] * 2
+            assert [offered(services, 10 * boot + 2) for _ in range(2)] == [SCRIPT] * 2
             await services.script_for(MAC, ADDRESS)
             services.clock.pass_(LOADER_RUNS_S + 1)
 
@@ -75,10 +75,10 @@ def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_b
 def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        asks(services, 1)
+        offered(services, 1)
         loads(services)
         for exchange in range(2, 20):
-            assert asks(services, exchange) == SCRIPT
+            assert offered(services, exchange) == SCRIPT
             await services.script_for(MAC, ADDRESS)
             services.clock.pass_(LOADER_RUNS_S - 5)
 
@@ -88,9 +88,9 @@ def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(with_ser
 def test_a_rom_whose_loader_did_not_come_through_is_given_it_again(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        asks(services, 1)
+        offered(services, 1)
         services.clock.pass_(30)
 
-        assert asks(services, 2) == LOADER
+        assert offered(services, 2) == LOADER
 
     with_services(scenario)

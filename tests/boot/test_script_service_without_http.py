@@ -32,7 +32,7 @@ async def arm(services: BuiltServices) -> None:
     await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
 
 
-def asks(services: BuiltServices, client: BootClient, exchange: int) -> tuple[OfferKind, str] | Ignored:
+def offered(services: BuiltServices, client: BootClient, exchange: int) -> tuple[OfferKind, str] | Ignored:
     client = replace(client, exchange=exchange)
     offer = services.offer_service.offer_for(client)
     services.clock.pass_(5)
@@ -54,9 +54,9 @@ def test_a_gpxe_in_a_rom_gets_a_loader_and_the_loader_its_script_boot_after_boot
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         for boot in range(1, 4):
-            assert asks(services, GPXE, boot * 10) == LOADER
+            assert offered(services, GPXE, boot * 10) == LOADER
             loads(services, "snponly.efi", boot * 10)
-            assert asks(services, replace(IPXE, is_etherboot=True, has_http=True), boot * 10 + 1) == SCRIPT
+            assert offered(services, replace(IPXE, is_etherboot=True, has_http=True), boot * 10 + 1) == SCRIPT
             await services.script_for(MAC, ADDRESS)
             services.clock.pass_(100)
 
@@ -69,12 +69,12 @@ def test_a_loader_without_http_is_dropped_with_a_reason_and_the_next_one_is_trie
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         for boot in range(1, 3):
-            assert asks(services, FIRMWARE, boot * 10) == LOADER
+            assert offered(services, FIRMWARE, boot * 10) == LOADER
             loads(services, "snponly.efi", boot * 10)
-            assert [asks(services, GPXE, boot * 10 + 1) for _ in range(3)] == [DROPPED] * 3
+            assert [offered(services, GPXE, boot * 10 + 1) for _ in range(3)] == [DROPPED] * 3
             services.clock.pass_(100)
 
-        assert asks(services, FIRMWARE, 30) == NEXT_LOADER
+        assert offered(services, FIRMWARE, 30) == NEXT_LOADER
         events = await services.events()
         refused = [dict(event.data) for event in events if event.name == "dhcp.boot_refused"]
         assert [(each["reason"], each["cure"]) for each in refused] == [
@@ -92,9 +92,9 @@ def test_loaders_that_all_lack_http_end_in_a_cure_that_says_so(with_services: Wi
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         for boot, name in enumerate(["snponly.efi"] * 2 + ["ipxe.efi"] * 2 + ["snponly.efi"], 1):
-            assert asks(services, FIRMWARE, boot * 10) == (OfferKind.LOADER, name)
+            assert offered(services, FIRMWARE, boot * 10) == (OfferKind.LOADER, name)
             loads(services, name, boot * 10)
-            assert asks(services, GPXE, boot * 10 + 1) == DROPPED
+            assert offered(services, GPXE, boot * 10 + 1) == DROPPED
             services.clock.pass_(100)
 
         [dead_end] = [event.data for event in await services.events() if event.name == "boot.dead_end_met"]
@@ -107,10 +107,10 @@ def test_loaders_that_all_lack_http_end_in_a_cure_that_says_so(with_services: Wi
 def test_a_loader_that_changed_its_user_class_still_gets_its_script(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        assert asks(services, FIRMWARE, 1) == LOADER
+        assert offered(services, FIRMWARE, 1) == LOADER
         loads(services, "snponly.efi", 1)
 
-        assert asks(services, RENAMED, 2) == SCRIPT
+        assert offered(services, RENAMED, 2) == SCRIPT
 
     with_services(scenario)
 
@@ -119,7 +119,7 @@ def test_a_rom_like_that_gets_the_loader_first(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
 
-        assert asks(services, RENAMED, 1) == LOADER
+        assert offered(services, RENAMED, 1) == LOADER
 
     with_services(scenario)
 
@@ -129,7 +129,7 @@ def test_an_unarmed_gpxe_is_led_to_its_disk_by_a_loader_and_its_script(with_serv
         await arm(services)
         await services.install_moves.cancel(HostName("cp1"), reason="test")
 
-        assert asks(services, GPXE, 1) == LOADER
+        assert offered(services, GPXE, 1) == LOADER
         loads(services, "snponly.efi", 1)
         plan = await services.script_for(MAC, ADDRESS)
         assert "exit" in services.script_service.documents.ipxe(plan, base_url=BASE_URL)

@@ -14,8 +14,8 @@ from fixtures.services import (
     LOADERS,
     MAC,
     OTHER_ADDRESS,
-    STRANGER_ADDRESS,
-    STRANGER_MAC,
+    UNKNOWN_ADDRESS,
+    UNKNOWN_MAC,
     BuiltServices,
     WithServices,
 )
@@ -111,9 +111,9 @@ def test_a_faulty_template_of_waiting_is_replaced_by_the_built_in_one(with_servi
     async def scenario(services: BuiltServices) -> None:
         use_templates(services, tmp_path, unknown=UnknownHosts.WAIT)
 
-        written = await script(services, STRANGER_MAC, STRANGER_ADDRESS)
+        written = await script(services, UNKNOWN_MAC, UNKNOWN_ADDRESS)
 
-        assert written.plan == WaitPlan(STRANGER_MAC, WaitReason.UNKNOWN_HOST)
+        assert written.plan == WaitPlan(UNKNOWN_MAC, WaitReason.UNKNOWN_HOST)
         assert written.text.startswith("#!ipxe\n")
         assert "echo netboot: this machine is not registered. On the server:" in written.text
         assert "wait.ipxe.j2:2 uses undefined 'nosuch'" in str(written.fault)
@@ -138,7 +138,7 @@ def test_a_faulty_template_of_the_installer_spends_no_attempt(
             assert "configfile (http,192.0.2.10:8080)/boot/52-54-00-aa-bb-01/grub.cfg" in text.replace("'", "")
             services.clock.pass_(300)
 
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert install.arming is not None
         assert (install.state, install.arming.spent) == (InstallState.REGISTERED, 0)
         assert set(await reasons(services)) == {
@@ -168,7 +168,7 @@ def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_se
         waiting = await script(services, SECOND_MAC, OTHER_ADDRESS)
 
         assert waiting.plan == WaitPlan(SECOND_MAC, WaitReason.NOT_READY, two_cards)
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert install.arming is not None
         assert (install.arming.spent, install.tokens.kickstart) == (0, "")
 
@@ -176,7 +176,7 @@ def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_se
         use_templates(services, directory)
 
         assert isinstance((await script(services, SECOND_MAC, OTHER_ADDRESS)).plan, InstallPlan)
-        assert (await services.install_moves.ask(CP1)).arming.spent == 1  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 1  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -193,13 +193,13 @@ def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address
         use_templates(services, assets_directory() / "templates")
         await services.install_moves.arm(CP1, reason="test", attempts=1)
 
-        unannounced = await script(services, address=STRANGER_ADDRESS, language=language)
+        unannounced = await script(services, address=UNKNOWN_ADDRESS, language=language)
         services.boots(FIRMWARE, IPXE)
         announced = await script(services, language=language)
 
         assert unannounced.plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, long)
         assert announced.plan == WaitPlan(MAC, WaitReason.NOT_READY, long)
-        assert (await services.install_moves.ask(CP1)).arming.spent == 0  # type: ignore[union-attr]
+        assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
         [reason] = await reasons(services)
         assert "the kernel takes 2047; shorten hosts.cp1.kernel_arguments" in str(reason)
 
@@ -261,7 +261,7 @@ def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(with_servi
         assert host is not None
 
         before_and_after = [str(fault) for fault in documents.script_problems(MAC, host)]
-        unregistered = [str(fault) for fault in documents.script_problems(STRANGER_MAC, None)]
+        unregistered = [str(fault) for fault in documents.script_problems(UNKNOWN_MAC, None)]
         install = [str(fault) for fault in await documents.problems(host)]
         autoexec = [str(fault) for fault in documents.autoexec_problems(MAC)]
 
@@ -274,7 +274,7 @@ def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(with_servi
 
         scripts = ("ipxe/local.ipxe.j2", "grub/local.cfg.j2", "ipxe/wait.ipxe.j2", "grub/wait.cfg.j2")
         assert before_and_after == faults("cp1", *scripts)
-        assert unregistered == faults(STRANGER_MAC, *scripts)
+        assert unregistered == faults(UNKNOWN_MAC, *scripts)
         assert install == faults("cp1", "ipxe/install.ipxe.j2", "grub/install.cfg.j2")
         assert autoexec == [*faults(MAC, "ipxe/autoexec.ipxe.j2"), *faults("any machine", "ipxe/autoexec.ipxe.j2")]
 
@@ -292,7 +292,7 @@ def test_every_reason_to_wait_has_its_own_branch_of_the_check(
         use_templates(services, directory)
         documents, host = services.script_service.documents, services.script_service.hosts.get("cp1")
 
-        found = [*documents.script_problems(MAC, host), *documents.script_problems(STRANGER_MAC, None)]
+        found = [*documents.script_problems(MAC, host), *documents.script_problems(UNKNOWN_MAC, None)]
 
         assert len(found) == 1
 

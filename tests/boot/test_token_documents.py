@@ -12,7 +12,7 @@ from fixtures.services import (
     IPXE,
     MAC,
     OTHER_MAC,
-    STRANGER_ADDRESS,
+    UNKNOWN_ADDRESS,
     BuiltServices,
     WithServices,
 )
@@ -30,7 +30,7 @@ async def boot_the_installer(services: BuiltServices) -> Tokens:
     await services.install_moves.arm(CP1, reason="test", attempts=3)
     services.boots(FIRMWARE, IPXE)
     await services.script_for(MAC, ADDRESS)
-    return (await services.install_moves.ask(CP1)).tokens
+    return (await services.install_moves.read(CP1)).tokens
 
 
 async def kickstart(services: BuiltServices, token: str) -> str | Refusal:
@@ -46,7 +46,7 @@ async def report(services: BuiltServices, token: str, what: Report, body: str = 
 
 
 async def state(services: BuiltServices) -> InstallState:
-    return (await services.install_moves.ask(CP1)).state
+    return (await services.install_moves.read(CP1)).state
 
 
 def test_a_whole_install_from_kickstart_to_ready(with_services: WithServices):
@@ -57,7 +57,7 @@ def test_a_whole_install_from_kickstart_to_ready(with_services: WithServices):
         assert tokens.report in document
         assert await report(services, tokens.report, Report.STARTED) is None
         assert await report(services, tokens.report, Report.DONE) is None
-        assert not (await services.install_moves.ask(CP1)).is_armed
+        assert not (await services.install_moves.read(CP1)).is_armed
         assert isinstance(await ignition(services, tokens.ignition), bytes)
         assert await report(services, tokens.report, Report.READY) is None
         assert await state(services) is InstallState.READY
@@ -116,15 +116,17 @@ def test_a_lost_acknowledgement_is_given_again(with_services: WithServices):
 def test_a_stranger_with_a_live_token_is_refused_and_raises_an_alarm(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
-        ask = services.document_service
+        documents = services.document_service
 
         refused = [
-            await ask.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL),
-            await ask.ignition_for(tokens.ignition, IgnitionPart.ROLE, address=STRANGER_ADDRESS, base_url=BASE_URL),
-            await ask.report(tokens.report, Report.DONE, address=STRANGER_ADDRESS),
+            await documents.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL),
+            await documents.ignition_for(
+                tokens.ignition, IgnitionPart.ROLE, address=UNKNOWN_ADDRESS, base_url=BASE_URL
+            ),
+            await documents.report(tokens.report, Report.DONE, address=UNKNOWN_ADDRESS),
         ]
 
-        assert refused == [Refusal.STRANGER] * 3
+        assert refused == [Refusal.UNAUTHORISED] * 3
         assert (await services.event_names()).count("boot.alarm_raised") == 3
         assert await state(services) is InstallState.LOADING
 
@@ -136,7 +138,7 @@ def test_a_stranger_with_a_spent_token_learns_nothing_but_raises_an_alarm(with_s
         tokens = await boot_the_installer(services)
         await report(services, tokens.report, Report.READY)
 
-        refused = await services.document_service.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL)
+        refused = await services.document_service.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert refused is Refusal.SPENT
         assert "boot.alarm_raised" in await services.event_names()
@@ -207,7 +209,7 @@ def test_the_ignition_of_the_installed_system_ends_the_arming_though_every_repor
 
         await ignition(services, tokens.ignition)
 
-        install = await services.install_moves.ask(CP1)
+        install = await services.install_moves.read(CP1)
         assert (install.state, install.is_armed) == (InstallState.INSTALLED, False)
 
     with_services(scenario)
@@ -218,7 +220,7 @@ def test_a_look_at_the_ignition_moves_nothing(with_services: WithServices):
         tokens = await boot_the_installer(services)
 
         await services.document_service.ignition_for(
-            tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=BASE_URL, is_look=True
+            tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=BASE_URL, is_head=True
         )
 
         assert await state(services) is InstallState.LOADING
@@ -237,7 +239,7 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(with_services:
         history = await services.install_moves.history(CP1)
         assert history[-1].what == "reported-failed"
         assert history[-1].note == "inst.ks=http://x/ks/TOKEN-HIDDEN\nno disk /dev/vda"
-        assert (await services.install_moves.ask(CP1)).is_armed
+        assert (await services.install_moves.read(CP1)).is_armed
 
     with_services(scenario)
 
@@ -245,11 +247,11 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(with_services:
 def test_a_machine_may_ask_from_any_of_its_own_addresses_but_not_from_another_hosts(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
-        services.offer_service.saw_address(OTHER_MAC, STRANGER_ADDRESS, exchange=1)
+        services.offer_service.saw_address(OTHER_MAC, UNKNOWN_ADDRESS, exchange=1)
 
-        refused = await services.document_service.kickstart_for(tokens.kickstart, STRANGER_ADDRESS, base_url=BASE_URL)
+        refused = await services.document_service.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
-        assert refused is Refusal.STRANGER
+        assert refused is Refusal.UNAUTHORISED
 
     with_services(scenario)
 
@@ -271,10 +273,10 @@ def test_events_and_history_never_hold_a_token(with_services: WithServices):
         await ignition(services, tokens.ignition)
         await report(services, tokens.report, Report.READY)
 
-        told = f"{await services.events()} {await services.install_moves.history(CP1)}"
+        reported = f"{await services.events()} {await services.install_moves.history(CP1)}"
 
         for token in (tokens.kickstart, tokens.ignition, tokens.report):
-            assert token not in told
+            assert token not in reported
 
     with_services(scenario)
 
@@ -292,7 +294,7 @@ def test_nothing_that_a_terminal_obeys_gets_from_a_report_into_history_and_log(w
 def test_a_head_of_a_kickstart_is_no_step_of_the_boot(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[str]:
         tokens = await boot_the_installer(services)
-        seen = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL, is_look=True)
+        seen = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL, is_head=True)
         assert seen == await kickstart(services, tokens.kickstart)
         return [event.step for event in await services.events() if event.step]
 
@@ -321,15 +323,13 @@ def test_the_kickstart_of_the_next_boot_is_a_step_again(with_services: WithServi
         services.clock.pass_(300)
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
-        await kickstart(services, (await services.install_moves.ask(CP1)).tokens.kickstart)
+        await kickstart(services, (await services.install_moves.read(CP1)).tokens.kickstart)
         return [event.step for event in await services.events() if event.step == "kickstart"]
 
     assert with_services(scenario) == ["kickstart", "kickstart"]
 
 
-@pytest.mark.parametrize(
-    ("address", "name"), [(ADDRESS, "boot.token_refused"), (STRANGER_ADDRESS, "boot.alarm_raised")]
-)
+@pytest.mark.parametrize(("address", "name"), [(ADDRESS, "boot.token_refused"), (UNKNOWN_ADDRESS, "boot.alarm_raised")])
 def test_a_dead_token_that_is_requested_again_and_again_is_one_event_and_a_count(
     with_services: WithServices, address: IPv4Address, name: str
 ):
@@ -348,7 +348,7 @@ def test_a_dead_token_that_is_requested_again_and_again_is_one_event_and_a_count
 def test_documents_that_are_held_back_are_one_event_of_each_address_and_a_count(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[tuple[str | None, object, object]]:
         services.boots(FIRMWARE)
-        for address in (ADDRESS, STRANGER_ADDRESS) * 50:
+        for address in (ADDRESS, UNKNOWN_ADDRESS) * 50:
             services.script_service.record_held_back("kickstart", address, StoreError("the disk is full"))
         services.clock.pass_(61)
         found = [event for event in await services.events() if event.name == "boot.document_held_back"]

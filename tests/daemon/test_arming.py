@@ -94,11 +94,11 @@ def test_an_arming_is_cancelled_after_its_host_was_removed_while_no_daemon_runs(
     edit_hosts(rack, "  w1: {role: worker, mac: 52:54:00:12:34:56}\n", "")
 
     listed = rack.netboot("install", "show")
-    told = rack.netboot("install", "cancel", "w1")
+    reported = rack.netboot("install", "cancel", "w1")
 
     assert "because it is no longer declared in the hosts files" in listed
     assert "no hosts file declares it" in listed
-    assert told.startswith("w1 is not armed; it boots its own disk\n")
+    assert reported.startswith("w1 is not armed; it boots its own disk\n")
     assert rack.install("w1")["armed"] is False
 
 
@@ -110,10 +110,10 @@ def test_a_cancel_while_the_machine_installs_says_that_the_wipe_goes_on(rack: Ra
     report = token_in(kickstart, "report")
     assert cp1.report(report, "started") == 200
 
-    told = rack.netboot("install", "cancel", "cp1")
+    reported = rack.netboot("install", "cancel", "cp1")
 
-    assert told.splitlines()[0] == "cp1 is not armed any more"
-    assert "was allowed to wipe the disk, and goes on; this cannot be taken back" in told
+    assert reported.splitlines()[0] == "cp1 is not armed any more"
+    assert "was allowed to wipe the disk, and goes on; this cannot be taken back" in reported
     assert cp1.report(report, "done") == 200
     assert "cp1 was not armed; nothing was changed" in rack.netboot("install", "cancel", "cp1")
 
@@ -138,7 +138,7 @@ def test_with_dhcp_off_a_host_is_installed_from_its_registered_address_and_needs
     edit_hosts(rack, "mac: 52:54:00:aa:bb:01", "mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.101/24}")
     rack.start()
     cp1 = rack.machine(CP1[0], "192.0.2.101")
-    stranger = rack.machine(CP1[0], "192.0.2.77")
+    unregistered = rack.machine(CP1[0], "192.0.2.77")
 
     refused = rack.netboot("install", "arm", "cp1", "w1", status=1)
     checked = rack.netboot("check", status=1)
@@ -147,7 +147,7 @@ def test_with_dhcp_off_a_host_is_installed_from_its_registered_address_and_needs
     reason = "w1 cannot be identified: dhcp.mode is off, so its DHCP requests are not seen"
     assert f"cannot arm w1: {reason}" in refused
     assert reason in checked
-    assert "vmlinuz" not in stranger.script()
+    assert "vmlinuz" not in unregistered.script()
     script = cp1.script()
     assert "vmlinuz" in script
     assert cp1.script() == script

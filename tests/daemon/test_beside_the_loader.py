@@ -64,14 +64,14 @@ def test_shim_and_grub_lead_an_armed_machine_into_its_installer_by_tftp_and_http
 
 def test_the_same_names_lead_an_unarmed_machine_and_a_stranger_nowhere(rack: Rack):
     furnish(rack)
-    cp1, stranger = rack.machine(*CP1), rack.machine("52:54:00:99:99:99", "192.0.2.60")
+    cp1, unregistered = rack.machine(*CP1), rack.machine("52:54:00:99:99:99", "192.0.2.60")
     cp1.boots()
 
     said = [tftp(cp1, name) for name in ("grub.cfg", "grub/grub.cfg-C0000232", "grub.cfg-01-52-54-00-aa-bb-01")]
 
     assert all(text is not None and "exit 1" in text and "linux" not in text for text in said)
-    assert tftp(stranger, "grub.cfg") is None
-    assert "linux" not in str(tftp(stranger, "grub.cfg-01-52-54-00-aa-bb-01"))
+    assert tftp(unregistered, "grub.cfg") is None
+    assert "linux" not in str(tftp(unregistered, "grub.cfg-01-52-54-00-aa-bb-01"))
     assert cp1.get("/boot/52-54-00-aa-bb-01/local-disk.efi").status == 404
 
 

@@ -109,11 +109,11 @@ def test_a_tftp_server_that_is_bound_to_our_address_is_found_at_the_start_and_by
         before, _ = checked(box)
         box.start()
         while_it_runs, _ = checked(box)
-        told = box.api("/api/v1/status")["problems"]
+        reported = box.api("/api/v1/status")["problems"]
         logged = [line["reason"] for line in box.lines("udp.port_shadowed")]
 
-    assert len(before) == len(while_it_runs) == len(told) == len(logged) == 1
-    for text in (*before, *while_it_runs, *told, *logged):
+    assert len(before) == len(while_it_runs) == len(reported) == len(logged) == 1
+    for text in (*before, *while_it_runs, *reported, *logged):
         assert text.startswith("UDP port 69 on 192.0.2.10 belongs to ")
         assert "TFTP requests do not reach netboot" in text
 

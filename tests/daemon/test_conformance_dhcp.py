@@ -13,9 +13,9 @@ from daemon.wire import (
     UEFI,
     UUID,
     Wire,
-    asks,
     encoded,
     message,
+    opts,
     vector,
 )
 from scapy.layers.inet import UDP
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 HTTP = b"HTTPClient:Arch:00016:UNDI:003001"
 BROADCAST_WAY = (SERVER, 67, "255.255.255.255", 68)
 TAKE_THE_FILE = bytes.fromhex("060108ff")
-STRANGER = bytes.fromhex("525400999999")
+UNKNOWN = bytes.fromhex("525400999999")
 IPXE = [(77, b"iPXE")]
 CUT = vector("discover-bios")[:240] + bytes.fromhex("3501015d0200003cc8505845436c69656e74")
 
@@ -34,23 +34,23 @@ CUT = vector("discover-bios")[:240] + bytes.fromhex("3501015d0200003cc8505845436
 
 
 def test_a_bios_rom_gets_its_answer_byte_for_byte(wire: Wire):
-    told = wire.ask(vector("discover-bios"))
+    reply = wire.query(vector("discover-bios"))
 
-    assert told.way == BROADCAST_WAY
-    assert bytes(told.frame[UDP].payload) == vector("offer-bios")
+    assert reply.way == BROADCAST_WAY
+    assert bytes(reply.frame[UDP].payload) == vector("offer-bios")
 
 
 def test_a_uefi_firmware_gets_its_loader_and_the_order_to_take_it(wire: Wire):
-    told = wire.ask(vector("discover-edk2-x64"))
+    reply = wire.query(vector("discover-edk2-x64"))
 
-    assert (told.way, told.name, told.options[43]) == (BROADCAST_WAY, b"snponly.efi", TAKE_THE_FILE)
+    assert (reply.way, reply.name, reply.options[43]) == (BROADCAST_WAY, b"snponly.efi", TAKE_THE_FILE)
 
 
 def test_http_boot_on_arm64_gets_a_uri_and_no_option_43(wire: Wire):
-    told = wire.ask(vector("discover-edk2-arm64-http"))
+    reply = wire.query(vector("discover-edk2-arm64-http"))
 
     uri = f"{BASE}/bootfiles/snponly-arm64.efi".encode()
-    assert (list(told.options), told.options[60], told.options[67], told.name) == (
+    assert (list(reply.options), reply.options[60], reply.options[67], reply.name) == (
         [53, 54, 60, 97, 67],
         b"HTTPClient",
         uri,
@@ -59,35 +59,39 @@ def test_http_boot_on_arm64_gets_a_uri_and_no_option_43(wire: Wire):
 
 
 def test_a_relayed_question_goes_back_to_the_relay_on_67_with_its_option_82_last(wire: Wire):
-    told = wire.ask(vector("discover-relayed"), source=(RELAY, 67), to=(SERVER, 67))
+    reply = wire.query(vector("discover-relayed"), source=(RELAY, 67), to=(SERVER, 67))
 
-    assert told.way == (SERVER, 67, RELAY, 67)
-    assert bytes(told.frame[UDP].payload) == vector("offer-relayed")
+    assert reply.way == (SERVER, 67, RELAY, 67)
+    assert bytes(reply.frame[UDP].payload) == vector("offer-relayed")
 
 
 @pytest.mark.parametrize("name", ["discover-gpxe", "discover-ipxe-without-http"])
 def test_option_175_without_http_gets_the_loader(wire: Wire, name: str):
-    told = wire.ask(vector(name))
+    reply = wire.query(vector(name))
 
-    assert (told.name, told.options[67], told.options[43]) == (b"undionly.kpxe", b"undionly.kpxe", TAKE_THE_FILE)
+    assert (reply.name, reply.options[67], reply.options[43]) == (
+        b"undionly.kpxe",
+        b"undionly.kpxe",
+        TAKE_THE_FILE,
+    )
 
 
 def test_u_boot_on_arm64_finds_its_loader_in_the_file_field(wire: Wire):
-    told = wire.ask(vector("discover-uboot-arm64"))
+    reply = wire.query(vector("discover-uboot-arm64"))
 
-    assert (told.name, told.header[9]) == (b"snponly-arm64.efi", socket.inet_aton(SERVER))
+    assert (reply.name, reply.header[9]) == (b"snponly-arm64.efi", socket.inet_aton(SERVER))
 
 
 def test_a_uefi_firmware_of_ia32_gets_its_loader(wire: Wire):
-    assert wire.ask(vector("discover-uefi-ia32")).name == b"snponly-ia32.efi"
+    assert wire.query(vector("discover-uefi-ia32")).name == b"snponly-ia32.efi"
 
 
 def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
-    told = wire.ask(vector("discover-ipxe-x64"))
+    reply = wire.query(vector("discover-ipxe-x64"))
 
     url = f"{BASE}/boot/52-54-00-aa-bb-01.ipxe".encode()
-    assert (told.name, told.options[67], told.options[60]) == (url, url, b"PXEClient")
-    assert told.header[7:11] == (bytes(4), bytes(4), socket.inet_aton(SERVER), bytes(4))
+    assert (reply.name, reply.options[67], reply.options[60]) == (url, url, b"PXEClient")
+    assert reply.header[7:11] == (bytes(4), bytes(4), socket.inet_aton(SERVER), bytes(4))
 
 
 # §1: whom to answer, and whom never
@@ -100,45 +104,45 @@ def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
         pytest.param(vector("discover-bios")[:239], id="239-bytes"),
         pytest.param(vector("discover-bios")[:240], id="no-options"),
         pytest.param(CUT, id="option-past-the-end"),
-        pytest.param(message(encoded(asks()) + b"\x43"), id="code-without-length"),
-        pytest.param(message(asks(), op=2), id="op-2"),
-        pytest.param(message(asks(), op=0), id="op-0"),
-        pytest.param(message(asks(), op=3), id="op-3"),
-        pytest.param(message(asks(), cookie="63825364"), id="other-cookie"),
-        pytest.param(message(asks(), hlen=17), id="hlen-17"),
-        pytest.param(message(asks(), hlen=255), id="hlen-255"),
-        pytest.param(message(asks(), hlen=0), id="hlen-0"),
-        pytest.param(message(asks(more=[(61, b"\1" + MAC)]), hlen=0), id="hlen-0-with-61"),
-        pytest.param(message(asks(), chaddr=bytes(6)), id="chaddr-0"),
-        pytest.param(message(asks(), chaddr=b"\xff" * 6), id="chaddr-broadcast"),
-        pytest.param(message(asks(), chaddr=b"\1" + MAC[1:]), id="chaddr-group"),
-        pytest.param(message(asks(), htype=32, hlen=0, chaddr=b""), id="infiniband-without-61"),
-        pytest.param(message(asks()[1:]), id="bootp"),
-        pytest.param(message([(53, b""), *asks()[1:]]), id="53-empty"),
-        pytest.param(message([(53, b"\1\1"), *asks()[1:]]), id="53-of-two-bytes"),
-        pytest.param(message([(53, b"\1"), *asks()]), id="two-53s"),
-        *(pytest.param(message(asks(kind=kind)), id=f"type-{kind}") for kind in (0, 2, 3, 4, 5, 6, 7, 8, 9, 255)),
-        pytest.param(message(asks(kind=3, more=[(54, socket.inet_aton(SERVER))])), id="request-to-us"),
-        pytest.param(message(asks(vendor=None)), id="no-class"),
-        pytest.param(message([*asks(vendor=None), (60, b"")]), id="empty-class"),
+        pytest.param(message(encoded(opts()) + b"\x43"), id="code-without-length"),
+        pytest.param(message(opts(), op=2), id="op-2"),
+        pytest.param(message(opts(), op=0), id="op-0"),
+        pytest.param(message(opts(), op=3), id="op-3"),
+        pytest.param(message(opts(), cookie="63825364"), id="other-cookie"),
+        pytest.param(message(opts(), hlen=17), id="hlen-17"),
+        pytest.param(message(opts(), hlen=255), id="hlen-255"),
+        pytest.param(message(opts(), hlen=0), id="hlen-0"),
+        pytest.param(message(opts(more=[(61, b"\1" + MAC)]), hlen=0), id="hlen-0-with-61"),
+        pytest.param(message(opts(), chaddr=bytes(6)), id="chaddr-0"),
+        pytest.param(message(opts(), chaddr=b"\xff" * 6), id="chaddr-broadcast"),
+        pytest.param(message(opts(), chaddr=b"\1" + MAC[1:]), id="chaddr-group"),
+        pytest.param(message(opts(), htype=32, hlen=0, chaddr=b""), id="infiniband-without-61"),
+        pytest.param(message(opts()[1:]), id="bootp"),
+        pytest.param(message([(53, b""), *opts()[1:]]), id="53-empty"),
+        pytest.param(message([(53, b"\1\1"), *opts()[1:]]), id="53-of-two-bytes"),
+        pytest.param(message([(53, b"\1"), *opts()]), id="two-53s"),
+        *(pytest.param(message(opts(kind=kind)), id=f"type-{kind}") for kind in (0, 2, 3, 4, 5, 6, 7, 8, 9, 255)),
+        pytest.param(message(opts(kind=3, more=[(54, socket.inet_aton(SERVER))])), id="request-to-us"),
+        pytest.param(message(opts(vendor=None)), id="no-class"),
+        pytest.param(message([*opts(vendor=None), (60, b"")]), id="empty-class"),
         *(
-            pytest.param(message(asks(vendor=vendor)), id=vendor.decode())
+            pytest.param(message(opts(vendor=vendor)), id=vendor.decode())
             for vendor in (
                 *(b"PXEClien", b"pxeclient:Arch:00007", b" PXEClient", b"xPXEClient:Arch:00007", b"MSFT 5.0"),
                 *(b"anaconda-Linux 4.18", b"udhcp 1.35", b"U-Boot.armv8", b"httpclient:Arch:00016", b"HTTPClien"),
             )
         ),
         pytest.param(message([(53, b"\1")]), id="grub-net_bootp"),
-        pytest.param(message(b"\xff" + encoded(asks())), id="all-behind-the-end"),
-        pytest.param(message(asks(vendor=b"PXEClient", arch=None)), id="no-architecture"),
-        pytest.param(message(asks(vendor=b"PXEClient:Arch:7", arch=b"\7")), id="architectures-malformed"),
+        pytest.param(message(b"\xff" + encoded(opts())), id="all-behind-the-end"),
+        pytest.param(message(opts(vendor=b"PXEClient", arch=None)), id="no-architecture"),
+        pytest.param(message(opts(vendor=b"PXEClient:Arch:7", arch=b"\7")), id="architectures-malformed"),
         *(
-            pytest.param(message(asks(arch=number.to_bytes(2, "big"))), id=f"arch-{number}")
+            pytest.param(message(opts(arch=number.to_bytes(2, "big"))), id=f"arch-{number}")
             for number in (1, 2, 3, 4, 5, 8, 12, 13, 14, 20, 21, 23, 24, 25, 26, 29, 36, 255, 65535)
         ),
-        pytest.param(message(asks(vendor=BIOS, arch=b"\0\0"), chaddr=bytes.fromhex("b827eb123456")), id="raspberry"),
+        pytest.param(message(opts(vendor=BIOS, arch=b"\0\0"), chaddr=bytes.fromhex("b827eb123456")), id="raspberry"),
         *(
-            pytest.param(message(asks(), giaddr=giaddr), id=f"relay-{giaddr}")
+            pytest.param(message(opts(), giaddr=giaddr), id=f"relay-{giaddr}")
             for giaddr in ("0.0.0.1", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", SERVER)
         ),
     ],
@@ -150,58 +154,68 @@ def test_what_is_no_question_for_us_gets_silence(wire: Wire, ignored: bytes):
 def test_every_silence_is_counted(open_rack: Rack, wire: Wire):
     before = ignored_so_far(open_rack)
 
-    for data in (b"", CUT, message(asks(), op=2), message(asks(vendor=b"MSFT 5.0")), message(asks(), giaddr=SERVER)):
+    for data in (
+        b"",
+        CUT,
+        message(opts(), op=2),
+        message(opts(vendor=b"MSFT 5.0")),
+        message(opts(), giaddr=SERVER),
+    ):
         assert wire.hears_nothing_of(data)
 
     assert ignored_so_far(open_rack) == before + 5
 
 
 @pytest.mark.parametrize(
-    "question",
+    "datagram",
     [
-        pytest.param(message(encoded(asks())), id="no-end"),
-        pytest.param(message(bytes(9) + b"\0".join(encoded([each]) for each in asks()) + b"\xff\x35\1"), id="padding"),
-        pytest.param(message([*asks(vendor=None), (60, UEFI[:7]), (12, b"x"), (60, UEFI[7:])]), id="class-in-halves"),
-        pytest.param(message([(52, b"\1")], file=encoded(asks()) + b"\xff"), id="options-in-file"),
-        pytest.param(message([*asks(vendor=None), (52, b"\2")], sname=encoded([(60, UEFI)])), id="options-in-sname"),
+        pytest.param(message(encoded(opts())), id="no-end"),
+        pytest.param(message(bytes(9) + b"\0".join(encoded([each]) for each in opts()) + b"\xff\x35\1"), id="padding"),
+        pytest.param(message([*opts(vendor=None), (60, UEFI[:7]), (12, b"x"), (60, UEFI[7:])]), id="class-in-halves"),
+        pytest.param(message([(52, b"\1")], file=encoded(opts()) + b"\xff"), id="options-in-file"),
+        pytest.param(message([*opts(vendor=None), (52, b"\2")], sname=encoded([(60, UEFI)])), id="options-in-sname"),
         pytest.param(
-            message([*asks(vendor=None), (52, b"\3")], file=encoded([(60, UEFI[:3])]), sname=encoded([(60, UEFI[3:])])),
+            message(
+                [*opts(vendor=None), (52, b"\3")],
+                file=encoded([(60, UEFI[:3])]),
+                sname=encoded([(60, UEFI[3:])]),
+            ),
             id="file-before-sname",
         ),
-        pytest.param(message([*asks(), (52, b"\3")], file=b"\x3c\xf0", sname=b"\x35"), id="garbage-in-overload"),
-        pytest.param(message([*asks(), (52, b"\1")], file=b"\x34\1\2\xff", sname=b"\x3c\1x\xff"), id="52-in-overload"),
-        pytest.param(message(asks(), file=b"\xff\x35junk" * 9, sname=b"\1\2\3"), id="junk-without-52"),
-        pytest.param(message([*asks(), (57, b"\1"), (43, b"\6\xff"), (77, b"\xff"), (82, b"\1\xff")]), id="inner-junk"),
+        pytest.param(message([*opts(), (52, b"\3")], file=b"\x3c\xf0", sname=b"\x35"), id="garbage-in-overload"),
+        pytest.param(message([*opts(), (52, b"\1")], file=b"\x34\1\2\xff", sname=b"\x3c\1x\xff"), id="52-in-overload"),
+        pytest.param(message(opts(), file=b"\xff\x35junk" * 9, sname=b"\1\2\3"), id="junk-without-52"),
+        pytest.param(message([*opts(), (57, b"\1"), (43, b"\6\xff"), (77, b"\xff"), (82, b"\1\xff")]), id="inner-junk"),
         pytest.param(message([(53, b"\1"), (93, b"\0\7"), (60, b"PXEClient")]), id="bare-class-and-little-else"),
-        pytest.param(message(asks(vendor=b"PXEClient\0")), id="trailing-nul"),
-        pytest.param(message(asks(vendor=b"PXEClient\r\n\x1b[2J\xff\xfe" + b"x" * 230)), id="hostile-class"),
-        pytest.param(message(asks(arch=None)), id="arch-from-the-class"),
-        pytest.param(message(asks(arch=b"\7")), id="arch-odd-so-from-the-class"),
-        pytest.param(message(asks(arch=b"\0\7\0\x10\0\0")), id="arch-list"),
-        pytest.param(message(asks(), hops=16, secs=65535), id="hops-and-secs"),
-        pytest.param(message(asks(more=[(77, b"not-ours"), (250, b"x" * 200)])), id="foreign-user-class"),
-        pytest.param(message(asks(), chaddr=STRANGER), id="a-stranger-where-strangers-wait"),
-        pytest.param(message(asks(), htype=6), id="htype-6"),
-        pytest.param(message(asks(more=[(61, b"\0" + UUID[1:])]), hlen=16, chaddr=UUID[1:]), id="guid-in-chaddr"),
-        pytest.param(message(asks(), hlen=16, chaddr=UUID[1:]), id="guid-without-61"),
-        pytest.param(message(asks(more=[(61, bytes(range(20)))]), htype=32, hlen=0, chaddr=b""), id="infiniband"),
-        pytest.param(message(asks(more=[(43, b"x" * 200), (128, b"y" * 255)])).ljust(1400, b"\0"), id="1400-bytes"),
-        pytest.param(message(asks()).ljust(3000, b"\0"), id="fragments"),
+        pytest.param(message(opts(vendor=b"PXEClient\0")), id="trailing-nul"),
+        pytest.param(message(opts(vendor=b"PXEClient\r\n\x1b[2J\xff\xfe" + b"x" * 230)), id="hostile-class"),
+        pytest.param(message(opts(arch=None)), id="arch-from-the-class"),
+        pytest.param(message(opts(arch=b"\7")), id="arch-odd-so-from-the-class"),
+        pytest.param(message(opts(arch=b"\0\7\0\x10\0\0")), id="arch-list"),
+        pytest.param(message(opts(), hops=16, secs=65535), id="hops-and-secs"),
+        pytest.param(message(opts(more=[(77, b"not-ours"), (250, b"x" * 200)])), id="foreign-user-class"),
+        pytest.param(message(opts(), chaddr=UNKNOWN), id="a-stranger-where-strangers-wait"),
+        pytest.param(message(opts(), htype=6), id="htype-6"),
+        pytest.param(message(opts(more=[(61, b"\0" + UUID[1:])]), hlen=16, chaddr=UUID[1:]), id="guid-in-chaddr"),
+        pytest.param(message(opts(), hlen=16, chaddr=UUID[1:]), id="guid-without-61"),
+        pytest.param(message(opts(more=[(61, bytes(range(20)))]), htype=32, hlen=0, chaddr=b""), id="infiniband"),
+        pytest.param(message(opts(more=[(43, b"x" * 200), (128, b"y" * 255)])).ljust(1400, b"\0"), id="1400-bytes"),
+        pytest.param(message(opts()).ljust(3000, b"\0"), id="fragments"),
     ],
 )
-def test_what_is_odd_but_ours_is_answered(wire: Wire, question: bytes):
-    told = wire.ask(question)
+def test_what_is_odd_but_ours_is_answered(wire: Wire, datagram: bytes):
+    reply = wire.query(datagram)
 
-    assert (told.way, told.name, told.options[67]) == (BROADCAST_WAY, b"snponly.efi", b"snponly.efi")
-    assert (told.header[:3], told.chaddr, told.xid) == ((2, *question[1:3]), question[28:44], 0x1234)
+    assert (reply.way, reply.name, reply.options[67]) == (BROADCAST_WAY, b"snponly.efi", b"snponly.efi")
+    assert (reply.header[:3], reply.chaddr, reply.xid) == ((2, *datagram[1:3]), datagram[28:44], 0x1234)
 
 
 def test_the_same_question_gets_the_same_answer_each_time_and_soon(wire: Wire):
     began = time.monotonic()
 
-    told = [wire.ask(message(asks(), xid=77, secs=secs)) for secs in (0, 4, 12, 28, 28, 28)]
+    reply = [wire.query(message(opts(), xid=77, secs=secs)) for secs in (0, 4, 12, 28, 28, 28)]
 
-    assert len({bytes(each.frame[UDP].payload) for each in told}) == 1
+    assert len({bytes(each.frame[UDP].payload) for each in reply}) == 1
     assert time.monotonic() - began < 1.0
 
 
@@ -226,9 +240,9 @@ def test_the_same_question_gets_the_same_answer_each_time_and_soon(wire: Wire):
 def test_the_class_picks_the_protocol_and_the_architecture_the_loader(
     wire: Wire, arch: int, vendor: bytes, name: bytes
 ):
-    told = wire.ask(message(asks(arch=arch.to_bytes(2, "big"), vendor=vendor)))
+    reply = wire.query(message(opts(arch=arch.to_bytes(2, "big"), vendor=vendor)))
 
-    assert (told.name, told.options[60]) == (name, vendor.partition(b":")[0])
+    assert (reply.name, reply.options[60]) == (name, vendor.partition(b":")[0])
 
 
 @pytest.mark.parametrize(
@@ -251,41 +265,48 @@ def test_the_class_picks_the_protocol_and_the_architecture_the_loader(
 def test_ipxe_is_told_by_77_in_both_encodings_and_by_http_in_175(
     wire: Wire, more: list[tuple[int, bytes]], is_ipxe: bool
 ):
-    told = wire.ask(message(asks(more=more)))
+    reply = wire.query(message(opts(more=more)))
 
-    assert told.name == (f"{BASE}/boot/52-54-00-aa-bb-01.ipxe".encode() if is_ipxe else b"snponly.efi")
+    assert reply.name == (f"{BASE}/boot/52-54-00-aa-bb-01.ipxe".encode() if is_ipxe else b"snponly.efi")
 
 
 # §3: the reply
 
 
 def test_the_fields_of_an_offer(wire: Wire):
-    question = message(
-        asks(), hops=3, secs=9, flags=0x8001, ciaddr="192.0.2.99", sname=b"junk", file=b"junk", chaddr=MAC + b"\7" * 10
+    datagram = message(
+        opts(),
+        hops=3,
+        secs=9,
+        flags=0x8001,
+        ciaddr="192.0.2.99",
+        sname=b"junk",
+        file=b"junk",
+        chaddr=MAC + b"\7" * 10,
     )
 
-    told = wire.ask(question)
+    reply = wire.query(datagram)
 
     ours = socket.inet_aton(SERVER)
-    assert told.way == BROADCAST_WAY
-    assert told.header == (2, 1, 6, 0, 0x1234, 0, 0x8001, bytes(4), bytes(4), ours, bytes(4))
-    assert (told.chaddr, told.sname) == (MAC + b"\7" * 10, bytes(64))
-    assert list(told.options.items()) == [
+    assert reply.way == BROADCAST_WAY
+    assert reply.header == (2, 1, 6, 0, 0x1234, 0, 0x8001, bytes(4), bytes(4), ours, bytes(4))
+    assert (reply.chaddr, reply.sname) == (MAC + b"\7" * 10, bytes(64))
+    assert list(reply.options.items()) == [
         *((53, b"\2"), (54, ours), (60, b"PXEClient"), (97, UUID), (43, TAKE_THE_FILE), (67, b"snponly.efi"))
     ]
 
 
 def test_flags_without_the_broadcast_bit_change_nothing(wire: Wire):
-    told = wire.ask(message(asks(), flags=0))
+    reply = wire.query(message(opts(), flags=0))
 
-    assert (told.way, told.header[6]) == (BROADCAST_WAY, 0)
+    assert (reply.way, reply.header[6]) == (BROADCAST_WAY, 0)
 
 
 def test_what_came_goes_back_in_order_with_82_last_even_without_a_relay(wire: Wire):
-    told = wire.ask(message(asks(more=[(61, b"\1" + MAC), (82, b"\1\2ab\x97\0"), (12, b"name"), (50, bytes(4))])))
+    reply = wire.query(message(opts(more=[(61, b"\1" + MAC), (82, b"\1\2ab\x97\0"), (12, b"name"), (50, bytes(4))])))
 
-    assert list(told.options) == [53, 54, 60, 97, 43, 61, 67, 82]
-    assert (told.options[61], told.options[82]) == (b"\1" + MAC, b"\1\2ab\x97\0")
+    assert list(reply.options) == [53, 54, 60, 97, 43, 61, 67, 82]
+    assert (reply.options[61], reply.options[82]) == (b"\1" + MAC, b"\1\2ab\x97\0")
 
 
 @pytest.mark.parametrize(
@@ -300,24 +321,24 @@ def test_what_came_goes_back_in_order_with_82_last_even_without_a_relay(wire: Wi
     ],
 )
 def test_an_identity_comes_back_verbatim_or_not_at_all(wire: Wire, code: int, value: bytes, comes_back: bool):
-    options = [each for each in asks() if each[0] != code]
+    options = [each for each in opts() if each[0] != code]
 
-    assert wire.ask(message([*options, (code, value)])).options.get(code) == (value if comes_back else None)
+    assert wire.query(message([*options, (code, value)])).options.get(code) == (value if comes_back else None)
 
 
 def test_no_guid_is_invented(wire: Wire):
-    assert 97 not in wire.ask(message([each for each in asks() if each[0] != 97])).options
+    assert 97 not in wire.query(message([each for each in opts() if each[0] != 97])).options
 
 
-def with_room(room: int | None, relay: int) -> bytes:
+def with_free_bytes(free_bytes: int | None, relay: int) -> bytes:
     return message(
-        [*(each for each in asks() if each[0] != 57), (61, bytes(200)), (82, bytes(relay))]
-        + ([(57, room.to_bytes(2, "big"))] if room is not None else [])
+        [*(each for each in opts() if each[0] != 57), (61, bytes(200)), (82, bytes(relay))]
+        + ([(57, free_bytes.to_bytes(2, "big"))] if free_bytes is not None else [])
     )
 
 
 @pytest.mark.parametrize(
-    ("room", "relay", "most", "options"),
+    ("free_bytes", "relay", "most", "options"),
     [
         (None, 10, 548, {61, 67, 82}),
         (None, 200, 548, {82}),
@@ -330,12 +351,14 @@ def with_room(room: int | None, relay: int) -> bytes:
         (None, 255, 548, {82}),
     ],
 )
-def test_an_offer_keeps_within_what_57_allows(wire: Wire, room: int | None, relay: int, most: int, options: set[int]):
-    told = wire.ask(with_room(room, relay))
+def test_an_offer_keeps_within_what_57_allows(
+    wire: Wire, free_bytes: int | None, relay: int, most: int, options: set[int]
+):
+    reply = wire.query(with_free_bytes(free_bytes, relay))
 
-    assert 300 <= told.size_bytes <= most
-    assert {61, 67, 82} & set(told.options) == options
-    assert told.name == b"snponly.efi"
+    assert 300 <= reply.size_bytes <= most
+    assert {61, 67, 82} & set(reply.options) == options
+    assert reply.name == b"snponly.efi"
 
 
 # §5: relays
@@ -343,16 +366,16 @@ def test_an_offer_keeps_within_what_57_allows(wire: Wire, room: int | None, rela
 
 @pytest.mark.parametrize("flags", [0, 0x8000])
 def test_a_relay_is_answered_on_67_whatever_the_flag(wire: Wire, flags: int):
-    told = wire.ask(message(asks(), giaddr=RELAY, flags=flags, hops=2), source=(RELAY, 67), to=(SERVER, 67))
+    reply = wire.query(message(opts(), giaddr=RELAY, flags=flags, hops=2), source=(RELAY, 67), to=(SERVER, 67))
 
-    assert told.way == (SERVER, 67, RELAY, 67)
-    assert told.header == (2, 1, 6, 0, 0x1234, 0, flags, *[bytes(4)] * 2, *map(socket.inet_aton, (SERVER, RELAY)))
+    assert reply.way == (SERVER, 67, RELAY, 67)
+    assert reply.header == (2, 1, 6, 0, 0x1234, 0, flags, *[bytes(4)] * 2, *map(socket.inet_aton, (SERVER, RELAY)))
 
 
 def test_a_relay_that_asks_from_an_odd_port_is_still_answered_on_67(wire: Wire):
-    told = wire.ask(message(asks(), giaddr=RELAY), source=(RELAY, 1067), to=(SERVER, 67))
+    reply = wire.query(message(opts(), giaddr=RELAY), source=(RELAY, 1067), to=(SERVER, 67))
 
-    assert told.way == (SERVER, 67, RELAY, 67)
+    assert reply.way == (SERVER, 67, RELAY, 67)
 
 
 # §4: port 4011
@@ -364,45 +387,45 @@ def to_4011(source: tuple[str, int] = (ADDRESS, 4011)) -> dict[str, tuple[str, i
 
 @pytest.mark.parametrize("port", [68, 4011, 50000])
 def test_4011_answers_the_address_and_port_that_asked(wire: Wire, port: int):
-    told = wire.ask(vector("request-edk2-4011"), **to_4011((ADDRESS, port)))
+    reply = wire.query(vector("request-edk2-4011"), **to_4011((ADDRESS, port)))
 
-    assert told.way == (SERVER, 4011, ADDRESS, port)
-    assert (told.options[53], told.options[60], told.name) == (b"\5", b"PXEClient", b"snponly.efi")
-    assert list(told.options) == [53, 54, 60, 97, 43, 67]
+    assert reply.way == (SERVER, 4011, ADDRESS, port)
+    assert (reply.options[53], reply.options[60], reply.name) == (b"\5", b"PXEClient", b"snponly.efi")
+    assert list(reply.options) == [53, 54, 60, 97, 43, 67]
 
 
 def test_4011_answers_the_source_and_not_ciaddr(wire: Wire):
-    told = wire.ask(message(asks(kind=3), ciaddr="192.0.2.99"), **to_4011())
+    reply = wire.query(message(opts(kind=3), ciaddr="192.0.2.99"), **to_4011())
 
-    assert told.way == (SERVER, 4011, ADDRESS, 4011)
+    assert reply.way == (SERVER, 4011, ADDRESS, 4011)
 
 
 def test_4011_answers_who_has_no_address_by_broadcast(wire: Wire):
-    told = wire.ask(message(asks(kind=3)), source=("0.0.0.0", 68), to=("255.255.255.255", 4011))
+    reply = wire.query(message(opts(kind=3)), source=("0.0.0.0", 68), to=("255.255.255.255", 4011))
 
-    assert told.way == (SERVER, 4011, "255.255.255.255", 68)
+    assert reply.way == (SERVER, 4011, "255.255.255.255", 68)
 
 
 @pytest.mark.parametrize(
     ("kind", "more"), [(3, []), (8, []), (3, [(54, socket.inet_aton(SERVER))]), (8, [(54, socket.inet_aton(SERVER))])]
 )
 def test_4011_acknowledges_a_request_or_inform_to_us_or_to_nobody(wire: Wire, kind: int, more: list[tuple[int, bytes]]):
-    told = wire.ask(message(asks(kind=kind, more=more), ciaddr=ADDRESS), **to_4011())
+    reply = wire.query(message(opts(kind=kind, more=more), ciaddr=ADDRESS), **to_4011())
 
-    assert (told.options[53], told.options[54], told.header[9]) == (b"\5", *[socket.inet_aton(SERVER)] * 2)
-    assert 51 not in told.options
+    assert (reply.options[53], reply.options[54], reply.header[9]) == (b"\5", *[socket.inet_aton(SERVER)] * 2)
+    assert 51 not in reply.options
 
 
 @pytest.mark.parametrize(
     "ignored",
     [
-        *(pytest.param(message(asks(kind=kind)), id=f"type-{kind}") for kind in (1, 2, 4, 5, 6, 7, 9)),
-        pytest.param(message(asks(kind=3, vendor=b"MSFT 5.0")), id="other-class"),
-        pytest.param(message(asks(kind=3, vendor=None)), id="no-class"),
-        pytest.param(message(asks(kind=3, more=[(54, socket.inet_aton("192.0.2.1"))])), id="another-server"),
-        pytest.param(message(asks(kind=3, more=[(54, b"\1")])), id="54-malformed"),
-        pytest.param(message(asks(kind=3), op=2), id="op-2"),
-        pytest.param(message(asks(kind=3, more=[(43, bytes.fromhex("470400018000ff"))])), id="bis"),
+        *(pytest.param(message(opts(kind=kind)), id=f"type-{kind}") for kind in (1, 2, 4, 5, 6, 7, 9)),
+        pytest.param(message(opts(kind=3, vendor=b"MSFT 5.0")), id="other-class"),
+        pytest.param(message(opts(kind=3, vendor=None)), id="no-class"),
+        pytest.param(message(opts(kind=3, more=[(54, socket.inet_aton("192.0.2.1"))])), id="another-server"),
+        pytest.param(message(opts(kind=3, more=[(54, b"\1")])), id="54-malformed"),
+        pytest.param(message(opts(kind=3), op=2), id="op-2"),
+        pytest.param(message(opts(kind=3, more=[(43, bytes.fromhex("470400018000ff"))])), id="bis"),
         pytest.param(b"", id="empty"),
         pytest.param(CUT, id="cut"),
     ],
@@ -412,18 +435,18 @@ def test_4011_is_silent_to_everything_else(wire: Wire, ignored: bytes):
 
 
 def test_4011_returns_the_boot_item_that_was_asked_for(wire: Wire):
-    told = wire.ask(message(asks(kind=3, more=[(43, bytes.fromhex("4704000100 00ff"))])), **to_4011())
+    reply = wire.query(message(opts(kind=3, more=[(43, bytes.fromhex("4704000100 00ff"))])), **to_4011())
 
-    assert told.options[43] == bytes.fromhex("47040001 0000 ff")
+    assert reply.options[43] == bytes.fromhex("47040001 0000 ff")
 
 
 def test_4011_decides_as_67_does_for_ipxe_too(wire: Wire):
     ipxe = vector("discover-ipxe-x64").replace(bytes.fromhex("350101"), bytes.fromhex("3604c000020a350103"))
 
-    offer, ack = wire.ask(vector("discover-ipxe-x64")), wire.ask(ipxe, **to_4011((ADDRESS, 68)))
+    offer, ack = wire.query(vector("discover-ipxe-x64")), wire.query(ipxe, **to_4011((ADDRESS, 68)))
 
     assert ack.way == (SERVER, 4011, ADDRESS, 68)
-    assert [(told.xid, told.name, told.header[9], told.options[54]) for told in (ack,)] == [
+    assert [(reply.xid, reply.name, reply.header[9], reply.options[54]) for reply in (ack,)] == [
         (offer.xid, offer.name, offer.header[9], offer.options[54])
     ]
 

@@ -30,7 +30,7 @@ class Reader:
     def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
         self.socket.sendto(data, to or self.server)
 
-    def ask(self, name: bytes, mode: bytes = b"octet", *options: bytes) -> bytes:
+    def query(self, name: bytes, mode: bytes = b"octet", *options: bytes) -> bytes:
         """Send a read request; return the first answer and follow its port."""
         self.send(request(name, mode, *options), (SERVER, 69))
         data = self.take()
@@ -117,16 +117,16 @@ def test_what_is_no_read_request_gets_error_4(reader: Reader, datagram: bytes):
 def test_an_error_and_a_stump_get_silence(reader: Reader, datagram: bytes):
     reader.send(datagram)
 
-    assert code(reader.ask(b"nothing-there")) == 1
+    assert code(reader.query(b"nothing-there")) == 1
 
 
 @pytest.mark.parametrize("mode", [b"octet", b"OCTET", b"OcTeT"])
 def test_the_mode_is_known_in_any_case(reader: Reader, mode: bytes):
-    assert reader.rest(reader.ask(b"even", mode)) == FILES["even"]
+    assert reader.rest(reader.query(b"even", mode)) == FILES["even"]
 
 
 def test_netascii_ends_lines_as_the_wire_does_and_has_no_tsize(reader: Reader):
-    first = reader.ask(b"text", b"NetASCII", b"tsize", b"0", b"blksize", b"1024")
+    first = reader.query(b"text", b"NetASCII", b"tsize", b"0", b"blksize", b"1024")
 
     assert granted(first) == {b"blksize": b"1024"}
     assert reader.ack(0) == b"\0\3\0\1one\r\ntwo\r\0\r\n"
@@ -150,7 +150,7 @@ def test_netascii_ends_lines_as_the_wire_does_and_has_no_tsize(reader: Reader):
     ],
 )
 def test_a_name_is_read_as_a_machine_means_it(reader: Reader, name: bytes, file: str):
-    assert reader.ask(name)[:516] == b"\0\3\0\1" + FILES[file][:512]
+    assert reader.query(name)[:516] == b"\0\3\0\1" + FILES[file][:512]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +163,12 @@ def test_a_name_is_read_as_a_machine_means_it(reader: Reader, name: bytes, file:
     ],
 )
 def test_a_name_that_names_nothing_of_ours_is_an_error(reader: Reader, name: bytes, expected: int):
-    assert code(reader.ask(name)) == expected
+    assert code(reader.query(name)) == expected
 
 
 @pytest.mark.parametrize("name", ["rrq-tail-ff", "rrq-tail-82"])
 def test_the_tail_of_an_old_rom_is_forgiven_on_a_name_that_we_offered(wire: Wire, reader: Reader, name: str):
-    wire.ask(vector("discover-uefi-x64"))
+    wire.query(vector("discover-uefi-x64"))
 
     reader.send(vector(name), (SERVER, 69))
 
@@ -176,10 +176,10 @@ def test_the_tail_of_an_old_rom_is_forgiven_on_a_name_that_we_offered(wire: Wire
 
 
 def test_a_tail_on_a_name_that_we_never_offered_is_an_error(wire: Wire, reader: Reader):
-    wire.ask(vector("discover-uefi-x64"))
+    wire.query(vector("discover-uefi-x64"))
 
-    assert code(reader.ask(b"pxelinux.0\xff")) == 1
-    assert code(reader.ask(b"text\xff")) == 1
+    assert code(reader.query(b"pxelinux.0\xff")) == 1
+    assert code(reader.query(b"text\xff")) == 1
 
 
 def test_a_request_by_broadcast_gets_silence(open_rack: Rack, wire: Wire):
@@ -224,14 +224,14 @@ def test_a_request_by_broadcast_gets_silence(open_rack: Rack, wire: Wire):
 def test_only_what_was_asked_for_is_granted_and_never_more(
     reader: Reader, options: list[bytes], expected: dict[bytes, bytes]
 ):
-    assert granted(reader.ask(b"undionly.kpxe", b"octet", *options)) == expected
+    assert granted(reader.query(b"undionly.kpxe", b"octet", *options)) == expected
 
 
 @pytest.mark.parametrize(
     "options", [[], [b"unknown", b"1"], [b"blksize", b"0"], [b"blksize", b"65465"], [b"timeout", b"x"], [b"blksize"]]
 )
 def test_where_nothing_is_granted_data_comes_at_once(reader: Reader, options: list[bytes]):
-    assert reader.ask(b"undionly.kpxe", b"octet", *options) == b"\0\3\0\1" + LOADER[:512]
+    assert reader.query(b"undionly.kpxe", b"octet", *options) == b"\0\3\0\1" + LOADER[:512]
 
 
 # Transfers
@@ -239,20 +239,20 @@ def test_where_nothing_is_granted_data_comes_at_once(reader: Reader, options: li
 
 @pytest.mark.parametrize("name", ["undionly.kpxe", "even", "empty", "below/deeper/file"])
 def test_a_file_arrives_whole_with_a_short_block_at_its_end(reader: Reader, name: str):
-    assert reader.rest(reader.ask(name.encode())) == FILES[name]
+    assert reader.rest(reader.query(name.encode())) == FILES[name]
 
 
 def test_an_empty_file_is_one_empty_block(reader: Reader):
-    assert reader.ask(b"empty") == b"\0\3\0\1"
+    assert reader.query(b"empty") == b"\0\3\0\1"
 
 
 def test_the_oack_of_an_empty_file_says_so(reader: Reader):
-    assert granted(reader.ask(b"empty", b"octet", b"tsize", b"0")) == {b"tsize": b"0"}
+    assert granted(reader.query(b"empty", b"octet", b"tsize", b"0")) == {b"tsize": b"0"}
     assert reader.ack(0) == b"\0\3\0\1"
 
 
 def test_block_numbers_roll_over_to_zero(reader: Reader):
-    oack = reader.ask(b"long", b"octet", b"blksize", b"8", b"windowsize", b"64")
+    oack = reader.query(b"long", b"octet", b"blksize", b"8", b"windowsize", b"64")
     assert granted(oack) == {b"blksize": b"8", b"windowsize": b"64"}
     reader.send(b"\0\4\0\0")
 
@@ -276,8 +276,8 @@ def test_block_numbers_roll_over_to_zero(reader: Reader):
 def test_each_read_has_a_port_of_its_own_on_the_address_that_was_asked(open_rack: Rack, reader: Reader):
     other = Reader(open_rack)
 
-    reader.ask(b"even")
-    other.ask(b"even")
+    reader.query(b"even")
+    other.query(b"even")
 
     assert {reader.server[0], other.server[0]} == {SERVER}
     assert len({reader.server[1], other.server[1], 69}) == 3
@@ -286,41 +286,41 @@ def test_each_read_has_a_port_of_its_own_on_the_address_that_was_asked(open_rack
 
 
 def test_an_aborted_probe_is_answered_by_nothing_and_the_machine_asks_again(reader: Reader):
-    granted(reader.ask(b"undionly.kpxe", b"octet", b"tsize", b"0", b"blksize", b"1468"))
+    granted(reader.query(b"undionly.kpxe", b"octet", b"tsize", b"0", b"blksize", b"1468"))
     reader.send(b"\0\5\0\x08User aborted the transfer\0")
     assert reader.take(BRIEF_S) is None
 
-    granted(reader.ask(b"undionly.kpxe", b"octet", b"blksize", b"1468"))
+    granted(reader.query(b"undionly.kpxe", b"octet", b"blksize", b"1468"))
 
     assert reader.rest(reader.ack(0) or b"", 1468) == LOADER
 
 
 def test_a_strangers_packet_gets_error_5_and_the_transfer_goes_on(open_rack: Rack, reader: Reader):
-    first = reader.ask(b"undionly.kpxe")
-    stranger = Reader(open_rack)
+    first = reader.query(b"undionly.kpxe")
+    unregistered = Reader(open_rack)
 
-    stranger.send(b"\0\4\0\1", reader.server)
-    refused = stranger.take()
-    stranger.send(b"\0\5\0\0x\0", reader.server)
+    unregistered.send(b"\0\4\0\1", reader.server)
+    refused = unregistered.take()
+    unregistered.send(b"\0\5\0\0x\0", reader.server)
 
     assert code(refused) == 5
-    assert stranger.take(BRIEF_S) is None
+    assert unregistered.take(BRIEF_S) is None
     assert reader.rest(first) == LOADER
-    stranger.socket.close()
+    unregistered.socket.close()
 
 
 @pytest.mark.parametrize("options", [[], [b"tsize", b"0"]])
 def test_a_repeated_request_gets_the_same_answer_from_the_same_port(reader: Reader, options: list[bytes]):
-    first = reader.ask(b"undionly.kpxe", b"octet", *options)
+    first = reader.query(b"undionly.kpxe", b"octet", *options)
     port = reader.server
 
-    again = reader.ask(b"undionly.kpxe", b"octet", *options)
+    again = reader.query(b"undionly.kpxe", b"octet", *options)
 
     assert (again, reader.server) == (first, port)
 
 
 def test_a_repeated_ack_doubles_nothing(reader: Reader):
-    reader.ask(b"undionly.kpxe")
+    reader.query(b"undionly.kpxe")
     second = reader.ack(1)
     reader.send(b"\0\4\0\1")
     reader.send(b"\0\4\0\0")
@@ -333,7 +333,7 @@ def test_a_repeated_ack_doubles_nothing(reader: Reader):
 
 
 def test_an_ack_of_what_was_never_sent_changes_nothing(reader: Reader):
-    reader.ask(b"undionly.kpxe")
+    reader.query(b"undionly.kpxe")
     for number in (2, 9, 0x8000, 0xFFFF):
         reader.send(struct.pack("!HH", 4, number))
 
@@ -342,7 +342,7 @@ def test_an_ack_of_what_was_never_sent_changes_nothing(reader: Reader):
 
 
 def test_an_ack_inside_a_window_restarts_behind_it_once(reader: Reader):
-    granted(reader.ask(b"undionly.kpxe", b"octet", b"windowsize", b"4"))
+    granted(reader.query(b"undionly.kpxe", b"octet", b"windowsize", b"4"))
     reader.send(b"\0\4\0\0")
     assert numbers(reader, 4) == [1, 2, 3, 4]
 
@@ -360,7 +360,7 @@ def numbers(reader: Reader, count: int) -> list[int]:
 
 
 def test_what_is_lost_comes_again_after_a_second(reader: Reader):
-    first = reader.ask(b"undionly.kpxe")
+    first = reader.query(b"undionly.kpxe")
     began = time.monotonic()
 
     again = reader.take(3.0)
@@ -370,9 +370,9 @@ def test_what_is_lost_comes_again_after_a_second(reader: Reader):
 
 
 def test_nothing_is_sent_after_the_last_ack_or_an_error(open_rack: Rack, reader: Reader):
-    reader.rest(reader.ask(b"even"))
+    reader.rest(reader.query(b"even"))
     other = Reader(open_rack)
-    other.ask(b"undionly.kpxe")
+    other.query(b"undionly.kpxe")
     other.send(b"\0\5\0\3buffer too small\0")
 
     assert reader.take(1.2) is None
@@ -388,7 +388,7 @@ def test_requests_that_nobody_follows_up_are_few_and_keep_no_machine_waiting(ope
         )
     honest = Reader(open_rack)
 
-    assert honest.rest(honest.ask(b"undionly.kpxe")) == LOADER
+    assert honest.rest(honest.query(b"undionly.kpxe")) == LOADER
     honest.socket.close()
 
 

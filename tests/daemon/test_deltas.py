@@ -41,9 +41,9 @@ def test_a_release_that_a_machine_pulls_is_not_removed(rack: Rack):
     member = next(repository.glob("objects/*/*.filez")).relative_to(repository)
     assert cp1.get(f"/ostree/ock-1.31-amd64/{member}", "-o", "/dev/null", "-D", "-").status == 200
 
-    told = rack.netboot("content", "gc", status=1)
+    reported = rack.netboot("content", "gc", status=1)
 
-    assert "machines are pulling now (ock-1.31-amd64)" in told
+    assert "machines are pulling now (ock-1.31-amd64)" in reported
 
 
 def _ostree(rack: Rack, repository: Path, *arguments: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from daemon.conftest import HOSTS, OPEN_SETTINGS, _fill
 from daemon.rack import SERVER, Rack, namespaces
-from daemon.wire import ADDRESS, Wire, asks, message, vector
+from daemon.wire import ADDRESS, Wire, message, opts, vector
 
 from netboot.content.assets import assets_directory
 
@@ -53,7 +53,7 @@ def wire(el_rack: Rack) -> Iterator[Wire]:
 
 def boot(rack: Rack, wire: Wire, xid: int) -> bytes:
     """Boot as UEFI firmware does, up to its loader, which then does nothing; return the loader's name."""
-    name = wire.ask(message(asks(), xid=xid)).name
+    name = wire.query(message(opts(), xid=xid)).name
     wire.send(message([(53, b"\3"), (54, bytes((192, 0, 2, 1))), (50, bytes((192, 0, 2, 50)))], xid=xid))
     time.sleep(0.2)
     command = ["curl", "-sS", "--max-time", "10", "--interface", ADDRESS, "-o", "/dev/null"]
@@ -67,16 +67,16 @@ def test_each_architecture_gets_its_loader(wire: Wire):
     cp1, other = bytes.fromhex("525400aabb01"), bytes.fromhex("525400999901")  # what cp1 gets depends on its boots
     questions = [vector(f"discover-{name}").replace(cp1, other) for name in ("uefi-x64", "uefi-ia32", "bios")]
 
-    answers = [wire.ask(question).name for question in questions]
+    answers = [wire.query(datagram).name for datagram in questions]
 
     assert answers == [b"ipxe-snponly-x86_64.efi", b"ipxe-i386.efi", b"undionly.kpxe"]
 
 
 def test_check_names_what_each_architecture_will_get(el_rack: Rack):
-    told = json.loads(el_rack.netboot("check", "--json"))
+    reply = json.loads(el_rack.netboot("check", "--json"))
 
     boot = el_rack.directory / "boot"
-    given = {each["architecture"]: (each["loader"], each["path"], each["then"]) for each in told["loaders"]}
+    given = {each["architecture"]: (each["loader"], each["path"], each["then"]) for each in reply["loaders"]}
     assert given["x64 UEFI, PXE"] == ("ipxe-snponly-x86_64.efi", f"{boot}/ipxe-snponly-x86_64.efi", ["ipxe-x86_64.efi"])
     assert given["ia32 UEFI, PXE"] == ("ipxe-i386.efi", f"{boot}/ipxe-i386.efi", [])
     assert given["BIOS, PXE"] == ("undionly.kpxe", f"{boot}/undionly.kpxe", [])

@@ -19,8 +19,8 @@ def flood(machine: Machine, path: str) -> None:
 
 
 def events(rack: Rack, host: str) -> list[dict[str, object]]:
-    told = rack.netboot("install", "watch", host, "--no-follow", "--json")
-    return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    reported = rack.netboot("install", "watch", host, "--no-follow", "--json")
+    return [json.loads(line) for line in reported.splitlines() if line.startswith("{")]
 
 
 def test_another_address_that_requests_a_script_takes_no_step_and_is_one_event_and_a_count(rack: Rack):
@@ -52,11 +52,11 @@ def test_dead_tokens_that_are_requested_without_pause_are_one_event_of_each_addr
 
     flood(cp1, f"/ks/{token}")
     flood(other, f"/ks/{token}")
-    told = rack.netboot("install", "watch", "cp1", "--no-follow").splitlines()
+    reported = rack.netboot("install", "watch", "cp1", "--no-follow").splitlines()
     rack.signal(signal.SIGTERM)
     assert rack.wait() == 0
 
-    assert [line.split()[2] for line in told] == ["offer", "script", "cancelled", "refused", "ALARM"]
+    assert [line.split()[2] for line in reported] == ["offer", "script", "cancelled", "refused", "ALARM"]
     counts = [(each["event"], each["data"]["count"]) for each in events(rack, "cp1") if "count" in each["data"]]  # type: ignore[index,operator]
     assert sorted(counts) == [("boot.alarm_raised", REQUESTS - 1), ("boot.token_refused", REQUESTS - 1)]
 

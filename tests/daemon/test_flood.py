@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from daemon.rack import SERVER, Rack
-from daemon.wire import ADDRESS, Told, Wire, asks, message, told_by, vector
+from daemon.wire import ADDRESS, Reply, Wire, message, opts, reply_in, vector
 from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration
@@ -63,13 +63,13 @@ def resident_kib(rack: Rack) -> int:
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
-def answered(wire: Wire, question: bytes, **way: tuple[str, int]) -> Told:
+def answered(wire: Wire, datagram: bytes, **way: tuple[str, int]) -> Reply:
     """Ask as firmware does, again where a full buffer took the question; pass over what is still told to the flood."""
     for _ in range(4):
-        wire.send(question, **way)
-        frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == question[4:8], timeout_s=4.0)
+        wire.send(datagram, **way)
+        frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == datagram[4:8], timeout_s=4.0)
         if frame is not None:
-            return told_by(frame)
+            return reply_in(frame)
     raise AssertionError("no answer came")
 
 
@@ -79,8 +79,8 @@ def test_a_flood_of_rubbish_changes_nothing_for_the_machines_that_boot(open_rack
     offered_before = open_rack.log.count('"dhcp.offered"')
 
     flood(open_rack, DATAGRAMS, seed=2)
-    offer = answered(wire, message(asks(), xid=0xC0FFEE))
-    ack = answered(wire, message(asks(kind=3), xid=0xC0FFE0), source=(ADDRESS, 68), to=(SERVER, 4011))
+    offer = answered(wire, message(opts(), xid=0xC0FFEE))
+    ack = answered(wire, message(opts(kind=3), xid=0xC0FFE0), source=(ADDRESS, 68), to=(SERVER, 4011))
     with open_rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM) as reader:
         reader.settimeout(5)
         reader.sendto(b"\0\1even\0octet\0", (SERVER, 69))

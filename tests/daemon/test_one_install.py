@@ -53,9 +53,9 @@ def test_nothing_is_installed_that_nobody_armed(rack: Rack):
 
 
 def test_a_machine_that_nobody_registered_gets_silence_and_is_discovered(rack: Rack):
-    stranger = rack.machine("52:54:00:99:99:99", "192.0.2.60")
+    unregistered = rack.machine("52:54:00:99:99:99", "192.0.2.60")
 
-    assert stranger.discover() is None
+    assert unregistered.discover() is None
     assert [each["mac"] for each in json.loads(rack.netboot("host", "list", "--discovered", "--json"))] == [
         "52:54:00:99:99:99"
     ]
@@ -153,10 +153,10 @@ def test_check_names_eight_faults_with_their_places(rack: Rack):
         "  w1: {role: worker, mac: 52:54:00:aa:bb:02, disk: sda}\n"
     )
 
-    told = rack.netboot("check", status=2)
+    reported = rack.netboot("check", status=2)
 
-    places = re.findall(r"^\S+?(netboot|hosts)\.yaml:(\d+):(\d+): ", told, re.MULTILINE)
-    assert len(places) == 8, told
+    places = re.findall(r"^\S+?(netboot|hosts)\.yaml:(\d+):(\d+): ", reported, re.MULTILINE)
+    assert len(places) == 8, reported
     assert [(file, int(line)) for file, line, _ in places] == [
         ("hosts", 1),
         ("hosts", 3),
@@ -170,14 +170,14 @@ def test_check_names_eight_faults_with_their_places(rack: Rack):
 
 
 def test_check_is_satisfied_with_the_rack_and_plan_shows_what_each_host_would_get(rack: Rack):
-    told = rack.netboot("check")
+    reported = rack.netboot("check")
     plan = json.loads(rack.netboot("plan", "cp1", "--json"))["cp1"]
 
-    assert told.startswith(
+    assert reported.startswith(
         "boot loaders:\n  BIOS, PXE         undionly.kpxe (/usr/lib/ipxe/undionly.kpxe), then ipxe.pxe"
     )
-    assert "\n  x64 UEFI, PXE     snponly.efi (/usr/lib/ipxe/snponly.efi)\n" in told
-    assert "\n2 hosts checked, no problems\n" in told  # notes about this box may follow
+    assert "\n  x64 UEFI, PXE     snponly.efi (/usr/lib/ipxe/snponly.efi)\n" in reported
+    assert "\n2 hosts checked, no problems\n" in reported  # notes about this box may follow
     assert plan["offers"]["UEFI x64, PXE"] == "loader snponly.efi"
     assert "BEGIN RSA" not in json.dumps(plan)
     assert "hidden" in plan["ignition"]["role"]
@@ -191,9 +191,9 @@ def test_watch_tells_the_boot_and_ends_when_the_host_is_ready(rack: Rack):
     for event in ("started", "done", "ready"):
         cp1.report(token_in(kickstart, "report"), event)
 
-    told = rack.netboot("install", "watch", "cp1", "--no-follow")
+    reported = rack.netboot("install", "watch", "cp1", "--no-follow")
 
-    steps = [line.split()[2] for line in told.splitlines()]
+    steps = [line.split()[2] for line in reported.splitlines()]
     assert steps == ["offer", "script", "kickstart", "installing", "installed", "ready"]
 
 
@@ -206,9 +206,9 @@ def test_watch_shows_the_last_arming_and_no_boot_before_it_also_when_it_has_ende
         for event in ("started", "done", "ready"):
             cp1.report(token_in(kickstart, "report"), event)
 
-    told = rack.netboot("install", "watch", "cp1")
+    reported = rack.netboot("install", "watch", "cp1")
 
-    assert [line.split()[2] for line in told.splitlines()].count("ready") == 1
+    assert [line.split()[2] for line in reported.splitlines()].count("ready") == 1
     assert rack.install("cp1")["arming"] is None
 
 

@@ -38,14 +38,14 @@ def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_are_told_
     read_only.wait_for_log("content.delta_failed")
     uploader = Uploader(read_only)
 
-    status, answer, _ = uploader.ask(
+    status, answer, _ = uploader.query(
         "POST", "/api/v1/uploads", "-d", json.dumps({"kind": "iso", "name": "x", "length": 10})
     )
-    uploader.ask("POST", "/api/v1/content/rescan")
+    uploader.query("POST", "/api/v1/content/rescan")
     time.sleep(0.5)
 
     assert (status, answer) == (503, {"error": fault})
-    assert fault in uploader.ask("GET", "/api/v1/status")[1]["problems"]
+    assert fault in uploader.query("GET", "/api/v1/status")[1]["problems"]
     lines = [json.loads(line) for line in read_only.log.splitlines() if fault in json.loads(line).get("reason", "")]
     assert [line["event"] for line in lines] == ["content.not_writable", "content.delta_failed"]
     refused = read_only.netboot("content", "gc", status=1)

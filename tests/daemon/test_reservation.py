@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from daemon.conftest import _fill, _fill_boot_files
 from daemon.rack import SERVER, Rack, namespaces
-from daemon.wire import ADDRESS, RELAY, Wire, asks, message, vector
+from daemon.wire import ADDRESS, RELAY, Wire, message, opts, vector
 from scapy.layers.inet import UDP
 
 from netboot.content.assets import assets_directory
@@ -73,26 +73,26 @@ def wire(leasing_rack: Rack) -> Iterator[Wire]:
 
 
 def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
-    offered = wire.ask(vector("two-cards-1-discover-a"))
+    offered = wire.query(vector("two-cards-1-discover-a"))
     assert (offered.options[53], offered.xid) == (OFFER, 0x1001)
 
     wire.send(vector("two-cards-2-discover-b"))
     assert wire.receive(lambda frame: frame[UDP].sport == 67, timeout_s=1.5) is None
 
-    granted = wire.ask(vector("two-cards-3-request-a"))
+    granted = wire.query(vector("two-cards-3-request-a"))
     assert (granted.options[53], granted.options[54], granted.xid) == (ACK, bytes(map(int, SERVER.split("."))), 0x1001)
 
 
 @pytest.mark.parametrize("name", ["infiniband-client-id", "infiniband-guid8"])
 def test_an_infiniband_port_has_one_identity_and_the_address_of_its_host(wire: Wire, name: str):
-    told = wire.ask(vector(name))
+    reply = wire.query(vector(name))
 
-    assert (told.options[53], told.options[12]) == (OFFER, b"ib1")
-    assert told.header[8] == bytes((192, 0, 2, 113))
-    assert told.header[1:3] == tuple(vector(name)[1:3])
+    assert (reply.options[53], reply.options[12]) == (OFFER, b"ib1")
+    assert reply.header[8] == bytes((192, 0, 2, 113))
+    assert reply.header[1:3] == tuple(vector(name)[1:3])
 
 
-STRANGER = bytes.fromhex("525400999999")
+UNKNOWN = bytes.fromhex("525400999999")
 FAR_NETWORK = bytes((198, 51, 100, 0))
 
 
@@ -107,23 +107,23 @@ FAR_NETWORK = bytes((198, 51, 100, 0))
 def test_a_pool_behind_a_relay_is_found_by_the_subnet_that_is_stated(
     wire: Wire, giaddr: str, more: list[tuple[int, bytes]]
 ):
-    question = message(asks(more=more), giaddr=giaddr, chaddr=STRANGER, hops=1)
+    datagram = message(opts(more=more), giaddr=giaddr, chaddr=UNKNOWN, hops=1)
 
-    told = wire.ask(question, source=(giaddr, 67), to=(SERVER, 67))
+    reply = wire.query(datagram, source=(giaddr, 67), to=(SERVER, 67))
 
-    assert told.way == (SERVER, 67, giaddr, 67)
-    assert told.header[8][:3] == FAR_NETWORK[:3]
-    assert (told.options[1], told.options[3]) == (b"\xff\xff\xff\0", bytes((198, 51, 100, 1)))
-    assert told.name == b"snponly.efi"
-    assert [(code, told.options[code]) for code, _ in more] == more
-    assert list(told.options)[-1] == (82 if more[0][0] == 82 else 67)
+    assert reply.way == (SERVER, 67, giaddr, 67)
+    assert reply.header[8][:3] == FAR_NETWORK[:3]
+    assert (reply.options[1], reply.options[3]) == (b"\xff\xff\xff\0", bytes((198, 51, 100, 1)))
+    assert reply.name == b"snponly.efi"
+    assert [(code, reply.options[code]) for code, _ in more] == more
+    assert list(reply.options)[-1] == (82 if more[0][0] == 82 else 67)
 
 
 def test_a_subnet_that_no_pool_has_gets_no_answer(leasing_rack: Rack, wire: Wire):
     before = leasing_rack.log.count("no-address-for-client")
 
     wire.send(
-        message(asks(more=[(82, b"\5\4\xac\x10\0\0")]), giaddr=ADDRESS, chaddr=STRANGER),
+        message(opts(more=[(82, b"\5\4\xac\x10\0\0")]), giaddr=ADDRESS, chaddr=UNKNOWN),
         source=(ADDRESS, 67),
         to=(SERVER, 67),
     )
@@ -133,11 +133,11 @@ def test_a_subnet_that_no_pool_has_gets_no_answer(leasing_rack: Rack, wire: Wire
 
 
 def test_a_host_that_gets_no_address_is_refused_under_its_name(leasing_rack: Rack, wire: Wire):
-    question = message(asks(), chaddr=bytes.fromhex("525400aabb01"), giaddr=RELAY)
+    datagram = message(opts(), chaddr=bytes.fromhex("525400aabb01"), giaddr=RELAY)
 
-    wire.send(question, source=(RELAY, 67), to=(SERVER, 67))
+    wire.send(datagram, source=(RELAY, 67), to=(SERVER, 67))
 
     leasing_rack.wait_for_log("dhcp.boot_refused")
-    told = [json.loads(line) for line in leasing_rack.log.splitlines() if "dhcp.boot_refused" in line]
-    assert [(each["host"], each["reason"]) for each in told] == [("cp1", "other-network")]
-    assert "see where it is plugged in" in told[0]["cure"]
+    reply = [json.loads(line) for line in leasing_rack.log.splitlines() if "dhcp.boot_refused" in line]
+    assert [(each["host"], each["reason"]) for each in reply] == [("cp1", "other-network")]
+    assert "see where it is plugged in" in reply[0]["cure"]

@@ -22,7 +22,7 @@ def test_each_faulty_template_is_named_and_answered_by_a_script_that_waits(rack:
     rack.config.write_text(settings + "render: {templates: [tpl]}\n")
     rack.signal(signal.SIGHUP)
     rack.wait_for_log("reload")
-    told = rack.netboot("check", status=1)
+    reported = rack.netboot("check", status=1)
     cp1, w1 = rack.machine("52:54:00:aa:bb:01", "192.0.2.50"), rack.machine("52:54:00:12:34:56", "192.0.2.51")
     other = rack.machine("52:54:00:00:00:99", "192.0.2.99")
     w1.boots()
@@ -34,9 +34,9 @@ def test_each_faulty_template_is_named_and_answered_by_a_script_that_waits(rack:
         configurations.append(tftp(cp1, "grub.cfg-01-52-54-00-aa-bb-01"))
     by_http = cp1.get("/boot/52-54-00-aa-bb-01/grub.cfg")
 
-    assert "template ipxe/local.ipxe.j2:2 uses undefined 'hostname'" in told
-    assert "template ipxe/wait.ipxe.j2:2 uses undefined 'nosuch'" in told
-    assert "template grub/install.cfg.j2:1 uses undefined 'medium_pth'" in told
+    assert "template ipxe/local.ipxe.j2:2 uses undefined 'hostname'" in reported
+    assert "template ipxe/wait.ipxe.j2:2 uses undefined 'nosuch'" in reported
+    assert "template grub/install.cfg.j2:1 uses undefined 'medium_pth'" in reported
     assert (unarmed.status, unarmed.body.splitlines()[0]) == (200, "#!ipxe")
     assert "a template on the server is faulty" in unarmed.body
     assert (unregistered.status, unregistered.body.splitlines()[0]) == (200, "#!ipxe")

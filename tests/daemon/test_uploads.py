@@ -20,7 +20,7 @@ class Uploader:
     def __init__(self, rack: Rack) -> None:
         self._socket = rack.directory / "control.sock"
 
-    def ask(self, method: str, path: str, *arguments: str) -> tuple[int, Any, str]:
+    def query(self, method: str, path: str, *arguments: str) -> tuple[int, Any, str]:
         done = subprocess.run(
             [
                 "curl",
@@ -42,8 +42,8 @@ class Uploader:
         status = int(head.rsplit("HTTP/1.1 ", 1)[1][:3])
         return status, json.loads(body) if body.startswith(("{", "[")) else body, head
 
-    def begin(self, **asked: Any) -> dict[str, Any]:
-        status, upload, _ = self.ask("POST", "/api/v1/uploads", "-d", json.dumps(asked))
+    def begin(self, **body: Any) -> dict[str, Any]:
+        status, upload, _ = self.query("POST", "/api/v1/uploads", "-d", json.dumps(body))
         assert status == 201, upload
         found: dict[str, Any] = upload
         return found
@@ -52,10 +52,10 @@ class Uploader:
         piece = directory / "piece"
         piece.write_bytes(data)
         arguments = ("-H", f"Upload-Offset: {offset}", "-T", str(piece))
-        return self.ask("PATCH", f"/api/v1/uploads/{upload['id']}", *arguments)[0]
+        return self.query("PATCH", f"/api/v1/uploads/{upload['id']}", *arguments)[0]
 
     def show(self, upload: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", f"/api/v1/uploads/{upload['id']}")[1]
+        found: dict[str, Any] = self.query("GET", f"/api/v1/uploads/{upload['id']}")[1]
         return found
 
     def end_of(self, upload: dict[str, Any]) -> dict[str, Any]:
@@ -120,12 +120,12 @@ def test_what_does_not_fit_an_upload_is_refused_with_the_reason(rack: Rack, tmp_
 
     assert uploader.send(upload, 5, b"x", tmp_path) == 409  # not where it stands
     assert uploader.send(upload, 0, b"x" * 11, tmp_path) == 400  # more than announced
-    assert uploader.ask("PATCH", path, "-d", "x")[0] == 400  # no offset
-    assert uploader.ask("POST", "/api/v1/uploads", "-d", '{"kind": "iso", "length": -1}')[0] == 400
-    assert uploader.ask("POST", "/api/v1/uploads", "-d", '{"kind": "archive", "length": 1}')[0] == 400
-    assert uploader.ask("POST", "/api/v1/uploads", "-d", f'{{"kind": "iso", "length": {1 << 39}}}')[0] == 507
-    assert uploader.ask("DELETE", path)[0] == 204
-    assert uploader.ask("GET", path)[0] == 404
+    assert uploader.query("PATCH", path, "-d", "x")[0] == 400  # no offset
+    assert uploader.query("POST", "/api/v1/uploads", "-d", '{"kind": "iso", "length": -1}')[0] == 400
+    assert uploader.query("POST", "/api/v1/uploads", "-d", '{"kind": "archive", "length": 1}')[0] == 400
+    assert uploader.query("POST", "/api/v1/uploads", "-d", f'{{"kind": "iso", "length": {1 << 39}}}')[0] == 507
+    assert uploader.query("DELETE", path)[0] == 204
+    assert uploader.query("GET", path)[0] == 404
 
 
 def test_what_is_no_iso_fails_with_the_imports_own_words_and_gives_its_bytes_back(rack: Rack, tmp_path: Path):
@@ -144,12 +144,12 @@ def test_what_is_no_iso_fails_with_the_imports_own_words_and_gives_its_bytes_bac
 def test_a_page_of_another_site_cannot_use_the_api_through_a_browser_on_the_box(rack: Rack):
     uploader = Uploader(rack)
 
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://evil.example")[0] == 403
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: evil.example")[0] == 403
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: null")[0] == 403  # a sandboxed frame
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin;")[0] == 403
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://[")[0] == 403
-    assert uploader.ask("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: [")[0] == 403
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://evil.example")[0] == 403
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: evil.example")[0] == 403
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: null")[0] == 403  # a sandboxed frame
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin;")[0] == 403
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Origin: http://[")[0] == 403
+    assert uploader.query("POST", "/api/v1/hosts/cp1/arm", "-H", "Host: [")[0] == 403
     assert rack.install("cp1")["armed"] is False
 
 
@@ -162,9 +162,9 @@ def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
         ("POST", "/api/v1/hosts/cp1/arm", "-d", "[" * 100_000),
         ("POST", "/api/v1/uploads", "-d", "{}", "-H", "Content-Type: application/json; charset=none"),
     ):
-        status, told, _ = uploader.ask(method, path, *arguments)
-        assert status == 400, (path, told)
-        assert set(told) == {"error"}
+        status, reported, _ = uploader.query(method, path, *arguments)
+        assert status == 400, (path, reported)
+        assert set(reported) == {"error"}
     assert rack.install("cp1")["armed"] is False
     assert "Traceback" not in rack.log
 
@@ -179,10 +179,10 @@ def test_an_uploader_that_goes_away_keeps_what_it_sent_and_is_no_fault_in_the_lo
         while uploader.show(upload)["offset"] < 10:
             time.sleep(0.01)
         path = f"/api/v1/uploads/{upload['id']}"
-        assert uploader.ask("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # somebody else writes
-        assert uploader.ask("DELETE", path)[0] == 409
+        assert uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # somebody else writes
+        assert uploader.query("DELETE", path)[0] == 409
 
-    while uploader.ask("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409:
+    while uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409:
         time.sleep(0.01)
 
     assert uploader.show(upload)["offset"] == 11

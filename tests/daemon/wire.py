@@ -70,7 +70,7 @@ def encoded(options: Options) -> bytes:
     return b"".join(bytes((code, len(value))) + value for code, value in options)
 
 
-def asks(*, kind: int = 1, vendor: bytes | None = UEFI, arch: bytes | None = b"\0\7", more: Options = ()) -> list:
+def opts(*, kind: int = 1, vendor: bytes | None = UEFI, arch: bytes | None = b"\0\7", more: Options = ()) -> list:
     """The options of a firmware's question; None leaves one out."""
     options = [(53, bytes((kind,))), (57, b"\5\xc0"), (55, bytes(range(1, 20))), (97, UUID)]
     options += [(93, arch)] if arch is not None else []
@@ -79,7 +79,7 @@ def asks(*, kind: int = 1, vendor: bytes | None = UEFI, arch: bytes | None = b"\
 
 
 @dataclass(frozen=True)
-class Told:
+class Reply:
     """An answer: its frame's addresses, its header, its options in order."""
 
     frame: Packet
@@ -103,7 +103,7 @@ class Told:
         return self.file.rstrip(b"\0")
 
 
-def told_by(frame: Packet) -> Told:
+def reply_in(frame: Packet) -> Reply:
     """Read an answer; fail where it breaks a rule that holds for every answer of ours."""
     data = bytes(frame[UDP].payload)
     header = struct.unpack_from("!4BIHH4s4s4s4s", data)
@@ -123,7 +123,7 @@ def told_by(frame: Packet) -> Told:
             at += 1
     assert not any(data[at + 1 :]), "bytes after END"
     assert len(data) == max(300, at + 1)
-    return Told(frame, header, data[28:44], data[44:108], data[108:236], options, len(data))
+    return Reply(frame, header, data[28:44], data[44:108], data[108:236], options, len(data))
 
 
 class Wire:
@@ -170,23 +170,23 @@ class Wire:
                 return frame
         return None
 
-    def ask(self, payload: bytes, **way: tuple[str, int]) -> Told:
+    def query(self, payload: bytes, **way: tuple[str, int]) -> Reply:
         """Send a question and read its answer, which must come."""
         self.send(payload, **way)
         frame = self.receive(lambda frame: frame[UDP].sport in (67, 4011))
         assert frame is not None, "no answer came"
-        return told_by(frame)
+        return reply_in(frame)
 
     def hears_nothing_of(self, payload: bytes, **way: tuple[str, int]) -> bool:
         """Send what must get silence, then a question on the same port: the answer to that one comes first."""
         self.send(payload, **way)
         xid = self.next_xid()
         if way.get("to", ("", 67))[1] == 4011:
-            last = message(asks(kind=3), xid=xid, ciaddr=ADDRESS)
-            told = self.ask(last, source=(ADDRESS, 4011), to=(SERVER, 4011))
+            last = message(opts(kind=3), xid=xid, ciaddr=ADDRESS)
+            reported = self.query(last, source=(ADDRESS, 4011), to=(SERVER, 4011))
         else:
-            told = self.ask(message(asks(), xid=xid))
-        return told.xid == xid
+            reported = self.query(message(opts(), xid=xid))
+        return reported.xid == xid
 
     def next_xid(self) -> int:
         self._xid += 1

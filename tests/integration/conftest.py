@@ -185,7 +185,7 @@ class PlainFiles:
         self.hosts = HostSet.of(Cluster("test"), [Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))])
         self.is_armed = True
         self.faulty: Mac | None = None
-        self.asked: queue.Queue[BootClient] = queue.Queue()
+        self.requests: queue.Queue[BootClient] = queue.Queue()
         self.shown: queue.Queue[tuple[Mac, IPv4Address, int]] = queue.Queue()
         self.offers: queue.Queue[Offer] = queue.Queue()
         self.refusals: queue.Queue[tuple[Mac, str, str]] = queue.Queue()
@@ -199,7 +199,7 @@ class PlainFiles:
         )
 
     def offer_for(self, client: BootClient) -> Offer | Ignored:
-        self.asked.put(client)
+        self.requests.put(client)
         if client.mac == self.faulty:
             raise RuntimeError("a bug of ours")
         host = self.hosts.by_mac(client.mac)

@@ -126,10 +126,10 @@ def serving(directory: Path, namespace: str, settings: str) -> Iterator[Served]:
         served.stop()
 
 
-def wait_until(look: Callable[[], T | None]) -> T:
+def wait_until(head: Callable[[], T | None]) -> T:
     """Look again and again until something is there."""
     deadline = time.monotonic() + TIMEOUT_S
-    while (found := look()) is None:
+    while (found := head()) is None:
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)
     return found

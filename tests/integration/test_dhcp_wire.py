@@ -39,22 +39,22 @@ def body(frame: Any) -> bytes:
     return bytes(frame[UDP].payload)
 
 
-def asked_by(data: bytes, mac: Mac) -> bytes:
+def received_by(data: bytes, mac: Mac) -> bytes:
     """The same question from another machine."""
     return build(replace(parse(data), chaddr=bytes.fromhex(mac.replace(":", "")) + bytes(10)))
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"),
+    ("datagram", "answer"),
     [("discover-bios", "offer-bios"), ("discover-edk2-arm64-http", "offer-edk2-arm64-http")],
 )
 def test_a_discover_is_offered_a_boot_by_broadcast_from_67(
-    lan: Any, serve: Any, capture: Capture, question: str, answer: str
+    lan: Any, serve: Any, capture: Capture, datagram: str, answer: str
 ) -> None:
     serving = serve()
     wire = lan.wire("c0")
 
-    wire.broadcast(capture(question))
+    wire.broadcast(capture(datagram))
     frame = wire.receive()
 
     assert envelope(frame) == (EVERYBODY, "192.0.2.10", 67, "255.255.255.255", 68)
@@ -104,13 +104,13 @@ def test_each_interface_answers_with_its_own_address(lan: Any, serve: Any, captu
     serve("s0", "s1")
     wires = [lan.wire("c0"), lan.wire("c1")]
 
-    told = []
+    reported = []
     for wire in wires:
         wire.broadcast(capture("discover-edk2-x64"))
         frame = wire.receive()
-        told.append((frame[IP].src, str(parse(body(frame)).siaddr)))
+        reported.append((frame[IP].src, str(parse(body(frame)).siaddr)))
 
-    assert told == [("192.0.2.10", "192.0.2.10"), ("198.51.100.10", "198.51.100.10")]
+    assert reported == [("192.0.2.10", "192.0.2.10"), ("198.51.100.10", "198.51.100.10")]
     assert [wire.receive(timeout_s=0.1) for wire in wires] == [None, None]
 
 
@@ -125,10 +125,10 @@ def test_4011_answers_from_4011_to_the_address_and_port_that_asked(
         data, source = client.recvfrom(2048)
 
     assert source == ("192.0.2.10", 4011)
-    told = BOOTP(data)
-    assert ("message-type", 5) in told[DHCP].options
-    assert told.file.rstrip(b"\0") == b"snponly.efi"
-    assert serving.service.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), told.xid)
+    reported = BOOTP(data)
+    assert ("message-type", 5) in reported[DHCP].options
+    assert reported.file.rstrip(b"\0") == b"snponly.efi"
+    assert serving.service.shown.get(timeout=5) == (MAC, IPv4Address("192.0.2.50"), reported.xid)
 
 
 def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, capture: Capture) -> None:
@@ -220,7 +220,7 @@ def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any
     reply = capture("offer-bios")
     cut = good[:240] + bytes.fromhex("3501015d0200003cc8505845436c69656e74")
     bogus_relay = build(replace(parse(good), giaddr=IPv4Address("192.0.2.10")))
-    stranger = asked_by(good, Mac("52:54:00:aa:bb:99"))
+    unregistered = received_by(good, Mac("52:54:00:aa:bb:99"))
 
     for data in (
         b"",
@@ -228,7 +228,7 @@ def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any
         cut,
         reply,
         bogus_relay,
-        stranger,
+        unregistered,
         bytes(4000),
         bytes(5000),
     ):  # the last two in fragments
@@ -302,7 +302,7 @@ def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve
     wire = lan.wire("c0")
 
     for _ in range(3):
-        wire.broadcast(asked_by(capture("discover-bios"), serving.service.faulty))
+        wire.broadcast(received_by(capture("discover-bios"), serving.service.faulty))
     wire.broadcast(capture("discover-bios"))
 
     assert body(wire.receive()) == capture("offer-bios")
@@ -321,7 +321,7 @@ def test_mutated_datagrams_never_silence_the_port(lan: Any, serve: Any, capture:
             if data:
                 data[chance.randrange(len(data))] = chance.randrange(256)
         wire.broadcast(bytes(data))
-    last = asked_by(capture("discover-edk2-x64"), MAC)
+    last = received_by(capture("discover-edk2-x64"), MAC)
     wire.broadcast(last)
 
     answers = 0
@@ -342,7 +342,7 @@ def test_an_unarmed_machine_is_led_to_its_disk_on_both_ports(lan: Any, serve: An
         client.sendto(capture("request-edk2-4011"), ("192.0.2.10", 4011))
         ack = parse(client.recv(2048))
 
-    assert [(told.options[43], told.file, 67 in told.options) for told in (offer, ack)] == [
+    assert [(reported.options[43], reported.file, 67 in reported.options) for reported in (offer, ack)] == [
         (bytes.fromhex("060108ff"), b"", False)
     ] * 2
 
@@ -366,7 +366,7 @@ def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, 
 
     wire.broadcast(capture("discover-bios"))
 
-    assert serving.service.asked.get(timeout=5).mac == MAC
+    assert serving.service.requests.get(timeout=5).mac == MAC
     assert wire.receive(timeout_s=0.2) is None
     assert (serving.service.offers.empty(), serving.counted) == (True, {})
 

@@ -106,15 +106,15 @@ def test_ipxe_is_told_to_come_back_while_curl_and_libostree_wait_and_get_all(dir
     with serving(directory, ShareLimits(max_streams=1), kind=kind) as port:
         with slow_reader(port) as reader:
             waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
-            told = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=TIMEOUT_S)[0]
+            reported = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=TIMEOUT_S)[0]
             small = curl(port, name="small").communicate(timeout=TIMEOUT_S)[0]
             still_waiting = [process.poll() for process in waiting]
             while reader.recv(1 << 20):
                 pass
         answers = [process.communicate(timeout=TIMEOUT_S)[0] for process in waiting]
 
-    assert told.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"\r\nRetry-After: " in told
+    assert reported.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: " in reported
     assert small == b"200 5"
     assert still_waiting == [None, None]
     assert answers == [f"200 {len(LARGE)}".encode()] * 2

@@ -30,9 +30,9 @@ def start(lan: Any, tmp_path: Path) -> Iterator[Start]:
         yield lambda settings: stop.enter_context(serving(tmp_path, lan.server, settings))
 
 
-def answer_to(wire: Any, question: bytes) -> tuple[str, str]:
+def answer_to(wire: Any, datagram: bytes) -> tuple[str, str]:
     """Broadcast a DISCOVER and say who answered: the sender and the boot server that it names."""
-    wire.broadcast(question)
+    wire.broadcast(datagram)
     frame = wire.receive()
     assert frame is not None, "no answer came"
     return frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr)
@@ -45,9 +45,9 @@ def test_every_answer_carries_the_address_of_the_interface_that_it_leaves_by(
     start("network: {interfaces: [{name: s0, address: 192.0.2.11}, s1]}")
 
     wires = [lan.wire("c0"), lan.wire("c1")]
-    told = [answer_to(wire, capture("discover-edk2-x64")) for wire in wires]
+    reported = [answer_to(wire, capture("discover-edk2-x64")) for wire in wires]
 
-    assert told == [("192.0.2.11", "192.0.2.11"), ("198.51.100.10", "198.51.100.10")]
+    assert reported == [("192.0.2.11", "192.0.2.11"), ("198.51.100.10", "198.51.100.10")]
     assert [wire.receive(timeout_s=0.1) for wire in wires] == [None, None]
 
 
@@ -75,15 +75,15 @@ def test_a_lan_that_appears_changes_and_goes_while_the_daemon_runs(lan: Any, sta
     assert answer_to(lan.wire("c0"), capture("discover-edk2-x64")) == ("192.0.2.10", "192.0.2.10")
 
 
-def wait_for_answer(wire: Any, question: bytes) -> tuple[str, str]:
+def wait_for_answer(wire: Any, datagram: bytes) -> tuple[str, str]:
     """Ask until somebody answers: what the log says a moment ago may not be bound yet."""
 
-    def ask() -> tuple[str, str] | None:
-        wire.broadcast(question)
+    def send_request() -> tuple[str, str] | None:
+        wire.broadcast(datagram)
         frame = wire.receive(timeout_s=0.3)
         return None if frame is None else (frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr))
 
-    return wait_until(ask)
+    return wait_until(send_request)
 
 
 def test_relays_are_answered_at_their_own_address_and_bogus_ones_never(
@@ -145,8 +145,8 @@ def test_a_daemon_that_only_listens_says_what_it_would_have_sent_and_sends_nothi
 
     base = "http://192.0.2.10:8080/boot/52-54-00-aa-bb-01"
     withheld = [line for line in served.lines("dhcp.offer_withheld") if line["port"] == 67]
-    told = [(line["host"], line["arch"], line["stage"], line["boot_file"]) for line in withheld]
-    assert told == [
+    reported = [(line["host"], line["arch"], line["stage"], line["boot_file"]) for line in withheld]
+    assert reported == [
         ("cp1", "x86-bios", "firmware", "undionly.kpxe"),
         ("cp1", "x64-uefi", "firmware", ""),  # nothing is armed: to its own disk
         ("cp1", "x64-uefi", "ipxe", f"{base}.ipxe"),

@@ -21,7 +21,7 @@ from netboot.wire.dhcp.message import parse
 pytestmark = pytest.mark.integration
 
 MAC, W1, W2, FAR = (f"52:54:00:aa:bb:{n}" for n in ("01", "02", "03", "05"))
-STRANGER, SECOND_STRANGER = "52:54:00:aa:bb:99", "52:54:00:aa:bb:98"
+UNKNOWN, SECOND_UNKNOWN = "52:54:00:aa:bb:99", "52:54:00:aa:bb:98"
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 SETTINGS = """\
 network: {interfaces: [s0, s1]}
@@ -84,23 +84,23 @@ class Machine:
                 return frame
         return None
 
-    def asks(self, kind: str, *options: Any, **where: str) -> Any:
+    def opts(self, kind: str, *options: Any, **where: str) -> Any:
         self.say(kind, *options, **where)
         return self.hears()
 
     def leases(self, *options: Any) -> str:
         """Get an address, from DISCOVER to ACK."""
-        offer = self.asks("discover", *options)
+        offer = self.opts("discover", *options)
         ack = self.selects(offer, *options)
-        assert told(ack)["message-type"] == 5
+        assert reported(ack)["message-type"] == 5
         return str(ack[BOOTP].yiaddr)
 
     def selects(self, offer: Any, *options: Any) -> Any:
-        named = [("server_id", told(offer)["server_id"]), ("requested_addr", offer[BOOTP].yiaddr)]
-        return self.asks("request", *named, *options)
+        named = [("server_id", reported(offer)["server_id"]), ("requested_addr", offer[BOOTP].yiaddr)]
+        return self.opts("request", *named, *options)
 
 
-def told(frame: Any) -> dict[Any, Any]:
+def reported(frame: Any) -> dict[Any, Any]:
     """The options of an answer by scapy's names."""
     assert frame is not None, "no answer came"
     options = [each for each in frame[DHCP].options if isinstance(each, tuple)]
@@ -250,14 +250,14 @@ LEASE_AND_BOOT = ["message-type", "server_id", *LEASE, "broadcast_address", "ven
 
 
 def hears_lease_and_boot(cp1: Machine) -> None:
-    offer = cp1.asks("discover", *EDK2)
+    offer = cp1.opts("discover", *EDK2)
     ack = cp1.selects(offer, *EDK2)
 
     for answer, kind in ((offer, 2), (ack, 5)):
         assert (answer[Ether].dst, answer[IP].src, answer[IP].dst) == (EVERYBODY, "192.0.2.10", "255.255.255.255")
         assert (answer[BOOTP].yiaddr, answer[BOOTP].siaddr) == ("192.0.2.101", "192.0.2.10")
-        assert list(told(answer))[: len(LEASE_AND_BOOT)] == LEASE_AND_BOOT
-        assert (told(answer)["message-type"], told(answer)["vendor_class_id"]) == (kind, b"PXEClient")
+        assert list(reported(answer))[: len(LEASE_AND_BOOT)] == LEASE_AND_BOOT
+        assert (reported(answer)["message-type"], reported(answer)["vendor_class_id"]) == (kind, b"PXEClient")
         assert {43, 97} <= options_of(answer).keys()
 
 
@@ -291,11 +291,11 @@ def test_inform_is_answered_at_the_address_that_asks_without_a_lease(quiet: tupl
     lan, _ = quiet
     lan.ip(lan.client, "addr", "add", "192.0.2.60/24", "dev", "c0")
 
-    ack = Machine(lan, W2).asks("inform", ciaddr="192.0.2.60", to="192.0.2.10", ether=lan.server_mac("s0"))
+    ack = Machine(lan, W2).opts("inform", ciaddr="192.0.2.60", to="192.0.2.10", ether=lan.server_mac("s0"))
 
     assert (ack[IP].dst, ack[BOOTP].ciaddr, ack[BOOTP].yiaddr) == ("192.0.2.60", "192.0.2.60", "0.0.0.0")
-    assert {"subnet_mask", "router", "name_server"} <= told(ack).keys()
-    assert not {"lease_time", "renewal_time", "rebinding_time"} & told(ack).keys()
+    assert {"subnet_mask", "router", "name_server"} <= reported(ack).keys()
+    assert not {"lease_time", "renewal_time", "rebinding_time"} & reported(ack).keys()
 
 
 def test_a_host_behind_a_relay_gets_the_address_of_its_own_network_and_only_there(quiet: tuple[Any, Served]) -> None:
@@ -314,7 +314,7 @@ def test_a_host_behind_a_relay_gets_the_address_of_its_own_network_and_only_ther
     offer = wire.receive()
 
     assert (offer[IP].src, offer[IP].dst, offer[UDP].dport) == ("198.51.100.10", "203.0.113.1", 67)
-    assert (offer[BOOTP].yiaddr, told(offer)["router"]) == ("203.0.113.105", "203.0.113.1")
+    assert (offer[BOOTP].yiaddr, reported(offer)["router"]) == ("203.0.113.105", "203.0.113.1")
     assert bytes(offer[UDP].payload).rstrip(b"\0").endswith(b"\x52\x06\x01\x04port\xff")
 
 
@@ -322,10 +322,10 @@ def test_tshark_finds_no_fault_in_any_answer(quiet: tuple[Any, Served], tmp_path
     lan, _ = quiet
     w2 = Machine(lan, W2)
 
-    offer = w2.asks("discover", *EDK2)
+    offer = w2.opts("discover", *EDK2)
     ack = w2.selects(offer, *EDK2)
-    nak = w2.asks("request", ("requested_addr", "10.0.0.1"), (61, b"\0uuid"))
-    plain = Machine(lan, "52:54:00:aa:bb:97").asks("discover", ("hostname", b"x"))
+    nak = w2.opts("request", ("requested_addr", "10.0.0.1"), (61, b"\0uuid"))
+    plain = Machine(lan, "52:54:00:aa:bb:97").opts("discover", ("hostname", b"x"))
     wrpcap(str(tmp_path / "answers.pcap"), [offer, ack, nak, plain])
 
     # fmt: off
@@ -348,35 +348,35 @@ def test_tshark_finds_no_fault_in_any_answer(quiet: tuple[Any, Served], tmp_path
 
 def test_a_declined_address_rests_and_the_client_gets_another(quiet: tuple[Any, Served]) -> None:
     lan, served = quiet
-    stranger = Machine(lan, "52:54:00:aa:bb:96")
-    first = stranger.leases()
+    unregistered = Machine(lan, "52:54:00:aa:bb:96")
+    first = unregistered.leases()
 
-    stranger.say("decline", ("requested_addr", first), ("server_id", "192.0.2.10"))
+    unregistered.say("decline", ("requested_addr", first), ("server_id", "192.0.2.10"))
     served.wait_for("lease.declined", address=first)
 
-    assert stranger.leases() not in (first, "192.0.2.101", "192.0.2.102", "192.0.2.103")
+    assert unregistered.leases() not in (first, "192.0.2.101", "192.0.2.102", "192.0.2.103")
     assert served.leases()[first][1] == "declined"
 
 
 def test_a_stranger_gets_nothing_without_a_pool(lan: Any, start: Start) -> None:
     served = start("")
-    stranger = Machine(lan, STRANGER)
+    unregistered = Machine(lan, UNKNOWN)
 
-    stranger.say("discover")
+    unregistered.say("discover")
 
-    served.wait_for("dhcp.ignored", reason="no-address-for-client", mac=STRANGER)
-    assert stranger.hears(timeout_s=0.1) is None
+    served.wait_for("dhcp.ignored", reason="no-address-for-client", mac=UNKNOWN)
+    assert unregistered.hears(timeout_s=0.1) is None
 
 
 def test_a_lease_survives_the_power_cut_of_the_server_and_a_full_pool_is_told_once(lan: Any, start: Start) -> None:
     served = start("pool: [192.0.2.200-192.0.2.201]")
-    first = Machine(lan, STRANGER).leases()
+    first = Machine(lan, UNKNOWN).leases()
 
     served.kill()
     served.start()
 
-    assert (first, Machine(lan, SECOND_STRANGER).leases()) == ("192.0.2.200", "192.0.2.201")
-    assert Machine(lan, STRANGER).leases() == "192.0.2.200"
+    assert (first, Machine(lan, SECOND_UNKNOWN).leases()) == ("192.0.2.200", "192.0.2.201")
+    assert Machine(lan, UNKNOWN).leases() == "192.0.2.200"
     for _ in range(2):
         Machine(lan, "52:54:00:aa:bb:97").say("discover")
     wait_until(lambda: len([x for x in served.lines("dhcp.ignored") if x["reason"] == "pool-exhausted"]) == 2 or None)
@@ -389,7 +389,7 @@ def test_an_address_that_somebody_has_is_never_given_and_a_person_is_told(lan: A
     lan.ip(lan.client, "addr", "add", "192.0.2.200/24", "dev", "c0")
     lan.ip(lan.client, "addr", "add", "192.0.2.101/24", "dev", "c0")
 
-    assert Machine(lan, STRANGER).leases() == "192.0.2.201"
+    assert Machine(lan, UNKNOWN).leases() == "192.0.2.201"
     cp1 = Machine(lan, MAC)
     cp1.say("discover")
 

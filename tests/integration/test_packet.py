@@ -73,13 +73,13 @@ def running(namespace: str, command: list[str], ready: str) -> Iterator[None]:
     server = subprocess.Popen([*netns, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         assert server.stderr is not None
-        told = ""
+        reported = ""
         for line in server.stderr:
-            told += line
+            reported += line
             if ready in line:
                 break
         else:
-            raise AssertionError(told)
+            raise AssertionError(reported)
         yield
     finally:
         server.kill()
@@ -167,7 +167,7 @@ def test_what_is_sent_to_another_is_not_ours(heard: Any, capture: Capture, ether
     wire.send(capture("discover-bios"), to=(address, 67), ether=ether)
 
     assert wire.receive(timeout_s=0.3) is None
-    assert serving.service.asked.empty()
+    assert serving.service.requests.empty()
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "192.0.2.255", "192.0.2.10"])
@@ -204,7 +204,7 @@ def test_another_vlan_is_not_heard_and_a_priority_alone_is_no_vlan(heard: Any, c
 
     wire._socket.send(tagged(200, capture("discover-bios")))
     assert wire.receive(timeout_s=0.3) is None
-    assert serving.service.asked.empty()
+    assert serving.service.requests.empty()
     wire._socket.send(tagged(0, capture("discover-bios")))
     assert body(wire.receive()) == capture("offer-bios")
 
@@ -241,7 +241,7 @@ def test_it_listens_only_where_the_mode_says_so(lan: Any, serve: Any, capture: C
 
     wire.broadcast(capture("discover-bios"))
 
-    assert serving.service.asked.get(timeout=5).mac == MAC
+    assert serving.service.requests.get(timeout=5).mac == MAC
     assert wire.receive(timeout_s=0.3) is None
 
 

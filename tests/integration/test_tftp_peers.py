@@ -36,8 +36,8 @@ class RecordingFiles:
 
     def __init__(self, directory):
         self.files = BootFiles([directory])
-        self.told = []
-        self.has_told = threading.Event()
+        self.reported = []
+        self.has_reported = threading.Event()
 
     def requested_name(self, _address, name):
         return name
@@ -45,9 +45,9 @@ class RecordingFiles:
     def loader_for(self, _address, name):
         return self.files.find(name)
 
-    def loader_sent(self, _address, _name, *, outcome, retransmissions, seconds, **_told):
-        self.told.append((outcome, retransmissions, seconds))
-        self.has_told.set()
+    def loader_sent(self, _address, _name, *, outcome, retransmissions, seconds, **_reported):
+        self.reported.append((outcome, retransmissions, seconds))
+        self.has_reported.set()
 
     def count(self, _name, **_labels):
         pass
@@ -220,7 +220,7 @@ def test_a_line_that_loses_still_carries_a_loader(directory, tmp_path, windowsiz
         )
         async with asyncio.timeout(AT_MOST_S):
             code = await client.wait()
-        assert await asyncio.to_thread(service.has_told.wait, AT_MOST_S)  # the last ACK is still on its way
+        assert await asyncio.to_thread(service.has_reported.wait, AT_MOST_S)  # the last ACK is still on its way
         line.close()
         return code
 
@@ -228,6 +228,6 @@ def test_a_line_that_loses_still_carries_a_loader(directory, tmp_path, windowsiz
         assert asyncio.run(fetch()) == 0
 
     assert fetched.read_bytes() == FILES["snponly.efi"]
-    [(outcome, retransmissions, _)] = service.told
+    [(outcome, retransmissions, _)] = service.reported
     assert outcome in ("sent", "unconfirmed")
     assert retransmissions > 0

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-from fixtures.services import MAC, OTHER_MAC, STRANGER_MAC, FakeClock
+from fixtures.services import MAC, OTHER_MAC, UNKNOWN_MAC, FakeClock
 
 from netboot.events.event_log import EventLog
 from netboot.leasing.lease_service import LeaseService
@@ -49,21 +49,21 @@ class Leasing:
     event_log: EventLog
     clock: FakeClock
 
-    def ask(self, ask: LeaseRequestKind, mac: Mac, address: IPv4Address | None = None) -> LeaseVerdict:
-        question = LeaseRequest(ask, f"hw:01:{mac}", mac, address)
-        verdict = self.script_service.ask(question, [LAN], [OURS])
-        if isinstance(verdict, LeaseToProbe) and self.script_service.probed(question, verdict.address, None):
-            verdict = self.script_service.ask(question, [LAN], [OURS])
+    def decide(self, kind: LeaseRequestKind, mac: Mac, address: IPv4Address | None = None) -> LeaseVerdict:
+        request = LeaseRequest(kind, f"hw:01:{mac}", mac, address)
+        verdict = self.script_service.decide(request, [LAN], [OURS])
+        if isinstance(verdict, LeaseToProbe) and self.script_service.probed(request, verdict.address, None):
+            verdict = self.script_service.decide(request, [LAN], [OURS])
         return verdict
 
     def granted(self, mac: Mac) -> LeaseGranted:
-        offered = self.ask(LeaseRequestKind.DISCOVER, mac)
+        offered = self.decide(LeaseRequestKind.DISCOVER, mac)
         assert isinstance(offered, LeaseOffered)
-        granted = self.ask(LeaseRequestKind.SELECTING, mac, offered.terms.address)
+        granted = self.decide(LeaseRequestKind.SELECTING, mac, offered.terms.address)
         assert isinstance(granted, LeaseGranted)
         return granted
 
-    async def told(self) -> list[tuple[str, str | None]]:
+    async def reported(self) -> list[tuple[str, str | None]]:
         await self.event_log.flush()
         return [(event.name, event.host) for event in await self.event_log.after(0)]
 
@@ -94,22 +94,22 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
 def test_a_new_lease_is_told_and_a_renewal_is_not(tmp_path: Path):
     async def use(services: Leasing) -> list[tuple[str, str | None]]:
         assert await services.script_service.keep(services.granted(MAC)) is None
-        renewed = services.ask(LeaseRequestKind.RENEWING, MAC, RESERVED)
+        renewed = services.decide(LeaseRequestKind.RENEWING, MAC, RESERVED)
         assert isinstance(renewed, LeaseGranted)
         assert await services.script_service.keep(renewed) is None
-        return await services.told()
+        return await services.reported()
 
     assert leasing(tmp_path, use) == [("lease.granted", "cp1")]
 
 
 def test_a_lease_that_is_kept_is_there_after_a_restart(tmp_path: Path):
     async def first(services: Leasing) -> None:
-        await services.script_service.keep(services.granted(STRANGER_MAC))
+        await services.script_service.keep(services.granted(UNKNOWN_MAC))
 
     async def second(services: Leasing) -> list[object]:
         return [
-            services.ask(LeaseRequestKind.DISCOVER, OTHER_MAC),
-            services.ask(LeaseRequestKind.INIT_REBOOT, STRANGER_MAC, POOLED),
+            services.decide(LeaseRequestKind.DISCOVER, OTHER_MAC),
+            services.decide(LeaseRequestKind.INIT_REBOOT, UNKNOWN_MAC, POOLED),
         ]
 
     leasing(tmp_path, first)
@@ -121,12 +121,12 @@ def test_a_lease_that_is_kept_is_there_after_a_restart(tmp_path: Path):
 
 def test_without_a_ledger_nothing_is_given_and_the_address_stays_free(tmp_path: Path):
     async def use(services: Leasing) -> tuple[LeaseDropReason | None, LeaseVerdict]:
-        granted = services.granted(STRANGER_MAC)
+        granted = services.granted(UNKNOWN_MAC)
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE leases")
         drop_reason = await services.script_service.keep(granted)
         services.clock.pass_(61)
-        return drop_reason, services.ask(LeaseRequestKind.DISCOVER, OTHER_MAC)
+        return drop_reason, services.decide(LeaseRequestKind.DISCOVER, OTHER_MAC)
 
     drop_reason, other = leasing(tmp_path, use)
 
@@ -136,8 +136,8 @@ def test_without_a_ledger_nothing_is_given_and_the_address_stays_free(tmp_path: 
 
 def test_a_grant_that_was_declined_while_it_was_written_is_not_acknowledged(tmp_path: Path):
     async def use(services: Leasing) -> LeaseDropReason | None:
-        granted = services.granted(STRANGER_MAC)
-        services.ask(LeaseRequestKind.DECLINE, STRANGER_MAC, POOLED)
+        granted = services.granted(UNKNOWN_MAC)
+        services.decide(LeaseRequestKind.DECLINE, UNKNOWN_MAC, POOLED)
         return await services.script_service.keep(granted)
 
     assert leasing(tmp_path, use) is LeaseDropReason.NOT_ITS_ADDRESS
@@ -146,28 +146,28 @@ def test_a_grant_that_was_declined_while_it_was_written_is_not_acknowledged(tmp_
 def test_release_and_decline_are_on_record_and_told(tmp_path: Path):
     async def use(services: Leasing) -> tuple[list[LeaseState], list[tuple[str, str | None]]]:
         states = []
-        for ask in (LeaseRequestKind.RELEASE, LeaseRequestKind.DECLINE):
+        for kind in (LeaseRequestKind.RELEASE, LeaseRequestKind.DECLINE):
             await services.script_service.keep(services.granted(MAC))
-            closed = services.ask(ask, MAC, RESERVED)
+            closed = services.decide(kind, MAC, RESERVED)
             assert isinstance(closed, LeaseClosed)
             assert await services.script_service.keep(closed) is None
             states += [lease.state for lease in await LeaseStore(services.database).all()]
-        return states, await services.told()
+        return states, await services.reported()
 
-    states, told = leasing(tmp_path, use)
+    states, reported = leasing(tmp_path, use)
 
     assert states == [LeaseState.RELEASED, LeaseState.DECLINED]
     names = ["lease.granted", "lease.released", "lease.granted", "lease.declined"]
-    assert told == [(name, "cp1") for name in names]
+    assert reported == [(name, "cp1") for name in names]
 
 
 def test_a_trouble_is_told_once_in_ten_minutes_for_each_address(tmp_path: Path):
     async def use(services: Leasing) -> list[Event]:
-        question = LeaseRequest(LeaseRequestKind.DISCOVER, "x", MAC)
+        request = LeaseRequest(LeaseRequestKind.DISCOVER, "x", MAC)
         for pause_s in (0, 4, 600):
             services.clock.pass_(pause_s)
-            assert services.script_service.ask(question, [LAN], [OURS]) == LeaseToProbe(RESERVED, False)
-            assert not services.script_service.probed(question, RESERVED, HOLDER)
+            assert services.script_service.decide(request, [LAN], [OURS]) == LeaseToProbe(RESERVED, False)
+            assert not services.script_service.probed(request, RESERVED, HOLDER)
         await services.event_log.flush()
         return await services.event_log.after(0)
 
@@ -180,12 +180,12 @@ def test_a_trouble_is_told_once_in_ten_minutes_for_each_address(tmp_path: Path):
 
 def test_an_end_that_is_written_late_never_covers_the_lease_that_came_after_it(tmp_path: Path):
     async def use(services: Leasing) -> dict[IPv4Address, LeaseState]:
-        for mac in (MAC, STRANGER_MAC):
+        for mac in (MAC, UNKNOWN_MAC):
             await services.script_service.keep(services.granted(mac))
         services.clock.pass_(3600)
         sweeping = asyncio.create_task(services.script_service.sweep())
         await asyncio.sleep(0)
-        again = services.granted(STRANGER_MAC)
+        again = services.granted(UNKNOWN_MAC)
         assert again.lease.address == POOLED
         await services.script_service.keep(again)
         await sweeping

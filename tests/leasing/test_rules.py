@@ -34,7 +34,7 @@ from netboot.model.lease import (
 )
 
 CARD, OTHER_CARD, FAR, HOMELESS = (Mac(f"52:54:00:aa:bb:{n}") for n in ("01", "11", "05", "06"))
-STRANGERS = [Mac(f"52:54:00:aa:bb:{n}") for n in (91, 92, 93)]
+UNREGISTERED_KEPT = [Mac(f"52:54:00:aa:bb:{n}") for n in (91, 92, 93)]
 LAN = IPv4Network("192.0.2.0/24")
 OURS = IPv4Address("192.0.2.10")
 RELAY = IPv4Address("203.0.113.1")
@@ -69,9 +69,9 @@ class BuiltServices:
     def at(self) -> Moment:
         return Moment(datetime(2026, 11, 21, tzinfo=UTC), self.now_s)
 
-    def ask(
+    def decide(
         self,
-        ask: LeaseRequestKind,
+        kind: LeaseRequestKind,
         mac: Mac | None = CARD,
         address: IPv4Address | None = None,
         *,
@@ -79,25 +79,25 @@ class BuiltServices:
         client_id: str | None = None,
     ) -> LeaseVerdict:
         """Ask once; what has to be probed is probed."""
-        question = LeaseRequest(ask, client_id or f"hw:01:{mac}", mac, address, relay)
+        request = LeaseRequest(kind, client_id or f"hw:01:{mac}", mac, address, relay)
         for _ in range(5):
-            verdict = self.leases.ask(question, [LAN], [OURS], self.at)
+            verdict = self.leases.decide(request, [LAN], [OURS], self.at)
             if not isinstance(verdict, LeaseToProbe):
                 return verdict
             in_use = verdict.address in self.taken
-            if not self.leases.probed(question, verdict.address, is_in_use=in_use, at=self.at):
+            if not self.leases.probed(request, verdict.address, is_in_use=in_use, at=self.at):
                 return LeaseDropReason.ADDRESS_IN_USE
         raise AssertionError("probes without end")
 
     def offered(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
-        verdict = self.ask(LeaseRequestKind.DISCOVER, mac, **further)  # type: ignore[arg-type]
+        verdict = self.decide(LeaseRequestKind.DISCOVER, mac, **further)  # type: ignore[arg-type]
         return verdict.terms.address or verdict if isinstance(verdict, LeaseOffered) else verdict
 
     def leased(self, mac: Mac = CARD, **further: str) -> IPv4Address | LeaseVerdict:
         offered = self.offered(mac, **further)
         if not isinstance(offered, IPv4Address):
             return offered
-        verdict = self.ask(LeaseRequestKind.SELECTING, mac, offered, **further)  # type: ignore[arg-type]
+        verdict = self.decide(LeaseRequestKind.SELECTING, mac, offered, **further)  # type: ignore[arg-type]
         return verdict.lease.address if isinstance(verdict, LeaseGranted) else verdict
 
 
@@ -114,38 +114,38 @@ def in_short(verdict: LeaseVerdict) -> object:
 
 A = LeaseRequestKind
 NEAR, AWAY = IPv4Address("192.0.2.77"), IPv4Address("10.0.0.77")
-STRANGER = STRANGERS[0]
+UNKNOWN = UNREGISTERED_KEPT[0]
 
-# Before each question CP1 holds its address and STRANGER holds the pool's first.
+# Before each request CP1 holds its address and UNKNOWN holds the pool's first.
 BY_STATE = [
     # state             who             address    answer
     (A.SELECTING, CARD, RESERVED, RESERVED),
     (A.SELECTING, CARD, NEAR, WRONG_ADDRESS),
     (A.SELECTING, CARD, AWAY, WRONG_NETWORK),
-    (A.SELECTING, STRANGER, FIRST, FIRST),
-    (A.SELECTING, STRANGERS[1], FIRST, WRONG_ADDRESS),
-    (A.SELECTING, STRANGERS[1], SECOND, WRONG_ADDRESS),
+    (A.SELECTING, UNKNOWN, FIRST, FIRST),
+    (A.SELECTING, UNREGISTERED_KEPT[1], FIRST, WRONG_ADDRESS),
+    (A.SELECTING, UNREGISTERED_KEPT[1], SECOND, WRONG_ADDRESS),
     (A.SELECTING_ANOTHER, CARD, NEAR, LeaseDropReason.OTHER_LEASE_SERVER),
     (A.INIT_REBOOT, CARD, RESERVED, RESERVED),
     (A.INIT_REBOOT, CARD, NEAR, WRONG_ADDRESS),
     (A.INIT_REBOOT, CARD, AWAY, WRONG_NETWORK),
-    (A.INIT_REBOOT, STRANGER, FIRST, FIRST),
-    (A.INIT_REBOOT, STRANGER, SECOND, WRONG_ADDRESS),
-    (A.INIT_REBOOT, STRANGERS[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
-    (A.INIT_REBOOT, STRANGERS[1], AWAY, WRONG_NETWORK),
+    (A.INIT_REBOOT, UNKNOWN, FIRST, FIRST),
+    (A.INIT_REBOOT, UNKNOWN, SECOND, WRONG_ADDRESS),
+    (A.INIT_REBOOT, UNREGISTERED_KEPT[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
+    (A.INIT_REBOOT, UNREGISTERED_KEPT[1], AWAY, WRONG_NETWORK),
     (A.RENEWING, CARD, RESERVED, RESERVED),
     (A.RENEWING, CARD, NEAR, WRONG_ADDRESS),
-    (A.RENEWING, STRANGER, FIRST, FIRST),
-    (A.RENEWING, STRANGER, RESERVED, WRONG_ADDRESS),
-    (A.RENEWING, STRANGERS[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
+    (A.RENEWING, UNKNOWN, FIRST, FIRST),
+    (A.RENEWING, UNKNOWN, RESERVED, WRONG_ADDRESS),
+    (A.RENEWING, UNREGISTERED_KEPT[1], FIRST, LeaseDropReason.NOTHING_ON_RECORD),
     (A.RENEWING, FAR, IPv4Address("203.0.113.105"), IPv4Address("203.0.113.105")),
     (A.REBINDING, CARD, RESERVED, RESERVED),
     (A.REBINDING, CARD, NEAR, WRONG_ADDRESS),
     (A.REBINDING, CARD, None, LeaseDropReason.MISFORMED_REQUEST),
-    (A.REBINDING, STRANGERS[1], NEAR, LeaseDropReason.NOTHING_ON_RECORD),
-    (A.DECLINE, STRANGERS[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
-    (A.DECLINE, STRANGER, RESERVED, LeaseDropReason.NOT_ITS_ADDRESS),
-    (A.RELEASE, STRANGERS[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.REBINDING, UNREGISTERED_KEPT[1], NEAR, LeaseDropReason.NOTHING_ON_RECORD),
+    (A.DECLINE, UNREGISTERED_KEPT[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.DECLINE, UNKNOWN, RESERVED, LeaseDropReason.NOT_ITS_ADDRESS),
+    (A.RELEASE, UNREGISTERED_KEPT[1], FIRST, LeaseDropReason.NOT_ITS_ADDRESS),
     (A.RELEASE, CARD, None, LeaseDropReason.NOT_ITS_ADDRESS),
     (A.INFORM, CARD, None, LeaseDropReason.MISFORMED_REQUEST),
     (A.INFORM, CARD, AWAY, LeaseDropReason.OTHER_NETWORK),
@@ -153,20 +153,20 @@ BY_STATE = [
 
 
 @pytest.mark.parametrize(
-    ("ask", "mac", "address", "answer"), BY_STATE, ids=[f"{a.value}-{m[-2:]}-{x}" for a, m, x, _ in BY_STATE]
+    ("kind", "mac", "address", "answer"), BY_STATE, ids=[f"{a.value}-{m[-2:]}-{x}" for a, m, x, _ in BY_STATE]
 )
-def test_each_state_of_a_client_has_its_answer(ask: LeaseRequestKind, mac: Mac, address: IPv4Address, answer: object):
+def test_each_state_of_a_client_has_its_answer(kind: LeaseRequestKind, mac: Mac, address: IPv4Address, answer: object):
     services = BuiltServices()
-    assert (services.leased(CARD), services.leased(STRANGER)) == (RESERVED, FIRST)
+    assert (services.leased(CARD), services.leased(UNKNOWN)) == (RESERVED, FIRST)
 
-    assert in_short(services.ask(ask, mac, address)) == answer
+    assert in_short(services.decide(kind, mac, address)) == answer
 
 
 def test_an_offer_carries_what_the_registry_and_the_settings_say():
     nameserver, router = IPv4Address("192.0.2.2"), IPv4Address("192.0.2.9")
     services = BuiltServices(LeasePolicy(POOL, 600, router, (nameserver,), "rack.example.org", (TIME,)))
 
-    ours, theirs = services.ask(A.DISCOVER, CARD), services.ask(A.DISCOVER, STRANGER)
+    ours, theirs = services.decide(A.DISCOVER, CARD), services.decide(A.DISCOVER, UNKNOWN)
 
     gateway = IPv4Address("192.0.2.1")
     names = {"nameservers": (nameserver,), "domain": "rack.example.org", "ntp_servers": (TIME,)}
@@ -180,7 +180,7 @@ def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_
     services = BuiltServices(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
     services.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
 
-    ours, theirs = services.ask(A.DISCOVER, CARD), services.ask(A.DISCOVER, STRANGER)
+    ours, theirs = services.decide(A.DISCOVER, CARD), services.decide(A.DISCOVER, UNKNOWN)
 
     assert isinstance(ours, LeaseOffered)
     assert isinstance(theirs, LeaseOffered)
@@ -191,7 +191,7 @@ def test_a_grant_has_its_record_and_says_whether_it_is_new():
     services = BuiltServices()
     services.offered(CARD)
 
-    first, again = services.ask(A.SELECTING, CARD, RESERVED), services.ask(A.RENEWING, CARD, RESERVED)
+    first, again = services.decide(A.SELECTING, CARD, RESERVED), services.decide(A.RENEWING, CARD, RESERVED)
 
     ends_at = services.at.utc + timedelta(seconds=LEASE_S)
     lease = Lease(RESERVED, CARD, CARD, LeaseState.BOUND, LEASE_S, ends_at)
@@ -203,11 +203,11 @@ def test_a_grant_has_its_record_and_says_whether_it_is_new():
 def test_an_inform_is_told_the_network_and_leased_nothing():
     services = BuiltServices()
 
-    verdict = services.ask(A.INFORM, CARD, NEAR)
+    verdict = services.decide(A.INFORM, CARD, NEAR)
 
     terms = LeaseTerms(LAN, None, LEASE_S, IPv4Address("192.0.2.1"), host_name="cp1")
     assert verdict == LeaseInformed(terms)
-    assert services.ask(A.DECLINE, CARD, NEAR) is LeaseDropReason.NOT_ITS_ADDRESS
+    assert services.decide(A.DECLINE, CARD, NEAR) is LeaseDropReason.NOT_ITS_ADDRESS
 
 
 def test_a_registered_host_is_its_mac_whatever_it_calls_itself():
@@ -222,9 +222,9 @@ def test_two_machines_that_call_themselves_alike_get_two_addresses_and_keep_them
     services = BuiltServices()
     image = {"client_id": "id:ffduid"}
 
-    assert [services.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
-    assert [services.leased(mac, **image) for mac in STRANGERS[:2]] == [FIRST, SECOND]
-    assert services.leased(STRANGERS[2], **image) is LeaseDropReason.POOL_EXHAUSTED
+    assert [services.leased(mac, **image) for mac in UNREGISTERED_KEPT[:2]] == [FIRST, SECOND]
+    assert [services.leased(mac, **image) for mac in UNREGISTERED_KEPT[:2]] == [FIRST, SECOND]
+    assert services.leased(UNREGISTERED_KEPT[2], **image) is LeaseDropReason.POOL_EXHAUSTED
 
 
 def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
@@ -233,11 +233,11 @@ def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
     services.taken = {RESERVED}
 
     assert services.offered(OTHER_CARD) is LeaseDropReason.HELD_BY_OTHER_CARD
-    assert in_short(services.ask(A.RENEWING, CARD, RESERVED)) == RESERVED
+    assert in_short(services.decide(A.RENEWING, CARD, RESERVED)) == RESERVED
     services.taken = set()
     services.now_s += GRANT_SETTLES_S
     assert services.leased(OTHER_CARD) == RESERVED
-    assert in_short(services.ask(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
+    assert in_short(services.decide(A.RENEWING, CARD, RESERVED)) == WRONG_ADDRESS
 
 
 IN_USE = LeaseDropReason.HELD_BY_OTHER_CARD
@@ -335,13 +335,13 @@ TWO_CARDS = {
 @pytest.mark.parametrize("name", TWO_CARDS)
 def test_two_cards_of_one_host_and_its_one_address(name: str):
     services = BuiltServices()
-    for pause_s, card, ask, expected in TWO_CARDS[name]:
+    for pause_s, card, kind, expected in TWO_CARDS[name]:
         services.now_s += pause_s
-        address = None if ask is A.DISCOVER else RESERVED
+        address = None if kind is A.DISCOVER else RESERVED
 
-        verdict = services.ask(ask, card, address)
+        verdict = services.decide(kind, card, address)
 
-        assert ("offer" if isinstance(verdict, LeaseOffered) else in_short(verdict)) == expected, (card, ask)
+        assert ("offer" if isinstance(verdict, LeaseOffered) else in_short(verdict)) == expected, (card, kind)
 
 
 def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
@@ -351,30 +351,30 @@ def test_a_card_that_answers_the_probe_keeps_its_lease_when_the_other_reboots():
     services.taken = {RESERVED}
 
     assert (
-        services.ask(A.INIT_REBOOT, ONE, RESERVED) is LeaseDropReason.ADDRESS_IN_USE
+        services.decide(A.INIT_REBOOT, ONE, RESERVED) is LeaseDropReason.ADDRESS_IN_USE
     )  # the fixture's own word for a probe
-    assert services.ask(A.DISCOVER, ONE) is LeaseDropReason.ADDRESS_IN_USE
-    assert in_short(services.ask(A.RENEWING, TWO, RESERVED)) == RESERVED
+    assert services.decide(A.DISCOVER, ONE) is LeaseDropReason.ADDRESS_IN_USE
+    assert in_short(services.decide(A.RENEWING, TWO, RESERVED)) == RESERVED
 
 
 def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
     services = BuiltServices()
     services.leased(ONE)
     services.now_s += 90
-    question = LeaseRequest(A.DISCOVER, "x", TWO)
-    assert isinstance(services.leases.ask(question, [LAN], [OURS], services.at), LeaseToProbe)
+    request = LeaseRequest(A.DISCOVER, "x", TWO)
+    assert isinstance(services.leases.decide(request, [LAN], [OURS], services.at), LeaseToProbe)
 
-    assert in_short(services.ask(A.RENEWING, ONE, RESERVED)) == RESERVED
-    assert not services.leases.probed(question, RESERVED, is_in_use=False, at=services.at)
+    assert in_short(services.decide(A.RENEWING, ONE, RESERVED)) == RESERVED
+    assert not services.leases.probed(request, RESERVED, is_in_use=False, at=services.at)
 
 
 def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():
     services = BuiltServices()
     services.offered(ONE)
-    granted = services.ask(A.SELECTING, ONE, RESERVED)
+    granted = services.decide(A.SELECTING, ONE, RESERVED)
     assert isinstance(granted, LeaseGranted)
 
-    services.ask(A.DISCOVER, TWO)
+    services.decide(A.DISCOVER, TWO)
 
     assert services.leases.is_held(granted.lease)
 
@@ -388,15 +388,15 @@ class TwoCards(RuleBasedStateMachine):
         self.entitled_until_s: dict[Mac, float] = {}
 
     @rule(
-        ask=st.sampled_from(list(LeaseRequestKind)),
+        kind=st.sampled_from(list(LeaseRequestKind)),
         mac=st.sampled_from([ONE, TWO]),
         address=st.sampled_from([RESERVED, RESERVED, None, NEAR]),
         runs=st.booleans(),
     )
-    def say(self, ask: LeaseRequestKind, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
+    def say(self, kind: LeaseRequestKind, mac: Mac, address: IPv4Address | None, runs: bool) -> None:
         self.services.taken = {RESERVED} if runs else set()
         now_s, other = self.services.now_s, TWO if mac is ONE else ONE
-        match self.services.ask(ask, mac, address):
+        match self.services.decide(kind, mac, address):
             case LeaseOffered():
                 assert self.entitled_until_s.get(other, 0.0) <= now_s or self.leased is other
                 self.entitled_until_s[mac] = now_s + OFFER_HELD_S
@@ -404,7 +404,7 @@ class TwoCards(RuleBasedStateMachine):
                 assert lease.address == RESERVED
                 self.leased = mac
                 self.entitled_until_s.pop(other, None)  # its offer ends when the address is leased to this card
-            case LeaseRefused() if address == RESERVED and ask is A.SELECTING:
+            case LeaseRefused() if address == RESERVED and kind is A.SELECTING:
                 raise AssertionError("a card was refused the address of its host")
             case LeaseClosed() | LeaseDropReason.OTHER_LEASE_SERVER:
                 self.entitled_until_s.pop(mac, None)
@@ -420,8 +420,8 @@ class TwoCards(RuleBasedStateMachine):
 
 def test_a_card_with_a_lease_gets_an_offer_although_the_other_had_one():
     model = TwoCards()
-    for ask, mac in ((A.SELECTING, ONE), (A.DISCOVER, TWO), (A.SELECTING, ONE), (A.DISCOVER, ONE)):
-        model.say(ask=ask, mac=mac, address=RESERVED, runs=False)
+    for kind, mac in ((A.SELECTING, ONE), (A.DISCOVER, TWO), (A.SELECTING, ONE), (A.DISCOVER, ONE)):
+        model.say(kind=kind, mac=mac, address=RESERVED, runs=False)
         model.wait(5.0)
 
 
@@ -436,12 +436,12 @@ def test_a_host_without_an_address_in_the_registry_gets_one_of_the_pool():
 def test_a_host_gets_its_address_only_in_its_own_network():
     services = BuiltServices()
 
-    assert services.ask(A.DISCOVER, FAR) is LeaseDropReason.OTHER_NETWORK
-    relayed = services.ask(A.DISCOVER, FAR, relay=RELAY)
+    assert services.decide(A.DISCOVER, FAR) is LeaseDropReason.OTHER_NETWORK
+    relayed = services.decide(A.DISCOVER, FAR, relay=RELAY)
     assert isinstance(relayed, LeaseOffered)
     assert relayed.terms.address == IPv4Address("203.0.113.105")
-    assert services.ask(A.DISCOVER, CARD, relay=RELAY) is LeaseDropReason.OTHER_NETWORK
-    assert services.ask(A.DISCOVER, STRANGER, relay=RELAY) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
+    assert services.decide(A.DISCOVER, CARD, relay=RELAY) is LeaseDropReason.OTHER_NETWORK
+    assert services.decide(A.DISCOVER, UNKNOWN, relay=RELAY) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 FAR_NETWORK = IPv4Network("198.51.100.0/24")
@@ -451,12 +451,12 @@ FAR_POOL = AddressRange(
 FAR_RELAY, MANAGEMENT = IPv4Address("198.51.100.1"), IPv4Address("10.9.8.7")
 
 
-def ask_by_relay(services: BuiltServices, **where: IPv4Address) -> LeaseVerdict:
-    question = LeaseRequest(A.DISCOVER, "hw:x", STRANGER, **where)  # type: ignore[arg-type]
-    verdict = services.leases.ask(question, [LAN], [OURS], services.at)
+def decide_by_relay(services: BuiltServices, **where: IPv4Address) -> LeaseVerdict:
+    request = LeaseRequest(A.DISCOVER, "hw:x", UNKNOWN, **where)  # type: ignore[arg-type]
+    verdict = services.leases.decide(request, [LAN], [OURS], services.at)
     if isinstance(verdict, LeaseToProbe):
-        services.leases.probed(question, verdict.address, is_in_use=False, at=services.at)
-        verdict = services.leases.ask(question, [LAN], [OURS], services.at)
+        services.leases.probed(request, verdict.address, is_in_use=False, at=services.at)
+        verdict = services.leases.decide(request, [LAN], [OURS], services.at)
     return verdict
 
 
@@ -471,7 +471,7 @@ def ask_by_relay(services: BuiltServices, **where: IPv4Address) -> LeaseVerdict:
 def test_a_pool_behind_a_relay_needs_no_host_there(where: dict[str, IPv4Address]):
     services = BuiltServices(LeasePolicy((*POOL, FAR_POOL), LEASE_S, router=IPv4Address("192.0.2.1")))
 
-    offered = ask_by_relay(services, **where)
+    offered = decide_by_relay(services, **where)
 
     assert offered == LeaseOffered(
         LeaseTerms(FAR_NETWORK, IPv4Address("198.51.100.100"), LEASE_S, IPv4Address("198.51.100.1"))
@@ -482,22 +482,22 @@ def test_a_subnet_that_nobody_has_gets_no_address():
     services = BuiltServices(LeasePolicy((*POOL, FAR_POOL), LEASE_S))
 
     for where in ({"relay": FAR_RELAY, "subnet": AWAY}, {"relay": MANAGEMENT}, {"subnet": AWAY}):
-        assert ask_by_relay(services, **where) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
+        assert decide_by_relay(services, **where) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 def test_a_pool_that_states_another_network_is_not_for_this_lan():
     services = BuiltServices(LeasePolicy((FAR_POOL,), LEASE_S))
 
-    assert services.offered(STRANGER) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
+    assert services.offered(UNKNOWN) is LeaseDropReason.NO_ADDRESS_FOR_CLIENT
 
 
 def test_a_lease_behind_a_relay_is_renewed_by_unicast():
     services = BuiltServices(LeasePolicy((FAR_POOL,), LEASE_S))
-    ask_by_relay(services, relay=FAR_RELAY)
+    decide_by_relay(services, relay=FAR_RELAY)
     first = IPv4Address("198.51.100.100")
 
-    granted = services.ask(A.SELECTING, STRANGER, first, relay=FAR_RELAY, client_id="hw:x")
-    renewed = services.ask(A.RENEWING, STRANGER, first, client_id="hw:x")
+    granted = services.decide(A.SELECTING, UNKNOWN, first, relay=FAR_RELAY, client_id="hw:x")
+    renewed = services.decide(A.RENEWING, UNKNOWN, first, client_id="hw:x")
 
     assert [in_short(granted), in_short(renewed)] == [first, first]
 
@@ -505,16 +505,16 @@ def test_a_lease_behind_a_relay_is_renewed_by_unicast():
 def test_the_subnet_that_is_stated_counts_for_a_host_too():
     services = BuiltServices()
     far = IPv4Address("203.0.113.105")
-    question = LeaseRequest(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
+    request = LeaseRequest(A.DISCOVER, "x", FAR, relay=MANAGEMENT, subnet=IPv4Address("203.0.113.0"))
 
-    assert services.leases.ask(question, [LAN], [OURS], services.at) == LeaseToProbe(far, True)
+    assert services.leases.decide(request, [LAN], [OURS], services.at) == LeaseToProbe(far, True)
 
 
 def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
     services = BuiltServices()
 
     asked = [
-        services.leases.ask(LeaseRequest(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], services.at)
+        services.leases.decide(LeaseRequest(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], services.at)
         for mac, relay in ((CARD, None), (FAR, RELAY))
     ]
 
@@ -523,12 +523,12 @@ def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
 
 def test_while_an_address_is_probed_the_same_question_waits():
     services = BuiltServices()
-    question = LeaseRequest(A.DISCOVER, "x", CARD)
+    request = LeaseRequest(A.DISCOVER, "x", CARD)
 
-    first = services.leases.ask(question, [LAN], [OURS], services.at)
-    assert services.leases.ask(question, [LAN], [OURS], services.at) is LeaseDropReason.ADDRESS_PROBED
+    first = services.leases.decide(request, [LAN], [OURS], services.at)
+    assert services.leases.decide(request, [LAN], [OURS], services.at) is LeaseDropReason.ADDRESS_PROBED
     services.now_s += 5.0  # the probe was lost
-    assert services.leases.ask(question, [LAN], [OURS], services.at) == first
+    assert services.leases.decide(request, [LAN], [OURS], services.at) == first
 
 
 @pytest.mark.parametrize("unwanted", [FIRST, OURS, RESERVED, IPv4Address("192.0.2.1")])
@@ -537,69 +537,69 @@ def test_the_pool_never_gives_an_address_that_has_an_owner(unwanted: IPv4Address
     services = BuiltServices(LeasePolicy(pool, router=IPv4Address("192.0.2.1")))
     services.taken = {FIRST}
 
-    assert services.leased(STRANGER) == SECOND
+    assert services.leased(UNKNOWN) == SECOND
 
 
 def test_a_stranger_gets_the_address_it_had_else_the_one_it_wishes_for_else_the_longest_unused():
     services = BuiltServices()
 
-    wished = services.ask(A.DISCOVER, STRANGER, SECOND)
+    wished = services.decide(A.DISCOVER, UNKNOWN, SECOND)
     assert isinstance(wished, LeaseOffered)
     assert wished.terms.address == SECOND
-    services.ask(A.SELECTING, STRANGER, SECOND)
-    services.ask(A.RELEASE, STRANGER, SECOND)
-    assert services.leased(STRANGERS[1]) == FIRST
-    assert services.leased(STRANGER) == SECOND
+    services.decide(A.SELECTING, UNKNOWN, SECOND)
+    services.decide(A.RELEASE, UNKNOWN, SECOND)
+    assert services.leased(UNREGISTERED_KEPT[1]) == FIRST
+    assert services.leased(UNKNOWN) == SECOND
 
 
 def test_an_offer_that_nobody_takes_is_free_again():
     services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    services.offered(STRANGER)
+    services.offered(UNKNOWN)
 
-    assert services.offered(STRANGERS[1]) is LeaseDropReason.POOL_EXHAUSTED
+    assert services.offered(UNREGISTERED_KEPT[1]) is LeaseDropReason.POOL_EXHAUSTED
     services.now_s += OFFER_HELD_S
-    assert services.leased(STRANGERS[1]) == FIRST
-    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert services.leased(UNREGISTERED_KEPT[1]) == FIRST
+    assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == WRONG_ADDRESS
 
 
 def test_a_client_that_takes_another_servers_offer_leaves_ours_free():
     services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    services.offered(STRANGER)
+    services.offered(UNKNOWN)
 
-    services.ask(A.SELECTING_ANOTHER, STRANGER, NEAR)
+    services.decide(A.SELECTING_ANOTHER, UNKNOWN, NEAR)
 
-    assert services.offered(STRANGERS[1]) == FIRST
+    assert services.offered(UNREGISTERED_KEPT[1]) == FIRST
 
 
 def test_a_declined_address_rests_and_then_may_be_offered_again():
     services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
-    services.leased(STRANGER)
+    services.leased(UNKNOWN)
 
-    closed = services.ask(A.DECLINE, STRANGER, FIRST)
+    closed = services.decide(A.DECLINE, UNKNOWN, FIRST)
 
     assert isinstance(closed, LeaseClosed)
-    assert (closed.lease.state, closed.lease.mac) == (LeaseState.DECLINED, STRANGER)
-    assert services.offered(STRANGER) is LeaseDropReason.POOL_EXHAUSTED
+    assert (closed.lease.state, closed.lease.mac) == (LeaseState.DECLINED, UNKNOWN)
+    assert services.offered(UNKNOWN) is LeaseDropReason.POOL_EXHAUSTED
     services.now_s += REST_S
-    assert services.offered(STRANGER) == FIRST
+    assert services.offered(UNKNOWN) == FIRST
 
 
 def test_a_lease_ends_and_its_binding_stays():
     services = BuiltServices()
-    services.leased(STRANGER)
+    services.leased(UNKNOWN)
     services.now_s += LEASE_S
 
     ended = services.leases.end_expired(services.at)
 
-    assert [(lease.address, lease.state, lease.mac) for lease in ended] == [(FIRST, LeaseState.EXPIRED, STRANGER)]
+    assert [(lease.address, lease.state, lease.mac) for lease in ended] == [(FIRST, LeaseState.EXPIRED, UNKNOWN)]
     assert services.leases.end_expired(services.at) == []
-    assert services.leased(STRANGERS[1]) == SECOND
-    assert in_short(services.ask(A.INIT_REBOOT, STRANGER, FIRST)) == FIRST
+    assert services.leased(UNREGISTERED_KEPT[1]) == SECOND
+    assert in_short(services.decide(A.INIT_REBOOT, UNKNOWN, FIRST)) == FIRST
 
 
 def test_the_time_of_day_ends_no_lease():
     services = BuiltServices()
-    services.leased(STRANGER)
+    services.leased(UNKNOWN)
     jumped = replace(services.at, utc=services.at.utc + timedelta(days=3650))
 
     assert services.leases.end_expired(jumped) == []
@@ -608,14 +608,12 @@ def test_the_time_of_day_ends_no_lease():
 def test_after_a_restart_every_lease_on_record_runs_its_whole_time_again():
     services = BuiltServices()
     long_ago = datetime(1999, 1, 1, tzinfo=UTC)
-    services.leases.load(
-        [Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, LeaseState.BOUND, LEASE_S, long_ago)], services.at
-    )
+    services.leases.load([Lease(FIRST, f"hw:01:{UNKNOWN}", UNKNOWN, LeaseState.BOUND, LEASE_S, long_ago)], services.at)
 
     services.now_s += LEASE_S - 1
-    assert services.offered(STRANGERS[1]) == SECOND
-    assert services.offered(STRANGERS[2]) is LeaseDropReason.POOL_EXHAUSTED
-    assert services.offered(STRANGER) == FIRST
+    assert services.offered(UNREGISTERED_KEPT[1]) == SECOND
+    assert services.offered(UNREGISTERED_KEPT[2]) is LeaseDropReason.POOL_EXHAUSTED
+    assert services.offered(UNKNOWN) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -626,50 +624,50 @@ def test_after_a_restart_a_released_address_is_its_clients_and_a_declined_one_re
     state: LeaseState, offered: IPv4Address
 ):
     services = BuiltServices()
-    services.leases.load([Lease(FIRST, f"hw:01:{STRANGER}", STRANGER, state, LEASE_S, services.at.utc)], services.at)
+    services.leases.load([Lease(FIRST, f"hw:01:{UNKNOWN}", UNKNOWN, state, LEASE_S, services.at.utc)], services.at)
 
-    assert services.offered(STRANGER) == offered
+    assert services.offered(UNKNOWN) == offered
 
 
 def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
     services = BuiltServices()
-    services.offered(STRANGER)
-    granted = services.ask(A.SELECTING, STRANGER, FIRST)
+    services.offered(UNKNOWN)
+    granted = services.decide(A.SELECTING, UNKNOWN, FIRST)
     assert isinstance(granted, LeaseGranted)
 
     services.leases.take_back(granted.lease)
 
     assert not services.leases.is_held(granted.lease)
-    assert in_short(services.ask(A.INIT_REBOOT, STRANGER, FIRST)) is LeaseDropReason.NOTHING_ON_RECORD
-    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == FIRST
+    assert in_short(services.decide(A.INIT_REBOOT, UNKNOWN, FIRST)) is LeaseDropReason.NOTHING_ON_RECORD
+    assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == FIRST
 
 
 def test_a_stranger_that_was_registered_is_refused_its_old_address():
     services = BuiltServices()
-    services.leased(STRANGER)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGER], "192.0.2.55/24")]))
+    services.leased(UNKNOWN)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNKNOWN], "192.0.2.55/24")]))
 
-    assert in_short(services.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
-    assert services.leased(STRANGER) == IPv4Address("192.0.2.55")
+    assert in_short(services.decide(A.RENEWING, UNKNOWN, FIRST)) == WRONG_ADDRESS
+    assert services.leased(UNKNOWN) == IPv4Address("192.0.2.55")
 
 
 def test_an_address_that_was_registered_for_another_is_refused_to_its_stranger():
     services = BuiltServices()
-    services.leased(STRANGER)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+    services.leased(UNKNOWN)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")]))
 
-    assert services.offered(STRANGERS[1]) is LeaseDropReason.ADDRESS_IN_USE
-    assert in_short(services.ask(A.RENEWING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert services.offered(UNREGISTERED_KEPT[1]) is LeaseDropReason.ADDRESS_IN_USE
+    assert in_short(services.decide(A.RENEWING, UNKNOWN, FIRST)) == WRONG_ADDRESS
     services.now_s += LEASE_S
-    assert services.leased(STRANGERS[1]) == FIRST
+    assert services.leased(UNREGISTERED_KEPT[1]) == FIRST
 
 
 def test_an_offer_is_void_once_its_address_is_registered_for_another():
     services = BuiltServices()
-    services.offered(STRANGER)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [STRANGERS[1]], f"{FIRST}/24")]))
+    services.offered(UNKNOWN)
+    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")]))
 
-    assert in_short(services.ask(A.SELECTING, STRANGER, FIRST)) == WRONG_ADDRESS
+    assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == WRONG_ADDRESS
 
 
 class ManyMachines(RuleBasedStateMachine):
@@ -681,15 +679,15 @@ class ManyMachines(RuleBasedStateMachine):
         self.held: dict[IPv4Address, tuple[Mac, float]] = {}  # address to MAC and end, as the machines know it
 
     @rule(
-        ask=st.sampled_from(list(LeaseRequestKind)),
-        mac=st.sampled_from([CARD, OTHER_CARD, HOMELESS, *STRANGERS]),
+        kind=st.sampled_from(list(LeaseRequestKind)),
+        mac=st.sampled_from([CARD, OTHER_CARD, HOMELESS, *UNREGISTERED_KEPT]),
         address=st.sampled_from([None, RESERVED, *map(IPv4Address, range(int(FIRST), int(FIRST) + 4)), AWAY]),
         client_id=st.sampled_from(["id:ffduid", None]),
     )
-    def say(self, ask: LeaseRequestKind, mac: Mac, address: IPv4Address | None, client_id: str | None) -> None:
+    def say(self, kind: LeaseRequestKind, mac: Mac, address: IPv4Address | None, client_id: str | None) -> None:
         now_s = self.services.now_s
         self.services.taken = {held for held, (_, end_s) in self.held.items() if end_s > now_s}
-        match self.services.ask(ask, mac, address, client_id=client_id):
+        match self.services.decide(kind, mac, address, client_id=client_id):
             case LeaseGranted(lease=lease):
                 owner, end_s = self.held.get(lease.address, (mac, 0.0))
                 assert owner == mac or end_s <= now_s

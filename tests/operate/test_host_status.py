@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, STRANGER_ADDRESS, BuiltServices, WithServices
+from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
 from netboot.boot.token_documents import Report
 from netboot.content.bootfiles.directories import BootFiles
@@ -159,7 +159,7 @@ def test_behind_a_router_that_translates_addresses_the_reason_is_the_address(wit
         await arm(services)
         services.boots(FIRMWARE, IPXE)
         for _ in range(5):
-            await services.script_for(MAC, STRANGER_ADDRESS)
+            await services.script_for(MAC, UNKNOWN_ADDRESS)
 
         assert await code(services) == "other-address"
         assert "(NAT)" in str(await reason(services))
@@ -173,7 +173,7 @@ def test_a_stranger_hides_no_reason_of_the_machine_itself(with_services: WithSer
         services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
-        await services.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, UNKNOWN_ADDRESS)
 
         assert "cannot read the Ignition" in str(await reason(services))
 
@@ -184,7 +184,7 @@ async def fail(services: BuiltServices, text: str) -> None:
     await arm(services)
     services.boots(FIRMWARE, IPXE)
     await services.script_for(MAC, ADDRESS)
-    token = (await services.install_moves.ask(CP1)).tokens.report
+    token = (await services.install_moves.read(CP1)).tokens.report
     assert await services.document_service.report(token, Report.FAILED, address=ADDRESS, body=text) is None
 
 
@@ -227,7 +227,7 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
         before = await shown(services)
         services.boots(FIRMWARE)
         services.clock.pass_(10)
-        await services.script_for(MAC, STRANGER_ADDRESS)
+        await services.script_for(MAC, UNKNOWN_ADDRESS)
         await arm(services)
         services.offer_service.offer_for(replace(FIRMWARE, arch=Arch.ARM64_UEFI))
         return before, await shown(services)
@@ -245,13 +245,13 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
     assert after["last_reason"]["reason"].startswith("cp1 gets no offer (it boots as arm64-uefi by pxe): ")
 
 
-@pytest.mark.parametrize("address", [ADDRESS, STRANGER_ADDRESS])
+@pytest.mark.parametrize("address", [ADDRESS, UNKNOWN_ADDRESS])
 def test_a_node_that_is_ready_is_held_back_by_nothing(with_services: WithServices, address: IPv4Address):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
-        tokens = (await services.install_moves.ask(CP1)).tokens
+        tokens = (await services.install_moves.read(CP1)).tokens
         assert await services.document_service.report(tokens.report, Report.READY, address=ADDRESS) is None
         await services.document_service.kickstart_for(tokens.kickstart, address, base_url="http://192.0.2.10:8080")
 

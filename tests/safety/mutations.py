@@ -149,7 +149,7 @@ MUTATIONS = (
     Mutation(
         "a document goes to any address",
         "boot/token_documents.py",
-        "        if not is_its_own:\n            return self._refuse(Refusal.STRANGER, kind, host, address)\n",
+        "        if not is_its_own:\n            return self._refuse(Refusal.UNAUTHORISED, kind, host, address)\n",
         "",
         Invariant.ADDRESS,
     ),

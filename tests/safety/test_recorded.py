@@ -19,7 +19,7 @@ from safety.declared import A1, AT_FIRST, POOL, REGISTERED_ADDRESS, B, C, X
 from safety.memory_network import SERVER
 
 GOLDEN = Path(__file__).parent / "golden"
-ARMED, UNARMED, UNREGISTERED = (A1, REGISTERED_ADDRESS), (C, POOL[1]), (X, POOL[2])
+ARMED, UNARMED, UNKNOWN = (A1, REGISTERED_ADDRESS), (C, POOL[1]), (X, POOL[2])
 _UNSTABLE_HEADERS = {"date", "etag"}
 Record = Callable[[str, object], None]
 
@@ -92,7 +92,7 @@ def announces(box: Appliance, mac: str, address: str) -> None:
 @pytest.mark.parametrize("unknown", ["ignore", "wait"])
 def test_dhcp_replies(record: Record, start: Callable[..., Appliance], unknown: str):
     box = start(unknown=unknown)
-    machines = {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNREGISTERED}
+    machines = {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNKNOWN}
     for firmware, (who, (mac, address)), is_ipxe in product(wire.FIRMWARES, machines.items(), (False, True)):
         name = f"{firmware.name}{' ipxe' if is_ipxe else ''}, {who}"
         box.advance(100)
@@ -104,7 +104,7 @@ def test_dhcp_replies(record: Record, start: Callable[..., Appliance], unknown: 
 
 def test_dhcp_replies_of_a_server_that_leases(record: Record, start: Callable[..., Appliance]):
     box = start(mode="reservation")
-    for who, (mac, _address) in {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNREGISTERED}.items():
+    for who, (mac, _address) in {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNKNOWN}.items():
         discover = wire.discover(wire.UEFI, mac, 5)
         record(f"DISCOVER {who}", box.udp(67, discover, ("0.0.0.0", 68), wait_s=1))
     options = [(50, bytes((192, 0, 2, 101))), (54, bytes((192, 0, 2, 10))), *wire.of_firmware(wire.UEFI, A1)]
@@ -138,7 +138,7 @@ def test_tftp_replies(record: Record, start: Callable[..., Appliance]):
 
 def test_scripts(record: Record, start: Callable[..., Appliance]):
     box = start(unknown="wait")
-    machines = {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNREGISTERED}
+    machines = {"armed": ARMED, "unarmed": UNARMED, "unregistered": UNKNOWN}
     for who, (mac, address) in machines.items():
         box.advance(1)
         _record_scripts(record, box, f"{who}, not announced", mac, address)
@@ -162,8 +162,8 @@ def _record_scripts(record: Record, box: Appliance, who: str, mac: str, address:
 
 def test_scripts_of_unregistered_machines_that_are_ignored(record: Record, start: Callable[..., Appliance]):
     box = start()
-    announces(box, *UNREGISTERED)
-    _record_scripts(record, box, "unregistered", *UNREGISTERED)
+    announces(box, *UNKNOWN)
+    _record_scripts(record, box, "unregistered", *UNKNOWN)
 
 
 def test_scripts_without_dhcp(record: Record, start: Callable[..., Appliance]):
@@ -192,17 +192,17 @@ def _record_install(record: Record, box: Appliance, mac: str, address: str, kick
         return response
 
     takes("Kickstart, HEAD", "HEAD", kickstart)
-    takes("Kickstart, from another's address", "GET", kickstart, UNREGISTERED[1])
+    takes("Kickstart, from another's address", "GET", kickstart, UNKNOWN[1])
     served = takes("Kickstart", "GET", kickstart).body
     report, ignition = f"/report/{wire.report_token(served)}", f"/ign/{wire.ignition_token(served)}"
     takes("an unknown report", "POST", f"{report}/nonsense")
-    takes("started, from another's address", "POST", f"{report}/started", UNREGISTERED[1])
+    takes("started, from another's address", "POST", f"{report}/started", UNKNOWN[1])
     takes("started", "POST", f"{report}/started")
     takes("Kickstart after started", "GET", kickstart)
     takes("done", "POST", f"{report}/done")
     takes("done once more", "POST", f"{report}/done")
     takes("started after done", "POST", f"{report}/started")
-    takes("Ignition, from another's address", "GET", ignition, UNREGISTERED[1])
+    takes("Ignition, from another's address", "GET", ignition, UNKNOWN[1])
     for part in ("", "/role", "/overlay"):
         takes(f"Ignition{part}", "GET", f"{ignition}{part}")
     takes("ready", "POST", f"{report}/ready")
@@ -272,7 +272,7 @@ def test_answers_of_the_api(record: Record, start: Callable[..., Appliance]):
 def _an_install(box: Appliance) -> Iterator[None]:
     """Install cp1, and stop in the middle of it."""
     announces(box, *ARMED)
-    announces(box, *UNREGISTERED)
+    announces(box, *UNKNOWN)
     box.advance(2)
     token = wire.installer_token(box.http("GET", f"/boot/{A1}.ipxe", REGISTERED_ADDRESS).body)
     report = wire.report_token(box.http("GET", f"/ks/{token}", REGISTERED_ADDRESS).body)

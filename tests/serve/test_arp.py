@@ -51,7 +51,7 @@ def namespace() -> Iterator[str]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
 
 
-def holders(namespace: str, *asked: tuple[IPv4Address, Mac | None]) -> tuple[list[Mac | None], float]:
+def holders(namespace: str, *probes: tuple[IPv4Address, Mac | None]) -> tuple[list[Mac | None], float]:
     """Probe these addresses all at once; say how long it took."""
 
     async def scenario() -> tuple[list[Mac | None], float]:
@@ -60,7 +60,7 @@ def holders(namespace: str, *asked: tuple[IPv4Address, Mac | None]) -> tuple[lis
             prober = ArpProber(Interface("a0", 1, OURS, (OURS,)), counters=CountedThings())
         try:
             began = loop.time()
-            found = await asyncio.gather(*(prober.holder(address, besides=mac) for address, mac in asked))
+            found = await asyncio.gather(*(prober.holder(address, besides=mac) for address, mac in probes))
             return list(found), loop.time() - began
         finally:
             prober.close()

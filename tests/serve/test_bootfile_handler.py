@@ -34,7 +34,7 @@ class RecordingFiles:
 
     files: BootFiles
     fault: NetbootError | None = None
-    looks: list[bool] = field(default_factory=list)
+    heads: list[bool] = field(default_factory=list)
     sent: list[tuple[str, int]] = field(default_factory=list)
 
     def loader_for(
@@ -45,10 +45,10 @@ class RecordingFiles:
         return MachineDocument(found[0], mac) if found else find_loader(self.files, name)
 
     async def document_for(
-        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_look: bool = False
+        self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
         assert address == LOOPBACK
-        self.looks.append(is_look)
+        self.heads.append(is_head)
         if self.fault:
             raise self.fault
         if document.kind is DocumentKind.GRUB_CONFIG and document.mac is None:
@@ -68,7 +68,7 @@ class Site:
     service: RecordingFiles
     port: int
 
-    async def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    async def send_request(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
         async with (
             ClientSession() as session,
             session.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers) as answer,
@@ -112,13 +112,13 @@ def at_site(tmp_path: Path) -> At:
 )
 def test_a_loader_has_its_length_type_and_ranges(at_site: At, path: str):
     async def scenario(site: Site) -> None:
-        status, headers, body = await site.ask(path)
-        looked = await site.ask(path, "HEAD")
-        part = await site.ask(path, Range="bytes=4000-")
+        status, headers, body = await site.send_request(path)
+        heads = await site.send_request(path, "HEAD")
+        part = await site.send_request(path, Range="bytes=4000-")
 
         assert (status, headers["Content-Length"], body) == (200, "5000", LOADER)
         assert headers["Content-Type"] == ("application/efi" if "shim" in path else "application/octet-stream")
-        assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, "5000", b"")
+        assert (heads[0], heads[1]["Content-Length"], heads[2]) == (200, "5000", b"")
         assert (part[0], part[1]["Content-Range"], part[2]) == (206, "bytes 4000-4999/5000", LOADER[4000:])
         assert site.service.sent == [(path.split("/", 3)[3] if "/boot/" in path else "shimx64.efi", 5000)]
 
@@ -137,13 +137,13 @@ def test_a_loader_has_its_length_type_and_ranges(at_site: At, path: str):
 )
 def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path: str, text: str):
     async def scenario(site: Site) -> None:
-        status, headers, body = await site.ask(path)
-        looked = await site.ask(path, "HEAD")
+        status, headers, body = await site.send_request(path)
+        heads = await site.send_request(path, "HEAD")
 
         assert (status, body.decode(), headers["Content-Length"]) == (200, text, str(len(text)))
         assert headers["Cache-Control"] == "no-store"
-        assert (looked[0], looked[1]["Content-Length"], looked[2]) == (200, str(len(text)), b"")
-        assert (site.service.looks, site.service.sent) == ([False, True], [])
+        assert (heads[0], heads[1]["Content-Length"], heads[2]) == (200, str(len(text)), b"")
+        assert (site.service.heads, site.service.sent) == ([False, True], [])
 
     at_site(scenario)
 
@@ -163,7 +163,7 @@ def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_what_is_not_there_is_404(at_site: At, path: str, method: str):
     async def scenario(site: Site) -> None:
-        assert (await site.ask(path, method))[0] == 404
+        assert (await site.send_request(path, method))[0] == 404
         assert site.service.sent == []
 
     at_site(scenario)
@@ -172,7 +172,7 @@ def test_what_is_not_there_is_404(at_site: At, path: str, method: str):
 def test_other_methods_are_refused(at_site: At):
     async def scenario(site: Site) -> None:
         for path in ("/bootfiles/shimx64.efi", "/boot/52-54-00-aa-bb-01/grub.cfg"):
-            status, headers, _ = await site.ask(path, "POST")
+            status, headers, _ = await site.send_request(path, "POST")
             assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
     at_site(scenario)
@@ -182,7 +182,7 @@ def test_a_document_that_cannot_be_written_now_is_asked_for_again(at_site: At):
     async def scenario(site: Site) -> None:
         site.service.fault = RenderError("cannot render grub for cp1")
 
-        status, headers, body = await site.ask("/boot/52-54-00-aa-bb-01/grub.cfg")
+        status, headers, body = await site.send_request("/boot/52-54-00-aa-bb-01/grub.cfg")
 
         assert (status, headers["Retry-After"], body) == (503, "5", b"not now\n")
 
@@ -192,7 +192,7 @@ def test_a_document_that_cannot_be_written_now_is_asked_for_again(at_site: At):
 @pytest.mark.parametrize("path", ["/boot/52-54-00-aa-bb-01/grub.cfg", "/bootfiles/autoexec.ipxe"])
 def test_a_small_answer_leaves_in_one_segment_with_the_field_names_that_grub_reads(at_site: At, path: str):
     async def scenario(site: Site) -> None:
-        def ask() -> tuple[bytes, int]:
+        def send_request() -> tuple[bytes, int]:
             with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: GRUB 2.06\r\n\r\n".encode())
                 answer = connection.recv(65536)
@@ -200,7 +200,7 @@ def test_a_small_answer_leaves_in_one_segment_with_the_field_names_that_grub_rea
                     answer += connection.recv(65536)
                 return answer, data_segments_in(connection)
 
-        answer, segments = await asyncio.to_thread(ask)
+        answer, segments = await asyncio.to_thread(send_request)
 
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"\r\nContent-Length: " in answer

@@ -52,7 +52,7 @@ def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
     store = Recorder()
     handler = ContentHandler(Content(tmp_path), store, counters=store)
 
-    handler.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
     assert store.served == [(IPv4Address("192.0.2.101"), KERNEL, 10)]
     assert store.counted == [(ContentKind.KERNEL, 200, 10)]
@@ -62,10 +62,10 @@ def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path
     store = Recorder()
     handler = ContentHandler(Content(tmp_path), store, counters=store)
 
-    handler.tell("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
-    handler.tell("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
-    handler.tell("2001:db8::1", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
-    handler.tell(None, KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.emit("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
+    handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
+    handler.emit("2001:db8::1", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    handler.emit(None, KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
     assert store.served == []
     assert [count[1] for count in store.counted] == [404, 200, 200, 200]

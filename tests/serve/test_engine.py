@@ -70,7 +70,7 @@ class Line:
         (connection,) = self.engine.connections
         return connection
 
-    def ask(self, *requests: bytes) -> None:
+    def send_request(self, *requests: bytes) -> None:
         self.writer.write(b"".join(requests))
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
@@ -131,7 +131,7 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
 
 def test_a_small_file_comes_with_its_head_in_one_write(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/ostree/ock/" + OBJECT))
+        line.send_request(get("/ostree/ock/" + OBJECT))
         data = await line.reader.read(65536)
 
         assert re.sub(rb"(Date|ETag): [^\r]*", rb"\1: *", data) == (
@@ -160,7 +160,7 @@ def test_requests_are_answered_in_order_however_they_are_cut(root: Path, cuts: l
     async def talk(line: Line) -> None:
         places = sorted({0, *(cut for cut in cuts if cut < len(stream)), len(stream)})
         for begin, end in pairwise(places):
-            line.ask(stream[begin:end])
+            line.send_request(stream[begin:end])
             await line.writer.drain()
             await asyncio.sleep(0)
         answers = [await line.answer() for _ in range(2)]
@@ -176,7 +176,7 @@ def test_requests_are_answered_in_order_however_they_are_cut(root: Path, cuts: l
 
 def test_hundreds_of_pipelined_requests_are_all_answered(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/ostree/ock/" + OBJECT) * 500)
+        line.send_request(get("/ostree/ock/" + OBJECT) * 500)
         for _ in range(500):
             assert (await line.answer())[2] == b"object"
 
@@ -185,7 +185,7 @@ def test_hundreds_of_pipelined_requests_are_all_answered(root: Path) -> None:
 
 def test_a_head_has_the_length_and_no_body(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz", method="HEAD"), get("/ostree/ock/config"))
+        line.send_request(get("/content/ol8/vmlinuz", method="HEAD"), get("/ostree/ock/config"))
         head = await line.reader.readuntil(b"\r\n\r\n")
 
         assert f"Content-Length: {len(LARGE)}\r\n".encode() in head
@@ -196,7 +196,7 @@ def test_a_head_has_the_length_and_no_body(root: Path) -> None:
 
 def test_what_is_not_there_is_refused_with_its_length(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/ostree/ock/summary"), get("/content/%2e%2e/x"), get("/ostree/ock/config"))
+        line.send_request(get("/ostree/ock/summary"), get("/content/%2e%2e/x"), get("/ostree/ock/config"))
 
         for _ in range(2):
             status, fields, body = await line.answer()
@@ -209,13 +209,13 @@ def test_what_is_not_there_is_refused_with_its_length(root: Path) -> None:
 
 def test_another_request_takes_the_connection_along_with_all_that_was_read(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/ostree/ock/config"), get("/boot/x.ipxe"), b"and more")
+        line.send_request(get("/ostree/ock/config"), get("/boot/x.ipxe"), b"and more")
         assert (await line.answer())[0] == 200
         assert await line.reader.readexactly(10 + len(get("/boot/x.ipxe")) + 8) == (
             b"other got " + get("/boot/x.ipxe") + b"and more"
         )
         assert line.engine.connections == set()
-        line.ask(get("/ostree/ock/config"))
+        line.send_request(get("/ostree/ock/config"))
         assert await line.reader.readexactly(10) == b"other got "
 
     on_a_line(root, talk)
@@ -223,7 +223,7 @@ def test_another_request_takes_the_connection_along_with_all_that_was_read(root:
 
 def test_what_is_no_http_gets_400_a_counter_and_the_door(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(b"\x16\x03\x01 hello\r\n\r\n")
+        line.send_request(b"\x16\x03\x01 hello\r\n\r\n")
         status, fields, body = await line.answer()
 
         assert (status, fields["Connection"], body) == (400, "close", b"400 Bad Request: this is no HTTP request\n")
@@ -234,7 +234,7 @@ def test_what_is_no_http_gets_400_a_counter_and_the_door(root: Path) -> None:
 
 def test_a_connection_closes_when_the_client_wants_it(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz", "Connection: close"), get("/ostree/ock/config"))
+        line.send_request(get("/content/ol8/vmlinuz", "Connection: close"), get("/ostree/ock/config"))
         _, fields, body = await line.answer()
 
         assert (fields["Connection"], body) == ("close", LARGE)
@@ -245,7 +245,7 @@ def test_a_connection_closes_when_the_client_wants_it(root: Path) -> None:
 
 def test_a_client_that_shuts_its_side_is_still_answered(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/initrd.img"), get("/content/ol8/vmlinuz"), get("/content/ol8/initrd.img"))
+        line.send_request(get("/content/ol8/initrd.img"), get("/content/ol8/vmlinuz"), get("/content/ol8/initrd.img"))
         line.writer.write_eof()
 
         bodies = [(await line.answer())[2] for _ in range(3)]
@@ -264,10 +264,10 @@ def test_a_file_that_was_replaced_is_sent_as_it_is_now(tmp_path: Path) -> None:
     async def talk(line: Line) -> None:
         (medium / "vmlinuz").write_bytes(LARGE)
         (medium / "initrd.img").write_bytes(b"small now")
-        line.ask(get("/content/ol8/vmlinuz"), get("/content/ol8/initrd.img"))
+        line.send_request(get("/content/ol8/vmlinuz"), get("/content/ol8/initrd.img"))
         assert [(await line.answer())[2] for _ in range(2)] == [LARGE, b"small now"]
         (medium / "vmlinuz").unlink()
-        line.ask(get("/content/ol8/vmlinuz"))
+        line.send_request(get("/content/ol8/vmlinuz"))
         assert (await line.answer())[0] == 404
 
     on_a_line(tmp_path, talk)
@@ -275,7 +275,7 @@ def test_a_file_that_was_replaced_is_sent_as_it_is_now(tmp_path: Path) -> None:
 
 def test_a_reader_that_is_slow_gets_every_byte(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz", "Connection: close"))
+        line.send_request(get("/content/ol8/vmlinuz", "Connection: close"))
         data = b""
         while piece := await line.reader.read(5000):
             data += piece
@@ -290,7 +290,7 @@ def test_a_reader_that_is_slow_gets_every_byte(root: Path) -> None:
 
 def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz"))
+        line.send_request(get("/content/ol8/vmlinuz"))
         await line.reader.read(1000)
         line.writer.transport.abort()
         await until(lambda: not line.engine.connections)
@@ -313,7 +313,7 @@ def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path
 )
 def test_a_connection_that_nobody_uses_is_closed(root: Path, begun: bytes, limit_s: float) -> None:
     async def talk(line: Line) -> None:
-        line.ask(begun)
+        line.send_request(begun)
         await until(lambda: line.connection._buffer == begun or bool(line.store.counted))
         line.connection.close_if_overdue(time.monotonic() + limit_s - 1)
         assert not line.connection._transport.is_closing()
@@ -327,7 +327,7 @@ def test_a_connection_that_nobody_uses_is_closed(root: Path, begun: bytes, limit
 def test_a_reader_that_takes_nothing_is_let_go(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.writer.transport.pause_reading()
-        line.ask(get("/ostree/ock/" + OBJECT) * 2000)
+        line.send_request(get("/ostree/ock/" + OBJECT) * 2000)
         connection = line.connection
         await until(lambda: connection._is_blocked)
         await until(lambda: not connection._transport.is_reading())  # nor is more of it held than one read
@@ -341,7 +341,7 @@ def test_a_reader_that_takes_nothing_is_let_go(root: Path) -> None:
 
 def test_a_stop_lets_an_answer_end_and_closes_the_rest(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz"))
+        line.send_request(get("/content/ol8/vmlinuz"))
         await until(lambda: bool(line.engine.tasks))
         stopping = asyncio.create_task(line.engine.stop(TIMEOUT_S))
 
@@ -357,7 +357,7 @@ def test_a_reader_that_goes_away_before_it_took_the_first_bytes_leaves_no_fault_
 
     async def talk(line: Line) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
-        line.ask(get("/content/ol8/vmlinuz"))
+        line.send_request(get("/content/ol8/vmlinuz"))
         await until(lambda: line.connection._is_blocked)
         for _ in range(10):
             await asyncio.sleep(0)
@@ -373,7 +373,7 @@ def test_a_reader_that_goes_away_before_it_took_the_first_bytes_leaves_no_fault_
 
 def test_a_client_that_shuts_its_side_and_reads_slowly_is_answered_whole(root: Path) -> None:
     async def talk(line: Line) -> None:
-        line.ask(*[get("/content/ol8/initrd.img")] * 200)
+        line.send_request(*[get("/content/ol8/initrd.img")] * 200)
         line.writer.write_eof()
         await until(lambda: line.connection._peer_is_done)
 
@@ -426,7 +426,7 @@ def test_a_large_file_that_is_written_over_while_it_leaves_is_cut_not_mixed(tmp_
         file.truncate(size_bytes)
 
     async def talk(line: Line) -> None:
-        line.ask(get("/content/ol8/vmlinuz"))
+        line.send_request(get("/content/ol8/vmlinuz"))
         await line.reader.readexactly(SLICE_BYTES // 2)
         with path.open("r+b") as file:
             file.write(b"another kernel")

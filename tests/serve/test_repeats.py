@@ -17,7 +17,7 @@ from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress, offer_reply
 MAC = Mac.parse("52:54:00:aa:bb:01")
 SERVER = ServerAddress(IPv4Address("192.0.2.10"), 8080)
 OFFER = Offer(OfferKind.LOADER, MAC, "snponly.efi")
-QUESTION = DhcpMessage(
+REQUEST = DhcpMessage(
     op=1,
     xid=1,
     chaddr=bytes.fromhex("525400aabb01") + bytes(10),
@@ -26,9 +26,9 @@ QUESTION = DhcpMessage(
 CLIENT = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE, "PXEClient:Arch:00007:UNDI:003001")
 
 
-def kept(repeats: Repeats, question: DhcpMessage) -> bytes:
+def kept(repeats: Repeats, datagram: DhcpMessage) -> bytes:
     """Let a question be read, answered and remembered."""
-    data = dhcp.build(question)
+    data = dhcp.build(datagram)
     message = dhcp.parse(data)
     client = pxe.boot_client(message)
     assert isinstance(client, BootClient)
@@ -40,8 +40,8 @@ def kept(repeats: Repeats, question: DhcpMessage) -> bytes:
 
 def test_the_answer_of_memory_is_the_one_that_would_be_written():
     repeats = Repeats()
-    kept(repeats, QUESTION)
-    again = replace(QUESTION, xid=0xDEADBEEF, secs=28)
+    kept(repeats, REQUEST)
+    again = replace(REQUEST, xid=0xDEADBEEF, secs=28)
 
     found = repeats.find(dhcp.build(again))
 
@@ -57,30 +57,30 @@ def test_the_answer_of_memory_is_the_one_that_would_be_written():
         {"flags": 0x8000},
         {"ciaddr": IPv4Address("192.0.2.50")},
         {"chaddr": bytes.fromhex("525400aabb02") + bytes(10)},
-        {"options": {**QUESTION.options, 93: b"\0\x09"}},
+        {"options": {**REQUEST.options, 93: b"\0\x09"}},
     ],
 )
 def test_any_other_difference_is_another_question(changes: dict[str, object]):
     repeats = Repeats()
-    kept(repeats, QUESTION)
+    kept(repeats, REQUEST)
 
-    assert repeats.find(dhcp.build(replace(QUESTION, **changes))) is None  # type: ignore[arg-type]
+    assert repeats.find(dhcp.build(replace(REQUEST, **changes))) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "question",
+    "datagram",
     [
-        pytest.param(replace(QUESTION, giaddr=IPv4Address("198.51.100.1")), id="relayed"),
-        pytest.param(replace(QUESTION, options={**QUESTION.options, 53: b"\3"}), id="a-request"),
+        pytest.param(replace(REQUEST, giaddr=IPv4Address("198.51.100.1")), id="relayed"),
+        pytest.param(replace(REQUEST, options={**REQUEST.options, 53: b"\3"}), id="a-request"),
         pytest.param(
-            replace(QUESTION, options={**QUESTION.options, **{code: bytes(255) for code in range(128, 134)}}), id="long"
+            replace(REQUEST, options={**REQUEST.options, **{code: bytes(255) for code in range(128, 134)}}), id="long"
         ),
     ],
 )
-def test_what_depends_on_more_or_is_too_long_is_not_kept(question: DhcpMessage):
+def test_what_depends_on_more_or_is_too_long_is_not_kept(datagram: DhcpMessage):
     repeats = Repeats()
 
-    data = kept(repeats, question)
+    data = kept(repeats, datagram)
 
     assert repeats.find(data) is None
     assert len(data) < 2 * LONGEST_BYTES
@@ -88,9 +88,9 @@ def test_what_depends_on_more_or_is_too_long_is_not_kept(question: DhcpMessage):
 
 def test_memory_is_bounded_and_forgets_the_oldest():
     repeats = Repeats()
-    asked = [kept(repeats, replace(QUESTION, flags=number)) for number in range(KEPT + 2)]
+    requests = [kept(repeats, replace(REQUEST, flags=number)) for number in range(KEPT + 2)]
 
-    assert [repeats.find(data) is not None for data in (asked[0], asked[1], asked[2], asked[-1])] == [
+    assert [repeats.find(data) is not None for data in (requests[0], requests[1], requests[2], requests[-1])] == [
         *(False, False),
         *(True, True),
     ]

@@ -41,11 +41,11 @@ def test_ipxe_is_told_to_come_back_and_curl_and_libostree_wait() -> None:
     shares = Shares(ShareLimits(max_streams=1))
     first = entered(shares, "a")
 
-    told = shares.enter("b", IPXE, 0.0)
+    reported = shares.enter("b", IPXE, 0.0)
     curl, ostree = entered(shares, "c", CURL), entered(shares, "d", OSTREE)
 
-    assert isinstance(told, ComeBack)
-    assert 1 <= told.retry_after_s <= 30
+    assert isinstance(reported, ComeBack)
+    assert 1 <= reported.retry_after_s <= 30
     assert [shares.is_running(stream) for stream in (first, curl, ostree)] == [True, False, False]
     assert (curl.waits_until, ostree.waits_until) == (60.0, 15.0)
 
@@ -73,7 +73,7 @@ def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
     shares = Shares(ShareLimits(max_streams=1))
     first, second = entered(shares, "a"), entered(shares, "b")
 
-    shares.lose_patience(second)
+    shares.time_out(second)
 
     assert (shares.running, shares.waiting) == (2, 0)
     assert shares.leave(first) == []
@@ -133,7 +133,7 @@ def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, f
                 tick += 1
                 heapq.heappush(agenda, (stream.waits_until, tick, "impatient", stream))
         elif what == "impatient" and isinstance(about, Stream) and about not in began:
-            shares.lose_patience(about)
+            shares.time_out(about)
             begin(about, now)
         elif what == "end" and isinstance(about, Stream):
             for started in shares.leave(about):

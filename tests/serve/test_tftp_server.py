@@ -34,7 +34,7 @@ class RecordingFiles:
 
     def __init__(self, directory):
         self.files = BootFiles([directory])
-        self.told = []
+        self.reported = []
         self.counted = Counter()
 
     def requested_name(self, _address, name):
@@ -59,7 +59,7 @@ class RecordingFiles:
 
     def loader_sent(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
         assert seconds >= 0
-        self.told.append((str(address), name, bytes_sent, retransmissions, outcome))
+        self.reported.append((str(address), name, bytes_sent, retransmissions, outcome))
 
     def count(self, name, **labels):
         self.counted[name, *labels.values()] += 1
@@ -150,7 +150,7 @@ def error(code):
     return struct.pack("!HH", 5, code) + b"\0"
 
 
-def ask(machine, port, datagram, host=HOST):
+def send_request(machine, port, datagram, host=HOST):
     machine.sendto(datagram, (host, port))
     return machine.recvfrom(70000)
 
@@ -159,7 +159,7 @@ def open_descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def is_silent(machine, seconds=0.2):
+def is_unanswered(machine, seconds=0.2):
     machine.settimeout(seconds)
     try:
         return machine.recvfrom(70000) is None
@@ -171,7 +171,7 @@ def is_silent(machine, seconds=0.2):
 
 def read(machine, port, request, blksize=512, windowsize=1, host=HOST):
     """Read a file to its end; gives its bytes, the OACK's (or none) and the address it came from."""
-    first, server = ask(machine, port, request, host)
+    first, server = send_request(machine, port, request, host)
     oack = first if first[1] == 6 else b""
     if oack:
         machine.sendto(ack(0), server)
@@ -202,7 +202,7 @@ class TestReading:
             assert server[1] != port
 
     def test_each_transfer_has_a_port_of_its_own(self, port, plug):
-        servers = {ask(plug(), port, rrq(tsize=0))[1] for _ in range(20)}
+        servers = {send_request(plug(), port, rrq(tsize=0))[1] for _ in range(20)}
 
         assert len(servers) == 20
 
@@ -214,7 +214,7 @@ class TestReading:
 
     def test_blocks_follow_the_interfaces_mtu(self, service, plug):
         with serving(service, loopback(mtu_bytes=1000)) as (port, _):
-            assert ask(plug(), port, rrq(blksize=1468))[0] == b"\0\6blksize\x00968\0"
+            assert send_request(plug(), port, rrq(blksize=1468))[0] == b"\0\6blksize\x00968\0"
 
     @pytest.mark.parametrize("windowsize", [4, 16])
     def test_a_large_file_arrives_whole(self, port, plug, windowsize):
@@ -223,17 +223,17 @@ class TestReading:
         assert read(plug(), port, request, 1428, windowsize)[0] == LARGE
 
     def test_an_empty_file_is_one_empty_block(self, port, plug):
-        assert ask(plug(), port, rrq("empty"))[0] == b"\0\3\0\1"
+        assert send_request(plug(), port, rrq("empty"))[0] == b"\0\3\0\1"
 
     def test_netascii_turns_line_ends_and_has_no_tsize(self, port, plug):
-        assert ask(plug(), port, rrq("lines.txt", "NetASCII", tsize=0))[0] == b"\0\3\0\1one\r\ntwo\r\0"
+        assert send_request(plug(), port, rrq("lines.txt", "NetASCII", tsize=0))[0] == b"\0\3\0\1one\r\ntwo\r\0"
 
     def test_a_large_file_is_not_to_be_had_in_netascii(self, port, plug):
-        assert ask(plug(), port, rrq("large.img", "netascii"))[0][:4] == b"\0\5\0\4"
+        assert send_request(plug(), port, rrq("large.img", "netascii"))[0][:4] == b"\0\5\0\4"
 
     @pytest.mark.parametrize("name", ["/snponly.efi", "\\SNPONLY.EFI", "./x/../snponly.efi"])
     def test_names_follow_the_rules(self, port, plug, name):
-        answer, _ = ask(plug(), port, rrq(name))
+        answer, _ = send_request(plug(), port, rrq(name))
 
         assert answer == (b"\0\3\0\1" + SMALL[:512] if ".." not in name else answer)
         assert answer[1] == (5 if ".." in name else 3)
@@ -277,7 +277,7 @@ class TestRefusing:
         ],
     )  # fmt: skip
     def test_says_why_from_the_port_that_was_asked(self, port, plug, datagram, code):
-        answer, server = ask(plug(), port, datagram)
+        answer, server = send_request(plug(), port, datagram)
 
         assert answer[:4] == struct.pack("!HH", 5, code)
         assert answer[4:].decode("ascii").endswith("\0")
@@ -289,7 +289,7 @@ class TestRefusing:
 
         machine.sendto(datagram, (HOST, port))
 
-        assert is_silent(machine)
+        assert is_unanswered(machine)
 
     def test_a_request_to_a_broadcast_address_gets_silence(self, port, plug):
         machine = plug()
@@ -297,21 +297,21 @@ class TestRefusing:
 
         machine.sendto(rrq(), ("127.255.255.255", port))
 
-        assert is_silent(machine)
-        assert ask(machine, port, rrq())[0][:4] == b"\0\3\0\1"
+        assert is_unanswered(machine)
+        assert send_request(machine, port, rrq())[0][:4] == b"\0\3\0\1"
 
     def test_a_fault_of_the_desk_is_silence_and_the_door_stays_open(self, port, plug):
         machine = plug()
 
         machine.sendto(rrq("defective"), (HOST, port))
 
-        assert is_silent(machine)
-        assert ask(machine, port, rrq())[0][:4] == b"\0\3\0\1"
+        assert is_unanswered(machine)
+        assert send_request(machine, port, rrq())[0][:4] == b"\0\3\0\1"
 
     def test_a_file_that_went_away_since_the_scan_is_missing(self, service, port, plug):
         service.files.find("snponly.efi").path.unlink()
 
-        assert ask(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
+        assert send_request(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
 
     def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, service):
         with serving(service) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -336,65 +336,65 @@ class TestRefusing:
 
 class TestTheTransfer:
     def test_a_strangers_packet_gets_error_5_and_changes_nothing(self, port, plug):
-        machine, stranger = plug(), plug()
-        first, server = ask(machine, port, rrq())
+        machine, unregistered = plug(), plug()
+        first, server = send_request(machine, port, rrq())
 
-        answer, _ = ask(stranger, server[1], ack(1))
+        answer, _ = send_request(unregistered, server[1], ack(1))
 
         assert answer[:4] == b"\0\5\0\5"
         assert first[:4] == b"\0\3\0\1"
-        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+        assert send_request(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
     def test_a_strangers_error_gets_silence_and_changes_nothing(self, port, plug):
-        machine, stranger = plug(), plug()
-        _, server = ask(machine, port, rrq())
+        machine, unregistered = plug(), plug()
+        _, server = send_request(machine, port, rrq())
 
-        stranger.sendto(error(8), server)
+        unregistered.sendto(error(8), server)
 
-        assert is_silent(stranger)
-        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+        assert is_unanswered(unregistered)
+        assert send_request(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
     @pytest.mark.parametrize("options", [{}, {"tsize": 0}], ids=["data", "oack"])
     def test_a_repeated_request_gets_the_same_answer_from_the_same_port(self, port, plug, options):
         machine = plug()
 
-        assert ask(machine, port, rrq(**options)) == ask(machine, port, rrq(**options))
+        assert send_request(machine, port, rrq(**options)) == send_request(machine, port, rrq(**options))
 
     def test_another_request_from_the_same_port_begins_anew(self, port, plug):
         machine = plug()
-        _, probed = ask(machine, port, rrq(tsize=0))
+        _, probed = send_request(machine, port, rrq(tsize=0))
 
-        answer, server = ask(machine, port, rrq("grub.cfg"))
+        answer, server = send_request(machine, port, rrq("grub.cfg"))
 
         assert answer == b"\0\3\0\1" + GRUB_CFG
         assert server != probed
 
     def test_scraps_from_the_machine_change_nothing(self, port, plug):
         machine = plug()
-        _, server = ask(machine, port, rrq())
+        _, server = send_request(machine, port, rrq())
 
         for scrap in (b"", b"\0", b"\0\4\0", b"\0\5", ack(0), ack(2), ack(40000), b"\0\3\0\1", rrq()):
             machine.sendto(scrap, server)
 
-        assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+        assert send_request(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
     def test_a_repeated_ack_brings_nothing(self, port, plug):
         machine = plug()
-        _, server = ask(machine, port, rrq())
-        ask(machine, server[1], ack(1))
+        _, server = send_request(machine, port, rrq())
+        send_request(machine, server[1], ack(1))
 
         machine.sendto(ack(1), server)
 
-        assert is_silent(machine)
+        assert is_unanswered(machine)
 
     def test_an_unanswered_block_comes_again_after_a_second(self, port, plug):
         machine = plug()
-        first, server = ask(machine, port, rrq())
+        first, server = send_request(machine, port, rrq())
 
         assert machine.recvfrom(70000) == (first, server)
 
 
-class TestTelling:
+class TestReports:
     @pytest.fixture
     def transfers(self, service, plug):
         """Run one transfer; gives what the desk was told of it and the log's line."""
@@ -402,14 +402,14 @@ class TestTelling:
         def run(machine_does):
             with serving(service) as (port, _):
                 machine_does(plug(), port)
-            return service.told, service.logs
+            return service.reported, service.logs
 
         return run
 
     def test_a_whole_read_is_one_line_and_one_word_to_the_desk(self, transfers):
-        told, lines = transfers(lambda machine, port: read(machine, port, rrq("/snponly.efi", blksize=1468), 1468))
+        reported, lines = transfers(lambda machine, port: read(machine, port, rrq("/snponly.efi", blksize=1468), 1468))
 
-        assert told == [(HOST, "snponly.efi", 3000, 0, Outcome.SENT)]
+        assert reported == [(HOST, "snponly.efi", 3000, 0, Outcome.SENT)]
         [line] = lines
         assert line.pop("seconds") < WAIT_S
         assert line == {
@@ -426,13 +426,13 @@ class TestTelling:
 
     def test_edk2s_aborted_probe_is_normal(self, transfers):
         def probe_then_read(machine, port):
-            _, server = ask(machine, port, rrq(tsize=0, blksize=1468, windowsize=4))
+            _, server = send_request(machine, port, rrq(tsize=0, blksize=1468, windowsize=4))
             machine.sendto(error(8), server)
             read(machine, port, rrq(blksize=1468, windowsize=4), 1468, 4)
 
-        told, lines = transfers(probe_then_read)
+        reported, lines = transfers(probe_then_read)
 
-        assert [outcome for *_, outcome in told] == [Outcome.PROBED, Outcome.SENT]
+        assert [outcome for *_, outcome in reported] == [Outcome.PROBED, Outcome.SENT]
         assert [(line["event"], line["log_level"], line.get("reason")) for line in lines] == [
             ("tftp.aborted", "debug", "probed"),
             ("tftp.sent", "info", None),
@@ -440,25 +440,25 @@ class TestTelling:
 
     def test_a_machine_that_refuses_our_oack_is_told_with_its_words(self, transfers):
         def refuse(machine, port):
-            _, server = ask(machine, port, rrq(tsize=0))
+            _, server = send_request(machine, port, rrq(tsize=0))
             machine.sendto(struct.pack("!HH", 5, 4) + b"bad\x1boption\0", server)
-            ask(machine, port, rrq("grub.cfg"))
+            send_request(machine, port, rrq("grub.cfg"))
 
-        told, lines = transfers(refuse)
+        reported, lines = transfers(refuse)
 
-        assert told[0] == (HOST, "snponly.efi", 0, 0, Outcome.REFUSED_BY_PEER)
+        assert reported[0] == (HOST, "snponly.efi", 0, 0, Outcome.REFUSED_BY_PEER)
         assert (lines[0]["log_level"], lines[0]["peer_error"]) == ("warning", "4 bad\\x1boption")
 
     def test_a_request_that_nobody_answers_is_not_told_to_the_desk(self, transfers):
-        told, lines = transfers(lambda machine, port: ask(machine, port, rrq()))
+        reported, lines = transfers(lambda machine, port: send_request(machine, port, rrq()))
 
-        assert told == []
+        assert reported == []
         assert [(line["event"], line["log_level"]) for line in lines] == [("tftp.aborted", "debug")]
 
     def test_refusals_are_counted_and_told_at_debug_only(self, service, plug):
         with serving(service) as (port, _):
             for _ in range(50):
-                ask(plug(), port, rrq("nothing"))
+                send_request(plug(), port, rrq("nothing"))
 
         assert service.counted["tftp_refused", "lo", "file-not-found"] == 50
         assert {(line["event"], line["log_level"]) for line in service.logs} == {("tftp.refused", "debug")}
@@ -478,13 +478,13 @@ class TestLimits:
         limits = TransferLimits(total=10, per_client=2, half_open=10, half_open_per_client=10)
         with serving(service, limits=limits) as (port, _):
             for _ in range(2):
-                ask(plug(), port, rrq())
+                send_request(plug(), port, rrq())
             third, other = plug(), plug(SECOND)
 
             third.sendto(rrq(), (HOST, port))
 
-            assert is_silent(third)
-            assert ask(other, port, rrq())[0][:4] == b"\0\3\0\1"
+            assert is_unanswered(third)
+            assert send_request(other, port, rrq())[0][:4] == b"\0\3\0\1"
 
     def test_an_end_gives_its_place_back(self, service, plug):
         limits = TransferLimits(total=1, per_client=1, half_open=1, half_open_per_client=1)
@@ -497,7 +497,7 @@ class TestLimits:
         with serving(service) as (port, _):
             for _ in range(30):
                 one = plug()
-                _, server = ask(one, port, rrq("large.img", blksize=1428))
+                _, server = send_request(one, port, rrq("large.img", blksize=1428))
                 one.sendto(ack(0), server)
                 one.recvfrom(70000)
                 one.close()
@@ -520,28 +520,28 @@ class TestSinglePort:
 
     def test_machines_read_side_by_side(self, port, plug):
         first, second = plug(), plug()
-        ask(first, port, rrq())
-        ask(second, port, rrq("grub.cfg"))
+        send_request(first, port, rrq())
+        send_request(second, port, rrq("grub.cfg"))
 
-        assert ask(first, port, ack(1))[0] == b"\0\3\0\2" + SMALL[512:1024]
+        assert send_request(first, port, ack(1))[0] == b"\0\3\0\2" + SMALL[512:1024]
 
     def test_an_ack_without_a_transfer_gets_error_5(self, port, plug):
-        assert ask(plug(), port, ack(1))[0][:4] == b"\0\5\0\5"
+        assert send_request(plug(), port, ack(1))[0][:4] == b"\0\5\0\5"
 
     def test_a_repeated_request_gets_the_same_answer(self, port, plug):
         machine = plug()
 
-        assert ask(machine, port, rrq(tsize=0)) == ask(machine, port, rrq(tsize=0))
+        assert send_request(machine, port, rrq(tsize=0)) == send_request(machine, port, rrq(tsize=0))
 
 
 class TestComingAndGoing:
     def test_a_read_goes_on_when_its_interface_changes(self, service, plug):
         with serving(service) as (port, call):
             machine = plug()
-            _, server = ask(machine, port, rrq())
+            _, server = send_request(machine, port, rrq())
             call(lambda tftp: tftp.serve([loopback(mtu_bytes=9000)]))
 
-            assert ask(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
+            assert send_request(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
     def test_an_interface_that_is_gone_is_not_answered(self, service, plug):
         with serving(service) as (port, call):
@@ -550,14 +550,14 @@ class TestComingAndGoing:
 
             machine.sendto(rrq(), (HOST, port))
 
-            assert is_silent(machine)
+            assert is_unanswered(machine)
 
     def test_draining_ends_when_the_last_read_does_and_takes_no_more(self, service, plug):
         with serving(service) as (port, call):
             machine, late = plug(), plug()
-            _, server = ask(machine, port, rrq())
+            _, server = send_request(machine, port, rrq())
             for block in range(1, 6):
-                ask(machine, server[1], ack(block))
+                send_request(machine, server[1], ack(block))
 
             async def drain(tftp):
                 async with asyncio.TaskGroup() as tasks:
@@ -569,11 +569,11 @@ class TestComingAndGoing:
 
             call(drain)
 
-            assert is_silent(late)
+            assert is_unanswered(late)
 
     def test_draining_has_an_end(self, service, plug):
         with serving(service) as (port, call):
-            ask(plug(), port, rrq())
+            send_request(plug(), port, rrq())
             call(lambda tftp: tftp.drain(0.05))
 
         assert {"event": "tftp.drain_cut", "log_level": "warning", "seconds": 0.05} in service.logs

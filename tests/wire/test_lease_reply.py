@@ -60,11 +60,11 @@ def a_plain(**fields: Any) -> DhcpMessage:
 
 
 def test_an_offer_to_firmware_is_the_proxys_offer_with_the_lease_behind_53_and_54(capture: Capture):
-    asked = parse(capture("discover-bios"))
+    request = parse(capture("discover-bios"))
 
-    reply = lease_reply(asked, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(asked))
+    reply = lease_reply(request, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(request))
 
-    proxy = offer_reply(asked, *booting(asked), SERVER)
+    proxy = offer_reply(request, *booting(request), SERVER)
     assert not isinstance(proxy, str)
     expected = parse(proxy.data)
     first = {code: expected.options[code] for code in (53, 54)}
@@ -75,21 +75,21 @@ def test_an_offer_to_firmware_is_the_proxys_offer_with_the_lease_behind_53_and_5
     assert (reply.boot_file, reply.left_out) == ("undionly.kpxe", ())
 
 
-@pytest.mark.parametrize("question", ["discover-bios", "discover-edk2-x64", "discover-relayed", "discover-ipxe-x64"])
+@pytest.mark.parametrize("datagram", ["discover-bios", "discover-edk2-x64", "discover-relayed", "discover-ipxe-x64"])
 @pytest.mark.parametrize("answer", [LeaseAnswer.OFFER, LeaseAnswer.ACK, LeaseAnswer.INFORM_ACK])
-def test_a_pad_follows_the_boot_file_in_every_answer(capture: Capture, question: str, answer: LeaseAnswer):
-    asked = parse(capture(question))
+def test_a_pad_follows_the_boot_file_in_every_answer(capture: Capture, datagram: str, answer: LeaseAnswer):
+    request = parse(capture(datagram))
 
-    reply = lease_reply(asked, answer, TERMS, SERVER, boot=booting(asked))
+    reply = lease_reply(request, answer, TERMS, SERVER, boot=booting(request))
 
     name = reply.boot_file.encode()
     assert bytes((67, len(name))) + name + b"\0" in reply.data
 
 
 def test_a_client_that_does_not_boot_gets_the_lease_alone():
-    asked = a_plain(options={53: b"\1", 61: b"\0uuid", 82: b"\1\1x"})
+    request = a_plain(options={53: b"\1", 61: b"\0uuid", 82: b"\1\1x"})
 
-    answer = parse(lease_reply(asked, LeaseAnswer.OFFER, TERMS, SERVER, boot=None).data)
+    answer = parse(lease_reply(request, LeaseAnswer.OFFER, TERMS, SERVER, boot=None).data)
 
     assert list(answer.options.items()) == [
         (53, b"\2"), (54, bytes((192, 0, 2, 10))), *LEASE_OPTIONS.items(), (61, b"\0uuid"), (82, b"\1\1x"),
@@ -106,17 +106,17 @@ def test_a_network_without_router_servers_and_names_has_no_such_options():
 
 
 def test_an_ack_carries_the_boot_again_and_the_clients_own_address():
-    asked = a_plain(ciaddr=HELD)
+    request = a_plain(ciaddr=HELD)
 
-    answer = parse(lease_reply(asked, LeaseAnswer.ACK, TERMS, SERVER, boot=None).data)
+    answer = parse(lease_reply(request, LeaseAnswer.ACK, TERMS, SERVER, boot=None).data)
 
     assert (answer.message_type, answer.ciaddr, answer.yiaddr) == (5, HELD, TERMS.address)
 
 
 def test_an_inform_is_answered_without_address_and_times():
-    asked = a_plain(ciaddr=HELD)
+    request = a_plain(ciaddr=HELD)
 
-    answer = parse(lease_reply(asked, LeaseAnswer.INFORM_ACK, replace(TERMS, address=None), SERVER, boot=None).data)
+    answer = parse(lease_reply(request, LeaseAnswer.INFORM_ACK, replace(TERMS, address=None), SERVER, boot=None).data)
 
     assert (answer.message_type, answer.ciaddr, answer.yiaddr) == (5, HELD, IPv4Address(0))
     assert list(answer.options) == [53, 54, 1, 3, 6, 12, 15, 28, 42]
@@ -124,9 +124,10 @@ def test_an_inform_is_answered_without_address_and_times():
 
 @pytest.mark.parametrize(("giaddr", "flags", "expected"), [(0, 0, 0), (0, 0x8000, 0x8000), (int(RELAY), 0, 0x8000)])
 def test_a_nak_names_no_address_and_lets_a_relay_tell_everybody(giaddr: int, flags: int, expected: int):
-    asked = a_plain(ciaddr=HELD, giaddr=IPv4Address(giaddr), flags=flags, options={53: b"\3", 61: b"\0u", 82: b"\1\1x"})
+    options = {53: b"\3", 61: b"\0u", 82: b"\1\1x"}
+    request = a_plain(ciaddr=HELD, giaddr=IPv4Address(giaddr), flags=flags, options=options)
 
-    answer = parse(nak_reply(asked, "this address is not yours", SERVER).data)
+    answer = parse(nak_reply(request, "this address is not yours", SERVER).data)
 
     assert (answer.ciaddr, answer.yiaddr, answer.siaddr, answer.flags) == (*[IPv4Address(0)] * 3, expected)
     assert list(answer.options.items()) == [
@@ -157,10 +158,10 @@ def test_each_answer_goes_where_its_client_can_hear_it(
 
 
 def test_names_are_left_out_before_what_a_boot_needs(capture: Capture):
-    asked = parse(capture("discover-bios"))
-    asked = replace(asked, options={**asked.options, 57: b"\2\x40", 61: b"\0" * 17, 82: bytes(180)})
+    request = parse(capture("discover-bios"))
+    request = replace(request, options={**request.options, 57: b"\2\x40", 61: b"\0" * 17, 82: bytes(180)})
 
-    reply = lease_reply(asked, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(asked))
+    reply = lease_reply(request, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(request))
 
     assert len(reply.data) <= 548
     assert reply.left_out == (Option.BOOT_FILE, Option.DOMAIN_NAME)
@@ -171,10 +172,10 @@ def test_names_are_left_out_before_what_a_boot_needs(capture: Capture):
     "name", ["discover-bios", "discover-edk2-x64", "discover-ipxe-x64", "discover-edk2-arm64-http"]
 )
 def test_scapy_reads_lease_and_boot_out_of_one_packet(capture: Capture, name: str):
-    asked = parse(capture(name))
+    request = parse(capture(name))
     kind = OfferKind.SCRIPT if "ipxe" in name else OfferKind.LOADER
 
-    reply = lease_reply(asked, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(asked, Offer(kind, MAC, "x.efi")))
+    reply = lease_reply(request, LeaseAnswer.OFFER, TERMS, SERVER, boot=booting(request, Offer(kind, MAC, "x.efi")))
 
     read = BOOTP(reply.data)
     options = {each[0]: each[1] for each in read[DHCP].options if isinstance(each, tuple)}
@@ -198,9 +199,9 @@ SUBNET = bytes((198, 51, 100, 0))
     ],
 )
 def test_the_subnet_comes_back_where_it_was_obeyed(answer: LeaseAnswer, options: dict[int, bytes], comes_back: bool):
-    asked = a_plain(options={53: b"\1", **options}, giaddr=RELAY)
+    request = a_plain(options={53: b"\1", **options}, giaddr=RELAY)
 
-    told = parse(lease_reply(asked, answer, TERMS, SERVER, boot=None).data)
+    reported = parse(lease_reply(request, answer, TERMS, SERVER, boot=None).data)
 
-    assert told.options.get(118) == (SUBNET if comes_back else None)
-    assert told.options.get(82) == options.get(82)
+    assert reported.options.get(118) == (SUBNET if comes_back else None)
+    assert reported.options.get(82) == options.get(82)

@@ -58,11 +58,11 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("message", "is_unicast", "ask", "address"), ROWS)
+@pytest.mark.parametrize(("message", "is_unicast", "kind", "address"), ROWS)
 def test_a_message_is_read_as_the_state_of_its_client(
-    message: DhcpMessage, is_unicast: bool, ask: LeaseRequestKind, address: IPv4Address | None
+    message: DhcpMessage, is_unicast: bool, kind: LeaseRequestKind, address: IPv4Address | None
 ):
-    assert read(message, is_unicast=is_unicast) == LeaseRequest(ask, HARDWARE, MAC, address)
+    assert read(message, is_unicast=is_unicast) == LeaseRequest(kind, HARDWARE, MAC, address)
 
 
 def test_through_a_relay_a_renewal_is_a_rebinding():
@@ -100,19 +100,19 @@ def test_what_gets_no_answer_has_its_reason(message: DhcpMessage, reason: LeaseD
 )
 def test_a_stranger_is_its_option_61_else_its_hardware_address(client_id: bytes, named: str):
     message = a_message(DISCOVER)
-    question = read(replace(message, options={**message.options, 61: client_id}))
+    datagram = read(replace(message, options={**message.options, 61: client_id}))
 
-    assert question == LeaseRequest(A.DISCOVER, named, MAC)
+    assert datagram == LeaseRequest(A.DISCOVER, named, MAC)
 
 
 @pytest.mark.parametrize(
     "name", ["discover-bios", "discover-edk2-x64", "discover-ipxe-x64", "discover-edk2-arm64-http"]
 )
 def test_the_firmwares_that_we_know_ask_for_an_address_too(capture: Capture, name: str):
-    question = read(parse(capture(name)))
+    datagram = read(parse(capture(name)))
 
-    assert isinstance(question, LeaseRequest)
-    assert (question.ask, question.mac) == (A.DISCOVER, MAC)
+    assert isinstance(datagram, LeaseRequest)
+    assert (datagram.kind, datagram.mac) == (A.DISCOVER, MAC)
 
 
 @given(st.binary(min_size=240, max_size=600))
@@ -150,6 +150,6 @@ LINK = IPv4Address("203.0.113.0")
 def test_the_subnet_that_a_relay_or_a_client_states(options: dict[int, bytes], expected: IPv4Address | None):
     message = a_message(DISCOVER, giaddr=RELAY)
 
-    asked = read(replace(message, options={**message.options, **options}))
+    request = read(replace(message, options={**message.options, **options}))
 
-    assert asked == LeaseRequest(A.DISCOVER, HARDWARE, MAC, None, RELAY, expected)
+    assert request == LeaseRequest(A.DISCOVER, HARDWARE, MAC, None, RELAY, expected)

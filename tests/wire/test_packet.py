@@ -122,12 +122,12 @@ def test_an_error_without_its_zero_byte_is_an_error_all_the_same():
     assert tftp.parse(b"\0\5\0\x08probe") == Error(8, "probe")
 
 
-def settle(*, mode=Mode.OCTET, size=173_792, mtu=LAN, **asked):
-    return negotiate(ReadRequest("a", mode, asked), size, mtu=mtu)
+def settle(*, mode=Mode.OCTET, size=173_792, mtu=LAN, **options):
+    return negotiate(ReadRequest("a", mode, options), size, mtu=mtu)
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("options", "expected"),
     [
         pytest.param(
             {"tsize": "0", "blksize": "1468", "windowsize": "4"},
@@ -152,8 +152,8 @@ def settle(*, mode=Mode.OCTET, size=173_792, mtu=LAN, **asked):
         pytest.param({"timeout": "255"}, Terms(512, 1, 255, {"timeout": "255"}), id="longest-timeout"),
     ],
 )
-def test_what_machines_ask_for_is_settled(asked, expected):
-    assert settle(**asked) == expected
+def test_what_machines_ask_for_is_settled(options, expected):
+    assert settle(**options) == expected
 
 
 @pytest.mark.parametrize("name", ["blksize", "windowsize", "timeout", "tsize"])

@@ -100,15 +100,15 @@ def test_port_4011_answers_nothing_but_a_request_or_an_inform(kind: int) -> None
     assert boot_server_request(a_message({53: bytes((kind,)), **BIOS}), OURS) is DropReason.OTHER_MESSAGE_TYPE
 
 
-@pytest.mark.parametrize("question", [offer_request, boot_server_request])
+@pytest.mark.parametrize("classify", [offer_request, boot_server_request])
 @pytest.mark.parametrize("kind", [{}, {53: b""}, {53: b"\x00"}, {53: b"\x09"}, {53: b"\x01\x01"}])
-def test_a_message_without_a_type_is_bootp(question: Callable[..., object], kind: dict[int, bytes]) -> None:
-    assert question(a_message({**kind, **BIOS}), OURS) is DropReason.NO_MESSAGE_TYPE
+def test_a_message_without_a_type_is_bootp(classify: Callable[..., object], kind: dict[int, bytes]) -> None:
+    assert classify(a_message({**kind, **BIOS}), OURS) is DropReason.NO_MESSAGE_TYPE
 
 
-@pytest.mark.parametrize("question", [offer_request, boot_server_request])
-def test_a_servers_reply_is_no_question(question: Callable[..., object]) -> None:
-    assert question(a_message({**DISCOVER, **BIOS}, op=2), OURS) is DropReason.NOT_A_REQUEST
+@pytest.mark.parametrize("classify", [offer_request, boot_server_request])
+def test_a_servers_reply_is_no_question(classify: Callable[..., object]) -> None:
+    assert classify(a_message({**DISCOVER, **BIOS}, op=2), OURS) is DropReason.NOT_A_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -394,8 +394,8 @@ def test_no_option_43_breaks_its_reader(value: bytes) -> None:
 
 @given(st.dictionaries(st.sampled_from((43, 50, 53, 54, 60, 61, 77, 82, 93, 97, 175)), st.binary(max_size=40)))
 def test_no_options_break_who_asks(options: dict[int, bytes]) -> None:
-    for question in (offer_request, boot_server_request):
-        assert isinstance(question(a_message({60: b"PXEClient", **options}), OURS), BootClient | DropReason)
+    for classify in (offer_request, boot_server_request):
+        assert isinstance(classify(a_message({60: b"PXEClient", **options}), OURS), BootClient | DropReason)
 
 
 @pytest.mark.parametrize(
@@ -425,8 +425,8 @@ def test_all_discovers_of_one_exchange_carry_its_number_and_a_question_on_4011_c
     discover = a_message(DISCOVER | BIOS, xid=0x1234, secs=12)
     on_4011 = replace(discover, options=REQUEST | BIOS)
 
-    asked, asked_again = boot_client(discover), boot_client(on_4011)
+    request, repeated = boot_client(discover), boot_client(on_4011)
 
-    assert isinstance(asked, BootClient)
-    assert isinstance(asked_again, BootClient)
-    assert (asked.exchange, asked.elapsed, asked_again.exchange) == (0x1234, 12, None)
+    assert isinstance(request, BootClient)
+    assert isinstance(repeated, BootClient)
+    assert (request.exchange, request.elapsed, repeated.exchange) == (0x1234, 12, None)

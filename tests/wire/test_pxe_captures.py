@@ -49,9 +49,9 @@ def test_a_machine_is_told_by_its_discover_and_answered(
     assert (client.mac, client.arch, client.protocol, client.stage) == (mac, arch, protocol, stage)
     assert client.vendor_class == vendor_class
     assert isinstance(reply, Reply)
-    told = dhcp.parse(reply.data)
-    assert (told.xid, told.flags, told.options[97]) == (message.xid, message.flags, message.options[97])
-    assert (told.file, told.options[67]) == (reply.boot_file.encode(),) * 2
+    reported = dhcp.parse(reply.data)
+    assert (reported.xid, reported.flags, reported.options[97]) == (message.xid, message.flags, message.options[97])
+    assert (reported.file, reported.options[67]) == (reply.boot_file.encode(),) * 2
 
 
 def test_the_request_to_the_lease_server_shows_the_machines_address_and_gets_silence(capture: Capture) -> None:
@@ -65,8 +65,8 @@ def test_the_request_to_the_lease_server_shows_the_machines_address_and_gets_sil
 
 
 def test_ovmf_probes_for_the_size_before_it_reads(capture: Capture) -> None:
-    asked = {"tsize": "0", "blksize": "1468", "windowsize": "4"}
+    options = {"tsize": "0", "blksize": "1468", "windowsize": "4"}
     request = tftp.parse(capture("lab-ovmf-pxe-probe"))
 
-    assert request == tftp.ReadRequest("snponly.efi", options=asked)
-    assert tftp.negotiate(request, 173_792, mtu=1500).acknowledged == {**asked, "tsize": "173792"}
+    assert request == tftp.ReadRequest("snponly.efi", options=options)
+    assert tftp.negotiate(request, 173_792, mtu=1500).acknowledged == {**options, "tsize": "173792"}

@@ -43,14 +43,14 @@ def the_client(message: DhcpMessage) -> BootClient:
     return client
 
 
-def the_offer(asked: DhcpMessage, offer: Offer, server: ServerAddress = SERVER) -> Reply:
-    reply = offer_reply(asked, the_client(asked), offer, server)
+def the_offer(request: DhcpMessage, offer: Offer, server: ServerAddress = SERVER) -> Reply:
+    reply = offer_reply(request, the_client(request), offer, server)
     assert isinstance(reply, Reply)
     return reply
 
 
-def the_ack(asked: DhcpMessage, offer: Offer) -> Reply:
-    reply = ack_reply(asked, the_client(asked), offer, SERVER)
+def the_ack(request: DhcpMessage, offer: Offer) -> Reply:
+    reply = ack_reply(request, the_client(request), offer, SERVER)
     assert isinstance(reply, Reply)
     return reply
 
@@ -60,22 +60,22 @@ def with_options(message: DhcpMessage, options: dict[int, bytes]) -> DhcpMessage
 
 
 @pytest.mark.parametrize(
-    ("question", "loader", "answer"),
+    ("datagram", "loader", "answer"),
     [
         ("discover-bios", "undionly.kpxe", "offer-bios"),
         ("discover-edk2-arm64-http", "ipxe-arm64.efi", "offer-edk2-arm64-http"),
         ("discover-relayed", "undionly.kpxe", "offer-relayed"),
     ],
 )
-def test_captured_offers_are_built_byte_for_byte(capture: Capture, question: str, loader: str, answer: str) -> None:
-    reply = the_offer(parse(capture(question)), an_offer(OfferKind.LOADER, loader))
+def test_captured_offers_are_built_byte_for_byte(capture: Capture, datagram: str, loader: str, answer: str) -> None:
+    reply = the_offer(parse(capture(datagram)), an_offer(OfferKind.LOADER, loader))
 
     assert reply.data == capture(answer)
     assert reply.left_out == ()
 
 
 @pytest.mark.parametrize(
-    ("question", "offer", "file", "options"),
+    ("datagram", "offer", "file", "options"),
     [
         pytest.param(
             "discover-bios", LOADER, "snponly.efi", {60: b"PXEClient", 97: UUID, 43: TAKE_THE_FILE}, id="bios-loader"
@@ -134,19 +134,19 @@ def test_captured_offers_are_built_byte_for_byte(capture: Capture, question: str
     ],
 )
 def test_each_reader_is_told_each_offer_in_its_shape(
-    capture: Capture, question: str, offer: Offer, file: str, options: dict[int, bytes]
+    capture: Capture, datagram: str, offer: Offer, file: str, options: dict[int, bytes]
 ) -> None:
-    asked = parse(capture(question))
+    request = parse(capture(datagram))
 
-    reply = the_offer(asked, offer)
+    reply = the_offer(request, offer)
 
     expected = {53: b"\x02", 54: SERVER.address.packed, **options} | ({67: file.encode()} if file else {})
     assert parse(reply.data) == DhcpMessage(
         op=2,
-        xid=asked.xid,
-        flags=asked.flags,
+        xid=request.xid,
+        flags=request.flags,
         siaddr=SERVER.address,
-        chaddr=asked.chaddr,
+        chaddr=request.chaddr,
         file=file.encode(),
         options=expected,
     )
@@ -163,7 +163,7 @@ def _scapy_options(data: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("question", "offer"),
+    ("datagram", "offer"),
     [
         pytest.param("discover-bios", LOADER, id="bios"),
         pytest.param("discover-bios", LOCAL_DISK, id="bios-disk"),
@@ -177,17 +177,17 @@ def _scapy_options(data: bytes) -> dict[str, Any]:
 )
 @pytest.mark.parametrize(("answer", "kind"), [(the_offer, 2), (the_ack, 5)])
 def test_scapy_reads_every_kind_of_reply(
-    capture: Capture, question: str, offer: Offer, answer: Callable[..., Reply], kind: int
+    capture: Capture, datagram: str, offer: Offer, answer: Callable[..., Reply], kind: int
 ) -> None:
-    asked = parse(capture(question))
+    request = parse(capture(datagram))
 
-    reply = answer(asked, offer)
+    reply = answer(request, offer)
     theirs = BOOTP(reply.data)
     options = _scapy_options(reply.data)
 
     assert (theirs.op, theirs.xid, theirs.siaddr, theirs.yiaddr, theirs.ciaddr) == (
         2,
-        asked.xid,
+        request.xid,
         "192.0.2.10",
         "0.0.0.0",
         "0.0.0.0",
@@ -208,9 +208,9 @@ def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
 
 
 def test_a_decision_that_a_reader_has_no_words_for_is_silence(capture: Capture) -> None:
-    asked = parse(capture("discover-edk2-x64"))
+    request = parse(capture("discover-edk2-x64"))
 
-    assert offer_reply(asked, the_client(asked), SCRIPT, SERVER) is DropReason.NO_REPLY_VARIANT
+    assert offer_reply(request, the_client(request), SCRIPT, SERVER) is DropReason.NO_REPLY_VARIANT
 
 
 def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease_servers_file(capture: Capture) -> None:
@@ -221,7 +221,7 @@ def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease
 
 
 @pytest.mark.parametrize(
-    ("question", "giaddr", "asked_flags", "flags"),
+    ("datagram", "giaddr", "request_flags", "flags"),
     [
         pytest.param("discover-ipxe-x64", "198.51.100.1", 0, 0x8000, id="an-ipxe-behind-a-relay"),
         pytest.param("discover-ipxe-x64", "0.0.0.0", 0, 0, id="an-ipxe-on-the-lan"),
@@ -231,12 +231,12 @@ def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease
     ],
 )
 def test_the_broadcast_flag_comes_back_and_is_set_for_an_ipxe_behind_a_relay(
-    capture: Capture, question: str, giaddr: str, asked_flags: int, flags: int
+    capture: Capture, datagram: str, giaddr: str, request_flags: int, flags: int
 ) -> None:
-    asked = replace(parse(capture(question)), giaddr=IPv4Address(giaddr), flags=asked_flags)
-    offer = SCRIPT if "ipxe" in question else LOADER
+    request = replace(parse(capture(datagram)), giaddr=IPv4Address(giaddr), flags=request_flags)
+    offer = SCRIPT if "ipxe" in datagram else LOADER
 
-    assert parse(the_offer(asked, offer).data).flags == flags
+    assert parse(the_offer(request, offer).data).flags == flags
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_the_stage_then_the_protocol_then_the_cpu_tell_the_reader(
 
 
 def test_what_came_is_echoed_and_nothing_else(capture: Capture) -> None:
-    asked = replace(
+    request = replace(
         parse(capture("discover-relayed")),
         hops=4,
         secs=0x1C00,
@@ -268,17 +268,17 @@ def test_what_came_is_echoed_and_nothing_else(capture: Capture) -> None:
         sname=b"more of it",
     )
 
-    told = parse(the_offer(asked, LOADER).data)
+    reported = parse(the_offer(request, LOADER).data)
 
-    assert (told.htype, told.hlen, told.xid, told.giaddr, told.chaddr, told.flags) == (
-        asked.htype,
-        asked.hlen,
-        asked.xid,
-        asked.giaddr,
-        asked.chaddr,
-        asked.flags,
+    assert (reported.htype, reported.hlen, reported.xid, reported.giaddr, reported.chaddr, reported.flags) == (
+        request.htype,
+        request.hlen,
+        request.xid,
+        request.giaddr,
+        request.chaddr,
+        request.flags,
     )
-    assert (told.hops, told.secs, told.ciaddr, told.yiaddr, told.sname) == (
+    assert (reported.hops, reported.secs, reported.ciaddr, reported.yiaddr, reported.sname) == (
         0,
         0,
         IPv4Address(0),
@@ -301,37 +301,37 @@ def test_what_came_is_echoed_and_nothing_else(capture: Capture) -> None:
     ],
 )
 def test_97_61_and_82_come_back_as_they_came(capture: Capture, code: int, value: bytes, expected: bytes | None) -> None:
-    asked = with_options(parse(capture("discover-edk2-x64")), {code: value})
+    request = with_options(parse(capture("discover-edk2-x64")), {code: value})
 
-    assert parse(the_offer(asked, LOADER).data).options.get(code) == expected
+    assert parse(the_offer(request, LOADER).data).options.get(code) == expected
 
 
 def test_a_uuid_is_never_invented(capture: Capture) -> None:
-    asked = parse(capture("discover-bios"))
-    without = replace(asked, options={code: value for code, value in asked.options.items() if code != 97})
+    request = parse(capture("discover-bios"))
+    without = replace(request, options={code: value for code, value in request.options.items() if code != 97})
 
     assert 97 not in parse(the_offer(without, LOADER).data).options
 
 
 def test_67_is_last_with_82_alone_behind_it(capture: Capture) -> None:
-    asked = with_options(parse(capture("discover-ipxe-x64")), {82: b"\x01\x04eth0"})
+    request = with_options(parse(capture("discover-ipxe-x64")), {82: b"\x01\x04eth0"})
 
-    assert list(parse(the_offer(asked, SCRIPT).data).options) == [53, 54, 60, 97, 43, 61, 175, 67, 82]
+    assert list(parse(the_offer(request, SCRIPT).data).options) == [53, 54, 60, 97, 43, 61, 175, 67, 82]
 
 
 @pytest.mark.parametrize("length", [1, 127, 128, 255])
 def test_a_name_over_127_bytes_stands_in_option_67_alone(capture: Capture, length: int) -> None:
     reply = the_offer(parse(capture("discover-bios")), an_offer(OfferKind.LOADER, "n" * length))
 
-    told = parse(reply.data)
-    assert told.options[67] == b"n" * length
-    assert told.file == (b"n" * length if length <= 127 else b"")
+    reported = parse(reply.data)
+    assert reported.options[67] == b"n" * length
+    assert reported.file == (b"n" * length if length <= 127 else b"")
 
 
 def test_a_name_over_255_bytes_is_refused(capture: Capture) -> None:
-    asked = parse(capture("discover-bios"))
+    request = parse(capture("discover-bios"))
 
-    assert offer_reply(asked, the_client(asked), an_offer(OfferKind.LOADER, "n" * 256), SERVER) is (
+    assert offer_reply(request, the_client(request), an_offer(OfferKind.LOADER, "n" * 256), SERVER) is (
         DropReason.BOOT_FILE_TOO_LONG
     )
 
@@ -346,7 +346,7 @@ def test_a_name_with_spaces_is_quoted_in_a_url_alone(capture: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("largest", "mtu", "relay_bytes", "room", "left_out"),
+    ("largest", "mtu", "relay_bytes", "free_bytes", "left_out"),
     [
         pytest.param(None, 1500, 255, 548, (Option.BOOT_FILE,), id="548 without 57"),
         pytest.param(None, 1500, 100, 548, (), id="all fits"),
@@ -357,43 +357,43 @@ def test_a_name_with_spaces_is_quoted_in_a_url_alone(capture: Capture) -> None:
     ],
 )
 def test_a_reply_is_never_larger_than_its_reader_takes(
-    capture: Capture, largest: int | None, mtu: int, relay_bytes: int, room: int, left_out: tuple[Option, ...]
+    capture: Capture, largest: int | None, mtu: int, relay_bytes: int, free_bytes: int, left_out: tuple[Option, ...]
 ) -> None:
-    asked = parse(capture("discover-bios"))
-    options = {code: value for code, value in asked.options.items() if code != 57} | {82: b"r" * relay_bytes}
+    request = parse(capture("discover-bios"))
+    options = {code: value for code, value in request.options.items() if code != 57} | {82: b"r" * relay_bytes}
     if largest is not None:
         options[57] = largest.to_bytes(2, "big")
 
-    reply = the_offer(replace(asked, options=options), LOADER, replace(SERVER, mtu_bytes=mtu))
+    reply = the_offer(replace(request, options=options), LOADER, replace(SERVER, mtu_bytes=mtu))
 
-    assert len(reply.data) <= room
+    assert len(reply.data) <= free_bytes
     assert reply.left_out == left_out
     assert parse(reply.data).options[82] == b"r" * relay_bytes
     assert parse(reply.data).file == b"snponly.efi"
 
 
 def test_67_then_61_then_82_are_left_out_whole(capture: Capture) -> None:
-    asked = with_options(parse(capture("discover-bios")), {57: b"\x02\x40", 61: b"c" * 255, 82: b"r" * 255})
+    request = with_options(parse(capture("discover-bios")), {57: b"\x02\x40", 61: b"c" * 255, 82: b"r" * 255})
 
-    reply = the_offer(asked, LOADER)
+    reply = the_offer(request, LOADER)
 
     assert reply.left_out == (Option.BOOT_FILE, Option.CLIENT_ID)
     assert parse(reply.data).options[82] == b"r" * 255
 
 
 def test_option_82_gives_way_to_a_name_that_stands_in_67_alone(capture: Capture) -> None:
-    asked = with_options(parse(capture("discover-bios")), {57: b"\x02\x40", 82: b"r" * 255})
+    request = with_options(parse(capture("discover-bios")), {57: b"\x02\x40", 82: b"r" * 255})
 
-    reply = the_offer(asked, an_offer(OfferKind.LOADER, "n" * 200))
+    reply = the_offer(request, an_offer(OfferKind.LOADER, "n" * 200))
 
     assert reply.left_out == (Option.RELAY_INFORMATION,)
     assert parse(reply.data).options[67] == b"n" * 200
 
 
 def test_an_82_that_came_in_pieces_longer_than_an_option_is_left_out_and_said(capture: Capture) -> None:
-    asked = with_options(parse(capture("discover-bios")), {82: b"r" * 256})
+    request = with_options(parse(capture("discover-bios")), {82: b"r" * 256})
 
-    assert the_offer(asked, LOADER).left_out == (Option.RELAY_INFORMATION,)
+    assert the_offer(request, LOADER).left_out == (Option.RELAY_INFORMATION,)
 
 
 @given(
@@ -402,47 +402,47 @@ def test_an_82_that_came_in_pieces_longer_than_an_option_is_left_out_and_said(ca
     mtu=st.sampled_from((68, 576, 1280, 1500, 9000)),
 )
 def test_whatever_was_asked_the_reply_is_whole_and_fits(options: dict[int, bytes], name: str, mtu: int) -> None:
-    asked = DhcpMessage(
+    request = DhcpMessage(
         op=1,
         xid=1,
         chaddr=bytes.fromhex("525400aabb01") + bytes(10),
         options={60: b"PXEClient", 93: b"\0\7", **options},
     )
-    client = the_client(asked)
+    client = the_client(request)
     offer = SCRIPT if client.stage is Stage.IPXE else an_offer(OfferKind.LOADER, name)
 
-    for reply in (offer_reply(asked, client, offer, replace(SERVER, mtu_bytes=mtu)), the_ack(asked, offer)):
+    for reply in (offer_reply(request, client, offer, replace(SERVER, mtu_bytes=mtu)), the_ack(request, offer)):
         assert isinstance(reply, Reply)
-        told = parse(reply.data)
-        assert 300 <= len(reply.data) <= max(548, asked.largest_reply_bytes - 28)
-        assert reply.boot_file.encode() in (told.file, told.options.get(67))
-        assert all(told.options.values())
+        reported = parse(reply.data)
+        assert 300 <= len(reply.data) <= max(548, request.largest_reply_bytes - 28)
+        assert reply.boot_file.encode() in (reported.file, reported.options.get(67))
+        assert all(reported.options.values())
 
 
 def test_an_ack_on_4011_says_what_the_offer_on_67_said(capture: Capture) -> None:
-    asked = parse(capture("request-edk2-4011"))
+    request = parse(capture("request-edk2-4011"))
 
-    ack, offer = parse(the_ack(asked, LOADER).data), parse(the_offer(asked, LOADER).data)
+    ack, offer = parse(the_ack(request, LOADER).data), parse(the_offer(request, LOADER).data)
 
     assert ack == replace(offer, options={**offer.options, 53: b"\x05"})
 
 
 def test_a_boot_item_comes_back_with_its_four_bytes(capture: Capture) -> None:
-    asked = with_options(parse(capture("request-edk2-4011")), {43: bytes.fromhex("470400010000ff")})
+    request = with_options(parse(capture("request-edk2-4011")), {43: bytes.fromhex("470400010000ff")})
 
-    assert parse(the_ack(asked, LOADER).data).options[43] == bytes.fromhex("470400010000ff")
+    assert parse(the_ack(request, LOADER).data).options[43] == bytes.fromhex("470400010000ff")
 
 
-@pytest.mark.parametrize("question", ["discover-bios", "discover-edk2-x64"])
-def test_without_43_the_firmware_is_told_on_4011(capture: Capture, question: str) -> None:
-    asked = parse(capture(question))
+@pytest.mark.parametrize("datagram", ["discover-bios", "discover-edk2-x64"])
+def test_without_43_the_firmware_is_told_on_4011(capture: Capture, datagram: str) -> None:
+    request = parse(capture(datagram))
     offer = replace(LOADER, variant=ReplyVariant.WITHOUT_43)
 
-    on_67, on_4011 = parse(the_offer(asked, offer).data), parse(the_ack(asked, offer).data)
+    on_67, on_4011 = parse(the_offer(request, offer).data), parse(the_ack(request, offer).data)
 
     assert Option.VENDOR_OPTIONS not in on_67.options
     assert replace(on_67, options={**on_67.options, Option.VENDOR_OPTIONS: TAKE_THE_FILE}) == parse(
-        the_offer(asked, LOADER).data
+        the_offer(request, LOADER).data
     )
     assert on_4011.options[Option.VENDOR_OPTIONS] == TAKE_THE_FILE
 
@@ -456,13 +456,13 @@ def test_without_43_the_firmware_is_told_on_4011(capture: Capture, question: str
     ],
 )
 def test_shim_and_grub_are_loaded_from_the_machines_own_directory(capture: Capture, loader: str, url: str) -> None:
-    asked = parse(capture("discover-edk2-arm64-http"))
+    request = parse(capture("discover-edk2-arm64-http"))
 
-    assert the_offer(asked, an_offer(OfferKind.LOADER, loader)).boot_file == url
+    assert the_offer(request, an_offer(OfferKind.LOADER, loader)).boot_file == url
 
 
 @pytest.mark.parametrize(
-    "question",
+    "datagram",
     [
         "discover-bios",
         "discover-edk2-x64",
@@ -473,13 +473,13 @@ def test_shim_and_grub_are_loaded_from_the_machines_own_directory(capture: Captu
     ],
 )
 @pytest.mark.parametrize("kind", [OfferKind.LOADER, OfferKind.SCRIPT])
-def test_a_pad_follows_the_boot_file_in_every_reply_variant(capture: Capture, question: str, kind: OfferKind) -> None:
-    asked = parse(capture(question))
-    client = boot_client(asked)
+def test_a_pad_follows_the_boot_file_in_every_reply_variant(capture: Capture, datagram: str, kind: OfferKind) -> None:
+    request = parse(capture(datagram))
+    client = boot_client(request)
     assert not isinstance(client, DropReason)
     for write in (offer_reply, ack_reply):
         for variant in ReplyVariant:
-            reply = write(asked, client, replace(an_offer(kind, "snponly.efi"), variant=variant), SERVER)
+            reply = write(request, client, replace(an_offer(kind, "snponly.efi"), variant=variant), SERVER)
             if not isinstance(reply, DropReason) and reply.boot_file:
                 name = reply.boot_file.encode()
                 assert bytes((67, len(name))) + name + b"\0" in reply.data

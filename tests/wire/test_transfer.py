@@ -56,18 +56,18 @@ class Machine:
         self.content = bytearray()
         self.expected = 0 if terms.acknowledged else 1
         self.since_ack = 0
-        self.told_gap = False
+        self.gap = False
         self.is_done = False
 
     def receive(self, datagram):
         opcode, number = struct.unpack("!HH", datagram[:4]) if datagram[:2] == b"\0\3" else (6, 0)
         if number != self.expected % 65536 or (opcode == 6) != (self.expected == 0):
-            if self.told_gap or self.expected == 0:
+            if self.gap or self.expected == 0:
                 return []
-            self.told_gap, self.since_ack = True, 0
+            self.gap, self.since_ack = True, 0
             return [self.last_ack()]
         self.expected += 1
-        self.told_gap = False
+        self.gap = False
         if opcode == 6:
             return [ack(0)]
         payload = datagram[4:]
@@ -325,7 +325,7 @@ def resend_times(sender, now=0.0):
     return times
 
 
-class TestSilence:
+class TestDrops:
     def test_before_the_first_ack_there_are_few_tries(self):
         sender = a_sender(b"abc", with_oack())
         sender.datagrams_to_send(0.0)
@@ -342,9 +342,9 @@ class TestSilence:
         assert resend_times(sender) == [1.0, 2.0, 4.0, 8.0, 8.0]
         assert (sender.outcome, sender.block) == (Outcome.TIMED_OUT, 1)
 
-    @pytest.mark.parametrize(("asked", "expected"), [(3, [3, 6, 8, 8, 8]), (20, [20, 20, 20, 20, 20])])
-    def test_a_settled_timeout_holds(self, asked, expected):
-        sender = a_sender(a_file(2000), with_oack(timeout_s=asked))
+    @pytest.mark.parametrize(("requested", "expected"), [(3, [3, 6, 8, 8, 8]), (20, [20, 20, 20, 20, 20])])
+    def test_a_settled_timeout_holds(self, requested, expected):
+        sender = a_sender(a_file(2000), with_oack(timeout_s=requested))
         sender.datagrams_to_send(0.0)
         sender.receive_datagram(ack(0), 0.0)
         sender.datagrams_to_send(0.0)
@@ -462,26 +462,26 @@ class TestAFileInPieces:
     def read_by_pieces(self, windowsize, keeping_up):
         content, terms = a_file(self.SIZE), with_oack(blksize=1400, windowsize=windowsize)
         sender, machine = Sender(terms, len(content)), Machine(terms)
-        asked, now = [], 0.0
+        requested, now = [], 0.0
         while not sender.is_done:
             wanted = sender.wanted()
             sent = sender.datagrams_to_send(now)
             if wanted and (keeping_up or not sent):
-                asked.append(wanted)
+                requested.append(wanted)
                 sender.supply(wanted[0], content[wanted[0] : wanted[0] + wanted[1]])
             for datagram in sent:
                 for answer in machine.receive(datagram):
                     sender.receive_datagram(answer, now)
-        return bytes(machine.content) == content, sender, asked
+        return bytes(machine.content) == content, sender, requested
 
     @pytest.mark.parametrize("windowsize", [1, 64])
     @pytest.mark.parametrize("keeping_up", [True, False], ids=["ahead", "only-when-it-stands-still"])
     def test_arrives_whole_without_a_resend(self, windowsize, keeping_up):
-        is_whole, sender, asked = self.read_by_pieces(windowsize, keeping_up)
+        is_whole, sender, requested = self.read_by_pieces(windowsize, keeping_up)
 
         assert is_whole
         assert sender.retransmissions == 0
-        assert asked[0] == (0, self.SIZE)
+        assert requested[0] == (0, self.SIZE)
 
     def test_no_deadline_runs_while_the_disk_is_waited_for(self):
         sender = Sender(Terms(), 10_000_000)

@@ -51,13 +51,13 @@ class BootTrace:
     client: BootClient | None = None  # its firmware, as it was offered a loader
     variant: BootVariant | None = None  # None: it was offered none
     began_s: float = 0.0  # on the monotonic clock
-    questions: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
+    discovers: int = 0  # DISCOVERs of its firmware, each later than the one before by its own clock
     elapsed: int = -1
-    last_asked_s: float = 0.0
+    last_discover_s: float = 0.0
     has_address: bool = False  # it sent a REQUEST in the exchange of its DISCOVER (RFC 2131 table 5)
-    asked_for_loader: bool = False
-    stranger: str = ""  # a file that it asked for instead
-    got_stranger: bool = False
+    requested_loader: bool = False
+    other_file: str = ""  # a file that it asked for instead
+    got_other_file: bool = False
     got_loader: bool = False
     lacks_http: bool = False  # its loader sent a DISCOVER as an iPXE without HTTP
     reached_script: bool = False
@@ -66,28 +66,28 @@ class BootTrace:
     @property
     def is_whole_cycle(self) -> bool:
         """It asked as often and as long as firmware does: `secs` alone is only what it says of itself."""
-        return self.questions >= WHOLE_CYCLE and self.last_asked_s - self.began_s >= LEAST_S
+        return self.discovers >= WHOLE_CYCLE and self.last_discover_s - self.began_s >= LEAST_S
 
-    def asked(self, elapsed: int, now_s: float) -> None:
+    def note_discover(self, elapsed: int, now_s: float) -> None:
         """Note a DISCOVER; a packet that comes twice is one question."""
         if elapsed > self.elapsed:
-            self.elapsed, self.last_asked_s = elapsed, now_s
-            self.questions += 1
+            self.elapsed, self.last_discover_s = elapsed, now_s
+            self.discovers += 1
 
-    def asked_for(self, name: str, file: BootFile | None) -> None:
+    def note_file_request(self, name: str, file: BootFile | None) -> None:
         """Note a request for a file: ours, another that may run there, or a stranger's."""
         if self.variant is None or self.client is None or self.got_loader:
             return
         if file is not None and (file.name == self.variant.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
-            self.asked_for_loader, self.stranger = True, ""
+            self.requested_loader, self.other_file = True, ""
         else:
-            self.stranger = printable_line(name, longest=80)
+            self.other_file = printable_line(name, longest=80)
 
     def got(self, name: str) -> None:
         """Note a file that arrived whole."""
-        is_unregistered = bool(self.stranger) and printable_line(name, longest=80) == self.stranger
-        self.got_stranger = self.got_stranger or is_unregistered
-        self.got_loader = self.got_loader or (self.asked_for_loader and not is_unregistered)
+        is_unregistered = bool(self.other_file) and printable_line(name, longest=80) == self.other_file
+        self.got_other_file = self.got_other_file or is_unregistered
+        self.got_loader = self.got_loader or (self.requested_loader and not is_unregistered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Learned:
     """What is known of one firmware of one machine. Times are seconds on the monotonic clock."""
 
     variant: BootVariant | None = None  # None: the first
-    is_proven: bool = False  # a script was reached by it
+    is_verified: bool = False  # a script was reached by it
     failure: Ending | None = None
     boots: int = 0  # that ended so, in a row, with this shape
     ended_s: float = 0.0
@@ -140,13 +140,13 @@ class DeadEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class Verified:
     """A shape that is not the first led to the script: worth remembering."""
 
     variant: BootVariant
 
 
-Verdict = Moved | DeadEnd | Proven
+Verdict = Moved | DeadEnd | Verified
 
 
 def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
@@ -173,14 +173,14 @@ def ending(trace: BootTrace) -> Ending | None:
         return Ending.REACHED
     if trace.is_jumbled:
         return None
-    asked_for_any = trace.asked_for_loader or bool(trace.stranger)
+    requested_any = trace.requested_loader or bool(trace.other_file)
     if not trace.has_address:
-        return Ending.NO_REQUEST if trace.is_whole_cycle and not asked_for_any else None
+        return Ending.NO_REQUEST if trace.is_whole_cycle and not requested_any else None
     if trace.got_loader:
         return Ending.NO_HTTP if trace.lacks_http else Ending.NO_SCRIPT
-    if trace.stranger:
+    if trace.other_file:
         return Ending.WRONG_LOADER
-    return Ending.LOADER_CUT if trace.asked_for_loader else Ending.NO_LOADER
+    return Ending.LOADER_CUT if trace.requested_loader else Ending.NO_LOADER
 
 
 def judge(
@@ -209,14 +209,14 @@ def judge(
 
 def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
     """Tell whether somebody began the boot again before it had come to nothing by itself."""
-    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_stranger
+    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_other_file
     return not is_plain and now_s - trace.began_s < LEAST_S
 
 
-def reached(learned: Learned, variant: BootVariant, choices: Choices) -> tuple[Learned, Proven | None]:
+def reached(learned: Learned, variant: BootVariant, choices: Choices) -> tuple[Learned, Verified | None]:
     """Learn that a shape led to the script: what failed before is forgotten."""
-    is_news = variant != choices.first and not (learned.is_proven and learned.variant == variant)
-    return Learned(variant, is_proven=True), Proven(variant) if is_news else None
+    is_news = variant != choices.first and not (learned.is_verified and learned.variant == variant)
+    return Learned(variant, is_verified=True), Verified(variant) if is_news else None
 
 
 def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> BootVariant | None:
@@ -237,9 +237,9 @@ def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     assert trace.variant is not None
     loader = trace.variant.loader
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
-    if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.stranger, loader):
+    if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.other_file, loader):
         cure = _ODD_NAME_CURE
-    cure = (cure or _CURES[reason]).format(loader=loader, stranger=trace.stranger)
+    cure = (cure or _CURES[reason]).format(loader=loader, other_file=trace.other_file)
     return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
 
 
@@ -254,7 +254,7 @@ _CURES: Final = {
     "(option 66) and {loader} as its boot file (option 67), or lease the addresses here with dhcp.mode: reservation",
     Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware asks "
     "that server alone; else let UDP 69 and 4011 through to this box",
-    Ending.WRONG_LOADER: "it asks for {stranger}, which the LAN's DHCP server names: take the boot file (option 67, "
+    Ending.WRONG_LOADER: "it asks for {other_file}, which the LAN's DHCP server names: take the boot file (option 67, "
     "filename) out there",
     Ending.LOADER_CUT: "the loader begins and does not arrive: look for a small MTU or a firewall on the way; "
     "tftp.single_port helps against firewalls",
@@ -265,7 +265,7 @@ _CURES: Final = {
 }
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")
 _ODD_NAME_CURE: Final = (
-    "it requests {stranger} instead of {loader}, a name that no server need have given it: see its screen and its "
+    "it requests {other_file} instead of {loader}, a name that no server need have given it: see its screen and its "
     "firmware setup, and update its firmware"
 )
 _HTTP_CURES: Final = {

@@ -17,8 +17,8 @@ from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model import urls
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.serve.boot_http.report_body import read_report
-from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
+from netboot.serve.static_http.request_origin import base_url, mac_in_path, remote_address
 from netboot.telemetry.logs import LineLimit
 
 REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
@@ -53,7 +53,7 @@ class BootHttp:
             remote_address(request),
             ScriptLanguage.IPXE,
             base_url=base_url(request),
-            is_look=request.method == "HEAD",
+            is_head=request.method == "HEAD",
         )
         return _text(script.text)
 
@@ -63,7 +63,7 @@ class BootHttp:
                 request.match_info["token"],
                 remote_address(request),
                 base_url=base_url(request),
-                is_look=request.method == "HEAD",
+                is_head=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
             return self._not_now("kickstart", request, error)
@@ -76,7 +76,7 @@ class BootHttp:
                 IgnitionPart(request.match_info.get("part", "wrapper")),
                 address=remote_address(request),
                 base_url=base_url(request),
-                is_look=request.method == "HEAD",
+                is_head=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
             return self._not_now("ignition", request, error)
@@ -122,7 +122,7 @@ def _text(body: str) -> web.Response:
 
 
 def _refused(refusal: Refusal) -> web.Response:
-    if refusal is Refusal.STRANGER:
+    if refusal is Refusal.UNAUTHORISED:
         return web.Response(status=403, text="forbidden\n", headers=_SECRET)
     return web.Response(status=404, text="not found\n", headers=_SECRET)
 

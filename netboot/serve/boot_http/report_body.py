@@ -23,9 +23,9 @@ async def read_report(chunks: AsyncIterator[bytes]) -> str:
     beginning, end, total_bytes = bytearray(), bytearray(), 0
     async for chunk in chunks:
         total_bytes += len(chunk)
-        room = KEPT_OF_BEGINNING_BYTES - len(beginning)
-        beginning += chunk[:room]
-        end += chunk[room:]
+        kept = KEPT_OF_BEGINNING_BYTES - len(beginning)
+        beginning += chunk[:kept]
+        end += chunk[kept:]
         del end[:-KEPT_OF_END_BYTES]
     left_out_bytes = total_bytes - len(beginning) - len(end)
     if left_out_bytes == 0:

@@ -40,7 +40,7 @@ class DhcpSettings:
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
     """List the ports of boot questions; who leases as well has another door on 67."""
     offers = DhcpPort(
-        settings.port, pxe.offer_request, pxe_reply.offer_reply, lambda asked, _: dhcp.reply_address(asked)
+        settings.port, pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request)
     )
     boot_servers = DhcpPort(
         settings.pxe_port, pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source)

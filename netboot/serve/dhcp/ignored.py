@@ -33,7 +33,7 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
 }
 
 
-class IgnoredQuestions:
+class IgnoredRequests:
     """Those of one port on one interface."""
 
     def __init__(self, interface: Interface, port: int, *, counters: Metrics) -> None:

@@ -30,8 +30,8 @@ from netboot.model.lease import (
     LeaseToProbe,
     LeaseVerdict,
 )
-from netboot.serve.dhcp.ignored import IgnoredQuestions
-from netboot.serve.dhcp.proxy_handler import tell_refusal
+from netboot.serve.dhcp.ignored import IgnoredRequests
+from netboot.serve.dhcp.proxy_handler import record_refusal
 from netboot.serve.net.arp import ArpProber
 from netboot.serve.net.udp import Datagram, DatagramPort
 from netboot.telemetry.metrics import Metrics
@@ -46,7 +46,7 @@ from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 log = structlog.get_logger()
 
 AT_WORK: Final = 512  # questions that wait for a probe or the disk; more get silence and ask again
-PROBES_PER_QUESTION: Final = 3  # addresses of the pool; then the client has gone on
+PROBES_PER_REQUEST: Final = 3  # addresses of the pool; then the client has gone on
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -60,10 +60,10 @@ class Leasing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Incoming:
     datagram: Datagram
     message: DhcpMessage
-    question: LeaseRequest
+    request: LeaseRequest
 
 
 class LeaseHandler:
@@ -88,7 +88,7 @@ class LeaseHandler:
         self._counters = counters
         self._ours = ours
         self._at_work = 0
-        self._ignored = IgnoredQuestions(socket.interface, socket.port, counters=counters)
+        self._ignored = IgnoredRequests(socket.interface, socket.port, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
     def close(self) -> None:
@@ -104,32 +104,32 @@ class LeaseHandler:
             self._ignored.take(DropReason.MALFORMED, None)
             return
         is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
-        question = lease_request(message, self._ours, is_unicast=is_unicast)
-        if not isinstance(question, LeaseRequest):
-            self._ignored.take(question, message)
+        request = lease_request(message, self._ours, is_unicast=is_unicast)
+        if not isinstance(request, LeaseRequest):
+            self._ignored.take(request, message)
         elif self._at_work >= AT_WORK:
             self._ignored.take(LeaseDropReason.TOO_BUSY, message)
         else:
-            asked = _Asked(datagram, message, question)
-            self._take(asked, self._decide(asked))
+            incoming = _Incoming(datagram, message, request)
+            self._take(incoming, self._decide(incoming))
 
-    def _decide(self, asked: _Asked) -> LeaseVerdict:
-        return self._leasing.service.ask(asked.question, self._interface.networks, self._interface.addresses)
+    def _decide(self, incoming: _Incoming) -> LeaseVerdict:
+        return self._leasing.service.decide(incoming.request, self._interface.networks, self._interface.addresses)
 
-    def _take(self, asked: _Asked, verdict: LeaseVerdict) -> None:
+    def _take(self, incoming: _Incoming, verdict: LeaseVerdict) -> None:
         match verdict:
             case LeaseOffered(terms):
-                self._answer(asked, LeaseAnswer.OFFER, terms)
+                self._answer(incoming, LeaseAnswer.OFFER, terms)
             case LeaseInformed(terms):
-                self._answer(asked, LeaseAnswer.INFORM_ACK, terms)
+                self._answer(incoming, LeaseAnswer.INFORM_ACK, terms)
             case LeaseRefused(reason):
-                self._refuse(asked, reason)
+                self._refuse(incoming, reason)
             case LeaseToProbe():
-                self._leasing.spawn(self._work(self._probe(asked, verdict)))
+                self._leasing.spawn(self._work(self._probe(incoming, verdict)))
             case LeaseGranted() | LeaseClosed():
-                self._leasing.spawn(self._work(self._keep(asked, verdict)))
+                self._leasing.spawn(self._work(self._keep(incoming, verdict)))
             case LeaseDropReason():
-                self._drop(asked, verdict)
+                self._drop(incoming, verdict)
             case _:
                 assert_never(verdict)
 
@@ -141,25 +141,25 @@ class LeaseHandler:
         try:
             await job
         except Exception as error:
-            self._socket.tell_fault(error)
+            self._socket.log_fault(error)
         finally:
             self._at_work -= 1
 
-    async def _probe(self, asked: _Asked, to_probe: LeaseToProbe) -> None:
+    async def _probe(self, incoming: _Incoming, to_probe: LeaseToProbe) -> None:
         """Probe the address and ask again: an offer, or the next address of the pool."""
         holder: Mac | None = None
-        for _ in range(PROBES_PER_QUESTION):
+        for _ in range(PROBES_PER_REQUEST):
             holder = None
             if not to_probe.is_relayed:
-                holder = await self._prober.holder(to_probe.address, besides=asked.question.mac)
-            if not self._leasing.service.probed(asked.question, to_probe.address, holder):
+                holder = await self._prober.holder(to_probe.address, besides=incoming.request.mac)
+            if not self._leasing.service.probed(incoming.request, to_probe.address, holder):
                 break
-            verdict = self._decide(asked)
+            verdict = self._decide(incoming)
             if not isinstance(verdict, LeaseToProbe):
-                self._take(asked, verdict)
+                self._take(incoming, verdict)
                 return
             to_probe = verdict
-        self._drop(asked, self._in_use_by(holder, asked.question.mac))
+        self._drop(incoming, self._in_use_by(holder, incoming.request.mac))
 
     def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
         """Name the reason where an address is in use: by another machine, or by the host's own other card."""
@@ -167,51 +167,51 @@ class LeaseHandler:
         is_own = host is not None and holder in host.macs
         return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
 
-    def _drop(self, asked: _Asked, reason: LeaseDropReason) -> None:
+    def _drop(self, incoming: _Incoming, reason: LeaseDropReason) -> None:
         """Send no answer, and record the reason where an operator can end it."""
-        self._ignored.take(reason, asked.message)
-        tell_refusal(self._service, reason, asked.message)
+        self._ignored.take(reason, incoming.message)
+        record_refusal(self._service, reason, incoming.message)
 
-    async def _keep(self, asked: _Asked, verdict: LeaseGranted | LeaseClosed) -> None:
+    async def _keep(self, incoming: _Incoming, verdict: LeaseGranted | LeaseClosed) -> None:
         """Put it on disk; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
         if drop_reason is not None:
-            self._drop(asked, drop_reason)
+            self._drop(incoming, drop_reason)
         elif isinstance(verdict, LeaseGranted):
-            if asked.question.mac is not None:
-                self._service.saw_address(asked.question.mac, verdict.lease.address, exchange=asked.message.xid)
-            self._answer(asked, LeaseAnswer.ACK, verdict.terms)
+            if incoming.request.mac is not None:
+                self._service.saw_address(incoming.request.mac, verdict.lease.address, exchange=incoming.message.xid)
+            self._answer(incoming, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignored.take(LeaseDropReason.NO_ANSWER_DUE, asked.message)
+            self._ignored.take(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
 
     # What is said
 
-    def _answer(self, asked: _Asked, answer: LeaseAnswer, terms: LeaseTerms) -> None:
-        server = self._server_for(asked, terms)
-        boot = self._boot_for(asked.message)
+    def _answer(self, incoming: _Incoming, answer: LeaseAnswer, terms: LeaseTerms) -> None:
+        server = self._server_for(incoming, terms)
+        boot = self._boot_for(incoming.message)
         leads = boot if isinstance(boot, tuple) else None
-        reply = lease_reply(asked.message, answer, terms, server, boot=leads)
-        if not self._send(asked, answer, reply, server):
+        reply = lease_reply(incoming.message, answer, terms, server, boot=leads)
+        if not self._send(incoming, answer, reply, server):
             return
         if not isinstance(boot, tuple):
             if isinstance(boot, DropReason):
-                tell_refusal(self._service, boot, asked.message)
+                record_refusal(self._service, boot, incoming.message)
             why = {} if boot is DropReason.NOT_A_BOOT_CLIENT else {"reason": boot.value}
-            self._tell(asked, answer, terms.address, **why)
+            self._log(incoming, answer, terms.address, **why)
             return
         client, offer = boot
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
         self._service.offered(client, offer)
-        told = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
-        self._tell(asked, answer, terms.address, **told, boot_file=reply.boot_file)
+        data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
+        self._log(incoming, answer, terms.address, **data, boot_file=reply.boot_file)
 
-    def _refuse(self, asked: _Asked, reason: str) -> None:
-        server = self._server_for(asked, None)
-        if self._send(asked, LeaseAnswer.NAK, nak_reply(asked.message, reason, server), server):
-            self._tell(asked, LeaseAnswer.NAK, asked.question.address, reason=reason)
+    def _refuse(self, incoming: _Incoming, reason: str) -> None:
+        server = self._server_for(incoming, None)
+        if self._send(incoming, LeaseAnswer.NAK, nak_reply(incoming.message, reason, server), server):
+            self._log(incoming, LeaseAnswer.NAK, incoming.request.address, reason=reason)
 
-    def _send(self, asked: _Asked, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
-        to = lease_reply_address(asked.message, answer)
+    def _send(self, incoming: _Incoming, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
+        to = lease_reply_address(incoming.message, answer)
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return False
         self._counters.count("lease_answered", answer=answer.value)
@@ -230,21 +230,21 @@ class LeaseHandler:
             case Ignored(reason):
                 return reason
 
-    def _server_for(self, asked: _Asked, terms: LeaseTerms | None) -> ServerAddress:
+    def _server_for(self, incoming: _Incoming, terms: LeaseTerms | None) -> ServerAddress:
         """Choose our address: the one that the client named or asked, else the one in its network."""
-        named = asked.message.address_option(Option.SERVER_ID)
+        named = incoming.message.address_option(Option.SERVER_ID)
         interface = self._interface
         chosen = interface.address
         if named in interface.addresses:
             chosen = named
-        elif (destination := IPv4Address(asked.datagram.destination)) in interface.addresses:
+        elif (destination := IPv4Address(incoming.datagram.destination)) in interface.addresses:
             chosen = destination
         elif terms is not None and chosen not in terms.network:
             chosen = next((each for each in interface.addresses if each in terms.network), chosen)
         return ServerAddress(chosen, self._http_port, interface.mtu_bytes, interface.advertise)
 
-    def _tell(self, asked: _Asked, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
-        mac = asked.question.mac
+    def _log(self, incoming: _Incoming, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
+        mac = incoming.request.mac
         host = self._service.hosts.by_mac(mac) if mac is not None else None
         log.info(
             "lease.answered",
@@ -252,7 +252,7 @@ class LeaseHandler:
             mac=mac,
             host=host.name if host else None,
             address=address and str(address),
-            state=asked.question.ask.value,
+            state=incoming.request.kind.value,
             iface=self._interface.name,
             **data,
         )

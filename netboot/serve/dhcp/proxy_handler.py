@@ -18,7 +18,7 @@ from netboot.errors import WireError
 from netboot.model.boot.boot_client import BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
 from netboot.model.lease import LeaseDropReason
-from netboot.serve.dhcp.ignored import PACKET_CURES, IgnoredQuestions
+from netboot.serve.dhcp.ignored import PACKET_CURES, IgnoredRequests
 from netboot.serve.dhcp.repeats import Answered, Repeats
 from netboot.serve.net.udp import Address, Datagram, DatagramPort
 from netboot.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ class DhcpPort:
     """What differs between 67 and 4011: which messages are questions, what answers them, and where that goes."""
 
     number: int
-    question: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
+    client_of: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
     reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | DropReason]
     reply_address: Callable[[DhcpMessage, Address], Address]
 
@@ -65,7 +65,7 @@ class ProxyDhcpHandler:
         self._ours = ours
         self._repeats = Repeats()
         interface = socket.interface
-        self._ignored = IgnoredQuestions(interface, port.number, counters=counters)
+        self._ignored = IgnoredRequests(interface, port.number, counters=counters)
         self._servers = {
             str(address): ServerAddress(address, http_port, interface.mtu_bytes, interface.advertise)
             for address in interface.addresses
@@ -90,7 +90,7 @@ class ProxyDhcpHandler:
         shown = pxe.address_shown(message)
         if shown is not None:
             self._service.saw_address(*shown, exchange=message.xid)
-        client = self._port.question(message, self._ours)
+        client = self._port.client_of(message, self._ours)
         if isinstance(client, DropReason):
             self._refuse(client, message)
             return
@@ -124,7 +124,7 @@ class ProxyDhcpHandler:
             self._refuse(reply, message)
             return
         if self._is_listening_only:
-            self._tell("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
+            self._log("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
             return
         self._repeats.keep(datagram.data, message, Answered(client, offer, server, reply))
         to = self._port.reply_address(message, datagram.source)
@@ -132,7 +132,7 @@ class ProxyDhcpHandler:
 
     def _refuse(self, reason: DropReason, message: DhcpMessage) -> None:
         self._ignored.take(reason, message)
-        tell_refusal(self._service, reason, message)
+        record_refusal(self._service, reason, message)
 
     def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:
         if not self._socket.send(reply.data, to, source=server.address.packed):
@@ -141,9 +141,9 @@ class ProxyDhcpHandler:
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         self._service.offered(client, offer)
-        self._tell("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
+        self._log("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
 
-    def _tell(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
+    def _log(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
         host = self._service.hosts.by_mac(client.mac)
         log.info(
             event,
@@ -159,7 +159,7 @@ class ProxyDhcpHandler:
         )
 
 
-def tell_refusal(service: OfferService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:
+def record_refusal(service: OfferService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:
     """Record a drop that an operator can end, by the MAC of the machine."""
     mac = pxe.client_mac(message) if reason in PACKET_CURES else None
     if mac is not None:

@@ -67,7 +67,7 @@ class Repeats:
         is_plain = message.message_type is MessageType.DISCOVER and message.giaddr == dhcp.NO_ADDRESS
         if not is_plain or len(data) > LONGEST_BYTES:
             return
-        question = data[:4] + data[10:]
-        if len(self._answered) >= KEPT and question not in self._answered:
+        request = data[:4] + data[10:]
+        if len(self._answered) >= KEPT and request not in self._answered:
             del self._answered[next(iter(self._answered))]
-        self._answered[question] = answered
+        self._answered[request] = answered

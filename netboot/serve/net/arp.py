@@ -65,7 +65,7 @@ class ArpProber:
         probes.append(probe)
         try:
             for _ in range(PROBES):
-                self._ask(address)
+                self._send_request(address)
                 await asyncio.wait((probe.answered,), timeout=PROBE_S / PROBES)
                 if probe.answered.done():
                     return probe.answered.result()
@@ -75,7 +75,7 @@ class ArpProber:
             if not probes:
                 self._waiting.pop(address, None)
 
-    def _ask(self, address: IPv4Address) -> None:
+    def _send_request(self, address: IPv4Address) -> None:
         frame = _FRAME.pack(
             _EVERYBODY, self._mac, _ETHERTYPE,
             _ETHERNET, _IPV4, 6, 4, _REQUEST,

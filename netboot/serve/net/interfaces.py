@@ -60,8 +60,8 @@ class Interfaces:
     @property
     def awaited(self) -> dict[str, str]:
         """Those that cannot be served now, each with the reason."""
-        silent = [name for name in self._wanted if name not in self._current]
-        return {name: self._why_silent(name, self._found) for name in silent}
+        unserved = [name for name in self._wanted if name not in self._current]
+        return {name: self._why_unserved(name, self._found) for name in unserved}
 
     def on_change(self, changed: Changed) -> None:
         """Call `changed` with the interfaces as they are, now and after each change."""
@@ -140,7 +140,7 @@ class Interfaces:
             name: found[name] for name in self._wanted if name in found and found[name].address in found[name].addresses
         }
         for name in sorted(before.keys() - now.keys()):
-            log.warning("interface.lost", iface=name, reason=self._why_silent(name, found))
+            log.warning("interface.lost", iface=name, reason=self._why_unserved(name, found))
         for name, interface in now.items():
             if interface != before.get(name):
                 log.info(
@@ -152,7 +152,7 @@ class Interfaces:
                 )
         self._current, self._found = now, found
 
-    def _why_silent(self, name: str, found: Mapping[str, Interface]) -> str:
+    def _why_unserved(self, name: str, found: Mapping[str, Interface]) -> str:
         here = [each for _, each in if_nameindex()]
         if name not in here:
             return f"this box has no such interface; it has {', '.join(here)}"

@@ -75,7 +75,7 @@ class DatagramPort(ABC):
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
         """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
 
-    def tell_fault(self, error: Exception) -> None:
+    def log_fault(self, error: Exception) -> None:
         """Count a fault of ours; log it with its traceback at most once a minute."""
         self._counters.count("datagram_faults", port=str(self.port))
         now = asyncio.get_running_loop().time()
@@ -108,7 +108,7 @@ class DatagramPort(ABC):
                 if datagram is not None:
                     receive(datagram)
             except Exception as error:  # a fault of ours in one datagram must not silence the port
-                self.tell_fault(error)
+                self.log_fault(error)
 
     def _lost(self, reason: str) -> None:
         self._counters.count("datagrams_lost", port=str(self.port), reason=reason)

@@ -17,7 +17,7 @@ from netboot.content.serving.served_file import ServedFile, served_file
 from netboot.errors import NetbootError
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
-from netboot.serve.static_http.question import base_url, mac_in_path, remote_address
+from netboot.serve.static_http.request_origin import base_url, mac_in_path, remote_address
 from netboot.serve.static_http.send import send_file
 
 # Where a UEFI machine is sent by HTTP that has nothing to load: not being there is what leads it to its disk.
@@ -61,9 +61,9 @@ class BootFilesHttp:
         return sent.response
 
     async def _document(self, request: web.Request, document: MachineDocument, address: IPv4Address) -> web.Response:
-        is_look = request.method == "HEAD"
+        is_head = request.method == "HEAD"
         try:
-            text = await self._service.document_for(document, address, base_url=base_url(request), is_look=is_look)
+            text = await self._service.document_for(document, address, base_url=base_url(request), is_head=is_head)
         except NetbootError as error:
             log.error("boot.document_held_back", document=document.kind, address=str(address), reason=str(error))
             return _text("not now\n", status=503, retry_after_s=5)

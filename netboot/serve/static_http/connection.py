@@ -257,7 +257,7 @@ class ContentConnection(asyncio.Protocol):
         self._wrote(file, answer.status, sent)
 
     def _wrote(self, file: ServedFile | None, status: HTTPStatus, bytes_sent: int) -> None:
-        self._handler.tell(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
+        self._handler.emit(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
         self._since = time.monotonic()
         if self._is_ending:
             self._transport.close()
@@ -325,7 +325,7 @@ class ContentConnection(asyncio.Protocol):
             sent = await copy_rest(
                 self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._handler.turns
             )
-        self._handler.tell(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
+        self._handler.emit(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
         self._since = time.monotonic()
         if sent < answer.length:
             self._transport.abort()

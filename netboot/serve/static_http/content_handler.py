@@ -58,7 +58,7 @@ class ContentHandler:
         """Find a file in memory, else on disk."""
         return self.content.find(raw_path) or await self.content.find_new(raw_path)
 
-    def tell(
+    def emit(
         self, remote: str | None, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, began: float
     ) -> None:
         """Count an answer, log it, and tell the desk of bytes that a machine got. `began` is monotonic seconds.
@@ -123,7 +123,7 @@ async def send(request: web.Request, handler: ContentHandler) -> web.StreamRespo
     except (ContentError, OSError) as error:
         handler.record_unreadable(path, error)
         sent = refused(unreadable())
-    handler.tell(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
+    handler.emit(request.remote, file, status=sent.answer.status, bytes_sent=sent.bytes_sent, began=began)
     return sent.response
 
 

@@ -35,7 +35,7 @@ _BEGUN_FIELDS: Final = re.compile(
     _TOKEN + rb" [!-~\x80-\xff]++ HTTP/1\.[01]\r\n(?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+"
     rb"(?:" + _TOKEN + rb"(?::[^\r\n\x00]*+)?+)?+\r?+"
 )
-_TELLING: Final = re.compile(
+_HEADERS_THAT_MATTER: Final = re.compile(
     rb"^(host|connection|range|if-range|if-match|if-none-match|content-length|transfer-encoding|expect|user-agent):"
     rb"([^\r\n]*+)\r$",
     re.IGNORECASE | re.MULTILINE,
@@ -129,7 +129,7 @@ _remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_content_fields
 def _fields(lines: bytes) -> dict[str, str]:
     """Gather the fields that change an answer; repeated ones become one list (RFC 9110 §5.3)."""
     fields: dict[str, str] = {}
-    for name, value in _TELLING.findall(lines):
+    for name, value in _HEADERS_THAT_MATTER.findall(lines):
         key, text = name.decode().lower(), value.strip(b" \t").decode("latin-1")
         fields[key] = f"{fields[key]}, {text}" if key in fields else text
     return fields

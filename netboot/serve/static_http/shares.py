@@ -112,7 +112,7 @@ class Shares:
             started.append(first)
         return started
 
-    def lose_patience(self, stream: Stream) -> None:
+    def time_out(self, stream: Stream) -> None:
         """Let a stream run that stood in line for as long as it can."""
         if stream in self._line:
             self._line.remove(stream)

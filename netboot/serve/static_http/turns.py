@@ -53,7 +53,7 @@ class Turns:
             async with asyncio.timeout(stream.waits_until - time.monotonic()):
                 await self._woken[stream]
         except TimeoutError:
-            self._shares.lose_patience(stream)
+            self._shares.time_out(stream)
         finally:
             del self._woken[stream]
 

@@ -49,7 +49,7 @@ class TftpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Incoming:
     """A read request and where it came in."""
 
     request: ReadRequest
@@ -138,71 +138,71 @@ class TftpHandler:
             return
         try:
             name = self._service.requested_name(IPv4Address(peer[0]), request.name)
-            asked = _Asked(request, boot_file_name(name), peer, ours)
+            incoming = _Incoming(request, boot_file_name(name), peer, ours)
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
             self._refused("busy")  # in silence: the machine asks again, an ERROR would end its boot
             return
-        found = self._service.loader_for(IPv4Address(peer[0]), asked.name)
+        found = self._service.loader_for(IPv4Address(peer[0]), incoming.name)
         match found:
             case None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
             case MachineDocument():
                 self._opening.add(peer)
-                writing = asyncio.get_running_loop().create_task(self._write(asked, found))
+                writing = asyncio.get_running_loop().create_task(self._write(incoming, found))
                 self._writing.add(writing)
                 writing.add_done_callback(self._writing.discard)
             case BootFile():
                 self._opening.add(peer)
-                self._disk.open(found, partial(self._opened, asked))
+                self._disk.open(found, partial(self._opened, incoming))
             case _:
                 assert_never(found)
 
-    async def _write(self, asked: _Asked, document: MachineDocument) -> None:
+    async def _write(self, incoming: _Incoming, document: MachineDocument) -> None:
         """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
         content: bytes | NetbootError | None
         try:
-            base_url = urls.base_url(self._udp.interface.advertise or asked.ours, self._http_port)
-            text = await self._service.document_for(document, IPv4Address(asked.peer[0]), base_url=base_url)
+            base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
+            text = await self._service.document_for(document, IPv4Address(incoming.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:
             content = error
         finally:
-            self._opening.discard(asked.peer)
-        self._opened(asked, content)
+            self._opening.discard(incoming.peer)
+        self._opened(incoming, content)
 
-    def _opened(self, asked: _Asked, content: bytes | LargeFile | NetbootError | None) -> None:
-        self._opening.discard(asked.peer)
+    def _opened(self, incoming: _Incoming, content: bytes | LargeFile | NetbootError | None) -> None:
+        self._opening.discard(incoming.peer)
         try:
             if content is None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
             if isinstance(content, NetbootError):
                 if self._faults.allows(str(content)):
-                    log.error("tftp.unreadable", boot_file=printable_line(asked.name), reason=str(content))
+                    log.error("tftp.unreadable", boot_file=printable_line(incoming.name), reason=str(content))
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
-            self._begin(asked, content)
+            self._begin(incoming, content)
         except RefusedRequestError as refusal:
-            self._refuse(asked.peer, asked.ours, refusal)
+            self._refuse(incoming.peer, incoming.ours, refusal)
 
-    def _begin(self, asked: _Asked, content: bytes | LargeFile) -> None:
-        transfer = self._transfer(asked, content)
-        reason = self._transfers.make_room(asked.peer[0]) if self._takes_requests else "busy"
+    def _begin(self, incoming: _Incoming, content: bytes | LargeFile) -> None:
+        transfer = self._transfer(incoming, content)
+        reason = self._transfers.admit(incoming.peer[0]) if self._takes_requests else "busy"
         if reason is None:
-            reason = self._give_way_out(transfer, asked.ours)
+            reason = self._give_way_out(transfer, incoming.ours)
         if reason is None:
             self._transfers.begin(transfer)
         else:
             transfer.close()
             self._refused(reason)
 
-    def _transfer(self, asked: _Asked, content: bytes | LargeFile) -> Transfer:
-        request = asked.request
+    def _transfer(self, incoming: _Incoming, content: bytes | LargeFile) -> Transfer:
+        request = incoming.request
         if isinstance(content, bytes) and request.mode is Mode.NETASCII:
             content = tftp.to_netascii(content)
         size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
         terms = tftp.negotiate(request, size_bytes, mtu=self._interface.mtu_bytes)
-        transfer = Transfer(asked.peer, request, name=asked.name, terms=terms, sender=Sender(terms, size_bytes))
+        transfer = Transfer(incoming.peer, request, name=incoming.name, terms=terms, sender=Sender(terms, size_bytes))
         if isinstance(content, bytes):
             transfer.sender.supply(0, content)
             return transfer

@@ -33,10 +33,10 @@ log = structlog.get_logger()
 _DATAGRAMS_PER_TURN: Final = 8  # of one transfer, before the others have theirs
 _LONGEST_FROM_PEER: Final = 2048
 _LATE_DUPLICATE_S: Final = 1.0  # a request that comes again in mid-transfer so soon is an echo
-_LOOK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout of 255 s, and its end frees memory
+_CHECK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout of 255 s, and its end frees memory
 _IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
 _IP_PMTUDISC_DONT: Final = 0
-_STRANGER: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
+_UNKNOWN_TID: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Transfers:
         self._end(transfer, Outcome.REPLACED)
         return False
 
-    def make_room(self, address: str) -> str | None:
+    def admit(self, address: str) -> str | None:
         """Make room for one more of this client; the reason where there is none: the machine will ask again."""
         limits = self._limits
         if len(self._half_open) >= limits.half_open_per_client:
@@ -172,7 +172,7 @@ class Transfers:
             self._loop.add_reader(transfer.connection, self._on_readable, transfer)
         now = transfer.started_at = transfer.last_heard_at = self._loop.time()
         self._advance(transfer, now)
-        self._look_again(transfer, now)
+        self._schedule_check(transfer, now)
         self._set_timer()
 
     def receive(self, transfer: Transfer, datagram: bytes) -> None:
@@ -212,7 +212,7 @@ class Transfers:
         if datagram[:2] == b"\0\5":  # an ERROR is never answered
             return
         with suppress(OSError):
-            connection.sendto(_STRANGER, peer)
+            connection.sendto(_UNKNOWN_TID, peer)
 
     def _advance(self, transfer: Transfer, now: float) -> None:
         """Send what is due; then end, or see to more of the file."""
@@ -258,13 +258,13 @@ class Transfers:
         if not self._running:
             self.idle.set()
         seconds = self._loop.time() - transfer.started_at
-        self._tell(transfer, outcome, seconds)
+        self._log(transfer, outcome, seconds)
         try:
             self._ended(transfer, seconds)
         except Exception:  # who listens must not stop the others' timer
             log.exception("tftp.failed", iface=self._interface, boot_file=printable_line(transfer.name))
 
-    def _tell(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
+    def _log(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
         self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
         facts: dict[str, object] = {
             "iface": self._interface,
@@ -312,11 +312,11 @@ class Transfers:
                 continue
             transfer.sender.handle_deadline(now)
             self._advance(transfer, now)
-            self._look_again(transfer, now)
+            self._schedule_check(transfer, now)
         self._set_timer()
 
-    def _look_again(self, transfer: Transfer, now: float) -> None:
+    def _schedule_check(self, transfer: Transfer, now: float) -> None:
         if transfer.sender.outcome is None:
             deadline = transfer.sender.deadline()
-            at = now + _LOOK_EVERY_S if deadline is None else min(max(deadline, now + 0.001), now + _LOOK_EVERY_S)
+            at = now + _CHECK_EVERY_S if deadline is None else min(max(deadline, now + 0.001), now + _CHECK_EVERY_S)
             heapq.heappush(self._due, (at, next(self._serial), transfer))

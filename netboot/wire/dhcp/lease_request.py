@@ -17,7 +17,7 @@ from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 from netboot.wire.dhcp.pxe import DropReason
 
 _LINK_SELECTION: Final = 5  # in option 82
-_ASK_OF_TYPE: Final = {
+_KIND_OF_TYPE: Final = {
     MessageType.DISCOVER: LeaseRequestKind.DISCOVER,
     MessageType.DECLINE: LeaseRequestKind.DECLINE,
     MessageType.RELEASE: LeaseRequestKind.RELEASE,
@@ -37,20 +37,20 @@ def lease_request(
     kind = message.message_type
     if kind is None:
         return DropReason.NO_MESSAGE_TYPE
-    if kind is not MessageType.REQUEST and kind not in _ASK_OF_TYPE:
+    if kind is not MessageType.REQUEST and kind not in _KIND_OF_TYPE:
         return DropReason.OTHER_MESSAGE_TYPE
     if dhcp.is_bogus_relay(message, ours):
         return DropReason.BOGUS_RELAY
     mac, client_id = pxe.client_mac(message), _client_id(message)
     if client_id is None:
         return DropReason.NO_MAC
-    ask = _request_state(message, ours, is_unicast) if kind is MessageType.REQUEST else _ASK_OF_TYPE[kind]
-    if ask in (LeaseRequestKind.DECLINE, LeaseRequestKind.RELEASE) and _names_another_server(message, ours):
+    request_kind = _request_state(message, ours, is_unicast) if kind is MessageType.REQUEST else _KIND_OF_TYPE[kind]
+    if request_kind in (LeaseRequestKind.DECLINE, LeaseRequestKind.RELEASE) and _names_another_server(message, ours):
         return LeaseDropReason.OTHER_LEASE_SERVER
-    if ask is None:
+    if request_kind is None:
         return LeaseDropReason.MISFORMED_REQUEST
     relay = message.giaddr if message.giaddr != dhcp.NO_ADDRESS else None
-    return LeaseRequest(ask, client_id, mac, _address(message, ask), relay, selected_subnet(message))
+    return LeaseRequest(request_kind, client_id, mac, _address(message, request_kind), relay, selected_subnet(message))
 
 
 def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
@@ -93,9 +93,9 @@ def _names_another_server(message: DhcpMessage, ours: Container[IPv4Address]) ->
     return Option.SERVER_ID in message.options and message.address_option(Option.SERVER_ID) not in ours
 
 
-def _address(message: DhcpMessage, ask: LeaseRequestKind) -> IPv4Address | None:
+def _address(message: DhcpMessage, request_kind: LeaseRequestKind) -> IPv4Address | None:
     """Find the address that the question is about: `ciaddr` where the client holds it, else option 50."""
-    if ask in (
+    if request_kind in (
         LeaseRequestKind.RENEWING,
         LeaseRequestKind.REBINDING,
         LeaseRequestKind.RELEASE,

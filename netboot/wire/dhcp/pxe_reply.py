@@ -220,12 +220,12 @@ def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) ->
     """Write an answer to `message`, without the options that its sender or the link has no room for."""
     boot_file = answer.options.get(Option.BOOT_FILE, b"").decode()
     reply = Reply(dhcp.build(answer), boot_file, _not_returned(message, answer.options))
-    room = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
-    return reply if len(reply.data) <= room else _fitted(answer, reply, room_bytes=room)
+    longest_bytes = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
+    return reply if len(reply.data) <= longest_bytes else _fitted(answer, reply, longest_bytes=longest_bytes)
 
 
 def _options(
-    asked: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: IPv4Address
+    request: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: IPv4Address
 ) -> dict[int, bytes]:
     """Put the options in their order.
 
@@ -237,19 +237,19 @@ def _options(
         Option.SERVER_ID: server.packed,
         Option.VENDOR_CLASS: variant.option_60,
     }
-    uuid = asked.get(Option.CLIENT_UUID, b"")
+    uuid = request.get(Option.CLIENT_UUID, b"")
     if len(uuid) == 17:  # never invented: old Intel ROMs refuse an offer with another's
         options[Option.CLIENT_UUID] = uuid
     if variant.option_43 is not None:
         options[Option.VENDOR_OPTIONS] = variant.option_43
-    client_id = asked.get(Option.CLIENT_ID, b"")
+    client_id = request.get(Option.CLIENT_ID, b"")
     if 2 <= len(client_id) <= LONGEST_OPTION:
         options[Option.CLIENT_ID] = client_id
     if variant.option_175 is not None:
         options[Option.IPXE] = variant.option_175
     if file:
         options[Option.BOOT_FILE] = file
-    relay = asked.get(Option.RELAY_INFORMATION, b"")
+    relay = request.get(Option.RELAY_INFORMATION, b"")
     if 1 <= len(relay) <= LONGEST_OPTION:
         options[Option.RELAY_INFORMATION] = relay
     return options
@@ -261,12 +261,12 @@ def _not_returned(message: DhcpMessage, options: Mapping[int, bytes]) -> tuple[O
     return (Option.RELAY_INFORMATION,) if lost else ()
 
 
-def _fitted(answer: DhcpMessage, reply: Reply, *, room_bytes: int) -> Reply:
+def _fitted(answer: DhcpMessage, reply: Reply, *, longest_bytes: int) -> Reply:
     """Leave out whole options until the reply fits: 67 where `file` has the name, a lease's names, 61, then 82."""
     droppable = (Option.BOOT_FILE, *_SPARED) if answer.file else _SPARED
     options = dict(answer.options)
     for option in droppable:
-        if len(reply.data) <= room_bytes:
+        if len(reply.data) <= longest_bytes:
             break
         if options.pop(option, None) is not None:
             data = dhcp.build(replace(answer, options=options))

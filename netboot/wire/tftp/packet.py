@@ -201,10 +201,10 @@ def negotiate(request: ReadRequest, size_bytes: int, *, mtu: int) -> Terms:
     Only what was asked for is acknowledged, nothing larger than asked: EDK2 aborts otherwise (Mtftp4RrqOackValid).
     `mtu` is the interface's: many ROMs lose fragments.
     """
-    asked = {name: number for name, text in request.options.items() if (number := _number(text)) is not None}
+    requested = {name: number for name, text in request.options.items() if (number := _number(text)) is not None}
     blksize, windowsize, timeout_s = DEFAULT_BLKSIZE, 1, None
     acknowledged: dict[str, str] = {}
-    for name, number in asked.items():
+    for name, number in requested.items():
         match name:
             case "blksize" if SMALLEST_BLKSIZE <= number <= LARGEST_BLKSIZE:
                 blksize = min(number, max(mtu - HEADERS, SMALLEST_BLKSIZE))
