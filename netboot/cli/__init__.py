@@ -1,1 +1,1 @@
-"""The command line. Exit codes everywhere: 0 fine, 1 failed, 2 wrong use or wrong configuration."""
+"""The command line. Exit codes: 0 success, 1 failure, 2 wrong usage or wrong configuration."""

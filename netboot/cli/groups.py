@@ -1,4 +1,4 @@
-"""The groups of the command line: `--config` on every command, and the nearest name for one that is not there."""
+"""The groups of the command line: `--config` on every command, and a suggestion for an unknown command."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ CONFIG_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 class Group(click.Group):
-    """A group whose commands all take `--config`; the one that is nearest to the last word counts."""
+    """A group whose commands all take `--config`; the last one counts."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -23,7 +23,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; name the nearest one where there is none."""
+        """Find the command; suggest the nearest one if there is none."""
         name = args[0]
         if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
             near = self.nearest(ctx, name)
@@ -32,13 +32,13 @@ class Group(click.Group):
 
     def nearest(self, context: click.Context, name: str) -> str | None:
         """Find the command that was probably meant."""
-        from netboot.yamlfile.faults import nearest  # only a mistake needs it
+        from netboot.yamlfile.faults import nearest  # needed only for a wrong command
 
         return nearest(name, self.list_commands(context))
 
 
 def take_config(command: click.Command) -> None:
-    """Give a command the option `--config`, unless it has it."""
+    """Add the option `--config` to a command, unless it has it."""
     if any(parameter.name == "config" for parameter in command.params):
         return
     option = click.Option(

@@ -1,7 +1,7 @@
-"""The `netboot` command: its groups, and how an error reaches a person.
+"""The `netboot` command: its groups, and how errors are printed.
 
-A command's module is imported when the command is used: the daemon's parts take a second to load, a question does not
-need them.
+A command's module is imported when the command is used, because the daemon's modules take a second to load and most
+commands do not need them.
 """
 
 import errno
@@ -22,15 +22,15 @@ from netboot.errors import NO_RIGHT, ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
-COMMANDS: Final = {  # each in a module of its name, which says the same of it
+COMMANDS: Final = {  # each in a module of its name, with the same short help
     "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
-    "check": "Find everything that can be wrong before a machine boots.",
-    "plan": "Show what each host would be given at its next boot.",
-    "reload": "Have the daemon read its files again; print what it took.",
+    "check": "Check everything before a machine boots.",
+    "plan": "Show what each host would get at its next boot.",
+    "reload": "Make the daemon read its files again; print the result.",
     "host": "List and show the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
-    "content": "Bring in boot media and releases, and keep them.",
-    "lab": "Try netboot with no hardware: real firmware in QEMU.",
+    "content": "Import and manage boot media and releases.",
+    "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 
 
@@ -38,7 +38,7 @@ class _Commands(Group):
     """Finds a command in the module of its name."""
 
     def invoke(self, context: click.Context) -> object:
-        """Run a command; Ctrl-C ends it without a word, where click would print `Aborted!` and exit with 1."""
+        """Run a command; end quietly at Ctrl-C, for which click would print `Aborted!` and exit with 1."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -60,7 +60,7 @@ class _Commands(Group):
         return command
 
     def nearest(self, context: click.Context, name: str) -> str | None:
-        """Find the command that was probably meant, also one of a group: `arm` is `install arm`."""
+        """Find the command that was probably meant, also in a group: `arm` is `install arm`."""
         for group in map(partial(self.get_command, context), COMMANDS):
             if isinstance(group, click.Group) and name in group.commands:
                 return f"{context.command_path} {group.name} {name}"
@@ -79,24 +79,24 @@ class _Commands(Group):
     default=DEFAULT_CONFIG,
     envvar="NETBOOT_CONFIG",
     show_default=True,
-    help="The settings; NETBOOT_CONFIG says the same. Also accepted behind the command, where it counts more.",
+    help="The settings file; default: NETBOOT_CONFIG. Also accepted after the command, where it takes precedence.",
 )
 @click.version_option(__version__, prog_name="netboot")
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Turn bare-metal servers into Oracle Cloud Native Environment nodes, over the network."""
     context.obj = config
-    if context.invoked_subcommand != "serve":  # a host may have that name: `netboot.__main__` saw the word
+    if context.invoked_subcommand != "serve":  # a host may have that name: `netboot.__main__` read the arguments
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 
 
 def main() -> None:
-    """Run the command line; print an error of ours as one sentence, without a traceback."""
+    """Run the command line; print an error of netboot as one sentence, without a traceback."""
     try:
         try:
             cli(prog_name="netboot")
         finally:
-            sys.stdout.flush()  # here a full disk has its sentence; at the interpreter's end it would not
+            sys.stdout.flush()  # here a full disk gets a message; at the interpreter's end it would not
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -106,7 +106,7 @@ def main() -> None:
     except NetbootError as error:
         print(f"netboot: {error}", file=sys.stderr)
         sys.exit(1)
-    except PermissionError as error:  # of whatever a command opens that has no sentence of its own for it
+    except PermissionError as error:  # of files for which the command has no message of its own
         print(f"netboot: cannot open {error.filename}: {error.strerror}; {NO_RIGHT}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:

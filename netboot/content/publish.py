@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from netboot.content.library.disk import cannot_read, cannot_write
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.serving import trees
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
@@ -65,7 +65,7 @@ class Published:
 
 def publish(content: Path, name: str, target: Target, *, progress: Progress | None = None) -> Published:
     """Copy the medium or release `name` below `content` to `target`; raise ContentError."""
-    shown = progress or Silent()
+    shown = progress or NoProgress()
     root, files = _files(content, name)
     shown.step(f"publish {name}", sum(file.served.size_bytes for file in files))
     first = [file for file in files if file.served.is_immutable or root == "content"]

@@ -1,1 +1,1 @@
-"""Checks of this box: interfaces, addresses, ports, rights, and what no single host shows to be wrong."""
+"""Checks of this appliance: interfaces, addresses, ports, file access, and faults that concern several hosts."""

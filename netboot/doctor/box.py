@@ -1,6 +1,6 @@
-"""What is wrong with this box before the daemon starts on it: interfaces, addresses and ports.
+"""Checks interfaces, addresses and ports of this appliance before the daemon starts.
 
-Opens each port for a moment where no daemon runs, as the daemon will; where one runs, its own problems count.
+Opens each port briefly if no daemon runs, as the daemon will; if one runs, its own problems are reported.
 """
 
 import errno
@@ -31,7 +31,7 @@ Addresses = Mapping[str, Sequence[InterfaceAddress]]
 
 @dataclass(slots=True)
 class BoxReport:
-    """What keeps machines from being served, what is probably wrong, and what was not looked at."""
+    """Problems that prevent serving machines, warnings, and notes of what was not checked."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ def _check_interface(wanted: BootInterface, where: str, here: Addresses, report:
     if not flags & _IFF_UP:
         report.problems.append(f"{where}: {wanted.name} is down; ip link set {wanted.name} up")
     elif not flags & _IFF_RUNNING:
-        report.warnings.append(f"{where}: {wanted.name} has no carrier; look at its cable and switch")
+        report.warnings.append(f"{where}: {wanted.name} has no carrier; check its cable and switch")
     return address
 
 
@@ -106,7 +106,7 @@ def _socket_problems(path: Path) -> Iterator[str]:
             "choose a shorter path"
         )
         return
-    with suppress(OSError):  # no right to its directory: `check_access` looks at that
+    with suppress(OSError):  # no right to its directory: `check_access` reports that
         if path.exists() and not path.is_socket():
             yield f"admin.socket: {path} is not a socket; remove it, or choose another path"
 
@@ -140,7 +140,7 @@ def _check_ports(
 def _try(
     port: tuple[str, str, int], setting: str, report: BoxReport, *, device: str | None = None, cure: str = ""
 ) -> None:
-    """Open a port as the daemon does and close it at once."""
+    """Open a port as the daemon does, and close it at once."""
     protocol, address, number = port
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as bound:
@@ -166,7 +166,7 @@ def _try(
 
 
 def read_addresses() -> dict[str, list[InterfaceAddress]]:
-    """Read every interface of this box with its IPv4 addresses in the kernel's order, by one rtnetlink dump."""
+    """Read every interface with its IPv4 addresses in the kernel's order, by one rtnetlink dump."""
     names = dict(socket.if_nameindex())
     found: dict[str, list[InterfaceAddress]] = {name: [] for name in names.values()}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
@@ -192,7 +192,7 @@ def _take_address(body: bytes, names: Mapping[int, str], found: Mapping[str, lis
 
 
 def _parts(data: bytes, header: str) -> Iterator[tuple[int, bytes]]:
-    """Cut a netlink buffer into its messages, or a message into its attributes: length, type, …, body, padding."""
+    """Split a netlink buffer into its messages, or a message into its attributes: length, type, …, body, padding."""
     at, size = 0, struct.calcsize(header)
     while at + size <= len(data):
         length, kind = struct.unpack_from(header, data, at)[:2]

@@ -1,7 +1,7 @@
-"""What the daemon may read and write on this box: tried as its user, and compared with its unit's sandbox.
+"""Checks what the daemon may read and write: as its user, and against its unit's sandbox.
 
-The unit is the installed one with its drop-ins, else the one that comes with the source (systemd.exec(5)). Where it is
-not installed, or serves another configuration, what is found is a note: the daemon may be started otherwise.
+The unit is the installed one with its drop-ins, else the one that comes with the source (systemd.exec(5)). If it is
+not installed, or serves another configuration, findings are notes, because the daemon may be started otherwise.
 """
 
 import json
@@ -29,26 +29,26 @@ _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What of a unit decides on files."""
+    """The options of a unit that affect file access."""
 
     user: str
     config: Path
     is_installed: bool
-    is_strict: bool  # ProtectSystem=strict: nothing is writable but what follows
+    is_strict: bool  # ProtectSystem=strict: only the following paths are writable
     hides_homes: bool
     writable: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the daemon reads and writes."""
+    """The files that the daemon reads and writes."""
 
     reads: dict[str, str] = field(default_factory=dict)  # a path and what it is
     writes: dict[str, str] = field(default_factory=dict)
 
 
 def check_access(configuration: Configuration) -> BoxReport:
-    """Check every file and directory that the daemon needs; without root, only what this user sees."""
+    """Check every file and directory that the daemon needs; without root, only those that this user can access."""
     report = BoxReport()
     unit = _unit()
     if unit is None:
@@ -79,7 +79,7 @@ def _denied(unit: Unit, wanted: Wanted, report: BoxReport) -> list[str]:
 
 
 def _owners_alone(wanted: Wanted, user: str) -> list[str]:
-    """List what only its owner may read: the daemon's user, who is not there yet, will not be that."""
+    """List files that only their owner may read: the daemon's user, which does not exist yet, will not be the owner."""
     return [
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
@@ -92,7 +92,7 @@ def _is_closed_to_others(path: Path) -> bool:
     try:
         return not path.stat().st_mode & 0o044
     except OSError:
-        return False  # a link to nowhere: its fault is named where the file is read
+        return False  # a dangling link: reported where the file is read
 
 
 def _wanted(configuration: Configuration) -> Wanted:
@@ -147,7 +147,7 @@ def _outside_sandbox(unit: Unit, wanted: Wanted) -> Iterator[str]:
 
 
 def _as_user(user: pwd.struct_passwd, wanted: Wanted) -> list[str]:
-    """Try in a child process that has become the daemon's user."""
+    """Check in a child process that runs as the daemon's user."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
@@ -171,7 +171,7 @@ def _as_user(user: pwd.struct_passwd, wanted: Wanted) -> list[str]:
 
 
 def _refused(wanted: Wanted, user: str) -> list[str]:
-    """List what this process may not read or write."""
+    """List the files that this process may not read or write."""
     found = []
     for path, what in wanted.reads.items():
         mode = os.R_OK | os.X_OK if Path(path).is_dir() else os.R_OK
@@ -200,7 +200,7 @@ def _unit() -> Unit | None:
 
 
 def _unit_directories() -> Sequence[Path]:
-    """List where units lie, the first one before the next: systemd.unit(5), SYSTEMD_UNIT_PATH."""
+    """List the directories of units in order of precedence: systemd.unit(5), SYSTEMD_UNIT_PATH."""
     named = os.environ.get("SYSTEMD_UNIT_PATH", "")
     return [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
 
@@ -216,7 +216,8 @@ def _read_unit(texts: Sequence[str], *, is_installed: bool) -> Unit:
         for line in text.splitlines():
             key, equals, value = line.strip().partition("=")
             if equals and not key.startswith(("#", ";")):
-                values[key] = [*values.get(key, []), value.strip()] if value.strip() else []  # empty: begin anew
+                # an empty assignment resets the list
+                values[key] = [*values.get(key, []), value.strip()] if value.strip() else []
     last = {key: found[-1] for key, found in values.items() if found}
     writable = [Path(word.lstrip("-+:")) for value in values.get("ReadWritePaths", ()) for word in value.split()]
     for key, base in (("StateDirectory", "/var/lib"), ("RuntimeDirectory", "/run"), ("CacheDirectory", "/var/cache"),

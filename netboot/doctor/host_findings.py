@@ -1,6 +1,6 @@
-"""What no single host shows to be wrong: an address beside the LAN or of this box, a file of another role, an example.
+"""Finds hosts with an address outside the LAN or of this appliance, a file of another role, or example values.
 
-Nothing of an Ignition file is kept or shown: it holds cluster keys.
+Keeps and shows no content of an Ignition file, which contains cluster keys.
 """
 
 import re
@@ -27,7 +27,7 @@ _JOINS_CONTROL_PLANE: Final = re.compile(r"^controlPlane:", re.MULTILINE)
 
 
 def check_hosts(configuration: Configuration) -> BoxReport:
-    """Compare the hosts with this box, with their roles' Ignition files and with the shipped example."""
+    """Compare the hosts with this appliance, their roles' Ignition files and the shipped example."""
     report = BoxReport()
     here = read_addresses()
     interfaces = configuration.settings.network.interfaces
@@ -39,7 +39,7 @@ def check_hosts(configuration: Configuration) -> BoxReport:
     for host in configuration.hosts:
         report.problems.extend(_address_problems(host, ours))
         report.problems.extend(_role_problems(host, roles))
-        if not advertised:  # else machines are behind a router, and their network is not known here
+        if not advertised:  # else machines are behind a router, in an unknown network
             report.warnings.extend(_outside(host, lans))
         report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
     report.warnings.extend(_disks_by_order(configuration.hosts))
@@ -68,7 +68,7 @@ def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
 
 
 def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
-    """Name the disks whose name depends on the order in which the kernel finds them, each once."""
+    """List the disks whose name depends on the order in which the kernel finds them, each once."""
     found: dict[str, list[Host]] = {}
     for host in hosts:
         if host.disk is not None and _DISK_BY_ORDER.fullmatch(str(host.disk)):
@@ -87,7 +87,7 @@ def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     if any(_EXAMPLE_KEY.search(key) for key in host.ssh_keys):
         yield _at(host, ".ssh_keys: this is the key of the example, and nobody can log in with it; write your own")
-    if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is a trial's LAN
+    if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is the LAN of a test
         for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
             yield _at(host, f".mac: {mac} is a MAC of the example; write the one of the machine's card")
     network = host.network
@@ -100,7 +100,7 @@ def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
 
 def _is_documentation(address: IPv4Address, lans: Iterable[IPv4Network]) -> bool:
     network = next((each for each in _DOCUMENTATION if address in each), None)
-    return network is not None and not any(network.overlaps(lan) for lan in lans)  # else it is a trial's LAN
+    return network is not None and not any(network.overlaps(lan) for lan in lans)  # else it is the LAN of a test
 
 
 def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
 
 
 def _role_of(path: Path) -> Role | None:
-    """Tell the role from what `kubeadm` is told to join as; None where the file does not say."""
+    """Read the role from the arguments of `kubeadm join`; None if the file has none."""
     try:
         file = read_ignition(path.read_bytes()) if path.is_file() else None
     except OSError:

@@ -1,1 +1,1 @@
-"""The ledger: what was observed of each machine, in SQLite or PostgreSQL through SQLAlchemy Core."""
+"""The store: the observed state of each machine, in SQLite or PostgreSQL through SQLAlchemy Core."""

@@ -1,4 +1,4 @@
-"""The hosts files that were accepted last: their texts, so that a restart has the same hosts while a file is faulty."""
+"""The texts of the last accepted hosts files, so that the same hosts are served after a restart with a faulty file."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select
 from netboot.store import tables
 from netboot.store.database import Database
 
-NamedText = tuple[str, str]  # a path and what the file said
+NamedText = tuple[str, str]  # a path and the file's text
 
 
 class AcceptedFiles:
@@ -17,13 +17,13 @@ class AcceptedFiles:
         self._database = database
 
     async def all(self) -> list[NamedText]:
-        """Read the set in the order of `keep`; empty where none was accepted yet."""
+        """Read the set in the order of `keep`; empty if none was accepted yet."""
         async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.accepted_files).order_by(tables.accepted_files.c.position))
             return [(row.path, row.text) for row in rows]
 
     async def keep(self, files: Sequence[NamedText]) -> None:
-        """Replace the set; nothing is written where it says the same."""
+        """Replace the set; write nothing if it is unchanged."""
         if await self.all() == list(files):
             return
         async with self._database.transaction() as connection:

@@ -1,6 +1,6 @@
-"""The lock on a PostgreSQL store: an advisory lock of a session of its own, held as long as the daemon lives.
+"""The lock on a PostgreSQL store: an advisory lock of a session of its own, held as long as the daemon runs.
 
-One lock for each database and schema. The server releases it when the session ends; where this box is switched off,
+One lock for each database and schema. The server releases it when the session ends; if this computer is switched off,
 TCP keepalive ends the session within half a minute. A session that was lost is opened again.
 """
 
@@ -19,7 +19,7 @@ from netboot.errors import StoreError
 
 CHECK_S: Final = 2.0
 ANSWER_S: Final = 5.0
-OWN_SESSION_S: Final = 60.0  # how long the server may hold the session that we lost
+OWN_SESSION_S: Final = 60.0  # time for which the server may hold our lost session
 
 # 0x6E657462, "netb", and the schema: one lock for each store.
 _KEY: Final = "1852142690, hashtext(coalesce(current_schema(), ''))"
@@ -29,7 +29,7 @@ _OWNER: Final = text(
     "AND l.classid = 1852142690 AND l.objid = hashtext(coalesce(current_schema(), ''))::oid "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-# Over a Unix socket the server takes no notice of them.
+# Over a Unix socket the server ignores them.
 _SERVER_SETTINGS: Final = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
 log = structlog.get_logger()
@@ -51,9 +51,9 @@ class AdvisoryLock:
         self._session: AsyncConnection | None = None
 
     async def take(self, *, owner: str | None) -> bool:
-        """Take the lock alone, as a daemon, or with other commands where `owner` is None; False where it is held.
+        """Take the lock exclusively for a daemon, or shared if `owner` is None; return False if it is held.
 
-        Raises StoreError where the server cannot be reached.
+        Raises StoreError if the server cannot be reached.
         """
         function = "pg_try_advisory_lock_shared" if owner is None else "pg_try_advisory_lock"
         try:
@@ -63,7 +63,7 @@ class AdvisoryLock:
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             await self.release()
             reason = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
-            raise StoreError(f"the ledger failed: {reason}; see store.url") from error
+            raise StoreError(f"the store failed: {reason}; see store.url") from error
         await self.release()
         return False
 
@@ -71,12 +71,12 @@ class AdvisoryLock:
         """End the session, and with it the lock."""
         session, self._session = self._session, None
         if session is not None:
-            await session.invalidate()  # also where it is lost: nothing is waited for
+            await session.invalidate()  # also if it is lost: this does not wait
             await session.close()
         await self._engine.dispose()
 
     async def owner(self) -> str:
-        """Ask the server who holds the lock."""
+        """Read from the server which daemon holds the lock."""
         try:
             async with self._engine.connect() as session:
                 return str(await session.scalar(_OWNER) or "another daemon")
@@ -84,7 +84,7 @@ class AdvisoryLock:
             return "another daemon"
 
     async def watch(self) -> None:
-        """Look after the session until cancelled; raise StoreError where another daemon took the lock meanwhile."""
+        """Monitor the session until cancelled; raise StoreError if another daemon took the lock meanwhile."""
         while True:
             await asyncio.sleep(CHECK_S)
             if not await self._is_alive():
@@ -111,13 +111,13 @@ class AdvisoryLock:
                     raise LockLostError(
                         f"{owner} took the store while its database server did not answer; this daemon ends"
                     )
-                refused_s += CHECK_S  # the server has not noticed the end of our own session yet
+                refused_s += CHECK_S  # the server has not yet detected the end of our own session
             except LockLostError:
                 raise
             except StoreError:
-                pass  # it is still away; every reply that needs the store says so
+                pass  # it is still unreachable; every reply that needs the store reports that
             await asyncio.sleep(CHECK_S)
 
 
 class LockLostError(StoreError):
-    """Another daemon works on the store now."""
+    """Another daemon uses the store now."""

@@ -1,4 +1,4 @@
-"""One connection pool to the ledger. Nothing above this room sees an exception of SQLAlchemy's."""
+"""One connection pool to the store. Translates every exception of SQLAlchemy."""
 
 import asyncio
 import os
@@ -20,8 +20,8 @@ from netboot.store.migrations import is_current, migrate, refuse_newer
 
 T = TypeVar("T")
 
-TIMEOUT_S = 5.0  # a machine that waits for its script is told to wait after this
-BUSY_S = 4.0  # how long a connection waits for a lock that another one holds; less than TIMEOUT_S
+TIMEOUT_S = 5.0  # after this a machine gets a script that waits
+BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """The ledger's database: opened once, shared by all of `store`."""
+    """The store's database: opened once, shared by all of `store`."""
 
     def __init__(self, engine: AsyncEngine, *, held_by: str = "") -> None:
         self._engine = engine
@@ -41,8 +41,8 @@ class Database:
     async def open(cls, url: str, *, held_by: str = "") -> Self:
         """Connect to `url` (SQLAlchemy's form) and migrate; a SQLite file is made for its owner alone.
 
-        `held_by` names a daemon that writes there: nothing is migrated, and each write raises StoreError.
-        Raises StoreError where it cannot be reached or is of a newer shape.
+        `held_by` names a daemon that uses it: it is not migrated, and each write raises StoreError.
+        Raises StoreError if it cannot be reached or has a newer version.
         """
         database = cls(_engine(url), held_by=held_by)
         try:
@@ -58,7 +58,7 @@ class Database:
 
     @classmethod
     async def verify(cls, url: str) -> None:
-        """Read the database at `url` once, without a migration; raise StoreError where `open` would."""
+        """Read the database at `url` once, without a migration; raise StoreError if `open` would."""
         database = cls(_engine(url))
         try:
             async with database.reading() as connection:
@@ -68,7 +68,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Give one transaction that writes, at most `TIMEOUT_S` long; raise StoreError where the ledger fails."""
+        """Open one writing transaction of at most `TIMEOUT_S`; raise StoreError if the store fails."""
         if self._held_by:
             raise StoreError(f"cannot change the store: {self._held_by} works on it; run the command there")
         async with _begun(self._engine) as connection:
@@ -76,12 +76,12 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give one transaction that only reads, and waits for no writer; raise StoreError where the ledger fails."""
+        """Open one reading transaction, which waits for no writer; raise StoreError if the store fails."""
         async with _begun(self._reader) as connection:
             yield connection
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end, also where the caller is cancelled; `close` waits for it."""
+        """Run `work` to its end, even if the caller is cancelled; `close` waits for it."""
         task = asyncio.ensure_future(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
@@ -93,21 +93,21 @@ class Database:
             await asyncio.wait(self._unfinished)
 
     async def close(self) -> None:
-        """Wait for the work of cancelled callers, and give the connections back."""
+        """Wait for the work of cancelled callers, and close the connections."""
         await self.finished()
         await self._engine.dispose()
 
 
 def _insert(connection: AsyncConnection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # takes its time to load
+        from sqlalchemy.dialects import postgresql  # slow to load
 
         return postgresql.insert(table)
     return sqlite.insert(table)
 
 
 async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; where one with the same key is there, write over it."""
+    """Insert rows; replace existing ones with the same key."""
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
@@ -120,9 +120,9 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with asyncio.timeout(TIMEOUT_S), engine.begin() as connection:
             yield connection
     except TimeoutError:
-        raise StoreError(f"the ledger did not answer within {TIMEOUT_S:g} s; see store.url") from None
+        raise StoreError(f"the store did not answer within {TIMEOUT_S:g} s; see store.url") from None
     except (SQLAlchemyError, OSError) as error:
-        raise StoreError(f"the ledger failed: {_first_line(error.__cause__ or error)}; see store.url") from error
+        raise StoreError(f"the store failed: {_first_line(error.__cause__ or error)}; see store.url") from error
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -131,16 +131,16 @@ def _engine(url: str) -> AsyncEngine:
         is_sqlite = parsed.get_backend_name() == "sqlite"
         if is_sqlite and parsed.database and parsed.database != ":memory:":
             _make_private_file(Path(parsed.database))
-        # An exception of SQLAlchemy's shows its parameters, tokens among them, wherever a traceback is logged.
+        # Otherwise an exception of SQLAlchemy shows its parameters, such as tokens, in every logged traceback.
         engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
-    except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may hold a password
+    except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may contain a password
         raise StoreError(
-            "cannot open the ledger: store.url is no URL of a database; "
+            "cannot open the store: store.url is no URL of a database; "
             "write it as postgresql+asyncpg://user:password@server:5432/netboot, with % for each special character"
         ) from None
     except ImportError as error:
         cure = f"{sys.prefix}/bin/pip install {error.name}"
-        raise StoreError(f"cannot open the ledger: no package {error.name}; {cure}") from None
+        raise StoreError(f"cannot open the store: no package {error.name}; {cure}") from None
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -153,26 +153,26 @@ def _first_line(error: BaseException) -> str:
 
 
 def _make_private_file(path: Path) -> None:
-    # It holds the tokens that open Kickstart and Ignition.
+    # It contains the tokens for Kickstart and Ignition.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         if is_new and os.geteuid() == 0:
-            # A command of root's that comes before the daemon's first start must not lock the daemon's user out.
+            # A command that root runs before the daemon's first start must not lock out the daemon's user.
             owner = path.parent.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
         cure = NO_RIGHT if isinstance(error, PermissionError) else "see store.url"
-        raise StoreError(f"cannot open the ledger {path}: {error.strerror}; {cure}") from error
+        raise StoreError(f"cannot open the store {path}: {error.strerror}; {cure}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver would begin late, and lose a race that BEGIN IMMEDIATE waits out
+    connection.isolation_level = None  # the driver would begin late, and fail where BEGIN IMMEDIATE waits
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
     connection.run_async(_use_wal)
-    cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
+    cursor.execute("PRAGMA synchronous=FULL")  # acknowledged writes survive a power cut
     cursor.close()
 
 
@@ -191,7 +191,7 @@ async def _use_wal(connection: "aiosqlite.Connection") -> None:
 
 def _roll_back_sqlite(connection: Any, _record: object, _error: object) -> None:
     """Release the lock of a cancelled transaction: sqlite3_close_v2 keeps it while a statement has rows left."""
-    with suppress(sqlite3.Error, ValueError):  # it was closed before
+    with suppress(sqlite3.Error, ValueError):  # it is already closed
         connection.rollback()
 
 

@@ -1,4 +1,4 @@
-"""Who may work on a store: one daemon alone, or commands together while no daemon runs."""
+"""Locks of a store: exclusive for one daemon, or shared by commands while no daemon runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,28 +13,28 @@ from netboot.errors import StoreError
 from netboot.store.advisory_lock import AdvisoryLock
 from netboot.store.file_lock import FileLock
 
-COMMAND_S: Final = 30.0  # how long a daemon waits for commands that work on the store
+COMMAND_S: Final = 30.0  # time that a daemon waits for commands that use the store
 _TRY_AGAIN_S: Final = 0.1
 
 
 class Lock(Protocol):
-    """A lock that daemons take alone and commands together."""
+    """A lock that is exclusive for daemons and shared by commands."""
 
     async def take(self, *, owner: str | None) -> bool:
-        """Take it alone as the daemon `owner`, together with commands where it is None; False where it is held."""
+        """Take it exclusively for the daemon `owner`, or shared if it is None; return False if it is held."""
 
     async def release(self) -> None:
         """Release it, if it is taken."""
 
     async def owner(self) -> str:
-        """Say which daemon holds it."""
+        """Return the daemon that holds it."""
 
     async def watch(self) -> None:
-        """Look after it; raise StoreError where another daemon took it."""
+        """Monitor it; raise StoreError if another daemon took it."""
 
 
 class HeldError(StoreError):
-    """Another daemon holds a lock; `owner` says which."""
+    """Another daemon, `owner`, holds a lock."""
 
     def __init__(self, message: str, owner: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class HeldError(StoreError):
 
 
 def lock_of_store(url: str) -> Lock | None:
-    """Name the lock of the store at `url`; None for one in memory, and for what is no URL, as `Database.open` says."""
+    """Return the lock of the store at `url`; None for one in memory or an invalid URL, which `Database.open` reports."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
@@ -56,7 +56,7 @@ def lock_of_store(url: str) -> Lock | None:
 
 @asynccontextmanager
 async def held_alone(lock: Lock, *, owner: str, what: str) -> AsyncIterator[None]:
-    """Hold a lock as the daemon `owner`; raise HeldError where another daemon does. Commands are waited for."""
+    """Hold a lock as the daemon `owner`, after waiting for commands; raise HeldError if another daemon holds it."""
     waited_s = 0.0
     while not await lock.take(owner=owner):
         is_command = await lock.take(owner=None)
@@ -78,7 +78,7 @@ async def held_alone(lock: Lock, *, owner: str, what: str) -> AsyncIterator[None
 
 @asynccontextmanager
 async def held_together(lock: Lock) -> AsyncIterator[None]:
-    """Hold a lock as a command; raise HeldError where a daemon holds it alone."""
+    """Hold a lock as a command; raise HeldError if a daemon holds it."""
     if not await lock.take(owner=None):
         owner = await lock.owner()
         raise HeldError(f"{owner} works on the store", owner)

@@ -1,6 +1,6 @@
-"""A lock on a file, taken by the daemon alone or by commands together: flock(2), which the kernel releases at a crash.
+"""A lock on a file, exclusive for the daemon or shared by commands: flock(2), which the kernel releases at a crash.
 
-The file stays when the lock is released: removing it could let two daemons lock two files of one name.
+The file stays when the lock is released: if it were removed, two daemons could lock two files of one name.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ _OWNER_BYTES: Final = 1024
 
 
 class FileLock:
-    """The lock file beside `subject`: a control socket or a SQLite store, whatever links lead to it."""
+    """The lock file beside `subject`: a control socket or a SQLite store, with links resolved."""
 
     def __init__(self, subject: Path) -> None:
         resolved = subject.resolve()
@@ -24,10 +24,10 @@ class FileLock:
         self._descriptor: int | None = None
 
     async def take(self, *, owner: str | None) -> bool:
-        """Take the lock alone, as the daemon `owner`, or with other commands where it is None; False where it is held.
+        """Take the lock exclusively for the daemon `owner`, or shared if it is None; return False if it is held.
 
-        Raises StoreError where the file cannot be opened. A command does without the lock where nobody has made the
-        file and it may not make it: then no daemon has ever run.
+        Raises StoreError if the file cannot be opened. A command proceeds without the lock if the file does not exist
+        and it may not make it: then no daemon has ever run.
         """
         descriptor = self._open()
         if descriptor is None:
@@ -52,20 +52,20 @@ class FileLock:
             self._descriptor = None
 
     async def owner(self) -> str:
-        """Read who holds the lock."""
+        """Read which daemon holds the lock."""
         with suppress(OSError, UnicodeDecodeError):
             return self.path.read_text() or "another daemon"
         return "another daemon"
 
     async def watch(self) -> None:
-        """Nothing: the kernel keeps the lock as long as the process lives."""
+        """Do nothing: the kernel keeps the lock as long as the process runs."""
 
     def _open(self) -> int | None:
         try:
             with _reported(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
-                if os.geteuid() == 0:  # a command of root's must not keep the daemon's user out
+                if os.geteuid() == 0:  # a command of root must not lock out the daemon's user
                     parent = self.path.parent.stat()
                     os.fchown(descriptor, parent.st_uid, parent.st_gid)
                 return descriptor
@@ -85,9 +85,9 @@ class FileLock:
 
 
 def held_by(subject: Path) -> str | None:
-    """Read which daemon holds the lock beside `subject`; None where none does. Makes no file.
+    """Read which daemon holds the lock beside `subject`; None if none does. Makes no file.
 
-    Raises StoreError where the lock may not be read.
+    Raises StoreError if the lock may not be read.
     """
     path = FileLock(subject).path
     try:

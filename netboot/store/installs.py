@@ -1,4 +1,4 @@
-"""The installs on record, moved by compare-and-set alone: of two daemons that make one move, one succeeds."""
+"""The table of installs, changed only by compare-and-set: if two daemons make the same transition, one succeeds."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -26,20 +26,20 @@ ATTEMPTS = 5  # of one compare-and-set against other writers
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write that took place."""
+    """One completed write."""
 
     before: Install
     after: Install
 
 
 class Installs:
-    """The table of installs. Every method raises StoreError where the ledger fails."""
+    """The table of installs. Every method raises StoreError if the store fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def all(self) -> list[Install]:
-        """Read every install on record; a host that is not among them is registered and nothing more."""
+        """Read every stored install; a host without one is only registered."""
         async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs))
             return [_install(row) for row in rows.mappings()]
@@ -50,7 +50,7 @@ class Installs:
             return await _read(connection, host)
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
-        """Find the install that a token belongs to; alive or dead, that is for the reader to judge."""
+        """Find the install of a token, valid or spent; the caller decides which."""
         async with self._database.reading() as connection:
             rows = await connection.execute(
                 select(tables.installs).where(tables.installs.c[f"{kind.value}_token"] == token)
@@ -59,30 +59,30 @@ class Installs:
             return _install(row) if row else None
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end, also where the caller is cancelled."""
+        """Run `work` to its end, even if the caller is cancelled."""
         return await self._database.finish(work)
 
     async def change(
         self, host: HostName, move: Callable[[Install], Install], *, at: datetime, what: str, note: str = ""
     ) -> Change:
-        """Apply `move` to what is on record now, and write it with a line of history, or neither.
+        """Apply `move` to the stored install, and write it and a line of history together.
 
-        `move` may be called again where another writer came between; its TransitionError passes through.
+        `move` is called again if another writer changed the install meanwhile; its TransitionError passes through.
         """
         return (await self.change_all({host: move}, at=at, what=what, note=note))[0]
 
     async def change_all(
         self, moves: Mapping[HostName, Callable[[Install], Install]], *, at: datetime, what: str, note: str = ""
     ) -> list[Change]:
-        """Apply the move of each host, all of them in one transaction or none; else as `change`."""
+        """Apply the move of each host, all in one transaction or none; otherwise as `change`."""
         line = {"at": at.isoformat(), "what": what, "note": note}
         for _attempt in range(ATTEMPTS):
             with suppress(_OvertakenError):
                 async with self._database.transaction() as connection:
-                    # In the order of names, so that two of these never wait for each other's rows.
+                    # In the order of names, so that two calls never wait for each other's rows.
                     return [await _change(connection, host, moves[host], line=line) for host in sorted(moves)]
         hosts = ", ".join(sorted(moves))
-        raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} other writers came between; try again")
+        raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} writers changed it meanwhile; try again")
 
     async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
@@ -102,7 +102,7 @@ class Installs:
 
 
 class _OvertakenError(Exception):
-    """Another writer came between the read and the write; the transaction is undone."""
+    """Another writer changed the row between read and write; the transaction is rolled back."""
 
 
 async def _change(

@@ -1,6 +1,6 @@
-"""The leases on record: one row an address, on disk before the client hears of it.
+"""The table of leases: one row per address, on disk before the client gets its reply.
 
-Many machines that ask at once share one write: who comes while another writes goes with the next.
+Simultaneous requests share writes: leases that arrive during a write are written together in the next one.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class _Batch:
 
 
 class LeaseStore:
-    """The table of leases. Every method raises StoreError where the ledger fails."""
+    """The table of leases. Every method raises StoreError if the store fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,7 +33,7 @@ class LeaseStore:
         self._next = _Batch()
 
     async def all(self) -> list[Lease]:
-        """Read every lease on record; the bound ones last, so that they count where a client had several."""
+        """Read every stored lease; the bound ones last, so that they take precedence if a client had several."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(select(tables.leases).order_by(tables.leases.c.ends_at))).mappings()
             leases = [_lease(row) for row in rows]
@@ -52,7 +52,7 @@ class LeaseStore:
                 except StoreError as error:
                     batch.error = error
         if not batch.is_written:
-            raise batch.error or StoreError("the write of a lease was broken off; the client asks again")
+            raise batch.error or StoreError("the write of a lease was cancelled; the client requests again")
 
     async def _write(self, leases: dict[IPv4Address, Lease]) -> None:
         async with self._database.transaction() as connection:

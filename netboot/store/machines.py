@@ -1,4 +1,4 @@
-"""The machines that the wire showed: known or not, with the addresses that they were given. Written behind."""
+"""The table of machines that sent requests, registered or not, with their addresses. Written later, in batches."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +17,13 @@ from netboot.store.database import Database, upsert
 
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
-MACS_PER_TRANSACTION = 1_000  # far below what a slow disk writes in `TIMEOUT_S`
+MACS_PER_TRANSACTION = 1_000  # far fewer than a slow disk writes in `TIMEOUT_S`
 
 log = structlog.get_logger()
 
 
 class Machines:
-    """The table of machines. Its reader holds the truth in memory, this is what survives a restart."""
+    """The table of machines. The current state is in the caller's memory; this copy survives a restart."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,7 +33,7 @@ class Machines:
         self._writing = asyncio.Lock()
 
     async def all(self) -> Mapping[Mac, Machine]:
-        """Read every machine on record, the longest unseen first."""
+        """Read every stored machine, the longest unseen first."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(select(tables.machines).order_by(tables.machines.c.last_seen))).mappings()
             return {
@@ -51,37 +51,37 @@ class Machines:
             }
 
     async def last_seen(self, macs: Iterable[Mac]) -> datetime | None:
-        """Read when one of these network cards last began a boot; None: none of them is on record."""
+        """Read when one of these network cards last began a boot; None: none of them is stored."""
         mine = tables.machines.c.mac.in_(list(macs))
         async with self._database.reading() as connection:
             last = await connection.scalar(select(func.max(tables.machines.c.last_seen)).where(mine))
         return datetime.fromisoformat(last) if last else None
 
     def keep(self, machine: Machine) -> None:
-        """Take the present state of a machine; it is written within a moment."""
+        """Store the current state of a machine; it is written shortly after."""
         self._changed[machine.mac] = machine
         self._gone.discard(machine.mac)
         self._has_work.set()
 
     def forget(self, mac: Mac) -> None:
-        """Take a machine off the record; it is gone within a moment."""
+        """Delete a machine; it is deleted shortly after."""
         self._changed.pop(mac, None)
         self._gone.add(mac)
         self._has_work.set()
 
     async def run(self) -> None:
-        """Write what was kept until cancelled; then write the rest once."""
+        """Write stored states until cancelled; then write the rest once."""
         try:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(WRITE_EVERY_S)
-                await asyncio.shield(self.flush())  # what is half written ends whole: the last flush waits for it
+                await asyncio.shield(self.flush())  # a running write ends; the last flush waits for it
         finally:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write all that was kept before this call, or keep it for later where the ledger does not take it."""
-        async with self._writing:  # also what another call is writing is on disk when this one returns
+        """Write all states stored before this call, or keep them for later if the store does not accept them."""
+        async with self._writing:  # another call's write has also ended when this one returns
             self._has_work.clear()
             kept, self._changed = self._changed, {}
             gone, self._gone = self._gone, set()
@@ -98,7 +98,7 @@ class Machines:
                 log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
 
     async def close(self) -> None:
-        """Write what is left; log how many are lost where the ledger does not take them at the second attempt."""
+        """Write the rest; log how many are lost if the store does not accept them at the second attempt."""
         await self.flush()
         if self._changed or self._gone:
             await asyncio.sleep(RETRY_S)

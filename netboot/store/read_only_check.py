@@ -1,4 +1,4 @@
-"""Whether a daemon could start on the store, found without changing it. SQLAlchemy is loaded for PostgreSQL alone."""
+"""Checks whether a daemon could start on the store, without changing it. Loads SQLAlchemy only for PostgreSQL."""
 
 import os
 import sqlite3
@@ -10,9 +10,9 @@ from netboot.store.version import NEWEST_VERSION, newer_store
 
 
 async def verify_store(url: str) -> None:
-    """Read the store at `url` once; raise StoreError where a daemon could not start on it.
+    """Read the store at `url` once; raise StoreError if a daemon could not start on it.
 
-    A SQLite file that is not there is no fault: the daemon makes it, and this does not.
+    A missing SQLite file is no fault: the daemon makes it.
     """
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):

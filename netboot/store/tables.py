@@ -47,7 +47,7 @@ events = Table(
     Column("step", Text),
     Column("data", JSON, nullable=False),
     Index("events_by_host", "host", "id"),
-    sqlite_autoincrement=True,  # an id is never given twice, also after the oldest events were pruned
+    sqlite_autoincrement=True,  # an id is never used twice, even after the oldest events were pruned
 )
 
 machines = Table(
@@ -60,7 +60,7 @@ machines = Table(
     Column("vendor_class", Text),
     Column("uuid", Text),
     Column("addresses", JSON, nullable=False),
-    Column("shapes", JSON),  # NULL where an older version wrote the row
+    Column("shapes", JSON),  # NULL if an older version wrote the row
 )
 
 accepted_files = Table(

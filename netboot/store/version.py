@@ -1,4 +1,4 @@
-"""The newest version of the store that this program knows, for those who do not load SQLAlchemy."""
+"""The newest version of the store that this program knows, for modules that do not load SQLAlchemy."""
 
 from typing import Final
 
@@ -8,8 +8,8 @@ NEWEST_VERSION: Final = 5  # the number of `migrations.MIGRATIONS`; loading them
 
 
 def newer_store(version: int) -> StoreError:
-    """Say that a newer program has migrated the store to `version`."""
+    """Return the error for a store that a newer program migrated to `version`."""
     return StoreError(
-        f"the ledger has shape {version}, this netboot knows up to {NEWEST_VERSION}; "
+        f"the store has version {version}, this netboot supports up to {NEWEST_VERSION}; "
         "run the version that wrote it, or restore a backup"
     )

@@ -19,7 +19,7 @@ BLOCKED = {"reason": "no-loader", "sentence": "w1 has no loader", "cure": "insta
         pytest.param(
             {"arming": None},
             [],
-            ["w1 was never armed: it is led to its own disk; netboot install arm w1"],
+            ["w1 was never armed: it boots its own disk; netboot install arm w1"],
             id="never-armed",
         ),
         pytest.param(

@@ -20,7 +20,7 @@ import zstandard
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Kind, Library
-from netboot.content.library.progress import Silent
+from netboot.content.library.progress import NoProgress
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_reachable, read_ref
 from netboot.content.tar_stream import ByteStream
@@ -262,7 +262,7 @@ def test_what_was_killed_again_and_again_is_counted_once(library: Library, small
             shutil.copytree(small_archive, killed)
     steps: list[int] = []
 
-    class Steps(Silent):
+    class Steps(NoProgress):
         def step(self, _what: str, total_bytes: int) -> None:
             steps.append(total_bytes)
 

@@ -16,7 +16,7 @@ import pytest
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import repair, verify
 from netboot.content.library.library import Kind, Library
-from netboot.content.library.progress import Silent
+from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import read_medium
 from netboot.content.media.iso_image import read_checksums, read_volume
@@ -292,7 +292,7 @@ def test_a_checksum_that_covers_less_than_nothing_is_a_damaged_one(tmp_path: Pat
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     read: list[int] = []
 
-    class Count(Silent):
+    class Count(NoProgress):
         def advance(self, size_bytes: int) -> None:
             read.append(size_bytes)
 
@@ -451,7 +451,7 @@ def test_bad_files_of_a_medium_are_mended_from_its_iso(tmp_path: Path, library: 
     assert set(verdict.faults) == {"images/install.img", "vmlinuz", ".treeinfo"}
 
     with library.changing() as staging:
-        repaired = repair(staging, entry, verdict, iso, progress=Silent())
+        repaired = repair(staging, entry, verdict, iso, progress=NoProgress())
 
     assert set(repaired) == set(verdict.faults)
     assert verify(entry).is_sound
@@ -464,7 +464,7 @@ def test_another_iso_mends_nothing_that_differs(tmp_path: Path, library: Library
     other = make_iso(tmp_path, EL10, volume="OL-10-0-0-BaseOS-x86_64")
 
     with library.changing() as staging:
-        assert repair(staging, entry, verify(entry), other, progress=Silent()) == ()
+        assert repair(staging, entry, verify(entry), other, progress=NoProgress()) == ()
 
 
 @pytest.mark.parametrize("program", ["xorriso", "udf", "plain"])

@@ -11,7 +11,7 @@ import pytest
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.library import Kind, Library
-from netboot.content.library.progress import Silent
+from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def damage(root: Path) -> dict[str, str]:
 def mended(library: Library, source: Path) -> tuple[str, ...]:
     entry = library.find("ock-1")
     with library.changing() as staging:
-        return repair(staging, entry, verify(entry), source, progress=Silent())
+        return repair(staging, entry, verify(entry), source, progress=NoProgress())
 
 
 def test_a_sound_release_is_sound(library: Library) -> None:

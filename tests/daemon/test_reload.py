@@ -32,7 +32,7 @@ def test_files_that_are_rejected_are_named_and_the_exit_code_is_2(rack: Rack):
     assert (done.returncode, done.stdout) == (2, "")
     assert "hosts.w1.rol: " in done.stderr
     assert done.stderr.splitlines()[-1].endswith(
-        "the daemon keeps what it accepted last; correct the files, then reload"
+        "the daemon keeps the last accepted configuration; correct the files, then reload"
     )
     assert json.loads(rack.run("reload", "--json").stdout)["ok"] is False
     assert "config.rejected" in rack.log

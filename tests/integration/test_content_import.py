@@ -265,7 +265,7 @@ def test_progress_is_told_in_plain_lines_without_a_terminal(netboot: Appliance, 
 
     assert done.stderr.splitlines()[0] == f"copying {repository}"
     assert done.stdout.startswith("ock-1 is there now: commit ")
-    assert done.stdout.endswith(", every object proved\n")
+    assert done.stdout.endswith(", every object verified\n")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

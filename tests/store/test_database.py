@@ -1,4 +1,4 @@
-"""A ledger that cannot be reached is one sentence of ours, and never shows its password."""
+"""A store that cannot be reached is one error message, which never shows its password."""
 
 import asyncio
 
@@ -41,5 +41,5 @@ def test_what_postgresql_refuses_at_the_door_is_an_error_of_the_store():
         return str(caught.value)
 
     assert asyncio.run(scenario()) == (
-        'the ledger failed: password authentication failed for user "netboot"; see store.url'
+        'the store failed: password authentication failed for user "netboot"; see store.url'
     )

@@ -207,12 +207,12 @@ def test_a_ledger_of_a_newer_netboot_is_refused(store_url: str):
         await database.close()
         await Database.open(store_url)
 
-    with pytest.raises(StoreError, match="the ledger has shape 99"):
+    with pytest.raises(StoreError, match="the store has version 99"):
         asyncio.run(scenario())
 
 
 def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(StoreError, match=r"cannot open the ledger .*/file/netboot.db"):
+    with pytest.raises(StoreError, match=r"cannot open the store .*/file/netboot.db"):
         asyncio.run(Database.open(f"sqlite+aiosqlite:///{tmp_path}/file/netboot.db"))

@@ -1,4 +1,4 @@
-"""`netboot check`: everything that can be wrong before a machine boots."""
+"""`netboot check`: checks the configuration and this appliance before a machine boots."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -26,12 +26,12 @@ from netboot.registry.load import Configuration, read
 from netboot.settings.settings import Settings
 from netboot.store.read_only_check import verify_store
 
-_ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: of no machine
+_ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: reserved for documentation
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found, in the order in which an operator reads it."""
+    """The findings, in the order in which they are printed."""
 
     faults: tuple[Problem, ...] = ()
     problems: list[str] = field(default_factory=list)
@@ -39,23 +39,23 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def add(self, report: BoxReport) -> None:
-        """Add what a part of the check found."""
+        """Add the findings of a part of the check."""
         self.problems += [each for each in report.problems if each not in self.problems]
         self.warnings += [each for each in report.warnings if each not in self.warnings]
         self.notes += report.notes
 
 
-@click.command(short_help="Find everything that can be wrong before a machine boots.")
+@click.command(short_help="Check everything before a machine boots.")
 @json_option
 @click.pass_obj
 def check(config: Path, as_json: bool) -> None:
-    """Check settings, hosts, loaders, content, every host's rendered documents, and this box.
+    """Check settings, hosts, loaders, content, every host's rendered documents, and this appliance.
 
-    This box: interfaces, addresses, ports that other programs hold, and what the daemon's user and the unit's sandbox
-    let the daemon read and write; run it as root for all of that.
+    This appliance: interfaces, addresses, ports that other programs hold, and the files that the daemon's user and the
+    unit's sandbox permit the daemon to read and write; run it as root to check all of that.
 
-    Exit 2 where a file of the configuration has faults, each named with line and column (hosts without a fault are
-    checked all the same); 1 where the files are fine but a machine could not be served. A warning changes no exit code.
+    Exit code 2 if a file of the configuration has faults, each named with line and column (hosts without a fault are
+    checked nevertheless); 1 if only problems are found. Warnings do not change the exit code.
     """
     try:
         configuration = read(config)
@@ -118,7 +118,7 @@ async def _check(configuration: Configuration, findings: Findings) -> None:
 
 
 def _placed(reason: str, hosts: Sequence[Host]) -> str:
-    """Say a reason once, at the first host that it concerns."""
+    """Print a reason once, at the first host that it affects."""
     first, others = hosts[0], ", ".join(host.name for host in hosts[1:6])
     also = f" (also {others}{', …' if len(hosts) > 6 else ''})" if others else ""
     placed = reason if reason.startswith(first.declared_at) else f"{first.declared_at}: hosts.{first.name}: {reason}"
@@ -126,12 +126,12 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
 
 
 async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport:
-    """Check this box; where a daemon runs, it holds the ports, and what it lacks is what it says."""
+    """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
     path, problems = settings.admin.socket, []
     try:
         runs = path.exists()
         if runs:
-            from netboot.client import ControlClient  # takes its time to load
+            from netboot.client import ControlClient  # slow to load
 
             runs = is_answered(path)
             if runs:
@@ -164,7 +164,7 @@ async def _check_store(settings: Settings, report: BoxReport) -> None:
 
 
 def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
-    """Render what a machine gets that is not installed now; a template's fault is told of one machine, not of all."""
+    """Render the scripts of machines that are not armed; report a template's fault for one machine, not for all."""
     shared = [
         *_renamed(documents.autoexec_problems(_ANY_MAC), "any machine"),
         *_renamed(documents.script_problems(_ANY_MAC, None), "an unregistered machine"),
@@ -177,12 +177,12 @@ def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
 
 
 def _renamed(problems: Iterable[RenderError], subject: str) -> list[str]:
-    """Write `subject` in place of the MAC that only this check uses."""
+    """Replace the MAC that only this check uses with `subject`."""
     return [str(problem).replace(str(_ANY_MAC), subject) for problem in problems]
 
 
 def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
-    """What the files name, and what every rack needs: OCK runs on UEFI machines, and x86-64 is what they mostly are."""
+    """Check the loaders that the files name, and that of UEFI x86-64, which most OCK machines need."""
     settings = configuration.settings
     policy, problems = from_settings.policy_for(settings, bootfiles, configuration.hosts)
     yield from map(str, problems)

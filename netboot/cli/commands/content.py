@@ -1,6 +1,6 @@
-"""`netboot content`: boot media and releases, imported, proved, listed, removed.
+"""`netboot content`: imports, verifies, lists and removes boot media and releases.
 
-Works on the content directory itself, whether a daemon runs or not; a running one is told to look again.
+Works on the content directory with or without a daemon; a running one is requested to read the directory again.
 """
 
 import asyncio
@@ -33,24 +33,24 @@ from netboot.store.file_lock import held_by
 
 @click.group(cls=Group)
 def content() -> None:
-    """Bring in boot media and releases, and keep them."""
+    """Import and manage boot media and releases."""
 
 
 content.add_command(publish_command)
 
 
-@content.command("import-iso", short_help="Bring in a boot medium: an Oracle Linux ISO.")
+@content.command("import-iso", short_help="Import a boot medium: an Oracle Linux ISO.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="The medium's name; what it is (ol8u10-x86_64) if not given.")
-@click.option("--checksum", help="What the file must have: sha256:… as it was published.")
+@click.option("--name", help="The medium's name; by default from its content (ol8u10-x86_64).")
+@click.option("--checksum", help="The file's published checksum: sha256:…")
 @json_option
 @click.pass_obj
 def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
     settings = load_settings(config)
-    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
-    _tell_daemon(settings)
+    _rescan_in_daemon(settings)
     if as_json:
         print_json(asdict(done))
         return
@@ -62,17 +62,17 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
         click.echo(f"note: {note}")
 
 
-@content.command("import-archive", short_help="Bring in a release: what `ocne image create` wrote.")
+@content.command("import-archive", short_help="Import a release: the output of `ocne image create`.")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
-@click.option("--name", help="The release's name; its file's (ock-1.31-amd64) if not given.")
+@click.option("--name", help="The release's name; by default from its file's name (ock-1.31-amd64).")
 @json_option
 @click.pass_obj
 def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
-    """Take the OSTree archive from what `ocne image create --type ostree` wrote, and prove every object of it."""
+    """Import the OSTree archive from the output of `ocne image create --type ostree`, and verify every object."""
     settings = load_settings(config)
-    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
-    _tell_daemon(settings)
+    _rescan_in_daemon(settings)
     if as_json:
         print_json(asdict(done))
         return
@@ -80,7 +80,7 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     click.echo(
         f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
-        f"{megabytes(done.size_bytes)}{shared}, every object proved"
+        f"{megabytes(done.size_bytes)}{shared}, every object verified"
     )
     for note in done.notes:
         click.echo(f"note: {note}")
@@ -90,7 +90,7 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
 @json_option
 @click.pass_obj
 def list_command(config: Path, as_json: bool) -> None:
-    """List boot media and releases, and who uses them."""
+    """List boot media and releases with their users."""
     settings = load_settings(config)
     library, known = _library(settings), _users(config, settings)
     views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
@@ -116,7 +116,7 @@ def list_command(config: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(config: Path, name: str, as_json: bool) -> None:
-    """Show all that is known of NAME."""
+    """Show the details of NAME."""
     settings = load_settings(config)
     library = _library(settings)
     entry = library.find(name)
@@ -135,25 +135,25 @@ def show(config: Path, name: str, as_json: bool) -> None:
             click.echo(f"  {checksum}  {member}")
 
 
-@content.command("verify", short_help="Prove every byte, and repair what is bad.")
+@content.command("verify", short_help="Verify every byte, and repair damaged files.")
 @click.argument("name", required=False)
 @click.option(
     "--repair-from",
     type=click.Path(path_type=Path, exists=True),
     metavar="SOURCE",
-    help="An ISO, an archive, or a directory: bad files are replaced from it.",
+    help="An ISO, an archive, or a directory: damaged files are replaced from it.",
 )
 @json_option
 @click.pass_obj
 def verify_command(config: Path, name: str | None, repair_from: Path | None, as_json: bool) -> None:
-    """Prove every byte of NAME, or of all there is; name each bad file. Exit 1 where one stays bad."""
+    """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
     if repair_from is not None and name is None:
-        raise click.UsageError("--repair-from wants the NAME that is repaired")
+        raise click.UsageError("--repair-from requires the NAME to repair")
     settings = load_settings(config)
     library = _library(settings)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
-    with handed_over(settings.content.directory), shown_progress(is_silent=as_json) as progress:
+    with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         for entry in entries:
             verdict = verify(entry, progress)
             repaired: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))
     if any(repaired for _, repaired in results):
-        _tell_daemon(settings)
+        _rescan_in_daemon(settings)
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
     else:
@@ -178,7 +178,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 @json_option
 @click.pass_obj
 def remove(config: Path, name: str, as_json: bool) -> None:
-    """Remove a boot medium, a release, or another name of one. Refused while anything uses it."""
+    """Remove a boot medium, a release, or an alias. Refused while it is used."""
     settings = load_settings(config)
     library = _library(settings)
     with handed_over(settings.content.directory), library.changing() as staging:
@@ -190,7 +190,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
             raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _tell_daemon(settings)
+    _rescan_in_daemon(settings)
     say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
 
 
@@ -198,7 +198,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def gc(config: Path, as_json: bool) -> None:
-    """Delete what unfinished imports and removals left behind. Refused while a machine pulls."""
+    """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
     settings = load_settings(config)
     _refuse_while_pulled(settings, "cannot collect")
     with handed_over(settings.content.directory), _library(settings).changing() as staging:
@@ -213,7 +213,7 @@ def gc(config: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
-    """Make ALIAS (`stable`) another name of NAME, at once. Hosts that refer to ALIAS get NAME from now on."""
+    """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
     settings = load_settings(config)
     library = _library(settings)
     with handed_over(settings.content.directory), library.changing() as staging:
@@ -221,12 +221,12 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
         if running := users(config, settings).running(entry.kind, alias):
             raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
-    _tell_daemon(settings)
+    _rescan_in_daemon(settings)
     say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
 
 
 def _users(config: Path, settings: Settings) -> Users:
-    """Find out who uses the content, for a list: what cannot be known is a note."""
+    """Find the users of the content for a list; print a note if some cannot be found."""
     known, notes = users_for_a_list(config, settings)
     for note in notes:
         click.echo(f"note: {note}", err=True)
@@ -238,27 +238,27 @@ def _library(settings: Settings) -> Library:
 
 
 def _refuse_while_pulled(settings: Settings, what: str) -> None:
-    """Raise ContentError while the daemon says that machines pull a release."""
-    pulls = asyncio.run(_ask_daemon(settings, "status")).get("pulls")
+    """Raise ContentError while the daemon reports that machines pull a release."""
+    pulls = asyncio.run(_request_of_daemon(settings, "status")).get("pulls")
     if pulls:
         raise ContentError(f"{what}: machines are pulling now ({', '.join(pulls)}); wait until they are done")
 
 
-def _tell_daemon(settings: Settings) -> None:
-    """Have a running daemon read the content directory anew; a note where it would not, and where armings end."""
+def _rescan_in_daemon(settings: Settings) -> None:
+    """Make a running daemon read the content directory again; print a note if it fails, and for each ended arming."""
     try:
-        told = asyncio.run(_ask_daemon(settings, "rescan"))
+        result = asyncio.run(_request_of_daemon(settings, "rescan"))
     except NetbootError as error:
-        click.echo(f"note: the daemon did not read the content anew: {error}", err=True)
+        click.echo(f"note: the daemon did not read the content again: {error}", err=True)
         return
-    for host in told.get("armings_ended", ()):
+    for host in result.get("armings_ended", ()):
         click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
 
 
-async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
-    """Ask the daemon of this configuration; nothing where none runs. Raises DeafDaemonError where one is silent."""
+async def _request_of_daemon(settings: Settings, request: str) -> Mapping[str, Any]:
+    """Send a request to the daemon of this configuration, if one runs; raise DeafDaemonError if it does not answer."""
     socket = settings.admin.socket
-    with suppress(PermissionError):  # the client says it better
+    with suppress(PermissionError):  # the client has a better message
         if not socket.exists() and held_by(socket) is None:
             return {}
     from netboot.cli.commands.daemon_or_store import (
@@ -269,4 +269,4 @@ async def _ask_daemon(settings: Settings, question: str) -> Mapping[str, Any]:
     if client is None:
         return {}
     async with client:
-        return await (client.status() if question == "status" else client.rescan_content())
+        return await (client.status() if request == "status" else client.rescan_content())

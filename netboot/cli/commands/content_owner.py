@@ -1,7 +1,7 @@
-"""Gives what root put into the content directory to whom that directory belongs: the daemon's user.
+"""Gives files that root made in the content directory to the directory's owner: the daemon's user.
 
-The daemon makes deltas beside releases and imports uploads; what root alone may change would stop both. Follows no
-link: below a directory that another user owns, none can be trusted.
+The daemon makes deltas beside releases and imports uploads; files that only root may change would prevent both.
+Follows no link: below a directory that another user owns, none can be trusted.
 """
 
 import os
@@ -16,7 +16,7 @@ from netboot.errors import ContentError
 
 @contextmanager
 def handed_over(directory: Path) -> Iterator[None]:
-    """Do some work on `directory`, then give what is new there to its owner; a note where that fails."""
+    """Run the block, then give new files in `directory` to its owner; print a note if that fails."""
     try:
         yield
     finally:
@@ -27,7 +27,7 @@ def handed_over(directory: Path) -> Iterator[None]:
 
 
 def hand_over(directory: Path) -> None:
-    """Give everything of root's below `directory` to its owner; nothing for whom is not root, or where root owns it."""
+    """Give root's files below `directory` to its owner; does nothing if the user is not root, or if root owns it."""
     if os.geteuid() != 0 or not directory.is_dir():
         return
     owner = directory.stat()
@@ -39,7 +39,7 @@ def hand_over(directory: Path) -> None:
                 _give(name, descriptor, owner)
     except OSError as error:
         raise ContentError(
-            f"cannot give what lies in {directory} to its owner: {error.strerror}; "
+            f"cannot give the files in {directory} to its owner: {error.strerror}; "
             f"chown -R {owner.st_uid}:{owner.st_gid} {directory}"
         ) from error
 

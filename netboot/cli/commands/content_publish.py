@@ -25,7 +25,7 @@ def publish_command(config: Path, name: str, target: str, endpoint: str | None, 
     Carries on where it was cut; never deletes. Machines go there once content.url names that server.
     """
     place: Target = S3Target(target, endpoint=endpoint) if target.startswith("s3://") else DirectoryTarget(Path(target))
-    with shown_progress(is_silent=as_json) as progress:
+    with shown_progress(as_json=as_json) as progress:
         done = publish(load_settings(config).content.directory, name, place, progress=progress)
     if as_json:
         print_json(asdict(done))

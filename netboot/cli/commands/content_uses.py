@@ -1,6 +1,6 @@
-"""Who uses a boot medium or release: the daemon's answer, else the store's, and the hosts files as they are now.
+"""Finds the users of a boot medium or release: from the daemon, else the store, and from the current hosts files.
 
-A fault in the hosts files stops nothing here: what they mention counts as used.
+Works with faulty hosts files: every name in their text counts as used.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LONGEST_FILE_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Who uses what. `hosts` are those of the files that are sound; `fault` says what the first of the others lacks."""
+    """The users of content. `hosts` are those without a fault; `fault` is the first fault of the files."""
 
     uses: "tuple[ContentUse, ...]"
     hosts: HostSet
@@ -32,13 +32,13 @@ class Users:
     files: tuple[Path, ...]
 
     def names(self, entry: Entry) -> list[str]:
-        """Name the hosts that refer to a medium or release by this very name, in the files or in the daemon."""
+        """Name the hosts that refer to a medium or release by this name, in the files or in the daemon."""
         declared = (host.name for host in self.hosts if entry.name == _referred(host, entry.kind))
         served = (use.host for use in self._uses_of(entry) if use.host)
         return sorted({*declared, *served})
 
     def reasons(self, entry: Entry) -> list[str]:
-        """Say why a medium or release must stay, each with its cure; empty: nobody uses it."""
+        """List why a medium or release must stay, each with its cure; empty: it is not used."""
         found = [
             f"{host.name} refers to it ({host.declared_at}); give it another in the hosts files"
             for host in self.hosts
@@ -58,7 +58,7 @@ class Users:
         return found
 
     def running(self, entry_kind: Kind, name: str) -> list[str]:
-        """Say who installs or pulls under this name now."""
+        """List the installs and pulls that use this name now."""
         uses = [use for use in self.uses if use.kind == entry_kind.word and use.name == name]
         return [str(use) for use in uses if use.use in ("installing", "pulled")]
 
@@ -75,16 +75,16 @@ _CURES = {
 
 
 def users(config: Path, settings: Settings) -> Users:
-    """Find out who uses the content; raise NetbootError where a daemon or the store should answer and does not."""
+    """Find the users of the content; raise NetbootError if the daemon or the store does not answer."""
     return _with_files(config, asyncio.run(_uses(settings, config)))
 
 
 def users_for_a_list(config: Path, settings: Settings) -> tuple[Users, tuple[str, ...]]:
-    """Find out who uses the content as far as that can be known, and what could not be."""
+    """Find the users of the content as far as possible, with a note for each source that failed."""
     notes: list[str] = []
     uses: tuple[ContentUse, ...] = ()
     try:
-        uses = asyncio.run(_uses(settings, config, asks_store=False))  # half a second, to say who is armed
+        uses = asyncio.run(_uses(settings, config, reads_store=False))  # the store takes half a second to load
     except NetbootError as error:
         notes.append(f"USED BY may not be complete: {error}")
     known = _with_files(config, uses)
@@ -99,23 +99,23 @@ def _with_files(config: Path, uses: "tuple[ContentUse, ...]") -> Users:
     return Users(uses, configuration.hosts, fault, configuration.files[1:])
 
 
-async def _uses(settings: Settings, config: Path, *, asks_store: bool = True) -> "tuple[ContentUse, ...]":
+async def _uses(settings: Settings, config: Path, *, reads_store: bool = True) -> "tuple[ContentUse, ...]":
     from netboot.operate.content_uses import ContentUse, Use
 
     client = await daemon_at(settings.admin.socket, config)
     if client is not None:
         async with client:
-            told = await client.content_uses()
-        return tuple(ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in told)
-    if not asks_store or not _is_there(settings.store.url):
+            listed = await client.content_uses()
+        return tuple(ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in listed)
+    if not reads_store or not _is_there(settings.store.url):
         return ()
-    from netboot.app.store_access import offline_content_uses  # the store's libraries take half a second to load
+    from netboot.app.store_access import offline_content_uses  # slow to load
 
     return tuple(await offline_content_uses(settings))
 
 
 def _is_there(store_url: str) -> bool:
-    """Tell whether there may be a store: to make one is the daemon's business."""
+    """Return whether there may be a store: only the daemon makes one."""
     scheme, _, path = store_url.partition(":///")
     return not scheme.startswith("sqlite") or Path(path).exists()
 

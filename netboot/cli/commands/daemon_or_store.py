@@ -1,4 +1,4 @@
-"""Reaches the daemon where one runs, the ledger itself where none does; the commands see no difference."""
+"""Opens the API of a running daemon, or the store if none runs; both have the same methods."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-START_S: Final = 5.0  # how long a command waits for a daemon that starts
+START_S: Final = 5.0  # time that a command waits for a daemon that starts
 _TRY_AGAIN_S: Final = 0.1
 
 
@@ -26,39 +26,39 @@ _TRY_AGAIN_S: Final = 0.1
 async def administration(
     config: Path, *, needs_hosts: bool = True, is_change: bool = False
 ) -> AsyncIterator["Administration | ControlClient"]:
-    """Open whichever of the two there is; without a daemon, say so on stderr.
+    """Open the daemon's API or the store; without a daemon, print that on stderr.
 
     Without `needs_hosts`, hosts files that were never accepted may be faulty. `is_change`: the store will be changed.
 
-    A daemon keeps the hosts that were right, so a fault in `hosts.yaml` must not stand between a person and `cancel`:
-    the hosts are read only where no daemon knows them. Raises ConfigError.
+    A daemon keeps the accepted hosts, so `cancel` must work while `hosts.yaml` has a fault: the hosts are read only if
+    no daemon runs. Raises ConfigError.
     """
     client = await daemon_at(load_settings(config).admin.socket, config)
     if client is not None:
         async with client:
             yield client
         return
-    from netboot.app.store_access import offline_administration  # the store's libraries take half a second to load
+    from netboot.app.store_access import offline_administration  # slow to load
     from netboot.telemetry import logs
 
     configuration = read(config)
     logs.configure(level="warning", form="auto")
     async with offline_administration(configuration, needs_hosts=needs_hosts) as offline:
         for fault in configuration.faults:
-            click.echo(f"{fault} (what was accepted last is used, else the hosts without a fault)", err=True)
+            click.echo(f"{fault} (the hosts accepted last are used, else those without a fault)", err=True)
         yield offline
     done = "changed the store itself" if is_change else "read the store itself"
     click.echo(f"netboot: no daemon runs; {done}; start it with systemctl start netboot", err=True)
 
 
 async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
-    """Reach the daemon of `config`, also one that starts at this moment; None where no daemon holds the socket.
+    """Connect to the daemon of `config`, also to one that is starting; None if no daemon holds the socket.
 
-    Raises DeafDaemonError where one holds it and does not answer.
+    Raises DeafDaemonError if one holds it and does not answer.
     """
     for _ in range(round(START_S / _TRY_AGAIN_S)):
         if await asyncio.to_thread(is_answered, socket):
-            from netboot.client import ControlClient  # its HTTP library takes its time to load
+            from netboot.client import ControlClient  # its HTTP library is slow to load
 
             return ControlClient(socket, configuration=config)
         if held_by(socket) is None:
@@ -77,7 +77,7 @@ def run_with_administration(
     needs_hosts: bool = True,
     is_change: bool = False,
 ) -> T:
-    """Open the administration, ask, and close it again; `needs_hosts` and `is_change` as `administration` has them."""
+    """Open the administration, run `ask`, and close it; `needs_hosts` and `is_change` as for `administration`."""
 
     async def run() -> T:
         async with administration(config, needs_hosts=needs_hosts, is_change=is_change) as opened:

@@ -1,4 +1,4 @@
-"""`netboot host`: the declared machines and where their installs stand."""
+"""`netboot host`: the declared machines and the state of their installs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def host() -> None:
 
 
 @host.command(name="list")
-@click.option("--discovered", is_flag=True, help="The machines that asked for a boot and that nobody registered.")
+@click.option("--discovered", is_flag=True, help="The unregistered machines that requested a boot.")
 @json_option
 @click.pass_obj
 def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
@@ -71,7 +71,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
             click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
             click.echo(f"{'armed':<18}{armed_text(value)}")
         elif key == "blocked":
-            continue  # what `reason` says, in its parts
+            continue  # the parts of `reason`
         elif key == "disks":
             _print_lines("disks", value)
         elif key.startswith("last_"):
@@ -81,7 +81,7 @@ def show(config: Path, name: str, as_json: bool) -> None:
 
 
 def armed_text(install: Mapping[str, Any]) -> str:
-    """Say in a few words whether a host may be installed."""
+    """Describe a host's arming in one line."""
     arming = install["arming"]
     if arming is None:
         return "no"
@@ -92,7 +92,7 @@ def armed_text(install: Mapping[str, Any]) -> str:
 
 
 def reason_text(install: Mapping[str, Any]) -> str:
-    """Say on a line of its own why an install does not go on; nothing where it does."""
+    """Return a line with the reason why an install does not proceed; empty if it proceeds."""
     blocked = install["blocked"]
     if blocked is None:
         return ""
@@ -101,7 +101,7 @@ def reason_text(install: Mapping[str, Any]) -> str:
 
 
 def _last(value: Any) -> str:
-    """Show what was last heard or said of a host, and how long ago."""
+    """Show the last request, offer or reason of a host, and its age."""
     if value is None:
         return "never"
     if isinstance(value, str):

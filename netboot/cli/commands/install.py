@@ -1,4 +1,4 @@
-"""`netboot install`: arm a host, take it back, follow its boot."""
+"""`netboot install`: arm a host, cancel the arming, follow its boot."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netboot.operate.administration import Administration
 
 WATCHED_END = {"ready", "failed"}
-NOT_DECLARED = "no hosts file declares it"
+NOT_DECLARED = "not declared in the hosts files"
 
 
 @click.group(cls=Group)
@@ -29,17 +29,15 @@ def install() -> None:
 
 @install.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
-@click.option("--reason", default="", help="Why; it stays in the host's history.")
-@click.option(
-    "--attempts", type=click.IntRange(1, 100), help="Boots into the installer; install.attempts if not given."
-)
-@click.option("--force", is_flag=True, help="Arm also a host that could not be installed now.")
+@click.option("--reason", default="", help="The reason, recorded in the host's history.")
+@click.option("--attempts", type=click.IntRange(1, 100), help="Boots into the installer; default: install.attempts.")
+@click.option("--force", is_flag=True, help="Arm a host even if it cannot be installed now.")
 @json_option
 @click.pass_obj
 def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None, force: bool, as_json: bool) -> None:
-    """Allow each HOST to be installed once, at its next network boot. This will wipe its disk.
+    """Allow each HOST to be installed once, at its next network boot. The install wipes its disk.
 
-    Of several hosts all are armed or none. A host that could not be installed now is refused, with every reason.
+    Of several hosts all are armed or none. A host that cannot be installed now is refused, with every reason.
     """
     armed = run_with_administration(
         config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force), is_change=True
@@ -54,7 +52,7 @@ def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None,
 
 
 def armed_summary(found: Mapping[str, Any]) -> str:
-    """Say what the next network boot of an armed host does."""
+    """Describe what the next network boot of an armed host does."""
     host, arming = found["host"], found["arming"]
     commit = f" (commit {arming['commit'][:12]})" if arming["commit"] else ""
     disk, release = arming["disk"] or "no disk", arming["release"] or "no release"
@@ -71,16 +69,16 @@ def armed_summary(found: Mapping[str, Any]) -> str:
 
 
 def _warnings(found: Mapping[str, Any]) -> list[str]:
-    return [*(f"armed all the same: {reason}" for reason in found["reasons"]), *found["warnings"]]
+    return [*(f"armed anyway: {reason}" for reason in found["reasons"]), *found["warnings"]]
 
 
 @install.command()
 @click.argument("host")
-@click.option("--reason", default="", help="Why; it stays in the host's history.")
+@click.option("--reason", default="", help="The reason, recorded in the host's history.")
 @json_option
 @click.pass_obj
 def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
-    """Take HOST's arming back: from now on it is led to its own disk. HOST need not be in the hosts files."""
+    """Cancel HOST's arming: from now on it boots its own disk. HOST need not be in the hosts files."""
     found = run_with_administration(
         config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False, is_change=True
     )
@@ -92,7 +90,7 @@ def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(config: Path, host: str | None, as_json: bool) -> None:
-    """Show where HOST's install stands; without HOST, every install on record, also of hosts that were removed."""
+    """Show the state of HOST's install; without HOST, every install, also of removed hosts."""
     if host is None:
         _show_all(config, as_json=as_json)
         return
@@ -106,7 +104,7 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def list_installs(config: Path, as_json: bool) -> None:
-    """List every install on record, also of hosts that were removed from the hosts files."""
+    """List every install, also of hosts that were removed from the hosts files."""
     _show_all(config, as_json=as_json)
 
 
@@ -133,7 +131,7 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def history(config: Path, host: str, as_json: bool) -> None:
-    """List every move of HOST's install, oldest first, each with its reason: the first line of what was reported."""
+    """List every transition of HOST's install, oldest first, each with its reason: the first line of the report."""
     moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
     if as_json:
         print_json(moves)
@@ -144,16 +142,16 @@ def history(config: Path, host: str, as_json: bool) -> None:
 
 @install.command()
 @click.argument("host")
-@click.option("--follow/--no-follow", default=True, help="Stay until the host is ready or failed.")
+@click.option("--follow/--no-follow", default=True, help="Follow until the host is ready or failed.")
 @json_option
 @click.pass_obj
 def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
-    """Show HOST's boot step by step, live; from the last arming on. --json prints one event a line."""
+    """Show HOST's boot step by step, live; from the last arming on. --json prints one event per line."""
 
     async def ask(daemon: "Administration | ControlClient") -> str | None:
         armed_at = [move["at"] for move in await daemon.history(host) if move["what"] == "armed"]
         timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
-        from netboot.client import ControlClient  # its HTTP library takes its time to load
+        from netboot.client import ControlClient  # its HTTP library is slow to load
 
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
@@ -171,13 +169,13 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
 
 
 def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) -> list[str]:
-    """Say why nothing is to be seen yet; nothing of an install that runs or has ended, which shows itself."""
+    """Explain why the timeline is empty; returns nothing if an install runs or has ended."""
     if not armed_at:
-        return [f"{host} was never armed: it is led to its own disk; netboot install arm {host}"]
+        return [f"{host} was never armed: it boots its own disk; netboot install arm {host}"]
     words = []
     blocked, arming = install["blocked"], install["arming"]
     if blocked is not None and blocked["since"] is not None and blocked["since"] < armed_at[-1]:
-        words.append(printable(str(install["reason"])))  # recorded before the arming, from which the timeline begins
+        words.append(printable(str(install["reason"])))  # recorded before the arming, with which the timeline begins
     if arming is not None and not arming["spent"]:
         words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
     return words

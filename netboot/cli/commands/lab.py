@@ -25,7 +25,7 @@ from netboot.lab.records import ProcessRecord, Records, all_records
 DEFAULT_NAME = "lab"
 _DOWN_S = 30.0
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it becomes a directory's and a network namespace's
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it names a directory and a network namespace
 
 Result = TypeVar("Result")
 
@@ -37,20 +37,20 @@ def _checked_name(_context: click.Context, _parameter: click.Parameter, name: st
 
 
 name_option = click.option(
-    "--name", default=DEFAULT_NAME, show_default=True, callback=_checked_name, help="What the lab is called."
+    "--name", default=DEFAULT_NAME, show_default=True, callback=_checked_name, help="The lab's name."
 )
 
 
-@click.group(cls=Group, short_help="Try netboot with no hardware: real firmware in QEMU.")
+@click.group(cls=Group, short_help="Try netboot without hardware: real firmware in QEMU.")
 def lab() -> None:
-    """Try netboot with no hardware: a LAN of its own, with real firmware in QEMU (needs root)."""
+    """Try netboot without hardware: a separate LAN with real firmware in QEMU (needs root)."""
 
 
 @lab.command(short_help="Install two empty machines, step by step.")
 @json_option
 def demo(as_json: bool) -> None:
     """Install two empty machines, from power-on to ready, and show each step."""
-    with BootView(is_silent=as_json) as view:
+    with BootView(to_stderr=as_json) as view:
         timelines = _run(run_demo(say=view.say, on_change=view.show))
     if as_json:
         print_json([timeline.as_json() for timeline in timelines.values()])
@@ -58,22 +58,22 @@ def demo(as_json: bool) -> None:
         click.echo(f"{' and '.join(timelines)} are ready")
 
 
-@lab.command(short_help="Build what the lab boots; later labs need no network.")
+@lab.command(short_help="Build the lab's boot media; later labs need no network.")
 def media() -> None:
-    """Build and download what the lab boots; later labs need no network."""
+    """Build and download the lab's boot media; later labs need no network."""
     require_lab_packages()
     build_media(click.echo)
 
 
-@lab.command(short_help="Make a LAN with the appliance on it, until `lab down`.")
+@lab.command(short_help="Start a LAN with the appliance, until `lab down`.")
 @name_option
 @json_option
 def up(name: str, as_json: bool) -> None:
-    """Make a LAN with the appliance on it and keep it until Ctrl-C or `netboot lab down`."""
+    """Start a LAN with the appliance and keep it until Ctrl-C or `netboot lab down`."""
     _run(_stay_up(name, as_json=as_json))
 
 
-@lab.command(short_help="Switch a machine on, follow it until it is ready.")
+@lab.command(short_help="Power a machine on, follow it until it is ready.")
 @click.argument("host", required=False)
 @click.option(
     "--firmware",
@@ -84,25 +84,25 @@ def up(name: str, as_json: bool) -> None:
 @name_option
 @json_option
 def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: bool) -> None:
-    """Switch a machine of the running lab on, follow it until it is ready, and switch it off; its disk stays."""
+    """Power a machine of the running lab on, follow it until it is ready, and power it off; its disk is kept."""
     if (host is None) == (firmware is None):
         raise click.UsageError("name a HOST, or a --firmware")
     if host is None:
         host = next(known.machine.name for known in LAB_HOSTS if known.machine.firmware == firmware)
-    with BootView(is_silent=as_json) as view:
+    with BootView(to_stderr=as_json) as view:
         _run(_boot(_joined(name), host, arm=arm, as_json=as_json, view=view))
 
 
 @lab.command()
 @name_option
 def down(name: str) -> None:
-    """End a lab and remove all of it; the remains of dead labs too."""
+    """End a lab and remove it; also remove the remains of labs whose process has ended."""
     for records in all_records():
         if records.lab_id == name:
             records.owner.end(signal.SIGTERM)
             _wait_until_gone(records.owner)
     for removed in remove_remains():
-        click.echo(f"removed what was left of lab {removed}")
+        click.echo(f"removed the remains of lab {removed}")
 
 
 async def _stay_up(name: str, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`netboot plan`: what each host would be given if it were armed and booted now. Changes nothing, asks no daemon."""
+"""`netboot plan`: shows what each host would get if it were armed and booted now. Changes nothing, uses no daemon."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ FIRMWARE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What one host would be given; a document that cannot be made is its error's text."""
+class HostPlan:
+    """The documents of one host; for a document that cannot be rendered, the error's text."""
 
     offers: dict[str, str]
     script: str
@@ -46,15 +46,15 @@ class Given:
     ignition: dict[str, str]
 
 
-@click.command(short_help="Show what each host would be given at its next boot.")
+@click.command(short_help="Show what each host would get at its next boot.")
 @click.argument("host", required=False)
 @click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
 @json_option
 @click.pass_obj
 def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> None:
-    """Show what each host would be given: offers, script, kernel line, Kickstart, Ignition.
+    """Show what each host would get: offers, script, kernel line, Kickstart, Ignition.
 
-    Tokens are drawn at boot, so their places are named; secrets of the role's Ignition are hidden.
+    Tokens are generated at boot, so only their places are shown; secrets of the role's Ignition are hidden.
     """
     configuration = load(config)
     chosen = [found for found in configuration.hosts if host in (None, found.name)]
@@ -68,7 +68,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
         _print(name, what)
 
 
-async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, Given]:
+async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
     settings = configuration.settings
     documents = from_settings.documents_for(settings)
     policy, _ = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
@@ -78,9 +78,9 @@ async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, sho
     }
 
 
-async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> Given:
+async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> HostPlan:
     tokens = HIDDEN
-    return Given(
+    return HostPlan(
         offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
         script=_or_error(lambda: documents.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url)),
         script_unarmed=_or_error(lambda: documents.ipxe(LocalBootPlan(host.mac, host), base_url=base_url)),
@@ -130,11 +130,11 @@ def _base_url(settings: Settings) -> str:
     return urls.base_url(addresses[0], settings.http.port)
 
 
-def _as_json(given: Given) -> dict[str, Any]:
-    return {name: getattr(given, name) for name in Given.__slots__}
+def _as_json(given: HostPlan) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in HostPlan.__slots__}
 
 
-def _print(name: str, given: Given) -> None:
+def _print(name: str, given: HostPlan) -> None:
     click.secho(f"── {name}, once armed", bold=True)
     for firmware, offer in given.offers.items():
         click.echo(f"  {firmware:<24}{offer}")

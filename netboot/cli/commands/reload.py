@@ -1,4 +1,4 @@
-"""`netboot reload`: have the daemon read its files again, and print what it took, kept and leaves to a restart."""
+"""`netboot reload`: makes the daemon read its files again and prints the result."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,16 +15,17 @@ from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings_file import read_settings
 from netboot.yamlfile.faults import Faults
 
-UNPROCESSABLE = 422  # what the daemon answers where the files have faults
+UNPROCESSABLE = 422  # the daemon's status code if the files have faults
 
 
-@click.command("reload", short_help="Have the daemon read its files again; print what it took.")
+@click.command("reload", short_help="Make the daemon read its files again; print the result.")
 @json_option
 @click.pass_obj
 def reload(config: Path, as_json: bool) -> None:
-    """Have the daemon read its files again, as SIGHUP does, and print what it took, kept and leaves to a restart.
+    """Make the daemon read its files again, as SIGHUP does, and print the hosts and the sections that need a restart.
 
-    Exit 2 where a file has faults: the daemon then keeps what it had. Exit 1 where no daemon answers.
+    Exit code 2 if a file has faults: the daemon then keeps the previous configuration. Exit code 1 if no daemon
+    answers.
     """
     try:
         taken = asyncio.run(_reload(config))
@@ -37,7 +38,9 @@ def reload(config: Path, as_json: bool) -> None:
         else:
             click.echo(str(error), err=True)
             count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-            click.echo(f"{count}; the daemon keeps what it accepted last; correct the files, then reload", err=True)
+            click.echo(
+                f"{count}; the daemon keeps the last accepted configuration; correct the files, then reload", err=True
+            )
         raise SystemExit(2) from None
     if as_json:
         print_json({"ok": True, **taken})
@@ -53,16 +56,16 @@ async def _reload(config: Path) -> Mapping[str, Any]:
         client = await daemon_at(socket, config)
         if client is None:
             raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-        async with client:  # it logs the faults, and its status line has the first
+        async with client:  # it logs the faults and shows the first in its status line
             return await client.reload()
     except NetbootError as error:
         if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
-            raise ConfigError(faults.problems) from None  # perhaps the faults hide which socket it is
+            raise ConfigError(faults.problems) from None  # the faults may hide which socket it is
         raise
 
 
 def report(taken: Mapping[str, Any]) -> list[str]:
-    """Write what a reload answered, one line for each thing that a person may have to do."""
+    """Return the lines that describe a reload's result."""
     hosts = taken["hosts"]
     lines = [f"reloaded: {hosts} host{'s' if hosts != 1 else ''}"]
     if sections := taken["needs_restart"]:

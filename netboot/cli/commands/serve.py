@@ -13,6 +13,7 @@ from netboot.app.daemon import serve as run_daemon
 def serve(config: Path) -> None:
     """Run the daemon: proxyDHCP, TFTP, HTTP, administration.
 
-    Logs to stderr. SIGHUP reads the configuration again, or keeps the old one and says why. SIGTERM drains and stops.
+    Logs to stderr. SIGHUP reads the configuration again; if it has faults, they are logged and the previous one is
+    kept. SIGTERM drains and stops.
     """
     asyncio.run(run_daemon(config))

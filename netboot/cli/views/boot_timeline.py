@@ -1,4 +1,4 @@
-"""The timeline of a boot as a person reads it: its steps and what holds it back, with the seconds since the first."""
+"""Prints the timeline of a boot: its steps and the reasons why it stops, with the seconds since the first event."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from netboot.model.words import printable
 
 
 class Timeline:
-    """Prints events as they come. `since` (ISO 8601) hides what was before."""
+    """Prints events as they come. `since` (ISO 8601) hides earlier events."""
 
     def __init__(self, *, since: str | None, as_json: bool) -> None:
         self._since = datetime.fromisoformat(since) if since else None
@@ -21,7 +21,7 @@ class Timeline:
         self.ended_with: str | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Print one event, if it is a step of the boot or says why the boot does not go on; as JSON, every event."""
+        """Print an event that is a step of the boot or a reason why the boot does not proceed; as JSON, every event."""
         at = datetime.fromisoformat(event["at"])
         if self._since is not None and at < self._since:
             return

@@ -1,4 +1,4 @@
-"""How far an import is: bars on a terminal, a plain line every two seconds elsewhere. To standard error."""
+"""Shows an import's progress on standard error: bars on a terminal, else a line every two seconds."""
 
 import time
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 
 _LINE_INTERVAL_S: Final = 2.0
 
 
 @contextmanager
-def shown_progress(*, is_silent: bool) -> Iterator[Progress]:
-    """Show a piece of work as fits where standard error goes."""
+def shown_progress(*, as_json: bool) -> Iterator[Progress]:
+    """Show progress on standard error; nothing for `as_json`."""
     console = Console(stderr=True)
-    if is_silent:
-        yield Silent()
+    if as_json:
+        yield NoProgress()
     elif console.is_terminal:
         columns = (
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
@@ -33,7 +33,7 @@ def shown_progress(*, is_silent: bool) -> Iterator[Progress]:
         with RichProgress(*columns, console=console, expand=True) as bars:
             yield _Bars(bars)
     else:
-        yield _Lines()
+        yield _ProgressLines()
 
 
 class _Bars:
@@ -51,27 +51,27 @@ class _Bars:
             self._bars.advance(self._task, size_bytes)
 
 
-class _Lines:
+class _ProgressLines:
     def __init__(self) -> None:
         self._what = ""
         self._total = self._done = 0
-        self._began = self._told = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
 
     def step(self, what: str, total_bytes: int) -> None:
         self._what, self._total, self._done = what, total_bytes, 0
-        self._began = self._told = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
         click.echo(what, err=True)
 
     def advance(self, size_bytes: int) -> None:
         self._done += size_bytes
         now = time.monotonic()
-        if now - self._told >= _LINE_INTERVAL_S:
-            self._told = now
+        if now - self._printed_at >= _LINE_INTERVAL_S:
+            self._printed_at = now
             click.echo(progress_line(self._what, self._done, self._total, seconds=now - self._began), err=True)
 
 
 def progress_line(what: str, done: int, total: int, *, seconds: float) -> str:
-    """Write one line: share, bytes, bytes a second, time left."""
+    """Write one line: share, bytes, bytes per second, time left."""
     rate = done / max(seconds, 0.001)
     line = f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.0f} MB/s"
     if not total:

@@ -1,4 +1,4 @@
-"""What a person or a program is told of the library's content."""
+"""The library's content as text and JSON."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _SHOWN_FAULTS: Final = 20
 
 
 def entry_view(entry: Entry, library: Library, *, used_by: Sequence[str]) -> dict[str, Any]:
-    """Say what is known of a medium or release; of one that was copied in, what its files say."""
+    """Describe a medium or release; one that was copied without an import by its files."""
     record = entry.record
     ref, commit = _named(entry) if entry.kind is Kind.RELEASE else (None, None)
     what = ""
@@ -53,7 +53,7 @@ def _named(entry: Entry) -> tuple[str | None, str | None]:
 
 
 def verdict_view(verdict: Verdict, repaired: tuple[str, ...]) -> dict[str, Any]:
-    """Say what a check found, and what was replaced."""
+    """Return the result of a verification with the replaced files."""
     return {
         "name": verdict.name,
         "kind": verdict.kind.word,
@@ -66,14 +66,14 @@ def verdict_view(verdict: Verdict, repaired: tuple[str, ...]) -> dict[str, Any]:
 
 
 def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
-    """Print what a check found, a bad file a line."""
+    """Print the result of a verification, one line per damaged file."""
     if repaired:
         click.echo(f"{verdict.name}: {len(repaired)} replaced: {', '.join(repaired[:_SHOWN_FAULTS])}")
     for member, what in verdict.faults.items():
         click.echo(f"{verdict.name}: {member}: {what}")
     things = "objects" if verdict.kind is Kind.RELEASE else "files"
     if verdict.is_sound and not verdict.checked:
-        click.echo(f"{verdict.name}: whole as far as can be told")
+        click.echo(f"{verdict.name}: no damage found; it has no import record")
     elif verdict.is_sound:
         click.echo(f"{verdict.name}: sound, {verdict.checked} {things}")
     else:
@@ -85,7 +85,7 @@ def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
 
 
 def say(view: Mapping[str, Any], text: str, as_json: bool) -> None:
-    """Print what was done, as it was asked for."""
+    """Print a result as text or JSON."""
     if as_json:
         print_json(view)
     else:

@@ -17,11 +17,11 @@ _SHOWN = tuple(step for step in Step if step is not Step.FAILED)
 
 
 class BootView:
-    """Shows timelines as they grow; `is_silent` for `--json`."""
+    """Shows timelines as they grow; `to_stderr` for `--json`."""
 
-    def __init__(self, *, is_silent: bool = False) -> None:
-        self._console = Console(stderr=is_silent)
-        self._is_silent = is_silent
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self._console = Console(stderr=to_stderr)
+        self._to_stderr = to_stderr
         self._live: Live | None = None
         self._started = time.monotonic()
 
@@ -36,11 +36,11 @@ class BootView:
 
     def say(self, line: str) -> None:
         """Print a line of progress before the machines are on."""
-        click.echo(line, err=self._is_silent)
+        click.echo(line, err=self._to_stderr)
 
     def show(self, timelines: Mapping[str, BootTimeline], moment: Moment | None) -> None:
         """Take one change."""
-        if self._is_silent:
+        if self._to_stderr:
             return
         if self._console.is_terminal:
             if self._live is None:

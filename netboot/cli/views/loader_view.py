@@ -1,4 +1,4 @@
-"""Which boot loader each architecture will get, from which file, and what to install where there is none."""
+"""Lists the boot loader of each architecture with its file, or the package to install."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,18 +20,18 @@ _ARCHITECTURES: Final = (
     ("arm64 UEFI, PXE", BootProtocol.PXE, Arch.ARM64_UEFI),
     ("arm64 UEFI, HTTP", BootProtocol.HTTP, Arch.ARM64_UEFI_HTTP),
 )
-_ANY_MACHINE: Final = Mac("00:00:00:00:00:01")  # no rule for a make of network card holds for it
+_ANY_MACHINE: Final = Mac("00:00:00:00:00:01")  # matches no rule for a network card vendor
 
 
 @dataclass(frozen=True, slots=True)
 class LoaderLine:
-    """The loader of one architecture: `path` is its file, `then` are the names that follow where it fails."""
+    """The loader of one architecture: `path` is its file, `then` are the names to try if it fails."""
 
     architecture: str
     loader: str | None = None
     path: str | None = None
     then: tuple[str, ...] = ()
-    missing: str | None = None  # why there is none, and the package that brings one
+    missing: str | None = None  # why there is none, and the package that has one
 
     def __str__(self) -> str:
         if self.loader is None:
@@ -46,7 +46,7 @@ def loader_lines(policy: Policy, bootfiles: BootFiles) -> list[LoaderLine]:
 
 
 def printed(lines: Iterable[LoaderLine]) -> Iterator[str]:
-    """Write the lines for people: one for each, but one in all for a CPU whose loaders are missing for one reason."""
+    """Return one line for each architecture, but only one for a CPU whose loaders are missing for one reason."""
     for missing, same in groupby(lines, key=lambda line: line.missing):
         first, *others = same
         if missing is None:

@@ -1,4 +1,4 @@
-"""How a command speaks: tables on a terminal, plain lines elsewhere, JSON where asked."""
+"""Prints results: tables on a terminal, else plain lines; JSON on request."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their headings, each on its line; tab-separated where no person watches."""
+    """Print rows under their headings, each on its line; tab-separated if the output is not a terminal."""
     rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:
@@ -38,7 +38,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def ago(moment: str | None) -> str:
-    """Say how long ago an ISO 8601 moment was, as a person would."""
+    """Return the age of an ISO 8601 time, such as `5 min ago`."""
     if moment is None:
         return "never"
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

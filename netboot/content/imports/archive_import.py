@@ -17,7 +17,7 @@ from netboot.content.imports.layers import unpack
 from netboot.content.library.disk import megabytes, one_sentence, told_as, tree_size
 from netboot.content.library.file_digest import FileDigest
 from netboot.content.library.library import Entry, Kind, Library, Staging, checked_name
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.oci.image import Image
 from netboot.content.ostree.fsck import ArchiveCheck, Checker, judged
@@ -58,7 +58,7 @@ def import_archive(
     Without a name it is called after its file, with the architecture of the image.
     """
     with one_sentence(path):
-        return _import(library, path, name, now=now, progress=progress or Silent())
+        return _import(library, path, name, now=now, progress=progress or NoProgress())
 
 
 def _import(library: Library, path: Path, name: str | None, *, now: datetime, progress: Progress) -> ImportedRelease:

@@ -15,7 +15,7 @@ from typing import Final
 
 from netboot.content.library.disk import one_sentence, told_as, tree_size
 from netboot.content.library.library import Kind, Library, Staging, checked_name
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
 from netboot.content.media.installer_files import check_stage2, initrd_modules, kernel_release
@@ -61,7 +61,7 @@ def import_iso(
 
     `checksum` is what the whole file must have (`sha256:…`). Without a name it is called after what it is.
     """
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     if name is not None:
         library.check_not_of(Kind.RELEASE, name)
     with one_sentence(path):

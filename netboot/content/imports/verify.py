@@ -16,7 +16,7 @@ from netboot.content.imports.iso import members_on
 from netboot.content.imports.layers import REPOSITORY
 from netboot.content.library.disk import sync_directory, sync_file, told_as
 from netboot.content.library.library import Entry, Kind, Staging
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.media.boot_media import TREEINFO, made_treeinfo, read_medium
 from netboot.content.media.installer_files import check_stage2
 from netboot.content.media.iso_image import IsoImage, read_volume
@@ -49,7 +49,7 @@ class Verdict:
 
 def verify(entry: Entry, progress: Progress | None = None) -> Verdict:
     """Check every file of a medium, or every object of a release."""
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     try:
         if entry.kind is Kind.MEDIUM:
             return _verify_medium(entry, progress)
@@ -130,7 +130,7 @@ def _from_iso(entry: Entry, verdict: Verdict, source: Path, new: Path) -> Iterat
         on_iso = members_on(image, volume)
         for member in verdict.faults:
             new.unlink(missing_ok=True)
-            if member in on_iso and image.copy(on_iso[member], new, Silent()) == wanted.get(member):
+            if member in on_iso and image.copy(on_iso[member], new, NoProgress()) == wanted.get(member):
                 yield member
     if TREEINFO in verdict.faults and TREEINFO not in on_iso and record is not None:  # ours, made at the import
         made = made_treeinfo(entry.path, _version(record.description)) or b""
@@ -171,7 +171,7 @@ def _in_directory(repository: Repository, wanted: set[str]) -> Iterator[tuple[st
 def _in_image(image: Image, wanted: set[str]) -> Iterator[tuple[str, ByteStream, int]]:
     """Give the wanted objects of every layer. Each proves itself, so that no layer need be read to its end."""
     for layer in image.layers:
-        stream = ByteStream(layer_chunks(layer, "the archive", Silent()))
+        stream = ByteStream(layer_chunks(layer, "the archive", NoProgress()))
         for member in tar_members(stream):
             name = posixpath.normpath(member.name).lstrip("/").removeprefix(REPOSITORY + "/")
             if name in wanted:

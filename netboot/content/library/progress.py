@@ -13,7 +13,7 @@ class Progress(Protocol):
         """Add to what was done of the step."""
 
 
-class Silent:
+class NoProgress:
     """Tells nobody."""
 
     def step(self, what: str, total_bytes: int) -> None:

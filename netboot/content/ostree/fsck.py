@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from netboot.content.library.progress import Progress, Silent
+from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.ostree.object_check import DirectoryCheck
 from netboot.content.ostree.repository import read_ref, ref_commits
 from netboot.errors import ContentError
@@ -160,7 +160,7 @@ def check_archive(
 ) -> ArchiveCheck:
     """Check the archive at `root`, called `name` in messages; raise ContentError where it is no archive."""
     read_ref(root, name)
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     progress.step(f"checking {name}", sum(size_of(root / "objects" / directory) for directory in DIRECTORIES))
     with Checker(root, workers=workers) as checker:
         for directory in DIRECTORIES:
