@@ -42,7 +42,7 @@ class HeldError(StoreError):
 
 
 def lock_of_store(url: str) -> Lock | None:
-    """Return the lock of the store at `url`; None for one in memory or an invalid URL, which `Database.open` reports."""
+    """Return the lock of the store at `url`; None for one in memory or an invalid URL (see `Database.open`)."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":

@@ -20,7 +20,7 @@ def test_more_than_all_is_all() -> None:
 
 
 def test_each_step_is_one_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with shown_progress(is_silent=False) as progress:
+    with shown_progress(as_json=False) as progress:
         progress.step("one", 10)
         progress.advance(10)
         progress.step("two", 0)
@@ -29,7 +29,7 @@ def test_each_step_is_one_line_without_a_terminal(capsys: pytest.CaptureFixture[
 
 
 def test_nothing_is_said_where_json_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
-    with shown_progress(is_silent=True) as progress:
+    with shown_progress(as_json=True) as progress:
         progress.step("one", 10)
         progress.advance(10)
 
