@@ -219,7 +219,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(sqlite_url: str
         newer.execute("INSERT INTO schema_version VALUES (99)")
     newer.close()
 
-    with pytest.raises(StoreError, match=rf"\b99\b.* knows up to {len(MIGRATIONS)}\b"):
+    with pytest.raises(StoreError, match=rf"\b99\b.* supports up to {len(MIGRATIONS)}\b"):
         open_once(sqlite_url)
 
     with sqlite3.connect(path) as newer:
