@@ -116,7 +116,7 @@ class Daemon:
         )
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, events=store.events, clock=clock)
-        self._services = Services.behind(self._script_service, self.leases)
+        self._services = Services.behind(self._script_service, self._content, self.leases)
         self._administration = store.administration(settings)
         self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=clock.now)
         admin = http_api.build(self._administration, self, self._metrics)
@@ -131,8 +131,10 @@ class Daemon:
         self._not_ready: tuple[str, ...] = ()  # missing files that they name
         self._in_force = configuration
 
-    async def use(self, configuration: Configuration) -> list[HostName]:
+    async def use(self, configuration: Configuration, *, is_start: bool = False) -> list[HostName]:
         """Put this configuration in force; files are read in a thread first.
+
+        At the start, releases are read after READY.
 
         Returns the hosts whose arming ended, because they have other MACs, another disk or release now.
         """
@@ -147,7 +149,8 @@ class Daemon:
         ):  # a machine that seems unregistered may be declared in the file that cannot be read
             policy = replace(policy, unknown=UnknownHosts.IGNORE)
         documents = from_settings.documents_for(settings)
-        await documents.warm(hosts)
+        if not is_start:
+            await documents.warm(hosts)
         await self._read_content()
         self._script_service.use(hosts, policy, documents=documents, bootfiles=bootfiles)
         self.leases.use(hosts)
@@ -207,7 +210,7 @@ class Daemon:
         """
         self._warn(configuration)
         self._reject(configuration.faults)
-        ended = await self.use(await in_force(configuration, self._store.accepted))
+        ended = await self.use(await in_force(configuration, self._store.accepted), is_start=True)
         await keep_accepted(configuration, self._store.accepted)
         return ended
 
@@ -307,6 +310,7 @@ class Daemon:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
+                running.append(tasks.create_task(self._script_service.documents.warm(self._script_service.hosts)))
                 log.info("daemon.started", version=__version__, hosts=len(self._script_service.hosts), pid=os.getpid())
                 signals.is_ready(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()

@@ -53,12 +53,12 @@ class Services:
     leases: LeaseService
 
     @classmethod
-    def behind(cls, script_service: ScriptService, leases: LeaseService) -> Self:
+    def behind(cls, script_service: ScriptService, content: Content, leases: LeaseService) -> Self:
         """Make the services that use `script_service`."""
         return cls(
             script_service,
             OfferService(script_service),
-            FileService(script_service),
+            FileService(script_service, content),
             DocumentService(script_service),
             leases,
         )

@@ -6,6 +6,7 @@ Knows where the inputs lie; decides nothing and moves nothing. Files are read in
 import asyncio
 import hashlib
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ import structlog
 
 from netboot.content.assets import assets_directory
 from netboot.content.media.boot_media import installer_major, read_medium
-from netboot.content.ostree.repository import PullProgress, ReachableObjects, commit_named, read_reachable
+from netboot.content.ostree.repository import commit_named, read_release
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
@@ -50,7 +51,8 @@ class Documents:
         self._place = place  # where machines fetch what lies in `content`
         self._content = content
         self._sound_roles: dict[str, IgnitionFile] = {}  # by SHA-512 of the file; hosts share them
-        self._releases: dict[str, ReachableObjects] = {}
+        self._releases: dict[str, Release] = {}
+        self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by name: a release is read once
 
     def ipxe(self, plan: ScriptPlan, *, base_url: str) -> str:
         """Write an iPXE script; raise RenderError."""
@@ -144,11 +146,12 @@ class Documents:
         """Read the release that a host installs, once; raise ContentError."""
         if host.release is None:
             raise RenderError(f"{host.name} has no release to install; set hosts.{host.name}.release")
-        reachable = self._releases.get(host.release)
-        if reachable is None:
-            reachable = await asyncio.to_thread(read_reachable, self._content, host.release)
-            self._releases[host.release] = reachable
-        return reachable.release
+        async with self._reading[host.release]:
+            release = self._releases.get(host.release)
+            if release is None:
+                release = await asyncio.to_thread(read_release, self._content, host.release)
+                self._releases[host.release] = release
+        return release
 
     def commit_of(self, release: str) -> str | None:
         """Read the commit that a release names at this moment; None where it cannot be read. Not on the loop."""
@@ -157,7 +160,7 @@ class Documents:
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""
         for host in {host.release: host for host in hosts}.values():
-            with suppress(RenderError, ContentError):
+            with suppress(RenderError, ContentError, OSError):
                 await self.release(host)
 
     async def renew(self, hosts: Iterable[Host]) -> None:
@@ -166,10 +169,10 @@ class Documents:
         await fresh.warm(hosts)
         self._releases = fresh._releases
 
-    def progress_of(self, name: str) -> PullProgress | None:
-        """Begin to count a pull of a release that some host was given already; from memory."""
-        reachable = self._releases.get(name)
-        return PullProgress(reachable) if reachable else None
+    def object_count(self, name: str) -> int | None:
+        """Return how many objects the ref of a release reaches; None where it was not read yet. From memory."""
+        release = self._releases.get(name)
+        return release.object_count if release else None
 
     async def problems(
         self, host: Host, languages: Iterable[ScriptLanguage] = tuple(ScriptLanguage)

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final
 
 from netboot.boot.firmware.reply_variants import BootTrace, Learned
-from netboot.content.ostree.repository import PullProgress
+from netboot.content.serving.pull_progress import PullProgress
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import OfferKind

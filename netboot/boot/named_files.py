@@ -13,6 +13,8 @@ from netboot.boot.firmware import requested_names as names
 from netboot.boot.machines_seen import SeenMachine
 from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFile
+from netboot.content.serving.index import Content
+from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.host.host import Host
@@ -32,8 +34,9 @@ _STEP_OF_CONTENT: Final = {
 class FileService:
     """Answers TFTP and the HTTP of boot files; hears of content."""
 
-    def __init__(self, script_service: ScriptService) -> None:
+    def __init__(self, script_service: ScriptService, content: Content) -> None:
         self._script_service = script_service
+        self._content = content
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
         """Return the name that a machine means: without the tail that its ROM appended to a name which we offered it.
@@ -129,8 +132,8 @@ class FileService:
 
     def _pulled(self, seen: SeenMachine, host: Host | None, file: ServedFile) -> None:
         pull = seen.pull
-        if pull is None or pull.release.name != file.owner:
-            pull = seen.pull = self._script_service.documents.progress_of(file.owner)
+        if pull is None or pull.release != file.owner:
+            pull = seen.pull = self._begin_pull(file.owner)
             if pull is None:
                 return
         seen.pulled_s = self._script_service.clock.monotonic()
@@ -138,6 +141,10 @@ class FileService:
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
             self._script_service.emit("boot.content_pulled", seen, host, data, step=Step.OSTREE)
+
+    def _begin_pull(self, release: str) -> PullProgress | None:
+        tree, object_count = self._content.release_tree(release), self._script_service.documents.object_count(release)
+        return PullProgress(tree, object_count) if tree is not None and object_count is not None else None
 
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
@@ -160,4 +167,4 @@ class FileService:
         since_s = self._script_service.clock.monotonic() - PULLS_FOR_S
         present = self._script_service.seen.present()
         pulling = [seen.pull for seen in present if seen.pulled_s is not None and seen.pulled_s >= since_s]
-        return sorted({pull.release.name for pull in pulling if pull is not None and pull.percent < 100})
+        return sorted({pull.release for pull in pulling if pull is not None and pull.percent < 100})

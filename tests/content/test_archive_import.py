@@ -22,7 +22,7 @@ from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Kind, Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.ostree.release_writer import ReleaseWriter
-from netboot.content.ostree.repository import read_reachable, read_ref
+from netboot.content.ostree.repository import read_ref, read_release
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 
@@ -89,7 +89,7 @@ def test_an_archive_of_ocne_becomes_a_release(
         ref=ref,
         commit=commit,
         architecture="amd64",
-        object_count=len(read_reachable(library.directory, "ock-1.31-amd64").table),
+        object_count=read_release(library.directory, "ock-1.31-amd64").object_count,
         size_bytes=sum(path.stat().st_size for path in (small_archive / "objects").rglob("*.*")),
         linked_bytes=0,
         source_digest=f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",

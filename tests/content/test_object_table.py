@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.ostree.object_table import KINDS, ObjectStat, ObjectTable, object_key
+from netboot.content.serving.object_table import ObjectStat, ObjectTable
 
 _numbers = st.integers(0, 2**64 - 1)
 _keys = st.builds(lambda digest, kind: digest + bytes((kind,)), st.binary(min_size=32, max_size=32), st.integers(1, 4))
@@ -31,28 +31,6 @@ def test_what_is_not_in_the_table_is_not_found(keys: set[bytes], stranger: bytes
     table = ObjectTable((key, 1, 2, 3) for key in keys)
 
     assert (table.find(stranger) is not None) == (stranger in keys)
-
-
-@given(st.binary(min_size=32, max_size=32), st.sampled_from(sorted(KINDS)))
-def test_an_objects_name_becomes_its_digest_and_kind(digest: bytes, kind: str) -> None:
-    name = digest.hex()
-
-    assert object_key(name[:2], f"{name[2:]}.{kind}") == digest + bytes((KINDS[kind],))
-
-
-def test_other_names_are_no_objects() -> None:
-    digest = "ab" * 32
-    names = [
-        (digest[:2], digest[2:]),
-        (digest[:2], digest[2:] + ".commitmeta"),
-        (digest[:2], digest[2:].upper() + ".filez"),
-        (digest[:2], digest[2:-1] + ".filez"),
-        (digest[:2], digest[2:-2] + " a.filez"),
-        (digest[:2], digest[2:-1] + "g.filez"),
-        (digest[:3], digest[3:] + ".filez"),
-    ]
-
-    assert [object_key(*name) for name in names] == [None] * len(names)
 
 
 def test_a_table_of_fifty_thousand_objects_takes_three_megabytes() -> None:

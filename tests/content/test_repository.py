@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netboot.content.ostree.object_table import ObjectTable
-from netboot.content.ostree.repository import PullProgress, ReachableObjects, read_reachable
+from netboot.content.ostree.repository import read_release
 from netboot.errors import ContentError
 from netboot.model.release import Release
 
@@ -18,10 +17,6 @@ def ostree(*arguments: str) -> str:
     done = subprocess.run(["ostree", *arguments], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def read_release(directory: Path, name: str) -> Release:
-    return read_reachable(directory, name).release
 
 
 def objects_on_disk(repo: Path) -> list[str]:
@@ -129,37 +124,3 @@ def test_damaged_metadata_is_refused_with_the_name_of_the_object(
         path.write_bytes(good)
 
     assert not said or "objects/" in said
-
-
-def test_progress_rises_to_a_hundred_only_with_the_last_object(content_directory: Path) -> None:
-    repo = content_directory / "ostree" / "ock-1"
-    progress = PullProgress(read_reachable(content_directory, "ock-1"))
-
-    percents = [progress.asked(member, 1) for member in objects_on_disk(repo)]
-
-    assert percents == sorted(percents)
-    assert percents[-2:] == [99, 100]
-
-
-def test_progress_counts_an_object_once_and_nothing_else(content_directory: Path) -> None:
-    repo = content_directory / "ostree" / "ock-1"
-    progress = PullProgress(read_reachable(content_directory, "ock-1"))
-    half = objects_on_disk(repo)[: len(objects_on_disk(repo)) // 2]
-
-    for member in [*half, *half, "config", "refs/heads/ock", f"objects/ab/{'cd' * 31}.filez", "objects", ""]:
-        progress.asked(member, 1)
-
-    assert progress.percent == len(half) * 100 // len(objects_on_disk(repo))
-
-
-def test_a_pull_by_delta_is_counted_by_its_bytes(tmp_path: Path):
-    delta = tmp_path / "ostree" / "ock" / "deltas" / "ab" / "cdef"
-    delta.mkdir(parents=True)
-    for name, size_bytes in (("superblock", 100), ("0", 400), ("1", 500)):
-        (delta / name).write_bytes(bytes(size_bytes))
-    table = ObjectTable([(bytes(33), 1, 1, 1)])
-    progress = PullProgress(ReachableObjects(Release("ock", "ock", "0" * 64, 1), table, tmp_path / "ostree" / "ock"))
-
-    asked = (("superblock", 100), ("0", 400), ("0", 400), ("1", 500))
-
-    assert [progress.asked(f"deltas/ab/cdef/{name}", size) for name, size in asked] == [10, 50, 50, 100]

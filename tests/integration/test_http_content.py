@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from netboot.content.ostree.repository import PullProgress, read_reachable
+from netboot.content.ostree.repository import read_release
 from netboot.content.serving.index import Content
+from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
+from netboot.content.serving.trees import read_release_tree
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.engine import ContentEngine
@@ -201,11 +203,13 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
 
     assert pulled.returncode == 0, pulled.stderr
     assert checked.returncode == 0, checked.stderr
-    reachable = read_reachable(server.directory, "ock-1")
-    progress = PullProgress(reachable)
+    object_count = read_release(server.directory, "ock-1").object_count
+    tree = read_release_tree(server.directory, "ock-1")
+    assert tree is not None
+    progress = PullProgress(tree, object_count)
     objects = [file for _, file, _ in server.store.served if file.kind is ContentKind.OSTREE_OBJECT]
     percents = [progress.asked(file.member, file.size_bytes) for file in objects]
-    assert len(objects) == reachable.release.object_count
+    assert len(objects) == object_count
     assert percents == sorted(percents)
     assert percents[-2:] == [99, 100]
 

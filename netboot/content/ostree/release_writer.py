@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from netboot.content.ostree.object_table import object_key
+from netboot.content.ostree.object_name import object_key
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 

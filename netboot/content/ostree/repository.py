@@ -1,4 +1,4 @@
-"""An OSTree archive on disk: its ref, the commit it names, what that commit reaches, and how far a pull has come.
+"""An OSTree archive on disk: its ref, the commit it names, and what that commit reaches.
 
 Reads files, so call the readers in a thread: about two seconds for 50,000 objects. Never writes, and does not verify:
 whether each object is what its name says is the import's business, and libostree's on the machine.
@@ -6,15 +6,13 @@ Formats: facts/ocne.md §7, after libostree's ostree-core.c.
 """
 
 import configparser
-import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from netboot.content.ostree.gvariant import array_elements, tuple_ends
-from netboot.content.ostree.object_table import KINDS, ObjectTable, object_key
+from netboot.content.ostree.object_name import KINDS
 from netboot.errors import ContentError
 from netboot.model.release import Release
 
@@ -25,15 +23,6 @@ _DIGEST_BYTES: Final = 32
 _REF_BYTES: Final = 100  # more than a ref has
 
 Parsed = TypeVar("Parsed")
-
-
-@dataclass(frozen=True, slots=True)
-class ReachableObjects:
-    """A release and the table of all that its commit reaches."""
-
-    release: Release
-    table: ObjectTable
-    root: Path
 
 
 def read_ref(root: Path, name: str) -> tuple[str, str]:
@@ -69,12 +58,11 @@ def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
             return []
 
 
-def read_reachable(directory: Path, name: str) -> ReachableObjects:
+def read_release(directory: Path, name: str) -> Release:
     """Walk a release from its ref; raise ContentError where it is no archive, or lacks its commit or a dirtree."""
     root = directory / "ostree" / name
     ref, commit = read_ref(root, name)
-    table = ObjectTable((key, 0, 0, 0) for key in _reachable_keys(root, commit))
-    return ReachableObjects(Release(name, ref, commit, len(table)), table, root)
+    return Release(name, ref, commit, len(_reachable_keys(root, commit)))
 
 
 def _check_is_archive(root: Path, name: str) -> None:
@@ -206,55 +194,3 @@ def _read(root: Path, digest: bytes, kind: str, parse: Callable[[bytes], Parsed]
         ) from error
     except ContentError as error:
         raise ContentError(f"release {root.name}: {name} is damaged: {error}; copy the archive again") from error
-
-
-class PullProgress:
-    """How far one machine's pull is: the share of reachable objects that it has asked for, or of a delta's bytes.
-
-    An estimate: objects differ in size by six orders of magnitude, and a cache on the installer skips some. One bit
-    per object, 6 kB for an OCK release. Never goes back, and says 100 only when everything was asked for.
-    """
-
-    __slots__ = ("_asked", "_delta_bytes", "_delta_parts", "_reachable", "_seen", "release")
-
-    def __init__(self, reachable: ReachableObjects) -> None:
-        self.release = reachable.release
-        self._reachable = reachable
-        self._seen = bytearray((len(reachable.table) + 7) // 8)
-        self._asked = 0
-        self._delta_bytes = 0  # of the whole delta; 0 until the machine asks for it
-        self._delta_parts: dict[str, int] = {}
-
-    @property
-    def percent(self) -> int:
-        """The whole percent reached."""
-        by_objects = self._asked * 100 // max(1, len(self._reachable.table))
-        if not self._delta_bytes:
-            return by_objects
-        return max(by_objects, min(100, sum(self._delta_parts.values()) * 100 // self._delta_bytes))
-
-    def asked(self, member: str, size_bytes: int) -> int:
-        """Take note of one file of the repository (`objects/ab/cd….filez`) and return the percent reached."""
-        if member.startswith("deltas/"):
-            if not self._delta_bytes:
-                self._delta_bytes = _size_of(self._reachable.root / member)
-            self._delta_parts[member] = size_bytes
-            return self.percent
-        _, _, rest = member.partition("/")
-        directory, _, name = rest.partition("/")
-        key = object_key(directory, name)
-        found = self._reachable.table.find(key) if key else None
-        if found is not None:
-            byte, bit = found.ordinal >> 3, 1 << (found.ordinal & 7)
-            if not self._seen[byte] & bit:
-                self._seen[byte] |= bit
-                self._asked += 1
-        return self.percent
-
-
-def _size_of(part: Path) -> int:
-    """Add up a delta of which one part is known. Some fifty names, once a pull: not worth a thread."""
-    try:
-        return sum(entry.stat().st_size for entry in os.scandir(part.parent))
-    except OSError:
-        return 0

@@ -46,6 +46,10 @@ class Content:
         """The names of the releases."""
         return tuple(sorted(self._releases))
 
+    def release_tree(self, name: str) -> ReleaseTree | None:
+        """Find a release in memory."""
+        return self._releases.get(name)
+
     @property
     def problems(self) -> tuple[str, ...]:
         """What lies in the directory and is not served, each with its cure."""

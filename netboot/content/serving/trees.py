@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.media.boot_media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
-from netboot.content.ostree.object_table import ObjectTable, object_key
+from netboot.content.ostree.object_name import object_key
 from netboot.content.ostree.summary import summary_fault
+from netboot.content.serving.object_table import ObjectTable
 from netboot.content.serving.served_file import (
     IMMUTABLE,
     NO_CACHE,

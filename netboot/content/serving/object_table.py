@@ -1,7 +1,7 @@
 """The objects of one OSTree archive in memory: 57 bytes each, found in about a microsecond.
 
 A release has some 50,000 of them. A dictionary of served files would take 40 MB for each release; this takes 3.
-Each object has an ordinal, so that a set of objects is a bitmap (`ostree.PullProgress`).
+Each object has an ordinal, so that a set of objects is a bitmap (`serving.pull_progress`).
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,7 @@ from itertools import accumulate
 from struct import Struct
 from typing import Final
 
-KINDS: Final = {"commit": 1, "dirtree": 2, "dirmeta": 3, "filez": 4}  # what is named by its checksum
-_DIGEST_BYTES: Final = 32
-_KEY_BYTES: Final = _DIGEST_BYTES  # 31 of the digest (the first names the bucket) and the kind
+_KEY_BYTES: Final = 32  # 31 of the digest (the first names the bucket) and the kind
 _STAT: Final = Struct(">QQQ")
 _RECORD_BYTES: Final = _KEY_BYTES + _STAT.size
 
@@ -25,20 +23,6 @@ class ObjectStat:
     size_bytes: int
     mtime_ns: int
     inode: int
-
-
-def object_key(directory: str, name: str) -> bytes | None:
-    """Turn `ab` and `cdef….filez` into the 33 bytes that name an object; None where it is no object's name."""
-    digest, dot, kind = name.partition(".")
-    code = KINDS.get(kind)
-    if code is None or not dot or len(directory) != 2 or len(digest) != 2 * _DIGEST_BYTES - 2:
-        return None
-    try:
-        raw = bytes.fromhex(directory + digest)
-    except ValueError:
-        return None
-    # fromhex skips blanks and takes upper case; an object has one spelling
-    return raw + bytes((code,)) if raw.hex() == directory + digest else None
 
 
 class ObjectTable:
