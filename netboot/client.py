@@ -80,17 +80,12 @@ class ControlClient:
         """Show one host."""
         return dict(await self._request("GET", f"hosts/{name}"))
 
-    async def arm(self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False) -> View:
-        """Allow one install of a host; raise RefusedError with every reason why it is not armed."""
-        return dict(await self._request("POST", f"hosts/{name}/arm", _arming(reason, attempts, force=force)))
-
     async def arm_all(
         self, names: Sequence[str], *, reason: str = "", attempts: int | None = None, force: bool = False
     ) -> list[View]:
         """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
-        return list(
-            await self._request("POST", "installs/arm", {"hosts": [*names], **_arming(reason, attempts, force=force)})
-        )
+        body = {"hosts": [*names], "reason": reason, "attempts": attempts, "force": force}
+        return list(await self._request("POST", "installs/arm", body))
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         """Cancel a host's arming."""
@@ -146,10 +141,6 @@ class ControlClient:
         if self._session is None:
             raise RuntimeError("ControlClient is a context manager")
         return self._session
-
-
-def _arming(reason: str, attempts: int | None, *, force: bool) -> dict[str, object]:
-    return {"reason": reason, "attempts": attempts, "force": force}
 
 
 def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

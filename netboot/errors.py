@@ -38,10 +38,6 @@ class StoreError(NetbootError):
     """The store cannot be reached or does not accept a write."""
 
 
-class BmcError(NetbootError):
-    """A baseboard controller that refuses, or cannot be reached."""
-
-
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

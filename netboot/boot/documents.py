@@ -54,10 +54,6 @@ class Documents:
         self._releases: dict[str, Release] = {}
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by name: a release is read once
 
-    def ipxe(self, plan: ScriptPlan, *, base_url: str) -> str:
-        """Write an iPXE script; raise RenderError."""
-        return self.script(plan, ScriptLanguage.IPXE, base_url=base_url)
-
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
         """Write a machine's script; raise RenderError."""
         return self._script(self._engine, plan, language, base_url=base_url)
@@ -82,10 +78,6 @@ class Documents:
         except RenderError as error:
             log.debug("boot.autoexec_built_in", reason=str(error))  # `check` names it
             return ipxe.autoexec(_built_in_engine(), mac, base_url=base_url)
-
-    def grub(self, plan: ScriptPlan, *, base_url: str) -> str:
-        """Write a GRUB configuration; raise RenderError."""
-        return self.script(plan, ScriptLanguage.GRUB, base_url=base_url)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""

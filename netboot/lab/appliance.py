@@ -33,11 +33,6 @@ class Appliance:
         """What it wrote to stderr, over all its starts."""
         return self.paths.directory / "appliance.log"
 
-    @property
-    def is_running(self) -> bool:
-        """Whether its process runs."""
-        return self._process is not None and self._process.returncode is None
-
     def control(self) -> ControlClient:
         """Return a client of its control socket, to be entered."""
         return ControlClient(self.paths.socket)

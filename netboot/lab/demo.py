@@ -10,6 +10,5 @@ from netboot.lab.media.stand_ins import Say
 async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:
     """Install a control-plane node (UEFI PXE) and a worker (UEFI HTTP boot); raise LabError where one stalls."""
     async with running_lab((CP1, W1), say=say) as lab, lab.appliance.control() as daemon:
-        for name in lab.guests:
-            await daemon.arm(name, reason="demo")
+        await daemon.arm_all([*lab.guests], reason="demo")
         return await boot_to_the_end(daemon, lab.guests.values(), on_change=on_change)

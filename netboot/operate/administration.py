@@ -80,12 +80,6 @@ class Administration:
             **host_status.heard_view(events, history, seen),
         }
 
-    async def arm(
-        self, name: str, *, reason: str = "", attempts: int | None = None, force: bool = False, actor: str | None = None
-    ) -> View:
-        """Allow one install of a host; else as `arm_all`."""
-        return (await self.arm_all([name], reason=reason, attempts=attempts, force=force, actor=actor))[0]
-
     async def arm_all(
         self,
         names: Sequence[str],

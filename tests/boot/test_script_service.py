@@ -19,7 +19,16 @@ from fixtures.services import (
 )
 
 from netboot.model.boot.boot_client import Arch
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind, Policy, UnknownHosts, WaitPlan, WaitReason
+from netboot.model.boot.offer import (
+    InstallPlan,
+    LocalBootPlan,
+    OfferKind,
+    Policy,
+    ScriptLanguage,
+    UnknownHosts,
+    WaitPlan,
+    WaitReason,
+)
 from netboot.model.host.host import HostName, HostNetwork, HostSet
 from netboot.model.install.install import InstallState
 
@@ -226,8 +235,8 @@ def test_where_unknown_machines_wait_their_script_says_so(with_services: WithSer
         assert services.offer_service.offer_for(unregistered).kind is OfferKind.LOADER  # type: ignore[union-attr]
         plan = await services.script_for(UNKNOWN_MAC, ADDRESS)
         assert plan == WaitPlan(UNKNOWN_MAC, WaitReason.UNKNOWN_HOST)
-        assert "systemctl reload netboot" in services.script_service.documents.ipxe(
-            plan, base_url="http://192.0.2.10:8080"
+        assert "systemctl reload netboot" in services.script_service.documents.script(
+            plan, ScriptLanguage.IPXE, base_url="http://192.0.2.10:8080"
         )
 
     with_services(scenario)

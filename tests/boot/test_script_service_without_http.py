@@ -6,7 +6,7 @@ from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, BuiltServi
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import BootClient
-from netboot.model.boot.offer import Ignored, IgnoreReason, Offer, OfferKind, Policy, UnknownHosts
+from netboot.model.boot.offer import Ignored, IgnoreReason, Offer, OfferKind, Policy, ScriptLanguage, UnknownHosts
 from netboot.model.host.host import HostName
 
 LOADER, NEXT_LOADER, SCRIPT = (OfferKind.LOADER, "snponly.efi"), (OfferKind.LOADER, "ipxe.efi"), (OfferKind.SCRIPT, "")
@@ -132,6 +132,6 @@ def test_an_unarmed_gpxe_is_led_to_its_disk_by_a_loader_and_its_script(with_serv
         assert offered(services, GPXE, 1) == LOADER
         loads(services, "snponly.efi", 1)
         plan = await services.script_for(MAC, ADDRESS)
-        assert "exit" in services.script_service.documents.ipxe(plan, base_url=BASE_URL)
+        assert "exit" in services.script_service.documents.script(plan, ScriptLanguage.IPXE, base_url=BASE_URL)
 
     with_services(scenario)

@@ -90,7 +90,7 @@ def test_faulty_hosts_files_that_were_never_accepted_do_not_hide_what_is_armed(
 
     async def arm() -> None:
         async with administration(config) as opened:
-            await opened.arm("w1", force=True)
+            await opened.arm_all(["w1"], force=True)
 
     async def cancel() -> tuple[list[tuple[str, bool, bool]], list[str]]:
         async with administration(config, needs_hosts=False) as opened:

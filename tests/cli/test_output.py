@@ -16,7 +16,7 @@ def test_a_table_shows_brackets_as_they_are_and_keeps_a_row_on_its_line(
     if is_terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
 
-    print_table(("CLASS", "NOTE"), [(HOSTILE, "first\tline\nsecond")])
+    print_table([], False, ("CLASS", "NOTE"), [(HOSTILE, "first\tline\nsecond")])
 
     (row,) = capsys.readouterr().out.splitlines()[1:]
     assert HARMLESS in row

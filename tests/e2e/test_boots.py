@@ -33,7 +33,7 @@ async def installed(lab: Lab, guest: Guest) -> list[Step]:
     """Arm a host, switch it on, and return the steps that it went through to ready."""
     name = guest.machine.name
     async with lab.appliance.control() as daemon:
-        await daemon.arm(name, reason="test")
+        await daemon.arm_all([name], reason="test")
         timelines = await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
     return list(timelines[name].moments)
 
@@ -48,7 +48,7 @@ async def test_three_kinds_of_firmware_boot_to_userspace():
     machines = (without_disk(CP1, "cp1"), without_disk(W1, "w1"), BIOS1)
     async with running_lab(machines, say=quiet) as lab, lab.appliance.control() as daemon:
         for name, guest in lab.guests.items():
-            await daemon.arm(name, reason="test")
+            await daemon.arm_all([name], reason="test")
             await guest.power_on()
 
         for guest in lab.guests.values():
@@ -65,7 +65,8 @@ async def test_an_installed_host_boots_its_disk_for_ever_until_it_is_armed_again
         ]
 
         for _ in range(3):
-            console = await guest.power_cycle()
+            await guest.power_off()
+            console = await guest.power_on()
             assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
             assert FROM_DISK in console.text
         assert await state_of(lab, "cp1") == ("ready", False)
@@ -93,7 +94,7 @@ async def test_a_registered_host_that_nobody_armed_boots_its_disk_even_with_a_fr
 async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
     async with running_lab([CP1], say=quiet) as lab, lab.appliance.control() as daemon:
         guest = lab.guest("cp1")
-        await daemon.arm("cp1", reason="test")
+        await daemon.arm_all(["cp1"], reason="test")
         console = await guest.power_on()
         await console.wait_for(PULLING, timeout_s=BOOT_S)
         await guest.power_off()
@@ -107,7 +108,7 @@ async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
 
 async def test_an_installer_that_always_fails_stops_after_its_attempts():
     async with running_lab([BIOS1], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
-        await daemon.arm("bios1", reason="test: it has no disk")
+        await daemon.arm_all(["bios1"], reason="test: it has no disk")
 
         console = await lab.guest("bios1").power_on()
 
@@ -120,7 +121,7 @@ async def test_an_install_ends_well_though_the_daemon_is_killed_in_its_middle():
     async with running_lab([CP1], say=quiet) as lab:
         guest = lab.guest("cp1")
         async with lab.appliance.control() as daemon:
-            await daemon.arm("cp1", reason="test")
+            await daemon.arm_all(["cp1"], reason="test")
         console = await guest.power_on()
         await console.wait_for(PULLING, timeout_s=BOOT_S)
 

@@ -54,7 +54,7 @@ async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
     """Arm every machine, switch them on together, and wait until each has said its words; `others` by its name."""
     async with lab.appliance.control() as daemon:
         for name in lab.guests:
-            await daemon.arm(name, reason="test")
+            await daemon.arm_all([name], reason="test")
     for guest in lab.guests.values():
         await guest.power_on()
     for name, guest in lab.guests.items():

@@ -22,7 +22,7 @@ INSTALL_S = 480.0
 async def test_a_machine_is_installed_from_an_imported_iso_and_archive():
     async with running_lab([CP1], say=lambda *_: None) as lab, lab.appliance.control() as daemon:
         await asyncio.to_thread(import_everything, lab)
-        await daemon.arm("cp1", reason="test")
+        await daemon.arm_all(["cp1"], reason="test")
 
         timelines = await boot_to_the_end(daemon, [lab.guest("cp1")], on_change=lambda *_: None, limit_s=INSTALL_S)
 

@@ -51,9 +51,9 @@ def removed(name: HostName) -> Callable[[Host], Host | None]:
 
 def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await administration(services, warnings=["no daemon runs"]).arm("cp1", reason="first", attempts=2)
+        return await administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first", attempts=2)
 
-    armed = with_services(scenario)
+    [armed] = with_services(scenario)
 
     arming = armed["arming"]
     assert len(arming.pop("commit")) == 64
@@ -97,9 +97,9 @@ def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
 
 def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await administration(services, ServerFacts(DhcpMode.OFF)).arm("w1", force=True)
+        return await administration(services, ServerFacts(DhcpMode.OFF)).arm_all(["w1"], force=True)
 
-    armed = with_services(scenario)
+    [armed] = with_services(scenario)
 
     assert armed["armed"] is True
     assert [reason[:26] for reason in armed["reasons"]] == ["w1 cannot be identified: d"]
@@ -107,11 +107,11 @@ def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_se
 
 def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServices):
     async def scenario(services: BuiltServices) -> str:
-        await administration(services).arm("cp1")
+        await administration(services).arm_all(["cp1"])
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
         with pytest.raises(ArmingRefusedError) as refused:
-            await administration(services).arm("cp1", force=True)
+            await administration(services).arm_all(["cp1"], force=True)
         return str(refused.value)
 
     assert with_services(scenario) == (
@@ -122,7 +122,7 @@ def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServi
 
 def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(with_services: WithServices):
     async def scenario(services: BuiltServices) -> tuple[list[Any], Any, list[Any]]:
-        await administration(services).arm("w1")
+        await administration(services).arm_all(["w1"])
         declare(services, removed(W1))
         admin = administration(services)
         listed = await admin.installs()
@@ -137,7 +137,7 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(w
     assert [move["what"] for move in history] == ["armed", "cancelled"]
 
 
-@pytest.mark.parametrize("operation", ["arm", "cancel", "install", "history", "host"])
+@pytest.mark.parametrize("operation", ["cancel", "install", "history", "host"])
 def test_a_host_that_no_file_and_no_record_names_is_unknown(with_services: WithServices, operation: str):
     async def scenario(services: BuiltServices) -> None:
         with pytest.raises(UnknownHostError, match="no host is called cp9; the registry has: cp1, w1"):
@@ -146,12 +146,21 @@ def test_a_host_that_no_file_and_no_record_names_is_unknown(with_services: WithS
     with_services(scenario)
 
 
+def test_of_several_hosts_none_is_armed_where_one_is_unknown(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> Any:
+        with pytest.raises(UnknownHostError, match="no host is called cp9; the registry has: cp1, w1"):
+            await administration(services).arm_all(["cp1", "cp9"])
+        return await administration(services).installs()
+
+    assert with_services(scenario) == []
+
+
 def test_a_removed_host_cannot_be_armed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        await administration(services).arm("w1")
+        await administration(services).arm_all(["w1"])
         declare(services, removed(W1))
 
         with pytest.raises(UnknownHostError):
-            await administration(services).arm("w1", force=True)
+            await administration(services).arm_all(["w1"], force=True)
 
     with_services(scenario)

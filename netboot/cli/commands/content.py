@@ -18,10 +18,10 @@ from netboot.cli.commands.content_publish import publish_command
 from netboot.cli.commands.content_uses import Users, users, users_for_a_list
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
-from netboot.cli.views.content_view import entry_view, print_verdict, say, verdict_view
-from netboot.cli.views.output import ago, json_option, print_json, print_table
-from netboot.content.imports.archive_import import import_archive
-from netboot.content.imports.iso import import_iso
+from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
+from netboot.cli.views.output import ago, json_option, print_found, print_json, print_table
+from netboot.content.imports.archive_import import ImportedRelease, import_archive
+from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.disk import megabytes, one_sentence, tree_size
 from netboot.content.library.library import Library
@@ -51,15 +51,8 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
     _rescan_in_daemon(settings)
-    if as_json:
-        print_json(asdict(done))
-        return
-    state = "is there now" if done.is_new else "was there already, the same"
-    click.echo(
-        f"{done.name} {state}: {done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
-    )
-    for note in done.notes:
-        click.echo(f"note: {note}")
+    text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
+    _print_imported(done, text, as_json)
 
 
 @content.command("import-archive", short_help="Import a release: the output of `ocne image create`.")
@@ -73,17 +66,14 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
     _rescan_in_daemon(settings)
-    if as_json:
-        print_json(asdict(done))
-        return
-    state = "is there now" if done.is_new else "was there already, the same"
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
-    click.echo(
-        f"{done.name} {state}: commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, "
-        f"{megabytes(done.size_bytes)}{shared}, every object verified"
-    )
-    for note in done.notes:
-        click.echo(f"note: {note}")
+    text = f"commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, {megabytes(done.size_bytes)}{shared}"
+    _print_imported(done, f"{text}, every object verified", as_json)
+
+
+def _print_imported(done: ImportedMedium | ImportedRelease, text: str, as_json: bool) -> None:
+    state = "is there now" if done.is_new else "was there already, the same"
+    print_found(asdict(done), as_json, [f"{done.name} {state}: {text}", *(f"note: {note}" for note in done.notes)])
 
 
 @content.command("list")
@@ -94,10 +84,7 @@ def list_command(config: Path, as_json: bool) -> None:
     settings = load_settings(config)
     library, known = _library(settings), _users(config, settings)
     views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
-    if as_json:
-        print_json(views)
-        return
-    rows = [
+    rows = (
         (
             view["name"],
             view["kind"],
@@ -107,8 +94,8 @@ def list_command(config: Path, as_json: bool) -> None:
             ", ".join(view["used_by"]) or "-",
         )
         for view in views
-    ]
-    print_table(("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
+    )
+    print_table(views, as_json, ("NAME", "KIND", "WHAT", "SIZE", "IMPORTED", "USED BY"), rows)
 
 
 @content.command()
@@ -123,16 +110,19 @@ def show(config: Path, name: str, as_json: bool) -> None:
     record = entry.record
     view = entry_view(entry, library, used_by=_users(config, settings).names(entry))
     view |= {"record": asdict(record) if record else None}
-    if as_json:
-        print_json(view)
-        return
-    for key, value in view.items():
-        if key not in ("record", "files") and value:
-            text = ", ".join(value) if isinstance(value, list) else megabytes(value) if key == "size_bytes" else value
-            click.echo(f"{key.removesuffix('_bytes').replace('_', ' ')}: {text}")
-    if record is not None:
-        for member, checksum in record.files.items():
-            click.echo(f"  {checksum}  {member}")
+    lines = [
+        f"{key.removesuffix('_bytes').replace('_', ' ')}: {_shown(key, value)}"
+        for key, value in view.items()
+        if key not in ("record", "files") and value
+    ]
+    files = record.files.items() if record else ()
+    print_found(view, as_json, [*lines, *(f"  {checksum}  {member}" for member, checksum in files)])
+
+
+def _shown(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return megabytes(value) if key == "size_bytes" else str(value)
 
 
 @content.command("verify", short_help="Verify every byte, and repair damaged files.")
@@ -191,7 +181,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
     _rescan_in_daemon(settings)
-    say({"removed": name, "size_bytes": freed}, f"{name} is removed", as_json)
+    print_found({"removed": name, "size_bytes": freed}, as_json, [f"{name} is removed"])
 
 
 @content.command()
@@ -204,7 +194,7 @@ def gc(config: Path, as_json: bool) -> None:
     with handed_over(settings.content.directory), _library(settings).changing() as staging:
         count, size_bytes = staging.collect()
     text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
-    say({"deleted": count, "size_bytes": size_bytes}, text, as_json)
+    print_found({"deleted": count, "size_bytes": size_bytes}, as_json, [text])
 
 
 @content.command()
@@ -222,7 +212,8 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
             raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
     _rescan_in_daemon(settings)
-    say({"alias": alias, "name": entry.alias_of or name}, f"{alias} is {entry.alias_of or name} now", as_json)
+    name = entry.alias_of or name
+    print_found({"alias": alias, "name": name}, as_json, [f"{alias} is {name} now"])
 
 
 def _users(config: Path, settings: Settings) -> Users:

@@ -27,10 +27,7 @@ def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
         _list_discovered(config, as_json=as_json)
         return
     hosts = run_with_administration(config, lambda daemon: daemon.hosts())
-    if as_json:
-        print_json(hosts)
-        return
-    rows = [
+    rows = (
         (
             item["name"],
             item["role"],
@@ -40,20 +37,17 @@ def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
             ago(item["install"]["changed_at"]),
         )
         for item in hosts
-    ]
-    print_table(("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
+    )
+    print_table(hosts, as_json, ("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
 
 
 def _list_discovered(config: Path, *, as_json: bool) -> None:
     machines = run_with_administration(config, lambda daemon: daemon.machines())
-    if as_json:
-        print_json(machines)
-        return
-    rows = [
+    rows = (
         (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
         for item in machines
-    ]
-    print_table(("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), rows)
+    )
+    print_table(machines, as_json, ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), rows)
 
 
 @host.command()

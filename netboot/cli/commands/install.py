@@ -10,7 +10,7 @@ from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.host import armed_text, reason_text
 from netboot.cli.groups import Group
 from netboot.cli.views.boot_timeline import Timeline
-from netboot.cli.views.output import ago, json_option, print_json, print_table
+from netboot.cli.views.output import ago, json_option, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.words import printable
 
@@ -42,11 +42,9 @@ def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None,
     armed = run_with_administration(
         config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force), is_change=True
     )
+    print_found(armed[0] if len(hosts) == 1 else armed, as_json, map(armed_summary, armed))
     if as_json:
-        print_json(armed[0] if len(hosts) == 1 else armed)
         return
-    for found in armed:
-        click.echo(armed_summary(found))
     for warning in dict.fromkeys(warning for found in armed for warning in _warnings(found)):
         click.echo(f"warning: {warning}", err=True)
 
@@ -82,7 +80,7 @@ def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
     found = run_with_administration(
         config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False, is_change=True
     )
-    _print_install(found, as_json, "\n".join(found["notes"]))
+    print_found(found, as_json, found["notes"])
 
 
 @install.command()
@@ -97,7 +95,7 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     found = run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False)
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
-    _print_install(found, as_json, text + reason_text(found))
+    print_found(found, as_json, [text + reason_text(found)])
 
 
 @install.command(name="list")
@@ -110,10 +108,7 @@ def list_installs(config: Path, as_json: bool) -> None:
 
 def _show_all(config: Path, *, as_json: bool) -> None:
     found = run_with_administration(config, lambda daemon: daemon.installs(), needs_hosts=False)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
+    rows = (
         (
             item["host"],
             item["state"],
@@ -122,8 +117,8 @@ def _show_all(config: Path, *, as_json: bool) -> None:
             "" if item["declared"] else NOT_DECLARED,
         )
         for item in found
-    ]
-    print_table(("HOST", "STATE", "ARMED", "CHANGED", "NOTE"), rows)
+    )
+    print_table(found, as_json, ("HOST", "STATE", "ARMED", "CHANGED", "NOTE"), rows)
 
 
 @install.command()
@@ -133,11 +128,8 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 def history(config: Path, host: str, as_json: bool) -> None:
     """List every transition of HOST's install, oldest first, each with its reason: the first line of the report."""
     moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
-    if as_json:
-        print_json(moves)
-        return
-    rows = [(m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], m["reason"]) for m in moves]
-    print_table(("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
+    rows = ((m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], m["reason"]) for m in moves)
+    print_table(moves, as_json, ("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
 
 
 @install.command()
@@ -179,10 +171,3 @@ def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) 
     if arming is not None and not arming["spent"]:
         words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
     return words
-
-
-def _print_install(found: Mapping[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        print_json(found)
-    else:
-        click.echo(text)

@@ -6,13 +6,14 @@ import re
 import signal
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import click
 
 from netboot.cli.groups import Group
 from netboot.cli.views.lab_view import BootView
-from netboot.cli.views.output import json_option, print_json
+from netboot.cli.views.output import json_option, print_found
 from netboot.errors import LabError
 from netboot.lab.demo import run_demo
 from netboot.lab.lab import Lab, remove_remains, running_lab
@@ -52,10 +53,8 @@ def demo(as_json: bool) -> None:
     """Install two empty machines, from power-on to ready, and show each step."""
     with BootView(to_stderr=as_json) as view:
         timelines = _run(run_demo(say=view.say, on_change=view.show))
-    if as_json:
-        print_json([timeline.as_json() for timeline in timelines.values()])
-    else:
-        click.echo(f"{' and '.join(timelines)} are ready")
+    ended = [timeline.as_json() for timeline in timelines.values()]
+    print_found(ended, as_json, [f"{' and '.join(timelines)} are ready"])
 
 
 @lab.command(short_help="Build the lab's boot media; later labs need no network.")
@@ -106,15 +105,15 @@ def down(name: str) -> None:
 
 
 async def _stay_up(name: str, *, as_json: bool) -> None:
-    say = _to_stderr if as_json else click.echo
-    async with running_lab(say=say, name=name) as running:
+    async with running_lab(say=partial(click.echo, err=as_json), name=name) as running:
         if as_json:
             click.echo(json.dumps(_described(running)))
         else:
             click.echo(f"lab {name} is up; in another terminal:")
             click.echo(f"  NETBOOT_CONFIG={running.appliance.paths.settings} netboot host list")
+            first, *others = running.hosts
             named = "" if name == DEFAULT_NAME else f"--name {name} "
-            click.echo(f"  netboot lab boot --arm {named}{next(iter(running.hosts))}    # or {_others(running)}")
+            click.echo(f"  netboot lab boot --arm {named}{first}    # or {', '.join(others)}")
             click.echo(f"  nsenter --net=/run/netns/{running.lan.namespace} tcpdump -ni br0")
         await running.appliance.wait()
         raise LabError(f"the appliance ended:\n{running.appliance.log_tail()}")
@@ -124,7 +123,7 @@ async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: Boot
     guest = running.guest(host)
     async with running.appliance.control() as daemon:
         if arm:
-            await daemon.arm(host, reason="netboot lab boot --arm")
+            await daemon.arm_all([host], reason="netboot lab boot --arm")
         try:
             if arm:
                 timelines = await boot_to_the_end(daemon, [guest], on_change=view.show)
@@ -135,10 +134,7 @@ async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: Boot
                 answer = {"host": host, "ready": True, "seconds": round(time.monotonic() - guest.powered_on_at, 1)}
         finally:
             await guest.power_off()
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"{host} is ready")
+    print_found(answer, as_json, [f"{host} is ready"])
 
 
 def _wait_until_gone(owner: ProcessRecord) -> None:
@@ -157,10 +153,6 @@ def _joined(name: str) -> Lab:
     raise LabError(f"no lab named {name} is up; start one with `netboot lab up`")
 
 
-def _others(running: Lab) -> str:
-    return ", ".join(list(running.hosts)[1:])
-
-
 def _described(running: Lab) -> dict[str, Any]:
     return {
         "name": running.records.lab_id,
@@ -172,10 +164,6 @@ def _described(running: Lab) -> dict[str, Any]:
             for name, host in running.hosts.items()
         ],
     }
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

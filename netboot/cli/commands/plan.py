@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +15,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, NetbootError, RenderError
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
-from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy
+from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
 from netboot.model.install.install import Install
@@ -62,7 +61,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
         raise NetbootError(f"no host is called {host}; netboot host list shows them")
     given = asyncio.run(_all_given(configuration, chosen, show_secrets=show_secrets))
     if as_json:
-        print_json({name: _as_json(what) for name, what in given.items()})
+        print_json({name: asdict(what) for name, what in given.items()})
         return
     for name, what in given.items():
         _print(name, what)
@@ -79,11 +78,10 @@ async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, sho
 
 
 async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> HostPlan:
-    tokens = HIDDEN
     return HostPlan(
         offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
-        script=_or_error(lambda: documents.ipxe(InstallPlan(host, tokens.kickstart), base_url=base_url)),
-        script_unarmed=_or_error(lambda: documents.ipxe(LocalBootPlan(host.mac, host), base_url=base_url)),
+        script=_script(documents, InstallPlan(host, HIDDEN.kickstart), base_url),
+        script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
         kickstart=await _kickstart(documents, host, base_url),
         ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),
     )
@@ -115,9 +113,9 @@ async def _ignition(documents: Documents, host: Host, base_url: str, *, show_sec
     return {"wrapper": made.wrapper.decode(), "role": role, "overlay": made.overlay.decode()}
 
 
-def _or_error(render: Any) -> str:
+def _script(documents: Documents, plan: ScriptPlan, base_url: str) -> str:
     try:
-        return str(render())
+        return documents.script(plan, ScriptLanguage.IPXE, base_url=base_url)
     except RenderError as error:
         return f"# {error}"
 
@@ -128,10 +126,6 @@ def _base_url(settings: Settings) -> str:
     chosen = [interface.address for interface in interfaces if interface.address]
     addresses = [str(address) for address in (*advertised, *settings.http.listen, *chosen)] or ["SERVER"]
     return urls.base_url(addresses[0], settings.http.port)
-
-
-def _as_json(given: HostPlan) -> dict[str, Any]:
-    return {name: getattr(given, name) for name in HostPlan.__slots__}
 
 
 def _print(name: str, given: HostPlan) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netboot.cli.commands.daemon_or_store import daemon_at
-from netboot.cli.views.output import json_option, print_json
+from netboot.cli.views.output import json_option, print_found, print_json
 from netboot.client import RefusedError
 from netboot.control_socket import NoDaemonError
 from netboot.errors import ConfigError, NetbootError
@@ -42,11 +42,7 @@ def reload(config: Path, as_json: bool) -> None:
                 f"{count}; the daemon keeps the last accepted configuration; correct the files, then reload", err=True
             )
         raise SystemExit(2) from None
-    if as_json:
-        print_json({"ok": True, **taken})
-        return
-    for line in report(taken):
-        click.echo(line)
+    print_found({"ok": True, **taken}, as_json, report(taken))
 
 
 async def _reload(config: Path) -> Mapping[str, Any]:

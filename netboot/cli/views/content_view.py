@@ -1,12 +1,11 @@
 """The library's content as text and JSON."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
-from netboot.cli.views.output import print_json
 from netboot.content.imports.verify import Verdict
 from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Entry, Kind, Library
@@ -82,11 +81,3 @@ def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
         )
     for note in verdict.notes:
         click.echo(f"{verdict.name}: note: {note}")
-
-
-def say(view: Mapping[str, Any], text: str, as_json: bool) -> None:
-    """Print a result as text or JSON."""
-    if as_json:
-        print_json(view)
-    else:
-        click.echo(text)

@@ -1,7 +1,7 @@
 """Prints results: tables on a terminal, else plain lines; JSON on request."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +20,20 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their headings, each on its line; tab-separated if the output is not a terminal."""
+def print_found(found: Any, as_json: bool, lines: Iterable[str]) -> None:
+    """Print what was found or done: `lines` for a person, `found` as JSON for a program."""
+    if as_json:
+        print_json(found)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
+    if as_json:
+        print_json(found)
+        return
     rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:

@@ -31,12 +31,12 @@ class Console:
         unfinished = _UNFINISHED.search(raw)
         self._rest = unfinished[0] if unfinished else ""
         self.text += _ESCAPES.sub("", raw[: len(raw) - len(self._rest)].replace("\r\n", "\n"))
-        self._wake()
+        self._changed.set()
 
     def close(self) -> None:
         """Tell whoever waits that nothing more will come."""
         self.is_closed = True
-        self._wake()
+        self._changed.set()
 
     async def wait_for(self, *markers: str, timeout_s: float) -> str:
         """Return the first of these texts to appear since power-on; raise LabError with the console's tail."""
@@ -64,6 +64,3 @@ class Console:
     def _missing(self, markers: tuple[str, ...], when: str) -> LabError:
         wanted = " or ".join(f"'{marker}'" for marker in markers)
         return LabError(f"{self.name} did not say {wanted} {when}; its console ends:\n{self.tail()}")
-
-    def _wake(self) -> None:
-        self._changed.set()

@@ -52,26 +52,12 @@ class Guest:
 
     async def power_off(self) -> None:
         """Cut the power, as pulling the plug does."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        await self.wait_off()
-
-    async def wait_off(self) -> None:
-        """Wait until it is off, by its own doing or by ours."""
         if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
             await self._process.wait()
         if self._reader is not None:
             await self._reader
-
-    async def power_cycle(self) -> Console:
-        """Switch it off and on again, with the same disk and variables."""
-        await self.power_off()
-        return await self.power_on()
-
-    def replace_disk(self) -> None:
-        """Give it an empty disk and factory variables; it must be off."""
-        for name in ("disk.img", "variables.fd"):
-            self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._directory / name
