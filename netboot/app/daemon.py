@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import structlog
 from netboot import __version__
 from netboot.admin import api as http_api
 from netboot.admin.upload_api import UploadsHttp
-from netboot.app import from_settings, systemd
+from netboot.app import from_settings, process_limits, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, Services, ended
 from netboot.app.signals import Signals
@@ -47,7 +46,6 @@ from netboot.telemetry import logs
 from netboot.telemetry.metrics import Metrics
 
 BOOT_FILES_S: Final = 0.5  # between two scans of the boot files, or 20 times the duration of a scan
-DESCRIPTORS: Final = 65_536  # as systemd/netboot.service has it
 
 log = structlog.get_logger()
 
@@ -56,8 +54,8 @@ async def serve(path: Path) -> None:
     """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
     signals = Signals()
     signals.listen()
-    _leave_no_core()
-    _take_descriptors()
+    process_limits.disable_core_files()
+    process_limits.raise_descriptor_limit()
     logs.configure(level="info", form="auto")
     try:
         configuration = read(path)
@@ -144,9 +142,7 @@ class Daemon:
         for unready in problems:
             log.error("config.not_ready", problem=str(unready))
         policy = replace(policy, left_out=configuration.left_out)
-        if (
-            configuration.hides_hosts
-        ):  # a machine that seems unregistered may be declared in the file that cannot be read
+        if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
             policy = replace(policy, unknown=UnknownHosts.IGNORE)
         documents = from_settings.documents_for(settings)
         if not is_start:
@@ -388,17 +384,3 @@ class Daemon:
 def _described(path: Path, settings: Settings) -> str:
     """Name this daemon for programs that find its locks held."""
     return f"the daemon with pid {os.getpid()}, configuration {path.resolve()} and socket {settings.admin.socket}"
-
-
-def _leave_no_core() -> None:
-    """Disable core files, which would contain cluster keys and the tokens of running installs."""
-    _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hardest))
-
-
-def _take_descriptors() -> None:
-    """Raise the limit of descriptors, which a shell sets to 1,024: many machines that boot at once need more."""
-    soft, hardest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hardest == resource.RLIM_INFINITY else min(DESCRIPTORS, hardest)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hardest))
