@@ -96,6 +96,8 @@ store:
   url: sqlite+aiosqlite:///{paths.directory / "netboot.db"}
 hosts:
   files: [hosts.yaml]
+log:
+  level: debug
 """
 
 

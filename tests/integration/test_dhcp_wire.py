@@ -258,7 +258,7 @@ def test_an_offer_is_one_line_that_says_who_got_what(lan: Any, serve: Any, captu
     assert [line for line in lines if line["event"].startswith("dhcp.")] == [
         {
             "event": "dhcp.offered",
-            "log_level": "info",
+            "log_level": "debug",
             "mac": MAC,
             "host": "cp1",
             "role": "control-plane",

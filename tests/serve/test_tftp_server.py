@@ -414,7 +414,7 @@ class TestReports:
         assert line.pop("seconds") < WAIT_S
         assert line == {
             "event": "tftp.sent",
-            "log_level": "info",
+            "log_level": "debug",
             "iface": "lo",
             "address": HOST,
             "boot_file": "snponly.efi",
@@ -435,7 +435,7 @@ class TestReports:
         assert [outcome for *_, outcome in reported] == [Outcome.PROBED, Outcome.SENT]
         assert [(line["event"], line["log_level"], line.get("reason")) for line in lines] == [
             ("tftp.aborted", "debug", "probed"),
-            ("tftp.sent", "info", None),
+            ("tftp.sent", "debug", None),
         ]
 
     def test_a_machine_that_refuses_our_oack_is_told_with_its_words(self, transfers):

@@ -5,7 +5,7 @@ Never says what is not on disk, never gives an address that answers a probe. One
     proto.dhcp.parse -> proto.lease -> the lease desk -> (probe, disk) -> the boot desk -> proto.lease_reply -> out
 """
 
-from collections.abc import Callable, Container, Coroutine
+from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final, assert_never
@@ -197,18 +197,20 @@ class LeaseHandler:
             if isinstance(boot, DropReason):
                 record_refusal(self._service, boot, incoming.message)
             why = {} if boot is DropReason.NOT_A_BOOT_CLIENT else {"reason": boot.value}
-            self._log(incoming, answer, terms.address, **why)
+            log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **why))
             return
         client, offer = boot
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
         self._service.offered(client, offer)
         data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
-        self._log(incoming, answer, terms.address, **data, boot_file=reply.boot_file)
+        log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **data, boot_file=reply.boot_file))
 
     def _refuse(self, incoming: _Incoming, reason: str) -> None:
         server = self._server_for(incoming, None)
         if self._send(incoming, LeaseAnswer.NAK, nak_reply(incoming.message, reason, server), server):
-            self._log(incoming, LeaseAnswer.NAK, incoming.request.address, reason=reason)
+            log.info(
+                "lease.answered", **self._facts(incoming, LeaseAnswer.NAK, incoming.request.address, reason=reason)
+            )
 
     def _send(self, incoming: _Incoming, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
         to = lease_reply_address(incoming.message, answer)
@@ -231,7 +233,7 @@ class LeaseHandler:
                 return reason
 
     def _server_for(self, incoming: _Incoming, terms: LeaseTerms | None) -> ServerAddress:
-        """Choose our address: the one that the client named or asked, else the one in its network."""
+        """Choose our address: the one that the client named or sent to, else the one in its network."""
         named = incoming.message.address_option(Option.SERVER_ID)
         interface = self._interface
         chosen = interface.address
@@ -243,16 +245,17 @@ class LeaseHandler:
             chosen = next((each for each in interface.addresses if each in terms.network), chosen)
         return ServerAddress(chosen, self._http_port, interface.mtu_bytes, interface.advertise)
 
-    def _log(self, incoming: _Incoming, answer: LeaseAnswer, address: IPv4Address | None, **data: str) -> None:
+    def _facts(
+        self, incoming: _Incoming, answer: LeaseAnswer, address: IPv4Address | None, **data: str
+    ) -> Mapping[str, object]:
         mac = incoming.request.mac
         host = self._service.hosts.by_mac(mac) if mac is not None else None
-        log.info(
-            "lease.answered",
-            answer=answer.value,
-            mac=mac,
-            host=host.name if host else None,
-            address=address and str(address),
-            state=incoming.request.kind.value,
-            iface=self._interface.name,
+        return {
+            "answer": answer.value,
+            "mac": mac,
+            "host": host.name if host else None,
+            "address": address and str(address),
+            "state": incoming.request.kind.value,
+            "iface": self._interface.name,
             **data,
-        )
+        }

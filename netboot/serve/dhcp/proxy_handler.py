@@ -124,7 +124,7 @@ class ProxyDhcpHandler:
             self._refuse(reply, message)
             return
         if self._is_listening_only:
-            self._log("dhcp.offer_withheld", client, offer=offer, boot_file=reply.boot_file)
+            log.info("dhcp.offer_withheld", **self._facts(client, offer, reply))
             return
         self._repeats.keep(datagram.data, message, Answered(client, offer, server, reply))
         to = self._port.reply_address(message, datagram.source)
@@ -141,22 +141,21 @@ class ProxyDhcpHandler:
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         self._service.offered(client, offer)
-        self._log("dhcp.offered", client, offer=offer, boot_file=reply.boot_file)
+        log.debug("dhcp.offered", **self._facts(client, offer, reply))
 
-    def _log(self, event: str, client: BootClient, *, offer: Offer, boot_file: str) -> None:
+    def _facts(self, client: BootClient, offer: Offer, reply: Reply) -> dict[str, object]:
         host = self._service.hosts.by_mac(client.mac)
-        log.info(
-            event,
-            mac=client.mac,
-            host=host.name if host else None,
-            role=host.role if host else None,
-            arch=arch_name(client.arch),
-            stage=client.stage,
-            kind=offer.kind,
-            boot_file=boot_file,
-            iface=self._socket.interface.name,
-            port=self._port.number,
-        )
+        return {
+            "mac": client.mac,
+            "host": host.name if host else None,
+            "role": host.role if host else None,
+            "arch": arch_name(client.arch),
+            "stage": client.stage,
+            "kind": offer.kind,
+            "boot_file": reply.boot_file,
+            "iface": self._socket.interface.name,
+            "port": self._port.number,
+        }
 
 
 def record_refusal(service: OfferService, reason: DropReason | LeaseDropReason, message: DhcpMessage) -> None:

@@ -282,7 +282,7 @@ class Transfers:
             facts["peer_error"] = f"{error.code} {printable_line(error.message)}".strip()
         match outcome:
             case Outcome.SENT:
-                log.info("tftp.sent", **facts)
+                log.debug("tftp.sent", **facts)
             case Outcome.UNCONFIRMED:
                 log.info("tftp.unconfirmed", **facts)
             case Outcome.CLOSED:
