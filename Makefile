@@ -49,6 +49,8 @@ TEST_PACKAGES := \
 	postgresql-client-15 \
 	qemu-efi-aarch64 \
 	qemu-system-arm \
+	rclone \
+	rsync \
 	skopeo \
 	systemd \
 	tftp-hpa \

@@ -59,7 +59,6 @@ COMMANDS = (
     "content remove x",
     "content gc",
     "content promote a b",
-    "content publish x published",
     "serve",
 )
 

@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from netboot.cli.commands.content_owner import handed_over
-from netboot.cli.commands.content_publish import publish_command
 from netboot.cli.commands.content_uses import Users, users, users_for_a_list
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
@@ -36,7 +35,14 @@ def content() -> None:
     """Import and manage boot media and releases."""
 
 
-content.add_command(publish_command)
+@content.command("publish", hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("_words", nargs=-1, type=click.UNPROCESSED)
+def removed_publish_command(_words: tuple[str, ...]) -> None:
+    """Answer a command that was removed; this goes after one release."""
+    raise click.UsageError(
+        "netboot content publish was removed; copy the content directory with rclone sync (S3) or rsync: "
+        "docs/content.md, On another web server, has the commands"
+    )
 
 
 @content.command("import-iso", short_help="Import a boot medium: an Oracle Linux ISO.")
