@@ -87,7 +87,7 @@ class UploadsHttp:
         try:
             with self._uploads.receiving(id_, int(offset), announced=request.content_length) as receiver:
                 async for piece in request.content.iter_chunked(PIECE_BYTES):
-                    await asyncio.to_thread(receiver.take, piece)
+                    await asyncio.to_thread(receiver.write, piece)
                 await asyncio.to_thread(receiver.sync)
         except UploadError as error:
             raise await self._refusal(error, id_) from None

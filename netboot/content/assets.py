@@ -1,6 +1,6 @@
-"""Where the files that come with netboot lie: templates, the dashboard, examples, the lab's scripts.
+"""The directory of the files that come with netboot: templates, the dashboard, examples, the lab's scripts.
 
-Inside the wheel they are `netboot/_assets`; in a checkout they are `assets/` beside the package.
+In the wheel it is `netboot/_assets`; in a checkout it is `assets/` beside the package.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from netboot.errors import ContentError
 
 
 def assets_directory() -> Path:
-    """Return the directory of the files that come with netboot; raise ContentError when there is none."""
+    """Return the directory of the files that come with netboot; raise ContentError if there is none."""
     package = Path(__file__).resolve().parents[1]
     for candidate in (package / "_assets", package.parent / "assets"):
         if candidate.is_dir():

@@ -1,8 +1,8 @@
-"""A tar read from front to back, as a layer of an image comes: no seeking, 10 µs a member.
+"""Reads a tar from front to back, as a layer of an image arrives: no seeking, 10 µs a member.
 
-POSIX.1-2017 pax (ustar headers, `x` and `g` records), GNU long names. Stops at the end marker; what follows is left
-to the caller, who still has to hash it. Python's tarfile does the same at a tenth of the speed, and a release is
-50,000 members; the few members of the outer archive are tarfile's (`content.oci.bundle`).
+POSIX.1-2017 pax (ustar headers, `x` and `g` records), GNU long names. Stops at the end marker; the caller
+reads and hashes what follows. Python's tarfile is ten times slower, and a release has 50,000 members; the few members
+of the outer archive are read with tarfile (`content.oci.bundle`).
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,15 @@ REGULAR: Final = frozenset({b"0", b"\0", b"7"})
 HARD_LINK: Final = b"1"
 SYMBOLIC_LINK: Final = b"2"
 DIRECTORY: Final = b"5"
-_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, SYMBOLIC_LINK, b"3", b"4", DIRECTORY, b"6"})  # whatever size they claim
+_WITHOUT_CONTENT: Final = frozenset(
+    {HARD_LINK, SYMBOLIC_LINK, b"3", b"4", DIRECTORY, b"6"}
+)  # whatever their size field
 _PAX_KEYS: Final = frozenset({"path", "linkpath", "size"})
 _MOST_DIGITS: Final = 19  # of a size
 
 
 class ByteStream:
-    """Bytes that come in pieces of any size, taken in pieces of any other."""
+    """Bytes that arrive in pieces of any size and are read in pieces of any other."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -32,7 +34,7 @@ class ByteStream:
         self._at = 0
 
     def take(self, count: int) -> bytes:
-        """Take exactly `count` bytes; raise ContentError where fewer are left."""
+        """Read exactly `count` bytes; raise ContentError if fewer are left."""
         end = self._at + count
         if end <= len(self._chunk):
             taken = self._chunk[self._at : end]
@@ -41,7 +43,7 @@ class ByteStream:
         return b"".join(self.pieces(count))
 
     def pieces(self, count: int) -> Iterator[bytes]:
-        """Take exactly `count` bytes, in pieces as they come."""
+        """Read exactly `count` bytes, in pieces as they arrive."""
         while count:
             if self._at == len(self._chunk):
                 self._next()
@@ -51,7 +53,7 @@ class ByteStream:
             yield piece
 
     def skip(self, count: int) -> None:
-        """Let `count` bytes go by."""
+        """Skip `count` bytes."""
         end = self._at + count
         if end <= len(self._chunk):
             self._at = end
@@ -60,13 +62,13 @@ class ByteStream:
             pass
 
     def drain(self) -> None:
-        """Let everything go by to the end."""
+        """Read to the end."""
         self._at = len(self._chunk)
         for _ in self._chunks:
             pass
 
     def is_at_end(self) -> bool:
-        """Tell whether nothing is left."""
+        """Return whether no byte is left."""
         while self._at == len(self._chunk):
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -94,10 +96,10 @@ class TarMember:
 
 
 def tar_members(stream: ByteStream) -> Iterator[TarMember]:
-    """Give each member; whoever takes it must take or skip all of its content before the next.
+    """Yield each member; the caller must read or skip all of its content before the next.
 
-    Raises ContentError for what is no tar, or ends in the middle of a member. One that ends without a marker (umoci
-    writes none) is whole only if the caller's checksum says so.
+    Raises ContentError if the stream is not a tar, or ends within a member. A tar without an end marker (umoci writes
+    none) is complete only if the caller's checksum matches.
     """
     extended: dict[str, str] = {}
     while not stream.is_at_end() and (header := stream.take(_BLOCK)) != _ZEROS:
@@ -121,24 +123,24 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
 
 def _check(header: bytes) -> None:
     if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 0x20:
-        raise ContentError("it is no tar, or damaged: the checksum of a header does not fit")
+        raise ContentError("it is not a tar, or damaged: the checksum of a header is wrong")
 
 
 def _number(field: bytes) -> int:
-    if field[0] == 0x80:  # GNU: binary; 0xFF begins a negative number, and none belongs here
+    if field[0] == 0x80:  # GNU: binary; 0xFF begins a negative number, which is invalid here
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0") or b"0"
     try:
-        if not digits.isdigit():  # int() takes signs, blanks and underscores; a negative size would lead back for ever
+        if not digits.isdigit():  # int() accepts signs, blanks and underscores; a negative size would loop for ever
             raise ValueError
         return int(digits, 8)
     except ValueError:
-        raise ContentError("it is no tar, or damaged: a header holds no number where one belongs") from None
+        raise ContentError("it is not a tar, or damaged: a header has an invalid number") from None
 
 
 def _decimal(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise ContentError("it is damaged: a pax record gives no size where one belongs")
+        raise ContentError("it is damaged: a pax record has an invalid size")
     return int(text)
 
 
@@ -160,7 +162,7 @@ def _checked_text_size(size: int) -> int:
 
 
 def _extension(kind: bytes, text: bytes) -> dict[str, str]:
-    """Read what a header says of the member that follows; global records say nothing of names and sizes."""
+    """Read the fields of a header for the next member; global records contain no names and sizes."""
     match kind:
         case b"L":
             return {"path": _text(text)}

@@ -191,7 +191,7 @@ def test_another_commit_under_the_same_name_is_refused(
     put(library, images.write(images.oci_blobs([images.layer(images.repository(small_archive))])))
     before = files_of(library.directory / "ostree" / "ock-1.31-amd64")
 
-    with pytest.raises(ContentError, match=r"is there already with commit .* a release never changes"):
+    with pytest.raises(ContentError, match=r"exists already with commit .* a release never changes"):
         put(library, archive, "ock-1.31-amd64")
 
     assert files_of(library.directory / "ostree" / "ock-1.31-amd64") == before
@@ -338,7 +338,7 @@ def test_a_layer_that_is_another_one_is_refused(library: Library, images: "Image
     layer = images.layer(images.repository(small_archive))
     members = replaced_diff_id(images.oci_blobs([layer]), images, layer)
 
-    refused(library, images.write(members), r"layer sha256:[0-9a-f]{64} is another one")
+    refused(library, images.write(members), r"layer sha256:[0-9a-f]{64} has the digest")
 
 
 def test_damaged_json_is_refused(library: Library, images: "Images", small_archive: Path) -> None:
@@ -347,7 +347,7 @@ def test_damaged_json_is_refused(library: Library, images: "Images", small_archi
 
     refused(library, images.write(corrupted(members, name=manifest)), "the blob sha256:.* is damaged")
     refused(library, images.write(members | {"index.json": b"{"}), r"index\.json is no JSON")
-    refused(library, images.write(members | {"index.json": b"[]"}), "is no image that can be read")
+    refused(library, images.write(members | {"index.json": b"[]"}), "is not a readable image")
 
 
 @pytest.mark.parametrize("left", [600, 5_000, 700_000, 1_540_000])
@@ -399,7 +399,7 @@ def test_a_damaged_repository_in_a_whole_image_is_refused_by_its_objects(
 
 
 def test_another_image_is_told_from_the_archive(library: Library, images: "Images") -> None:
-    refused(library, images.write(images.oci_blobs([images.layer(BASE)])), "it is another image; give what ocne image")
+    refused(library, images.write(images.oci_blobs([images.layer(BASE)])), "it is another image; import the file")
     ock = {"sysroot/ostree/repo/objects/00/x.file": b"1", "ostree": None}
     refused(library, images.write(images.oci_blobs([images.layer(ock)])), "it is the OCK image itself")
     disk = {"disk/boot.qcow2": b"QFI\xfb"}
@@ -409,13 +409,13 @@ def test_another_image_is_told_from_the_archive(library: Library, images: "Image
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        pytest.param(b"QFI\xfb" + bytes(2000), r"a qcow2 disk image, .*ocne image create --type ostree", id="qcow2"),
+        pytest.param(b"QFI\xfb" + bytes(2000), r"a qcow2 disk image .*ocne image create --type ostree", id="qcow2"),
         pytest.param(b"\xeb" + bytes(509) + b"\x55\xaa" + bytes(512), "a raw disk image", id="raw"),
         pytest.param(b"x" * 0x8001 + b"CD001" + bytes(600), "an ISO; netboot content import-iso", id="iso"),
         pytest.param(gzip.compress(bytes(range(256)) * 900, 0), "compressed as a whole; gunzip it", id="gzip"),
         pytest.param(zstandard.compress(bytes(range(256)) * 90) + bytes(900), "unzstd it", id="zstd"),
-        pytest.param(b"<!doctype html>" * 60, "no tar; give what ocne image create", id="html"),
-        pytest.param(b"", "has 0 bytes and is no archive", id="empty"),
+        pytest.param(b"<!doctype html>" * 60, "not a tar; import the file that ocne image create", id="html"),
+        pytest.param(b"", "has 0 bytes and is not an archive", id="empty"),
     ],
 )
 def test_what_is_no_archive_is_named_with_what_to_do(
@@ -431,7 +431,7 @@ def test_an_images_name_is_no_file(library: Library) -> None:
     refused(
         library,
         Path("localhost/ock-ostree:latest"),
-        r"looks like an image's name: podman save --format=oci-archive -o ock-ostree\.tar localhost/ock-ostree:latest",
+        r"seems to be an image's name: podman save --format=oci-archive -o ock-ostree\.tar localhost/ock-ostree:latest",
     )
     refused(library, Path("/nowhere/ock.tar"), "there is no file /nowhere/ock.tar$")
 
@@ -441,7 +441,7 @@ def test_repositories_that_cannot_be_served_are_named(library: Library, tmp_path
     subprocess.run(["ostree", "init", f"--repo={bare}", "--mode=bare"], check=True, timeout=60)
 
     refused(library, bare, "in mode bare, which cannot be served over HTTP; ostree init .* pull-local")
-    refused(library, tmp_path, "is no OSTree archive: it has no config and objects")
+    refused(library, tmp_path, "is not an OSTree archive: it has no config and objects")
     refused(
         library, images.write({"config": b"", "refs/heads/ock": b""}), "is a tar of an OSTree repository; unpack it"
     )
@@ -459,12 +459,12 @@ def test_what_unpacks_to_more_than_was_foreseen_ends_before_the_disk_does(tmp_pa
     pieces = iter(bytes(1 << 20) for _ in range(1 << 20))
     asked: list[None] = []
 
-    def keep_room() -> None:
+    def refuse() -> None:
         asked.append(None)
         if len(asked) == 3:
             raise OSError(errno.ENOSPC, "full")
 
-    writer = ReleaseWriter(tmp_path, [], keep_room=keep_room, on_complete=lambda _: None)
+    writer = ReleaseWriter(tmp_path, [], keep_room=refuse, on_complete=lambda _: None)
 
     with pytest.raises(OSError, match="full"):
         writer.put("refs/heads/bomb", 1 << 40, ByteStream(pieces))
@@ -475,7 +475,7 @@ def test_what_lies_in_the_place_of_a_release_is_named(library: Library, small_ar
     (library.directory / "ostree").mkdir(parents=True)
     (library.directory / "ostree" / "stable").symlink_to("removed-by-hand")
 
-    with pytest.raises(ContentError, match=r"ostree/stable is there and is no release; remove it, and import again"):
+    with pytest.raises(ContentError, match=r"ostree/stable exists and is not a release; remove it, and import again"):
         put(library, small_archive, "stable")
 
 
@@ -491,7 +491,7 @@ def test_hostile_names_lead_nowhere(library: Library, images: "Images", small_ar
 
     assert not list(tmp_path.rglob("*escaped*"))
     bad = images.repository(small_archive) | {f"{REPOSITORY}/.wh...": b""}
-    with pytest.raises(ContentError, match="takes away nothing that has a name"):
+    with pytest.raises(ContentError, match="is a whiteout without a valid name"):
         put(library, images.write(images.oci_blobs([images.layer(bad)])), "other")
 
 
@@ -506,7 +506,7 @@ def test_names_without_a_place_are_the_archives_fault(
     files = images.repository(small_archive) | {f"{REPOSITORY}/{name}": b"1" for name in names}
 
     path = images.write(images.oci_blobs([images.layer(files)]))
-    refused(library, path, r"damaged: there is no place for '\S+/refs/")
+    refused(library, path, r"damaged: cannot write '\S+/refs/")
 
 
 def test_members_of_a_kind_that_nobody_knows_are_passed_over(
@@ -536,7 +536,7 @@ def test_an_index_of_indexes_is_read_each_once_by_its_bytes(
 
 
 def test_json_without_an_end_to_its_depth_is_refused(library: Library, images: "Images") -> None:
-    refused(library, images.write({"index.json": b"[" * 200_000}), "is no image that can be read: RecursionError")
+    refused(library, images.write({"index.json": b"[" * 200_000}), "is not a readable image: RecursionError")
 
 
 @pytest.mark.parametrize("records", [{"GNU.sparse.map": "a,b"}, {"size": str(1 << 70)}, {"size": "-1024"}])

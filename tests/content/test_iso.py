@@ -154,7 +154,7 @@ def test_a_boot_medium_without_treeinfo_is_told_by_its_volume_and_kernel(tmp_pat
         kernel=UEK8,
         size_bytes=imported.size_bytes,
         files=files,
-        notes=("nothing proves its download: it carries no checksum; give the published one by --checksum",),
+        notes=("its download was not verified: it contains no checksum; pass the published one with --checksum",),
         source_digest=f"sha256:{hashlib.sha256(iso.read_bytes()).hexdigest()}",
     )
     assert names_below(root) == sorted([*files, ".netboot.json"])
@@ -309,7 +309,7 @@ def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Lib
     other = "4.18.0-553.el8_10.x86_64"
     iso = make_iso(tmp_path, el8(other, modules=other), volume="OL-8-10-0-BaseOS-x86_64")
 
-    with pytest.raises(ContentError, match=r"ol8u10-x86_64 is there already and differs .*; a medium never changes"):
+    with pytest.raises(ContentError, match=r"ol8u10-x86_64 exists already and differs .*; a medium never changes"):
         import_iso(library, iso, now=NOW)
 
     assert import_iso(library, iso, "ol8u10-rhck", now=NOW).description == "Oracle Linux 8.10 x86_64 boot"
@@ -324,7 +324,7 @@ def test_a_published_checksum_proves_the_download(tmp_path: Path, library: Libra
     ):
         import_iso(library, iso, now=NOW, checksum="sha256:" + "0" * 64)
     assert import_iso(library, iso, now=NOW, checksum=f"sha256:{checksum}").notes == ()
-    with pytest.raises(ContentError, match="is no checksum"):
+    with pytest.raises(ContentError, match="is not a checksum"):
         import_iso(library, iso, now=NOW, checksum="md5:12")
 
 
@@ -349,13 +349,13 @@ def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, li
             el8(modules="4.18.0-553.el8_10.x86_64"),
             "OL-8-10-0-BaseOS-x86_64",
             rf"kernel and initrd do not belong together: the kernel is {UEK8}, "
-            r"the initrd has the modules of 4\.18\.0-553\.el8_10\.x86_64; take both from one ISO",
+            r"the initrd has the modules of 4\.18\.0-553\.el8_10\.x86_64; use both from one ISO",
             id="foreign-initrd",
         ),
         pytest.param(
             {name: data for name, data in el8().items() if name != "images/install.img"},
             "OL-8-10-0-BaseOS-x86_64",
-            r"has no images/install\.img: it is no installer's medium; take the UEK boot ISO",
+            r"has no images/install\.img: it is not an installer medium; use the UEK boot ISO",
             id="no-stage2",
         ),
         pytest.param(
@@ -368,15 +368,18 @@ def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, li
             id="short-stage2",
         ),
         pytest.param(
-            el8() | {"images/install.img": b"ext4" * 99}, "OL-8-10-0-BaseOS-x86_64", "is no squashfs", id="no-squashfs"
+            el8() | {"images/install.img": b"ext4" * 99},
+            "OL-8-10-0-BaseOS-x86_64",
+            "is not a squashfs",
+            id="no-squashfs",
         ),
         pytest.param(
-            el8() | {"images/pxeboot/vmlinuz": b"?" * 99}, "OL-8-10-0-BaseOS-x86_64", "is no kernel", id="no-kernel"
+            el8() | {"images/pxeboot/vmlinuz": b"?" * 99}, "OL-8-10-0-BaseOS-x86_64", "is not a kernel", id="no-kernel"
         ),
         pytest.param(
             el8() | {"EFI/BOOT/grubx64.efi": bytes(efi(0xAA64))},
             "OL-8-10-0-BaseOS-x86_64",
-            r"EFI/BOOT/grubx64\.efi is no EFI program for x86_64",
+            r"EFI/BOOT/grubx64\.efi is not an EFI program for x86_64",
             id="foreign-grub",
         ),
         pytest.param(
@@ -394,7 +397,7 @@ def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, li
         pytest.param(
             installer(bzimage("6.1.0-13-amd64"), b"?"),
             "Debian 12",
-            r"does not say which Oracle Linux it is \(volume 'Debian 12'\); give it a name: --name",
+            r"cannot identify the release of download\.iso \(volume 'Debian 12'\); choose a name: --name",
             id="no-name",
         ),
     ],
@@ -425,7 +428,7 @@ def test_what_is_no_iso_is_named(tmp_path: Path, library: Library) -> None:
     other = tmp_path / "x.iso"
     other.write_bytes(b"<html>404</html>")
 
-    with pytest.raises(ContentError, match=r"is no ISO 9660 image \(16 bytes\)"):
+    with pytest.raises(ContentError, match=r"is not an ISO 9660 image \(16 bytes\)"):
         import_iso(library, other, now=NOW)
 
 

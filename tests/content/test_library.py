@@ -72,7 +72,7 @@ def test_a_release_is_not_hidden_by_another_name(library: Library) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a b", "-x", "é", "x" * 64, "a\n"])
 def test_a_name_that_is_unfit_for_a_url_is_refused(name: str) -> None:
-    with pytest.raises(ContentError, match="is no name"):
+    with pytest.raises(ContentError, match="is not a valid name"):
         checked_name(name)
 
 

@@ -76,7 +76,7 @@ def test_an_import_leaves_a_stale_summary_out_and_says_so(made: tuple[Path, str,
 
     assert done.commit == made[2]
     assert done.notes == (
-        f"its summary is left out: it names commit {made[1]} for ock, and refs/heads/ock is {made[2]}",
+        f"its summary is not imported: it names commit {made[1]} for ock, and refs/heads/ock is {made[2]}",
     )
     assert not (tmp_path / "content/ostree/ock/summary").exists()
 

@@ -19,7 +19,7 @@ def test_a_full_disk_is_said_with_its_cure_and_what_is_there_stays(tmp_path: Pat
         pytest.raises(UploadError, match=f"cannot write below {tmp_path}: No space left on device; .* gc") as told,
         uploads.receiving(ID, 0, announced=4) as receiver,
     ):
-        receiver.take(b"four")
+        receiver.write(b"four")
 
     assert told.value.status == 507
     assert uploads.get(ID).offset == 0

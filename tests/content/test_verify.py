@@ -123,6 +123,4 @@ def test_a_medium_that_was_copied_in_has_nothing_to_compare_with(content_directo
     verdict = verify(Library(content_directory).find("ol8"))
 
     assert verdict.is_sound
-    assert verdict.notes == (
-        "it was not imported, so there are no checksums to compare with; netboot content import-iso FILE",
-    )
+    assert verdict.notes == ("it was not imported, so it has no checksums to compare; netboot content import-iso FILE",)

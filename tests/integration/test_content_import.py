@@ -139,7 +139,7 @@ IMPORT = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from netboot.content.archive_import import import_archive
+from netboot.content.imports.archive_import import import_archive
 from netboot.content.library.library import Library
 import_archive(Library(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], now=datetime.now(UTC))
 """
@@ -192,7 +192,7 @@ def test_an_import_that_was_killed_is_carried_on(netboot: Appliance, archive: Pa
 
     again = netboot("import-archive", archive, "--name", "ock")
 
-    assert "going on from " in again.stderr, again.stderr
+    assert "continuing from " in again.stderr, again.stderr
     assert "of it were there already" in again.stdout, again.stdout
     assert netboot.json("show", "ock")["record"]["size_bytes"] > staged_bytes > 0
     assert all(verdict["ok"] for verdict in netboot.json("verify"))

@@ -22,7 +22,7 @@ from netboot.cli.views.output import ago, json_option, print_found, print_json, 
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify
-from netboot.content.library.disk import megabytes, one_sentence, tree_size
+from netboot.content.library.disk import explaining_import_errors, megabytes, tree_size
 from netboot.content.library.library import Library
 from netboot.errors import ContentError, NetbootError
 from netboot.registry.load import load_settings
@@ -154,7 +154,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
             verdict = verify(entry, progress)
             repaired: tuple[str, ...] = ()
             if repair_from is not None and not verdict.is_sound:
-                with library.changing() as staging, one_sentence(repair_from):
+                with library.changing() as staging, explaining_import_errors(repair_from):
                     repaired = repair(staging, entry, verdict, repair_from, progress=progress)
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))

@@ -1,7 +1,7 @@
-"""The bytes of boot files: small ones from memory, checked against the disk; large ones piece by piece.
+"""The bytes of boot files: small files from memory, compared with the disk; large files in pieces.
 
 `fresh` compares by one stat and may run on the loop; `read` and `LargeFile.piece` read the disk and may not.
-Must never map a file into memory: who truncates it would end the daemon with SIGBUS.
+Never maps a file into memory: truncating the file would end the daemon with SIGBUS.
 """
 
 import os
@@ -13,19 +13,19 @@ from typing import Final
 from netboot.content.bootfiles.directories import BootFile
 from netboot.errors import ContentError
 
-SMALL_BYTES: Final = 2 << 20  # a network boot program is smaller; the largest are shim and GRUB in one
+SMALL_BYTES: Final = 2 << 20  # network boot programs are smaller; the largest contain shim and GRUB
 BUDGET_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class LargeFile:
-    """An open file that is read in pieces; who has it closes it."""
+    """An open file that is read in pieces; the caller closes it."""
 
     descriptor: int
     size_bytes: int
 
     def piece(self, offset: int, length: int) -> bytes:
-        """Read exactly these bytes; raise ContentError where the file shrank or the disk fails."""
+        """Read exactly `length` bytes; raise ContentError if the file shrank or the disk fails."""
         pieces = []
         while length > 0:
             try:
@@ -40,12 +40,12 @@ class LargeFile:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self.descriptor)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedFile:
     content: bytes
     stamp: tuple[int, int, int]  # inode, size, modification time in ns
 
@@ -54,32 +54,32 @@ class BootFileCache:
     """Small files in memory."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._cached: dict[str, _CachedFile] = {}
 
     def fresh(self, file: BootFile) -> bytes | None:
-        """Return the bytes if they are those on disk; None: ask `read`."""
-        kept = self._kept.get(str(file.path))
-        if kept is None:
+        """Return the cached bytes if the file on disk is unchanged; None: call `read`."""
+        cached = self._cached.get(str(file.path))
+        if cached is None:
             return None
         try:
             status = file.path.lstat()
         except OSError:
             return None
-        return kept.content if _stamp(status) == kept.stamp else None
+        return cached.content if _stamp(status) == cached.stamp else None
 
     def read(self, file: BootFile) -> bytes | LargeFile:
-        """Return a small file's bytes, or a large file open; raise ContentError where it is not to be had."""
+        """Return a small file's bytes, or a large file opened; raise ContentError if it cannot be opened."""
         path = str(file.path)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            self._kept.pop(path, None)
+            self._cached.pop(path, None)
             raise ContentError(f"cannot open {path}: {error.strerror}; put it back") from error
         with ExitStack() as stack:
             stack.callback(os.close, descriptor)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ContentError(f"cannot serve {path}: it is no regular file any more; put it back")
+                raise ContentError(f"cannot serve {path}: it is not a regular file any more; put it back")
             opened = LargeFile(descriptor, status.st_size)
             if status.st_size < SMALL_BYTES:
                 return self._small(path, opened, _stamp(status))
@@ -87,11 +87,11 @@ class BootFileCache:
             return opened
 
     def _small(self, path: str, opened: LargeFile, stamp: tuple[int, int, int]) -> bytes:
-        kept = self._kept.get(path)
-        content = kept.content if kept is not None and kept.stamp == stamp else opened.piece(0, stamp[1])
-        if sum(len(other.content) for other in list(self._kept.values())) + len(content) > BUDGET_BYTES:
-            self._kept.clear()
-        self._kept[path] = _Kept(content, stamp)
+        cached = self._cached.get(path)
+        content = cached.content if cached is not None and cached.stamp == stamp else opened.piece(0, stamp[1])
+        if sum(len(other.content) for other in list(self._cached.values())) + len(content) > BUDGET_BYTES:
+            self._cached.clear()
+        self._cached[path] = _CachedFile(content, stamp)
         return content
 
 

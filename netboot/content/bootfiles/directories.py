@@ -1,8 +1,8 @@
-"""The boot files: every regular file below `bootfiles.directories`, by the name that a machine asks for.
+"""The boot files: every regular file below `bootfiles.directories`, by the name that a client requests.
 
-Scanned, and a name is then found from memory. A scan never changes; `is_outdated` and `is_changed` say when another is
-due. Must never serve what the scan did not see: no hidden file, no link out of the directories (Debian's ipxe.efi is a
-link to /boot). facts/wire.md §8.
+The directories are scanned once; names are then found in memory. A scan never changes; `is_outdated` and `is_changed`
+return whether another scan is due. Hidden files and links out of the directories (Debian's ipxe.efi is a link to /boot)
+are never served. facts/wire.md §8.
 """
 
 import os
@@ -20,53 +20,53 @@ from netboot.model.boot.boot_client import CPU_OF_ARCH, BootProtocol, Cpu
 from netboot.model.boot.loader_names import loader_names, recommended_names
 
 _MOST_FOLDERS: Final = 256
-_CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory in one tick of the kernel have one time
+_CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory within one tick of the kernel get the same time
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
-# The packages that bring a loader. Debian 12 and Ubuntu build iPXE for x86 BIOS and x86-64 UEFI alone.
+# The packages that contain a loader. Debian 12 and Ubuntu build iPXE for x86 BIOS and x86-64 UEFI alone.
 _PACKAGES: Final = {
     Cpu.X86_BIOS: "install ipxe (Debian) or ipxe-bootimgs-x86 (Oracle Linux)",
     Cpu.X64: "install ipxe (Debian) or ipxe-bootimgs-x86 (Oracle Linux)",
     Cpu.IA32: "install ipxe-bootimgs-x86 (Oracle Linux; Debian has none), or put one there as {name}",
     Cpu.ARM64: "install ipxe-bootimgs-aarch64 (Oracle Linux; Debian 12 has none), or put one there as {name}",
 }
-_MAP_IT: Final = "choose another network boot in its firmware, or give it a loader: bootfiles.loaders:"
-_PUT_ONE_THERE: Final = "put one there as {name}, or name one with bootfiles.loaders"
+_MAP_LOADER: Final = "choose another network boot in its firmware, or give it a loader: bootfiles.loaders:"
+_ADD_LOADER: Final = "put one there as {name}, or name one with bootfiles.loaders"
 
 
 @dataclass(frozen=True, slots=True)
 class BootFile:
-    """One served file. `path` has no link in it; `name` is relative to the directory that it was found in."""
+    """One served file. `path` contains no link; `name` is relative to the directory that contains it."""
 
     path: Path
     size_bytes: int
     name: str
-    cpu: Cpu | None = field(default=None, compare=False)  # None for what is no PE image, a BIOS loader among it
+    cpu: Cpu | None = field(default=None, compare=False)  # None: not a PE image, for example a BIOS loader
 
 
-def boot_file_name(asked: str) -> str:
-    """Bring a name into one spelling: `\\` is `/`, no leading slash, no empty part and no `.`; `%` is a letter.
+def boot_file_name(requested: str) -> str:
+    """Normalise a name: `\\` becomes `/`; leading slashes, empty parts and `.` are removed; `%` is a plain character.
 
-    Raises ContentError for what points out of the directories: `..`, a drive letter, a control byte.
+    Raises ContentError for `..`, a drive letter or a control byte.
     """
-    if _CONTROL.search(asked):
-        raise ContentError("cannot serve a name with control bytes; ask for a plain name")
-    parts = [part for part in asked.replace("\\", "/").split("/") if part not in ("", ".")]
+    if _CONTROL.search(requested):
+        raise ContentError("cannot serve a name with control bytes; request a name without them")
+    parts = [part for part in requested.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise ContentError("cannot serve a name with '..'; ask for a name below the boot files' directories")
+        raise ContentError("cannot serve a name with '..'; request a name below the boot files' directories")
     if parts and _DRIVE.match(parts[0]):
-        raise ContentError("cannot serve a name with a drive letter; ask for a name below the boot files' directories")
+        raise ContentError("cannot serve a name with a drive letter; request a name below the boot files' directories")
     return "/".join(parts)
 
 
 class BootFiles:
-    """What the directories held when this was built. Building it reads the disk: milliseconds."""
+    """The files of the directories when this was built. Building it reads the disk and takes milliseconds."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self.directories = tuple(directories)
-        self._scanned_at_ns = time.time_ns()  # before the scan: what changes meanwhile is a change after it
+        self._scanned_at_ns = time.time_ns()  # before the scan: a change during the scan counts as later
         self._stamps = _stamps(self.directories)
         self._folders = {path: stamp for path, stamp in self._stamps.items() if not stamp or stat.S_ISDIR(stamp[0])}
         self._by_name: dict[str, BootFile] = {}
@@ -90,9 +90,9 @@ class BootFiles:
         return len(self._by_name)
 
     def is_outdated(self) -> bool:
-        """Tell whether a name came or went since this was built: one stat a directory, some microseconds.
+        """Return whether a name was added or removed since this was built: one stat per directory, some microseconds.
 
-        Of very many directories it is not asked: that would hold up every request.
+        Always False for more than 256 directories: the check would delay every request.
         """
         if len(self._folders) > _MOST_FOLDERS:
             return False
@@ -102,46 +102,46 @@ class BootFiles:
         )
 
     def is_changed(self) -> bool:
-        """Tell whether anything differs on disk, a file that was written over too. Blocks: call it off the loop."""
+        """Return whether anything on disk differs, including an overwritten file. Blocks: call it off the loop."""
         return _stamps(self.directories) != self._stamps
 
     def find(self, name: str) -> BootFile | None:
-        """Find a file by any spelling of its name: this case first, then another case if only one file has it."""
+        """Find a file by any spelling of its name: exact case first, then ignoring case if only one file matches."""
         try:
             name = boot_file_name(name)
         except ContentError:
             return None
         if (file := self._by_name.get(name)) is not None:
             return file
-        alike = self._by_folded_name.get(name.casefold(), ())
-        return alike[0] if len(alike) == 1 else None
+        matches = self._by_folded_name.get(name.casefold(), ())
+        return matches[0] if len(matches) == 1 else None
 
     def loaders(self) -> dict[tuple[BootProtocol, Cpu], str]:
-        """Name the loader for each protocol and CPU that has one built for it: `Policy.loaders`."""
+        """Return the loader of each protocol and CPU: `Policy.loaders`."""
         return {key: names[0] for key, names in self._loaders.items()}
 
     def other_loaders(self) -> dict[tuple[BootProtocol, Cpu], tuple[str, ...]]:
-        """Name those that come after it in the order of preference: `Policy.others`."""
+        """Return the other loaders of each protocol and CPU, in order of preference: `Policy.others`."""
         return {key: names[1:] for key, names in self._loaders.items()}
 
     def loader(self, protocol: BootProtocol, arch: int) -> str:
-        """Name the loader for one architecture; raise ContentError that says what is missing and what to install."""
+        """Return the loader of one architecture; raise ContentError with what is missing and the package to install."""
         missing = self.missing_loader(protocol, arch)
         if missing is not None:
             raise ContentError("; ".join(missing))
         return self._loaders[protocol, CPU_OF_ARCH[arch]][0]
 
     def missing_loader(self, protocol: BootProtocol, arch: int) -> tuple[str, str] | None:
-        """Say why an architecture has no loader, and which package brings one; None: it has one."""
+        """Return why an architecture has no loader and the package that contains one; None if it has a loader."""
         cpu = CPU_OF_ARCH.get(arch)
         if cpu is None:
-            return f"no loader for architecture {arch} (option 93)", f"{_MAP_IT} {{arch: {arch}, loader: FILE}}"
+            return f"no loader for architecture {arch} (option 93)", f"{_MAP_LOADER} {{arch: {arch}, loader: FILE}}"
         if (protocol, cpu) in self._loaders:
             return None
-        what = f"no loader for {cpu} (option 93 = {arch:d})"
+        reason = f"no loader for {cpu} (option 93 = {arch:d})"
         if (protocol, cpu) == (BootProtocol.HTTP, Cpu.X86_BIOS):
-            return what, f"{_MAP_IT} {{arch: {arch:d}, loader: FILE}}"
-        strangers = [
+            return reason, f"{_MAP_LOADER} {{arch: {arch:d}, loader: FILE}}"
+        unusable = [
             f"{file.path} is for {file.cpu or loader_cpu(file.path) or 'no known CPU'}"
             for name in loader_names(cpu)
             if cpu is Cpu.X64 or name not in loader_names(Cpu.X64)  # a plain snponly.efi is the x86-64 build
@@ -149,12 +149,12 @@ class BootFiles:
         ]
         recommended = recommended_names(cpu)
         where = ", ".join(str(directory) for directory in self.directories) or "no directory"
-        found = "; ".join(strangers) if strangers else f"none of {where} has {' or '.join(recommended)}"
-        return f"{what}: {found}", _PACKAGES.get(cpu, _PUT_ONE_THERE).format(name=recommended[0])
+        found = "; ".join(unusable) if unusable else f"none of {where} has {' or '.join(recommended)}"
+        return f"{reason}: {found}", _PACKAGES.get(cpu, _ADD_LOADER).format(name=recommended[0])
 
     def _loader_names(self, cpu: Cpu) -> tuple[str, ...]:
-        """List the loaders for a CPU in the order of preference, each file once."""
-        wanted = None if cpu is Cpu.X86_BIOS else cpu  # a BIOS loader has no header to tell by
+        """Return the loaders of a CPU in order of preference, each file once."""
+        wanted = None if cpu is Cpu.X86_BIOS else cpu  # a BIOS loader has no PE header
         found: dict[Path, str] = {}
         for name in loader_names(cpu):
             file = self._by_name.get(name)
@@ -173,11 +173,11 @@ def loader_cpu(path: Path) -> Cpu | None:
     return pe_cpu(header)
 
 
-_Stamp = tuple[int, ...]  # mode, size, modification time in ns, inode; empty: not there
+_Stamp = tuple[int, ...]  # mode, size, modification time in ns, inode; empty: missing
 
 
 def _stamps(directories: Sequence[Path]) -> dict[str, _Stamp]:
-    """Say what lies below the directories and when it changed last; links by what they lead to."""
+    """Return the stamp of each entry below the directories; of a link, that of its target."""
     stamps: dict[str, _Stamp] = {}
     for directory in directories:
         stamps[str(directory)] = _stamp(str(directory))
@@ -212,11 +212,11 @@ def _served_files(directories: Sequence[Path]) -> Iterator[BootFile]:
 
 
 def _regular_file(listed: Path, roots: Sequence[Path]) -> tuple[Path, int] | None:
-    """Follow a link to its end; return the end and its size if it is a visible regular file below one of the roots."""
+    """Resolve a link; return the target and its size if it is a visible regular file below one of the roots."""
     try:
         path = listed.resolve(strict=True)
         status = path.stat()
-    except (OSError, RuntimeError):  # it went away, dangles, or turns in a circle
+    except (OSError, RuntimeError):  # removed, a dangling link or a link loop
         return None
     if not stat.S_ISREG(status.st_mode):
         return None

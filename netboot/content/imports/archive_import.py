@@ -1,8 +1,8 @@
-"""Imports a release: unpacks it into staging, proves every object, puts it in place by one rename. Blocks for minutes.
+"""Imports a release: unpacks it into staging, verifies every object, publishes it by one rename. Blocks for minutes.
 
-Objects are proved by other processes while the next are unpacked. A release never changes: the same archive again is
-fine and does nothing, another commit under the same name is refused. What an import that was killed had unpacked is
-linked where it is equal, like the objects of another release.
+Other processes verify objects while the next are unpacked. A release never changes: importing the same archive again
+does nothing; another commit under the same name is refused. Equal objects that a killed import had unpacked are linked,
+like equal objects of another release.
 """
 
 import os
@@ -12,13 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.content.imports.archive_source import Repository, default_name, open_source, repository_part
+from netboot.content.imports.archive_source import Repository, default_name, open_source
 from netboot.content.imports.layers import unpack
-from netboot.content.library.disk import megabytes, one_sentence, told_as, tree_size
+from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, megabytes, tree_size
 from netboot.content.library.file_digest import FileDigest
 from netboot.content.library.library import Entry, Kind, Library, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
+from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image
 from netboot.content.ostree.fsck import ArchiveCheck, Checker, judged
 from netboot.content.ostree.release_writer import ReleaseWriter
@@ -35,7 +36,7 @@ _SHOWN_FAULTS: Final = 5
 class ImportedRelease:
     """A release that is in the library now.
 
-    `linked_bytes` of it were there already: in this or another release, or left by an import that was killed.
+    `linked_bytes` of it existed already: in this or another release, or unpacked by a killed import.
     """
 
     name: str
@@ -46,18 +47,18 @@ class ImportedRelease:
     object_count: int
     size_bytes: int
     linked_bytes: int
-    notes: tuple[str, ...] = ()  # what a person should know of it
-    source_digest: str = ""  # SHA-256 of the archive's file as it was imported; of a directory its commit or manifest
+    notes: tuple[str, ...] = ()  # remarks for the operator
+    source_digest: str = ""  # SHA-256 of the archive file; of a directory its commit or manifest
 
 
 def import_archive(
     library: Library, path: Path, name: str | None = None, *, now: datetime, progress: Progress | None = None
 ) -> ImportedRelease:
-    """Bring an archive into the library as the release `name`; raise ContentError saying what is wrong and what to do.
+    """Bring an archive into the library as the release `name`; raise ContentError with reason and cure.
 
-    Without a name it is called after its file, with the architecture of the image.
+    The default name is that of the file, with the architecture of the image.
     """
-    with one_sentence(path):
+    with explaining_import_errors(path):
         return _import(library, path, name, now=now, progress=progress or NoProgress())
 
 
@@ -74,22 +75,16 @@ def _import(library: Library, path: Path, name: str | None, *, now: datetime, pr
     )
     with library.changing() as staging:
         library.check_not_of(Kind.MEDIUM, name)
-        there = library.get(Kind.RELEASE, name)
-        if (
-            there is not None
-            and (known := there.record) is not None
-            and source.digest
-            in (
-                known.content_digest,
-                known.source_digest,  # as it was called before
-            )
-        ):
-            return _already(there, known)
+        existing = library.get(Kind.RELEASE, name)
+        known = existing.record if existing else None
+        # records of early versions have the digest of the content in `source_digest`
+        if existing and known and source.digest in (known.content_digest, known.source_digest):
+            return _unchanged(existing, known)
         digest = FileDigest(path) if path.is_file() else None
-        return _Import(staging, source, name, record, progress, digest).run(there)
+        return _Import(staging, source, name, record, progress, digest).run(existing)
 
 
-def _already(entry: Entry, record: Record) -> ImportedRelease:
+def _unchanged(entry: Entry, record: Record) -> ImportedRelease:
     if entry.alias_of is not None:
         raise ContentError(_is_alias(entry))
     return ImportedRelease(
@@ -121,28 +116,28 @@ class _Import:
     progress: Progress
     digest: FileDigest | None  # None: a directory
 
-    def run(self, there: Entry | None) -> ImportedRelease:
-        if there is not None and there.alias_of is not None:
-            raise ContentError(_is_alias(there))
+    def run(self, existing: Entry | None) -> ImportedRelease:
+        if existing is not None and existing.alias_of is not None:
+            raise ContentError(_is_alias(existing))
         before = [path for path in self.staging.take_over() if (path / "objects").is_dir()]
-        there_bytes = tree_size(*before)
-        if there_bytes:
-            self.progress.step(f"going on from {megabytes(there_bytes)} of an import that was broken off", there_bytes)
-            self.progress.advance(there_bytes)
-        self.staging.check_space(max(0, self._needed_bytes() - there_bytes), self.record.source)
+        reused_bytes = tree_size(*before)
+        if reused_bytes:
+            self.progress.step(f"continuing from {megabytes(reused_bytes)} of an interrupted import", reused_bytes)
+            self.progress.advance(reused_bytes)
+        self.staging.check_space(max(0, self._needed_bytes() - reused_bytes), self.record.source)
         root = self.staging.make("release")
         donors = [*before, *(entry.path for entry in self.staging.library.entries() if _is_donor(entry))]
-        with Checker(root) as checker, told_as(self.staging.library.directory):
-            writer = ReleaseWriter(root, donors, keep_room=self.staging.keep_room, on_complete=checker.give)
+        with Checker(root) as checker, explaining_write_errors(self.staging.library.directory):
+            writer = ReleaseWriter(root, donors, keep_room=self.staging.check_reserve, on_complete=checker.give)
             self._unpack(writer)
             writer.finish()
             self.progress.step(f"checking {self.name}", writer.object_bytes)
             check = judged(root, self.record.source, checker.gather(self.progress))
         _raise_for_faults(check, self.record.source)
-        if there is not None:
-            self._compare(there, check)
+        if existing is not None:
+            self._compare(existing, check)
             return self._imported(check, writer, is_new=False)
-        _leave_out(root, check)
+        _delete_unreferred(root, check)
         notes = _without_stale_summary(root, self.record.source)
         record = replace(
             self.record,
@@ -169,11 +164,11 @@ class _Import:
         else:
             _copy(self.source.root, writer, self.progress)
 
-    def _compare(self, there: Entry, check: ArchiveCheck) -> None:
-        commit = read_ref(there.path, there.name)[1]
+    def _compare(self, existing: Entry, check: ArchiveCheck) -> None:
+        commit = read_ref(existing.path, existing.name)[1]
         if commit != check.commit:
             raise ContentError(
-                f"release {there.name} is there already with commit {commit[:12]}, and {self.record.source} has "
+                f"release {existing.name} exists already with commit {commit[:12]}, and {self.record.source} has "
                 f"{check.commit[:12]}; a release never changes: choose another name by --name"
             )
 
@@ -197,7 +192,7 @@ def _is_donor(entry: Entry) -> bool:
 def _copy(root: Path, writer: ReleaseWriter, progress: Progress) -> None:
     progress.step(f"copying {root}", tree_size(root))
     for member in _members(root):
-        part = repository_part(root, member)
+        part = Part.whole(root / member)
         writer.put(member, part.size_bytes, ByteStream(part.chunks()))
         progress.advance(part.size_bytes)
 
@@ -224,21 +219,21 @@ def _raise_for_faults(check: ArchiveCheck, source: str) -> None:
     )
 
 
-def _leave_out(root: Path, check: ArchiveCheck) -> None:
-    """Delete what nothing refers to: nobody will ask for it."""
+def _delete_unreferred(root: Path, check: ArchiveCheck) -> None:
+    """Delete the objects that nothing refers to: no pull requests them."""
     for name in check.unreferred:
         (root / "objects" / name[:2] / name[2:]).unlink()
 
 
 def _without_stale_summary(root: Path, source: str) -> tuple[str, ...]:
-    """Delete a summary that names another commit than the ref; raise ContentError where it is signed."""
+    """Delete a summary that names another commit than the ref; raise ContentError if it is signed."""
     fault = summary_fault(root)
     if fault is None:
         return ()
     if (root / SIGNATURE).exists():
         raise ContentError(
-            f"{source} has a signed summary that no machine may be given: {fault}; "
+            f"{source} has a signed summary that must not be served: {fault}; "
             "make both again (ostree summary -u --gpg-sign=KEY), or import it without summary and summary.sig"
         )
     (root / SUMMARY).unlink()
-    return (f"its summary is left out: {fault}",)
+    return (f"its summary is not imported: {fault}",)

@@ -1,6 +1,6 @@
-"""What somebody gave to be imported as a release: an archive as `ocne` writes it, a directory, or something else.
+"""The source of a release import: an archive written by `ocne`, a directory, or an unsupported file.
 
-Tells by the first bytes and the files, never by the name; what is something else is named, with what to do.
+It is identified by its first bytes and files, never by its name; the error for an unsupported file has the cure.
 """
 
 import re
@@ -15,7 +15,7 @@ from netboot.errors import ContentError
 
 _HEAD_BYTES: Final = 0x8800
 _OCNE: Final = "ocne image create --type ostree"
-_REPOSITORY_BELOW: Final = ("", "ostree", "repo", "usr/share/nginx/html/ostree")  # of a directory that was given
+_REPOSITORY_BELOW: Final = ("", "ostree", "repo", "usr/share/nginx/html/ostree")  # of the given directory
 _ARCHITECTURES: Final = ("amd64", "arm64")
 
 
@@ -28,7 +28,7 @@ class Repository:
 
 
 def open_source(path: Path) -> Image | Repository:
-    """Tell what is at `path` and open it; raise ContentError for anything but an image or an OSTree archive."""
+    """Identify and open the source at `path`; raise ContentError if it is neither an image nor an OSTree archive."""
     if path.is_dir():
         return _open_directory(path)
     if not path.exists():
@@ -37,7 +37,7 @@ def open_source(path: Path) -> Image | Repository:
         raise ContentError(f"{path} is a pipe, and an archive is read more than once; write it to a file first")
     head = Part(path, 0, _HEAD_BYTES).read(_HEAD_BYTES)
     if len(head) < 512:
-        raise ContentError(f"{path} has {len(head)} bytes and is no archive; was the disk full? {_OCNE}")
+        raise ContentError(f"{path} has {len(head)} bytes and is not an archive; was the disk full? {_OCNE}")
     if foreign := _foreign(head):
         raise ContentError(f"{path} is {foreign}")
     parts = tar_parts(path)
@@ -47,9 +47,9 @@ def open_source(path: Path) -> Image | Repository:
 
 
 def default_name(path: Path, architecture: str) -> str:
-    """Name a release after its file: `ock-1.31-amd64-ostree.tar` is `ock-1.31-amd64`.
+    """Derive the name of a release from its file: `ock-1.31-amd64-ostree.tar` is `ock-1.31-amd64`.
 
-    The architecture is that of the image, whatever the file's name says.
+    The architecture is that of the image, whatever the file name contains.
     """
     name = path.resolve().name
     for ending in (".tar", "-ostree"):
@@ -71,7 +71,7 @@ def _open_directory(path: Path) -> Image | Repository:
     if (path / "overlay-images").is_dir() or (path / "overlay").is_dir():
         raise ContentError(f"{path} is Podman's storage; podman save --format=oci-archive -o ock-ostree.tar NAME")
     raise ContentError(
-        f"{path} is no OSTree archive: it has no config and objects; {_OCNE}, or ostree init --mode=archive"
+        f"{path} is not an OSTree archive: it has no config and objects; {_OCNE}, or ostree init --mode=archive"
     )
 
 
@@ -79,35 +79,29 @@ def _not_there(path: Path) -> str:
     text = str(path)
     if re.fullmatch(r"(docker://|containers-storage:)?[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?", text) and ":" in text:
         return (
-            f"there is no file {text}; it looks like an image's name: "
+            f"there is no file {text}; it seems to be an image's name: "
             f"podman save --format=oci-archive -o ock-ostree.tar {text}, and import that file"
         )
     return f"there is no file {text}"
 
 
 def _foreign(head: bytes) -> str | None:
-    """Say what a file is that is no tar; None where it is one."""
+    """Return what a file is that is not a tar; None for a tar."""
     if head[257:262] == b"ustar" or not any(head[:512]):
         return None
-    image = f"that goes to a hypervisor; {_OCNE} makes the archive that a network install needs"
+    image = f"for a hypervisor; {_OCNE} creates the archive that a network install needs"
     if head[:4] == b"QFI\xfb":
-        return f"a qcow2 disk image, {image}"
+        return f"a qcow2 disk image {image}"
     if head[:4] == b"KDMV" or head[:8] == b"conectix":
-        return f"a disk image, {image}"
+        return f"a disk image {image}"
     if head[0x8001:0x8006] == b"CD001":
         return "an ISO; netboot content import-iso FILE"
     if head[510:512] == b"\x55\xaa":
-        return f"a raw disk image, {image}"
+        return f"a raw disk image {image}"
     if head[:2] == b"\x1f\x8b":
-        return "compressed as a whole; gunzip it, and import what comes out"
+        return "compressed as a whole; gunzip it, and import the result"
     if head[:4] == b"\x28\xb5\x2f\xfd":
-        return "compressed as a whole; unzstd it, and import what comes out"
+        return "compressed as a whole; unzstd it, and import the result"
     if head[:6] == b"\xfd7zXZ\0":
-        return "compressed as a whole; unxz it, and import what comes out"
-    return f"no tar; give what {_OCNE} wrote, or the directory of an OSTree archive"
-
-
-def repository_part(root: Path, member: str) -> Part:
-    """Make a part of one file of a repository."""
-    path = root / member
-    return Part(path, 0, path.stat().st_size)
+        return "compressed as a whole; unxz it, and import the result"
+    return f"not a tar; import the file that {_OCNE} wrote, or the directory of an OSTree archive"

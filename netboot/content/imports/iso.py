@@ -1,8 +1,8 @@
 """Imports a boot medium from an installer's ISO: kernel, initrd, stage 2, shim and GRUB. Blocks for seconds.
 
-A medium never changes: the same ISO again is fine and does nothing, another under the same name is refused.
-`.treeinfo` is written where the ISO has none, so that the medium is whole wherever it is served from; the server makes
-one only for media that somebody copied in by hand.
+A medium never changes: importing the same ISO again does nothing; another ISO under the same name is refused.
+`.treeinfo` is written if the ISO has none, so that the medium is complete on any web server; the daemon generates one
+only for media that were copied in by hand.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.content.library.disk import one_sentence, told_as, tree_size
+from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, tree_size
 from netboot.content.library.library import Kind, Library, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
@@ -36,7 +36,7 @@ _HEAD_BYTES: Final = 0x8000
 
 @dataclass(frozen=True, slots=True)
 class ImportedMedium:
-    """A medium that is in the library now. `notes` are what a person should know of it."""
+    """A medium that is in the library now. `notes` are remarks for the operator."""
 
     name: str
     is_new: bool
@@ -57,14 +57,14 @@ def import_iso(
     checksum: str | None = None,
     progress: Progress | None = None,
 ) -> ImportedMedium:
-    """Bring an ISO's installer into the library as the medium `name`; raise ContentError with what is wrong.
+    """Bring an ISO's installer into the library as the medium `name`; raise ContentError with the reason.
 
-    `checksum` is what the whole file must have (`sha256:…`). Without a name it is called after what it is.
+    `checksum` is the expected checksum of the whole file (`sha256:…`). The default name is release and architecture.
     """
     progress = progress or NoProgress()
     if name is not None:
         library.check_not_of(Kind.RELEASE, name)
-    with one_sentence(path):
+    with explaining_import_errors(path):
         algorithm, wanted = _given(checksum) if checksum is not None else ("sha256", None)
         volume = read_volume(path)
         sums = read_checksums(path, volume, progress, *sorted({"sha256", algorithm}))
@@ -76,17 +76,17 @@ def import_iso(
         if sums.fits_implanted is False:
             raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
         digest = f"sha256:{sums.by_algorithm['sha256']}"
-        with library.changing() as staging, told_as(library.directory), IsoImage(path) as image:
+        with library.changing() as staging, explaining_write_errors(library.directory), IsoImage(path) as image:
             run = _Import(staging, image, volume, progress, now, digest).run
-            return run(name, is_proved=sums.fits_implanted is True or checksum is not None)
+            return run(name, is_verified=sums.fits_implanted is True or checksum is not None)
 
 
 def _given(checksum: str) -> tuple[str, str]:
-    """Read a checksum as it is given; raise ContentError for what is none."""
+    """Parse a checksum; raise ContentError if it is not one."""
     algorithm, _, wanted = checksum.lower().rpartition(":")
     algorithm = algorithm or "sha256"
     if _ALGORITHMS.get(algorithm) != len(wanted) or set(wanted) - set("0123456789abcdef"):
-        raise ContentError(f"{checksum!r} is no checksum; write sha256: and 64 hexadecimal digits")
+        raise ContentError(f"{checksum!r} is not a checksum; write sha256: and 64 hexadecimal digits")
     return algorithm, wanted
 
 
@@ -99,12 +99,12 @@ class _Import:
     now: datetime
     digest: str  # of the whole file
 
-    def run(self, name: str | None, *, is_proved: bool) -> ImportedMedium:
+    def run(self, name: str | None, *, is_verified: bool) -> ImportedMedium:
         root = self.staging.make("medium")
         members = members_on(self.image, self.volume)
         needed = sum(self.image.size_of(source) or 0 for source in members.values())
-        there_bytes = _go_on(self.staging.take_over(), root, members)
-        self.staging.check_space(max(0, needed - there_bytes), self.image.path.name)
+        reused_bytes = _reuse(self.staging.take_over(), root, members)
+        self.staging.check_space(max(0, needed - reused_bytes), self.image.path.name)
         self.progress.step(f"copying from {self.image.path.name}", needed)
         sums = {member: self.image.copy(source, root / member, self.progress) for member, source in members.items()}
         kernel = kernel_release(root / "vmlinuz")
@@ -120,7 +120,7 @@ class _Import:
         if is_new:
             self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
             self.staging.publish(root, Kind.MEDIUM, name)
-        notes = tuple(_notes(members, facts, is_proved=is_proved))
+        notes = tuple(_notes(members, facts, is_verified=is_verified))
         files = tuple(sorted(sums))
         return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, files, notes, self.digest)
 
@@ -145,33 +145,35 @@ class _Import:
         for loader in set(members) & set(_LOADERS[facts.architecture]):
             found = pe_architecture((root / loader).read_bytes()[:_HEAD_BYTES])
             if found != facts.architecture:
-                raise ContentError(f"{source}: {loader} is no EFI program for {facts.architecture}; download it again")
+                raise ContentError(
+                    f"{source}: {loader} is not an EFI program for {facts.architecture}; download it again"
+                )
         modules = initrd_modules(root / "initrd.img", kernel) if kernel else frozenset()
         if modules and kernel not in modules:
             raise ContentError(
                 f"{source}: kernel and initrd do not belong together: the kernel is {kernel}, the initrd has the "
-                f"modules of {', '.join(sorted(modules))}; take both from one ISO"
+                f"modules of {', '.join(sorted(modules))}; use both from one ISO"
             )
 
     def _name(self, name: str | None, facts: MediumFacts) -> str:
         if name is None and facts.default_name is None:
             raise ContentError(
-                f"{self.image.path.name} does not say which Oracle Linux it is (volume {self.volume.identifier!r}); "
-                "give it a name: --name"
+                f"cannot identify the release of {self.image.path.name} (volume {self.volume.identifier!r}); "
+                "choose a name: --name"
             )
         return checked_name(name or facts.default_name or "")
 
     def _is_new(self, name: str, sums: dict[str, str]) -> bool:
-        there = self.staging.library.get(Kind.MEDIUM, name)
-        if there is None:
+        existing = self.staging.library.get(Kind.MEDIUM, name)
+        if existing is None:
             return True
-        if there.alias_of is not None:
-            raise ContentError(f"{name} is another name of {there.alias_of}; import under a name of its own: --name")
-        known = there.record.files if there.record else _sums_of(there.path, sums)
+        if existing.alias_of is not None:
+            raise ContentError(f"{name} is another name of {existing.alias_of}; import under a name of its own: --name")
+        known = existing.record.files if existing.record else _sums_of(existing.path, sums)
         if known != sums:
             differing = min(set(known.items()) ^ set(sums.items()))[0]
             raise ContentError(
-                f"boot medium {name} is there already and differs ({differing}); a medium never changes: "
+                f"boot medium {name} exists already and differs ({differing}); a medium never changes: "
                 "choose another name by --name, or remove it first: netboot content remove " + name
             )
         return False
@@ -189,18 +191,18 @@ class _Import:
         )
 
 
-def _go_on(before: list[Path], root: Path, members: Iterable[str]) -> int:
-    """Put what imports that were killed had copied of each member in its place; return how many bytes that is."""
+def _reuse(before: list[Path], root: Path, members: Iterable[str]) -> int:
+    """Move the members that killed imports had copied to their place; return their size in bytes."""
     for member in members:
-        found = [path / member for path in before if _is_its_own(path / member)]
+        found = [path / member for path in before if _has_no_other_link(path / member)]
         if found:
             (root / member).parent.mkdir(parents=True, exist_ok=True)
             max(found, key=lambda path: path.stat().st_size).rename(root / member)
     return tree_size(root)
 
 
-def _is_its_own(path: Path) -> bool:
-    """Tell whether a file may be written into: nobody else's by a link of either kind."""
+def _has_no_other_link(path: Path) -> bool:
+    """Return whether a file may be written to: a regular file without another hard link."""
     try:
         status = path.lstat()
     except OSError:
@@ -209,7 +211,7 @@ def _is_its_own(path: Path) -> bool:
 
 
 def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:
-    """Say what a medium takes from an ISO: each member's name in the medium, and on the ISO; raise ContentError."""
+    """Map the name of each member in the medium to its name on the ISO; raise ContentError if one is missing."""
     found = {
         "vmlinuz": _first(image, _KERNEL),
         "initrd.img": _first(image, _INITRD),
@@ -219,12 +221,12 @@ def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:
     if missing:
         raise ContentError(
             f"{image.path} ({volume.identifier or 'without a name'}) has no {' and no '.join(missing)}: "
-            "it is no installer's medium; take the UEK boot ISO of Oracle Linux 8 or 9"
+            "it is not an installer medium; use the UEK boot ISO of Oracle Linux 8 or 9"
         )
     members = {member: source for member, source in found.items() if source is not None}
     architecture = kernel_architecture(image.read(members["vmlinuz"], _HEAD_BYTES))
     if architecture is None:
-        raise ContentError(f"{image.path}: {members['vmlinuz']} is no kernel; download the ISO again")
+        raise ContentError(f"{image.path}: {members['vmlinuz']} is not a kernel; download the ISO again")
     extra = (*_LOADERS[architecture], TREEINFO, ".discinfo")
     return members | {each: each for each in extra if (image.size_of(each) or -1) > 0}
 
@@ -233,15 +235,15 @@ def _first(image: IsoImage, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if (image.size_of(name) or -1) > 0), None)
 
 
-def _notes(members: dict[str, str], facts: MediumFacts, *, is_proved: bool) -> list[str]:
+def _notes(members: dict[str, str], facts: MediumFacts, *, is_verified: bool) -> list[str]:
     notes = []
     if not facts.is_oracle or not facts.version:
-        notes.append("it does not say that it is Oracle Linux 8, 9 or 10; whether it installs OCK is not known")
-    lacking = [each for each in _LOADERS[facts.architecture][:2] if each not in members]
-    if lacking:
-        notes.append(f"it has no {' and no '.join(lacking)}: machines with Secure Boot cannot start from it")
-    if not is_proved:
-        notes.append("nothing proves its download: it carries no checksum; give the published one by --checksum")
+        notes.append("it is not identified as Oracle Linux 8, 9 or 10; it may not be able to install OCK")
+    missing = [each for each in _LOADERS[facts.architecture][:2] if each not in members]
+    if missing:
+        notes.append(f"it has no {' and no '.join(missing)}: machines with Secure Boot cannot start from it")
+    if not is_verified:
+        notes.append("its download was not verified: it contains no checksum; pass the published one with --checksum")
     return notes
 
 
@@ -253,7 +255,7 @@ def _text_of(path: Path) -> str:
 
 
 def _sums_of(directory: Path, names: dict[str, str]) -> dict[str, str]:
-    """Hash the files of a medium that somebody copied in, as far as an import would write them."""
+    """Hash those files of a medium copied in by hand that an import would write."""
     sums = {}
     for name in names:
         path = directory / name

@@ -1,8 +1,8 @@
-"""Lays an image's layers over each other, as far as they touch the repository in it.
+"""Applies the layers of an image to the repository in it; all other members are skipped.
 
-OCI image-spec v1.1 layer.md: `.wh.NAME` takes NAME of lower layers away, `.wh..wh..opq` all that lower layers have in
-its directory; a member replaces what lower layers have under its name. Everything else in the image (the build node's
-certificates among it) is never written anywhere.
+OCI image-spec v1.1 layer.md: `.wh.NAME` removes NAME of lower layers, `.wh..wh..opq` removes all that lower layers have
+in its directory; a member replaces that of lower layers under its name. Everything outside the repository, for example
+the build node's certificates, is never written.
 """
 
 import errno
@@ -16,7 +16,7 @@ from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.tar_stream import DIRECTORY, HARD_LINK, REGULAR, ByteStream, TarMember, tar_members
 from netboot.errors import ContentError
 
-REPOSITORY: Final = "usr/share/nginx/html/ostree"  # where ocne's build makes it
+REPOSITORY: Final = "usr/share/nginx/html/ostree"  # where ocne's build creates it
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
@@ -30,9 +30,9 @@ def unpack(
     progress: Progress,
     reader: Callable[[int, bytes], None] | None = None,
 ) -> None:
-    """Write the repository of an image; raise ContentError where a layer is damaged, or no layer has a repository.
+    """Write the repository of an image; raise ContentError if a layer is damaged, or no layer has a repository.
 
-    `reader` is given what is read of the container's file, with its place there.
+    `reader` is called with the offset in the container's file and each piece that is read.
     """
     progress.step(f"unpacking {source}", sum(layer.part.size_bytes for layer in image.layers))
     inside: set[str] = set()
@@ -47,23 +47,23 @@ def unpack(
                 "copy the archive again, or make it again: ocne image create --type ostree"
             ) from error
     if not writer.file_count:
-        raise ContentError(f"{source} has no {REPOSITORY}: {_what_it_is(inside)}")
+        raise ContentError(f"{source} has no {REPOSITORY}: {_kind_of_image(inside)}")
 
 
-def _what_it_is(inside: set[str]) -> str:
+def _kind_of_image(inside: set[str]) -> str:
     if inside & {"sysroot", "ostree"}:
-        return "it is the OCK image itself; make the archive of it: ocne image create --type ostree"
+        return "it is the OCK image itself; make its archive: ocne image create --type ostree"
     if "disk" in inside:
         return "it is a disk image in a container; make the archive: ocne image create --type ostree"
-    return "it is another image; give what ocne image create --type ostree wrote"
+    return "it is another image; import the file that ocne image create --type ostree wrote"
 
 
 class _LayerOver:
-    """One layer that comes over those before it."""
+    """Applies one layer to those below it."""
 
     def __init__(self, writer: ReleaseWriter) -> None:
         self._writer = writer
-        self._own: set[str] = set()  # members that this layer brought: its whiteouts mean only lower ones
+        self._own: set[str] = set()  # members of this layer: its whiteouts remove only members of lower layers
 
     def unpack(
         self, layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None
@@ -79,12 +79,12 @@ class _LayerOver:
                 if path.startswith(REPOSITORY + "/"):
                     self._take(path[len(REPOSITORY) + 1 :], member, stream, is_first=is_first)
                 else:
-                    self._note_above(path, member)
+                    self._remove_above(path, member)
                     stream.skip(member.size_bytes)
             except OSError as error:
                 if error.errno not in _NO_PLACE:
                     raise
-                raise ContentError(f"there is no place for {path!r} ({error.strerror})") from error
+                raise ContentError(f"cannot write {path!r} ({error.strerror})") from error
         stream.drain()
         return inside
 
@@ -106,31 +106,31 @@ class _LayerOver:
             self._writer.link(path, target)
             self._own.add(path)
         elif member.kind != DIRECTORY and path.startswith("objects/"):
-            raise ContentError(f"{path!r} is no regular file; an archive's objects are")
+            raise ContentError(f"{path!r} is not a regular file; objects of an archive must be")
         else:
             stream.skip(member.size_bytes)
 
     def _white_out(self, directory: str, name: str) -> None:
-        self._writer.drop(_taken_away(directory, name), keep=self._own)
+        self._writer.drop(_removed_by(directory, name), keep=self._own)
 
-    def _note_above(self, path: str, member: TarMember) -> None:
-        """See whether a directory on the way to the repository, or the repository itself, is taken away."""
+    def _remove_above(self, path: str, member: TarMember) -> None:
+        """Handle a whiteout or file that removes the repository or a directory above it."""
         directory, _, name = path.rpartition("/")
         if name.startswith(_WHITEOUT):
-            gone = _taken_away(directory, name)
+            gone = _removed_by(directory, name)
         elif member.kind != DIRECTORY:
-            gone = path  # a file in the place of a directory
+            gone = path  # a file replaces a directory
         else:
             return
         if not gone or f"{REPOSITORY}/".startswith(f"{gone}/"):
             self._writer.drop("", keep=self._own)
 
 
-def _taken_away(directory: str, whiteout: str) -> str:
-    """Say what a whiteout in a directory means: a name in it, or all that is in it."""
+def _removed_by(directory: str, whiteout: str) -> str:
+    """Return the path that a whiteout removes: a name in its directory, or the directory's whole content."""
     if whiteout == _OPAQUE:
         return directory
     hidden = whiteout.removeprefix(_WHITEOUT)
     if hidden in ("", ".", ".."):
-        raise ContentError(f"{directory}/{whiteout} takes away nothing that has a name")
+        raise ContentError(f"{directory}/{whiteout} is a whiteout without a valid name")
     return f"{directory}/{hidden}" if directory else hidden

@@ -1,4 +1,4 @@
-"""What the content directory needs of a disk: sizes, syncing, and a refusal to write said so that it can be cured."""
+"""Disk operations of the content directory: sizes, syncing, and error messages with a cure."""
 
 import ctypes
 import errno
@@ -11,7 +11,7 @@ from netboot.errors import ContentError, NetbootError
 
 
 def tree_size(*roots: Path) -> int:
-    """Add the sizes of the files below directories, each inode once."""
+    """Return the total size of the files below directories, each inode once."""
     seen: dict[tuple[int, int], int] = {}
     for root in roots:
         for parent, _, names in os.walk(root):
@@ -23,12 +23,12 @@ def tree_size(*roots: Path) -> int:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Write a size for people."""
+    """Format a size in MB or GB."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def cannot_write(directory: Path, error: OSError) -> ContentError:
-    """Say why the content directory does not take a file, and what to do."""
+    """Return the error for a failed write to the content directory, with its cure."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             cure = "the file system is full: netboot content gc, remove a release, or enlarge it"
@@ -40,20 +40,20 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
                 f"systemctl edit netboot, add [Service] ReadWritePaths={directory}, and restart"
             )
         case errno.EXDEV:
-            cure = "media, ostree, .staging and .deltas lie on one file system: mount it at the directory above them"
+            cure = "media, ostree, .staging and .deltas must be on one file system: mount it at their parent directory"
         case _:
-            cure = "look at the disk: dmesg"
+            cure = "check the disk: dmesg"
     return ContentError(f"cannot write below {directory}: {error.strerror}; {cure}")
 
 
 def cannot_read(path: Path, error: OSError) -> ContentError:
-    """Say why a source cannot be read, and what to do."""
-    cure = "run it as a user who may" if error.errno in (errno.EACCES, errno.EPERM) else "copy it anew; see dmesg"
+    """Return the error for a source that cannot be read, with its cure."""
+    cure = "run it as another user" if error.errno in (errno.EACCES, errno.EPERM) else "copy it again; see dmesg"
     return ContentError(f"cannot read {path}: {error.strerror}; {cure}")
 
 
 def write_fault(directory: Path) -> str | None:
-    """Say why this process cannot write below `directory`, and what to do; None where it can. Changes nothing."""
+    """Return why this process cannot write below `directory`, with the cure; None if it can. Changes nothing."""
     place = directory
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -64,7 +64,7 @@ def write_fault(directory: Path) -> str | None:
 
 
 def http_status(error: BaseException | None) -> int:
-    """Say what a refusal of the operating system is in HTTP: 507 full, 503 not to be written or read, else 500."""
+    """Return the HTTP status of an OSError: 507 for a full disk, 503 for missing permission, otherwise 500."""
     match error.errno if isinstance(error, OSError) else None:
         case errno.ENOSPC | errno.EDQUOT:
             return 507
@@ -75,8 +75,8 @@ def http_status(error: BaseException | None) -> int:
 
 
 @contextmanager
-def told_as(directory: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into ContentError."""
+def explaining_write_errors(directory: Path) -> Iterator[None]:
+    """Raise each OSError as ContentError with its cure."""
     try:
         yield
     except OSError as error:
@@ -84,8 +84,8 @@ def told_as(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_sentence(source: Path) -> Iterator[None]:
-    """Turn whatever an import raises into one ContentError: any byte of a source may be damaged or hostile."""
+def explaining_import_errors(source: Path) -> Iterator[None]:
+    """Raise every exception of an import as one ContentError: any byte of a source may be damaged or hostile."""
     try:
         yield
     except NetbootError:
@@ -93,22 +93,16 @@ def one_sentence(source: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot_read(Path(error.filename or source), error) from error
     except Exception as error:
-        what = str(error).splitlines()[0] if str(error) else "no reason"
+        reason = str(error).splitlines()[0] if str(error) else "no reason"
         raise ContentError(
-            f"cannot import {source}: it is damaged, or netboot has a fault: {type(error).__name__}: {what}; "
+            f"cannot import {source}: it is damaged, or netboot has a fault: {type(error).__name__}: {reason}; "
             "copy it again and compare its checksum"
         ) from error
 
 
-def sync_file(path: Path) -> None:
-    """Have a file's bytes on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Have a directory's entries on disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Write a file's bytes, or a directory's entries, to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -116,7 +110,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def sync_file_system(path: Path) -> None:
-    """Have all that was written to a file system on disk: one call for 50,000 files, where fsync would take minutes."""
+    """Write all buffers of a file system to disk: one call for 50,000 files, for which fsync takes minutes."""
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""The SHA-256 of a whole file of which pieces are read anyway, mostly in their order."""
+"""The SHA-256 of a whole file whose pieces are read for another purpose, mostly in order."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ _SMALL_GAP_BYTES: Final = 1 << 20  # headers and small members between two piece
 
 
 class FileDigest:
-    """Takes the pieces of one file with their places; `finish` reads those that were not seen in their order."""
+    """Hashes the pieces of one file; `finish` reads those that did not come in order."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,7 +19,7 @@ class FileDigest:
         self._at = 0
 
     def update(self, offset: int, chunk: bytes) -> None:
-        """Take a piece; one that lies further on than a small gap is left to `finish`."""
+        """Hash a piece; one behind more than a small gap is left to `finish`."""
         if self._at < offset <= self._at + _SMALL_GAP_BYTES:
             self._read_until(offset)
         if offset == self._at:
@@ -27,7 +27,7 @@ class FileDigest:
             self._at += len(chunk)
 
     def finish(self) -> str:
-        """Read the rest of the file and return `sha256:…`; raise ContentError where it cannot be read."""
+        """Read the rest of the file and return `sha256:…`; raise ContentError if it cannot be read."""
         self._read_until(None)
         return f"sha256:{self._digest.hexdigest()}"
 

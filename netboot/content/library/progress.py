@@ -1,20 +1,20 @@
-"""Who is told how far a long piece of work is."""
+"""Progress reports of long operations."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Takes steps and what was done of each. Called by one thread."""
+    """Receives steps and the bytes done of each. Called by one thread."""
 
     def step(self, what: str, total_bytes: int) -> None:
-        """Begin a step of this size; it ends the one before."""
+        """Begin a step of this size; it ends the previous one."""
 
     def advance(self, size_bytes: int) -> None:
-        """Add to what was done of the step."""
+        """Add to the bytes done of the step."""
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Discards progress reports."""
 
     def step(self, what: str, total_bytes: int) -> None:
         """Do nothing."""

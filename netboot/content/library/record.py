@@ -1,6 +1,6 @@
-"""What is known of a medium or release since its import: `.netboot.json` beside its files, never served.
+"""The record of the import of a medium or release: `.netboot.json` beside its files, never served.
 
-A medium or release that somebody copied in has none, and works all the same.
+A medium or release that was copied in by hand has none; it is served too.
 """
 
 import json
@@ -14,10 +14,10 @@ NAME: Final = ".netboot.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where it came from, and what it is."""
+    """The source and properties of a medium or release."""
 
     source: str  # the name of the file or directory
-    source_digest: str  # SHA-256 of the ISO or archive file; of a directory, what `content_digest` is
+    source_digest: str  # SHA-256 of the ISO or archive file; for a directory, equal to `content_digest`
     imported_at: str  # ISO 8601, UTC
     description: str = ""  # `Oracle Linux 8.10 x86_64 boot-uek`
     kernel: str = ""
@@ -31,7 +31,7 @@ class Record:
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
-        """Read the record of a medium or release; None where there is none that can be read."""
+        """Read the record of a medium or release; None if it is missing or invalid."""
         try:
             read = json.loads((directory / NAME).read_text())
             record = cls(**{each.name: read[each.name] for each in fields(cls) if each.name in read})
@@ -41,7 +41,7 @@ class Record:
         return record if record._is_valid() else None
 
     def _is_valid(self) -> bool:
-        """Tell whether every field is what an import writes: a medium that was copied in brings its own record."""
+        """Return whether each field has the type that an import writes: a record may be copied in by hand."""
         read: Any = self  # JSON: any field may be anything
         texts = (each for each in fields(self) if each.name not in ("object_count", "size_bytes", "files"))
         return (
@@ -53,7 +53,7 @@ class Record:
         )
 
     def write(self, directory: Path) -> None:
-        """Write it beside the files it speaks of."""
+        """Write it beside the files that it describes."""
         place = directory / NAME
         place.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
         place.chmod(0o644)  # whatever the umask

@@ -1,7 +1,7 @@
-"""Uploads that may be broken off and taken up again: each a directory below `.uploads`, never served.
+"""Resumable uploads: each is a directory below `.uploads`, never served.
 
-The length of what lies on disk is the offset, so that neither a crash nor a power cut can make it a lie. One writer
-at a time; another is told that the upload is taken. What is complete is imported elsewhere (`admin.upload_api`).
+The offset is the size of the file on disk, so it is right after a crash or a power cut. One writer at a time; a second
+gets 409. `admin.upload_api` imports a complete upload.
 Blocks: call it off the loop.
 """
 
@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.content.library.disk import http_status, told_as
+from netboot.content.library.disk import explaining_write_errors, http_status
 from netboot.content.library.library import checked_name
 from netboot.errors import ContentError
 
@@ -27,14 +27,14 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class UploadKind(StrEnum):
-    """What it is, and so which import it ends in."""
+    """The kind of file, which selects the import."""
 
     ISO = "iso"
     ARCHIVE = "archive"
 
 
 class UploadState(StrEnum):
-    """How far it is."""
+    """The state of an upload."""
 
     RECEIVING = "receiving"
     IMPORTING = "importing"
@@ -43,7 +43,7 @@ class UploadState(StrEnum):
 
 
 class UploadError(ContentError):
-    """An upload that cannot go on like this; `status` is what HTTP calls it."""
+    """An upload request that is refused; `status` is its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ class UploadError(ContentError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload. `offset` bytes of `length` are on disk; `result` is the import's, `error` its reason."""
+    """One upload. `offset` of `length` bytes are on disk; `result` or `error` is the outcome of the import."""
 
     id: str
     kind: UploadKind
@@ -70,18 +70,18 @@ class Uploads:
 
     def __init__(self, content: Path) -> None:
         self._root = content / DIRECTORY
-        self._taken: set[str] = set()
+        self._in_use: set[str] = set()
 
-    def begin(self, asked: dict[str, Any], *, id_: str, now: str) -> Upload:
-        """Begin an upload of `kind`, `length` and optional `name`; raise UploadError for what makes no sense."""
-        upload = Upload(id_, _kind(asked), _name(asked), _length(asked), now)
+    def begin(self, request: dict[str, Any], *, id_: str, now: str) -> Upload:
+        """Begin an upload of `kind`, `length` and optional `name`; raise UploadError for an invalid request."""
+        upload = Upload(id_, _kind(request), _name(request), _length(request), now)
         if upload.kind is UploadKind.ARCHIVE and upload.name is None:
-            raise UploadError(400, "an archive needs a name, as ock-1.31-amd64: it does not know its own")
-        with _refused_as(self._root.parent):
-            free = shutil.disk_usage(_existing(self._root)).free
+            raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
+        with _refusing_write_errors(self._root.parent):
+            free = shutil.disk_usage(_nearest_existing(self._root)).free
             if upload.length > free:
                 raise UploadError(
-                    507, f"{upload.length} bytes do not fit: {self._root.parent} has {free} free; make room"
+                    507, f"{upload.length} bytes do not fit: {self._root.parent} has {free} free; free some space"
                 )
             try:
                 self._directory(id_).mkdir(parents=True)
@@ -101,53 +101,53 @@ class Uploads:
         return sorted((upload for upload in found if upload), key=lambda upload: upload.created_at)
 
     def get(self, id_: str) -> Upload:
-        """Find an upload; raise UploadError where there is none."""
+        """Find an upload; raise UploadError if there is none."""
         upload = self._read(id_) if _ID.fullmatch(id_) else None
         if upload is None:
             raise UploadError(404, "no such upload; POST /api/v1/uploads begins one")
         return upload
 
     def data(self, upload: Upload) -> Path:
-        """Say where its bytes lie."""
+        """Return the path of its bytes."""
         return self._directory(upload.id) / "data"
 
     @contextmanager
     def receiving(self, id_: str, offset: int, *, announced: int | None) -> Iterator["Receiver"]:
-        """Take an upload for writing from `offset` on; raise UploadError where that is not where it stands.
+        """Open an upload for writing at `offset`; raise UploadError if that is not its current offset.
 
-        `announced` is how many bytes are to come, None where the sender does not say.
+        `announced` is the number of bytes that follow, None if the sender does not announce it.
         """
         upload = self.get(id_)
         if upload.state is not UploadState.RECEIVING:
             raise UploadError(422, f"the upload is {upload.state}; begin another")
-        if id_ in self._taken:
-            raise UploadError(409, "somebody else writes to this upload now; ask for its offset and wait")
+        if id_ in self._in_use:
+            raise UploadError(409, "another client is writing to this upload; query its offset and wait")
         if offset != upload.offset:
-            raise UploadError(409, f"the upload stands at {upload.offset}, not at {offset}; go on from there")
+            raise UploadError(409, f"the offset of the upload is {upload.offset}, not {offset}; continue from there")
         if announced is not None and offset + announced > upload.length:
-            raise UploadError(400, f"{offset + announced} bytes are more than the {upload.length} that were announced")
-        self._taken.add(id_)
+            raise UploadError(400, f"{offset + announced} bytes are more than the announced {upload.length}")
+        self._in_use.add(id_)
         try:
-            with _refused_as(self._root.parent):
+            with _refusing_write_errors(self._root.parent):
                 opened = FileIO(self.data(upload), "ab")
             with opened as file:
                 yield Receiver(file, upload.length - offset, self._root.parent)
         finally:
-            self._taken.discard(id_)
+            self._in_use.discard(id_)
 
     def move(self, upload: Upload, state: UploadState, **more: Any) -> Upload:
-        """Put a new state on record; what ended gives its bytes back."""
+        """Write a new state to disk; delete the bytes of an upload that ended."""
         moved = replace(upload, state=state, **more)
-        with _refused_as(self._root.parent):
+        with _refusing_write_errors(self._root.parent):
             self._write(moved)
             if state in (UploadState.DONE, UploadState.FAILED):
                 self.data(upload).unlink(missing_ok=True)
         return moved
 
     def remove(self, id_: str) -> None:
-        """Forget an upload and its bytes; raise UploadError while it is written to or imported."""
+        """Delete an upload and its bytes; raise UploadError while it is written to or imported."""
         upload = self.get(id_)
-        if id_ in self._taken or upload.state is UploadState.IMPORTING:
+        if id_ in self._in_use or upload.state is UploadState.IMPORTING:
             raise UploadError(409, "the upload is in use; wait for its end")
         shutil.rmtree(self._directory(id_), ignore_errors=True)
 
@@ -156,8 +156,8 @@ class Uploads:
 
     def _read(self, id_: str) -> Upload | None:
         try:
-            told = json.loads((self._directory(id_) / "upload.json").read_text())
-            upload = Upload(**told | {"kind": UploadKind(told["kind"]), "state": UploadState(told["state"])})
+            fields = json.loads((self._directory(id_) / "upload.json").read_text())
+            upload = Upload(**fields | {"kind": UploadKind(fields["kind"]), "state": UploadState(fields["state"])})
             offset = self.data(upload).stat().st_size if upload.state is UploadState.RECEIVING else upload.length
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -178,30 +178,30 @@ class Receiver:
     """The open end of an upload. Blocks: call it off the loop."""
 
     file: FileIO
-    room: int
+    remaining_bytes: int
     content: Path
 
-    def take(self, chunk: bytes) -> None:
-        """Write the next bytes; raise UploadError where there are more than were announced, or no room on disk."""
-        if len(chunk) > self.room:
-            raise UploadError(400, "more bytes came than were announced; what was announced is kept")
+    def write(self, chunk: bytes) -> None:
+        """Write the next bytes; raise UploadError if there are more than announced, or the disk is full."""
+        if len(chunk) > self.remaining_bytes:
+            raise UploadError(400, "more bytes were sent than announced; the announced bytes are kept")
         view = memoryview(chunk)
-        with _refused_as(self.content):
+        with _refusing_write_errors(self.content):
             while view:
                 view = view[self.file.write(view) :]
-        self.room -= len(chunk)
+        self.remaining_bytes -= len(chunk)
 
     def sync(self) -> None:
-        """Have on disk what was written: it is about to be acknowledged."""
-        with _refused_as(self.content):
+        """Write the received bytes to disk before they are acknowledged."""
+        with _refusing_write_errors(self.content):
             os.fsync(self.file.fileno())
 
 
 @contextmanager
-def _refused_as(directory: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into UploadError: 507 for a full disk, 503 for a read-only one."""
+def _refusing_write_errors(directory: Path) -> Iterator[None]:
+    """Raise each OSError as UploadError: 507 for a full disk, 503 for a read-only disk."""
     try:
-        with told_as(directory):
+        with explaining_write_errors(directory):
             yield
     except UploadError:
         raise
@@ -210,27 +210,27 @@ def _refused_as(directory: Path) -> Iterator[None]:
         raise UploadError(http_status(cause), str(error)) from cause
 
 
-def _existing(path: Path) -> Path:
-    return path if path.exists() else _existing(path.parent)
+def _nearest_existing(path: Path) -> Path:
+    return path if path.exists() else _nearest_existing(path.parent)
 
 
-def _kind(asked: dict[str, Any]) -> UploadKind:
+def _kind(request: dict[str, Any]) -> UploadKind:
     try:
-        return UploadKind(asked.get("kind", ""))
+        return UploadKind(request.get("kind", ""))
     except ValueError:
-        raise UploadError(400, f"kind is one of {', '.join(UploadKind)}") from None
+        raise UploadError(400, f"kind must be one of {', '.join(UploadKind)}") from None
 
 
-def _name(asked: dict[str, Any]) -> str | None:
-    name = asked.get("name")
+def _name(request: dict[str, Any]) -> str | None:
+    name = request.get("name")
     try:
         return None if name is None else checked_name(str(name))
     except ContentError as error:
         raise UploadError(400, str(error)) from None
 
 
-def _length(asked: dict[str, Any]) -> int:
-    length = asked.get("length")
+def _length(request: dict[str, Any]) -> int:
+    length = request.get("length")
     if not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= LONGEST_BYTES:
-        raise UploadError(400, "length is the file's size in bytes")
+        raise UploadError(400, "length must be the file's size in bytes")
     return length

@@ -1,7 +1,7 @@
-"""A boot medium on disk: kernel, initrd and stage 2 of one installer, under the names that the clients ask for.
+"""A boot medium on disk: kernel, initrd and stage 2 of one installer, under the names that clients request.
 
-A medium lies flat (`vmlinuz`, `initrd.img`, `images/install.img`) or as it was on its ISO (`images/pxeboot/…`);
-either is asked for by both names. Where it has no `.treeinfo` one is made: lorax puts none on a boot ISO.
+A medium is flat (`vmlinuz`, `initrd.img`, `images/install.img`) or laid out as on its ISO (`images/pxeboot/…`); both
+names are served in both cases. If it has no `.treeinfo`, one is generated: lorax writes none to a boot ISO.
 Reads files, so call it off the loop. Never writes.
 """
 
@@ -14,7 +14,7 @@ from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
 from netboot.model.release import BootMedium, ContentKind
 
-# What scripts and Anaconda ask for: where it may lie, best first.
+# The files that scripts and Anaconda request: their possible places, best first.
 KERNEL: Final = ("vmlinuz", "images/pxeboot/vmlinuz")
 INITRD: Final = ("initrd.img", "images/pxeboot/initrd.img")
 STAGE2: Final = ("images/install.img", "LiveOS/squashfs.img")
@@ -28,15 +28,15 @@ KIND_OF_MEMBER: Final = {
 }
 ALIASES: Final = {name: other for pair in (KERNEL, INITRD) for name, other in (pair, pair[::-1])}
 
-_HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, in which its version text lies, is at most 64 sectors
+_HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, which contains its version text, is at most 64 sectors
 
 
 def read_medium(directory: Path, name: str) -> BootMedium:
-    """Check that a medium has all that an installer needs; raise ContentError naming what is missing."""
+    """Check that a medium has kernel, initrd and stage 2; raise ContentError with the missing ones."""
     root = directory / "media" / name
     if not root.is_dir():
         raise ContentError(
-            f"cannot find boot medium {name}: {root} is no directory; "
+            f"cannot find boot medium {name}: {root} is not a directory; "
             f"netboot content import-iso FILE --name {name}, or copy vmlinuz, initrd.img and images/install.img there"
         )
     missing = [names[0] for names in (KERNEL, INITRD, STAGE2) if not any((root / n).is_file() for n in names)]
@@ -46,7 +46,7 @@ def read_medium(directory: Path, name: str) -> BootMedium:
 
 
 def installer_major(directory: Path, name: str) -> int | None:
-    """Tell the major release of a medium's installer (8 for Oracle Linux 8); None where nothing on it says so."""
+    """Return the major release of a medium's installer (8 for Oracle Linux 8); None if no file on it contains it."""
     root = directory / "media" / name
     try:
         treeinfo = (root / TREEINFO).read_text(errors="replace")
@@ -58,17 +58,17 @@ def installer_major(directory: Path, name: str) -> int | None:
             head = image.read(_HEAD_BYTES)
     except OSError:
         head = b""
-    told = re.search(r"^version\s*=\s*(\d+)", treeinfo, re.MULTILINE)
-    version = told[1] if told else _release_version(root, kernel_version(head))
+    found = re.search(r"^version\s*=\s*(\d+)", treeinfo, re.MULTILINE)
+    version = found[1] if found else _release_version(root, kernel_version(head))
     major = version.partition(".")[0]
     return int(major) if major.isdecimal() and len(major) < 4 else None
 
 
 def kernel_architecture(head: bytes) -> str | None:
-    """Tell `x86_64` or `aarch64` from the first bytes of a kernel image; None for what is no such kernel.
+    """Return `x86_64` or `aarch64` from the first bytes of a kernel image; None if it is neither.
 
     Linux Documentation/arch/x86/boot.rst (HdrS at 0x202), arm64/booting.rst (magic at 0x38), PE/COFF §3.3 for
-    EFI zboot images; a gzip-packed arm64 Image, as EL8 has it, is looked into.
+    EFI zboot images; a gzip-packed arm64 Image, as in EL8, is unpacked.
     """
     if head[:2] == b"\x1f\x8b":
         try:
@@ -83,7 +83,7 @@ def kernel_architecture(head: bytes) -> str | None:
 
 
 def kernel_version(head: bytes) -> str:
-    """Read the version text of an x86 kernel (`5.15.0-206.153.7.el8uek.x86_64 …`); empty where there is none."""
+    """Read the version text of an x86 kernel (`5.15.0-206.153.7.el8uek.x86_64 …`); empty if there is none."""
     if head[0x202:0x206] != b"HdrS":
         return ""
     at = int.from_bytes(head[0x20E:0x210], "little") + 0x200
@@ -91,10 +91,10 @@ def kernel_version(head: bytes) -> str:
 
 
 def made_treeinfo(root: Path, version: str = "") -> bytes | None:
-    """Write the `.treeinfo` of a medium that has none; None where kernel or stage 2 are missing.
+    """Generate the `.treeinfo` of a medium that has none; None if kernel or stage 2 is missing.
 
-    Anaconda reads `[stage2] mainimage` alone; the rest says to people and other tools what the tree is.
-    `version` is the release (`8.10`) where the caller knows it.
+    Anaconda reads only `[stage2] mainimage`; the other keys are for people and other tools.
+    `version` is the release (`8.10`) if the caller knows it.
     """
     kernel = next((name for name in KERNEL if (root / name).is_file()), None)
     initrd = next((name for name in INITRD if (root / name).is_file()), INITRD[0])
@@ -120,7 +120,7 @@ def made_treeinfo(root: Path, version: str = "") -> bytes | None:
 
 
 def _release_version(root: Path, kernel: str) -> str:
-    """Take the release from `.discinfo` (its second line), else the major number from the kernel's `el8`."""
+    """Return the release in `.discinfo` (its second line), otherwise the major number from the kernel's `el8`."""
     try:
         lines = (root / ".discinfo").read_text(errors="replace").splitlines()
     except OSError:

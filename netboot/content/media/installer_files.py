@@ -1,7 +1,7 @@
-"""What the bytes of an installer's files say: the kernel's release, the initrd's modules, a stage 2 that is whole.
+"""Facts from the bytes of an installer's files: the kernel's release, the initrd's modules, a complete stage 2.
 
-Kernel and initrd of one build belong together: an initrd without the modules of its kernel has no network driver, and
-the machine stands still without a word. What cannot be told cheaply is not told.
+Kernel and initrd must be of one build: an initrd without the modules of its kernel has no network driver, and the
+machine stops without a message. What cannot be read cheaply is not checked.
 Formats: Linux Documentation/arch/x86/boot.rst, drivers/firmware/efi/libstub/Makefile.zboot,
 Documentation/driver-api/early-userspace/buffer-format.rst (newc cpio, several after each other), squashfs_fs.h.
 """
@@ -22,7 +22,7 @@ from netboot.errors import ContentError
 
 _HEAD_BYTES: Final = 0x8000
 _CHUNK_BYTES: Final = 1 << 18
-_MOST_UNPACKED: Final = 1 << 30  # an initrd or kernel that unpacks to more is not looked at further
+_MOST_UNPACKED: Final = 1 << 30  # the rest of an initrd or kernel that unpacks to more is not read
 _BANNER: Final = re.compile(rb"Linux version (\d+\.\d+[^ \0]*) ")
 _MODULES: Final = re.compile(r"(?:\./)?(?:usr/)?lib/modules/(\d+\.\d+[^/]*)(?:/.*)?")
 _NEWC: Final = (b"070701", b"070702")
@@ -31,7 +31,7 @@ _SQUASHFS: Final = b"hsqs"
 
 
 def kernel_release(path: Path) -> str:
-    """Read a kernel's release (`5.15.0-206.153.7.el8uek.x86_64`); empty where it cannot be told."""
+    """Read a kernel's release (`5.15.0-206.153.7.el8uek.x86_64`); empty if it cannot be found."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         if version := kernel_version(head):
@@ -45,7 +45,7 @@ def kernel_release(path: Path) -> str:
 
 
 def _banner(chunks: Iterator[bytes]) -> str:
-    """Find the text that the kernel prints first, in whatever piece it lies."""
+    """Find the text that the kernel prints first."""
     before = b""
     try:
         for chunk in chunks:
@@ -58,9 +58,9 @@ def _banner(chunks: Iterator[bytes]) -> str:
 
 
 def initrd_modules(path: Path, wanted: str) -> frozenset[str]:
-    """Name the kernel releases for which an initrd has modules; empty where it cannot be told.
+    """Return the kernel releases for which an initrd has modules; empty if they cannot be found.
 
-    Stops where it meets those of the release `wanted`.
+    Stops at the first modules of the release `wanted`.
     """
     found: set[str] = set()
     try:
@@ -77,7 +77,7 @@ def initrd_modules(path: Path, wanted: str) -> frozenset[str]:
 
 
 def _skip_early_cpio(file: IO[bytes]) -> None:
-    """Go behind the uncompressed cpio of processor microcode that dracut puts first, if there is one."""
+    """Skip the uncompressed cpio of processor microcode that dracut writes first, if there is one."""
     at = 0
     while (header := file.read(_NEWC_HEADER))[:6] in _NEWC:
         name_size, size = int(header[94:102], 16), int(header[54:62], 16)
@@ -114,7 +114,7 @@ _UNPACK_ERRORS: Final = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFErr
 
 
 def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """Unpack what lies at a file's place, by its magic; give it as it is where it has none."""
+    """Unpack a file from its current position, by its magic number; without one, yield it unchanged."""
     at = file.tell()
     magic = file.read(6)
     file.seek(at)
@@ -134,7 +134,7 @@ def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(file: IO[bytes], inflate: Any) -> Iterator[bytes]:
-    """Feed small pieces, so that what one of them unpacks to stays small."""
+    """Decompress small pieces, so that each unpacked piece stays small."""
     while not inflate.eof and (chunk := file.read(_CHUNK_BYTES >> 3)):
         yield inflate.decompress(chunk)
 
@@ -149,11 +149,11 @@ def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def check_stage2(path: Path) -> None:
-    """Raise ContentError where a stage 2 is no squashfs, or ends before its superblock says."""
+    """Raise ContentError if a stage 2 is not a squashfs, or is shorter than its superblock states."""
     with path.open("rb") as file:
         head = file.read(96)
     if head[:4] != _SQUASHFS:
-        raise ContentError(f"{path.name} is no squashfs, so it is no installer's stage 2")
+        raise ContentError(f"{path.name} is not a squashfs, so it is not an installer's stage 2")
     used = int.from_bytes(head[40:48], "little")
     if used > path.stat().st_size:
         raise ContentError(f"{path.name} is cut off: {path.stat().st_size} bytes of {used}")

@@ -1,7 +1,7 @@
-"""The files of an ISO 9660 image, by the names that a mount would show: Rock Ridge, else UDF, Joliet, plain ISO 9660.
+"""The files of an ISO 9660 image, by the names that a mount shows: Rock Ridge, otherwise UDF, Joliet, plain ISO 9660.
 
-Through pycdlib: no root, no mount, no loop device. Never writes to the image.
-ECMA-119 §8.4 (primary volume descriptor), isomd5sum's libcheckisomd5 (the checksum that Oracle's media carry in it).
+Uses pycdlib: no root, no mount, no loop device. Never writes to the image.
+ECMA-119 §8.4 (primary volume descriptor), isomd5sum's libcheckisomd5 (the checksum that Oracle's media contain).
 """
 
 import hashlib
@@ -27,15 +27,15 @@ _APPLICATION_USE: Final = slice(883, 883 + 512)
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What the primary volume descriptor says."""
+    """Fields of the primary volume descriptor."""
 
     identifier: str  # `OL-8-10-0-BaseOS-x86_64`
     size_bytes: int
-    implanted: bytes  # the application's use of it: `ISO MD5SUM = …;SKIPSECTORS = 15;…`
+    implanted: bytes  # its application use field: `ISO MD5SUM = …;SKIPSECTORS = 15;…`
 
 
 def read_volume(path: Path) -> Volume:
-    """Read what a file says of itself as an ISO; raise ContentError where it is none, or is cut off."""
+    """Read the volume descriptor of an ISO; raise ContentError if the file is not an ISO, or is cut off."""
     try:
         with path.open("rb") as file:
             file.seek(_DESCRIPTOR)
@@ -44,7 +44,7 @@ def read_volume(path: Path) -> Volume:
     except OSError as error:
         raise ContentError(f"cannot read {path}: {error.strerror}") from error
     if len(descriptor) < _SECTOR or descriptor[1:6] != b"CD001":
-        raise ContentError(f"{path} is no ISO 9660 image ({size} bytes); give the ISO as it was downloaded")
+        raise ContentError(f"{path} is not an ISO 9660 image ({size} bytes); use the ISO as it was downloaded")
     volume = Volume(
         identifier=descriptor[40:72].decode("ascii", "replace").strip(),
         size_bytes=int.from_bytes(descriptor[80:84], "little") * _SECTOR,
@@ -66,41 +66,41 @@ class IsoImage:
         self._by = "iso_path"
 
     def __enter__(self) -> Self:
-        with _third_party(self.path):
+        with _explaining_pycdlib_errors(self.path):
             self._iso.open(str(self.path))
-            ways = {
+            namespaces = {
                 "rr_path": self._iso.has_rock_ridge(),
                 "udf_path": self._iso.has_udf(),
                 "joliet_path": self._iso.has_joliet(),
             }
-        self._by = next((way for way, is_there in ways.items() if is_there), "iso_path")
+        self._by = next((name for name, is_present in namespaces.items() if is_present), "iso_path")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(Exception):  # of a damaged image; the file itself is closed by then, or with this process
+        with suppress(Exception):  # of a damaged image; its file is closed already, or when this process ends
             self._iso.close()
 
     def size_of(self, name: str) -> int | None:
-        """Give the size of a file (`images/install.img`) in bytes, -1 for a directory; None where there is none."""
+        """Return the size of a file (`images/install.img`) in bytes, -1 for a directory; None if there is none."""
         record = self._record(name)
         if record is None:
             return None
-        with _third_party(self.path):
+        with _explaining_pycdlib_errors(self.path):
             return -1 if record.is_dir() else int(record.get_data_length())
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """Read the beginning of a file; nothing where there is none."""
+        """Read the beginning of a file; empty if there is none."""
         if (self.size_of(name) or -1) < 0:
             return b""
-        with self._open(name) as file, _third_party(self.path):
+        with self._open(name) as file, _explaining_pycdlib_errors(self.path):
             return bytes(file.read(most_bytes))
 
     def copy(self, name: str, to: Path, progress: Progress) -> str:
-        """Copy a file out of the image and return its SHA-256; raise ContentError where it ends early.
+        """Copy a file out of the image and return its SHA-256; raise ContentError if it ends early.
 
-        What `to` has already, of a copy that was broken off, is compared and written only from where it differs.
+        The content of an existing `to`, of an interrupted copy, is compared and written only from the first difference.
         """
         digest = hashlib.sha256()
         size = left = self.size_of(name) or 0
@@ -122,12 +122,14 @@ class IsoImage:
         return digest.hexdigest()
 
     def _read(self, file: Any, most_bytes: int) -> bytes:
-        with _third_party(self.path):  # of the image; that the copy cannot be written is told by the caller
+        with _explaining_pycdlib_errors(
+            self.path
+        ):  # errors of the image only; the caller handles those of writing the copy
             return bytes(file.read(most_bytes))
 
     @contextmanager
     def _open(self, name: str) -> Iterator[Any]:
-        with _third_party(self.path):
+        with _explaining_pycdlib_errors(self.path):
             reader: Any = self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
             opened = reader.__enter__()
         try:
@@ -138,12 +140,12 @@ class IsoImage:
 
     def _record(self, name: str) -> Any:
         for is_directory in (False, True):
-            with suppress(PyCdlibException), _third_party(self.path):
+            with suppress(PyCdlibException), _explaining_pycdlib_errors(self.path):
                 return self._iso.get_record(**{self._by: self._spelled(name, is_directory=is_directory)})
         return None
 
     def _spelled(self, name: str, *, is_directory: bool) -> str:
-        """Spell a name as plain ISO 9660 has it where the image has nothing better (ECMA-119 §7.5)."""
+        """Return the name in the namespace that is read; in plain ISO 9660 it is upper case (ECMA-119 §7.5)."""
         if self._by != "iso_path":
             return f"/{name}"
         *directories, last = name.upper().split("/")
@@ -155,7 +157,7 @@ class IsoImage:
 
 
 def implanted_checksum(volume: Volume) -> tuple[str, int] | None:
-    """Read the MD5 that `implantisomd5` wrote into an image, and how many bytes it covers; None where there is none."""
+    """Read the MD5 that `implantisomd5` wrote into an image, and how many bytes it covers; None if there is none."""
     pairs = (part.partition("=") for part in volume.implanted.decode("ascii", "replace").split(";"))
     values = {key.strip(): value.strip() for key, _, value in pairs}
     checksum, skipped = values.get("ISO MD5SUM", ""), values.get("SKIPSECTORS", "0")
@@ -166,14 +168,14 @@ def implanted_checksum(volume: Volume) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Checksums:
-    """What one reading of an image gave: checksums of the whole file in hexadecimal, and whether the one in it fits."""
+    """Checksums of a whole image in hexadecimal, and whether the implanted one matches."""
 
     by_algorithm: dict[str, str]
-    fits_implanted: bool | None  # None: none is implanted; MD5 proves no intent, only damage
+    fits_implanted: bool | None  # None: none is implanted; MD5 detects damage, not forgery
 
 
 def read_checksums(path: Path, volume: Volume, progress: Progress, *algorithms: str) -> Checksums:
-    """Read an image once from its first to its last byte; raise ContentError where it cannot be read."""
+    """Read a whole image once; raise ContentError if it cannot be read."""
     implanted = implanted_checksum(volume)
     checksum, covered = implanted or ("", 0)
     digests = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
@@ -186,7 +188,7 @@ def read_checksums(path: Path, volume: Volume, progress: Progress, *algorithms: 
             while chunk := file.read(CHUNK_BYTES):
                 for digest in digests.values():
                     digest.update(chunk)
-                if at <= blank < at + len(chunk):  # what the checksum itself stands in counts as blanks
+                if at <= blank < at + len(chunk):  # the field that contains the checksum counts as blanks
                     place = blank - at
                     chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
                 if at < covered:
@@ -200,14 +202,14 @@ def read_checksums(path: Path, volume: Volume, progress: Progress, *algorithms: 
 
 
 @contextmanager
-def _third_party(path: Path) -> Iterator[None]:
-    """Turn whatever pycdlib raises of a damaged image into ContentError: struct.error, IndexError, RecursionError, …"""
+def _explaining_pycdlib_errors(path: Path) -> Iterator[None]:
+    """Raise each exception of pycdlib for a damaged image as ContentError: struct.error, IndexError, …"""
     try:
         yield
-    except (ContentError, PyCdlibInvalidInput):  # the latter is also what it raises for a name that is not there
+    except (ContentError, PyCdlibInvalidInput):  # the latter is also raised for a missing name
         raise
     except OSError as error:
         raise cannot_read(path, error) from error
     except Exception as error:
-        what = str(error) or type(error).__name__
-        raise ContentError(f"{path} cannot be read as an ISO: {what}; download it again") from error
+        reason = str(error) or type(error).__name__
+        raise ContentError(f"{path} cannot be read as an ISO: {reason}; download it again") from error

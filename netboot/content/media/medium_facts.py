@@ -1,6 +1,6 @@
-"""Which installer an ISO is, told by what is on it, never by its name. Pure.
+"""Identifies the installer on an ISO from its content, never from its name. Pure.
 
-Asked in this order, because each knows more than the next: `.treeinfo` (full media), the volume identifier
+Sources in this order, the most detailed first: `.treeinfo` (full media), the volume identifier
 (`OL-8-10-0-BaseOS-x86_64`), `.discinfo`, the kernel (`…el8uek.x86_64`). Facts: ocne.md §4.
 """
 
@@ -17,7 +17,7 @@ _VOLUME: Final = re.compile(r"OL-(\d+)-(\d+)(?:-\d+)?-\w+-(x86_64|aarch64)")
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """What was found on an ISO; empty where it was not."""
+    """Values found on an ISO; empty if not found."""
 
     volume: str
     treeinfo: str
@@ -29,22 +29,22 @@ class Clues:
 
 @dataclass(frozen=True, slots=True)
 class MediumFacts:
-    """Which installer it is."""
+    """Release, architecture and variant of an installer."""
 
     is_oracle: bool
-    version: str  # `8.10`, `8` where only that is known, empty
+    version: str  # `8.10`; `8` if only that is known; or empty
     architecture: str
     variant: str  # `boot`, `boot-uek`, `full`
 
     @property
     def description(self) -> str:
-        """What people call it."""
+        """Family, version, architecture and variant in one line."""
         family = "Oracle Linux" if self.is_oracle else "Linux"
         return " ".join(filter(None, (family, self.version, self.architecture, self.variant)))
 
     @property
     def default_name(self) -> str | None:
-        """`ol8u10-x86_64`; None where the ISO does not say enough."""
+        """`ol8u10-x86_64`; None if the release is not known."""
         major, _, minor = self.version.partition(".")
         if not (self.is_oracle and major):
             return None
@@ -52,7 +52,7 @@ class MediumFacts:
 
 
 def medium_facts(clues: Clues, source: str) -> MediumFacts:
-    """Put the clues together; raise ContentError where they contradict each other or name what cannot install OCK."""
+    """Combine the clues; raise ContentError if they contradict each other or the release cannot install OCK."""
     treeinfo = _read_treeinfo(clues.treeinfo)
     discinfo = clues.discinfo.splitlines()
     volume = _VOLUME.fullmatch(clues.volume)
@@ -63,10 +63,10 @@ def medium_facts(clues: Clues, source: str) -> MediumFacts:
         "its volume identifier": volume[3] if volume else "",
         ".discinfo": discinfo[2].strip() if len(discinfo) > 2 else "",
     }
-    told = {each for each in architectures.values() if each}
-    if len(told) > 1:
-        said = ", ".join(f"{who} says {what}" for who, what in architectures.items() if what)
-        raise ContentError(f"{source} contradicts itself: {said}; download it again")
+    stated = {each for each in architectures.values() if each}
+    if len(stated) > 1:
+        found_in = ", ".join(f"{place} says {value}" for place, value in architectures.items() if value)
+        raise ContentError(f"{source} contradicts itself: {found_in}; download it again")
     found = re.search(r"\d+(\.\d+)?", discinfo[1]) if len(discinfo) > 1 else None
     version = (
         treeinfo.get("version", "")

@@ -1,7 +1,7 @@
-"""The files of a container, wherever they lie: members of a tar, or files of a directory, each a stretch of a file.
+"""The files of a container: members of a tar, or files of a directory, each a part of a file on disk.
 
-A tar ends at its end marker: `ocne` writes over an older, longer file without truncating it, and the bytes behind the
-marker are that file's (facts/ocne.md §3.2). Never loads a file whole unless asked for a small one.
+A tar ends at its end marker: `ocne` overwrites an older, longer file without truncating it, and the bytes behind the
+marker belong to that file (facts/ocne.md §3.2). Only small files are loaded whole.
 """
 
 import os
@@ -10,26 +10,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from netboot.content.library.disk import cannot_read
 from netboot.errors import ContentError
 
 CHUNK_BYTES: Final = 1 << 20
-MOST_MEMBERS: Final = 10_000  # of a container image; an unpacked file system has more, and is none
+MOST_MEMBERS: Final = 10_000  # of a container image; an unpacked file system has more
 _BLOCK: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a file."""
+    """A part of a file."""
 
     path: Path
     offset: int
     size_bytes: int
 
+    @classmethod
+    def whole(cls, path: Path) -> Self:
+        """Return the whole of a file."""
+        return cls(path, 0, path.stat().st_size)
+
     def chunks(self) -> Iterator[bytes]:
-        """Read it in pieces; raise ContentError where it cannot be read, or is shorter than it was."""
+        """Read it in pieces; raise ContentError if it cannot be read, or became shorter."""
         with self._open() as file:
             left = self.size_bytes
             while left:
@@ -38,7 +43,7 @@ class Part:
                 except OSError as error:
                     raise cannot_read(self.path, error) from error
                 if not chunk:
-                    raise ContentError(f"{self.path} became shorter while it was read; import it when it is whole")
+                    raise ContentError(f"{self.path} became shorter while it was read; import it when it is complete")
                 left -= len(chunk)
                 yield chunk
 
@@ -57,7 +62,7 @@ class Part:
 
 
 def directory_parts(directory: Path) -> dict[str, Part]:
-    """Name the files of an image's directory (`skopeo copy … oci:DIR`)."""
+    """List the files of an image's directory (`skopeo copy … oci:DIR`)."""
     parts: dict[str, Part] = {}
     for parent, _, names in os.walk(directory):
         for name in names:
@@ -65,13 +70,13 @@ def directory_parts(directory: Path) -> dict[str, Part]:
             if not path.is_file():
                 continue
             if len(parts) >= MOST_MEMBERS:
-                raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is no container image")
-            parts[str(path.relative_to(directory))] = Part(path, 0, path.stat().st_size)
+                raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is not a container image")
+            parts[str(path.relative_to(directory))] = Part.whole(path)
     return parts
 
 
 def tar_parts(path: Path) -> dict[str, Part]:
-    """Name the members of a tar by their places in it; raise ContentError where it is cut off or damaged."""
+    """Locate the members of a tar; raise ContentError if it is cut off or damaged."""
     parts: dict[str, Part] = {}
     links: dict[str, str] = {}
     try:
@@ -86,7 +91,7 @@ def tar_parts(path: Path) -> dict[str, Part]:
                     parent = os.path.dirname(name) if member.issym() else ""  # noqa: PTH120 - names, not files
                     links[name] = os.path.normpath(os.path.join(parent, member.linkname))  # noqa: PTH118
             end = Part(path, tar.offset, _BLOCK).read(_BLOCK)
-    except (tarfile.TarError, EOFError, ValueError, OSError) as error:  # of sizes that are no numbers, or too large
+    except (tarfile.TarError, EOFError, ValueError, OSError) as error:  # of sizes that are not numbers, or too large
         raise ContentError(_cut_off(path, str(error))) from error
     if end != bytes(_BLOCK):
         raise ContentError(_cut_off(path, "it has no end marker"))

@@ -1,7 +1,7 @@
-"""A container image: which layers it has, in order, and that each is what its digest says.
+"""A container image: its layers in order, each verified by its digest.
 
 Reads OCI image layouts (image-spec v1.1: image-layout, descriptor, manifest, config) and what `docker save` writes
-(`manifest.json`, Docker image spec v1.2). Never trusts a name or a media type where the bytes can be asked.
+(`manifest.json`, Docker image spec v1.2). Names and media types are not trusted: the bytes decide.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _AGAIN: Final = "copy the archive again, or make it again: ocne image create --t
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer. `digest` is of the blob as it lies there (none in a Docker archive), `diff_id` of the tar in it."""
+    """One layer. `digest` is that of the stored blob (None in a Docker archive), `diff_id` that of the tar in it."""
 
     part: Part
     digest: str | None
@@ -38,7 +38,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image; `digest` names it: equal digests, equal bytes."""
+    """One image; equal digests mean equal bytes."""
 
     layers: tuple[Layer, ...]
     architecture: str
@@ -46,21 +46,19 @@ class Image:
 
 
 def read_image(parts: Mapping[str, Part], source: str) -> Image:
-    """Read the image in a container's files; raise ContentError, which calls the container `source`."""
+    """Read the image in a container's files; raise ContentError, whose message names the container `source`."""
     try:
         if "index.json" in parts:
             return _oci_image(parts, source)
         if "manifest.json" in parts:
             return _docker_image(parts, source)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise ContentError(
-            f"{source} is no image that can be read: {type(error).__name__} {error}; {_AGAIN}"
-        ) from error
+        raise ContentError(f"{source} is not a readable image: {type(error).__name__} {error}; {_AGAIN}") from error
     if any(name.startswith("blobs/") for name in parts):
         raise ContentError(f"{source} has blobs but no index.json: it is cut off; {_AGAIN}")
     raise ContentError(
         f"{source} holds no container image (no index.json, no manifest.json); "
-        "give what ocne image create --type ostree wrote, or the directory of an OSTree archive"
+        "import the file that ocne image create --type ostree wrote, or the directory of an OSTree archive"
     )
 
 
@@ -74,13 +72,15 @@ def _oci_image(parts: Mapping[str, Part], source: str) -> Image:
     config = _blob(parts, manifest["config"], source)
     diff_ids = config["rootfs"]["diff_ids"]
     if len(diff_ids) != len(manifest["layers"]):
-        raise ContentError(f"{source}: its manifest has {len(manifest['layers'])} layers, its configuration otherwise")
+        raise ContentError(
+            f"{source}: its manifest has {len(manifest['layers'])} layers, its configuration has {len(diff_ids)}"
+        )
     layers = (_layer(parts, each, diff_id, source) for each, diff_id in zip(manifest["layers"], diff_ids, strict=True))
     return Image(tuple(layers), str(config.get("architecture", "")), digest)
 
 
 def _gather_manifests(parts: Mapping[str, Part], index: Any, source: str, found: dict[str, Any]) -> None:
-    """Read all that an index names, each once: manifests, and indexes with what these name."""
+    """Read the manifests of an index and of the indexes in it, each once."""
     for descriptor in index["manifests"]:
         is_attestation = (descriptor.get("platform") or {}).get("os") == "unknown"
         if is_attestation or descriptor["digest"] in found:
@@ -155,10 +155,10 @@ def _blob(parts: Mapping[str, Part], descriptor: Any, source: str) -> Any:
 def layer_chunks(
     layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None = None
 ) -> Iterator[bytes]:
-    """Give the tar of a layer in pieces; at its end, raise ContentError where blob or tar are not what they should be.
+    """Yield the tar of a layer in pieces; at its end, raise ContentError if the blob or tar has another digest.
 
-    Only a reader who reads to the end may believe what he read. `reader` is given each piece of the blob with its
-    place in the container's file.
+    The bytes are verified only when all of them were read. `reader` is called with the offset in the container's file
+    and each piece of the blob.
     """
     blob_hash, tar_hash = hashlib.sha256(), hashlib.sha256()
     magic = layer.part.read(4)
@@ -170,7 +170,7 @@ def layer_chunks(
             if reader is not None:
                 reader(at, chunk)
             at += len(chunk)
-            if not is_plain:  # a plain layer's blob is its tar: hashed once
+            if not is_plain:  # an uncompressed blob is the tar: hashed once
                 blob_hash.update(chunk)
             progress.advance(len(chunk))
             yield chunk
@@ -185,7 +185,7 @@ def layer_chunks(
     if layer.digest not in (None, found):
         raise ContentError(f"{source}: the blob {layer.digest} is damaged, its checksum is {found}; {_AGAIN}")
     if layer.diff_id != (found := f"sha256:{tar_hash.hexdigest()}"):
-        raise ContentError(f"{source}: layer {layer.diff_id} is another one, {found}; {_AGAIN}")
+        raise ContentError(f"{source}: layer {layer.diff_id} has the digest {found}; {_AGAIN}")
 
 
 def _inflated(chunks: Iterator[bytes], magic: bytes) -> Iterator[bytes]:
@@ -209,7 +209,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Readable:
-    """As much of a file as zstandard reads from."""
+    """The file interface that zstandard needs."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -219,9 +219,9 @@ class _Readable:
 
 
 def _unzstandarded(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack zstd of one or several frames, skippable ones too (RFC 8878 §3.1); its output is bounded, as a bomb's is.
+    """Unpack zstd of one or several frames, skippable ones too (RFC 8878 §3.1); pieces are bounded, also of a bomb.
 
-    A cut-off frame ends early without a word; the tar's checksum tells.
+    A cut-off frame ends early without an error; the digest of the tar detects it.
     """
     unpack = zstandard.ZstdDecompressor(max_window_size=1 << 27)
     with unpack.stream_reader(cast(IO[bytes], _Readable(chunks)), read_across_frames=True) as reader:

@@ -18,7 +18,14 @@ from typing import Final
 
 import structlog
 
-from netboot.content.library.disk import megabytes, sync_directory, sync_file_system, told_as, tree_size, write_fault
+from netboot.content.library.disk import (
+    explaining_write_errors,
+    megabytes,
+    sync,
+    sync_file_system,
+    tree_size,
+    write_fault,
+)
 from netboot.content.library.library import Entry, Kind, Library, LibraryBusyError
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import summary_fault
@@ -105,7 +112,7 @@ def _has_delta(entry: Entry) -> bool:
 def _scratch(library: Library) -> Iterator[Path]:
     """Hold an empty directory of its own; what an earlier run left in it is gone."""
     scratch = library.directory / _SCRATCH
-    with told_as(library.directory):
+    with explaining_write_errors(library.directory):
         scratch.mkdir(exist_ok=True)
         lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -133,7 +140,7 @@ def _prepare(library: Library, entry: Entry, scratch: Path) -> str:
             f"cannot make the delta of {entry.name}: it may need {megabytes(needed)} in {library.directory}; "
             "enlarge the file system, or set content.deltas: false"
         )
-    with told_as(library.directory):
+    with explaining_write_errors(library.directory):
         for name in ("refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"):
             (scratch / name).mkdir(parents=True)
         shutil.copyfile(entry.path / "config", scratch / "config")
@@ -175,7 +182,7 @@ async def _ostree(*arguments: str) -> None:
 def _put_in_place(library: Library, entry: Entry, scratch: Path, commit: str) -> bool:
     """Move what was made beside the release, if that is the same; False while somebody else changes the library."""
     try:
-        with library.changing() as staging, told_as(library.directory):
+        with library.changing() as staging, explaining_write_errors(library.directory):
             if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
                 raise ContentError(f"{entry.name} was removed meanwhile")
             _move(scratch, entry.path, staging.directory)
@@ -195,4 +202,4 @@ def _move(scratch: Path, release: Path, old: Path) -> None:
             if place.is_dir():
                 place.rename(old / name)  # of an earlier, interrupted run
             made.rename(place)
-            sync_directory(release)  # the delta before the summary that names it
+            sync(release)  # the delta before the summary that names it

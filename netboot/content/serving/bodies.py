@@ -1,7 +1,7 @@
-"""The bytes of served files: read without ever waiting for a disk on the loop, small ones kept in bounded memory.
+"""The bytes of served files: the loop never waits for a disk; small bodies are cached in bounded memory.
 
-`read_now` gives what the page cache has and None for the rest, which `read_later` reads in a thread. A file that is
-no longer what the index knows raises FileChangedError: the index promised its length, so nothing of it may be sent.
+`read_now` returns what the page cache contains, otherwise None; `read_later` then reads the file in a thread. A file
+that differs from its index entry raises FileChangedError: its length is wrong, so no byte of it may be sent.
 """
 
 import errno
@@ -21,11 +21,11 @@ _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES
 
 
 class FileChangedError(ContentError):
-    """The file on disk is not the one of the index: replaced, rewritten or gone."""
+    """The file on disk is not the file of the index: replaced, rewritten or removed."""
 
 
 def open_file(file: ServedFile) -> int:
-    """Open a served file and give its descriptor; raise FileChangedError where it is not what the index knows."""
+    """Open a served file and return its descriptor; raise FileChangedError if it differs from its index entry."""
     try:
         descriptor = os.open(file.path, _OPEN_FLAGS)
     except OSError as error:
@@ -35,53 +35,55 @@ def open_file(file: ServedFile) -> int:
     if _is_unchanged(file, os.fstat(descriptor)):
         return descriptor
     os.close(descriptor)
-    raise FileChangedError(f"{file.path} was changed since it was listed; it is looked up anew")
+    raise FileChangedError(f"{file.path} was changed since it was listed; it is read again")
 
 
 def check_unchanged(file: ServedFile) -> None:
-    """Raise FileChangedError where the index is behind the disk: before an answer that needs no byte of the file.
+    """Raise FileChangedError if the file differs from its index entry: before a reply that needs no byte of the file.
 
-    A 304 for a ref or summary that was replaced meanwhile would keep a machine at an old release. What is named by
-    its checksum is not looked at.
+    A 304 for a ref or summary that was replaced would keep a machine at an old release. A file that is named by its
+    checksum is not checked.
     """
     if file.is_immutable or file.body is not None:
         return
     try:
         status = os.lstat(file.path)
     except OSError as error:
-        raise FileChangedError(f"cannot look at {file.path}: {error.strerror}; copy it again") from error
+        raise FileChangedError(f"cannot read {file.path}: {error.strerror}; copy it again") from error
     if not _is_unchanged(file, status):
-        raise FileChangedError(f"{file.path} was changed since it was listed; it is looked up anew")
+        raise FileChangedError(f"{file.path} was changed since it was listed; it is read again")
 
 
 def _is_unchanged(file: ServedFile, status: os.stat_result) -> bool:
-    is_checksum = "-" not in file.etag  # of an object whose name is what it holds
+    is_checksum = "-" not in file.etag  # of an object whose name is its checksum
     is_same = file.size_bytes == status.st_size if is_checksum else file.etag == etag_of(status)
     return is_same and stat.S_ISREG(status.st_mode)
 
 
 class Bodies:
-    """Small bodies, the most recently used `capacity_bytes` of those that cannot change."""
+    """A cache of immutable small bodies: the most recently used, up to `capacity_bytes`."""
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
-        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()  # by path and ETag: a name may get other bytes
-        self._kept_bytes = 0
+        self._cached: OrderedDict[tuple[str, str], bytes] = (
+            OrderedDict()
+        )  # by path and ETag: a path may get other bytes
+        self._cached_bytes = 0
 
     def clear(self) -> None:
         """Forget every body, after a reload."""
-        self._kept.clear()
-        self._kept_bytes = 0
+        self._cached.clear()
+        self._cached_bytes = 0
 
     def read_now(self, file: ServedFile) -> bytes | None:
-        """Give the whole of a small file if that takes no wait; None where it may, or where it is not small."""
+        """Return the whole of a small file if no disk is read; otherwise, and for a larger file, None."""
         if file.body is not None:
             return file.body
         key = (file.path, file.etag)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
+        cached = self._cached.get(key)
+        if cached is not None:
+            self._cached.move_to_end(key)
+            return cached
         if file.size_bytes > SMALL_BODY_BYTES:
             return None
         descriptor = open_file(file)
@@ -90,7 +92,7 @@ class Bodies:
         finally:
             os.close(descriptor)
         if body is not None:
-            self._keep(file, body)
+            self._cache(file, body)
         return body
 
     def read_later(self, file: ServedFile) -> bytes:
@@ -99,32 +101,32 @@ class Bodies:
         try:
             body = os.pread(descriptor, file.size_bytes + 1, 0)
         except OSError as error:
-            raise ContentError(f"cannot read {file.path}: {error.strerror}; look at the disk's health") from error
+            raise ContentError(f"cannot read {file.path}: {error.strerror}; check the disk") from error
         finally:
             os.close(descriptor)
         if len(body) != file.size_bytes:
-            raise FileChangedError(f"{file.path} was changed while it was read; it is looked up anew")
+            raise FileChangedError(f"{file.path} was changed while it was read; it is read again")
         return body
 
-    def _keep(self, file: ServedFile, body: bytes) -> None:
+    def _cache(self, file: ServedFile, body: bytes) -> None:
         if not file.is_immutable:
             return
-        self._kept[file.path, file.etag] = body
-        self._kept_bytes += len(body)
-        while self._kept_bytes > self._capacity_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_bytes -= len(dropped)
+        self._cached[file.path, file.etag] = body
+        self._cached_bytes += len(body)
+        while self._cached_bytes > self._capacity_bytes:
+            _, dropped = self._cached.popitem(last=False)
+            self._cached_bytes -= len(dropped)
 
 
 def _read_cached(descriptor: int, size_bytes: int) -> bytes | None:
-    """Read what the page cache holds; None where the disk would have to turn, or the file is short."""
+    """Read what the page cache contains; None if the disk must be read, or the file is short."""
     buffer = bytearray(size_bytes)
     try:
         length = os.preadv(descriptor, [buffer], 0, os.RWF_NOWAIT)
     except OSError as error:
         if error.errno == errno.EAGAIN:
             return None
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):  # tmpfs knows no RWF_NOWAIT, and needs none
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):  # tmpfs does not support RWF_NOWAIT, and never blocks
             length = os.preadv(descriptor, [buffer], 0)
         else:
             return None

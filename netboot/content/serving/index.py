@@ -1,8 +1,8 @@
-"""The index of served files: what a URL below `/content/` and `/ostree/` names, known without asking the disk.
+"""The index of served files: maps a URL below `/content/` and `/ostree/` to a file without reading the disk.
 
-`find` answers from memory and may be called on the loop. `refresh` and `find_new` read directories in threads.
-Never serves: what lies outside the directory (a link that leads out is named in `problems`), a hidden file other
-than `.treeinfo`, a directory, anything of a repository that no client asks for (`tmp`, `state`, locks).
+`find` reads memory and may be called on the loop. `refresh` and `find_new` read directories in threads.
+Never serves a file outside the directory (a link that leads out is listed in `problems`), a hidden file other than
+`.treeinfo`, a directory, or a file of a repository that no client requests (`tmp`, `state`, locks).
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from netboot.content.serving.trees import MediumTree, ReleaseTree
 from netboot.content.serving.url_path import is_plain, segments
 from netboot.model.urls import MEDIA_ROOT, RELEASES_ROOT
 
-RESCAN_INTERVAL_S: Final = 2.0  # at least this long between two looks at one name
+RESCAN_INTERVAL_S: Final = 2.0  # minimum time between two scans of one name
 _MOST_RECENT: Final = 8192  # files, a kilobyte each
-_TREES_OF_URL: Final = {MEDIA_ROOT: "media", RELEASES_ROOT: "ostree"}  # the first name of a URL: its directory
+_DIRECTORY_OF_ROOT: Final = {MEDIA_ROOT: "media", RELEASES_ROOT: "ostree"}  # first part of a URL path: its directory
 
 
 class Content:
-    """Everything below `content.directory` that machines may fetch."""
+    """All files below `content.directory` that machines may fetch."""
 
     def __init__(self, directory: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Start empty; `refresh` reads the directory. `monotonic` gives seconds."""
+        """Start empty; `refresh` reads the directory. `monotonic` returns seconds."""
         self.directory = directory
         self._monotonic = monotonic
         self._media: Mapping[str, MediumTree] = {}
         self._releases: Mapping[str, ReleaseTree] = {}
-        self._recent: dict[str, ServedFile] = {}  # machines that install at once ask for the same objects
+        self._recent: dict[str, ServedFile] = {}  # machines that install at once request the same objects
         self._read_at: dict[tuple[str, str], float] = {}
         self._reading: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -52,12 +52,12 @@ class Content:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What lies in the directory and is not served, each with its cure."""
-        every = [*self._media.values(), *self._releases.values()]
-        return tuple(problem for tree in every for problem in tree.problems)
+        """The entries of the directory that are not served, each with its cure."""
+        trees_read = (*self._media.values(), *self._releases.values())
+        return tuple(problem for tree in trees_read for problem in tree.problems)
 
     def refresh(self) -> None:
-        """Read the whole directory anew and put the result in place at once. Blocks: call it off the loop."""
+        """Read the whole directory again and replace the index at once. Blocks: call it off the loop."""
         media = ((name, trees.read_medium_tree(self.directory, name)) for name in self._names("media"))
         releases = ((name, trees.read_release_tree(self.directory, name)) for name in self._names("ostree"))
         self._media = {name: tree for name, tree in media if tree}
@@ -66,7 +66,7 @@ class Content:
 
     def find(self, url_path: str) -> ServedFile | None:
         """Find the file of a raw URL path in memory."""
-        recent = self._recent  # before the look: a refresh in its thread puts another in its place after the trees
+        recent = self._recent  # before the lookup: a refresh in its thread replaces it after the trees
         found = recent.get(url_path)
         if found is None:
             found = self._find(url_path)
@@ -80,23 +80,23 @@ class Content:
         names = segments(url_path)
         if names is None or len(names) < 3:
             return None
-        tree = self._tree(names[0], names[1]) if names[0] in _TREES_OF_URL else None
+        tree = self._tree(names[0], names[1]) if names[0] in _DIRECTORY_OF_ROOT else None
         return tree.get(names[2:]) if tree else None
 
     async def find_new(self, url_path: str) -> ServedFile | None:
-        """Look on disk for what `find` does not know, or knows no longer as it was.
+        """Find on disk a file that is not in the index, or that changed.
 
-        One file of a known medium or release (a summary that appeared, a kernel that was replaced) is looked up by
-        itself. A medium or release that somebody copied in is read whole, each at most once in two seconds.
+        Of a known medium or release only this file is read (a new summary, a replaced kernel). A medium or release that
+        was copied in by hand is read whole, each at most once in two seconds.
         """
         names = segments(url_path)
-        if names is None or len(names) < 3 or names[0] not in _TREES_OF_URL:
+        if names is None or len(names) < 3 or names[0] not in _DIRECTORY_OF_ROOT:
             return None
         self._recent.pop(f"/{'/'.join(names)}", None)
         tree = self._tree(names[0], names[1])
         if tree is not None:
             return await asyncio.to_thread(tree.read_again, names[2:])
-        directory = self.directory / _TREES_OF_URL[names[0]] / names[1]
+        directory = self.directory / _DIRECTORY_OF_ROOT[names[0]] / names[1]
         if not await asyncio.to_thread(os.path.isdir, directory):  # Path.is_dir raises for a name that is too long
             return None
         await self._read_tree(names[0], names[1])
@@ -109,7 +109,7 @@ class Content:
             now = self._monotonic()
             if now - self._read_at.get(key, -RESCAN_INTERVAL_S) < RESCAN_INTERVAL_S:
                 return
-            self._read_at[key] = now  # only names that are there get this far, so nobody can fill this table
+            self._read_at[key] = now  # reached only for existing directories, so requests cannot fill this table
             reading = self._reading[key] = asyncio.create_task(asyncio.to_thread(self._read, url_root, name))
             reading.add_done_callback(lambda _: self._reading.pop(key, None))
         await asyncio.shield(reading)

@@ -1,7 +1,7 @@
-"""One file as it is served: where it lies, how long it is, what it is called on the wire.
+"""One served file: its path, size, ETag, content type and cache rule.
 
-Never opens a file. The cache rules are those of an OSTree archive: what is named by its checksum never changes,
-what is named by a person may change at any moment.
+Never opens a file. The cache rules are those of an OSTree archive: a file named by its checksum never changes; any
+other file may change at any moment.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 from netboot.model.release import ContentKind
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-NO_CACHE: Final = "no-cache"  # may be kept, must be asked for again: the ETag makes that cheap
+NO_CACHE: Final = "no-cache"  # may be cached, must be revalidated (by its ETag)
 
 OCTETS: Final = "application/octet-stream"
 _CONTENT_TYPES: Final = {".efi": "application/efi", ".treeinfo": "text/plain; charset=utf-8"}
@@ -22,9 +22,9 @@ _CONTENT_TYPES: Final = {".efi": "application/efi", ".treeinfo": "text/plain; ch
 class ServedFile:
     """A file below a boot medium, a release or a directory of boot files.
 
-    `path` is absolute and free of links. `body` is set where the file is made by us and lies nowhere.
-    `owner` is the medium or release, `member` the name below it as it was asked for.
-    `etag` is quoted and strong: a checksum, or size, mtime and inode of what lies at `path`.
+    `path` is absolute and free of links. `body` is set if the file is generated and not on disk.
+    `owner` is the medium or release, `member` the requested name below it.
+    `etag` is quoted and strong: a checksum, or size, mtime and inode of the file at `path`.
     """
 
     path: str
@@ -39,22 +39,22 @@ class ServedFile:
 
     @property
     def is_immutable(self) -> bool:
-        """Named by its checksum: what was read once may be kept."""
+        """Whether the file is named by its checksum: once read, it may be cached."""
         return self.cache_control is IMMUTABLE
 
 
 def etag_of(status: os.stat_result) -> str:
-    """Make the strong ETag of a file from what changes whenever somebody replaces or rewrites it."""
+    """Return the strong ETag of a file: its size, mtime and inode, of which a replacement changes one."""
     return stat_etag(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def stat_etag(size_bytes: int, mtime_ns: int, inode: int) -> str:
-    """Write the three numbers of `etag_of` as an ETag."""
+    """Format the ETag of a file that is not generated."""
     return f'"{size_bytes:x}-{mtime_ns:x}-{inode:x}"'
 
 
 def content_type_of(name: str) -> str:
-    """Say what firmware needs to hear: UEFI HTTP boot refuses a loader of an unknown type."""
+    """Return the content type: UEFI HTTP boot refuses a loader of an unknown type."""
     last = name.rpartition("/")[2].lower()
     return _CONTENT_TYPES.get(last) or _CONTENT_TYPES.get(PurePosixPath(last).suffix, OCTETS)
 

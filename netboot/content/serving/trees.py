@@ -1,7 +1,7 @@
-"""One boot medium and one release as they lie on disk, read whole into memory.
+"""The index of one boot medium or one release: its files on disk, listed whole in memory.
 
-Reads directories, so call the readers off the loop; `get` is memory alone. Never follows a link to a directory
-below a tree, nor a link to a file outside the content directory: both are named in `problems`.
+Reads directories, so call the readers off the loop; `get` reads memory only. Never follows a link to a directory
+below a tree, nor a link to a file outside the content directory: both are listed in `problems`.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from netboot.model.release import ContentKind
 MOST_FILES: Final = 100_000  # of a medium, or of a release beside its objects
 MOST_LATE_FILES: Final = 4_096  # found one by one after the tree was read
 _DEEPEST: Final = 16
-# What a pull asks a repository for; locks, tmp, state and whatever else lies there are nobody's business.
+# The files of a repository that a pull requests; locks, tmp, state and all others are not served.
 _SUMMARIES: Final = ("summary", "summary.sig")
 _REPOSITORY_FILES: Final = ("config", *_SUMMARIES)
 _REPOSITORY_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
@@ -54,7 +54,7 @@ class Tree:
         return self.files.get("/".join(names))
 
     def read_again(self, names: tuple[str, ...]) -> ServedFile | None:
-        """Look one member up on disk and remember what is there now. Blocks."""
+        """Read one member from disk and update its entry. Blocks."""
         member = "/".join(names)
         known = self.files.get(member)
         if known is not None and known.body is not None:
@@ -78,17 +78,17 @@ class Tree:
         return self.describe(member, path, status) if stat.S_ISREG(status.st_mode) else None
 
     def path_of(self, member: str) -> Path | None:
-        """Resolve a member; None where a directory on the way is a link, or a link at its end leads out."""
+        """Resolve a member; None if a parent directory is a link, or the member is a link that leads out."""
         path = self.root / member
         try:
             real = path.resolve()
             inside = path.parent.resolve() == path.parent and real.is_relative_to(self.content_root)
-        except (OSError, RuntimeError):  # links in a circle
+        except (OSError, RuntimeError):  # a link loop
             return None
         return real if inside else None
 
     def describe(self, member: str, path: Path, status: os.stat_result) -> ServedFile:
-        """Make the served file of one member."""
+        """Return the served file of one member."""
         return served_file(str(path), status, owner=self.name, member=member)
 
     def add_all(self, below: str = "") -> None:
@@ -112,12 +112,12 @@ class Tree:
             try:
                 status = path.lstat() if path else None
             except OSError:
-                status = None  # a link to nothing, or a file that went away meanwhile
+                status = None  # a dangling link, or a file that was just removed
             if path and status and stat.S_ISREG(status.st_mode):
                 yield member, path, status
             else:
                 self.problems.append(
-                    f"{entry.path} is not served: it is no regular file below {self.content_root}; copy it"
+                    f"{entry.path} is not served: it is not a regular file below {self.content_root}; copy it"
                 )
 
 
@@ -126,7 +126,7 @@ class MediumTree(Tree):
     """A boot medium."""
 
     def describe(self, member: str, path: Path, status: os.stat_result) -> ServedFile:
-        """Make the served file of one member, with its place in the timeline of a boot."""
+        """Return the served file of one member, with its kind in the timeline of a boot."""
         kind = KIND_OF_MEMBER.get(member, ContentKind.OTHER)
         return served_file(str(path), status, kind=kind, owner=self.name, member=member)
 
@@ -139,7 +139,7 @@ class MediumTree(Tree):
 
 @dataclass(slots=True)
 class ReleaseTree(Tree):
-    """An OSTree archive: its objects in a table, the rest by name."""
+    """An OSTree archive: its objects in a table, the other files by name."""
 
     objects: ObjectTable = field(default_factory=ObjectTable)
     _prefix: str = field(init=False, default="")
@@ -148,7 +148,7 @@ class ReleaseTree(Tree):
         self._prefix = str(self.root)
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
-        """Find an object or another file of the repository in memory; a summary never: its ref may have moved."""
+        """Find an object or another file of the repository in memory; never a summary: its ref may have moved."""
         if names[0] in _SUMMARIES:
             return None
         late = self.files.get("/".join(names))
@@ -161,8 +161,8 @@ class ReleaseTree(Tree):
         found = self.objects.find(key) if key else None
         if found is None:
             return None
-        # Metadata is stored as it is hashed, so its name is its checksum. A filez holds a deflated stream: its name
-        # says nothing of the stored bytes.
+        # Metadata is stored as it is hashed, so its name is its checksum. A filez contains a deflated stream: its name
+        # is not the checksum of the stored bytes.
         if name.endswith(".filez"):
             etag = stat_etag(found.size_bytes, found.mtime_ns, found.inode)
         else:
@@ -180,7 +180,7 @@ class ReleaseTree(Tree):
         return Tree._from_disk(self, member)
 
     def describe(self, member: str, path: Path, status: os.stat_result) -> ServedFile:
-        """Make the served file of one member with the cache rule of its kind."""
+        """Return the served file of one member with the cache rule of its kind."""
         parts = member.split("/")
         is_object = len(parts) == 3 and parts[0] == "objects" and object_key(parts[1], parts[2]) is not None
         return served_file(
@@ -206,7 +206,9 @@ class ReleaseTree(Tree):
                     continue
                 status = entry.stat(follow_symlinks=False)
                 if not stat.S_ISREG(status.st_mode):
-                    self.problems.append(f"{entry.path} is not served: it is no regular file; copy the release anew")
+                    self.problems.append(
+                        f"{entry.path} is not served: it is not a regular file; copy the release again"
+                    )
                 elif key is not None:
                     yield key, status.st_size, status.st_mtime_ns, status.st_ino
                 else:
@@ -215,7 +217,7 @@ class ReleaseTree(Tree):
 
 
 def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:
-    """List a directory by name; nothing where it is missing or may not be read."""
+    """List a directory sorted by name; empty if it is missing or cannot be read."""
     try:
         with os.scandir(directory) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -224,29 +226,29 @@ def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:
 
 
 def _root_of(content: Path, kind: str, name: str) -> tuple[Path, Path] | None:
-    """Resolve a tree's directory: the name itself may be a link to a directory beside it (`stable`)."""
+    """Resolve a tree's directory: the name may be a link to a directory beside it (`stable`)."""
     content_root = content.resolve()
     root = (content_root / kind / name).resolve()
     return (root, content_root) if root.is_relative_to(content_root) and root.is_dir() else None
 
 
 def read_medium_tree(content: Path, name: str) -> MediumTree | None:
-    """Read a boot medium; None where there is no such directory. Blocks."""
+    """Read a boot medium; None if there is no such directory. Blocks."""
     place = _root_of(content, "media", name)
     if place is None:
         return None
     tree = MediumTree(name, *place)
     tree.add_all()
-    for asked, stored in ALIASES.items():
-        if asked not in tree.files and stored in tree.files:
-            tree.files[asked] = replace(tree.files[stored], member=asked)
+    for alias, stored in ALIASES.items():
+        if alias not in tree.files and stored in tree.files:
+            tree.files[alias] = replace(tree.files[stored], member=alias)
     if TREEINFO not in tree.files and (body := made_treeinfo(tree.root)):
         tree.files[TREEINFO] = made_file(name, TREEINFO, body)
     return tree
 
 
 def read_release_tree(content: Path, name: str) -> ReleaseTree | None:
-    """Read a release; None where there is no such directory. Blocks: about a second for 50,000 objects."""
+    """Read a release; None if there is no such directory. Blocks: about a second for 50,000 objects."""
     place = _root_of(content, "ostree", name)
     if place is None:
         return None
@@ -263,7 +265,7 @@ def read_release_tree(content: Path, name: str) -> ReleaseTree | None:
 
 
 def made_file(owner: str, member: str, body: bytes) -> ServedFile:
-    """Describe a file that lies nowhere."""
+    """Return the served file of generated bytes."""
     return ServedFile(
         path="",
         size_bytes=len(body),

@@ -1,6 +1,6 @@
-"""A URL's path, as a client wrote it, into the names of a file below a directory. Pure.
+"""Splits the path of a URL, as a client wrote it, into the names of a file below a directory. Pure.
 
-Never resolves a dot segment and never guesses: what is not plainly a name below the root is nothing.
+Never resolves a dot segment: a path that is not plainly a name below the root is rejected.
 RFC 3986 §2.1 (percent-encoding), §3.3 (path).
 """
 
@@ -10,15 +10,17 @@ from urllib.parse import unquote_to_bytes
 
 LONGEST_PATH: Final = 2048
 _LONGEST_PLAIN: Final = 512
-_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++")  # what a pull asks for ten thousand times
-VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # Anaconda asks for it; every other hidden file stays hidden
+_PLAIN: Final = re.compile(
+    r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++"
+)  # the paths of a pull, requested ten thousand times
+VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # requested by Anaconda; no other hidden file is served
 
 
 def segments(url_path: str) -> tuple[str, ...] | None:
-    """Split a raw path (`/content/ol8/vmlinuz`, query allowed) into decoded names; None where it may not be served.
+    """Split a raw path (`/content/ol8/vmlinuz`, query allowed) into decoded names; None if it may not be served.
 
-    Repeated slashes count as one: EL8's Anaconda joins `inst.stage2=http://S/tree/` with another.
-    None for a dot segment in any spelling, a hidden name, a control character, an encoded slash, bytes that are no
+    Repeated slashes count as one: Anaconda of EL8 appends a slash to `inst.stage2=http://S/tree/`.
+    None for a dot segment in any spelling, a hidden name, a control character, an encoded slash, bytes that are not
     UTF-8, a trailing slash (directories are never listed), more than 2,048 characters.
     """
     if is_plain(url_path):
@@ -38,7 +40,7 @@ def segments(url_path: str) -> tuple[str, ...] | None:
 
 
 def is_plain(url_path: str) -> bool:
-    """Tell whether a path is short and written in the one way that needs no decoding: two such name two files."""
+    """Return whether a path is short and needs no decoding: two different ones name two different files."""
     return len(url_path) <= _LONGEST_PLAIN and _PLAIN.fullmatch(url_path) is not None
 
 
