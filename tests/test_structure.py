@@ -309,7 +309,7 @@ def _event_names() -> Iterator[str]:
             continue
         for method in ("debug", "info", "warning", "error", "exception"):
             yield from _first_words(source, method)
-        for method in ("_emit", "emit", "Event", "record"):
+        for method in ("_emit", "emit", "_log", "Event", "record"):
             yield from _first_words(source, method)
 
 

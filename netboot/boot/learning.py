@@ -91,13 +91,13 @@ class VariantLearning:
                 return
             case Moved(reason, before, after):
                 moved = {"reason": reason.value, "from": str(before), "to": str(after)}
-                self._emit("boot.shape_moved", seen, host, logging.WARNING, moved)
+                self._emit("boot.variant_changed", seen, host, logging.WARNING, moved)
             case DeadEnd(reason, variant, cure):
-                data = {"reason": reason.value, "shape": str(variant), "cure": cure}
+                data = {"reason": reason.value, "variant": str(variant), "cure": cure}
                 self._emit("boot.dead_end_met", seen, host, logging.ERROR, data)
                 self._remember(seen, client, None)
             case Verified(variant):
-                self._emit("boot.shape_kept", seen, host, logging.INFO, {"shape": str(variant)})
+                self._emit("boot.variant_learned", seen, host, logging.INFO, {"variant": str(variant)})
                 self._remember(seen, client, variant)
             case _:
                 assert_never(news)

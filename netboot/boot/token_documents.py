@@ -34,7 +34,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
     REMOVED = "removed-host"  # no file declares the host of the install any more
-    UNAUTHORISED = "stranger"  # a live token from an address that is not the machine's
+    UNAUTHORISED = "unauthorised-address"  # a live token from an address that is not the machine's
 
 
 class Report(StrEnum):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import RowMapping, delete, func, insert, select
@@ -195,13 +195,18 @@ def _columns(event: Event) -> dict[str, Any]:
     }
 
 
+# Names and keys that earlier versions stored.
+_RENAMED: Final = {"boot.shape_moved": "boot.variant_changed", "boot.shape_kept": "boot.variant_learned"}
+_RENAMED_KEYS: Final = {"shape": "variant"}
+
+
 def _event(row: RowMapping) -> Event:
     return Event(
         id=row["id"],
         at=datetime.fromisoformat(row["at"]),
-        name=row["name"],
+        name=_RENAMED.get(row["name"], row["name"]),
         host=HostName(row["host"]) if row["host"] else None,
         mac=Mac(row["mac"]) if row["mac"] else None,
         step=Step(row["step"]) if row["step"] else None,
-        data=row["data"],
+        data={_RENAMED_KEYS.get(key, key): value for key, value in row["data"].items()},
     )

@@ -127,7 +127,7 @@ class LeaseDropReason(StrEnum):
     MISFORMED_REQUEST = "misformed-request"  # no state of RFC 2131 §4.3.2 sends such fields
     NOT_ITS_ADDRESS = "not-its-address"  # it declines or releases what it does not hold
     NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE are taken in silence
-    STORE_UNREACHABLE = "ledger-unreachable"  # a lease that is not on disk is not given
+    STORE_UNREACHABLE = "store-unreachable"  # a lease that is not on disk is not given
     TOO_BUSY = "too-busy"
 
 

@@ -149,5 +149,5 @@ def _explained(event: Event) -> Explanation | None:
 
 _FAILURES: Final = frozenset({InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value})
 _NO_OFFER: Final = frozenset({"dhcp.architecture_refused", "dhcp.boot_refused"})
-_OUTLIVE_LOADER: Final = frozenset({"boot.dead_end_met", "boot.shape_moved"})
+_OUTLIVE_LOADER: Final = frozenset({"boot.dead_end_met", "boot.variant_changed"})
 _OUTLIVE_ARMING: Final = frozenset({"boot.dead_end_met", *_NO_OFFER})

@@ -11,13 +11,13 @@ from netboot.model.release import ContentKind
 # Every counter is declared with its labels, so that a misspelt one fails in the first test that meets it.
 COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "dhcp_offered": ("Offers and acknowledgements that left", ("arch", "kind")),
-    "dhcp_ignored": ("DHCP datagrams that got silence", ("reason",)),
+    "dhcp_ignored": ("DHCP datagrams without a reply", ("reason",)),
     "dhcp_left_out": ("Options that did not fit into a reply", ("option",)),
     "lease_answered": ("Answers of the lease server, by kind", ("answer",)),
     "lease_probes_lost": ("ARP probes that the kernel did not take", ()),
     "tftp_transfers": ("TFTP transfers by their end", ("interface", "outcome")),
-    "tftp_refused": ("TFTP requests that got an error or silence", ("interface", "reason")),
-    "tftp_strangers": ("Datagrams to a transfer from another machine", ("interface",)),
+    "tftp_refused": ("TFTP requests that got an error or no reply", ("interface", "reason")),
+    "tftp_unknown_tid": ("Datagrams to a transfer from another address or port (TFTP error 5)", ("interface",)),
     "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
     "http_requests": ("HTTP requests on the boot LAN", ("area", "status")),
     "http_malformed": ("HTTP requests that were none", ()),

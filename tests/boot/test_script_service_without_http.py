@@ -60,7 +60,7 @@ def test_a_gpxe_in_a_rom_gets_a_loader_and_the_loader_its_script_boot_after_boot
             await services.script_for(MAC, ADDRESS)
             services.clock.pass_(100)
 
-        assert not [event for event in await services.events() if "shape" in event.name or "dead" in event.name]
+        assert not [event for event in await services.events() if "variant" in event.name or "dead" in event.name]
 
     with_services(scenario)
 
@@ -83,7 +83,7 @@ def test_a_loader_without_http_is_dropped_with_a_reason_and_the_next_one_is_trie
                 "snponly.efi is an iPXE built without HTTP; replace it by one with HTTP, as distributions build it",
             )
         ] * 2
-        assert [event.data["reason"] for event in events if event.name == "boot.shape_moved"] == ["no-http"]
+        assert [event.data["reason"] for event in events if event.name == "boot.variant_changed"] == ["no-http"]
 
     with_services(scenario)
 

@@ -28,7 +28,7 @@ EVENTS = [
         waits="not-announced",
         count=1999,
     ),
-    event(5, "boot.alarm_raised", document="ignition", address="192.0.2.77", reason="stranger"),
+    event(5, "boot.alarm_raised", document="ignition", address="192.0.2.77", reason="unauthorised-address"),
     event(6, "install.moved", by="script-sent", note=None),
     event(
         7, "install.moved", step="failed", by="reported-failed", armed=False, note="no space left on /dev/vda\x1b[2J"

@@ -41,6 +41,25 @@ def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(store_u
     assert asyncio.run(scenario()) == list(range(5))
 
 
+def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url: str):
+    async def scenario() -> list[tuple[str, object]]:
+        database = await Database.open(store_url)
+        events = EventLog(database, now=lambda: NOW)
+        events.record(Event("boot.shape_moved", NOW, data={"from": "with-43 a.efi", "to": "without-43 a.efi"}))
+        events.record(Event("boot.shape_kept", NOW, data={"shape": "without-43 a.efi"}))
+        events.record(Event("boot.dead_end_met", NOW, data={"reason": "no-loader", "shape": "with-43 a.efi"}))
+        await events.flush()
+        stored = [(event.name, event.data) for event in await events.after(0)]
+        await database.close()
+        return stored
+
+    assert asyncio.run(scenario()) == [
+        ("boot.variant_changed", {"from": "with-43 a.efi", "to": "without-43 a.efi"}),
+        ("boot.variant_learned", {"variant": "without-43 a.efi"}),
+        ("boot.dead_end_met", {"reason": "no-loader", "variant": "with-43 a.efi"}),
+    ]
+
+
 def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(store_url: str):
     async def scenario() -> BaseException:
         database = await Database.open(store_url)

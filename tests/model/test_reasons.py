@@ -22,14 +22,14 @@ def test_every_reason_to_wait_has_a_sentence_and_a_cure(reason: WaitReason):
 @pytest.mark.parametrize("ending", [ending for ending in Ending if ending is not Ending.REACHED])
 def test_every_way_in_which_a_boot_comes_to_nothing_has_words(ending: Ending):
     data = {"reason": ending.value, "from": "with-43 snponly.efi", "to": "without-43 snponly.efi"}
-    explained = explain("boot.shape_moved", data, host="cp1")
+    explained = explain("boot.variant_changed", data, host="cp1")
 
     assert explained is not None
     assert ending.value not in explained.sentence
 
 
 def test_a_dead_end_says_what_happened_and_the_cure():
-    data = {"reason": "no-script", "shape": "with-43 ipxe.efi", "cure": "see its screen"}
+    data = {"reason": "no-script", "variant": "with-43 ipxe.efi", "cure": "see its screen"}
 
     assert explain("boot.dead_end_met", data, host="cp1") == Explanation(
         "dead-end",
@@ -47,7 +47,7 @@ def test_a_document_that_cannot_be_served_is_named_with_the_cure_of_its_error():
 
 
 def test_an_alarm_names_the_document_and_the_address():
-    data = {"document": "kickstart", "address": "192.0.2.77", "reason": "stranger", "count": 499}
+    data = {"document": "kickstart", "address": "192.0.2.77", "reason": "unauthorised-address", "count": 499}
 
     assert explain("boot.alarm_raised", data, host="cp1") == Explanation(
         "ALARM",

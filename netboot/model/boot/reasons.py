@@ -108,7 +108,7 @@ def _variant_changed(data: Data, host: str) -> Explanation:
     return Explanation("changed", what, "boot it again")
 
 
-def _variant_kept(data: Data, host: str) -> Explanation:
+def _variant_learned(data: Data, host: str) -> Explanation:
     return Explanation("learned", f"{host} boots by {data['variant']}, which is offered first now", is_blocking=False)
 
 
@@ -189,9 +189,9 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.request_refused": _request_refused,
     "boot.script_held_back": _held_back,
     "boot.script_served": _script,
-    "boot.shape_kept": _variant_kept,
-    "boot.shape_moved": _variant_changed,
     "boot.token_refused": _token_refused,
+    "boot.variant_changed": _variant_changed,
+    "boot.variant_learned": _variant_learned,
     "dhcp.architecture_refused": _no_offer,
     "dhcp.boot_refused": _no_offer,
     "http.refused": _http_refused,

@@ -208,7 +208,7 @@ class Transfers:
                 self._answer_unregistered(connection, peer, datagram)
 
     def _answer_unregistered(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
-        self._counters.count("tftp_strangers", interface=self._interface)
+        self._counters.count("tftp_unknown_tid", interface=self._interface)
         if datagram[:2] == b"\0\5":  # an ERROR is never answered
             return
         with suppress(OSError):

@@ -57,7 +57,7 @@ class DropReason(StrEnum):
     NO_MAC = "no-mac"
     NO_ARCHITECTURE = "no-architecture"
     RASPBERRY_PI_ROM = "raspberry-pi-rom"
-    NO_REPLY_VARIANT = "no-reply-shape"  # a decision that this client's firmware has no words for
+    NO_REPLY_VARIANT = "no-reply-variant"  # no reply expresses this decision to this client's firmware
     BOOT_FILE_TOO_LONG = "boot-file-too-long"  # over the 255 bytes of option 67
 
 
