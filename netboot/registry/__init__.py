@@ -1,4 +1,4 @@
 """The hosts files: every fault of every file at once, each with its place and its cure.
 
-Only `app`, `doctor` and `cli` may import it. What `load.load` returns never changes afterwards.
+Only `app`, `doctor` and `cli` may import it. The result of `load.load` is immutable.
 """

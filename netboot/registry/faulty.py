@@ -1,7 +1,7 @@
-"""Says which hosts the faults of the hosts files concern, and finds every MAC that such a host names.
+"""Finds the hosts that the faults of the hosts files affect, and every MAC that such a host names.
 
-A machine whose host is left out must boot its own disk, so a MAC is found also where its host is only half readable.
-Too many are better than one too few: nothing is installed by being found here.
+A machine whose host is left out must boot its own disk, so a MAC is found even if its host can be read only in part.
+Too many MACs do no harm: a MAC that is found here only boots its own disk.
 """
 
 import re
@@ -25,15 +25,15 @@ _GUID: Final = re.compile(
 
 
 def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) -> dict[str, Problem]:
-    """Name the hosts that a fault concerns, each with the first: its own, its role's, or one of what all share."""
-    names = sorted(declared.hosts, key=len, reverse=True)  # of `cp1` and `cp1.example.com`, the longer one is meant
+    """Return the affected hosts, each with its first fault: its own, its role's, or one of a shared section."""
+    names = sorted(declared.hosts, key=len, reverse=True)  # of `cp1` and `cp1.example.com`, the longer one matches
     roles = {str(name): host.role for name, host in hosts.hosts.items()}
     found: dict[str, Problem] = {}
     for fault in faults:
         for name in _concerned(fault.where, names, roles):
             found.setdefault(name, fault)
     if any(file.text is None for file in declared.files) and not declared.roles:
-        # What all hosts share is written in the file that cannot be read.
+        # The file that cannot be read contains the shared sections.
         found = dict.fromkeys(names, faults[0]) | found
     return found
 
@@ -46,13 +46,13 @@ def _concerned(where: str, names: Sequence[str], roles: Mapping[str, Role]) -> I
         case "roles" if (role := rest.partition(".")[0]) in list(Role):
             return [name for name in names if roles.get(name) == role]
         case "":
-            return ()  # a file as a whole: its hosts are not known by name
+            return ()  # a whole file: its hosts are not known by name
         case _:
             return names
 
 
 def macs_of_faulty(declared: Declared, faulty: Iterable[str], faults: Sequence[Problem]) -> frozenset[Mac]:
-    """Find every MAC that a faulty host names, in what was read of it and in the text around its faults."""
+    """Find every MAC that a faulty host names, in its parsed values and in the text around its faults."""
     if not faults:
         return frozenset()
     found: set[Mac] = set()
@@ -74,7 +74,7 @@ def macs_of_faulty(declared: Declared, faulty: Iterable[str], faults: Sequence[P
 
 
 def _text_around(text: str, at: int, keys: Mapping[int, str], faulty: frozenset[str]) -> str:
-    """Give the text of the host in which a fault stands: from its key, or from the fault, to the next host's key."""
+    """Return the text of the host that contains a fault: from its key, or from the fault, to the next host's key."""
     own = max((offset for offset in keys if offset <= at), default=at)
     begins = own if keys.get(own) in faulty else at
     ends = min((offset for offset in keys if offset > at), default=len(text))
@@ -89,7 +89,7 @@ def _macs_in(text: str) -> Iterator[Mac]:
     for match in chain(_MAC.finditer(text), _GUID.finditer(text)):
         try:
             yield Mac.parse(match[0])
-        except ValueError:  # a group address, or fourteen digits that are no MAC
+        except ValueError:  # a group address, or fourteen digits that are not a MAC
             continue
 
 

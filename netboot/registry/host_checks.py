@@ -1,19 +1,19 @@
-"""Checks what only several values together show: one card or address in two hosts, a gateway out of reach, who starts
-the cluster, and an Ignition file in the wrong place."""
+"""Checks values against each other: cards and addresses of two hosts, gateways, the host that starts the cluster, and
+the Ignition files of roles."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
-from netboot.registry.ignition_files import IgnitionFiles, Use
-from netboot.registry.merge import HostEntry, Layer
+from netboot.registry.ignition_files import IgnitionFiles, IgnitionUse
+from netboot.registry.merge import HostEntry, HostLayer
 from netboot.yamlfile.faults import did_you_mean, shown
 from netboot.yamlfile.given import Given, Said
 from netboot.yamlfile.nodes import Scalar
 
 Entries = Mapping[HostName, HostEntry]
-Applied = Mapping[HostName, Layer]
+Applied = Mapping[HostName, HostLayer]
 
 
 def check_macs(entries: Entries) -> None:
@@ -29,7 +29,7 @@ def check_macs(entries: Entries) -> None:
 
 
 def check_networks(entries: Entries, applied: Applied) -> None:
-    """Refuse an address that two hosts have, one without its prefix's gateway, and a network without an address."""
+    """Refuse an address of two hosts, a gateway outside the prefix, and a network without an address."""
     owners: dict[IPv4Address, tuple[HostName, Given]] = {}
     for name, entry in entries.items():
         layer = applied[name]
@@ -59,7 +59,7 @@ def _check_gateway(gateway: Said[IPv4Address], address: IPv4Interface, *, at: Gi
 
 
 def check_init(entries: Entries, applied: Applied, *, init: Given | None) -> None:
-    """Refuse a `cluster.init` that is no control-plane host or has no `init` file, and `init` files that none gets."""
+    """Refuse a `cluster.init` that is no control-plane host or has no `init` file, and unused `init` files."""
     if init is None:
         _check_nobody_starts(entries, applied)
         return
@@ -92,24 +92,24 @@ def _check_nobody_starts(entries: Entries, applied: Applied) -> None:
             return
 
 
-def check_ignition(roles: Iterable[Layer], applied: Applied, *, init: str | None) -> None:
-    """Check every Ignition file that is named, and that a file of `ocne cluster start` goes to the first node alone."""
+def check_ignition(roles: Iterable[HostLayer], applied: Applied, *, init: str | None) -> None:
+    """Check every named Ignition file, and that only the first node has a file of `ocne cluster start`."""
     files = IgnitionFiles()
     for layer in (*roles, *applied.values()):
         for said in (layer.ignition_init, layer.ignition_join):
             if said is not None:
                 files.use_of(said)
-    told: set[int] = set()
+    reported: set[int] = set()
     for name, layer in applied.items():
         said = layer.ignition_for(is_init=name == init)
-        if said is None or id(said) in told:
+        if said is None or id(said) in reported:
             continue
         match files.use_of(said):
-            case Use.INIT if name != init:
-                told.add(id(said))
+            case IgnitionUse.INIT if name != init:
+                reported.add(id(said))
                 what = f"{said.value} starts a cluster (ACTION=init), and {name} would start a second one"
                 said.given.refuse(what, "give it what `ocne cluster join` printed")
-            case Use.JOIN if name == init:
-                told.add(id(said))
+            case IgnitionUse.JOIN if name == init:
+                reported.add(id(said))
                 what = f"{said.value} joins a cluster (ACTION=join), and {name} is to start it"
                 said.given.refuse(what, "give it what `ocne cluster start` printed")

@@ -1,7 +1,7 @@
-"""Finds the hosts files, reads them, and lays them together: what one file says no other may say again.
+"""Finds, reads and merges the hosts files; no key may be set in two files.
 
 (`netboot host add` will write its one new file here: into the first directory of `hosts.files`, atomically,
-under a dotted name that `list_files` passes over until it is whole.)
+under a dotted name that `list_files` ignores until it is complete.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,17 @@ _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file or directory of `hosts.files`, and the place that names it: None where it is only the default."""
+    """A file or directory of `hosts.files`, and the place that names it: None for the default."""
 
     path: Path
     named_at: Place | None = None
     where: str = ""  # hosts.files[0]
-    may_be_missing: bool = False  # where `hosts.files` is not known
+    may_be_missing: bool = False  # if `hosts.files` is not known
 
 
 @dataclass(frozen=True, slots=True)
 class HostsFile:
-    """One hosts file as it was read; `text` is None where it cannot be understood, `raw` has what there is of it."""
+    """One hosts file as it was read; `text` is None if it cannot be decoded, `raw` has its readable part."""
 
     path: str
     text: str | None
@@ -39,7 +39,7 @@ class HostsFile:
 
 @dataclass(slots=True)
 class Declared:
-    """What all files together say; every entry still knows its file and line."""
+    """The merged content of all files; every entry has its file and line."""
 
     cluster: dict[str, Entry] = field(default_factory=dict)
     defaults: dict[str, Entry] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Declared:
 def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
     """Return the files to read: those named, and those of the directories named, sorted, without hidden ones.
 
-    A directory may be missing. A file must be there if an operator named it; of the default ones, some one must.
+    A directory may be missing. A file that an operator named must exist; of the default ones, at least one must.
     """
     found: dict[Path, Path] = {}
     for entry in named:
@@ -78,7 +78,7 @@ def _read(path: Path, faults: Faults) -> HostsFile:
 
 
 def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:
-    """Lay the texts of all files together, with a fault for everything that is said twice."""
+    """Merge the texts of all files, with a fault for each key that is set twice."""
     declared = Declared()
     for file in files:
         tree = None if file.text is None else parse(file.text, file.path, faults)

@@ -1,7 +1,7 @@
 """Reads the values of a host one by one.
 
-Each of them is later written into iPXE scripts, kernel lines, Kickstarts (shell, as root) and Ignition. So each kind
-has a closed alphabet, and whatever could end a quotation, a line or a word is refused here, with its place and cure.
+The values are written into iPXE scripts, kernel lines, Kickstarts (shell, as root) and Ignition. So each kind has a
+fixed set of characters, and a value that could end a quotation, a line or a word is refused, with its place and cure.
 """
 
 import re
@@ -35,10 +35,10 @@ _ADDRESS: Final = re.compile(r"[0-9.]+/[0-9]{1,2}")
 
 
 def read_host_name(given: Given, name: str) -> HostName | None:
-    """Read a host's name: an RFC 1123 label or dotted labels, in lower case as Kubernetes wants its nodes."""
+    """Read a host's name: an RFC 1123 label or dotted labels, in lower case as Kubernetes requires for nodes."""
     if len(name) > _HOST_NAME_LIMIT:
         given.refuse(f"is {len(name)} characters long", f"Linux takes a host name of {_HOST_NAME_LIMIT} at most")
-    elif _looks_like_address(name) or name.partition(".")[0] == "localhost":
+    elif _is_like_address(name) or name.partition(".")[0] == "localhost":
         given.refuse(f"{shown(name)} cannot name a machine", "give it a name of its own, as cp1")
     elif all(_LABEL.fullmatch(label) for label in name.split(".")):
         return HostName(name)
@@ -50,7 +50,7 @@ def read_host_name(given: Given, name: str) -> HostName | None:
 
 
 def read_role(given: Given) -> Role | None:
-    """Read what a machine is in the cluster."""
+    """Read a machine's role in the cluster."""
     text = given.text()
     if text is None:
         return None
@@ -62,7 +62,7 @@ def read_role(given: Given) -> Role | None:
 
 
 def read_mac(given: Given) -> Mac | None:
-    """Read the address of a card, in any usual spelling: Ethernet, or the GUID of an InfiniBand port."""
+    """Read the address of a card in any usual notation: Ethernet, or the GUID of an InfiniBand port."""
     text = given.text()
     if text is None:
         return None
@@ -106,13 +106,13 @@ def read_disk(given: Given) -> str | None:
 
 
 def read_kernel_argument(given: Given) -> str | None:
-    """Read one argument: no blanks, quotes, `$` or other characters that a script or GRUB would act on."""
+    """Read one argument: no blanks, quotes, `$` or other characters that a script or GRUB would interpret."""
     text = given.text()
     if text is None:
         return None
     if not _KERNEL_ARGUMENT.fullmatch(text) or len(text) > 512:
         cure = "write one argument per item, of letters, digits and ._:,=/@+%~!-"
-        given.refuse(f"{shown(text)} cannot stand safely on a kernel line", cure)
+        given.refuse(f"{shown(text)} is not safe on a kernel line", cure)
     elif _OUR_ARGUMENTS.fullmatch(text):
         given.refuse(f"{shown(text)} is written by netboot itself", "remove it")
     else:
@@ -139,7 +139,7 @@ def read_ntp_server(given: Given) -> str | None:
     text = given.text()
     if text is None:
         return None
-    if _looks_like_address(text):
+    if _is_like_address(text):
         address = read_address(given)
         return None if address is None else str(address)
     if DOMAIN_NAME.fullmatch(text) and not text.rpartition(".")[2].isdecimal():
@@ -149,7 +149,7 @@ def read_ntp_server(given: Given) -> str | None:
 
 
 def read_timezone(given: Given) -> str | None:
-    """Read the name of a time zone that this box knows."""
+    """Read the name of a time zone of this system's database."""
     text = given.text()
     if text is None or text == "UTC":
         return text
@@ -227,34 +227,34 @@ def read_loader(given: Given) -> str | None:
 
 
 def read_firmware(given: Given) -> ReplyVariant | None:
-    """Read how a firmware is told of its loader."""
+    """Read the reply variant for a firmware."""
     text = given.text()
     if text is None:
         return None
     try:
         return ReplyVariant(text)
     except ValueError:
-        given.refuse(f"no such shape of a reply {shown(text)}", did_you_mean(text, ReplyVariant))
+        given.refuse(f"no such reply variant {shown(text)}", did_you_mean(text, ReplyVariant))
         return None
 
 
 def read_rom_ipxe(given: Given) -> RomIpxe | None:
-    """Read what becomes of an iPXE in the card's ROM."""
+    """Read how an iPXE in the card's ROM is treated."""
     text = given.text()
     if text is None:
         return None
     try:
         return RomIpxe(text)
     except ValueError:
-        given.refuse(f"no such way with an iPXE {shown(text)}", did_you_mean(text, RomIpxe))
+        given.refuse(f"no such value of rom_ipxe {shown(text)}", did_you_mean(text, RomIpxe))
         return None
 
 
 def read_path(given: Given) -> Path | None:
-    """Read the path of a file, relative to the file in which it is written."""
+    """Read the path of a file, relative to the file that contains it."""
     text = given.text()
     return None if text is None else beside(Path(text), given.place.file)
 
 
-def _looks_like_address(name: str) -> bool:
+def _is_like_address(name: str) -> bool:
     return all(label.isdecimal() for label in name.split("."))

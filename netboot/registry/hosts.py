@@ -1,7 +1,6 @@
-"""Makes the HostSet out of what the hosts files say: defaults, then the role, then the host itself.
+"""Makes the HostSet from the hosts files: defaults, then the role, then the host itself.
 
-What a single value may be is the business of `host_values`, and what only several together show that of
-`host_checks`; here they are applied.
+`host_values` validates single values, `host_checks` compares them; this module applies both.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
 from netboot.registry import host_checks as checks
 from netboot.registry import host_values as values
 from netboot.registry.host_files import Declared
-from netboot.registry.merge import SHARED_KEYS, HostEntry, Layer, read_host, read_shared
+from netboot.registry.merge import SHARED_KEYS, HostEntry, HostLayer, read_host, read_shared
 from netboot.yamlfile.faults import Faults, did_you_mean
 from netboot.yamlfile.given import Given, Said, held
 
@@ -23,7 +22,7 @@ UNNAMED_CLUSTER: Final = "cluster"
 
 
 def build_hosts(declared: Declared, faults: Faults) -> HostSet:
-    """Return all hosts with everything applied; what is faulty is left out and has its fault."""
+    """Return all hosts with every default applied; faulty ones are left out and have a fault."""
     cluster = held(declared.cluster.values(), "cluster", faults, known=("name", "init"))
     name = values.read_name(cluster["name"]) if "name" in cluster else None
     init = cluster["init"].text() if "init" in cluster else None
@@ -44,7 +43,7 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     return HostSet.of(Cluster(name or UNNAMED_CLUSTER, init), hosts)
 
 
-def _read_roles(declared: Declared, faults: Faults) -> dict[Role, Layer]:
+def _read_roles(declared: Declared, faults: Faults) -> dict[Role, HostLayer]:
     roles = {}
     for name, entry in declared.roles.items():
         where = f"roles.{name}"
@@ -67,11 +66,11 @@ def _read_entries(declared: Declared, faults: Faults) -> dict[HostName, HostEntr
     return entries
 
 
-def _below(entry: HostEntry, roles: Mapping[Role, Layer], defaults: Layer) -> Layer:
+def _below(entry: HostEntry, roles: Mapping[Role, HostLayer], defaults: HostLayer) -> HostLayer:
     return roles.get(entry.role.value, defaults) if entry.role else defaults
 
 
-def _host(name: HostName, role: Role, *, entry: HostEntry, layer: Layer, is_init: bool) -> Host:
+def _host(name: HostName, role: Role, *, entry: HostEntry, layer: HostLayer, is_init: bool) -> Host:
     return Host(
         name=name,
         role=role,
@@ -92,8 +91,8 @@ def _host(name: HostName, role: Role, *, entry: HostEntry, layer: Layer, is_init
     )
 
 
-def _network(layer: Layer) -> HostNetwork | None:
-    """Make the record of a static address; a host without one asks DHCP, and the rest of the network is not used."""
+def _network(layer: HostLayer) -> HostNetwork | None:
+    """Make the record of a static address; a host without one uses DHCP, and the rest of the network is not used."""
     if layer.address is None:
         return None
     return HostNetwork(

@@ -1,8 +1,8 @@
-"""Reads the Ignition files that `ocne` wrote: what Ignition would refuse is a fault, and so is a file for another use.
+"""Reads the Ignition files that `ocne` wrote: a file that Ignition would refuse, or a file for another use, is a fault.
 
 A file that is missing or cannot be read is no fault of the hosts files: its hosts are loaded, and are not ready.
 
-Nothing of a file is kept or shown: it holds cluster keys.
+No content of a file is kept or shown, because it contains cluster keys.
 """
 
 import re
@@ -21,8 +21,8 @@ _ACTION: Final = re.compile(r"^Environment=\"?ACTION=(init|join)\b", re.MULTILIN
 _SHOWN_PROBLEMS: Final = 10  # of one file
 
 
-class Use(StrEnum):
-    """What a node does at its first boot with a file that `ocne` wrote."""
+class IgnitionUse(StrEnum):
+    """The action of a node at its first boot with a file that `ocne` wrote."""
 
     INIT = "init"
     JOIN = "join"
@@ -30,19 +30,19 @@ class Use(StrEnum):
 
 @dataclass(slots=True)
 class IgnitionFiles:
-    """Each file is read once, and its fault told where it is named first."""
+    """The files that were read: each is read once, and its fault reported where it is named first."""
 
-    _uses: dict[Path, Use | None] = field(default_factory=dict)
+    _uses: dict[Path, IgnitionUse | None] = field(default_factory=dict)
 
-    def use_of(self, said: Said[Path]) -> Use | None:
-        """Check a file; return what it is for where it says so (the drop-in of `ocne.service`), else None."""
+    def use_of(self, said: Said[Path]) -> IgnitionUse | None:
+        """Check a file; return its use from the drop-in of `ocne.service`, or None without one."""
         path = said.value
         if path not in self._uses:
             self._uses[path] = _check(said)
         return self._uses[path]
 
 
-def _check(said: Said[Path]) -> Use | None:
+def _check(said: Said[Path]) -> IgnitionUse | None:
     given, path = said.given, said.value
     content = read_bytes(path, Faults(), place=given.place, where=given.where)
     if content is None:
@@ -56,10 +56,10 @@ def _check(said: Said[Path]) -> Use | None:
     return None if file.problems else _use(file.config)
 
 
-def _use(config: Json) -> Use | None:
+def _use(config: Json) -> IgnitionUse | None:
     for unit in config.get("systemd", {}).get("units", []):
         for dropin in unit.get("dropins", []) if unit.get("name") == "ocne.service" else ():
             found = _ACTION.search(dropin.get("contents", ""))
             if found:
-                return Use(found.group(1))
+                return IgnitionUse(found.group(1))
     return None

@@ -1,7 +1,7 @@
 """Reads a whole configuration: `netboot.yaml` and the hosts files that it names, into Settings and a HostSet.
 
 `load` either returns everything or raises every fault of every file at once; `read` leaves faulty hosts out.
-Both read files and nothing else: a reload calls them in a thread and swaps what they return, or keeps what it has.
+Both only read files: a reload calls them in a thread and puts the result in force, or keeps the previous one.
 """
 
 import gc
@@ -24,15 +24,15 @@ from netboot.yamlfile.nodes import Listing, Node, Table
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What an operator declared, at one moment."""
+    """The declared settings and hosts."""
 
     settings: Settings
     hosts: HostSet
-    files: tuple[Path, ...]  # all that was read, netboot.yaml first
+    files: tuple[Path, ...]  # every file that was read, netboot.yaml first
     texts: tuple[HostsFile, ...] = ()  # of the hosts files, by absolute path
-    faults: tuple[Problem, ...] = ()  # of the hosts files; the hosts that they concern are not in `hosts`
+    faults: tuple[Problem, ...] = ()  # of the hosts files; the affected hosts are not in `hosts`
     left_out: frozenset[Mac] = frozenset()  # every MAC that such a host names
-    warnings: tuple[Problem, ...] = ()  # about what is accepted and should be corrected
+    warnings: tuple[Problem, ...] = ()  # about accepted values that should be corrected
     hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
 
 
@@ -45,9 +45,9 @@ def load(path: Path) -> Configuration:
 
 
 def read(path: Path) -> Configuration:
-    """Read the configuration that begins at `path`, without the hosts that a fault of the hosts files concerns.
+    """Read the configuration that begins at `path`, without the hosts that a fault of the hosts files affects.
 
-    Raises ConfigError where `netboot.yaml` has a fault, with every fault of every file.
+    Raises ConfigError with every fault of every file if `netboot.yaml` has a fault.
     """
     faults = Faults()
     with _without_garbage_collection():
@@ -64,7 +64,7 @@ def read(path: Path) -> Configuration:
 def load_accepted(files: Sequence[HostsFile]) -> HostSet:
     """Build the hosts of files that were accepted before.
 
-    What is wrong with them today, as an Ignition file that was replaced, stays with the hosts that it concerns.
+    Their present faults, such as a replaced Ignition file, are kept in the affected hosts.
     """
     faults = Faults()
     declared = declare(files, faults)
@@ -94,7 +94,7 @@ def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) ->
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Pause the collector: its full runs would walk all that was read so far, a third of the time of 5,000 hosts."""
+    """Pause the garbage collector, whose full runs take a third of the time of 5,000 hosts."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -105,7 +105,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def load_settings(path: Path) -> Settings:
-    """Read `netboot.yaml` alone, for what asks nothing of the hosts; raise ConfigError with every fault of it."""
+    """Read only `netboot.yaml`; raise ConfigError with every fault of it."""
     faults = Faults()
     settings, _ = read_settings(path, faults)
     if faults:
@@ -114,9 +114,9 @@ def load_settings(path: Path) -> Settings:
 
 
 def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[NamedFile]:
-    """Pair each of `hosts.files` with the place that names it, and show it as near as `path` was given.
+    """Pair each of `hosts.files` with the place that names it, relative to `path` as it was given.
 
-    Where that list is faulty, nothing is known of the hosts, and its default is read only as far as it is there.
+    If that list is faulty, the default files are read, which may then be missing.
     """
     directory = path.absolute().parent
     shown = [

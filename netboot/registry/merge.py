@@ -1,4 +1,4 @@
-"""What is said about machines, before it is applied: `defaults`, one role, or one host, and how one covers another."""
+"""The layers of host values, `defaults`, roles and hosts, and how one layer replaces another's values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -26,8 +26,8 @@ _NETWORK_KEYS: Final = ("address", "gateway", "nameservers", "interface")
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """Values with the places where they were said; None where this layer says nothing."""
+class HostLayer:
+    """Values with their places; None for a value that this layer does not set."""
 
     boot_media: Said[str] | None = None
     release: Said[str] | None = None
@@ -46,37 +46,37 @@ class Layer:
     firmware: Said[ReplyVariant] | None = None
     rom_ipxe: Said[RomIpxe] | None = None
 
-    def over(self, lower: "Layer") -> "Layer":
-        """Return this layer, with what it does not say taken from `lower`; a list covers a list as a whole."""
-        return Layer(*[own or below for own, below in zip(_values_of(self), _values_of(lower), strict=True)])
+    def over(self, lower: "HostLayer") -> "HostLayer":
+        """Return this layer with its missing values from `lower`; a list replaces a list as a whole."""
+        return HostLayer(*[own or below for own, below in zip(_values_of(self), _values_of(lower), strict=True)])
 
     def ignition_for(self, *, is_init: bool) -> Said[Path] | None:
         """Choose the role's file: `init` for the host that starts the cluster, `join` for every other."""
         return self.ignition_init if is_init else self.ignition_join
 
 
-_values_of: Final = attrgetter(*(field.name for field in fields(Layer)))
+_values_of: Final = attrgetter(*(field.name for field in fields(HostLayer)))
 
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """One host as it stands in its file: its own layer, and what only a host can say."""
+    """One host as declared: its own layer, and the values that only a host has."""
 
     given: Given
     declared_at: Place
     role: Said[Role] | None
     macs: tuple[Said[Mac], ...]
-    layer: Layer
+    layer: HostLayer
     network_without_address: Given | None = None
 
 
-def read_shared(given: dict[str, Given], *, is_host: bool) -> Layer:
+def read_shared(given: dict[str, Given], *, is_host: bool) -> HostLayer:
     """Read the keys that `defaults`, a role and a host have in common."""
     network = given["network"].table(_NETWORK_KEYS) if "network" in given else {}
     init, join = _ignition(given.get("ignition"), is_host=is_host)
     if not is_host and "address" in network:
         network.pop("address").refuse("cannot be shared", "write it at each host; gateway and nameservers can stay")
-    return Layer(
+    return HostLayer(
         boot_media=_one(given.get("boot_media"), values.read_name),
         release=_one(given.get("release"), values.read_name),
         disk=_one(given.get("disk"), values.read_disk),
@@ -97,7 +97,7 @@ def read_shared(given: dict[str, Given], *, is_host: bool) -> Layer:
 
 
 def read_host(given: Given, *, declared_at: Place) -> HostEntry:
-    """Read one host; what it must say and does not becomes a fault."""
+    """Read one host; a missing required value is a fault."""
     said = given.table(HOST_KEYS)
     lacking = {
         "role": f"add role: {' or '.join(Role)}",
@@ -132,7 +132,7 @@ def _macs(given: Given) -> tuple[Said[Mac], ...]:
 
 
 def _ignition(given: Given | None, *, is_host: bool) -> tuple[Said[Path] | None, Said[Path] | None]:
-    """Read `{init, join}`; a host may also name the one file that it gets in any case."""
+    """Read `{init, join}`; a host may also name one file that it always gets."""
     if given is None:
         return None, None
     if is_host and isinstance(given.node, Scalar) and not given.node.is_null:

@@ -1,4 +1,4 @@
-"""The kinds of value that a setting can have: how each is read, refused and named in the documentation.
+"""The types of settings: how each is read, validated and named in the documentation.
 
 A refusal is a `PydanticCustomError` whose context carries the cure; `settings_file` gives it its place.
 """
@@ -23,7 +23,7 @@ from netboot.yamlfile.nodes import Scalar
 
 INTERFACE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
 DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
-LARGEST_POOL: Final = 1024  # of addresses; it is for the few that nobody registered yet
+LARGEST_POOL: Final = 1024  # of addresses; it is for the few unregistered machines
 # A name below `bootfiles.directories`: no `..`, no leading slash, nothing that a packet or URL would change.
 LOADER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 LOADER_NAME_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
@@ -39,8 +39,8 @@ _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How the documentation names a type."""
+class SettingKind:
+    """The name of a type in the documentation."""
 
     text: str
 
@@ -57,12 +57,12 @@ class Endpoint:
 
 
 def refuse(what: str, cure: str) -> PydanticCustomError:
-    """Make the error of a validator from the two halves of a message."""
+    """Make a validator's error from the two parts of a message."""
     return PydanticCustomError("netboot", "{what}", {"what": what, "cure": cure})
 
 
 def text_of(value: Any) -> Any:
-    """Take the text of a scalar as it was written; leave every other value to pydantic."""
+    """Return the text of a scalar as written; leave every other value to pydantic."""
     if isinstance(value, Scalar):
         if value.is_null:
             raise refuse("is empty", "write a value or remove the key")
@@ -178,7 +178,7 @@ def _network(value: Any) -> Any:
 
 
 def _machines_of(network: IPv4Network) -> AddressRange:
-    """Give the addresses that machines of a network may have: all but its own and everybody's."""
+    """Return the addresses that machines of a network may have: all but the network and broadcast addresses."""
     if network.prefixlen >= 31:
         return AddressRange(network.network_address, network.broadcast_address)
     return AddressRange(network.network_address + 1, network.broadcast_address - 1)
@@ -221,7 +221,9 @@ def _endpoint(value: Any) -> Any:
 def _loopback(endpoint: Endpoint) -> Endpoint:
     if not endpoint.address.is_loopback:
         cure = "use 127.0.0.1:8470 and reach it by an SSH tunnel"
-        raise refuse(f"{endpoint} is beyond loopback, which would need TLS and a token; that is not there yet", cure)
+        raise refuse(
+            f"{endpoint} is beyond loopback, which needs TLS and authentication; they are not implemented yet", cure
+        )
     return endpoint
 
 
@@ -235,7 +237,7 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
         url = urlsplit("")
     if url.scheme not in _STORE_SCHEMES:
         cure = "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot"
-        raise refuse(f"the scheme {shown(url.scheme)} is no ledger that netboot can keep", cure)
+        raise refuse(f"the scheme {shown(url.scheme)} is not a supported database", cure)
     if url.scheme == "postgresql+asyncpg":
         return text
     prefix, path = "sqlite+aiosqlite:///", text.removeprefix("sqlite+aiosqlite:///")
@@ -298,53 +300,55 @@ def _web_url(value: Any) -> Any:
 
 
 def choice(*, described: str) -> Any:
-    """Mark an enumeration as read from its text."""
-    return BeforeValidator(text_of), Kind(described)
+    """Return the annotations of an enumeration that is read from its text."""
+    return BeforeValidator(text_of), SettingKind(described)
 
 
-Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), Kind("port, 1–65535")]
-Count = Annotated[int, BeforeValidator(whole_number(1, 100_000)), Kind("whole number, at least 1")]
-Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), Kind("whole number, 1–100")]
+Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), SettingKind("port, 1–65535")]
+Count = Annotated[int, BeforeValidator(whole_number(1, 100_000)), SettingKind("whole number, at least 1")]
+Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), SettingKind("whole number, 1–100")]
 Rate = Annotated[
-    int, BeforeValidator(whole_number(0, 1_000_000_000_000)), Kind("whole number of bytes per second, 0 for no limit")
+    int,
+    BeforeValidator(whole_number(0, 1_000_000_000_000)),
+    SettingKind("whole number of bytes per second, 0 for no limit"),
 ]
-Flag = Annotated[bool, BeforeValidator(_flag), Kind("true or false")]
-Address = Annotated[IPv4Address, BeforeValidator(_address), Kind("IPv4 address")]
+Flag = Annotated[bool, BeforeValidator(_flag), SettingKind("true or false")]
+Address = Annotated[IPv4Address, BeforeValidator(_address), SettingKind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
-MachineAddress = Annotated[IPv4Address, BeforeValidator(_address_of_a_machine), Kind("IPv4 address")]
+MachineAddress = Annotated[IPv4Address, BeforeValidator(_address_of_a_machine), SettingKind("IPv4 address")]
 OptionalMachineAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine)]
-NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine), Kind("IPv4 address")]
+NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine), SettingKind("IPv4 address")]
 Pool = Annotated[
     AddressRange,
     BeforeValidator(_pool),
-    Kind("first and last address, 192.0.2.200-192.0.2.220, or {range, network, router}"),
+    SettingKind("first and last address, 192.0.2.200-192.0.2.220, or {range, network, router}"),
 ]
-LeaseSeconds = Annotated[int, BeforeValidator(whole_number(60, 31_536_000)), Kind("whole number, 60–31536000")]
-Domain = Annotated[str | None, BeforeValidator(_domain), Kind("name of a domain")]
-InterfaceName = Annotated[str, BeforeValidator(_interface), Kind("name of an interface")]
-LocalPath = Annotated[Path, BeforeValidator(_path), Kind("path")]
+LeaseSeconds = Annotated[int, BeforeValidator(whole_number(60, 31_536_000)), SettingKind("whole number, 60–31536000")]
+Domain = Annotated[str | None, BeforeValidator(_domain), SettingKind("name of a domain")]
+InterfaceName = Annotated[str, BeforeValidator(_interface), SettingKind("name of an interface")]
+LocalPath = Annotated[Path, BeforeValidator(_path), SettingKind("path")]
 LoopbackEndpoint = Annotated[
-    Endpoint, AfterValidator(_loopback), BeforeValidator(_endpoint), Kind("loopback address with a port")
+    Endpoint, AfterValidator(_loopback), BeforeValidator(_endpoint), SettingKind("loopback address with a port")
 ]
 LoaderArch = Annotated[str, BeforeValidator(_loader_arch)]
 LoaderName = Annotated[str, BeforeValidator(_loader_name)]
 Oui = Annotated[str | None, BeforeValidator(_oui)]
 ClassPrefix = Annotated[str | None, BeforeValidator(_class_prefix)]
-WebUrl = Annotated[str | None, BeforeValidator(_web_url), Kind("URL")]
-StoreUrl = Annotated[str, BeforeValidator(_store_url), Kind("URL")]
+WebUrl = Annotated[str | None, BeforeValidator(_web_url), SettingKind("URL")]
+StoreUrl = Annotated[str, BeforeValidator(_store_url), SettingKind("URL")]
 
 
 def kind_of(field: FieldInfo) -> str:
-    """Name the type of a setting as its documentation does."""
+    """Return the name of a setting's type in the documentation."""
     for held in field.metadata:
-        if isinstance(held, Kind):
+        if isinstance(held, SettingKind):
             return held.text
-    item = get_args(field.annotation)[0]  # of a tuple[Annotated[..., Kind], ...]
-    return f"list: {next(held.text for held in get_args(item) if isinstance(held, Kind))}"
+    item = get_args(field.annotation)[0]  # of a tuple[Annotated[..., SettingKind], ...]
+    return f"list: {next(held.text for held in get_args(item) if isinstance(held, SettingKind))}"
 
 
 def written(default: object) -> str:
-    """Write a default as it would stand in netboot.yaml."""
+    """Return a default as it would be written in netboot.yaml."""
     match default:
         case tuple():
             return f"[{', '.join(map(written, default))}]"

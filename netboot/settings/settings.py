@@ -1,7 +1,7 @@
-"""The settings of the daemon, `netboot.yaml`: every one with its default, its type and what it does.
+"""The settings of the daemon, `netboot.yaml`: each with its default, type and description.
 
-`docs/settings.md` has one heading for each (a test holds them equal). Frozen: a reload builds another.
-Pydantic stays in this file, `setting_types` and `settings_file`, which finds the place of what it refuses.
+`docs/settings.md` has one heading for each (a test compares them). Frozen: a reload builds another.
+Only this file, `setting_types` and `settings_file` use Pydantic.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ from netboot.model.boot.boot_client import BootProtocol, Cpu, arch_named
 from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.settings import setting_types as kinds
-from netboot.settings.setting_types import Endpoint, Kind, choice, refuse
+from netboot.settings.setting_types import Endpoint, SettingKind, choice, refuse
 from netboot.yamlfile.nodes import Scalar
 
 
 class LogLevel(StrEnum):
-    """The least weighty line that is written."""
+    """Minimum log level."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -31,7 +31,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a line is written."""
+    """Format of log lines."""
 
     AUTO = "auto"  # console on a terminal, else json
     JSON = "json"
@@ -61,10 +61,10 @@ class BootInterface(_Section):
 
 
 class Network(_Section):
-    """Where machines boot."""
+    """The boot LAN."""
 
-    interfaces: Annotated[tuple[BootInterface, ...], Kind("list of names, or of {name, address, advertise}")] = Field(
-        default=(), description="The interfaces on which machines boot."
+    interfaces: Annotated[tuple[BootInterface, ...], SettingKind("list of names, or of {name, address, advertise}")] = (
+        Field(default=(), description="The interfaces on which machines boot.")
     )
 
     @field_validator("interfaces")
@@ -80,34 +80,36 @@ class Dhcp(_Section):
     """DHCP and PXE."""
 
     mode: Annotated[DhcpMode, *choice(described="proxy, off, listen or reservation")] = Field(
-        default=DhcpMode.PROXY, description="What the daemon does on the DHCP ports."
+        default=DhcpMode.PROXY, description="How the daemon uses the DHCP ports."
     )
     port: kinds.Port = Field(default=67, description="The port of DHCP.")
-    pxe_port: kinds.Port = Field(default=4011, description="The port on which UEFI firmware asks for its boot file.")
+    pxe_port: kinds.Port = Field(
+        default=4011, description="The port to which UEFI firmware sends its request for a boot file."
+    )
 
     listen: Annotated[DhcpListen, *choice(described="udp or packet")] = Field(
-        default=DhcpListen.UDP, description="How the daemon hears DHCP."
+        default=DhcpListen.UDP, description="How the daemon receives DHCP."
     )
     pool: Annotated[tuple[kinds.Pool, ...], AfterValidator(kinds.apart)] = Field(
-        default=(), description="Addresses that machines get which nobody registered, in the mode reservation."
+        default=(), description="Addresses for unregistered machines, in the mode reservation."
     )
-    lease_s: kinds.LeaseSeconds = Field(default=3600, description="How long a lease lasts, in seconds.")
+    lease_s: kinds.LeaseSeconds = Field(default=3600, description="The duration of a lease, in seconds.")
     router: kinds.NoAddress = Field(
-        default=None, description="The router that a lease names where the host has no gateway of its own."
+        default=None, description="The router in leases for hosts without `network.gateway`."
     )
     nameservers: tuple[kinds.MachineAddress, ...] = Field(
-        default=(), description="The name servers that a lease names where the host has none of its own."
+        default=(), description="The name servers in leases for hosts without `network.nameservers`."
     )
     ntp_servers: tuple[kinds.MachineAddress, ...] = Field(
-        default=(), description="The time servers that a lease names where the host has none of its own."
+        default=(), description="The time servers in leases for hosts without `ntp`."
     )
-    domain: kinds.Domain = Field(default=None, description="The domain that a lease names.")
+    domain: kinds.Domain = Field(default=None, description="The domain in leases.")
 
     @field_validator("pxe_port")
     @classmethod
     def _not_the_port_of_dhcp(cls, pxe_port: int, info: Any) -> int:
         if pxe_port == info.data.get("port"):
-            raise refuse(f"{pxe_port} is dhcp.port as well", "give each its own; firmware knows only 4011")
+            raise refuse(f"{pxe_port} is dhcp.port as well", "give each its own; firmware uses only 4011")
         return pxe_port
 
 
@@ -116,49 +118,53 @@ class Tftp(_Section):
 
     port: kinds.Port = Field(default=69, description="The port of TFTP.")
     single_port: kinds.Flag = Field(
-        default=False, description="Answer from this port alone, instead of from a new one for each transfer."
+        default=False, description="Send from this port only, instead of from a new port for each transfer."
     )
-    max_transfers: kinds.Count = Field(default=512, description="Transfers at one time.")
-    max_transfers_per_client: kinds.Count = Field(default=64, description="Transfers of one address at one time.")
+    max_transfers: kinds.Count = Field(default=512, description="The number of simultaneous transfers.")
+    max_transfers_per_client: kinds.Count = Field(
+        default=64, description="The number of simultaneous transfers for one address."
+    )
 
 
 class Http(_Section):
     """HTTP on the boot LAN."""
 
     port: kinds.Port = Field(
-        default=8080, description="The port on the boot LAN of scripts, Kickstarts, Ignition and content."
+        default=8080, description="The port on the boot LAN for scripts, Kickstarts, Ignition and content."
     )
     listen: tuple[kinds.Address, ...] = Field(default=(), description="Addresses to listen on.")
-    max_streams: kinds.Count = Field(default=128, description="Large files that are sent at one time.")
+    max_streams: kinds.Count = Field(
+        default=128, description="The number of files beyond 64 KiB that are sent at the same time."
+    )
     client_rate: kinds.Rate = Field(default=0, description="Bytes of content per second for one machine.")
 
 
 class Admin(_Section):
-    """Dashboard, API, metrics and the command line's way in."""
+    """API, metrics, and the command line's access."""
 
     listen: kinds.LoopbackEndpoint = Field(
-        default=Endpoint(kinds.LOOPBACK, 8470), description="Where API, metrics and events are."
+        default=Endpoint(kinds.LOOPBACK, 8470), description="The address of the API, metrics and events."
     )
     socket: kinds.LocalPath = Field(
         default=Path("/run/netboot/control.sock"),
-        description="The Unix socket by which the command line talks to the daemon.",
+        description="The Unix socket by which the command line controls the daemon.",
     )
 
 
-class Content(_Section):
+class ContentSettings(_Section):
     """Boot media and releases."""
 
     directory: kinds.LocalPath = Field(
         default=Path("/var/lib/netboot/content"), description="The boot media and OSTree archives that are served."
     )
     deltas: kinds.Flag = Field(
-        default=True, description="Make a static delta and a summary of each release, in the background."
+        default=True, description="Make a static delta and a summary of each release in the background."
     )
     url: kinds.WebUrl = Field(default=None, description="A web server elsewhere that has the content.")
 
 
 class LoaderChoice(_Section):
-    """A loader for some machines instead of the usual one."""
+    """A loader for some machines instead of the default one."""
 
     arch: kinds.LoaderArch
     loader: kinds.LoaderName
@@ -166,7 +172,7 @@ class LoaderChoice(_Section):
     vendor_class: kinds.ClassPrefix = None
 
     def rule(self) -> LoaderRule:
-        """Give it as the decision reads it."""
+        """Return the rule for the boot decision."""
         if self.arch not in kinds.LOADER_CPUS:
             arch = arch_named(self.arch)
             return LoaderRule(None, None, self.loader, oui=self.oui, vendor_class=self.vendor_class, arch=arch)
@@ -188,8 +194,9 @@ class Bootfiles(_Section):
         ),
         description="Directories of loaders, searched in order.",
     )
-    loaders: Annotated[tuple[LoaderChoice, ...], Kind("list of {arch, loader, oui, vendor_class}")] = Field(
-        default=(), description="Loaders for some machines instead of the usual ones; the first that fits counts."
+    loaders: Annotated[tuple[LoaderChoice, ...], SettingKind("list of {arch, loader, oui, vendor_class}")] = Field(
+        default=(),
+        description="Loaders for some machines instead of the default ones; the first rule that matches is used.",
     )
 
 
@@ -203,18 +210,18 @@ class Render(_Section):
 
 
 class InstallSettings(_Section):
-    """How an arming is spent."""
+    """Attempts of an arming."""
 
     attempts: kinds.Attempts = Field(default=3, description="Boots into the installer per arming.")
 
 
 class Store(_Section):
-    """The ledger of installs and events."""
+    """The database of installs and events."""
 
     url: kinds.StoreUrl = Field(
         default="sqlite+aiosqlite:////var/lib/netboot/netboot.db",
-        repr=False,  # may hold a password
-        description="Where installs and events are kept.",
+        repr=False,  # may contain a password
+        description="The database of installs and events.",
     )
 
 
@@ -222,10 +229,10 @@ class Hosts(_Section):
     """The machines."""
 
     files: tuple[kinds.LocalPath, ...] = Field(
-        default=(Path("hosts.yaml"), Path("hosts.d")), description="Files of hosts, and directories of such files."
+        default=(Path("hosts.yaml"), Path("hosts.d")), description="Hosts files, and directories of such files."
     )
     unknown: Annotated[UnknownHosts, *choice(described="ignore or wait")] = Field(
-        default=UnknownHosts.IGNORE, description="What a machine gets that nobody registered."
+        default=UnknownHosts.IGNORE, description="The reply to an unregistered machine."
     )
 
 
@@ -233,16 +240,16 @@ class Log(_Section):
     """The log, on standard error."""
 
     level: Annotated[LogLevel, *choice(described="debug, info, warning or error")] = Field(
-        default=LogLevel.INFO, description="The least weighty line that is written."
+        default=LogLevel.INFO, description="Minimum log level."
     )
     format: Annotated[LogFormat, *choice(described="auto, json or console")] = Field(
-        default=LogFormat.AUTO, description="How a line is written."
+        default=LogFormat.AUTO, description="Format of log lines."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as the documentation names it."""
+    """One setting as documented."""
 
     path: str
     default: str  # as it would be written in netboot.yaml
@@ -251,14 +258,14 @@ class Setting:
 
 
 class Settings(_Section):
-    """All of `netboot.yaml`; a section or key that is missing there has its default."""
+    """All of `netboot.yaml`; a missing section or key has its default."""
 
     network: Network = Network()
     dhcp: Dhcp = Dhcp()
     tftp: Tftp = Tftp()
     http: Http = Http()
     admin: Admin = Admin()
-    content: Content = Content()
+    content: ContentSettings = ContentSettings()
     bootfiles: Bootfiles = Bootfiles()
     render: Render = Render()
     install: InstallSettings = InstallSettings()
@@ -268,7 +275,7 @@ class Settings(_Section):
 
     @classmethod
     def walk(cls) -> Iterator[Setting]:
-        """Name every setting in the order of the file."""
+        """List every setting in the order of the file."""
         for section, held in cls.model_fields.items():
             assert isinstance(held.annotation, type)
             assert issubclass(held.annotation, _Section)
@@ -279,7 +286,7 @@ class Settings(_Section):
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any], *, directory: Path) -> Self:
-        """Check what was read from a file in `directory`, against which relative paths are meant.
+        """Validate what was read from a file in `directory`, to which relative paths are relative.
 
         Leaves are `nodes.Scalar`. Raises pydantic's ValidationError with every fault.
         """

@@ -1,4 +1,4 @@
-"""Reads `netboot.yaml` into Settings and finds the line and column of everything that pydantic refuses."""
+"""Reads `netboot.yaml` into Settings and finds the line and column of each value that pydantic refuses."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from netboot.yamlfile.positions import parse
 
 
 def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
-    """Return the settings of a file, with the default in place of every one that is faulty, and the file's tree.
+    """Return the settings of a file, with the default for each faulty one, and the file's tree.
 
-    The tree is None where the file cannot be read at all.
+    The tree is None if the file cannot be read at all.
     """
     directory = path.absolute().parent
     text = read_text(path, faults, place=Place(str(path)))
@@ -30,7 +30,7 @@ def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
         return Settings.from_tree({}, directory=directory), tree
     data: dict[str, Any] = _bare(tree)
     drop_removed(tree, data, faults)
-    for _ in range(3):  # a fault of one key can hide one of a whole section; faulty keys leave at each turn
+    for _ in range(3):  # a key's fault can hide its section's; each pass removes faulty keys
         try:
             return Settings.from_tree(data, directory=directory), tree
         except ValidationError as error:
@@ -41,7 +41,7 @@ def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
 
 
 def find(tree: Node | None, path: tuple[int | str, ...]) -> Node | None:
-    """Find the value at a path of keys and indexes; None where the file does not have it."""
+    """Find the value at a path of keys and indexes; None if the file does not have it."""
     for step in path:
         match tree, step:
             case Table(), str() if step in tree.entries:
@@ -131,9 +131,9 @@ def _nearest(tree: Node, path: tuple[int | str, ...]) -> Place:
 
 
 def _drop(data: dict[str, Any], path: tuple[int | str, ...]) -> None:
-    """Take a faulty setting out, so that its default stands in while the rest of the files is read."""
+    """Remove a faulty setting, so that its default is used while the rest of the files is read."""
     section = data.get(str(path[0])) if path else None
     if isinstance(section, dict) and len(path) > 1 and path[1] in section:
         del section[str(path[1])]
-    elif path:  # the section as a whole, also where a key that is not written collides with one that is
+    elif path:  # the whole section, also if a default collides with a given key
         data.pop(str(path[0]), None)

@@ -1,4 +1,4 @@
-"""Gathers faults instead of stopping at the first; knows places in files and the nearest known name."""
+"""Collects faults with their places in files, and suggests the nearest known name."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ class Place:
 
 @dataclass(slots=True)
 class Faults:
-    """All faults and warnings so far, in the order of finding. A warning is no fault: what it names is accepted."""
+    """All faults and warnings so far, in the order of finding. A warning is about an accepted value."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
     def add(self, place: Place, where: str, *, what: str, cure: str) -> None:
-        """Note one fault of the object `where` at `place`."""
+        """Add one fault of the object `where` at `place`."""
         self.problems.append(Problem(place.file, place.line, place.column, where, what, cure))
 
     def warn(self, place: Place, where: str, *, what: str, cure: str) -> None:
-        """Note one warning about the object `where` at `place`."""
+        """Add one warning about the object `where` at `place`."""
         self.warnings.append(Problem(place.file, place.line, place.column, where, what, cure))
 
     def __len__(self) -> int:
@@ -40,12 +40,12 @@ class Faults:
 
 
 def shown(text: str, *, limit: int = 60) -> str:
-    """Quote an operator's text for a message: one line, not endless, nothing that a terminal would obey."""
+    """Quote an operator's text for a message: one line of limited length, without terminal escapes."""
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Say the cure for an unknown name: the nearest known one, else all of them."""
+    """Return the cure for an unknown name: the nearest known one, else all of them."""
     names = sorted(known)
     near = nearest(word, names)
     if near is not None:
@@ -62,5 +62,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def beside(path: Path, written_in: str) -> Path:
-    """Resolve a path against the file in which an operator wrote it."""
+    """Resolve a path relative to the file that contains it."""
     return Path(written_in).absolute().parent / path

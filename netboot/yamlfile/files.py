@@ -1,4 +1,4 @@
-"""Reads one configuration file as text: bounded, UTF-8, and with a fault in place of an exception."""
+"""Reads one configuration file as text: of limited size, in UTF-8, with faults instead of exceptions."""
 
 import grp
 import os
@@ -14,9 +14,9 @@ SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> bytes | None:
     """Return the content of a regular file of at most 4 MiB; None with a fault at `place` for anything else."""
-    subject = "" if str(path) == place.file else f"{path} "  # a message does not say its own file twice
+    subject = "" if str(path) == place.file else f"{path} "  # a message names its file once
     try:
-        # without O_NONBLOCK a FIFO in the place of the file would hang the daemon's reload
+        # without O_NONBLOCK a FIFO instead of the file would block the daemon's reload
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 faults.add(place, where, what=f"{subject}is no regular file", cure="name a file")
@@ -33,7 +33,7 @@ def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> 
 
 
 def read_text(path: Path, faults: Faults, *, place: Place) -> str | None:
-    """Return the text of a UTF-8 file; None with a fault, at the offending byte where it is not UTF-8."""
+    """Return the text of a UTF-8 file; None with a fault, at the first byte that is not UTF-8."""
     content = read_bytes(path, faults, place=place)
     if content is None:
         return None
@@ -49,7 +49,7 @@ def read_text(path: Path, faults: Faults, *, place: Place) -> str | None:
 
 
 def position(text: str, index: int) -> tuple[int, int]:
-    """Give line and column, from 1, of a character in a text."""
+    """Return line and column, from 1, of a character in a text."""
     return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
 
 
@@ -64,7 +64,7 @@ def _cure(error: OSError | ValueError) -> str:
 
 
 def _is_in_the_group() -> bool:
-    """Tell whether this process has the rights of the daemon's group, so that the file itself is the trouble."""
+    """Return whether this process is in the daemon's group, so that the file's own mode is the cause."""
     try:
         return grp.getgrnam("netboot").gr_gid in {os.getegid(), *os.getgroups()}
     except KeyError:

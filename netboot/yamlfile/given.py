@@ -1,4 +1,4 @@
-"""One value as an operator gave it, together with its path for messages and the place where its faults go."""
+"""A value of a file with its path and place for messages, and the list of faults."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A node of the tree, asked for what it should be; what it is not becomes a fault and None."""
+    """A node of the tree, read as an expected type; a wrong type adds a fault and returns None."""
 
     node: Node
     where: str
@@ -24,11 +24,11 @@ class Given:
         return self.node.place
 
     def refuse(self, what: str, cure: str) -> None:
-        """Note that this value cannot be used."""
+        """Add a fault: this value cannot be used."""
         self.faults.add(self.place, self.where, what=what, cure=cure)
 
     def text(self) -> str | None:
-        """Take the text of a single value."""
+        """Return the text of a single value."""
         match self.node:
             case Scalar() as scalar if scalar.is_null or not scalar.text:
                 self.refuse("is empty", "write a value or remove the key")
@@ -39,7 +39,7 @@ class Given:
         return None
 
     def items(self) -> "list[Given] | None":
-        """Take the members of a list."""
+        """Return the members of a list."""
         if isinstance(self.node, Scalar) and self.node.is_null:
             self.refuse("is empty", "write a list or remove the key")
             return None
@@ -49,7 +49,7 @@ class Given:
         return [Given(item, f"{self.where}[{index}]", self.faults) for index, item in enumerate(self.node.items)]
 
     def table(self, known: Iterable[str] | None = None) -> "dict[str, Given]":
-        """Take the values of a table by key; with `known`, refuse every other key. An empty one has none."""
+        """Return the values of a table by key; with `known`, refuse every other key. An empty one has none."""
         if isinstance(self.node, Scalar) and self.node.is_null:
             return {}
         if not isinstance(self.node, Table):
@@ -60,7 +60,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Said(Generic[T]):
-    """A value that was understood, and what it was read from."""
+    """A value and the node that it was read from."""
 
     value: T
     given: Given
@@ -69,7 +69,7 @@ class Said(Generic[T]):
 def held(
     entries: Iterable[Entry], where: str, faults: Faults, *, known: Iterable[str] | None = None
 ) -> dict[str, Given]:
-    """Give the values of entries by key; with `known`, refuse every other key."""
+    """Return the values of entries by key; with `known`, refuse every other key."""
     names = None if known is None else frozenset(known)
     values: dict[str, Given] = {}
     for entry in entries:

@@ -1,7 +1,7 @@
-"""What a YAML file is read into: scalars as they were written, lists and tables, each with its place.
+"""The nodes of a YAML file: scalars as written, lists and tables, each with its place.
 
-YAML 1.2, core schema (yaml.org/spec/1.2.2 §10.3), but only on demand: a scalar keeps its text, and the reader who knows
-what it wants asks for a whole number or a boolean. So `52:54:00:12:34:56`, `1.30`, `no` and `on` stay text, where plain
+YAML 1.2, core schema (yaml.org/spec/1.2.2 §10.3), but only on demand: a scalar keeps its text, and the reader of a
+setting converts it to a whole number or a boolean. So `52:54:00:12:34:56`, `1.30`, `no` and `on` stay text, where plain
 PyYAML (YAML 1.1) makes 41135085296, 1.3, False and True of them.
 """
 
@@ -18,7 +18,7 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value or key as it was written; `plain` where it stood without quotes."""
+    """One value or key as it was written; `plain` if it has no quotes."""
 
     place: Place
     text: str
@@ -26,11 +26,11 @@ class Scalar:
 
     @property
     def is_null(self) -> bool:
-        """Nothing was written, or a plain null."""
+        """The value is missing or a plain null."""
         return self.plain and self.text in _NULLS
 
     def as_boolean(self) -> bool | None:
-        """Read a plain `true` or `false`; None for all else, `yes` and `on` among it."""
+        """Read a plain `true` or `false`; None for all else, also for `yes` and `on`."""
         return _BOOLEANS.get(self.text) if self.plain else None
 
     def as_integer(self) -> int | None:

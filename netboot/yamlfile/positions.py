@@ -1,7 +1,7 @@
-"""Reads YAML text into `nodes`: everything with its line and column, nothing typed, every fault told.
+"""Reads YAML text into `nodes` with line and column, without types, and collects every fault.
 
 It must never raise for any text, build an object from a tag, or let an alias grow the tree beyond `NODE_LIMIT`.
-What PyYAML would pass over is refused: a key written twice, merge keys, a second document, characters nobody sees.
+It refuses what PyYAML would ignore: duplicate keys, merge keys, a second document, invisible characters.
 """
 
 import re
@@ -14,11 +14,11 @@ from netboot.yamlfile.faults import Faults, Place, shown
 from netboot.yamlfile.files import position
 from netboot.yamlfile.nodes import Entry, Listing, Node, Scalar, Table
 
-NODE_LIMIT: Final = 200_000  # a thousand hosts with everything written out are 25,000
+NODE_LIMIT: Final = 200_000  # a thousand hosts with every key are 25,000
 DEPTH_LIMIT: Final = 32
 
-# What no configuration needs and what could break out of a script or deceive a reader: C0 and C1 controls, Unicode's
-# line ends, direction marks, a stray byte-order mark, half a surrogate pair.
+# Characters that no configuration needs and that could end a script's line or deceive a reader: C0 and C1 controls,
+# Unicode's line ends, direction marks, a stray byte-order mark, half a surrogate pair.
 _UNSEEN: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
 _UNSEEN_IN_FILE: Final = re.compile(f"[{_UNSEEN}]")
 _UNSEEN_IN_SCALAR: Final = re.compile(f"[\t\n\r{_UNSEEN}]")
@@ -28,7 +28,7 @@ _PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
 
 
 def parse(text: str, file: str, faults: Faults) -> Node | None:
-    """Read one document; None where the file cannot be understood at all. Every fault goes to `faults`."""
+    """Read one document; None if the file cannot be parsed at all. Every fault is added to `faults`."""
     if unseen := _UNSEEN_IN_FILE.search(text):
         place = Place(file, *position(text, unseen.start()))
         code = f"U+{ord(unseen.group()):04X}"
@@ -40,12 +40,12 @@ def parse(text: str, file: str, faults: Faults) -> Node | None:
 def _read_by_libyaml(text: str, file: str) -> Node | None:
     """Read a text without faults in a tenth of the time; None for any other text, which PyYAML's own parser reads.
 
-    libyaml words its errors in another way, places an empty value elsewhere, and is not in every build of PyYAML.
+    libyaml has other error messages and another place for an empty value, and is not in every build of PyYAML.
     """
     if not yaml.__with_libyaml__ or "\t" in text:
         return None
     faults = Faults()
-    reader = _Reader(file, faults)
+    reader = _TreeBuilder(file, faults)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.ScalarEvent) and not (event.value and event.style in _ALIKE_IN_BOTH):
@@ -57,7 +57,7 @@ def _read_by_libyaml(text: str, file: str) -> Node | None:
 
 
 def _read_with_faults(text: str, file: str, faults: Faults) -> Node | None:
-    reader = _Reader(file, faults)
+    reader = _TreeBuilder(file, faults)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             reader.take(event)
@@ -76,12 +76,12 @@ def _read_with_faults(text: str, file: str, faults: Faults) -> Node | None:
 
 
 class _GiveUpError(Exception):
-    """The rest of the file cannot be trusted; the fault is noted already."""
+    """The rest of the file cannot be parsed; the fault was added already."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet."""
+    """A collection whose end was not read yet."""
 
     place: Place
     anchor: str | None
@@ -92,7 +92,7 @@ class _Open:
     size: int = 1
 
 
-class _Reader:
+class _TreeBuilder:
     """Builds the tree from the parser's events. No recursion, so no text can exhaust the stack."""
 
     def __init__(self, file: str, faults: Faults) -> None:
@@ -116,7 +116,7 @@ class _Reader:
                 self._alias(event)
             case yaml.DocumentStartEvent():
                 self._start_document(event)
-            case _:  # starts and ends of streams and documents say nothing more
+            case _:  # starts and ends of streams and documents
                 pass
 
     def _start_document(self, event: yaml.DocumentStartEvent) -> None:
@@ -154,12 +154,12 @@ class _Reader:
 
     def _end(self) -> None:
         frame = self._open.pop()
-        self._size -= frame.size  # it comes back with the node that it becomes
+        self._size -= frame.size  # it is counted again with its node
         node = Table(frame.place, frame.entries) if frame.is_table else Listing(frame.place, tuple(frame.items))
         self._close(node, frame.anchor, frame.size)
 
     def _close(self, node: Node, anchor: str | None, size: int) -> None:
-        """Put a finished node where it belongs."""
+        """Add a finished node to its collection."""
         if anchor is not None:
             self._anchors[anchor] = (node, size)
         if not self._open:
@@ -224,7 +224,7 @@ class _Reader:
 
 
 def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str]:
-    """Say what PyYAML stumbled over, and what an operator does about it."""
+    """Return PyYAML's error in plain words, and the cure."""
     problem = str(error.problem or error.context or "cannot be read").replace("\n", " ")
     mark = error.problem_mark
     if mark and "cannot start any token" in problem and text.splitlines()[mark.line : mark.line + 1]:

@@ -10,7 +10,7 @@ NO_PLAIN_DISK = "is no plain disk, and OCK starts from no other; name the disk i
 NO_NAME = "is no name; use letters, digits, dots, hyphens and underscores, 64 at most"
 NO_TIME_SERVER = "is no time server; write an IPv4 address or a name, as ntp.example.com"
 NO_ZONE = "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
-UNSAFE = "cannot stand safely on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
+UNSAFE = "is not safe on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
 OURS = "is written by netboot itself; remove it"
 NO_KEY = "is no public SSH key; copy the one line of a .pub file"
 NO_LOADER = "is no name of a boot file; write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
@@ -119,7 +119,7 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ("loader: ../shadow", f"loader: '../shadow' {NO_LOADER}"),
         ("loader: /etc/shadow", f"loader: '/etc/shadow' {NO_LOADER}"),
         ("loader: ''", "loader: is empty; write a value or remove the key"),
-        ("firmware: without-42", "firmware: no such shape of a reply 'without-42'; did you mean without-43?"),
+        ("firmware: without-42", "firmware: no such reply variant 'without-42'; did you mean without-43?"),
         ("dsk: /dev/sda", "dsk: no such key; did you mean disk?"),
     ],
 )

@@ -45,7 +45,7 @@ def test_eight_faults_in_two_files_are_all_told_with_line_and_column(site):
         "hosts.yaml:5:13: defaults.timezone: no such time zone 'Europe/Berln'; did you mean Europe/Berlin?",
         "hosts.yaml:10:11: hosts.cp1.disk: 'sda' is not below /dev; "
         "write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1",
-        "hosts.yaml:11:24: hosts.cp1.kernel_arguments[0]: 'console=\"ttyS0\"' cannot stand safely on a kernel line; "
+        "hosts.yaml:11:24: hosts.cp1.kernel_arguments[0]: 'console=\"ttyS0\"' is not safe on a kernel line; "
         "write one argument per item, of letters, digits and ._:,=/@+%~!-",
         "hosts.yaml:13:11: hosts.cp2.role: no such role 'control-plain'; did you mean control-plane?",
         "hosts.yaml:14:10: hosts.cp2.mac: 52:54:00:aa:bb:01 belongs to cp1 already (hosts.yaml:9:10); "

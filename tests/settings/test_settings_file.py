@@ -256,7 +256,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "dhcp: {port: 4011}",
-            "1:7: dhcp.pxe_port: 4011 is dhcp.port as well; give each its own; firmware knows only 4011",
+            "1:7: dhcp.pxe_port: 4011 is dhcp.port as well; give each its own; firmware uses only 4011",
         ),
         ("tftp: {single_port: no}", "1:21: tftp.single_port: 'no' is neither true nor false; write true or false"),
         (
@@ -313,8 +313,8 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "admin: {listen: '0.0.0.0:80'}",
-            "1:17: admin.listen: 0.0.0.0:80 is beyond loopback, which would need TLS and a token; "
-            "that is not there yet; use 127.0.0.1:8470 and reach it by an SSH tunnel",
+            "1:17: admin.listen: 0.0.0.0:80 is beyond loopback, which needs TLS and authentication; "
+            "they are not implemented yet; use 127.0.0.1:8470 and reach it by an SSH tunnel",
         ),
         (
             "admin: {listen: '8470'}",
@@ -326,7 +326,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "store: {url: 'mysql://x'}",
-            "1:14: store.url: the scheme 'mysql' is no ledger that netboot can keep; "
+            "1:14: store.url: the scheme 'mysql' is not a supported database; "
             "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot",
         ),
         (
