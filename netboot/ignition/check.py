@@ -43,11 +43,6 @@ class IgnitionFile:
         return replace(self, config={})
 
 
-def check_ignition(data: bytes) -> list[IgnitionProblem]:
-    """List every reason why Ignition would refuse a file; an empty list where none can be seen."""
-    return list(read_ignition(data).problems)
-
-
 def read_ignition(data: bytes) -> IgnitionFile:
     """Read and verify a file."""
     return _read(data, depth=0)

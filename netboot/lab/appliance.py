@@ -70,9 +70,9 @@ class Appliance:
             await self.kill()
             return None
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self) -> str:
         """Return the last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
 
     async def _spawn(self, notify: str) -> None:
         environment = os.environ | {"NETBOOT_CONFIG": str(self.paths.settings), "NOTIFY_SOCKET": notify}

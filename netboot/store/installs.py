@@ -84,9 +84,9 @@ class Installs:
         hosts = ", ".join(sorted(moves))
         raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} writers changed it meanwhile; try again")
 
-    async def history(self, host: HostName, *, limit: int = 200) -> list[Move]:
+    async def history(self, host: HostName) -> list[Move]:
         """Read the newest lines of a host's history, oldest first."""
-        newest = select(tables.moves).where(tables.moves.c.host == host).order_by(tables.moves.c.id.desc()).limit(limit)
+        newest = select(tables.moves).where(tables.moves.c.host == host).order_by(tables.moves.c.id.desc()).limit(200)
         async with self._database.reading() as connection:
             rows = (await connection.execute(newest)).mappings().all()
         return [

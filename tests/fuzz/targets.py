@@ -11,7 +11,7 @@ from itertools import pairwise
 from netboot.boot.firmware.requested_names import is_requested_by_loaders, without_tail
 from netboot.content.bootfiles.directories import boot_file_name
 from netboot.errors import ContentError, WireError
-from netboot.ignition.check import check_ignition
+from netboot.ignition.check import read_ignition
 from netboot.model.boot.boot_client import BootClient
 from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.mac import Mac
@@ -146,7 +146,7 @@ def yaml_text(data: bytes) -> None:
 
 def ignition_file(data: bytes) -> None:
     """Whatever stands in an Ignition file: problems, each in one line, and never an exception."""
-    for problem in check_ignition(data):
+    for problem in read_ignition(data).problems:
         assert str(problem).isprintable(), problem
 
 

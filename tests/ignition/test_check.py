@@ -9,7 +9,7 @@ import pytest
 from ignition.faulty import FAULTY, SOUND, Judge, document, file, files, packed
 
 from netboot.ignition import resource
-from netboot.ignition.check import check_ignition, check_merged, read_ignition
+from netboot.ignition.check import check_merged, read_ignition
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -57,13 +57,13 @@ def test_a_faulty_file_is_refused_with_place_and_cure_where_ignition_refuses_it(
 ):
     faulty = FAULTY[name]
 
-    assert [str(problem) for problem in check_ignition(faulty.data)][:1] == [faulty.reason]
+    assert [str(problem) for problem in read_ignition(faulty.data).problems][:1] == [faulty.reason]
     assert bool(refusal_by_validate(faulty.data, tmp_path, tool)) == (faulty.judge is Judge.VALIDATE)
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_sound_file_is_taken_as_ignition_takes_it(name: str, tmp_path: Path, tool: Callable[[str], str]):
-    assert [str(problem) for problem in check_ignition(SOUND[name])] == []
+    assert [str(problem) for problem in read_ignition(SOUND[name]).problems] == []
     assert refusal_by_validate(SOUND[name], tmp_path, tool) == ""
 
 
@@ -85,11 +85,11 @@ def test_the_real_ignition_installs_the_sound_files(name: str, tmp_path: Path, t
 def test_what_ocne_writes_is_taken_and_what_the_field_sent_is_not(name: str):
     is_sound = name in ("controlplane-join.ign", "init.ign", "overlay-node.ign", "worker-join.ign", "wrapper.ign")
 
-    assert (check_ignition((SAMPLES / name).read_bytes()) == []) == is_sound
+    assert (read_ignition((SAMPLES / name).read_bytes()).problems == ()) == is_sound
 
 
 def test_every_problem_of_a_file_is_listed():
-    assert [str(problem) for problem in check_ignition((SAMPLES / "spec.ign").read_bytes())] == [
+    assert [str(problem) for problem in read_ignition((SAMPLES / "spec.ign").read_bytes()).problems] == [
         "/storage/files/0/path: 'etc/relative' is not absolute; write a full, simplified path",
         '/storage/files/0/contents/compression: \'bzip2\' is no compression that Ignition knows; write "gzip" or ""',
         "/storage/files/0/contents/source: is a URL with 'gopher'; use one of data, http, https, tftp, s3, gs",
@@ -103,7 +103,7 @@ def test_a_problem_shows_nothing_of_the_contents():
         passwd={"users": [{"name": "a", "passwordHash": f"{secret}:"}]},
     )
 
-    problems = check_ignition(data)
+    problems = list(read_ignition(data).problems)
 
     assert [problem.pointer for problem in problems] == [
         "/storage/files/0/contents/source",
@@ -116,8 +116,8 @@ def test_contents_that_unpack_without_end_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(resource, "UNPACKED_LIMIT_BYTES", 1 << 20)
     half = file("/a", source=packed(bytes(600_000)), compression="gzip")
 
-    assert check_ignition(files(half)) == []
-    assert [str(problem) for problem in check_ignition(files(half, {**half, "path": "/b"}))] == [
+    assert read_ignition(files(half)).problems == ()
+    assert [str(problem) for problem in read_ignition(files(half, {**half, "path": "/b"})).problems] == [
         "/storage/files/1/contents/source: brings the file's contents to more than 1 MiB; "
         "fetch large files after the first boot"
     ]

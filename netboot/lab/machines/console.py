@@ -53,9 +53,9 @@ class Console:
             raise self._missing(markers, "before it was switched off")
         return found
 
-    def tail(self, lines: int = 15) -> str:
+    def tail(self) -> str:
         """Return the last lines that hold anything."""
-        return "\n".join([line.rstrip() for line in self.text.splitlines() if line.strip()][-lines:])
+        return "\n".join([line.rstrip() for line in self.text.splitlines() if line.strip()][-15:])
 
     def _first_of(self, markers: tuple[str, ...]) -> str | None:
         places = [(self.text.find(marker), marker) for marker in markers]

@@ -25,7 +25,6 @@ async def boot_to_the_end(
     guests: Iterable[Guest],
     *,
     on_change: OnChange,
-    stall_s: float = STALL_S,
     limit_s: float = 600.0,
 ) -> dict[str, BootTimeline]:
     """Switch guests on together and follow each until it is ready.
@@ -33,7 +32,7 @@ async def boot_to_the_end(
     Calls `on_change` with all timelines at each new moment, and with None while time passes. Raises LabError with the
     step that stalled and the console's tail, also when an attempt failed or a machine went off.
     """
-    boot = _Boot(tuple(guests), on_change, stall_s)
+    boot = _Boot(tuple(guests), on_change)
     after = await daemon.last_event_id()
     for guest in boot.guests:
         boot.timelines[guest.machine.name] = BootTimeline(guest.machine.name, datetime.now(UTC))
@@ -51,11 +50,10 @@ async def boot_to_the_end(
 
 
 class _Boot:
-    def __init__(self, guests: tuple[Guest, ...], on_change: OnChange, stall_s: float) -> None:
+    def __init__(self, guests: tuple[Guest, ...], on_change: OnChange) -> None:
         self.guests = guests
         self.timelines: dict[str, BootTimeline] = {}
         self._on_change = on_change
-        self._stall_s = stall_s
         self._heard: dict[str, float] = {}
 
     async def read(self, daemon: ControlClient, after: int) -> None:
@@ -103,8 +101,8 @@ class _Boot:
             raise LabError(_stalled(guest, timeline, f"the attempt failed: {failed.note}"))
         if not guest.is_on:
             raise LabError(_stalled(guest, timeline, "it went off"))
-        if time.monotonic() - self._heard.get(name, started) > self._stall_s:
-            raise LabError(_stalled(guest, timeline, f"nothing heard of it for {self._stall_s:.0f} s"))
+        if time.monotonic() - self._heard.get(name, started) > STALL_S:
+            raise LabError(_stalled(guest, timeline, f"nothing heard of it for {STALL_S:.0f} s"))
 
 
 def _stalled(guest: Guest, timeline: BootTimeline, why: str) -> str:

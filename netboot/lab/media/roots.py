@@ -41,13 +41,13 @@ def make_root(directory: Path) -> Path:
     return directory
 
 
-def add_program(root: Path, program: str | Path, *, at: str | None = None) -> None:
+def add_program(root: Path, program: str | Path) -> None:
     """Copy a program (a name on PATH or a path) and every library it is linked with; a busybox link gives way."""
     found = shutil.which(str(program), path="/usr/sbin:/usr/bin:/sbin:/bin")
     if found is None:
         raise LabError(f"cannot build the lab's media: no program {program}; install its package")
     source = Path(found)
-    _replace(source, root / (at or f"usr/bin/{source.name}"))
+    _replace(source, root / "usr/bin" / source.name)
     for library in libraries(source):
         _replace(library, root / library.relative_to("/"))
 

@@ -35,9 +35,9 @@ def cache_directory() -> Path:
     return Path(os.environ.get("NETBOOT_LAB_CACHE", "/var/cache/netboot-lab"))
 
 
-def build_media(say: Say, *, cache: Path | None = None) -> Path:
+def build_media(say: Say) -> Path:
     """Return the content directory of the lab, built first if no earlier run has; about 40 s then."""
-    cache = cache or cache_directory()
+    cache = cache_directory()
     assets = assets_directory() / "lab"
     wanted = cache / "media" / media_key(assets)
     wanted.parent.mkdir(parents=True, exist_ok=True)

@@ -48,11 +48,6 @@ class BootHttpListener:
         """Why some address is not listened on now."""
         return [self._awaited[address] for address in sorted(self._awaited)]
 
-    @property
-    def addresses(self) -> list[str]:
-        """Those that are listened on now."""
-        return sorted(self._listeners)
-
     async def listen(self, addresses: Iterable[str]) -> None:
         """Listen on these addresses from now on, and on no others.
 

@@ -13,7 +13,6 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"  # TCP_LISTEN of <net/tcp_states.h>
-_ANY: Final = IPv4Address(0)
 
 
 @dataclass(frozen=True, slots=True)

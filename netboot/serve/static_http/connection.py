@@ -11,8 +11,6 @@ import time
 from http import HTTPStatus
 from typing import Final, Protocol, assert_never
 
-import structlog
-
 from netboot.content.serving.bodies import FileChangedError, check_unchanged
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
@@ -37,8 +35,6 @@ LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its f
 LINGER_S: Final = 1.0  # what a refused client still sends is read so long: a reset would take the answer from it
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold up an offer
-
-log = structlog.get_logger()
 
 
 class ConnectionOwner(Protocol):

@@ -49,7 +49,6 @@ class Option(IntEnum):
     OVERLOAD = 52
     MESSAGE_TYPE = 53
     SERVER_ID = 54
-    PARAMETER_LIST = 55
     MESSAGE = 56
     MAX_MESSAGE_SIZE = 57
     RENEWAL_TIME = 58

@@ -33,8 +33,6 @@ class ErrorCode(IntEnum):
     DISK_FULL = 3  # firmware says so when its buffer is too small, and asks again with another
     ILLEGAL_OPERATION = 4
     UNKNOWN_TRANSFER_ID = 5
-    FILE_EXISTS = 6
-    NO_SUCH_USER = 7
     OPTION_REFUSED = 8
 
 
