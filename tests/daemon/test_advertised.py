@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from daemon.conftest import SETTINGS
-from daemon.rack import SERVER, Rack, running
+from fixtures.files import SETTINGS
+from fixtures.packets import SERVER
+from fixtures.rack import Rack, running
 from scapy.layers.dhcp import BOOTP, DHCP
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ import shutil
 import signal
 
 import pytest
-from daemon.rack import Rack, token_in
+from fixtures.rack import Rack, token_in
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from daemon.rack import BASE, SERVER, Machine, Rack
+from fixtures.packets import SERVER
+from fixtures.rack import BASE, Machine, Rack
 from scapy.layers.dhcp import BOOTP, DHCP
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from daemon.conftest import HOSTS, SETTINGS
-from daemon.rack import Rack, running
+from fixtures.files import HOSTS, SETTINGS
+from fixtures.rack import Rack, running
 
 pytestmark = pytest.mark.integration
 

@@ -4,20 +4,21 @@ import socket
 import time
 
 import pytest
-from daemon.rack import BASE, SERVER, Rack
-from daemon.wire import (
+from fixtures.packets import (
     ADDRESS,
     BIOS,
     MAC,
     RELAY,
+    SERVER,
     UEFI,
     UUID,
-    Wire,
     encoded,
     message,
     opts,
     vector,
 )
+from fixtures.rack import BASE, Rack
+from fixtures.wire import Wire
 from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from daemon.conftest import FILES
-from daemon.rack import SERVER, Rack
-from daemon.wire import ADDRESS, Wire, vector
+from fixtures.files import FILES
+from fixtures.packets import ADDRESS, SERVER, vector
+from fixtures.rack import Rack
+from fixtures.wire import Wire
 from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration

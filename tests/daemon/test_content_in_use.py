@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from daemon.rack import Rack
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from daemon.rack import BASE, Rack
+from fixtures.rack import BASE, Rack
 
 pytestmark = pytest.mark.integration
 

@@ -1,18 +1,15 @@
 """The loaders of Enterprise Linux's package under their own names, from `netboot check` to the fallback loader."""
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
-from daemon.conftest import HOSTS, OPEN_SETTINGS, _fill
-from daemon.rack import SERVER, Rack, namespaces
-from daemon.wire import ADDRESS, Wire, message, opts, vector
-
-from netboot.content.assets import assets_directory
+from fixtures.files import OPEN_SETTINGS, write_files, write_loaders
+from fixtures.packets import ADDRESS, SERVER, message, opts, vector
+from fixtures.rack import Rack, a_rack
+from fixtures.wire import Wire
 
 pytestmark = pytest.mark.integration
 
@@ -21,32 +18,18 @@ PE_MACHINES = {"ipxe-snponly-x86_64.efi": 0x8664, "ipxe-x86_64.efi": 0x8664, "ip
 
 @pytest.fixture(scope="module")
 def el_rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
-    if os.geteuid() != 0:
-        pytest.skip("namespaces need root")
-    directory = tmp_path_factory.mktemp("el")
-    (directory / "netboot.yaml").write_text(OPEN_SETTINGS)
-    (directory / "hosts.yaml").write_text(HOSTS)
-    shutil.copytree(assets_directory() / "examples" / "ign", directory / "ign")
-    _fill(directory / "content")
-    (directory / "boot").mkdir()
-    (directory / "boot" / "undionly.kpxe").write_bytes(b"x" * 1000)
-    for name, machine in PE_MACHINES.items():
-        header = b"MZ" + bytes(0x3A) + (0x40).to_bytes(4, "little") + b"PE\0\0" + machine.to_bytes(2, "little")
-        (directory / "boot" / name).write_bytes(header + bytes(500))
-    with namespaces() as (server, client):
-        rack = Rack(directory, server, client)
-        try:
-            rack.add_client_address(ADDRESS)
-            rack.netboot("install", "arm", "cp1")
-            rack.start()
-            yield rack
-        finally:
-            rack.stop()
+    directory = write_files(tmp_path_factory.mktemp("el"), settings=OPEN_SETTINGS)
+    write_loaders(directory / "boot", PE_MACHINES, {"undionly.kpxe": b"x" * 1000})
+    with a_rack(directory) as rack:
+        rack.add_client_address(ADDRESS)
+        rack.netboot("install", "arm", "cp1")
+        rack.start()
+        yield rack
 
 
 @pytest.fixture
 def wire(el_rack: Rack) -> Iterator[Wire]:
-    wire = Wire(el_rack)
+    wire = el_rack.lan.wire()
     yield wire
     wire.close()
 

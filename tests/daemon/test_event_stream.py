@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import TIMEOUT_S, Rack
+from fixtures.daemon import TIMEOUT_S
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

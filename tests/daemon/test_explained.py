@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from daemon.rack import Machine, Rack, token_in
+from fixtures.rack import Machine, Rack, token_in
 
 pytestmark = pytest.mark.integration
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from daemon.conftest import HOSTS, SETTINGS
-from daemon.rack import Rack, running
+from fixtures.files import HOSTS, SETTINGS
+from fixtures.rack import Rack, running
 from scapy.layers.dhcp import BOOTP, DHCP
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from daemon.rack import Rack
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import SERVER, Rack
-from daemon.wire import ADDRESS, Reply, Wire, message, opts, reply_in, vector
+from fixtures.packets import ADDRESS, SERVER, Reply, message, opts, reply_in, vector
+from fixtures.rack import Rack
+from fixtures.wire import Wire
 from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration

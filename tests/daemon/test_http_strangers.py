@@ -9,7 +9,8 @@ import time
 from contextlib import ExitStack, suppress
 
 import pytest
-from daemon.rack import SERVER, Rack
+from fixtures.packets import SERVER
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from daemon.rack import SERVER, Machine, Rack
+from fixtures.packets import SERVER
+from fixtures.rack import Machine, Rack
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration

@@ -1,33 +1,19 @@
 """One daemon for each store and each control socket; commands reach that daemon or say why they do nothing."""
 
-import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from daemon.rack import TIMEOUT_S, Rack
+from fixtures.daemon import TIMEOUT_S
+from fixtures.rack import Rack
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration
 
 CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
-
-
-def second(rack: Rack, config: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Start another daemon on the same box; it has to end by itself."""
-    return subprocess.run(
-        ["ip", "netns", "exec", rack.server_namespace, sys.executable, "-m", "netboot", "serve"],
-        env=os.environ | {"NETBOOT_CONFIG": str(config or rack.config)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
 
 
 def other_config(rack: Rack, *changes: tuple[str, str]) -> Path:
@@ -45,7 +31,7 @@ def test_a_second_daemon_is_refused_and_the_first_stays_reachable(rack: Rack):
     socket, store = rack.directory / "control.sock", rack.directory / "netboot.db"
     before = (socket.stat().st_ino, store.stat().st_ino)
 
-    refused = second(rack)
+    refused = rack.run("serve")
 
     assert refused.returncode == 1
     assert "cannot start: the daemon with pid" in refused.stderr
@@ -66,7 +52,7 @@ def test_a_second_daemon_is_refused_and_the_first_stays_reachable(rack: Rack):
 def test_another_configuration_with_the_same_store_or_socket_is_refused(rack: Rack, change: tuple[str, str]):
     (rack.directory / "other").mkdir()
 
-    refused = second(rack, other_config(rack, change))
+    refused = rack.run("serve", config=other_config(rack, change))
 
     assert refused.returncode == 1
     assert "cannot start: the daemon with pid" in refused.stderr
@@ -78,14 +64,14 @@ def test_a_store_that_is_reached_by_a_link_is_the_same_store(rack: Rack):
     (rack.directory / "link.db").symlink_to("netboot.db")
     config = other_config(rack, ("socket: control.sock", "socket: other.sock"), ("netboot.db", "link.db"))
 
-    assert "holds the store" in second(rack, config).stderr
+    assert "holds the store" in rack.run("serve", config=config).stderr
 
 
 def test_a_daemon_that_was_killed_is_followed_by_the_next(rack: Rack):
     rack.kill()
     rack.start()
 
-    assert "started_at" in rack.curl_status()
+    assert "started_at" in rack.api("/api/v1/status")
 
 
 @pytest.mark.parametrize("lost", ["the-socket", "every-file-beside-it"])
@@ -148,7 +134,7 @@ def test_two_configurations_with_stores_sockets_and_ports_of_their_own_are_two_d
     text = rack.config.read_text().replace("interfaces: [s0]", "interfaces: []").replace(":8470", ":8471")
     (other / "netboot.yaml").write_text(text)
 
-    beside = Rack(other, rack.server_namespace, rack.client_namespace)
+    beside = Rack(other, rack.lan)
     try:
         beside.start()
         beside.netboot("install", "arm", "cp1")

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from daemon.rack import BASE, Rack, token_in
+from fixtures.rack import BASE, Rack, token_in
 from scapy.layers.dhcp import BOOTP
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from daemon.rack import Rack
 from daemon.test_uploads import Uploader
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from daemon.rack import Rack
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

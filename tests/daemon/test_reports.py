@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from daemon.rack import BASE, Rack, token_in
+from fixtures.rack import BASE, Rack, token_in
 
 pytestmark = pytest.mark.integration
 

@@ -1,17 +1,13 @@
 """The running daemon as the LAN's only DHCP server, byte by byte: two cards of a host, relays and their subnets."""
 
-import json
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from daemon.conftest import _fill, _fill_boot_files
-from daemon.rack import SERVER, Rack, namespaces
-from daemon.wire import ADDRESS, RELAY, Wire, message, opts, vector
+from fixtures.files import write_boot_files, write_files
+from fixtures.packets import ADDRESS, RELAY, SERVER, message, opts, vector
+from fixtures.rack import Rack, a_rack
+from fixtures.wire import Wire
 from scapy.layers.inet import UDP
-
-from netboot.content.assets import assets_directory
 
 pytestmark = pytest.mark.integration
 
@@ -46,28 +42,18 @@ OFFER, ACK, NAK = b"\2", b"\5", b"\6"
 
 @pytest.fixture(scope="module")
 def leasing_rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
-    if os.geteuid() != 0:
-        pytest.skip("namespaces need root")
-    directory = tmp_path_factory.mktemp("leasing")
-    (directory / "netboot.yaml").write_text(SETTINGS)
-    (directory / "hosts.yaml").write_text(HOSTS)
-    shutil.copytree(assets_directory() / "examples" / "ign", directory / "ign")
-    _fill(directory / "content")
-    _fill_boot_files(directory / "boot")
-    with namespaces() as (server, client):
-        rack = Rack(directory, server, client)
-        try:
-            rack.add_client_address(ADDRESS)
-            rack.add_route(f"{RELAY}/32", ADDRESS)
-            rack.start()
-            yield rack
-        finally:
-            rack.stop()
+    directory = write_files(tmp_path_factory.mktemp("leasing"), settings=SETTINGS, hosts=HOSTS)
+    write_boot_files(directory / "boot")
+    with a_rack(directory) as rack:
+        rack.add_client_address(ADDRESS)
+        rack.add_route(f"{RELAY}/32", ADDRESS)
+        rack.start()
+        yield rack
 
 
 @pytest.fixture
 def wire(leasing_rack: Rack) -> Iterator[Wire]:
-    wire = Wire(leasing_rack)
+    wire = leasing_rack.lan.wire()
     yield wire
     wire.close()
 
@@ -138,6 +124,6 @@ def test_a_host_that_gets_no_address_is_refused_under_its_name(leasing_rack: Rac
     wire.send(datagram, source=(RELAY, 67), to=(SERVER, 67))
 
     leasing_rack.wait_for_log("dhcp.boot_refused")
-    reply = [json.loads(line) for line in leasing_rack.log.splitlines() if "dhcp.boot_refused" in line]
+    reply = leasing_rack.lines("dhcp.boot_refused")
     assert [(each["host"], each["reason"]) for each in reply] == [("cp1", "other-network")]
     assert "see where it is plugged in" in reply[0]["cure"]

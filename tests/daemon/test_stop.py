@@ -1,18 +1,17 @@
 """A signal at any moment: nothing that was logged is lost without a word, and nothing is left locked."""
 
 import json
-import os
 import re
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daemon.rack import TIMEOUT_S, Rack
+from fixtures.daemon import TIMEOUT_S, Daemon
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 
@@ -20,29 +19,21 @@ CP1 = ("52:54:00:aa:bb:01", "192.0.2.50")
 
 
 @pytest.fixture
-def quiet_files(tmp_path: Path) -> Path:
-    """A configuration without a LAN."""
-    config = tmp_path / "netboot.yaml"
-    config.write_text(
+def quiet(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon without a LAN, which is not started."""
+    daemon = Daemon(tmp_path)
+    daemon.config.write_text(
         "admin: {socket: control.sock, listen: 127.0.0.1:8470}\n"
         "content: {directory: content}\n"
         "store: {url: sqlite+aiosqlite:///netboot.db}\n"
         "log: {format: json}\n"
     )
     (tmp_path / "hosts.yaml").write_text("hosts: {}\n")
-    return config
+    yield daemon
+    daemon.stop()
 
 
-def serve(config: Path, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "netboot", "serve"],
-        env=os.environ | {"NETBOOT_CONFIG": str(config)} | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_until_held(daemon: subprocess.Popen[str]) -> None:
+def wait_until_held(daemon: Daemon) -> None:
     """Wait until Python runs the first line of ours: what comes before is the interpreter's own."""
     deadline = time.monotonic() + TIMEOUT_S
     while not _blocked(daemon.pid) & 1 << (signal.SIGHUP - 1):
@@ -57,52 +48,45 @@ def _blocked(pid: int) -> int:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 0.4, 0.8])
-def test_sighup_before_ready_is_held_until_ready(quiet_files: Path, after_s: float):
-    daemon = serve(quiet_files)
-    wait_until_held(daemon)
+def test_sighup_before_ready_is_held_until_ready(quiet: Daemon, after_s: float):
+    quiet.launch()
+    wait_until_held(quiet)
     time.sleep(after_s)
 
-    daemon.send_signal(signal.SIGHUP)
+    quiet.signal(signal.SIGHUP)
 
-    assert daemon.stderr is not None
-    seen = []
-    for line in daemon.stderr:
-        seen.append(json.loads(line)["event"])
-        if seen[-1] == "config.reloaded":
-            break
-    assert "daemon.started" in seen
-    daemon.send_signal(signal.SIGTERM)
-    daemon.communicate(timeout=TIMEOUT_S)
-    assert daemon.returncode == 0
+    quiet.wait_for("config.reloaded")
+    events = [json.loads(line)["event"] for line in quiet.log.splitlines()]
+    assert events.index("daemon.started") < events.index("config.reloaded")
+    quiet.signal(signal.SIGTERM)
+    assert quiet.wait() == 0
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 0.4, 0.8, 1.4])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_at_any_moment_of_the_start_is_clean(quiet_files: Path, after_s: float, number: signal.Signals):
-    daemon = serve(quiet_files)
-    wait_until_held(daemon)
+def test_a_stop_at_any_moment_of_the_start_is_clean(quiet: Daemon, after_s: float, number: signal.Signals):
+    quiet.launch()
+    wait_until_held(quiet)
     time.sleep(after_s)
 
-    daemon.send_signal(number)
+    quiet.signal(number)
 
-    _, said = daemon.communicate(timeout=TIMEOUT_S)
-    assert daemon.returncode == 0
-    assert json.loads(said.splitlines()[-1])["event"] == "daemon.stopped"
-    assert "Traceback" not in said
+    assert quiet.wait() == 0
+    assert json.loads(quiet.log.splitlines()[-1])["event"] == "daemon.stopped"
+    assert "Traceback" not in quiet.log
 
 
-def test_a_daemon_that_cannot_start_says_so_in_the_log_and_to_systemd(quiet_files: Path, tmp_path: Path):
-    quiet_files.write_text(quiet_files.read_text().replace("store: {url", "store: {ulr"))
+def test_a_daemon_that_cannot_start_says_so_in_the_log_and_to_systemd(quiet: Daemon):
+    quiet.config.write_text(quiet.config.read_text().replace("store: {url", "store: {ulr"))
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
+        manager.bind(str(quiet.notify))
         manager.settimeout(TIMEOUT_S)
-        daemon = serve(quiet_files, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        quiet.launch(NOTIFY_SOCKET=str(quiet.notify))
 
-        _, said = daemon.communicate(timeout=TIMEOUT_S)
+        assert quiet.wait() == 2
         assert manager.recv(4096).startswith(b"STATUS=failed: ")
-    assert daemon.returncode == 2
-    (line,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    (line,) = [json.loads(line) for line in quiet.log.splitlines() if line.startswith("{")]
     assert (line["event"], line["level"]) == ("daemon.failed", "error")
     assert "store.ulr: no such setting" in line["reason"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from daemon.rack import Rack
 from daemon.test_beside_the_loader import tftp
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

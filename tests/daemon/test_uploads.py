@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon.rack import Rack
+from fixtures.rack import Rack
 
 pytestmark = pytest.mark.integration
 

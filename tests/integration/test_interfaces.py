@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.served import Served, serving, wait_until
+from fixtures.daemon import wait_until
+from integration.served import Served, serving
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 

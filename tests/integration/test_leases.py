@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.conftest import a_lan
-from integration.served import Served, serving, wait_until
+from fixtures.daemon import wait_until
+from integration.conftest import two_wires
+from integration.served import Served, serving
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -44,7 +45,7 @@ def start(lan: Any, tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Served]]:
     """One LAN and one daemon with a pool, for tests whose machines do not meet."""
-    with a_lan() as lan, serving(tmp_path_factory.mktemp("shared"), lan.server, settings_with(POOL)) as served:
+    with two_wires() as lan, serving(tmp_path_factory.mktemp("shared"), lan.server, settings_with(POOL)) as served:
         yield lan, served
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.conftest import inside
-from integration.served import Served, serving, wait_until
+from fixtures.daemon import wait_until
+from integration.served import Served, serving
 from integration.test_interfaces import answer_to, wait_for_answer
+from netns import inside
 
 pytestmark = pytest.mark.integration
 

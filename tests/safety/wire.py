@@ -5,8 +5,9 @@ Shares no line with netboot: what both got wrong would pass.
 
 import re
 import socket
-import struct
 from dataclasses import dataclass
+
+from fixtures import packets
 
 DISCOVER, OFFER, REQUEST, ACK = 1, 2, 3, 5
 LAN_DHCP_SERVER = "192.0.2.1"
@@ -33,12 +34,8 @@ def message(
     kind: int, mac: str, xid: int, options: list[tuple[int, bytes]], *, secs: int = 4, ciaddr: str = "0.0.0.0"
 ) -> bytes:
     """Write one message of a client (RFC 2131)."""
-    head = struct.pack("!4BIHH", 1, 1, 6, 0, xid, secs, 0x8000) + socket.inet_aton(ciaddr) + bytes(12)
-    head += struct.pack("!16s64s128s", bytes.fromhex(mac.replace(":", "")), b"", b"")
-    all_options = [(53, bytes([kind])), *options]
-    return (
-        head + b"\x63\x82\x53\x63" + b"".join(bytes([code, len(data)]) + data for code, data in all_options) + b"\xff"
-    )
+    chaddr = bytes.fromhex(mac.replace(":", ""))
+    return packets.message([(53, bytes([kind])), *options], xid=xid, secs=secs, ciaddr=ciaddr, chaddr=chaddr)
 
 
 def of_firmware(firmware: Firmware, mac: str, *, is_ipxe: bool = False) -> list[tuple[int, bytes]]:
@@ -79,14 +76,7 @@ class Reply:
 
 def read_reply(data: bytes) -> Reply:
     assert data[0] == 2, "not a BOOTREPLY"
-    assert data[236:240] == b"\x63\x82\x53\x63"
-    options, at = {}, 240
-    while data[at] != 255:
-        if data[at] == 0:
-            at += 1
-            continue
-        options[data[at]] = data[at + 2 : at + 2 + data[at + 1]]
-        at += 2 + data[at + 1]
+    options = packets.options_of(data)
     return Reply(options[53][0], int.from_bytes(data[4:8], "big"), data[108:236].rstrip(b"\0"), options)
 
 

@@ -1,14 +1,13 @@
 """The prober on a wire of its own: who answers, who does not count, and how long it waits. Peer: the kernel's ARP."""
 
 import asyncio
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 import pytest
-from integration.conftest import inside
+from fixtures.lan import a_lan
+from netns import inside
 
 from netboot.errors import PortError
 from netboot.model.host.mac import Mac
@@ -27,28 +26,13 @@ class CountedThings(Counter[str]):
         self[name] += 1
 
 
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=10)
-
-
 @pytest.fixture
 def namespace() -> Iterator[str]:
-    """`a0` in a namespace, wired to `b0` in another, where NEIGHBOUR has HELD."""
-    if os.geteuid() != 0:
-        pytest.skip("namespaces need root")
-    ours, theirs = f"nbaa{os.getpid()}", f"nbab{os.getpid()}"
-    try:
-        ip("netns", "add", ours)
-        ip("netns", "add", theirs)
-        ip("-n", ours, "link", "add", "a0", "type", "veth", "peer", "name", "b0", "netns", theirs)
-        ip("-n", ours, "link", "set", "a0", "up")
-        ip("-n", theirs, "link", "set", "b0", "address", NEIGHBOUR)
-        ip("-n", theirs, "link", "set", "b0", "up")
-        ip("-n", theirs, "addr", "add", f"{HELD}/24", "dev", "b0")
-        yield ours
-    finally:
-        for name in (ours, theirs):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
+    """`s0` in a namespace, wired to `c0` in another, where NEIGHBOUR has HELD."""
+    with a_lan((f"{OURS}/24", f"{HELD}/24")) as lan:
+        lan.ip(lan.server, "addr", "flush", "dev", "s0")
+        lan.ip(lan.client, "link", "set", "c0", "address", NEIGHBOUR)
+        yield lan.server
 
 
 def holders(namespace: str, *probes: tuple[IPv4Address, Mac | None]) -> tuple[list[Mac | None], float]:
@@ -57,7 +41,7 @@ def holders(namespace: str, *probes: tuple[IPv4Address, Mac | None]) -> tuple[li
     async def scenario() -> tuple[list[Mac | None], float]:
         loop = asyncio.get_running_loop()
         with inside(namespace):
-            prober = ArpProber(Interface("a0", 1, OURS, (OURS,)), counters=CountedThings())
+            prober = ArpProber(Interface("s0", 1, OURS, (OURS,)), counters=CountedThings())
         try:
             began = loop.time()
             found = await asyncio.gather(*(prober.holder(address, besides=mac) for address, mac in probes))
