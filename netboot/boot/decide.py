@@ -1,6 +1,6 @@
 """The decision: what one machine is offered now. Pure; the only place that decides.
 
-DHCP on 67 and 4011, TFTP and HTTP all come here, so no door can lead a machine where another would not.
+DHCP on 67 and 4011, TFTP and HTTP all come here, so every protocol leads a machine to the same place.
 Every branch has a row in tests/boot/test_decide.py.
 """
 
@@ -33,14 +33,14 @@ def decide(
     *,
     variant: BootVariant | None = None,
 ) -> Offer | Ignored:
-    """Say what this machine is offered. `host` and `install` are None together: nobody registered it.
+    """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
-    `shape` is what its firmware was found to understand; None, or one that is no more to be had: the first.
+    `variant` is what its firmware was found to understand; the first one for None, or where it is not available.
     """
     if client.stage is Stage.IPXE_WITHOUT_HTTP:
-        return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # a loader once more would go on for ever
+        return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # offering a loader again would loop
     if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):
-        return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also where it could be led to its disk: we know no reply
+        return Ignored(IgnoreReason.UNKNOWN_ARCHITECTURE)  # also for a local boot: no reply is known for it
     if client.mac in policy.left_out:
         if _needs_a_script_for_its_disk(client):
             return _lead_to_script(client, choices_for(client, None, policy), None)
@@ -70,7 +70,7 @@ def _lead_to_script(
 
 
 def _needs_a_script_for_its_disk(client: BootClient) -> bool:
-    """A BIOS ROM has no answer that all of them take as "go to the disk", nor has gPXE; iPXE's script goes there."""
+    """BIOS ROMs share no reply that means "boot the disk", nor has gPXE one; iPXE's script boots it."""
     is_bios = client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS
     return client.stage is Stage.IPXE or client.is_etherboot or is_bios
 
@@ -78,9 +78,9 @@ def _needs_a_script_for_its_disk(client: BootClient) -> bool:
 def script_without_install(
     mac: Mac, host: Host | None, install: Install | None, policy: Policy
 ) -> WaitPlan | LocalBootPlan | None:
-    """Say what a machine's script does where it must not install; None where an armed host may.
+    """Return the plan of a machine that must not install; None where an armed host may.
 
-    `install` is what the store said at this moment, None where the store did not answer.
+    `install` was read from the store for this request; None where the store did not answer.
     """
     if mac in policy.left_out:
         return LocalBootPlan(mac, host)

@@ -1,6 +1,6 @@
-"""The documents of one host, made at the moment they are asked for: script, Kickstart, Ignition.
+"""The documents of one host, rendered at each request: script, Kickstart, Ignition.
 
-Knows where the inputs lie; decides nothing and moves nothing. Files are read in threads.
+Knows the paths of the inputs; decides nothing and changes no state. Files are read in threads.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ class IgnitionSet:
 
 
 class Documents:
-    """Makes documents from one set of templates and one content directory. Lives as long as a configuration."""
+    """Renders documents from one set of templates and one content directory. Lives as long as a configuration."""
 
     def __init__(self, engine: Engine, content: Path, *, place: ContentPlace = HERE) -> None:
         self._engine = engine
-        self._place = place  # where machines fetch what lies in `content`
+        self._place = place  # the URLs of what is in `content`
         self._content = content
         self._sound_roles: dict[str, IgnitionFile] = {}  # by SHA-512 of the file; hosts share them
         self._releases: dict[str, Release] = {}
@@ -59,7 +59,7 @@ class Documents:
         return self._script(self._engine, plan, language, base_url=base_url)
 
     def built_in_wait(self, plan: WaitPlan, language: ScriptLanguage, *, base_url: str) -> str:
-        """Write a script that waits from the templates of this program, whatever the operator's are."""
+        """Write a waiting script from the built-in templates, not the operator's."""
         return self._script(_built_in_engine(), plan, language, base_url=base_url)
 
     def _script(self, engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
@@ -108,7 +108,7 @@ class Documents:
     async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
         """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError.
 
-        `mac` is the card that the machine asks with.
+        `mac` is the network card that sent the request.
         """
         role = await asyncio.to_thread(_read_role, host)
         role_sha512 = hashlib.sha512(role).hexdigest()
@@ -150,7 +150,7 @@ class Documents:
         return commit_named(self._content, release)
 
     async def warm(self, hosts: Iterable[Host]) -> None:
-        """Read the releases of these hosts now, so that no script waits for it; what cannot be read is told later."""
+        """Read the releases of these hosts now, before a script needs them; errors are reported then."""
         for host in {host.release: host for host in hosts}.values():
             with suppress(RenderError, ContentError, OSError):
                 await self.release(host)
@@ -169,7 +169,7 @@ class Documents:
     async def problems(
         self, host: Host, languages: Iterable[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
-        """Make everything that an install of this host needs, and throw it away; list what cannot be made."""
+        """Render everything that an install of this host needs, without keeping it; list what cannot be rendered."""
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         for attempt in (
@@ -186,7 +186,7 @@ class Documents:
                 cure = "let the user that runs netboot read it"
                 found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))
         plan, major = InstallPlan(host, tokens.kickstart), await self._installer_major(host)
-        released = replace(host, release=host.release or "none")  # that it has none, or one that is not there, is told
+        released = replace(host, release=host.release or "none")  # a missing release is reported above
         renders: tuple[Callable[[], str], ...] = (
             lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
             *(partial(self.script, plan, language, base_url=base_url) for language in languages),
@@ -195,7 +195,7 @@ class Documents:
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
 
     def script_problems(self, mac: Mac, host: Host | None) -> list[RenderError]:
-        """Make every script that a machine may be sent before and after an install; list what cannot be made."""
+        """Render every script that a machine may get before and after an install; list what cannot be rendered."""
         reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
         plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
         return _failures(
@@ -205,7 +205,7 @@ class Documents:
         )
 
     def autoexec_problems(self, mac: Mac) -> list[RenderError]:
-        """Make the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
+        """Render the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
         return _failures(
             partial(ipxe.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
         )
@@ -255,7 +255,7 @@ def _read_role(host: Host) -> bytes:
             f"{host.name} has no Ignition file; set roles.{host.role}.ignition to what ocne cluster start or join wrote"
         )
     try:
-        if not stat.S_ISREG(host.ignition.stat().st_mode):  # a FIFO would hold the reader for ever
+        if not stat.S_ISREG(host.ignition.stat().st_mode):  # a FIFO would block the reader
             raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is no regular file")
         return host.ignition.read_bytes()
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The installs as the desk sees them: a copy in memory for offers, the store for all that can wipe a disk.
+"""Reads and changes of installs: a copy in memory for offers, the store for everything that can wipe a disk.
 
-Every move is made in the store first, then in memory, then told as an event. Only that a host was offered its boot is
-put on record behind, because an offer waits for nothing.
+Every change is made in the store first, then in memory, then emitted as an event. Only that a host was offered its
+boot is stored later, because an offer waits for nothing.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _STEP_OF_STATE = {
 }
 
 
-ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself took the arming back
+ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself ended the arming
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who or what moves an install: told in history and events. `actor` is the person's user, where one moves it."""
+    """Who or what changes an install, for history and events. `actor` is the person's user, where a person does."""
 
     mac: Mac | None = None
     note: str = ""
@@ -47,11 +47,11 @@ class Cause:
 
 
 class HostChangedError(TransitionError):
-    """The host is not what it was when its script was begun, or not what its arming is bound to."""
+    """The host changed since its script was begun, or is not the one that its arming is bound to."""
 
 
 class InstallMoves:
-    """The one way to read and move installs. Async methods raise StoreError and TransitionError."""
+    """The only way to read and change installs. Async methods raise StoreError and TransitionError."""
 
     def __init__(self, installs: Installs, events: EventLog, *, now: Callable[[], datetime]) -> None:
         self._installs = installs
@@ -60,11 +60,11 @@ class InstallMoves:
         self._hosts = HostSet.of(Cluster(""), ())
         self._commit_of: Callable[[str], str | None] = _no_commit
         self._known: dict[HostName, Install] = {}
-        self._offered: set[HostName] = set()  # armed hosts whose offer is not on record yet
+        self._offered: set[HostName] = set()  # armed hosts whose offer is not stored yet
         self._has_offered = asyncio.Event()
 
     def use(self, hosts: HostSet, commit_of: Callable[[str], str | None]) -> None:
-        """Compare armings with these hosts from now on. `commit_of` reads, in a thread, what a release names then."""
+        """Compare armings with these hosts from now on. `commit_of` reads a release's commit, in a thread."""
         self._hosts, self._commit_of = hosts, commit_of
 
     async def load(self) -> None:
@@ -72,16 +72,16 @@ class InstallMoves:
         self._known = await self.all()
 
     def known(self, host: HostName) -> Install:
-        """Give what memory knows: good for an offer, which can do no harm."""
+        """Return the install from memory: good enough for an offer, which is harmless."""
         return self._known.get(host) or Install(host)
 
     async def read(self, host: HostName) -> Install:
-        """Read what the store says at this moment."""
+        """Read an install from the store."""
         install = self._known[host] = await self._installs.get(host)
         return install
 
     async def all(self) -> dict[HostName, Install]:
-        """Read what the store says of every host that it knows."""
+        """Read every install in the store."""
         return {install.host: install for install in await self._installs.all()}
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
@@ -89,18 +89,18 @@ class InstallMoves:
         return await self._installs.by_token(kind, token)
 
     async def history(self, host: HostName) -> list[Move]:
-        """Read how a host came to where it is."""
+        """Read the history of a host."""
         return await self._installs.history(host)
 
     def offered(self, host: HostName) -> None:
-        """Have it put on record, behind, that a host was led towards its script; nothing where it is not armed."""
+        """Have it stored later that a host was offered its boot; nothing where it is not armed."""
         install = self.known(host)
         if install.is_armed and install.state is not InstallState.OFFERED:
             self._offered.add(host)
             self._has_offered.set()
 
     async def run(self) -> None:
-        """Put offers on record until cancelled; one that the store does not take is dropped: its machine asks again."""
+        """Store offers until cancelled; one that the store does not accept is dropped."""
         while True:
             await self._has_offered.wait()
             self._has_offered.clear()
@@ -121,7 +121,7 @@ class InstallMoves:
         cause: Cause,
         may_move: Callable[[Install], bool] = lambda _install: True,
     ) -> Install:
-        """Move one install by what a machine did; TransitionError where `may_move` does not hold in the store."""
+        """Change one install by what a machine did; TransitionError where `may_move` is false in the store."""
 
         def moved(install: Install) -> Install:
             if not may_move(install):
@@ -136,7 +136,7 @@ class InstallMoves:
         Raises HostChangedError where the arming is for another machine, disk or release than `host` has, or where the
         files declare another host by now; TransitionError where no boot is left.
         """
-        self._offered.discard(host.name)  # what follows says more
+        self._offered.discard(host.name)  # the change below covers it
         commit = await self._commit(host)
 
         def moved(install: Install) -> Install:
@@ -149,7 +149,7 @@ class InstallMoves:
         return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
 
     async def arm(self, host: HostName, *, reason: str, attempts: int) -> Install:
-        """Allow one install of a host as it is now, by a person's word."""
+        """Allow one install of a host as it is now."""
         return (await self.arm_all([host], reason=reason, attempts=attempts))[0]
 
     async def arm_all(
@@ -170,11 +170,11 @@ class InstallMoves:
         return await self._installs.finish(armed())
 
     async def cancel(self, host: HostName, *, reason: str, actor: str | None = None) -> Change:
-        """Take an arming back; say what was before and what is now."""
+        """End an arming; return the install before and after."""
         return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
 
     async def target(self, name: HostName) -> InstallTarget | None:
-        """Say what an arming of a host would be bound to now; None where no file declares it."""
+        """Return what an arming of a host would be bound to now; None where no file declares it."""
         host = self._hosts.get(name)
         return InstallTarget.of(host, await self._commit(host)) if host else None
 
@@ -182,12 +182,12 @@ class InstallMoves:
         return await asyncio.to_thread(self._commit_of, host.release) if host.release else None
 
     async def end_changed_armings(self) -> list[HostName]:
-        """End every arming whose host has other MACs, another disk or release now, or is declared no more.
+        """End every arming whose host has other MACs, another disk or release now, or is no longer declared.
 
         Returns the hosts whose arming ended.
         """
         ended = []
-        commits: dict[str | None, str | None] = {}  # of many hosts' few releases
+        commits: dict[str | None, str | None] = {}  # by release, which many hosts share
         for install in (await self.all()).values():
             host = self._hosts.get(install.host)
             if not install.is_armed:
@@ -199,7 +199,7 @@ class InstallMoves:
         return ended
 
     async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
-        """End the arming of one host if it no longer fits it; True where it did not."""
+        """End the arming of one host if it no longer fits the host; True where it ended."""
         return await self._end_if_changed(install, await self.target(install.host), mac=mac)
 
     async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
@@ -217,7 +217,7 @@ class InstallMoves:
         return True
 
     async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
-        """Move in the store, in memory and in the events: all three, also where the caller is cancelled meanwhile."""
+        """Change the store, the memory and the events: all three, also where the caller is cancelled meanwhile."""
 
         async def moved() -> Change:
             change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)

@@ -1,7 +1,7 @@
-"""Which shape of boot each machine's firmware is offered: judges each boot at its end, tells, remembers.
+"""Which boot variant each machine's firmware is offered: judges each boot at its end, reports, stores.
 
 The rules are in `boot.firmware.reply_variants`; this applies them to machines. In memory, with `boot.machines_seen`; a
-shape that led a machine to its script is kept with the machine, so that it is the first one after a restart.
+variant that led a machine to its script is stored with the machine, so that it comes first after a restart.
 """
 
 import logging
@@ -33,7 +33,7 @@ from netboot.store.machines import Machines
 
 
 class VariantLearning:
-    """The one place that moves a machine to another shape."""
+    """The only place that changes a machine's boot variant."""
 
     def __init__(self, events: EventLog, machines: Machines, *, now: Callable[[], datetime]) -> None:
         self._events = events
@@ -43,7 +43,7 @@ class VariantLearning:
     def variant_for(
         self, seen: SeenMachine, client: BootClient, host: Host | None, *, policy: Policy, now_s: float
     ) -> BootVariant | None:
-        """Give the shape of this boot; None: the first. Judges the boot before, where one has just ended."""
+        """Return the variant of this boot; None: the first. Judges the previous boot, where one has just ended."""
         if client.stage is not Stage.FIRMWARE:
             return None
         ended, seen.ended = seen.ended, None
@@ -52,14 +52,14 @@ class VariantLearning:
         return seen.learned_of(client).variant
 
     def offered(self, seen: SeenMachine, client: BootClient, offer: Offer) -> None:
-        """Note what a firmware was offered."""
+        """Record what a firmware was offered."""
         if client.stage is Stage.FIRMWARE:
             is_loader = offer.kind is OfferKind.LOADER
             seen.trace.client = client
             seen.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
 
     def reached_script(self, seen: SeenMachine, host: Host | None, policy: Policy) -> None:
-        """Note that a machine asked for its script, as iPXE or as GRUB."""
+        """Record that a machine requested its script, as iPXE or as GRUB."""
         trace = seen.trace
         if trace.reached_script:
             return

@@ -1,6 +1,6 @@
-"""What the wire showed of each machine: that it announced itself, its addresses, how far its present boot is.
+"""What packets showed of each machine: its announcement, its addresses, the progress of its current boot.
 
-In memory, bounded; `store.machines` keeps what must outlive a restart. Never decides.
+In memory, bounded; `store.machines` keeps what must survive a restart. Decides nothing.
 """
 
 from collections import OrderedDict
@@ -21,12 +21,12 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
 
-UNREGISTERED_KEPT: Final = 1024  # machines that nobody registered; the longest unseen is forgotten
+UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one not seen for longest is forgotten
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
-ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script: a slow loader over TFTP is within it
-SAME_BOOT_S: Final = 75.0  # a firmware asks for at most 60 s, with pauses of up to 32
-LOADER_RUNS_S: Final = 60.0  # from a loader's last sign: an iPXE that asks within it is that loader, not the ROM
-SHORTEST_BOOT_S: Final = 3.0  # no machine fails, starts again and asks in less; who does is a tester, or forged
+ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a slow loader by TFTP
+SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
+LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
+SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests in less; such packets are tests or forged
 
 
 @dataclass(slots=True)
@@ -40,40 +40,40 @@ class SeenMachine:
     steps: set[Step] = field(default_factory=set)  # of the present boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer
     pull: PullProgress | None = None
-    pulled_s: float | None = None  # when it last asked for a piece of its release
+    pulled_s: float | None = None  # when it last requested an object of its release
     trace: BootTrace = field(default_factory=BootTrace)  # of the present boot
     ended: BootTrace | None = None  # the boot before, until it is judged
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
-    client: BootClient | None = None  # as it asked last
+    client: BootClient | None = None  # of its last request
     served: tuple[str, str | None] | None = None  # its script as it was last recorded in this boot: plan and reason
     arming: Arming | None = None  # at its last script
-    held_back_by: str = ""  # why its script waits, as the operator was told in this boot
-    refused_because: str = ""  # why it gets no offer, as the operator was told in this boot
-    loader_shown_s: float | None = None  # its loader came through whole, or asked for the script
+    held_back_by: str = ""  # why its script waits, as reported in this boot
+    refused_because: str = ""  # why it gets no offer, as reported in this boot
+    loader_shown_s: float | None = None  # its loader was sent completely, or requested the script
 
     @property
     def mac(self) -> Mac:
         return self.machine.mac
 
     def is_announced(self, now_s: float) -> bool:
-        """It asked for a boot lately."""
+        """Return whether it requested a boot recently."""
         return self.announced_s is not None and now_s - self.announced_s <= ANNOUNCED_S
 
     def runs_loader(self, now_s: float) -> bool:
-        """An iPXE that asks now is the loader that it was given, and not the one in its ROM."""
+        """Return whether an iPXE request now comes from the loader that it was given, not from its ROM."""
         return self.loader_shown_s is not None and now_s - self.loader_shown_s <= LOADER_RUNS_S
 
     def take_step(self, step: Step) -> bool:
-        """Note a step; False where this boot had it already."""
+        """Record a step; False where this boot had it already."""
         if step in self.steps:
             return False
         self.steps.add(step)
         return True
 
     def begin_boot(self, now_s: float) -> None:
-        """Forget the boot before."""
+        """Forget the previous boot."""
         self.boot_began_s = now_s
         self.steps.clear()
         self.last_offer = None
@@ -84,9 +84,9 @@ class SeenMachine:
         self.ended, self.trace = self.trace, BootTrace(began_s=now_s)
 
     def announce_by_request(self, now_s: float) -> None:
-        """Take a request for its script as its announcement, where no DHCP request shows one.
+        """Treat a request for its script as its announcement, where no DHCP request is seen.
 
-        A pause before it begins another boot: a boot loader repeats its request within seconds.
+        After a pause it counts as another boot: a boot loader repeats its request within seconds.
         """
         if self.announced_s is None or now_s - self.announced_s > SAME_BOOT_S:
             self.begin_boot(now_s)
@@ -94,29 +94,29 @@ class SeenMachine:
         self.announced_s = now_s
 
     def note_arming(self, arming: Arming | None) -> None:
-        """Note the arming of its host; under another one it is recorded again what it gets, and why it gets nothing."""
+        """Record the arming of its host; a new arming lets what it gets, or why it gets nothing, be reported again."""
         if (self.arming and self.arming.at) != (arming and arming.at):
             self.held_back_by, self.refused_because, self.served = "", "", None
         self.arming = arming
 
     def learned_of(self, client: BootClient) -> Learned:
-        """Say what is known of the firmware that this client is: learned since the start, else on record."""
+        """Return what is known of this client's firmware: learned since the start, else stored."""
         learned = self.learned.get(client.firmware)
         if learned is None:
             learned = self.learned[client.firmware] = _recorded(self.machine.variants.get(client.firmware))
         return learned
 
     def learn(self, client: BootClient, learned: Learned) -> None:
-        """Know this of that firmware from now on."""
+        """Set what is known of that firmware."""
         self.learned[client.firmware] = learned
 
     def note_request(self, exchange: int) -> None:
-        """Note its REQUEST; one in another exchange than its firmware's DISCOVER is a running system's, or 4011's."""
+        """Record its REQUEST; one outside the exchange of its firmware's DISCOVER is a running system's, or 4011's."""
         if exchange == self.exchange:
             self.trace.has_address = True
 
     def begins_exchange(self, client: BootClient) -> bool:
-        """Note a DISCOVER of its firmware; True where it begins another exchange than the last one did."""
+        """Record a DISCOVER of its firmware; True where it begins a new exchange."""
         if client.stage is not Stage.FIRMWARE or client.exchange is None:
             return False
         is_new = self.exchange is not None and (client.exchange != self.exchange or client.elapsed < self.elapsed)
@@ -125,11 +125,11 @@ class SeenMachine:
 
 
 class SeenMachines:
-    """All of them, by MAC and by address."""
+    """All seen machines, by MAC and by address."""
 
     def __init__(self, recorded: Mapping[Mac, Machine]) -> None:
         self._registered: dict[Mac, SeenMachine] = {}
-        self._unregistered: OrderedDict[Mac, SeenMachine] = OrderedDict()  # whoever floods us can push out only these
+        self._unregistered: OrderedDict[Mac, SeenMachine] = OrderedDict()  # a flood evicts only these
         self._is_registered: Callable[[Mac], bool] = lambda _mac: False
         self._by_address: dict[IPv4Address, Mac] = {}
         self._forgotten: Callable[[Mac], None] = lambda _mac: None
@@ -141,28 +141,28 @@ class SeenMachines:
                 self._by_address[address] = machine.mac
 
     def on_forgotten(self, forgotten: Callable[[Mac], None]) -> None:
-        """Call this with each stranger that had to make room."""
+        """Call this with each unregistered machine that is evicted."""
         self._forgotten = forgotten
 
     def get(self, mac: Mac) -> SeenMachine | None:
-        """Find a machine by its card."""
+        """Find a machine by MAC."""
         return self._registered.get(mac) or self._unregistered.get(mac)
 
     def by_address(self, address: IPv4Address) -> SeenMachine | None:
-        """Find the machine that the wire last showed at this address."""
+        """Find the machine that last used this address."""
         mac = self._by_address.get(address)
         return self.get(mac) if mac else None
 
     def all(self) -> list[Machine]:
-        """Every machine, registered ones first, the longest unseen first."""
+        """List every machine: registered ones first, of each group the one not seen for longest first."""
         return [seen.machine for seen in self.present()]
 
     def present(self) -> Iterator[SeenMachine]:
-        """Go through every machine."""
+        """Iterate over every machine."""
         return chain(self._registered.values(), self._unregistered.values())
 
     def registered_are(self, is_registered: Callable[[Mac], bool]) -> None:
-        """Tell registered machines from strangers by this from now on."""
+        """Use this test of a registered machine from now on."""
         self._is_registered = is_registered
         everybody = {**self._registered, **self._unregistered}
         self._registered = {mac: seen for mac, seen in everybody.items() if is_registered(mac)}
@@ -170,11 +170,11 @@ class SeenMachines:
         self._forget_unregistered()
 
     def of(self, mac: Mac, *, now: datetime) -> SeenMachine:
-        """Find a machine, or begin to know it."""
+        """Find a machine, or add it."""
         return self.get(mac) or self._touch(mac, now)
 
     def announce(self, client: BootClient, *, now: datetime, now_s: float) -> SeenMachine:
-        """Note that a machine asks for a boot; a firmware that went on, paused or began again boots anew."""
+        """Record a boot request; firmware that had gone on, paused or started a new exchange begins another boot."""
         seen = self._touch(client.mac, now)
         last_s, seen.announced_s = seen.announced_s, now_s
         seen.took_installer = False
@@ -203,7 +203,7 @@ class SeenMachines:
         return seen
 
     def give_address(self, mac: Mac, address: IPv4Address, *, now: datetime) -> SeenMachine:
-        """Note that the wire showed this address for this machine; another machine that had it has it no more."""
+        """Record that this machine uses this address; another machine that had it loses it."""
         owner = self.by_address(address)
         if owner is not None and owner.mac != mac:
             self.take_address(owner, address)
@@ -217,7 +217,7 @@ class SeenMachines:
         return seen
 
     def take_address(self, seen: SeenMachine, address: IPv4Address) -> Machine:
-        """Note that a machine has this address no more, and return what is to be recorded of it."""
+        """Remove an address from a machine, and return the machine for the store."""
         self._by_address.pop(address, None)
         seen.machine = replace(seen.machine, addresses=tuple(a for a in seen.machine.addresses if a != address))
         return seen.machine

@@ -1,6 +1,6 @@
-"""What a loader, its kernel and its installer fetch by name, by TFTP or HTTP, and how far each machine is with it.
+"""What a loader, its kernel and its installer fetch by name, by TFTP or HTTP, and each machine's progress.
 
-Programs and content are harmless to any machine and never wait: what a program loads next is asked about. A document
+Programs and content are harmless to any machine and never wait for the store. A document
 is the machine's own, and one that may lead into an installer comes from `boot.script_service`.
 """
 
@@ -22,7 +22,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.model.release import ContentKind
 
-PULLS_FOR_S: Final = 120.0  # a pull that asked for nothing this long has ended, or its machine has
+PULLS_FOR_S: Final = 120.0  # a pull without a request for this long has ended
 
 _STEP_OF_CONTENT: Final = {
     ContentKind.KERNEL: Step.KERNEL,
@@ -32,16 +32,16 @@ _STEP_OF_CONTENT: Final = {
 
 
 class FileService:
-    """Answers TFTP and the HTTP of boot files; hears of content."""
+    """Answers TFTP and HTTP requests for boot files; records served content."""
 
     def __init__(self, script_service: ScriptService, content: Content) -> None:
         self._script_service = script_service
         self._content = content
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
-        """Return the name that a machine means: without the tail that its ROM appended to a name which we offered it.
+        """Return the name that a machine means: without the tail that its ROM appended to an offered name.
 
-        A name that is a file or a document of ours is always itself. Where nobody knows what the machine at this
+        The name of a file or document of ours is returned as it is. Where it is not known what the machine at this
         address was offered, every loader that is offered here counts.
         """
         script_service = self._script_service
@@ -57,9 +57,9 @@ class FileService:
     def loader_for(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
     ) -> BootFile | MachineDocument | None:
-        """Find what a name is to the machine at this address: a network boot program, or a document of its own.
+        """Find what a name means for the machine at this address: a network boot program, or a document of its own.
 
-        `mac` is what the machine says it is, where its URL holds one. A document is made by `document_for`.
+        `mac` is the MAC in the URL, where it has one. A document is rendered by `document_for`.
         """
         seen, _host = self._script_service.machine_at(address)
         document = names.document_named(name)
@@ -75,9 +75,9 @@ class FileService:
     async def document_for(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
-        """Write what `loader_for` found; None where nobody knows whose it is.
+        """Render what `loader_for` found; None where its machine is not known.
 
-        `base_url` is this server as the machine reaches it. `is_head` (a HEAD) moves nothing.
+        `base_url` is this server as the machine reaches it. `is_head`: a HEAD request changes nothing.
         """
         match document.kind:
             case DocumentKind.IPXE_AUTOEXEC:
@@ -93,7 +93,7 @@ class FileService:
                 assert_never(document.kind)
 
     def _mac_in_name(self, named: Mac | None, address: IPv4Address) -> Mac | None:
-        """Take the MAC in a name, unless another machine is known to be at the address that asks."""
+        """Return the MAC in a name, unless another machine is known to have the requesting address."""
         seen, there = self._script_service.machine_at(address)
         host = self._script_service.hosts.by_mac(named) if named else None
         is_another = (
@@ -104,7 +104,7 @@ class FileService:
     def loader_sent(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
-        """Take note of how a transfer of a network boot program ended, by TFTP or HTTP."""
+        """Record how a transfer of a network boot program ended, by TFTP or HTTP."""
         seen, host = self._script_service.machine_at(address)
         if seen is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
@@ -117,7 +117,7 @@ class FileService:
             self._script_service.emit("boot.loader_sent", seen, host, data, step=Step.LOADER)
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
-        """Take note of what a machine got of kernel, initrd, stage 2 or its OSTree release."""
+        """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""
         seen, host = self._script_service.machine_at(address)
         if seen is None:
             return
@@ -163,7 +163,7 @@ class FileService:
         self._script_service.events.record(refused, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
-        """Name the releases that machines pull now: what they asked for must not go."""
+        """Name the releases that machines pull now; these must not be removed."""
         since_s = self._script_service.clock.monotonic() - PULLS_FOR_S
         present = self._script_service.seen.present()
         pulling = [seen.pull for seen in present if seen.pulled_s is not None and seen.pulled_s >= since_s]

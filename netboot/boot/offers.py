@@ -1,6 +1,6 @@
-"""What the wire asks and shows: which offer a machine gets now, and what its packets tell of it.
+"""Boot requests by DHCP: which offer a machine gets now, and what its packets show.
 
-From memory, at once, never awaited: an offer can do no harm, because the script that it leads to asks the store.
+Decided from memory without waiting: an offer is harmless, because the script that it leads to reads the store.
 """
 
 import logging
@@ -30,11 +30,11 @@ class OfferService:
 
     @property
     def hosts(self) -> HostSet:
-        """The registered machines now, for who tells of them."""
+        """The registered hosts of this moment."""
         return self._script_service.hosts
 
     def offer_for(self, client: BootClient) -> Offer | Ignored:
-        """Say what a machine is offered now; the same for 67 and 4011. Never waits."""
+        """Return what a machine is offered now; the same for 67 and 4011. Never waits."""
         script_service = self._script_service
         host = script_service.hosts.by_mac(client.mac)
         install = script_service.install_moves.known(host.name) if host else None
@@ -56,12 +56,12 @@ class OfferService:
         return decision
 
     def offered(self, client: BootClient, offer: Offer) -> None:
-        """Take note of an offer that left."""
+        """Record an offer that was sent."""
         script_service = self._script_service
         seen = script_service.seen.get(client.mac) or script_service.seen.of(client.mac, now=script_service.clock.now())
         host = script_service.hosts.by_mac(client.mac)
         if offer.kind is OfferKind.LOADER and client.stage is not Stage.FIRMWARE:
-            # whoever is given one is a firmware, an iPXE in a ROM too
+            # a client that is offered a loader is firmware, an iPXE in a ROM too
             client = replace(client, stage=Stage.FIRMWARE)
         script_service.variants.offered(seen, client, offer)
         if seen.last_offer is not offer.kind:
@@ -73,7 +73,7 @@ class OfferService:
             script_service.install_moves.offered(host.name)
 
     def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
-        """Record that a registered machine's packet allows no answer, once for each reason until it boots again."""
+        """Record that a registered machine's packet gets no reply, once for each reason until it boots again."""
         script_service = self._script_service
         host = script_service.hosts.by_mac(mac)
         if host is None:
@@ -87,9 +87,9 @@ class OfferService:
             )
 
     def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
-        """Take note of an address that the wire showed for a machine: its REQUEST to a DHCP server, or its 4011.
+        """Record an address that a machine used: in its REQUEST to a DHCP server, or on 4011.
 
-        `exchange` is the transaction (`xid`) in which it did.
+        `exchange` is the transaction id (`xid`) of that packet.
         """
         script_service = self._script_service
         known, before = script_service.seen.get(mac), script_service.seen.by_address(address)
@@ -105,13 +105,13 @@ class OfferService:
             script_service.seen.give_address(mac, address, now=script_service.clock.now()).machine
         )
         if before is not None and before.mac != mac:
-            script_service.machines.keep(before.machine)  # else it has this address again after a restart
+            script_service.machines.keep(before.machine)  # otherwise it would have this address again after a restart
 
     def _at_its_stage(self, client: BootClient, host: Host | None) -> BootClient:
-        """Tell a loader that we gave from an iPXE or gPXE in a ROM, which a packet alone does not show.
+        """Distinguish a loader that we sent from an iPXE or gPXE in a ROM; a packet alone does not show it.
 
-        A ROM's iPXE that the host does not keep, and one that cannot do HTTP, are firmware: they get a loader. A loader
-        that changed its user class is still iPXE; one built without HTTP never gets to its script.
+        A ROM's iPXE that the host replaces, or that has no HTTP, counts as firmware and gets a loader. A loader
+        with another user class is still iPXE; one built without HTTP cannot fetch its script.
         """
         seen = self._script_service.seen.get(client.mac)
         is_loader = seen is not None and seen.runs_loader(self._script_service.clock.monotonic())
@@ -122,7 +122,7 @@ class OfferService:
         if not client.is_etherboot or not is_loader or firmware is None:
             return client
         if firmware.is_etherboot and firmware.has_http == client.has_http:
-            return client  # the ROM once more, as far as anybody can tell
+            return client  # the same as the ROM, so it counts as the ROM
         return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
     def _announce(self, client: BootClient, host: Host | None) -> SeenMachine:
@@ -159,7 +159,7 @@ class OfferService:
             self._script_service.emit("dhcp.architecture_refused", seen, host, data, level=logging.WARNING)
 
     def _cure(self, client: BootClient, host: Host | None, seen: SeenMachine, *, reason: IgnoreReason) -> str:
-        """Say what is missing and which package brings it."""
+        """Name what is missing and the package that installs it."""
         script_service = self._script_service
         if reason is IgnoreReason.LOADER_FOR_ANOTHER_CPU and host is not None and host.loader is not None:
             built_for = script_service.policy.cpu_of(host.loader)

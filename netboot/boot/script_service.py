@@ -1,7 +1,7 @@
-"""The desk: what every desk knows, and the one answer that may lead into an installer, a machine's script.
+"""A machine's script, the only answer that may lead into an installer, and the state that the boot services share.
 
-A script asks the store at that moment; nothing that can wipe a disk is answered from memory. What the wire asks is
-`boot.offers`'s, what is fetched by name `boot.named_files`'s, what needs a token `boot.token_documents`'s.
+Each script request reads the store; nothing that can wipe a disk is answered from memory. `boot.offers` answers DHCP,
+`boot.named_files` requests by name, `boot.token_documents` requests with a token.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 class ScriptService:
-    """Answers machines that want their script. `use` swaps what all desks answer from."""
+    """Answers requests for scripts. `use` swaps what all boot services answer from."""
 
     def __init__(
         self, *, install_moves: InstallMoves, events: EventLog, machines: Machines, seen: SeenMachines, clock: Clock
@@ -80,17 +80,17 @@ class ScriptService:
             chosen = {f"{protocol}/{cpu}": name for (protocol, cpu), name in self.policy.loaders.items()}
             log.info("bootfiles.loaders_changed", loaders=chosen)
 
-    # Who is who
+    # Machines and addresses
 
     def is_at(self, host: Host, address: IPv4Address) -> bool:
-        """Tell whether an address is this host's: the registry gives it, or the wire showed it for one of its cards."""
+        """Return whether an address is this host's: registered, or seen in a packet of one of its network cards."""
         if address in host.addresses:
             return True
         seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
 
     def is_target_at(self, target: InstallTarget | None, address: IPv4Address) -> bool:
-        """Tell whether an address is the machine's that an arming was for, whatever the hosts files say now."""
+        """Return whether an address is of the machine that an arming was for, whatever the hosts files say now."""
         if target is None:
             return False
         seen = self.seen.by_address(address)
@@ -99,7 +99,7 @@ class ScriptService:
     def machine_at(self, address: IPv4Address) -> tuple[SeenMachine | None, Host | None]:
         """Find the machine at an address, and its host where it is registered.
 
-        An address that the registry gives to a host is no unregistered machine's, whatever the wire shows.
+        A registered address belongs to its host, whichever machine uses it.
         """
         seen = self.seen.by_address(address)
         host = self.hosts.by_mac(seen.mac) if seen is not None else None
@@ -109,9 +109,9 @@ class ScriptService:
         return seen, host
 
     def requester(self, mac: Mac, host: Host | None, address: IPv4Address) -> SeenMachine | None:
-        """Find the machine with this MAC if a request from this address is its own; None: anybody may have sent it.
+        """Find the machine with this MAC if a request from this address is its own; None: another may have sent it.
 
-        Only what is found here may move, teach or take a step. `host` is the registered host of `mac`.
+        Only a machine that is found here may change state. `host` is the registered host of `mac`.
         """
         if host is not None:
             return self.seen.of(mac, now=self.clock.now()) if self.is_at(host, address) else None
@@ -125,7 +125,7 @@ class ScriptService:
         return found or self.seen.of(host.mac, now=self.clock.now())
 
     def discovered(self) -> list[Machine]:
-        """List the machines that asked for a boot and that nobody registered."""
+        """List the unregistered machines that requested a boot."""
         return [machine for machine in self.seen.all() if machine.arch and self.hosts.by_mac(machine.mac) is None]
 
     def emit(
@@ -138,7 +138,7 @@ class ScriptService:
         step: Step | None = None,
         level: int = logging.INFO,
     ) -> None:
-        """Tell what a machine did or got: to the log, the ledger, and whoever watches its boot."""
+        """Emit what a machine did or got, as an event."""
         happened = Event(event, self.clock.now(), host.name if host else None, seen.mac, step, data)
         self.events.record(happened, level=level)
 
@@ -147,10 +147,10 @@ class ScriptService:
     async def script(
         self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
     ) -> Script:
-        """Write a machine's script of this moment; spends a boot into the installer where it leads there.
+        """Write a machine's script for now; one that leads into the installer spends a boot of the arming.
 
-        Only a request from the machine's own address moves or teaches anything, and only a machine that announced
-        itself on the wire lately gets the installer. `is_head` (a HEAD) moves nothing. Never fails: where a template
+        Only a request from the machine's own address changes anything, and only a machine that announced
+        itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. Never fails: where a template
         or the store does, the script waits.
         """
         host = self.hosts.by_mac(mac)
@@ -191,7 +191,7 @@ class ScriptService:
         """Record that a script was requested from an address that is not its machine's."""
         has_no_address = self.policy.address_announces and host is not None and not host.addresses
         reason = (RequestRefusal.NO_ADDRESS if has_no_address else RequestRefusal.OTHER_ADDRESS).value
-        if host is None and self.seen.get(mac) is None:  # nobody's script
+        if host is None and self.seen.get(mac) is None:  # no machine has this MAC
             log.debug("boot.request_ignored", mac=mac, address=str(address), reason=reason)
             return
         waits = plan.reason.value if isinstance(plan, WaitPlan) else None
@@ -215,22 +215,22 @@ class ScriptService:
             problems.insert(0, ContentError(f"hosts.{host.name}.loader: {self.policy.unusable[host.loader]}"))
         if problems:
             return writer.write_waiting(WaitPlan(seen.mac, WaitReason.NOT_READY, host), problems[0])
-        await self.machines.flush()  # a daemon that is killed now still knows whose address this is
-        async with self._at_the_script[host.name]:  # a loader that lost patience asks again while it is answered
+        await self.machines.flush()  # the address survives a kill of the daemon
+        async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
             return await self._boot_the_installer(seen, host, writer)
 
     async def _boot_the_installer(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
         """Count a boot into the installer, after its script was written: what cannot be sent is not counted."""
-        install = await self.install_moves.read(host.name)  # again: making the documents took its time
+        install = await self.install_moves.read(host.name)  # again: rendering the documents took time
         if self.hosts.get(host.name) != host:
-            # a reload came between; the next request is answered
+            # a reload came between; the next request gets the script
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         if await self.install_moves.end_changed_arming(install, mac=seen.mac):
             return writer.write(LocalBootPlan(seen.mac, host))
         if self.policy.address_announces and install.state is InstallState.INSTALLING:
-            seen.took_installer = False  # no DHCP request shows that the machine was started again
+            seen.took_installer = False  # no DHCP request shows that the machine was restarted
         if seen.took_installer and install.is_armed and install.tokens.kickstart:
-            return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot asks again
+            return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
         cause = Cause(seen.mac)
         try:
             if install.has_spent_its_arming:
@@ -249,12 +249,12 @@ class ScriptService:
         except HostChangedError:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
-            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed between the question and the move
+            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed between the read and the change
         seen.took_installer = True
         return script
 
     def _emit_script(self, seen: SeenMachine, address: IPv4Address, plan: ScriptPlan) -> None:
-        """Record what a machine got; not again what it got before in this boot and under this arming."""
+        """Emit what a machine got, unless it got the same before in this boot and under this arming."""
         reason = plan.reason.value if isinstance(plan, WaitPlan) else None
         served = (type(plan).__name__, reason)
         if seen.served == served:
@@ -273,6 +273,6 @@ class ScriptService:
 
     def _emit_not_ready(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
         reason = str(error)
-        if seen.held_back_by != reason:  # it asks every few seconds
+        if seen.held_back_by != reason:  # it repeats its request every few seconds
             seen.held_back_by = reason
             self.emit("boot.script_held_back", seen, host, {"reason": reason}, level=logging.ERROR)

@@ -1,7 +1,7 @@
-"""What a machine asks with a token: its Kickstart, its Ignition, and what it reports.
+"""Requests with a token: a machine's Kickstart, its Ignition, and its reports.
 
-All of it asks the store at that moment. A token opens one document of one install, for the machine's own addresses;
-a second asker raises an alarm. Never logs a token or a document.
+Each request reads the store. A token opens one document of one install, for the machine's own addresses;
+a request from another address raises an alarm. Tokens and documents are never logged.
 """
 
 import logging
@@ -25,20 +25,20 @@ from netboot.model.words import printable
 
 log = structlog.get_logger()
 
-PINNED: Final = 256  # Ignition sets held for their children; the oldest are made again if asked for
+PINNED: Final = 256  # Ignition sets kept for their children; the oldest are rendered again on request
 
 
 class Refusal(StrEnum):
-    """Why a token opens nothing. The asker is told 404 or 403 and no more; the operator reads the reason."""
+    """Why a token opens nothing. The client gets only 404 or 403; the reason goes to the event."""
 
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
-    REMOVED = "removed-host"  # no file declares the host of the install any more
+    REMOVED = "removed-host"  # no file declares the host of this install any longer
     UNAUTHORISED = "unauthorised-address"  # a live token from an address that is not the machine's
 
 
 class Report(StrEnum):
-    """What a machine says of itself."""
+    """What a machine reports."""
 
     STARTED = "started"
     DONE = "done"
@@ -61,7 +61,7 @@ class _Opened:
 
 
 class DocumentService:
-    """Answers machines that hold a token. Async methods raise StoreError, and RenderError where a document fails."""
+    """Answers requests with a token. Async methods raise StoreError, and RenderError where a document fails."""
 
     def __init__(self, script_service: ScriptService) -> None:
         self._script_service = script_service
@@ -71,9 +71,9 @@ class DocumentService:
     async def kickstart_for(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | Refusal:
-        """Give the Kickstart of one boot; dead once the installer has reported that it started.
+        """Return the Kickstart of one boot; the token is spent once the installer has reported that it started.
 
-        `is_head` (a HEAD) is no step of the boot.
+        `is_head`: a HEAD request is no step of the boot.
         """
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
@@ -92,10 +92,10 @@ class DocumentService:
     async def ignition_for(
         self, token: str, part: IgnitionPart, *, address: IPv4Address, base_url: str, is_head: bool = False
     ) -> bytes | Refusal:
-        """Give one part of an installed system's Ignition; dead once the system has reported that it is ready.
+        """Return one part of an installed system's Ignition; the token is spent once the system is ready.
 
-        The three parts of one install stay the same bytes: the wrapper carries the hashes of the other two.
-        `is_head` (a HEAD) moves nothing.
+        The three parts of one install do not change: the wrapper has the hashes of the other two.
+        `is_head`: a HEAD request changes nothing.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
@@ -126,14 +126,14 @@ class DocumentService:
                 assert_never(part)
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
-        """Take what a machine says. None is an acknowledgement: it is on record.
+        """Record a machine's report. None acknowledges it: it is stored.
 
-        A repeated report is acknowledged again; one that the table has no move for finds a spent token.
+        A repeated report is acknowledged again; one without a transition in the table finds a spent token.
         """
         install = await self._open_report(token, address)
         if isinstance(install, Refusal):
             return install
-        if report is Report.STARTED:  # the last moment before the disk is written
+        if report is Report.STARTED:  # the last check before the disk is written
             await self._script_service.install_moves.end_changed_arming(install)
         host = self._script_service.hosts.get(install.host)
         try:
@@ -143,11 +143,11 @@ class DocumentService:
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
-            self._pinned.pop(install.tokens.ignition, None)  # cluster keys that nobody may ask for again
+            self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
         return None
 
     async def _open_report(self, token: str, address: IPv4Address) -> Install | Refusal:
-        """Find the install of the machine that reports, also where its host was changed or removed meanwhile."""
+        """Find the install of the reporting machine, also where its host was changed or removed meanwhile."""
         install = (
             await self._script_service.install_moves.by_token(TokenKind.REPORT, token)
             if is_well_formed(token)
@@ -175,7 +175,7 @@ class DocumentService:
         is_its_own = self._script_service.is_at(host, address)
         if not _is_alive(install, kind):
             self._refuse(Refusal.SPENT if is_its_own else Refusal.UNAUTHORISED, kind, host, address)
-            return Refusal.SPENT  # the asker learns no more than of a token that never was
+            return Refusal.SPENT  # the same answer as for a token that never existed
         if not is_its_own:
             return self._refuse(Refusal.UNAUTHORISED, kind, host, address)
         return _Opened(host, install)
@@ -186,7 +186,7 @@ class DocumentService:
         )
 
     def _is_first(self, host: Host, kind: TokenKind, token: str) -> bool:
-        """Tell whether this token's document is served for the first time: a repeated request is no further step."""
+        """Return whether this token's document is served for the first time: a repeated request is no further step."""
         is_first = self._served.get((host.name, kind)) != token
         self._served[host.name, kind] = token
         return is_first
@@ -202,7 +202,7 @@ class DocumentService:
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
-        """Record why a token opens nothing; of a host that is declared no more, its name is known."""
+        """Record why a token opens nothing; for a removed host only its name is known."""
         data = {"document": kind.value, "address": str(address), "reason": refusal.value}
         match refusal:
             case Refusal.UNKNOWN:
@@ -245,6 +245,6 @@ def _is_alive(install: Install, kind: TokenKind) -> bool:
         case TokenKind.IGNITION:
             return install.state is not InstallState.READY
         case TokenKind.REPORT:
-            return True  # a late or repeated end is always heard; the table judges it
+            return True  # a late or repeated report is always accepted; the table decides
         case _:
             assert_never(kind)

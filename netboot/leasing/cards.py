@@ -1,4 +1,4 @@
-"""Who asks for a lease, and which of a host's cards may have its one address. Pure."""
+"""The client of a lease, and which of a host's network cards may have its one address. Pure."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -11,7 +11,7 @@ from netboot.model.lease import LeaseDropReason
 
 @dataclass(frozen=True, slots=True)
 class LeaseClient:
-    """Who asks: a registered host is its MAC whatever it calls itself, since each stage of a boot does so anew."""
+    """A client: a registered host is known by its MAC, since each stage of a boot sends its own option 61."""
 
     key: str
     mac: Mac | None
@@ -20,12 +20,12 @@ class LeaseClient:
 
 
 def is_another_card(client: LeaseClient, holding: Holding) -> bool:
-    """Tell whether the holder is the same machine by another card."""
+    """Return whether the holder is the same machine by another network card."""
     return client.host is not None and holding.client != client.key and holding.client in client.host.macs
 
 
 def may_be_taken_over(client: LeaseClient, holding: Holding, at: Moment) -> bool:
-    """Tell whether a machine may have moved from its other card, which a probe shows.
+    """Return whether a machine may have switched from its other network card; a probe verifies it.
 
     An offer to the other card is held for its time (RFC 2131 §3.1 steps 2 and 3), and so is a lease that was only now
     given: its ACK is under way.

@@ -1,4 +1,4 @@
-"""Which address is held by whom, and until when: the memory of `leasing.rules`, which alone decides.
+"""Which client holds which address, and until when: the state of `leasing.rules`, which decides.
 
 Times ending in `_s` are on the monotonic clock.
 """
@@ -13,7 +13,7 @@ from netboot.model.host.mac import Mac
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, twice: for people, and on the clock that leases are counted on."""
+    """The present, in UTC and on the clock that leases are counted on."""
 
     utc: datetime
     monotonic_s: float
@@ -25,13 +25,13 @@ class Held(StrEnum):
     PROBED = "probed"
     OFFERED = "offered"
     BOUND = "bound"
-    ENDED = "ended"  # released or expired: its machine gets it again if nobody else needed it
-    RESTING = "resting"  # somebody unknown has it
+    ENDED = "ended"  # released or expired: its machine gets it again if it is still free
+    RESTING = "resting"  # an unknown machine has it
 
 
 @dataclass(slots=True)
 class Holding:
-    """One address; after `until_s` it binds nobody."""
+    """One held address; the holding ends at `until_s`."""
 
     client: str
     mac: Mac | None
@@ -42,18 +42,18 @@ class Holding:
 
 
 class Holdings:
-    """All of them by address and by client; as many as there are addresses to give."""
+    """All holdings by address and by client; at most one for each address."""
 
     def __init__(self) -> None:
         self._by_address: dict[IPv4Address, Holding] = {}
         self._address_of: dict[str, IPv4Address] = {}
 
     def get(self, address: IPv4Address) -> Holding | None:
-        """Find a holding, whether it still binds or not."""
+        """Find a holding, in force or not."""
         return self._by_address.get(address)
 
     def in_force(self, address: IPv4Address, at: Moment) -> Holding | None:
-        """Find a holding that binds now."""
+        """Find a holding that is in force now."""
         holding = self._by_address.get(address)
         return holding if holding is not None and holding.until_s > at.monotonic_s else None
 
@@ -62,19 +62,19 @@ class Holdings:
         return self._address_of.get(client)
 
     def address_on_record(self, client: str) -> IPv4Address | None:
-        """Find the address that was leased to a client, now or before; an offer is no record."""
+        """Find the address that was leased to a client, now or before; an offer does not count."""
         address = self._address_of.get(client)
         if address is None or self._by_address[address].held not in (Held.BOUND, Held.ENDED):
             return None
         return address
 
     def last_used_s(self, address: IPv4Address) -> float:
-        """Say until when an address was held, for a choice of the longest unused."""
+        """Return when the last holding of an address ends, to choose the one unused for longest."""
         holding = self._by_address.get(address)
         return holding.until_s if holding is not None else float("-inf")
 
     def hold(self, address: IPv4Address, client: str, mac: Mac | None, held: Held, until_s: float) -> Holding:
-        """Let a client hold an address; an empty client is somebody unknown."""
+        """Let a client hold an address; an empty client is an unknown machine."""
         before = self._by_address.get(address)
         if before is not None:
             self._forget(before.client, address)
@@ -88,7 +88,7 @@ class Holdings:
         return holding
 
     def undo(self, address: IPv4Address) -> None:
-        """Take the last `hold` of an address back."""
+        """Undo the last `hold` of an address."""
         holding = self._by_address.pop(address)
         self._forget(holding.client, address)
         if holding.before is not None:
@@ -97,7 +97,7 @@ class Holdings:
                 self._address_of[holding.before.client] = address
 
     def end_expired(self, at: Moment) -> list[tuple[IPv4Address, Holding]]:
-        """End the leases whose time is over, and say which."""
+        """End the leases that have expired, and return them."""
         over = [
             (address, holding)
             for address, holding in self._by_address.items()

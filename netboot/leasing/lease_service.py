@@ -1,6 +1,6 @@
-"""The desk where addresses are leased: decides by `leasing.rules`, keeps in `store.leases`, tells what happened.
+"""Address leases: decides by `leasing.rules`, stores in `store.leases`, emits events.
 
-A lease is on disk before its ACK may leave; where the ledger fails, no address is given.
+A lease is on disk before its ACK is sent; where the store fails, no address is given.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from netboot.model.lease import (
 )
 from netboot.store.leases import LeaseStore
 
-SWEEP_S: Final = 30.0  # how soon an ended lease is on record as ended
-REPORT_AGAIN_S: Final = 600.0  # the same trouble with the same address
-REPORTS_KEPT: Final = 1024  # addresses; then those of the past are forgotten
+SWEEP_S: Final = 30.0  # how soon an ended lease is stored as ended
+REPORT_AGAIN_S: Final = 600.0  # the same problem with the same address
+REPORTS_KEPT: Final = 1024  # addresses; then all are forgotten
 
 log = structlog.get_logger()
 
@@ -48,15 +48,15 @@ class LeaseService:
         self._reported_s: dict[tuple[str, IPv4Address | None], float] = {}
 
     async def load(self) -> None:
-        """Take up the leases on record; raise StoreError."""
+        """Load the stored leases; raise StoreError."""
         self._leases.load(await self._store.all(), self._now())
 
     def use(self, hosts: HostSet) -> None:
-        """Take these hosts as the registered ones from now on."""
+        """Use these registered hosts from now on."""
         self._leases.use(hosts)
 
     def decide(self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
-        """Answer a question from memory; what it grants or closes waits for `keep`."""
+        """Answer a request from memory; a grant or an end takes effect by `keep`."""
         verdict = self._leases.decide(request, networks, ours, self._now())
         if verdict is LeaseDropReason.POOL_EXHAUSTED:
             cure = "widen dhcp.pool, shorten dhcp.lease_s, or register the machine"
@@ -64,15 +64,15 @@ class LeaseService:
         return verdict
 
     def probed(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
-        """Take the result of a probe: who has the address, if anybody; True where the question may be asked again."""
+        """Take the result of a probe, the holder or None; True where the request may be decided again."""
         host = self._leases.host_of(request.mac)
-        if holder is not None and (host is None or holder not in host.macs):  # else its own other card, which runs
+        if holder is not None and (host is None or holder not in host.macs):  # else its own other network card
             cure = f"find the machine with the MAC {holder} and take the address from it"
             self._emit("lease.conflict_found", address, request.mac, holder=holder, cure=cure)
         return self._leases.probed(request, address, is_in_use=holder is not None, at=self._now())
 
     async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
-        """Put a verdict on disk; say why a grant must not be answered after all, if so."""
+        """Store a verdict; return the reason where a grant must not be answered after all."""
         lease = verdict.lease
         try:
             await self._store.keep(lease)
@@ -95,16 +95,16 @@ class LeaseService:
         return None
 
     async def run(self) -> None:
-        """Put ended leases on record, behind; until cancelled."""
+        """Store ended leases until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Put the leases that have ended on record as ended."""
+        """Store the leases that have ended as ended."""
         for lease in self._leases.end_expired(self._now()):
             if not self._leases.is_over(lease):
-                continue  # granted again while those before it were written: that word must stay the last
+                continue  # granted again during the loop: the grant must stay stored
             try:
                 await self._store.keep(lease)
             except StoreError as error:
@@ -116,7 +116,7 @@ class LeaseService:
     def _emit(
         self, event: str, address: IPv4Address | None, mac: Mac | None, *, cure: str = "", **data: str | int
     ) -> None:
-        """Tell what happened; with a `cure` it is a trouble, told once in a while for each address."""
+        """Emit an event; one with a `cure` is a problem, emitted once in `REPORT_AGAIN_S` for each address."""
         shown = str(address) if address is not None else None
         if cure:
             if not self._is_news(event, address):

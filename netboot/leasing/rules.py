@@ -1,10 +1,10 @@
-"""Who may have which address: the leases of a LAN without another DHCP server, as one state machine.
+"""Which client may have which address: the leases of a LAN without another DHCP server, as one state machine.
 
 No clock, no socket, no disk: time comes in as a `Moment`, and what has to be on disk, probed or said goes out as a
 verdict. Counts on the monotonic clock, so that no jump of the time of day frees a lease; after a restart every lease
 on record runs its whole time again, because nobody knows how long the daemon was away.
 
-RFC 2131 §4.3 (each question), §2.2 (a probe before an address is given), §4.3.2 with table 4 (REQUEST by state).
+RFC 2131 §4.3 (each request), §2.2 (a probe before an address is given), §4.3.2 with table 4 (REQUEST by state).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -37,10 +37,10 @@ from netboot.model.lease import (
 )
 
 OFFER_HELD_S: Final = 60.0  # from an offer to its REQUEST; ROMs collect offers for up to 32 s
-GRANT_SETTLES_S: Final = 2.0  # from a grant until its card answers a probe: the disk, the ACK, the card's own check
-PROBE_HELD_S: Final = 3.0  # a probe that was lost sets its address free
-REST_S: Final = 600.0  # of an address that somebody unknown has
-POOLS_KEPT: Final = 64  # one for each LAN that asks
+GRANT_SETTLES_S: Final = 2.0  # from a grant until the client answers a probe: the disk, the ACK, the client's own check
+PROBE_HELD_S: Final = 3.0  # then the address of a lost probe is free
+REST_S: Final = 600.0  # of an address that an unknown machine has
+POOLS_KEPT: Final = 64  # one for each LAN with requests
 
 WRONG_NETWORK: Final = "this address is not of this network"
 WRONG_ADDRESS: Final = "this address is not yours"
@@ -49,7 +49,7 @@ Networks = Sequence[IPv4Network]
 
 
 class Leases:
-    """All leases, from memory and at once. What `ask` grants must be on disk before it is said."""
+    """All leases, decided from memory. What `decide` grants must be on disk before it is sent."""
 
     def __init__(self, policy: LeasePolicy) -> None:
         self._policy = policy
@@ -70,7 +70,7 @@ class Leases:
         return self._hosts.by_mac(mac) if mac is not None else None
 
     def load(self, records: Iterable[Lease], at: Moment) -> None:
-        """Take up what is on record."""
+        """Load the stored leases."""
         for lease in records:
             now_s = at.monotonic_s
             match lease.state:
@@ -86,7 +86,7 @@ class Leases:
     def decide(
         self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
     ) -> LeaseVerdict:
-        """Answer one question. `networks` are those of the interface that heard it, `ours` its addresses."""
+        """Answer one request. `networks` are those of the receiving interface, `ours` its addresses."""
         client = self._client(request, at)
         if request.subnet is not None:
             networks = [each for each in (*self._known_networks, *networks) if request.subnet in each]
@@ -111,13 +111,13 @@ class Leases:
                 assert_never(request.kind)
 
     def probed(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
-        """Take the result of a probe that `ask` wanted; True where the same question may now be asked again.
+        """Take the result of a probe that `decide` returned; True where the request may be decided again.
 
         An address of the pool that somebody has rests, and another is found; a registered one has no other.
         """
         client, holding = self._client(request, at), self._held.get(address)
         if holding is None or holding.held is not Held.PROBED or holding.client != client.key:
-            return False  # something else came first
+            return False  # another decision came first
         if not is_in_use:
             self._held.hold(address, client.key, client.mac, Held.OFFERED, at.monotonic_s + OFFER_HELD_S)
             return True
@@ -128,12 +128,12 @@ class Leases:
         return True
 
     def is_held(self, lease: Lease) -> bool:
-        """Tell whether a granted lease still is: a DECLINE may have come while it was written."""
+        """Return whether a granted lease is still held: a DECLINE may have come while it was written."""
         holding = self._held.get(lease.address)
         return holding is not None and holding.held is Held.BOUND and holding.client == lease.client
 
     def is_over(self, lease: Lease) -> bool:
-        """Tell whether a lease that ended has not been taken up again since."""
+        """Return whether a lease that ended has not been granted again since."""
         holding = self._held.get(lease.address)
         return holding is not None and holding.held is Held.ENDED and holding.client == lease.client
 
@@ -147,7 +147,7 @@ class Leases:
         over = self._held.end_expired(at)
         return [self._record(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
 
-    # Each question
+    # Each kind of request
 
     def _offer(
         self,
@@ -190,14 +190,14 @@ class Leases:
                 return LeaseDropReason.ADDRESS_PROBED
             return self._grant(client, address, networks, at)
         if address == client.address:
-            # A host's own address is never refused: it may hold our offer, from before a restart or by its other card.
+            # A host's own address is never refused: it may have our offer, from before a restart or by its other card.
             if holding is None or self._goes_back_to(client, address, at):
                 return self._grant(client, address, networks, at)
             return taken_by(client, holding)
         return LeaseRefused(WRONG_ADDRESS)
 
     def _goes_back_to(self, client: LeaseClient, address: IPv4Address, at: Moment) -> bool:
-        """Take a lease back from an offer that was made of it to the host's other card; False: there is none."""
+        """Restore a lease that was offered to the host's other card meanwhile; False: there is none."""
         holding = self._held.in_force(address, at)
         if holding is None or not is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
             return False
@@ -215,13 +215,13 @@ class Leases:
         return LeaseDropReason.OTHER_LEASE_SERVER
 
     def _confirm(self, client: LeaseClient, request: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
-        """A client that has an address goes on with it, begins anew, or hears nothing if nobody here knows it."""
+        """Let a client keep its address, refuse it, or drop the request of an unknown client."""
         address = request.address
         if address is None:
             return LeaseDropReason.MISFORMED_REQUEST
         own_networks = networks
         if request.kind is LeaseRequestKind.RENEWING:
-            # Behind a relay too a client renews by unicast: its address tells its network, not our interface.
+            # A client behind a relay renews by unicast: its address shows its network, not our interface.
             networks = [*networks, *self._known_networks]
         elif not networks:
             return LeaseDropReason.OTHER_NETWORK
@@ -245,7 +245,7 @@ class Leases:
         at: Moment,
         is_elsewhere: bool,
     ) -> LeaseVerdict:
-        """Let a client go on with the address that is its own, unless somebody else holds it."""
+        """Let a client keep its own address, unless another holds it."""
         holding = self._held.in_force(address, at)
         is_own = holding is not None and holding.client == client.key
         if is_own and holding is not None and holding.held is Held.PROBED:
@@ -254,7 +254,7 @@ class Leases:
             return self._grant(client, address, networks, at)
         has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
         if address != client.address or (has_moved and kind is not LeaseRequestKind.INIT_REBOOT):
-            return LeaseRefused(WRONG_ADDRESS)  # it still uses what its other card was given: it has to stop
+            return LeaseRefused(WRONG_ADDRESS)  # it uses the address of its other card and must stop
         if may_be_taken_over(client, holding, at):
             return self._to_probe(client, address, at, is_relayed=is_elsewhere)
         return taken_by(client, holding)
@@ -284,14 +284,14 @@ class Leases:
             return LeaseDropReason.OTHER_NETWORK
         return LeaseInformed(self._terms(client, networks, request.address, leases=False))
 
-    # What is whose
+    # Clients and addresses
 
     def _client(self, request: LeaseRequest, at: Moment) -> LeaseClient:
         mac = request.mac
         host = self.host_of(mac)
         if host is not None and mac is not None:
             return LeaseClient(mac, mac, host, host.network.address.ip if host.network else None)
-        # Machines made from one image may call themselves alike: the second one is told apart by its MAC.
+        # Machines made from one image may send the same option 61: the second one is identified by its MAC too.
         alone, by_mac_too = request.client_id, f"{request.client_id}@{mac}"
         address = self._held.address_of(alone)
         holding = self._held.in_force(address, at) if address is not None else None
@@ -308,7 +308,7 @@ class Leases:
         ours: Collection[IPv4Address],
         at: Moment,
     ) -> IPv4Address | LeaseDropReason:
-        """Find the address that the client had, else the one that it wishes for, else the longest unused."""
+        """Find the address that the client had, else the one that it requests, else the one unused for longest."""
         here = self._pool_of(tuple(networks), frozenset(ours))
         if not here:
             return LeaseDropReason.NO_ADDRESS_FOR_CLIENT
@@ -321,7 +321,7 @@ class Leases:
         return min(free, key=self._held.last_used_s) if free else LeaseDropReason.POOL_EXHAUSTED
 
     def _pool_of(self, networks: tuple[IPv4Network, ...], ours: frozenset[IPv4Address]) -> Mapping[IPv4Address, None]:
-        """Gather the addresses of the pool that a stranger may have in these networks; kept until the hosts change."""
+        """List the pool's addresses for unregistered machines in these networks; cached until the hosts change."""
         if (networks, ours) not in self._pools:
             if len(self._pools) >= POOLS_KEPT:
                 self._pools.clear()
@@ -334,7 +334,7 @@ class Leases:
         return self._pools[networks, ours]
 
     def _may_have(self, client: LeaseClient, address: IPv4Address) -> bool:
-        """Tell whether the registry and the pool let this client have the address at all."""
+        """Return whether the registry and the pool allow this client the address."""
         if client.address is not None:
             return address == client.address
         return address not in self._reserved and any(address in each for each in self._policy.pool)

@@ -292,7 +292,7 @@ def test_a_machine_that_loads_what_another_server_named_is_told_apart(with_servi
 
         events = {event.name: event.data for event in await services.events()}
         assert events["boot.variant_changed"]["reason"] == "wrong-loader"
-        assert "it asks for undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
+        assert "it requests undionly.kpxe" in str(events["boot.dead_end_met"]["cure"])
 
     with_services(scenario)
 

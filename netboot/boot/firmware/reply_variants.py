@@ -1,15 +1,15 @@
-"""Dead ends: which shape of boot a firmware is offered, learned from how its boots ended. Pure; time is an argument.
+"""Which boot variant a firmware is offered, learned from how its boots ended. Pure; time is an argument.
 
-A shape is a reply (with option 43; or without, so that the firmware asks port 4011) and a loader. The order is fixed:
+A variant is a reply (with option 43, or without it, so that firmware goes to port 4011) and a loader. Fixed order:
 
     at first                                           the first reply, the first loader
-    a boot that came to no loader, or to another's  -> the next reply, the same loader
-    a boot whose loader never asked for its script  -> the same reply, the next loader
-    nothing is left                                 -> a dead end: said once, the first shape again, no move for an hour
+    a boot that got no loader, or another server's  -> the next reply, the same loader
+    a boot whose loader requested no script         -> the same reply, the next loader
+    nothing is left                                 -> a dead end: one event, the first variant, no change for an hour
 
-Only whole boots count, `BOOTS_PER_VARIANT` in a row; within one boot the same question gets the same answer. What a
-machine did without taking an address teaches nothing: firmware takes one before it goes on, a tester does not.
-facts/wire.md §6, §7; docs/firmware.md tells the operator.
+Only whole boots count, `BOOTS_PER_VARIANT` in a row; within one boot the same request gets the same reply. What a
+machine did without taking an address is ignored: firmware takes one before it goes on, a test program does not.
+facts/wire.md §6, §7; docs/firmware.md is the operator's view.
 """
 
 import re
@@ -24,12 +24,12 @@ from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.words import printable_line
 
-BOOTS_PER_VARIANT: Final = 2  # one alone may be somebody at the power button
+BOOTS_PER_VARIANT: Final = 2  # one alone may be a person at the power button
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
 LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
 _REPLIES: Final = tuple(ReplyVariant)
 REST_S: Final = 3600.0  # after a dead end
-FORGET_S: Final = 86_400.0  # a failure of yesterday is no failure in a row
+FORGET_S: Final = 86_400.0  # older failures do not count as a row
 
 
 class Ending(StrEnum):
@@ -37,16 +37,16 @@ class Ending(StrEnum):
 
     REACHED = "reached-script"
     NO_REQUEST = "no-request"  # DISCOVERs, and no REQUEST to anybody
-    NO_LOADER = "no-loader"  # it took an address and never asked for its loader
-    WRONG_LOADER = "wrong-loader"  # it asked for a file that we did not offer and that cannot run there
-    LOADER_CUT = "loader-cut"  # its loader did not come through whole
+    NO_LOADER = "no-loader"  # it took an address and did not request its loader
+    WRONG_LOADER = "wrong-loader"  # it requested a file that we did not offer and that cannot run there
+    LOADER_CUT = "loader-cut"  # its loader was not sent completely
     NO_HTTP = "no-http"  # its loader runs, and is an iPXE built without HTTP
-    NO_SCRIPT = "no-script"  # its loader came through, and its script was never asked for
+    NO_SCRIPT = "no-script"  # its loader was sent, and did not request its script
 
 
 @dataclass(slots=True)
 class BootTrace:
-    """What the wire showed of one boot."""
+    """What packets showed of one boot."""
 
     client: BootClient | None = None  # its firmware, as it was offered a loader
     variant: BootVariant | None = None  # None: it was offered none
@@ -56,7 +56,7 @@ class BootTrace:
     last_discover_s: float = 0.0
     has_address: bool = False  # it sent a REQUEST in the exchange of its DISCOVER (RFC 2131 table 5)
     requested_loader: bool = False
-    other_file: str = ""  # a file that it asked for instead
+    other_file: str = ""  # a file that it requested instead
     got_other_file: bool = False
     got_loader: bool = False
     lacks_http: bool = False  # its loader sent a DISCOVER as an iPXE without HTTP
@@ -65,17 +65,17 @@ class BootTrace:
 
     @property
     def is_whole_cycle(self) -> bool:
-        """It asked as often and as long as firmware does: `secs` alone is only what it says of itself."""
+        """Return whether it sent requests as often and as long as firmware does: `secs` alone is only its own claim."""
         return self.discovers >= WHOLE_CYCLE and self.last_discover_s - self.began_s >= LEAST_S
 
     def note_discover(self, elapsed: int, now_s: float) -> None:
-        """Note a DISCOVER; a packet that comes twice is one question."""
+        """Record a DISCOVER; a duplicate counts once."""
         if elapsed > self.elapsed:
             self.elapsed, self.last_discover_s = elapsed, now_s
             self.discovers += 1
 
     def note_file_request(self, name: str, file: BootFile | None) -> None:
-        """Note a request for a file: ours, another that may run there, or a stranger's."""
+        """Record a request for a file: ours, another that may run there, or another server's."""
         if self.variant is None or self.client is None or self.got_loader:
             return
         if file is not None and (file.name == self.variant.loader or (file.cpu or Cpu.X86_BIOS) is self.client.cpu):
@@ -84,7 +84,7 @@ class BootTrace:
             self.other_file = printable_line(name, longest=80)
 
     def got(self, name: str) -> None:
-        """Note a file that arrived whole."""
+        """Record a file that was sent completely."""
         is_unregistered = bool(self.other_file) and printable_line(name, longest=80) == self.other_file
         self.got_other_file = self.got_other_file or is_unregistered
         self.got_loader = self.got_loader or (self.requested_loader and not is_unregistered)
@@ -99,11 +99,11 @@ class Choices:
 
     @property
     def first(self) -> BootVariant:
-        """Where every machine begins."""
+        """The variant of every machine's first boot."""
         return BootVariant(self.replies[0], self.loaders[0])
 
     def fit(self, variant: BootVariant | None) -> BootVariant:
-        """Keep a shape that is still among them; else the first."""
+        """Return this variant if it is still among them; else the first."""
         if variant is None or variant.reply not in self.replies or variant.loader not in self.loaders:
             return self.first
         return variant
@@ -116,14 +116,14 @@ class Learned:
     variant: BootVariant | None = None  # None: the first
     is_verified: bool = False  # a script was reached by it
     failure: Ending | None = None
-    boots: int = 0  # that ended so, in a row, with this shape
+    boots: int = 0  # that ended so, in a row, with this variant
     ended_s: float = 0.0
     rests_until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The machine gets another shape from its next boot on."""
+    """The machine gets another variant from its next boot on."""
 
     reason: Ending
     before: BootVariant
@@ -132,7 +132,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class DeadEnd:
-    """No shape helps; somebody has to do something."""
+    """No variant is left; the operator has to act."""
 
     reason: Ending
     variant: BootVariant
@@ -141,7 +141,7 @@ class DeadEnd:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A shape that is not the first led to the script: worth remembering."""
+    """A variant that is not the first led to the script, so it is stored."""
 
     variant: BootVariant
 
@@ -150,7 +150,7 @@ Verdict = Moved | DeadEnd | Verified
 
 
 def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
-    """Say what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
+    """Return what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
     replies = _REPLIES if client.protocol is BootProtocol.PXE else _REPLIES[:1]
     if host is not None and host.firmware is not None:
         replies = (host.firmware,)
@@ -166,7 +166,7 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
 
 
 def ending(trace: BootTrace) -> Ending | None:
-    """Tell how a boot ended; None where it was no whole boot, or was offered no loader."""
+    """Return how a boot ended; None where it was no whole boot, or was offered no loader."""
     if trace.variant is None:
         return None
     if trace.reached_script:
@@ -186,7 +186,7 @@ def ending(trace: BootTrace) -> Ending | None:
 def judge(
     learned: Learned, trace: BootTrace, choices: Choices, *, now_s: float, is_pinned: bool = False
 ) -> tuple[Learned, Verdict | None]:
-    """Learn from a boot that is over. `is_pinned`: an operator named the shape."""
+    """Learn from a boot that ended. `is_pinned`: the hosts file sets firmware or loader."""
     reason = ending(trace)
     if reason is None or trace.variant is None or choices.fit(trace.variant) is not trace.variant:
         return learned, None
@@ -208,19 +208,19 @@ def judge(
 
 
 def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
-    """Tell whether somebody began the boot again before it had come to nothing by itself."""
+    """Return whether the boot was restarted before it could fail by itself."""
     is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_other_file
     return not is_plain and now_s - trace.began_s < LEAST_S
 
 
 def reached(learned: Learned, variant: BootVariant, choices: Choices) -> tuple[Learned, Verified | None]:
-    """Learn that a shape led to the script: what failed before is forgotten."""
+    """Learn that a variant led to the script; earlier failures are forgotten."""
     is_news = variant != choices.first and not (learned.is_verified and learned.variant == variant)
     return Learned(variant, is_verified=True), Verified(variant) if is_news else None
 
 
 def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> BootVariant | None:
-    """Move to the next shape that differs in what failed; None where there is none."""
+    """Return the next variant that differs in what failed; None where there is none."""
     match reason:
         case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
             replies = choices.replies[choices.replies.index(variant.reply) + 1 :]
@@ -233,7 +233,7 @@ def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> Boot
 
 
 def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
-    """Say what a person can do where no shape helps."""
+    """Return the cure where no variant is left."""
     assert trace.variant is not None
     loader = trace.variant.loader
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
@@ -252,15 +252,15 @@ def _was_named_by_a_server(name: str, loader: str) -> bool:
 _CURES: Final = {
     Ending.NO_REQUEST: "this firmware joins no two offers: let the LAN's DHCP server name this box as next-server "
     "(option 66) and {loader} as its boot file (option 67), or lease the addresses here with dhcp.mode: reservation",
-    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware asks "
-    "that server alone; else let UDP 69 and 4011 through to this box",
-    Ending.WRONG_LOADER: "it asks for {other_file}, which the LAN's DHCP server names: take the boot file (option 67, "
+    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware requests "
+    "from that server alone; else let UDP 69 and 4011 through to this box",
+    Ending.WRONG_LOADER: "it requests {other_file}, which the LAN's DHCP server names: take the boot file (option 67, "
     "filename) out there",
-    Ending.LOADER_CUT: "the loader begins and does not arrive: look for a small MTU or a firewall on the way; "
+    Ending.LOADER_CUT: "the loader's transfer begins and does not end: check the path for a small MTU or a firewall; "
     "tftp.single_port helps against firewalls",
     Ending.NO_HTTP: "{loader} is an iPXE built without HTTP, so it cannot fetch its script: replace it by one with "
     "HTTP, as distributions build it",
-    Ending.NO_SCRIPT: "{loader} runs and is not heard of again: see its screen; put another loader below "
+    Ending.NO_SCRIPT: "{loader} runs and sends no request: see its screen; put another loader below "
     "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
 }
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")

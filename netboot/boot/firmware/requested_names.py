@@ -1,8 +1,8 @@
-"""What a machine's second and third files are called: by iPXE, shim and GRUB, each in its own way. Pure.
+"""The names of a machine's second and third files, as iPXE, shim and GRUB request them. Pure.
 
-shim asks for `grubx64.efi` beside itself; GRUB for `grub.cfg-<uuid>`, `grub.cfg-01-<mac>`, `grub.cfg-<address in hex>`
-and `grub.cfg` by TFTP, for `grub.cfg` alone by HTTP; iPXE for `autoexec.ipxe`. The directories before such a name are
-whatever the builder of the loader chose, so they do not count. facts/wire.md §6.
+shim requests `grubx64.efi` beside itself; GRUB `grub.cfg-<uuid>`, `grub.cfg-01-<mac>`, `grub.cfg-<address in hex>`
+and `grub.cfg` by TFTP, `grub.cfg` alone by HTTP; iPXE `autoexec.ipxe`. The directories before such a name are
+chosen by whoever built the loader, so they are ignored. facts/wire.md §6.
 """
 
 import re
@@ -24,7 +24,7 @@ _REQUESTED_BY_LOADERS: Final = re.compile(
 _CPU_OF_SUFFIX: Final = {"x64": Cpu.X64, "aa64": Cpu.ARM64, "ia32": Cpu.IA32, "arm": Cpu.ARM32}
 _VENDORS: Final = ("redhat", "oracle", "centos", "fedora", "rocky", "almalinux")
 
-# What distributions call the files that shim and firmware ask for by these names: Debian's and Ubuntu's shim-signed and
+# What distributions call the files that shim and firmware request by these names: Debian's and Ubuntu's shim-signed and
 # grub-efi-amd64-signed, Red Hat's and Oracle's shim-x64 and grub2-efi-x64, SUSE's shim and grub2 (/usr/share/efi).
 _OTHER_NAMES: Final = {
     **{
@@ -41,7 +41,7 @@ _OTHER_NAMES: Final = {
 
 
 def document_named(name: str) -> tuple[DocumentKind, Mac | None] | None:
-    """Tell which document of its own a machine asks for by this name, and the MAC in it; None: a plain file."""
+    """Return which of its own documents a machine requests by this name, and the MAC in it; None: a plain file."""
     last = name.rpartition("/")[2]
     if last.casefold() == DocumentKind.IPXE_AUTOEXEC:
         return DocumentKind.IPXE_AUTOEXEC, None

@@ -1,4 +1,4 @@
-"""The DHCP doors: port 67 and port 4011 on every interface that is served, opened and closed as interfaces come and go.
+"""The DHCP listeners: ports 67 and 4011 on every served interface, opened and closed as interfaces change.
 
 Beside a DHCP server that nobody may change, or as the LAN's only one. What a door does with a datagram is
 `serve.dhcp.proxy_handler`, and where it leases too `serve.dhcp.lease_handler`.
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DhcpSettings:
-    """What the settings say of the doors: `dhcp.mode`, `.port`, `.pxe_port`, `http.port` and `dhcp.listen`."""
+    """The settings of the listeners: `dhcp.mode`, `.port`, `.pxe_port`, `http.port` and `dhcp.listen`."""
 
     mode: DhcpMode = DhcpMode.PROXY
     port: int = dhcp.SERVER_PORT
@@ -38,7 +38,7 @@ class DhcpSettings:
 
 
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
-    """List the ports of boot questions; who leases as well has another door on 67."""
+    """List the ports of boot requests; in mode `reservation` port 67 has its own handler."""
     offers = DhcpPort(
         settings.port, pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request)
     )
@@ -57,12 +57,12 @@ def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
 
 
 class DhcpServer:
-    """Every door that is open. Give `serve` to `Interfaces.on_change`."""
+    """Every open listener. Give `serve` to `Interfaces.on_change`."""
 
     def __init__(
         self, service: OfferService, settings: DhcpSettings, *, counters: Metrics, leasing: Leasing | None = None
     ) -> None:
-        """`leasing` is what the mode `reservation` leases with; the other modes lease nothing."""
+        """`leasing` is for mode `reservation`; the other modes lease nothing."""
         self._service = service
         self._leasing = leasing if settings.mode is DhcpMode.RESERVATION else None
         self._settings = settings
@@ -71,11 +71,11 @@ class DhcpServer:
         self._listeners: dict[tuple[Interface, int], ProxyDhcpHandler | LeaseHandler] = {}
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
-        self._ours: set[IPv4Address] = set()  # on every interface; the doors look at it
+        self._ours: set[IPv4Address] = set()  # on every interface; shared with the handlers
 
     @property
     def problems(self) -> list[str]:
-        """Why some port is not served now."""
+        """The reason of each port that is not served now."""
         return [self._awaited[key] for key in sorted(self._awaited)]
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
@@ -102,7 +102,7 @@ class DhcpServer:
                     self._open(interface, number)
 
     def close(self) -> None:
-        """Give every port back."""
+        """Close every port."""
         for handler in self._listeners.values():
             handler.close()
         self._listeners.clear()

@@ -34,7 +34,7 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
 
 
 class IgnoredRequests:
-    """Those of one port on one interface."""
+    """The ignored requests of one port on one interface."""
 
     def __init__(self, interface: Interface, port: int, *, counters: Metrics) -> None:
         self._interface = interface

@@ -1,4 +1,4 @@
-"""The DHCP door of the LAN's only server: each question about an address is read, decided, kept, answered.
+"""The DHCP handler of the LAN's only server: each lease request is parsed, decided, stored and answered.
 
 Never says what is not on disk, never gives an address that answers a probe. One datagram's way:
 
@@ -45,15 +45,15 @@ from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 
 log = structlog.get_logger()
 
-AT_WORK: Final = 512  # questions that wait for a probe or the disk; more get silence and ask again
-PROBES_PER_REQUEST: Final = 3  # addresses of the pool; then the client has gone on
+AT_WORK: Final = 512  # requests that wait for a probe or the disk; more are dropped, and the clients retry
+PROBES_PER_REQUEST: Final = 3  # addresses of the pool; then the client has timed out
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Leasing:
-    """What a door leases with: the desk, and `spawn` that runs what waits for a probe or the disk."""
+    """The lease service, and `spawn`, which runs what waits for a probe or the disk."""
 
     service: LeaseService
     spawn: Spawn
@@ -92,12 +92,12 @@ class LeaseHandler:
         self._prober = ArpProber(socket.interface, counters=counters)
 
     def close(self) -> None:
-        """Give the port back; what waits for a probe or the disk gets no answer."""
+        """Close the port; what waits for a probe or the disk gets no reply."""
         self._socket.close()
         self._prober.close()
 
     def receive(self, datagram: Datagram) -> None:
-        """Answer one datagram, now or when its lease is on disk, or not."""
+        """Answer one datagram, now or when its lease is on disk, or drop it."""
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
@@ -133,7 +133,7 @@ class LeaseHandler:
             case _:
                 assert_never(verdict)
 
-    # What waits
+    # Requests that wait
 
     async def _work(self, job: Coroutine[Any, Any, None]) -> None:
         """Run what waits; a fault of ours in it must not end the daemon."""
@@ -146,7 +146,7 @@ class LeaseHandler:
             self._at_work -= 1
 
     async def _probe(self, incoming: _Incoming, to_probe: LeaseToProbe) -> None:
-        """Probe the address and ask again: an offer, or the next address of the pool."""
+        """Probe the address and decide again: an offer, or the next address of the pool."""
         holder: Mac | None = None
         for _ in range(PROBES_PER_REQUEST):
             holder = None
@@ -162,18 +162,18 @@ class LeaseHandler:
         self._drop(incoming, self._in_use_by(holder, incoming.request.mac))
 
     def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
-        """Name the reason where an address is in use: by another machine, or by the host's own other card."""
+        """Return the reason where an address is in use: by another machine, or by the host's other card."""
         host = self._service.hosts.by_mac(mac) if mac is not None else None
         is_own = host is not None and holder in host.macs
         return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
 
     def _drop(self, incoming: _Incoming, reason: LeaseDropReason) -> None:
-        """Send no answer, and record the reason where an operator can end it."""
+        """Drop a request, and record the reason where an operator can end it."""
         self._ignored.take(reason, incoming.message)
         record_refusal(self._service, reason, incoming.message)
 
     async def _keep(self, incoming: _Incoming, verdict: LeaseGranted | LeaseClosed) -> None:
-        """Put it on disk; only then a grant is acknowledged."""
+        """Store a verdict; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
         if drop_reason is not None:
             self._drop(incoming, drop_reason)
@@ -184,7 +184,7 @@ class LeaseHandler:
         else:
             self._ignored.take(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
 
-    # What is said
+    # Replies
 
     def _answer(self, incoming: _Incoming, answer: LeaseAnswer, terms: LeaseTerms) -> None:
         server = self._server_for(incoming, terms)
@@ -222,7 +222,7 @@ class LeaseHandler:
         return True
 
     def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | DropReason | IgnoreReason:
-        """Say what the client's firmware is offered beside its lease, or why it gets the lease alone."""
+        """Return what the client's firmware is offered beside its lease, or why it gets the lease alone."""
         client = pxe.boot_client(message)
         if isinstance(client, DropReason):
             return client

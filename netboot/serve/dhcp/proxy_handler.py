@@ -1,6 +1,6 @@
-"""One DHCP door: a port on an interface, where each datagram is read, asked about, answered, and told in one line.
+"""The proxyDHCP handler of one port on one interface: parses, decides, answers and logs each datagram.
 
-Never answers who does not ask for a boot, never leases, never sends in `listen` mode. One datagram's way, in the order
+Answers boot requests only, never leases, never sends in `listen` mode. One datagram's way, in the order
 of the lines:
 
     proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
@@ -35,7 +35,7 @@ _EVERYBODY: Final = (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 @dataclass(frozen=True, slots=True)
 class DhcpPort:
-    """What differs between 67 and 4011: which messages are questions, what answers them, and where that goes."""
+    """The differences of 67 and 4011: which messages are boot requests, how they are answered, and where to."""
 
     number: int
     client_of: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
@@ -44,7 +44,7 @@ class DhcpPort:
 
 
 class ProxyDhcpHandler:
-    """One port on one interface: takes each datagram to its end, an answer or silence with its reason."""
+    """One port on one interface: each datagram ends in a reply or in a drop with its reason."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class ProxyDhcpHandler:
         self._server = self._servers[str(interface.address)]
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         self._socket.close()
 
     def receive(self, datagram: Datagram) -> None:
-        """Answer one datagram, or not."""
+        """Answer or drop one datagram."""
         before = self._repeats.find(datagram.data)
         if before is not None and before.server is self._servers.get(datagram.destination, self._server):
             self._answer_again(datagram, before)
@@ -97,7 +97,7 @@ class ProxyDhcpHandler:
         self._answer_anew(datagram, message, client=client, decided=self._service.offer_for(client))
 
     def _answer_again(self, datagram: Datagram, before: Answered) -> None:
-        """Answer a question that was answered before: the same way, if the decision is the same."""
+        """Answer a repeated request with the same reply, if the decision is the same."""
         client = before.client_of(datagram.data)
         decided = self._service.offer_for(client)
         if decided == before.offer:
@@ -117,7 +117,7 @@ class ProxyDhcpHandler:
                 self._answer(datagram, message, client=client, offer=offer)
 
     def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, offer: Offer) -> None:
-        """Send what was decided from the address that was asked; the interface's own where everybody was."""
+        """Send an offer from the request's destination; from the interface's address if that was a broadcast."""
         server = self._servers.get(datagram.destination, self._server)
         reply = self._port.reply(message, client, offer, server)
         if isinstance(reply, DropReason):

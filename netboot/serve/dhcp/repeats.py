@@ -1,6 +1,6 @@
-"""Questions that were answered lately, by their bytes: a machine that asks again is not read and written for again.
+"""Requests that were answered recently, by their bytes: a repeated request is not parsed and answered anew.
 
-A firmware asks up to four times with one `xid`, and the next boot's question differs in nothing but `xid` and `secs`.
+Firmware sends up to four requests with one `xid`; the next boot's request differs only in `xid` and `secs`.
 Reading a message and writing its answer are functions of the bytes alone and half of an offer's price (measured: 21 of
 43 µs); the decision is made anew each time, and an answer is only used again where it is the same.
 """
@@ -14,13 +14,13 @@ from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.message import DhcpMessage, MessageType
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 
-KEPT: Final = 1024  # questions on one port of one interface, about 3 KiB each
-LONGEST_BYTES: Final = 1500  # of a question that is worth it
+KEPT: Final = 1024  # requests on one port of one interface, about 3 KiB each
+LONGEST_BYTES: Final = 1500  # of a request that is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a question was, and what it got."""
+    """A request and its reply."""
 
     client: BootClient
     offer: Offer
@@ -28,7 +28,7 @@ class Answered:
     reply: Reply
 
     def client_of(self, data: bytes) -> BootClient:
-        """Tell who asks this time."""
+        """Return the client of a repeated request."""
         client = self.client
         return BootClient(
             client.mac,
@@ -44,23 +44,23 @@ class Answered:
         )
 
     def reply_to(self, data: bytes) -> Reply:
-        """Answer again: only `xid` differs."""
+        """Return the reply again with another `xid`."""
         written = self.reply.data
         return Reply(written[:4] + data[4:8] + written[8:], self.reply.boot_file, self.reply.left_out)
 
 
 class Repeats:
-    """The DISCOVERs of one door that came without a relay; the oldest is forgotten first."""
+    """The DISCOVERs of one listener that came without a relay; the oldest is evicted first."""
 
     def __init__(self) -> None:
         self._answered: dict[bytes, Answered] = {}
 
     def find(self, data: bytes) -> Answered | None:
-        """Find what the same question got."""
+        """Find the reply to the same request."""
         return self._answered.get(data[:4] + data[10:]) if len(data) <= LONGEST_BYTES else None
 
     def keep(self, data: bytes, message: DhcpMessage, answered: Answered) -> None:
-        """Remember an answer, if it depends on nothing but the question.
+        """Keep a reply that depends on nothing but the request.
 
         A relay's depends on which addresses are ours, as on port 4011 does the server that is named.
         """

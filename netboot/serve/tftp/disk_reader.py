@@ -1,4 +1,4 @@
-"""The bytes of boot files for the TFTP doors: from memory at once, from the disk by two threads of its own.
+"""The bytes of boot files for TFTP: from memory at once, from the disk by two threads of its own.
 
 Must never touch the disk on the loop, and never wait for what else the daemon does in threads.
 """
@@ -17,7 +17,7 @@ _THREADS: Final = 2
 
 
 class BootFileDisk:
-    """Brings bytes, or the ContentError that says why not, to a function that is called on the loop."""
+    """Passes bytes, or a ContentError, to a callback on the loop."""
 
     def __init__(self, cache: BootFileCache) -> None:
         self._loop = asyncio.get_running_loop()
@@ -25,11 +25,11 @@ class BootFileDisk:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tftp-disk")
 
     def close(self) -> None:
-        """Call back no more."""
+        """Stop all callbacks."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def open(self, file: BootFile, then: Callable[[bytes | LargeFile | ContentError], None]) -> None:
-        """Bring a small file's bytes (at once from memory, if it has not changed) or a large file open for `piece`."""
+        """Pass a small file's bytes (at once from memory, if it has not changed) or a large file open for `piece`."""
         content = self._cache.fresh(file)
         if content is not None:
             then(content)
@@ -37,7 +37,7 @@ class BootFileDisk:
             self._call(lambda: self._cache.read(file), then)
 
     def piece(self, file: LargeFile, offset: int, *, length: int, then: Callable[[bytes | ContentError], None]) -> None:
-        """Bring some bytes of a large file; who asked must keep it open until `then`."""
+        """Pass some bytes of a large file; the caller keeps it open until `then`."""
         self._call(lambda: file.piece(offset, length), then)
 
     def _call(self, read: Callable[[], _T], then: Callable[[_T | ContentError], None]) -> None:

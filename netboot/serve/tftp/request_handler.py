@@ -1,4 +1,4 @@
-"""The TFTP door of one interface: read requests in, transfers begun, refusals out (RFC 1350 §4; RFC 1123 §4.2.3).
+"""The TFTP handler of one interface: read requests begin transfers or are refused (RFC 1350 §4; RFC 1123 §4.2.3).
 
 Must never decide who may read what: `boot.named_files` does. Must never answer an ERROR, nor what was sent to a
 broadcast address. The way of a request, in the order of the lines:
@@ -40,17 +40,17 @@ _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
 
 @dataclass(frozen=True, slots=True)
 class TftpSettings:
-    """What the settings say of the doors: `tftp.port`, `tftp.single_port`, the limits and `http.port`."""
+    """The settings of the listeners: `tftp.port`, `tftp.single_port`, the limits and `http.port`."""
 
     port: int = 69
     single_port: bool = False  # for firewalls that do not follow TFTP to a new port
     limits: TransferLimits = DEFAULT_LIMITS
-    http_port: int = 8080  # documents lead there
+    http_port: int = 8080  # for the URLs in documents
 
 
 @dataclass(frozen=True, slots=True)
 class _Incoming:
-    """A read request and where it came in."""
+    """A read request and the address that received it."""
 
     request: ReadRequest
     name: str
@@ -82,7 +82,7 @@ class TftpHandler:
 
     @property
     def port(self) -> int:
-        """The port that requests go to, where 0 asked the kernel to choose."""
+        """The port in use, where the setting 0 lets the kernel choose."""
         return self._udp.bound_port
 
     @property
@@ -91,7 +91,7 @@ class TftpHandler:
         return len(self._transfers) > 0
 
     def retire(self) -> None:
-        """Give the port back; reads from ports of their own go on."""
+        """Close the port; reads from ports of their own continue."""
         self._takes_requests = False
         self._udp.close()
         if self._single_port:
@@ -110,7 +110,7 @@ class TftpHandler:
         self._transfers.close()
 
     def receive(self, datagram: Datagram) -> None:
-        """Begin a read, refuse it, or stay silent."""
+        """Begin a read, refuse it, or drop it."""
         peer, ours = datagram.source, datagram.destination
         if ours not in self._addresses or peer[1] == 0:
             self._refused("not-unicast")
@@ -142,7 +142,7 @@ class TftpHandler:
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
-            self._refused("busy")  # in silence: the machine asks again, an ERROR would end its boot
+            self._refused("busy")  # dropped: the machine retries, an ERROR would end its boot
             return
         found = self._service.loader_for(IPv4Address(peer[0]), incoming.name)
         match found:
@@ -160,7 +160,7 @@ class TftpHandler:
                 assert_never(found)
 
     async def _write(self, incoming: _Incoming, document: MachineDocument) -> None:
-        """Let a document be written, which may ask the store, and send it; its reader waits as for a file."""
+        """Render a document, which may read the store, and send it; its reader waits as for a file."""
         content: bytes | NetbootError | None
         try:
             base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
@@ -209,11 +209,11 @@ class TftpHandler:
         transfer.file = content
         if request.mode is Mode.NETASCII:
             transfer.close()
-            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; ask for octet")
+            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
         return transfer
 
     def _give_way_out(self, transfer: Transfer, ours: str) -> str | None:
-        """Let a read be answered from the address that was asked: from a new port, or from this one."""
+        """Answer a read from the address that received it: from a new port, or from this one."""
         if self._single_port:
             transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(ours))
             return None

@@ -1,4 +1,4 @@
-"""TFTP on every interface: doors opened and closed as interfaces come and go, drained at the end.
+"""TFTP on every interface: listeners opened and closed as interfaces change, drained at the end.
 
 What a door does with a request is in `tftp_door`; what a read is, in `wire.tftp.transfer`.
 """
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class TftpServer:
-    """Every door that is open. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
+    """Every open listener. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
     def __init__(self, service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
         self._service = service
@@ -37,7 +37,7 @@ class TftpServer:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The port of each open door, where 0 asked the kernel to choose."""
+        """The port of each open listener, where the setting 0 lets the kernel choose."""
         return tuple(handler.port for handler in self._listeners.values())
 
     @property
@@ -67,7 +67,7 @@ class TftpServer:
                 self._open(interface)
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more requests and let the reads that run come to their end."""
+        """Take no more requests and wait for the running reads."""
         listeners = (*self._listeners.values(), *self._retired)
         try:
             async with asyncio.timeout(timeout_s):
@@ -76,7 +76,7 @@ class TftpServer:
             log.warning("tftp.drain_cut", seconds=timeout_s)
 
     def close(self) -> None:
-        """Give every port back; machines that are still reading time out and ask again."""
+        """Close every port; machines that are still reading time out and retry."""
         for handler in (*self._listeners.values(), *self._retired):
             handler.close()
         self._listeners.clear()

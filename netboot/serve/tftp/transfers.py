@@ -1,7 +1,7 @@
 """The running TFTP transfers of one interface: their sockets, their one timer, their limits, and how each ends.
 
 Must never run a task per transfer, and never let forged requests take the place of machines that answer:
-transfers without a first ACK are few, and the oldest of them makes room.
+transfers without a first ACK are limited, and the oldest of them is ended for a new one.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ log = structlog.get_logger()
 
 _DATAGRAMS_PER_TURN: Final = 8  # of one transfer, before the others have theirs
 _LONGEST_FROM_PEER: Final = 2048
-_LATE_DUPLICATE_S: Final = 1.0  # a request that comes again in mid-transfer so soon is an echo
-_CHECK_EVERY_S: Final = 1.0  # at each transfer: a machine may ask for a timeout of 255 s, and its end frees memory
+_LATE_DUPLICATE_S: Final = 1.0  # a request repeated this soon in a transfer is a duplicate
+_CHECK_EVERY_S: Final = 1.0  # each transfer: a machine may request a timeout of 255 s, and its end frees memory
 _IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
 _IP_PMTUDISC_DONT: Final = 0
 _UNKNOWN_TID: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
@@ -74,7 +74,7 @@ class Transfer:
         self.started_at = self.last_heard_at = 0.0
 
     def close(self) -> None:
-        """Give the socket back, and the file unless a thread reads it just now."""
+        """Close the socket, and the file unless a thread reads it now."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -84,7 +84,7 @@ class Transfer:
 
 
 def transfer_socket(interface: str, address: str) -> socket.socket:
-    """Open a port for one transfer on the address that was asked; raises OSError.
+    """Open a port for one transfer on the address that received the request; raises OSError.
 
     DF stays off: a router on the way may fragment what its next link cannot carry.
     """
@@ -135,7 +135,7 @@ class Transfers:
         return self._running.get(peer)
 
     def takes_repeat(self, peer: Address, request: ReadRequest) -> bool:
-        """Answer a repeated request from the transfer that it began; make way where the machine began anew."""
+        """Answer a repeated request from the transfer that it began; end it where the machine began another one."""
         transfer = self._running.get(peer)
         if transfer is None:
             return False
@@ -151,7 +151,7 @@ class Transfers:
         return False
 
     def admit(self, address: str) -> str | None:
-        """Make room for one more of this client; the reason where there is none: the machine will ask again."""
+        """Return None where this client may have one more transfer, else the reason: the machine will retry."""
         limits = self._limits
         if len(self._half_open) >= limits.half_open_per_client:
             of_client = [transfer for peer, transfer in self._half_open.items() if peer[0] == address]
@@ -176,7 +176,7 @@ class Transfers:
         self._set_timer()
 
     def receive(self, transfer: Transfer, datagram: bytes) -> None:
-        """Take one datagram of the transfer's own peer."""
+        """Process one datagram of the transfer's own peer."""
         now = self._loop.time()
         transfer.sender.receive_datagram(datagram, now)
         transfer.last_heard_at = now
@@ -186,7 +186,7 @@ class Transfers:
         self._advance(transfer, now)
 
     def close(self) -> None:
-        """End every transfer without a word."""
+        """End every transfer without an ERROR."""
         for transfer in list(self._running.values()):
             self._end(transfer, Outcome.STOPPED)
         if self._timer is not None:
@@ -261,7 +261,7 @@ class Transfers:
         self._log(transfer, outcome, seconds)
         try:
             self._ended(transfer, seconds)
-        except Exception:  # who listens must not stop the others' timer
+        except Exception:  # a fault of the callback must not stop the timer of the others
             log.exception("tftp.failed", iface=self._interface, boot_file=printable_line(transfer.name))
 
     def _log(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
@@ -303,7 +303,7 @@ class Transfers:
             self._timer = self._loop.call_at(self._due[0][0], self._on_timer)
 
     def _on_timer(self) -> None:
-        """Look at the transfers whose time has come. An ACK moves no timer: most are only put off here."""
+        """Check the transfers whose timer ended. An ACK moves no timer: most are only rescheduled here."""
         self._timer = None
         now = self._loop.time()
         while self._due and self._due[0][0] <= now:
