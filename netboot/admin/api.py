@@ -64,18 +64,18 @@ def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> w
         [
             web.get("/metrics", api.metrics),
             web.get("/api/v1/status", api.status),
-            web.post("/api/v1/reload", api.reload),
-            web.post("/api/v1/content/rescan", api.rescan_content),
-            web.get("/api/v1/content/uses", api.content_uses),
+            web.post("/api/v1/reload", _answer(daemon.reload)),
+            web.post("/api/v1/content/rescan", _answer(daemon.rescan_content)),
+            web.get("/api/v1/content/uses", _answer(daemon.content_uses)),
             web.get("/api/v1/machines", api.machines),
-            web.get("/api/v1/hosts", api.hosts),
-            web.get("/api/v1/hosts/{host}", api.host),
+            web.get("/api/v1/hosts", _answer(administration.hosts)),
+            web.get("/api/v1/hosts/{host}", _answer(administration.host)),
             web.post("/api/v1/hosts/{host}/arm", api.arm),
             web.post("/api/v1/hosts/{host}/cancel", api.cancel),
-            web.get("/api/v1/hosts/{host}/install", api.install),
-            web.get("/api/v1/installs", api.installs),
+            web.get("/api/v1/hosts/{host}/install", _answer(administration.install)),
+            web.get("/api/v1/installs", _answer(administration.installs)),
             web.post("/api/v1/installs/arm", api.arm_all),
-            web.get("/api/v1/hosts/{host}/history", api.history),
+            web.get("/api/v1/hosts/{host}/history", _answer(administration.history)),
             web.get("/api/v1/events", api.events),
         ]
     )
@@ -99,23 +99,8 @@ class _Api:
             status["store"] = str(error)
         return web.json_response(status)
 
-    async def reload(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._daemon.reload())
-
-    async def rescan_content(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._daemon.rescan_content())
-
-    async def content_uses(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._daemon.content_uses())
-
     async def machines(self, _request: web.Request) -> web.Response:
         return web.json_response([machine_view(machine) for machine in self._daemon.discovered()])
-
-    async def hosts(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._administration.hosts())
-
-    async def host(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._administration.host(request.match_info["host"]))
 
     async def arm(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -142,15 +127,6 @@ class _Api:
         reason = str((await _body(request)).get("reason", ""))
         host = request.match_info["host"]
         return web.json_response(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
-
-    async def installs(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._administration.installs())
-
-    async def install(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._administration.install(request.match_info["host"]))
-
-    async def history(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._administration.history(request.match_info["host"]))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
@@ -188,6 +164,15 @@ class _Api:
                     continue
                 await answer.write(EVENT_HEARTBEAT if event is None else _server_sent(event))
                 last_sent_s = time.monotonic()
+
+
+def _answer(query: Callable[..., Awaitable[object]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Make the handler that answers with what `query` returns, as JSON; its arguments are those in the path."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.json_response(await query(*request.match_info.values()))
+
+    return handle
 
 
 def _actor(request: web.Request) -> str:

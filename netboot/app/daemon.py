@@ -17,7 +17,7 @@ from netboot.admin import api as http_api
 from netboot.admin.upload_api import UploadsHttp
 from netboot.app import from_settings, process_limits, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
-from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, Services, ended
+from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.signals import Signals
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.machines_seen import SeenMachines
@@ -114,14 +114,18 @@ class Daemon:
         )
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, events=store.events, clock=clock)
-        self._services = Services.behind(self._script_service, self._content, self.leases)
         self._administration = store.administration(settings)
         self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=clock.now)
         admin = http_api.build(self._administration, self, self._metrics)
         admin.add_routes(self._uploads.routes())
         self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
         self._listeners = BootListeners(
-            settings, self._services, self._content, metrics=self._metrics, on_problems=self._note_problems
+            settings,
+            self._script_service,
+            leases=self.leases,
+            content=self._content,
+            metrics=self._metrics,
+            on_problems=self._note_problems,
         )
         self._problems: list[str] = []
         self._content_fault: str | None = None
@@ -189,7 +193,7 @@ class Daemon:
 
     async def content_uses(self) -> list[View]:
         """List the users of each boot medium and release."""
-        uses = await self._administration.content_uses(pulls=self._services.files.pulls(), now=self._clock.now())
+        uses = await self._administration.content_uses(pulls=self._listeners.files.pulls(), now=self._clock.now())
         return [content_use_view(use) for use in uses]
 
     async def _end_changed_armings(self) -> list[HostName]:
@@ -268,7 +272,7 @@ class Daemon:
             "machines": len(self._script_service.discovered()),
             "media": list(self._content.media),
             "releases": list(self._content.releases),
-            "pulls": self._services.files.pulls(),
+            "pulls": self._listeners.files.pulls(),
             "problems": self.problems(),
             "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
         }

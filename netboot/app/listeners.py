@@ -4,8 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -42,37 +41,16 @@ RETRY_S: Final = 2.0  # between two attempts to open an address or port that is 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The services behind the listeners."""
-
-    scripts: ScriptService
-    offers: OfferService
-    files: FileService
-    tokens: DocumentService
-    leases: LeaseService
-
-    @classmethod
-    def behind(cls, script_service: ScriptService, content: Content, leases: LeaseService) -> Self:
-        """Make the services that use `script_service`."""
-        return cls(
-            script_service,
-            OfferService(script_service),
-            FileService(script_service, content),
-            DocumentService(script_service),
-            leases,
-        )
-
-
 class BootListeners:
     """The listeners on the boot LAN: DHCP, TFTP, HTTP."""
 
     def __init__(
         self,
         settings: Settings,
-        services: Services,
-        content: Content,
+        script_service: ScriptService,
         *,
+        leases: LeaseService,
+        content: Content,
         metrics: Metrics,
         on_problems: Callable[[], None],
     ) -> None:
@@ -83,15 +61,16 @@ class BootListeners:
         self._dhcp: DhcpServer | None = None
         self._shadows: list[str] = []
         self._advertised: dict[str, str] = {}
-        self._services = services
+        self._script_service, self._leases = script_service, leases
+        self.files = FileService(script_service, content)
         self._metrics = metrics
         limits = server_settings.share_limits(settings)
-        refused = RefusedRequests(metrics.request_refused, services.files.request_refused)
-        self._content = ContentHandler(content, services.files, counters=metrics, limits=limits, refused=refused)
+        refused = RefusedRequests(metrics.request_refused, self.files.request_refused)
+        self._content = ContentHandler(content, self.files, counters=metrics, limits=limits, refused=refused)
         self._http = BootHttpListener(
             self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
         )
-        self._tftp = TftpServer(services.files, server_settings.tftp_settings(settings), counters=metrics)
+        self._tftp = TftpServer(self.files, server_settings.tftp_settings(settings), counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -107,14 +86,14 @@ class BootListeners:
         stack.push_async_callback(self._tftp.drain, DRAIN_S)
         interfaces.on_change(self._tftp.serve)
         await self._listen(interfaces)
-        leasing = Leasing(self._services.leases, tasks.create_task)
+        leasing = Leasing(self._leases, tasks.create_task)
         ports = server_settings.dhcp_settings(self._settings)
-        dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
+        dhcp = DhcpServer(OfferService(self._script_service), ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # closed first: no machine is directed to a server that stops
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
         await asyncio.to_thread(self._find_shadows, interfaces)
-        running = [tasks.create_task(self._services.leases.run())]
+        running = [tasks.create_task(self._leases.run())]
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # no listener is reopened while the others close
         return running
@@ -145,8 +124,8 @@ class BootListeners:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
         app[ADVERTISED] = self._advertised
-        app.add_routes(BootHttp(self._services.scripts, self._services.tokens).routes())
-        app.add_routes(BootFilesHttp(self._services.files).routes())
+        app.add_routes(BootHttp(self._script_service, DocumentService(self._script_service)).routes())
+        app.add_routes(BootFilesHttp(self.files).routes())
         app.add_routes(content_routes(self._content))
         return app
 

@@ -19,7 +19,7 @@ from netboot.content.serving.served_file import ServedFile
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.model.install.event import Event, Step
+from netboot.model.install.event import Step
 from netboot.model.release import ContentKind
 
 PULLS_FOR_S: Final = 120.0  # a pull without a request for this long has ended
@@ -156,11 +156,8 @@ class FileService:
                 if seen
                 else self._script_service.hosts.by_address(IPv4Address(address))
             )
-        mac = seen.mac if seen else None
         data = {"address": address, "reason": str(reason)}
-        name = host.name if host else None
-        refused = Event("http.refused", self._script_service.clock.now(), name, mac, None, data)
-        self._script_service.events.record(refused, level=logging.WARNING)
+        self._script_service.emit("http.refused", seen, host, data, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now; these must not be removed."""

@@ -131,7 +131,7 @@ class ScriptService:
     def emit(
         self,
         event: str,
-        seen: SeenMachine,
+        seen: SeenMachine | None,
         host: Host | None,
         data: Mapping[str, str | int | float | None],
         *,
@@ -139,7 +139,8 @@ class ScriptService:
         level: int = logging.INFO,
     ) -> None:
         """Emit what a machine did or got, as an event."""
-        happened = Event(event, self.clock.now(), host.name if host else None, seen.mac, step, data)
+        name, mac = host.name if host else None, seen.mac if seen else None
+        happened = Event(event, self.clock.now(), name, mac, step, data)
         self.events.record(happened, level=level)
 
     # The script
@@ -205,9 +206,7 @@ class ScriptService:
         """Record that a document cannot be served now, for the machine at this address where one is known."""
         seen, host = self.machine_at(address)
         data = {"document": document, "address": str(address), "reason": str(error)}
-        name, mac = host.name if host else None, seen.mac if seen else None
-        held_back = Event("boot.document_held_back", self.clock.now(), name, mac, data=data)
-        self.events.record(held_back, level=logging.ERROR)
+        self.emit("boot.document_held_back", seen, host, data, level=logging.ERROR)
 
     async def _installer_for(self, seen: SeenMachine, host: Host, writer: ScriptWriter) -> Script:
         problems: list[ContentError | RenderError] = [*await writer.documents.problems(host, (writer.language,))]

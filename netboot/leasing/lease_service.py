@@ -29,10 +29,10 @@ from netboot.model.lease import (
     LeaseVerdict,
 )
 from netboot.store.leases import LeaseStore
+from netboot.telemetry.logs import LineLimit
 
 SWEEP_S: Final = 30.0  # how soon an ended lease is stored as ended
 REPORT_AGAIN_S: Final = 600.0  # the same problem with the same address
-REPORTS_KEPT: Final = 1024  # addresses; then all are forgotten
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class LeaseService:
         self._store = store
         self._events = events
         self._clock = clock
-        self._reported_s: dict[tuple[str, IPv4Address | None], float] = {}
+        self._reports = LineLimit(clock.monotonic, interval_s=REPORT_AGAIN_S)
 
     async def load(self) -> None:
         """Load the stored leases; raise StoreError."""
@@ -77,7 +77,7 @@ class LeaseService:
         try:
             await self._store.keep(lease)
         except StoreError as error:
-            if self._is_news("lease.held_back", lease.address):
+            if self._reports.allows(f"lease.held_back {lease.address}"):
                 log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
             if isinstance(verdict, LeaseGranted):
                 self._leases.take_back(lease)
@@ -119,19 +119,10 @@ class LeaseService:
         """Emit an event; one with a `cure` is a problem, emitted once in `REPORT_AGAIN_S` for each address."""
         shown = str(address) if address is not None else None
         if cure:
-            if not self._is_news(event, address):
+            if not self._reports.allows(f"{event} {address}"):
                 return
             data = {**data, "cure": cure}
         host = self._leases.host_of(mac)
         fields = {"address": shown, **data}
         happened = Event(event, self._clock.now(), host.name if host else None, mac, data=fields)
         self._events.record(happened, level=logging.ERROR if cure else logging.INFO)
-
-    def _is_news(self, event: str, address: IPv4Address | None) -> bool:
-        now_s, key = self._clock.monotonic(), (event, address)
-        if now_s - self._reported_s.get(key, -REPORT_AGAIN_S) < REPORT_AGAIN_S:
-            return False
-        if len(self._reported_s) >= REPORTS_KEPT:
-            self._reported_s.clear()
-        self._reported_s[key] = now_s
-        return True

@@ -79,17 +79,18 @@ class Lines:
 
 
 class LineLimit:
-    """Allows a line about one fault once a minute, however often requests meet it. Bounded in memory."""
+    """Allows a line about one fault once in an interval, however often requests meet it. Bounded in memory."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, *, interval_s: float = LINE_INTERVAL_S) -> None:
         self._monotonic = monotonic
+        self._interval_s = interval_s
         self._logged_s: dict[str, float] = {}
 
     def allows(self, fault: str) -> bool:
         """Tell whether a line about this fault is logged now; `fault` is its text."""
         now_s = self._monotonic()
         last_s = self._logged_s.get(fault)
-        if last_s is not None and now_s - last_s < LINE_INTERVAL_S:
+        if last_s is not None and now_s - last_s < self._interval_s:
             return False
         if len(self._logged_s) >= FAULTS_HELD:
             self._logged_s.clear()

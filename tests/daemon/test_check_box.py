@@ -281,7 +281,7 @@ def test_a_store_that_a_newer_program_wrote_is_a_problem(box: Rack):
 
     (problem,), _ = checked(box)
 
-    assert "shape 99" in problem
+    assert "version 99" in problem
 
 
 def test_a_postgresql_that_does_not_run_is_a_problem_and_check_makes_no_store(box: Rack):
