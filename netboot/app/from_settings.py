@@ -14,7 +14,7 @@ from netboot.model.host.network import DhcpMode, WantedInterface
 from netboot.model.lease import LeasePolicy
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.render.content_place import ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 from netboot.settings.settings import Settings
 
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")

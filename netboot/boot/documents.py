@@ -29,7 +29,7 @@ from netboot.model.install.token import Tokens
 from netboot.model.release import Release
 from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 log = structlog.get_logger()
 

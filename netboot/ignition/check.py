@@ -1,4 +1,4 @@
-"""Verifies an Ignition file: finds what Ignition would refuse, as far as it can be seen without the network.
+"""Verifies an Ignition file: finds what Ignition would refuse, as far as this can be decided without the network.
 
 Verified against Ignition 2.14 and written after the sources of 2.16.2, which OCK 1.33 has.
 """
@@ -26,20 +26,20 @@ _LINE_OR_FIELD_END: Final = re.compile(r"[:\n\x00]")
 
 @dataclass(frozen=True, slots=True)
 class IgnitionFile:
-    """A file that was read: its specification ("" where it names none that is known), fields, problems and nodes."""
+    """A file that was read: its specification ("" if unknown), fields, problems and nodes."""
 
     version: str
-    config: Json = field(repr=False)  # holds secrets
+    config: Json = field(repr=False)  # contains secrets
     problems: tuple[IgnitionProblem, ...]
     nodes: tuple[Node, ...] = ()
 
     @property
     def paths(self) -> frozenset[str]:
-        """The path of every file, directory and link that it writes."""
+        """The paths of its files, directories and links."""
         return frozenset(node.path for node in self.nodes if node.kind != "unit")
 
     def without_contents(self) -> "IgnitionFile":
-        """Return what may be kept in memory: all but the fields."""
+        """Return a copy without the fields, which may be kept in memory."""
         return replace(self, config={})
 
 
@@ -49,7 +49,7 @@ def read_ignition(data: bytes) -> IgnitionFile:
 
 
 def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
-    """List the paths that are in each other's way when these sound files are merged, the last one on top."""
+    """List the paths that conflict when these valid files are merged in this order."""
     problems = Problems()
     verify_parents([file.nodes for file in files], problems)
     return list(problems)
@@ -70,7 +70,7 @@ def _read(data: bytes, *, depth: int) -> IgnitionFile:
         return IgnitionFile("", {}, (IgnitionProblem("", f"is Ignition {shown(version)}", cure),))
     minor, problems = int(known[1]), Problems()
     config = fit(document, minor=minor, problems=problems)
-    if len(problems) == 0:  # what has the wrong type is not read further
+    if len(problems) == 0:  # files with wrong types are not verified further
         _verify(config, problems, minor=minor, depth=depth)
     return IgnitionFile(version, config, tuple(problems), nodes_of(config))
 
@@ -122,7 +122,7 @@ def _is_certificate(content: bytes) -> bool:
 
 
 def _verify_accounts(passwd: Json, problems: Problems) -> None:
-    """Verify what useradd(8) and groupadd(8) refuse, which Ignition runs."""
+    """Verify accounts by the rules of useradd(8) and groupadd(8), which Ignition runs."""
     for list_name, number in (("users", "uid"), ("groups", "gid")):
         for index, account in enumerate(passwd.get(list_name, [])):
             pointer = f"/passwd/{list_name}/{index}"

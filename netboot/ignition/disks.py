@@ -20,7 +20,7 @@ _RAID_LEVELS: Final = (
 
 
 def verify_disks(config: Json, problems: Problems, *, minor: int) -> None:
-    """Add what is wrong with storage.disks, raid, filesystems and luks of specification 3.`minor`."""
+    """Add the problems of storage.disks, raid, filesystems and luks of specification 3.`minor`."""
     storage = config.get("storage", {})
     for index, disk in enumerate(storage.get("disks", [])):
         pointer = f"/storage/disks/{index}"

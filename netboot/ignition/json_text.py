@@ -1,7 +1,7 @@
-"""Reads bytes as the JSON that Ignition takes: UTF-8 without BOM, no NaN, no repeated keys (RFC 8259).
+"""Reads bytes as the JSON that Ignition accepts: UTF-8 without BOM, no NaN, no repeated keys (RFC 8259).
 
-Go's decoder, which Ignition uses, replaces invalid UTF-8 and takes the last of two equal keys without a word; here both
-are refused, because what is written would not be what is installed.
+Go's decoder, which Ignition uses, replaces invalid UTF-8 and silently uses the last of two equal keys; here both
+are refused, because the installed configuration would differ from the file.
 """
 
 import json
@@ -23,7 +23,7 @@ _BOMS: Final = (  # the longer ones first: UTF-32 little endian begins as UTF-16
 
 
 class JsonObject(dict[str, object]):
-    """An object by case-folded key, because Go's decoder ignores case; `repeated` has each key that stands twice."""
+    """An object by case-folded key, because Go's decoder ignores case; `repeated` has each key that occurs twice."""
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         super().__init__((key.casefold(), value) for key, value in pairs)
@@ -36,7 +36,7 @@ class _ConstantError(Exception):
 
 
 def parse(data: bytes) -> JsonObject | IgnitionProblem:
-    """Return the object that a file holds, or why it holds none."""
+    """Return the object that a file holds, or the reason why there is none."""
     if not data.strip(b"\0"):
         return IgnitionProblem("", "holds nothing but NUL bytes" if data else "is empty", CURE)
     text = _decode(data)
@@ -85,7 +85,7 @@ def _constant_in(text: str) -> IgnitionProblem:
         if match[1]:
             line, column = _position(text, match.start())
             return IgnitionProblem("", f"{match[1]} is no JSON value", "write a number or remove the key", line, column)
-    raise AssertionError("the decoder met a constant")
+    raise AssertionError("the decoder found a constant")
 
 
 def _decode(data: bytes) -> str | IgnitionProblem:
@@ -99,7 +99,7 @@ def _decode(data: bytes) -> str | IgnitionProblem:
         )
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
     if encoding is None and b"\x00" in data[:4]:
-        order = "BE" if data[0] == 0 else "LE"  # iconv has to be told where no byte order mark says so
+        order = "BE" if data[0] == 0 else "LE"  # iconv needs it if there is no byte order mark
         encoding = f"UTF-32{order}" if data[:4].count(0) == 3 else f"UTF-16{order}"
     if encoding is not None:
         what = f"is {encoding}, and Ignition takes UTF-8"

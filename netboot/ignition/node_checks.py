@@ -15,7 +15,7 @@ from netboot.ignition.unit_text import unit_fault
 
 UNIT_DIRECTORY: Final = "/etc/systemd/system"
 
-_NAME_LIMIT_BYTES: Final = 255  # NAME_MAX of every file system that is installed
+_NAME_LIMIT_BYTES: Final = 255  # NAME_MAX of every supported file system
 _UNIT_SUFFIXES: Final = (
     ".service", ".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".snapshot",
     ".slice", ".scope",
@@ -25,7 +25,7 @@ _KIND_OF_LIST: Final = {"directories": "directory", "files": "file", "links": "l
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a configuration writes at a path."""
+    """One path that a configuration writes."""
 
     path: str
     kind: str  # directory, file, link, unit
@@ -33,7 +33,7 @@ class Node:
 
 
 def verify_nodes(config: Json, problems: Problems) -> None:
-    """Add what is wrong with each file, directory, link and unit of one configuration, and with them together."""
+    """Add the problems of each file, directory, link and unit of one configuration, and of their combination."""
     storage = config.get("storage", {})
     nodes = nodes_of(config)
     for node in nodes:
@@ -54,7 +54,7 @@ def verify_nodes(config: Json, problems: Problems) -> None:
 
 
 def verify_parents(configs: Sequence[Sequence[Node]], problems: Problems) -> None:
-    """Add each path that lies below a file or link; of two configurations the later one's node at a path counts."""
+    """Add each path below a file or link; of two configurations the later one's node at a path is used."""
     nodes: dict[str, Node] = {}
     units: dict[str, Node] = {}
     for config in configs:

@@ -9,7 +9,7 @@ SHOWN_CHARACTERS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class IgnitionProblem:
-    """`pointer` is RFC 6901, empty for the whole file; `line` and `column` count from 1, 0 where they are not known."""
+    """`pointer` is RFC 6901, empty for the whole file; `line` and `column` count from 1, 0 if they are not known."""
 
     pointer: str
     what: str
@@ -22,7 +22,7 @@ class IgnitionProblem:
         return f"{place}: {self.what}; {self.cure}" if place else f"{self.what}; {self.cure}"
 
     def in_file(self, file: object) -> str:
-        """Say what is wrong and where, without the cure: `w.ign:1:77: …`, `w.ign: /storage/files/0: …`, `w.ign …`."""
+        """Return problem and place without the cure: `w.ign:1:77: …`, `w.ign: /storage/files/0: …`, `w.ign …`."""
         if self.line:
             return f"{file}:{self.line}:{self.column}: {self.what}"
         return f"{file}: {self.pointer}: {self.what}" if self.pointer else f"{file} {self.what}"

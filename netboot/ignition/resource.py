@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from netboot.ignition.problem import Problems, shown
 from netboot.ignition.schema import Json
 
-UNPACKED_LIMIT_BYTES: Final = 256 * 1024 * 1024  # of one file's contents together; a node holds them in memory
+UNPACKED_LIMIT_BYTES: Final = 256 * 1024 * 1024  # of all contents of one file; a node holds them in memory
 
 _HASH_BITS: Final = {"sha512": 512, "sha256": 256}
 _SCHEMES: Final = {"data": 0, "http": 0, "https": 0, "tftp": 0, "s3": 0, "gs": 2, "arn": 4}  # since 3.N
@@ -41,13 +41,13 @@ class Resources:
     _unpacked_bytes: int = 0
 
     def verify(self, resource: Json, pointer: str, *, is_required: bool = False) -> bytes | None:
-        """Add each problem of a resource; return its content where a sound `data:` URL holds it."""
+        """Add each problem of a resource; return the content of a valid `data:` URL."""
         before = len(self.problems)
         source = resource.get("source")
         self._verify_headers(resource, pointer)
         compression = resource.get("compression", "")
         if compression not in ("", "gzip"):
-            what = f"{shown(compression)} is no compression that Ignition knows"
+            what = f"{shown(compression)} is no compression that Ignition supports"
             self.problems.add(f"{pointer}/compression", what, cure='write "gzip" or ""')
         digest = self._digest(resource, pointer)
         if not source:
@@ -129,7 +129,7 @@ class Resources:
         return unquote_to_bytes(data)
 
     def _unpack(self, packed: bytes, pointer: str) -> bytes | None:
-        """Decompress gzip of one or several members (RFC 1952); nothing may follow the last one."""
+        """Decompress gzip of one or several members (RFC 1952); no bytes may follow the last one."""
         content = bytearray()
         while True:
             if not packed.startswith(b"\x1f\x8b"):

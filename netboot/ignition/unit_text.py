@@ -1,7 +1,7 @@
-"""Reads a systemd unit as Ignition does (coreos/go-systemd v22, `unit/deserialize.go`), only to find what it refuses.
+"""Reads a systemd unit as Ignition does (coreos/go-systemd v22, `unit/deserialize.go`), to find what it refuses.
 
-go-systemd refuses a line of 2,048 bytes only where its 4,096-byte buffer holds that many at once; `_Reader` fills as
-Go's bufio does, so that what Ignition takes is taken here.
+go-systemd refuses a line of 2,048 bytes only where its 4,096-byte buffer holds that many at once; `_Reader` fills
+its buffer as Go's bufio does, to accept the same units.
 """
 
 from typing import Final
@@ -12,14 +12,14 @@ _NEWLINE: Final = ord("\n")
 
 
 class _UnitError(Exception):
-    """What is wrong with the unit."""
+    """A problem of the unit."""
 
 
 class _Reader:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._at = 0
-        self._end = 0  # of what the buffer holds
+        self._end = 0  # of the buffer's content
 
     def next_byte(self) -> int | None:
         if self._at >= self._end:
@@ -33,7 +33,7 @@ class _Reader:
         self._at -= 1
 
     def until(self, delimiter: bytes) -> tuple[bytes, bool]:
-        """Take the bytes before `delimiter` and the delimiter itself; False where the text ends first."""
+        """Return the bytes before `delimiter` and skip it; False if the text ends first."""
         begin = self._at
         while True:
             found = self._text.find(delimiter, self._at, self._end)
@@ -57,7 +57,7 @@ class _Reader:
 
 
 def unit_fault(text: str) -> str | None:
-    """Return why Ignition refuses a unit or drop-in, as the end of a sentence; None where it takes it."""
+    """Return why Ignition refuses a unit or drop-in, as the end of a sentence; None if it accepts it."""
     try:
         _read(_Reader(text.encode("utf-8", "surrogatepass")))
     except _UnitError as fault:

@@ -15,12 +15,12 @@ from netboot.lab.lab_hosts import AppliancePaths
 from netboot.lab.lan.namespaces import Lan
 from netboot.lab.machines.guest import ProcessStarted
 
-READY_S: Final = 60.0  # two on an idle box; a busy one is many times slower
+READY_S: Final = 60.0  # two on an idle computer; a busy one is many times slower
 STOP_S: Final = 10.0
 
 
 class Appliance:
-    """One netboot daemon. Its files outlive its process, as on a real box."""
+    """One netboot daemon. Its files remain when its process ends, as on a real server."""
 
     def __init__(self, paths: AppliancePaths, lan: Lan, *, on_start: ProcessStarted) -> None:
         self.paths = paths
@@ -30,15 +30,15 @@ class Appliance:
 
     @property
     def log(self) -> Path:
-        """What it wrote to stderr, over all its starts."""
+        """The stderr output of all its starts."""
         return self.paths.directory / "appliance.log"
 
     def control(self) -> ControlClient:
-        """Return a client of its control socket, to be entered."""
+        """Return a client of its control socket, an async context manager."""
         return ControlClient(self.paths.socket)
 
     async def start(self) -> None:
-        """Start it and wait until it says that it is ready; raise LabError with the end of its log."""
+        """Start it and wait until it reports READY; raise LabError with the end of its log."""
         address = self.paths.socket.with_name("notify")
         with _notify_socket(address) as notify:
             await self._spawn(str(address))
@@ -53,7 +53,7 @@ class Appliance:
         return await self._process.wait() if self._process else None
 
     async def kill(self) -> None:
-        """End it as a power cut does."""
+        """End it by SIGKILL, as a power cut does."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -104,7 +104,7 @@ class Appliance:
 
 
 def _notify_socket(address: Path) -> socket.socket:
-    """Return the socket on which a daemon says READY=1, as systemd's does (sd_notify(3))."""
+    """Return the socket on which a daemon reports READY=1 (sd_notify(3))."""
     address.unlink(missing_ok=True)
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(address))

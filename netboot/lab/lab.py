@@ -1,6 +1,6 @@
-"""One lab: LAN, DHCP server, appliance and guests, made together and always removed together.
+"""One lab: LAN, DHCP server, appliance and guests, started together and always removed together.
 
-A lab that died is cleaned up by the next: its records below /run say what it left (see `records`).
+The next lab cleans up after one that was killed: its records below /run list what it left (see `records`).
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SOCKET_NAME: Final = "control.sock"
 
 
 class Lab:
-    """A running lab, as its maker sees it, or a later command that joined it."""
+    """A running lab, for the process that started it or a command that joined it."""
 
     def __init__(self, records: Records, hosts: Iterable[LabHost], lan_type: type[Lan] = Lan) -> None:
         self.records = records
@@ -44,7 +44,7 @@ class Lab:
         self._servers: list[Process] = []
 
     def guest(self, name: str) -> Guest:
-        """Return one of its machines; raise LabError for a name that it has not."""
+        """Return one of its machines; raise LabError for an unknown name."""
         try:
             return self.guests[name]
         except KeyError:
@@ -52,7 +52,7 @@ class Lab:
 
     async def start(self, content: Path, *, attempts: int) -> None:
         """Make the LAN, start its DHCP server and the appliance, and wait until that is ready."""
-        # Hard links: what this lab serves stays, whatever happens to the cache, and costs no room.
+        # Hard links: this lab's content remains if the cache changes, and needs no disk space.
         await asyncio.to_thread(
             shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
         )
@@ -69,7 +69,7 @@ class Lab:
         await self.appliance.start()
 
     async def stop(self) -> None:
-        """Switch everything off and remove it."""
+        """Power everything off and remove it."""
         for guest in self.guests.values():
             await guest.power_off()
         await self.appliance.stop()
@@ -89,7 +89,7 @@ async def running_lab(
     attempts: int = 3,
     lan_type: type[Lan] = Lan,
 ) -> AsyncIterator[Lab]:
-    """Run a lab with these hosts, nobody armed and nobody switched on; remove it at the end, whatever happens."""
+    """Run a lab with these hosts, none armed and none powered on; always remove it at the end."""
     require_lab_packages()
     await asyncio.to_thread(remove_remains)
     content = await asyncio.to_thread(build_media, say)
@@ -104,14 +104,14 @@ async def running_lab(
             await lab.start(content, attempts=attempts)
             yield lab
         except Exception as fault:
-            fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # it is removed with the lab
+            fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # the log is removed with the lab
             raise
         finally:
             await lab.stop()
 
 
 def remove_remains() -> tuple[str, ...]:
-    """Remove every lab whose maker is gone, and return their names."""
+    """Remove every lab whose process has ended, and return their names."""
     with locked(RUN_DIRECTORY / ".remains.lock"):  # two labs may start at once
         dead = [records for records in all_records() if not records.owner.is_alive]
         for records in dead:

@@ -1,7 +1,7 @@
 """The machines of the lab and the configuration that the appliance gets for them.
 
 A control-plane node with a static address that boots by UEFI's PXE, a worker with a leased one that boots by UEFI's
-HTTP boot, and a BIOS machine that can be installed no further than its installer (OCK is UEFI only).
+HTTP boot, and a BIOS machine that boots the installer only (OCK requires UEFI).
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, Lan
-from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, Machine
+from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, LabMachine
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
@@ -23,28 +23,28 @@ IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 knows noth
 
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """One machine and what the registry says about it."""
+    """One machine and its registry entry."""
 
-    machine: Machine
+    machine: LabMachine
     role: Role
     address: IPv4Interface | None = None  # None: leased
     disk: str = DISK_PATH
-    loader: str | None = None  # pinned
-    reply: ReplyVariant | None = None  # how its firmware is told of the loader; None: as it is found to understand
-    replaces_rom: bool = False  # its iPXE ROM is given the loader first
+    loader: str | None = None  # fixed
+    reply: ReplyVariant | None = None  # the fixed reply variant; None: learned
+    replaces_rom: bool = False  # its iPXE ROM is offered the loader first
 
 
 CP1: Final = LabHost(
-    Machine("cp1", "52:54:00:aa:bb:01", Firmware.OVMF_PXE), Role.CONTROL_PLANE, IPv4Interface("192.0.2.21/24")
+    LabMachine("cp1", "52:54:00:aa:bb:01", Firmware.OVMF_PXE), Role.CONTROL_PLANE, IPv4Interface("192.0.2.21/24")
 )
-W1: Final = LabHost(Machine("w1", "52:54:00:aa:bb:02", Firmware.OVMF_HTTP), Role.WORKER)
-BIOS1: Final = LabHost(Machine("bios1", "52:54:00:aa:bb:03", Firmware.SEABIOS_IPXE, disk_gib=None), Role.WORKER)
+W1: Final = LabHost(LabMachine("w1", "52:54:00:aa:bb:02", Firmware.OVMF_HTTP), Role.WORKER)
+BIOS1: Final = LabHost(LabMachine("bios1", "52:54:00:aa:bb:03", Firmware.SEABIOS_IPXE, disk_gib=None), Role.WORKER)
 LAB_HOSTS: Final = (CP1, W1, BIOS1)
 
 
 @dataclass(frozen=True, slots=True)
 class AppliancePaths:
-    """Where one appliance keeps its files."""
+    """The paths of an appliance's files."""
 
     directory: Path  # its /etc/netboot and /var/lib/netboot in one
     content: Path
@@ -57,7 +57,7 @@ class AppliancePaths:
 
     @property
     def loaders(self) -> Path:
-        """Loaders of its own, searched before the installed ones."""
+        """Its own loaders, searched before the installed ones."""
         return self.directory / "loaders"
 
 
@@ -102,7 +102,7 @@ log:
 
 
 def hosts_yaml(hosts: Iterable[LabHost]) -> str:
-    """Return the appliance's hosts.yaml; JSON values are YAML too, and need no quoting rules of their own."""
+    """Return the appliance's hosts.yaml; JSON values are valid YAML."""
     hosts = tuple(hosts)
     init = f"\n  init: {CP1.machine.name}" if CP1.machine.name in {host.machine.name for host in hosts} else ""
     entries = "".join(f"  {host.machine.name}: {json.dumps(_entry(host))}\n" for host in hosts)

@@ -1,4 +1,4 @@
-"""What the lab needs of this machine: root, and Debian packages, named with the file that proves each."""
+"""Checks the lab's requirements: root, and Debian packages, each with a file that shows that it is installed."""
 
 import os
 from collections.abc import Mapping
@@ -36,6 +36,6 @@ def require_lab_packages(packages: Mapping[str, str] = PACKAGES) -> None:
     """Raise LabError, with the command that cures it, when something is missing."""
     if os.geteuid() != 0:
         raise LabError("cannot make the lab's network namespaces: this is not root; run it with sudo")
-    missing = [package for package, proof in packages.items() if not Path(proof).exists()]
+    missing = [package for package, file in packages.items() if not Path(file).exists()]
     if missing:
         raise LabError(f"the lab needs packages: apt-get install --no-install-recommends {' '.join(missing)}")

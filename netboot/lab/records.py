@@ -1,7 +1,7 @@
-"""What a lab leaves behind if it dies: one directory of records below /run, so that the next run can clean up.
+"""Records a lab's processes and files below /run, so that the next run can clean up after one that was killed.
 
-`owner` and each file in `processes` hold `PID START WHAT`; START (clock ticks, proc(5) stat field 22) tells a process
-from a later one that got the same number. One file per fact, so that several commands write without a lock.
+`owner` and each file in `processes` hold `PID START WHAT`; START (clock ticks, proc(5) stat field 22) distinguishes a
+process from a later one with the same pid. One file per fact, so that several commands write without a lock.
 Never ends a process whose start time differs, nor removes a namespace without the lab's prefix.
 """
 
@@ -29,12 +29,12 @@ class ProcessRecord:
 
     @classmethod
     def of(cls, pid: int, what: str) -> "ProcessRecord":
-        """Describe a running process; `started` is 0 when it is gone already."""
+        """Describe a running process; `started` is 0 if it has ended already."""
         return cls(pid, start_time(pid) or 0, what)
 
     @classmethod
     def read(cls, text: str) -> "ProcessRecord":
-        """Read one record; raise ValueError when it is none."""
+        """Read one record; raise ValueError if it is invalid."""
         pid, started, what = text.strip().split(" ", 2)
         return cls(int(pid), int(started), what)
 
@@ -54,12 +54,12 @@ class ProcessRecord:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks after boot; None when it is gone or a zombie."""
+    """Return when a process started, in clock ticks after boot; None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold anything
+    fields = stat.rpartition(")")[2].split()  # the name in parentheses may contain any character
     return None if fields[0] == "Z" else int(fields[19])
 
 
@@ -72,14 +72,14 @@ class Records:
 
     @classmethod
     def create(cls, lab_id: str, work: Path, run_directory: Path = RUN_DIRECTORY) -> "Records":
-        """Claim this name for the running process; raise FileExistsError when a lab has it."""
+        """Claim this name for the running process; raise FileExistsError if a lab has it."""
         records = cls(lab_id, run_directory)
         draft = run_directory / f".{lab_id}-{os.getpid()}"
         (draft / "processes").mkdir(parents=True)
         (draft / "owner").write_text(str(ProcessRecord.of(os.getpid(), "lab")))
         (draft / "work").write_text(str(work))
         try:
-            draft.rename(records.directory)  # whole or not at all; a directory with content is never replaced
+            draft.rename(records.directory)  # atomic; a directory with content is never replaced
         except OSError:
             shutil.rmtree(draft)
             raise FileExistsError(f"a lab named {lab_id} exists") from None
@@ -87,7 +87,7 @@ class Records:
 
     @property
     def owner(self) -> ProcessRecord:
-        """The process that made the lab."""
+        """The process that started the lab."""
         return ProcessRecord.read((self.directory / "owner").read_text())
 
     @property
@@ -96,7 +96,7 @@ class Records:
         return Path((self.directory / "work").read_text())
 
     def add_process(self, pid: int, what: str) -> None:
-        """Remember a process that belongs to this lab."""
+        """Record a process of this lab."""
         (self.directory / "processes" / str(pid)).write_text(str(ProcessRecord.of(pid, what)))
 
     def processes(self) -> tuple[ProcessRecord, ...]:
@@ -105,7 +105,7 @@ class Records:
         return tuple(ProcessRecord.read(file.read_text()) for file in files)
 
     def remove(self) -> None:
-        """Forget the lab and delete its work directory."""
+        """Delete the lab's records and work directory."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.work)
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -121,7 +121,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def all_records(run_directory: Path = RUN_DIRECTORY) -> Iterator[Records]:
-    """Return the records of every lab, running or dead."""
+    """Return the records of every lab, running or not."""
     if run_directory.is_dir():
         for directory in sorted(run_directory.iterdir()):
             if not directory.name.startswith(".") and (directory / "owner").is_file():

@@ -1,6 +1,6 @@
-"""A lab's directory of disks and content, locked while its maker lives.
+"""A lab's directory of disks and content, locked while its process runs.
 
-The lock ends with its process, in whichever PID namespace that ran: a directory without a lock is a dead lab's.
+The lock ends with the process, in any PID namespace: a directory without a lock belongs to a lab that has ended.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from netboot.lab.records import locked
 
 @contextmanager
 def work_directory(labs: Path, lab_id: str) -> Iterator[Path]:
-    """Make a directory below `labs` for one lab, remove those of dead labs first, and remove this one at the end."""
+    """Make a directory below `labs` for one lab, remove those of ended labs first, and remove this one at the end."""
     labs.mkdir(parents=True, exist_ok=True)
     with locked(labs.parent / "labs.lock"):
         for other in labs.iterdir():

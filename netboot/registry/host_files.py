@@ -11,7 +11,7 @@ from typing import Final
 
 from netboot.yamlfile.faults import Faults, Place, did_you_mean
 from netboot.yamlfile.files import read_bytes, read_text
-from netboot.yamlfile.nodes import Entry, Scalar, Table
+from netboot.yamlfile.nodes import Scalar, Table, TableEntry
 from netboot.yamlfile.positions import parse
 
 SECTIONS: Final = ("cluster", "defaults", "roles", "hosts")
@@ -41,11 +41,11 @@ class HostsFile:
 class Declared:
     """The merged content of all files; every entry has its file and line."""
 
-    cluster: dict[str, Entry] = field(default_factory=dict)
-    defaults: dict[str, Entry] = field(default_factory=dict)
-    roles: dict[str, Entry] = field(default_factory=dict)
-    hosts: dict[str, Entry] = field(default_factory=dict)
-    role_keys: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    cluster: dict[str, TableEntry] = field(default_factory=dict)
+    defaults: dict[str, TableEntry] = field(default_factory=dict)
+    roles: dict[str, TableEntry] = field(default_factory=dict)
+    hosts: dict[str, TableEntry] = field(default_factory=dict)
+    role_keys: dict[str, dict[str, TableEntry]] = field(default_factory=dict)
     files: list[HostsFile] = field(default_factory=list)
 
 
@@ -120,7 +120,7 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
         )
 
 
-def _add_section(declared: Declared, name: str, entry: Entry, faults: Faults) -> None:
+def _add_section(declared: Declared, name: str, entry: TableEntry, faults: Faults) -> None:
     match name:
         case "cluster":
             _add(declared.cluster, entry, name, faults)
@@ -134,14 +134,14 @@ def _add_section(declared: Declared, name: str, entry: Entry, faults: Faults) ->
             faults.add(entry.key.place, name, what="no such section", cure=did_you_mean(name, SECTIONS))
 
 
-def _add_roles(declared: Declared, section: Entry, faults: Faults) -> None:
+def _add_roles(declared: Declared, section: TableEntry, faults: Faults) -> None:
     for entry in _entries(section, "roles", faults):
         role = entry.key.text
         declared.roles.setdefault(role, entry)
         _add(declared.role_keys.setdefault(role, {}), entry, f"roles.{role}", faults)
 
 
-def _add(known: dict[str, Entry], section: Entry, where: str, faults: Faults) -> None:
+def _add(known: dict[str, TableEntry], section: TableEntry, where: str, faults: Faults) -> None:
     for entry in _entries(section, where, faults):
         name = entry.key.text
         first = known.setdefault(name, entry)
@@ -150,7 +150,7 @@ def _add(known: dict[str, Entry], section: Entry, where: str, faults: Faults) ->
             faults.add(entry.key.place, f"{where}.{name}", what=what, cure="keep one of the two")
 
 
-def _entries(section: Entry, where: str, faults: Faults) -> Iterator[Entry]:
+def _entries(section: TableEntry, where: str, faults: Faults) -> Iterator[TableEntry]:
     match section.value:
         case Table(entries=entries):
             yield from entries.values()

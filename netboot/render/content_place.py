@@ -1,4 +1,4 @@
-"""Where a machine fetches the two big trees from: this server, or a web server elsewhere.
+"""The server from which a machine fetches media and releases: this one, or another web server.
 
 Pure. Scripts, Kickstarts, secrets and reports are always this server's (`base_url`).
 """
@@ -9,16 +9,16 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ContentPlace:
-    """The web server `url` (content.url); this server where it is None."""
+    """The web server `url` (content.url); this server if it is None."""
 
     url: str | None = None
 
     def url_for(self, base_url: str) -> str:
-        """Give what stands before `/content/` and `/ostree/` for Anaconda and libostree, without a slash at its end."""
+        """Return the URL before `/content/` and `/ostree/` for Anaconda and libostree, without a slash at its end."""
         return base_url if self.url is None else self.url.rstrip("/")
 
     def loader_url_for(self, base_url: str) -> str:
-        """Give the same for iPXE and GRUB: GRUB knows no TLS, and iPXE trusts no authority of ours."""
+        """Return the same for iPXE and GRUB: GRUB has no TLS, iPXE no certificate authority of the operator."""
         url = self.url_for(base_url)
         return url if url.startswith("http://") else base_url
 

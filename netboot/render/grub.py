@@ -1,6 +1,6 @@
-"""The same three answers as `render.ipxe`, for GRUB 2.06 and later (shim, Secure Boot).
+"""The same three scripts as `render.ipxe`, for GRUB 2.06 and later (shim, Secure Boot).
 
-Pure: a plan in, text out; never decides what a machine may do. GRUB names an HTTP server as `(http,host:port)`.
+Pure: a plan in, text out; makes no decisions. GRUB names an HTTP server as `(http,host:port)`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 
 def config(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPlace = HERE) -> str:

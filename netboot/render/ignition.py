@@ -1,7 +1,7 @@
 """The Ignition of one host: a wrapper that merges the role's file, untouched, with an overlay for this machine.
 
-Pure: values in, JSON bytes out; the role's file is never changed. `version` is the specification that it has.
-Every file of the overlay says `"compression": ""`: without it a child inherits the parent's `gzip` (Ignition 2.14).
+Pure: values in, JSON bytes out; the role's file is never changed. `version` is its specification.
+Every file of the overlay has `"compression": ""`: without it a child inherits the parent's `gzip` (Ignition 2.14).
 """
 
 import json
@@ -14,20 +14,20 @@ from netboot.errors import RenderError
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
-_INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as a name
+_INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # an interface name that Linux accepts
 _RESPONSE_HEADERS_S: Final = 30
-CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no directory beside it
+CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no drop-in directory
 
 Json = dict[str, object]
 
 
 def wrapper(*, version: str, base_url: str, token: str, role_sha512: str, overlay_sha512: str) -> bytes:
-    """Write the document behind `ignition.config.url`; the overlay comes last, so it wins.
+    """Return the document of `ignition.config.url`; the overlay comes last, so it takes precedence.
 
-    The hashes are hex, over the exact bytes served at `/ign/TOKEN/role` and `/ign/TOKEN/overlay`. No `httpTotal` is
-    set: the children may answer 503 for as long as they like.
+    The hashes are hex, over the exact bytes served at `/ign/TOKEN/role` and `/ign/TOKEN/overlay`. `httpTotal` is
+    not set, so Ignition retries the children without limit while they answer 503.
     """
     children = [
         {
@@ -57,7 +57,7 @@ def overlay(
     mac: Mac | None = None,
     role_paths: Collection[str] = (),
 ) -> bytes:
-    """Write what the role's file cannot know: name, network, time servers, keys, card, and what reports *ready*.
+    """Return what the role's file lacks: name, network, time servers, keys, card, and the unit that reports `ready`.
 
     `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
     goes to the first card, and DHCP to any card of a machine that has several. `role_paths` are those of the role's
@@ -112,7 +112,7 @@ def _interface(host: Host) -> str | None:
 
 
 def _dropin(contents: str) -> Json:
-    """Correct the card's name that `ocne` froze for the whole role; the name sorts after its `bootstrap.conf`."""
+    """Replace the card's name that `ocne` wrote for the whole role; the drop-in sorts after its `bootstrap.conf`."""
     return {"name": "ocne.service", "dropins": [{"name": "zz-netif.conf", "contents": contents}]}
 
 

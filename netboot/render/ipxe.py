@@ -1,7 +1,7 @@
-"""A machine's iPXE script: install, boot the own disk, or wait and ask again.
+"""A machine's iPXE script: install, boot the own disk, or wait and request again.
 
-Pure: a plan in, text out; never decides what a machine may do. Written for iPXE of 2019 (Debian 12) and later:
-absolute URLs alone (`${next-server}` belongs to the LAN's own DHCP server), no option that came after that year.
+Pure: a plan in, text out; makes no decisions. Written for iPXE of 2019 (Debian 12) and later:
+only absolute URLs (`${next-server}` is the LAN's own DHCP server), no option that was added later.
 """
 
 import re
@@ -16,7 +16,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 
 def script(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPlace = HERE) -> str:
@@ -38,9 +38,9 @@ def script(engine: Engine, plan: ScriptPlan, *, base_url: str, place: ContentPla
 
 
 def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
-    """Render the `autoexec.ipxe` that leads to a machine's script by its whole URL; raise RenderError.
+    """Render the `autoexec.ipxe` that chainloads a machine's script by its absolute URL; raise RenderError.
 
-    None for `mac`: whoever asks names itself, by the card that it booted from.
+    If `mac` is None, the script uses the MAC of the card that iPXE booted from.
     """
     context = {"mac": mac, "script_url": urls.ipxe_script(base_url, mac)}
     return _script(engine, "autoexec", subject=mac or "any machine", context=context)

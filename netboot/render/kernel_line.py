@@ -1,6 +1,6 @@
 """The kernel arguments of the installer and of the installed system, made from one record for every document.
 
-Pure: a host and its URLs in, words out; each target quotes them in its own way (`render.quoting`).
+Pure: a host and its URLs in, arguments out; each target quotes them (`render.quoting`).
 """
 
 from typing import Final
@@ -11,16 +11,18 @@ from netboot.model.host.host import Host, HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.render.content_place import HERE, ContentPlace
 
-COMMAND_LINE_SIZE: Final = 2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is cut in silence
+COMMAND_LINE_SIZE: Final = (
+    2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message
+)
 
 
 def installer(
     host: Host, *, mac: Mac, base_url: str, kickstart_token: str, place: ContentPlace = HERE
 ) -> tuple[str, ...]:
-    """List the arguments of Anaconda's kernel (EL8 to EL10) without `initrd=`, which is the loader's affair.
+    """List the arguments of Anaconda's kernel (EL8 to EL10) without `initrd=`, which the loader adds.
 
-    No interface is named: BOOTIF tells dracut the card that just booted, whatever this kernel calls it.
-    Raises RenderError for a host without boot_media, and for a line that the kernel would cut.
+    No interface is named: BOOTIF gives dracut the MAC of the card that booted, whatever its name is.
+    Raises RenderError for a host without boot_media, and for a line that the kernel would truncate.
     """
     if host.boot_media is None:
         raise RenderError(
@@ -46,8 +48,8 @@ def installer(
 def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tuple[str, ...]:
     """List the arguments of the installed system: its network, so that its first boot can fetch its Ignition.
 
-    The registry's interface is named; where it has none, BOOTIF keeps dracut from trying every card of the machine.
-    Raises RenderError for a line that the kernel would cut.
+    The registry's interface is named; without one, BOOTIF prevents dracut from trying every card of the machine.
+    Raises RenderError for a line that the kernel would truncate.
     """
     interface = host.network.interface or "" if host.network else ""
     return _fitting(
@@ -66,12 +68,12 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
 
 
 def _booted_from(mac: Mac) -> tuple[str, ...]:
-    """Name the card that just booted; none over InfiniBand: dracut would wait for an interface with that address."""
+    """Name the card that booted; none over InfiniBand, because dracut would wait for an interface with that address."""
     return () if mac.is_infiniband else (f"BOOTIF=01-{mac.hyphenated}",)
 
 
 def _address(host: Host, *, interface: str) -> tuple[str, ...]:
-    """Say dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method."""
+    """Return dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method."""
     match host.network:
         case None:
             return ("ip=dhcp",)

@@ -1,7 +1,7 @@
-"""The Kickstart of one install, in the shape of Oracle's `byo`: one disk, one OSTree commit, every step reported.
+"""The Kickstart of one install, as for Oracle's `byo` provider: one disk, one OSTree commit, every step reported.
 
-Pure: a host, its URLs and tokens in, text out. The document carries tokens: it is never logged and never kept.
-The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), but for time servers.
+Pure: a host, its URLs and tokens in, text out. The document contains tokens: it is never logged and never stored.
+The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), except for time servers.
 """
 
 from netboot.model import urls
@@ -9,7 +9,7 @@ from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render import kernel_line
 from netboot.render.content_place import HERE, ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 
 def kickstart(
@@ -40,10 +40,10 @@ def kickstart(
         "report_url": urls.report(base_url, report_token),
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
-        # EL8 does not know `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
+        # EL8 has no `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
         "has_timesource": (installer_major or 9) >= 9,
     }
-    # What has no default stays out of the context when it is not set, so that the template's line names it.
+    # Unset values without a default are not in the context, so that the error names the template's line.
     context |= {name: value for name, value in (("disk", host.disk), ("release", host.release)) if value is not None}
     return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
 

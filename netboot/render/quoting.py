@@ -1,6 +1,6 @@
-"""Words made safe for the four languages that a document is written in: shell, Kickstart, GRUB, iPXE.
+"""Quotes values for the languages of the documents: shell, Kickstart, GRUB, iPXE.
 
-A value that no quoting can make safe is refused with UnfitValueError; nothing is ever dropped or replaced.
+A value that cannot be quoted safely is refused with UnfitValueError; no character is dropped or replaced.
 """
 
 import re
@@ -15,11 +15,11 @@ _LIVE_IN_DOUBLE_QUOTES: Final = frozenset('"\\$`')
 
 
 class UnfitValueError(Exception):
-    """A value that no quoting makes safe; the engine adds document, subject and line."""
+    """A value that cannot be quoted safely; the engine adds document, subject and line."""
 
 
 def one_line(value: object) -> str:
-    """Pass text that stays on its line; refuse control characters and Unicode's line ends."""
+    """Return text of one line; refuse control characters and Unicode's line ends."""
     text = str(value)
     if _CONTROL.search(text):
         raise UnfitValueError(f"the value {_shown(text)} has a control character; write it on one line of plain text")
@@ -32,7 +32,7 @@ def shell(value: object) -> str:
 
 
 def kickstart(value: object) -> str:
-    """Quote one word of a Kickstart command line, which pykickstart splits as a shell would."""
+    """Quote one word of a Kickstart command line, which pykickstart splits as a shell does."""
     text = one_line(value)
     if _PLAIN_WORD.fullmatch(text):
         return text
@@ -46,7 +46,7 @@ def grub(value: object) -> str:
 
 
 def ipxe(value: object) -> str:
-    """Pass one word of an iPXE script. iPXE knows no quotes, so what it would read otherwise is refused."""
+    """Return one word of an iPXE script. iPXE has no quotes, so a value with special characters is refused."""
     text = one_line(value)
     if (
         not text
@@ -64,7 +64,7 @@ def ipxe(value: object) -> str:
 
 
 def ipxe_text(value: object) -> str:
-    """Pass text that iPXE shows on the screen: each of its words as `ipxe` does."""
+    """Return text that iPXE shows on the screen; each word as for `ipxe`."""
     return " ".join(ipxe(word) for word in one_line(value).split())
 
 

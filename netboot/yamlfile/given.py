@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from netboot.yamlfile.faults import Faults, Place, did_you_mean
-from netboot.yamlfile.nodes import Entry, Listing, Node, Scalar, Table
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Said(Generic[T]):
 
 
 def held(
-    entries: Iterable[Entry], where: str, faults: Faults, *, known: Iterable[str] | None = None
+    entries: Iterable[TableEntry], where: str, faults: Faults, *, known: Iterable[str] | None = None
 ) -> dict[str, Given]:
     """Return the values of entries by key; with `known`, refuse every other key."""
     names = None if known is None else frozenset(known)

@@ -49,7 +49,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TableEntry:
     """One key of a table with its value."""
 
     key: Scalar
@@ -61,7 +61,7 @@ class Table:
     """A YAML mapping; its keys are unique text."""
 
     place: Place
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, TableEntry] = field(default_factory=dict)
 
 
 Node = Scalar | Listing | Table

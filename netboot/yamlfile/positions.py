@@ -12,7 +12,7 @@ import yaml
 
 from netboot.yamlfile.faults import Faults, Place, shown
 from netboot.yamlfile.files import position
-from netboot.yamlfile.nodes import Entry, Listing, Node, Scalar, Table
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry
 
 NODE_LIMIT: Final = 200_000  # a thousand hosts with every key are 25,000
 DEPTH_LIMIT: Final = 32
@@ -87,7 +87,7 @@ class _Open:
     anchor: str | None
     is_table: bool
     items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, TableEntry] = field(default_factory=dict)
     key: Scalar | None = None
     size: int = 1
 
@@ -194,7 +194,7 @@ class _TreeBuilder:
         elif first is not None:
             self._fault(key.place, f"is there already ({first.key.place})", "keep one of the two")
         else:
-            frame.entries[key.text] = Entry(key, node)
+            frame.entries[key.text] = TableEntry(key, node)
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is not None and event.tag not in _PLAIN_TAGS:

@@ -13,7 +13,7 @@ from netboot.errors import RenderError
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 
 def problems(content: Path, *, release: str | None) -> list[str]:

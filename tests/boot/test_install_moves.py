@@ -23,7 +23,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState
 from netboot.model.install.token import Tokens, draw
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 CP1 = HostName("cp1")
 NEW_MAC = Mac.parse("52:54:00:aa:bb:0f")

@@ -36,7 +36,7 @@ from netboot.model.boot.offer import (
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallState
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 FAULTY = Path(__file__).parent / "templates"
 CP1 = HostName("cp1")

@@ -14,7 +14,7 @@ from lab_lans import BadWireLan, LeasingLan, RelayedLan, TwoServersLan
 
 from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import LabHost
-from netboot.lab.machines.qemu import Firmware, Machine
+from netboot.lab.machines.qemu import Firmware, LabMachine
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Role
 
@@ -28,7 +28,9 @@ def quiet(*_: object) -> None: ...
 
 
 def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = None) -> LabHost:
-    return LabHost(Machine(name, f"52:54:00:aa:cc:{number:02x}", firmware, disk_gib=None), Role.WORKER, loader=loader)
+    return LabHost(
+        LabMachine(name, f"52:54:00:aa:cc:{number:02x}", firmware, disk_gib=None), Role.WORKER, loader=loader
+    )
 
 
 PXE = a_host("pxe", 1, Firmware.OVMF_PXE)

@@ -267,7 +267,7 @@ FAULTY = {
     ),
     "unknown-compression": Faulty(
         V, files(file(compression="xz")),
-        "/storage/files/0/contents/compression: 'xz' is no compression that Ignition knows; write \"gzip\" or \"\"",
+        "/storage/files/0/contents/compression: 'xz' is no compression that Ignition supports; write \"gzip\" or \"\"",
     ),
     "plain-as-gzip": Faulty(
         F, files(file(compression="gzip")), f"{SOURCE}: is not gzip, though compression says so; {ENCODE}"

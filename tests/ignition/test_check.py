@@ -91,7 +91,7 @@ def test_what_ocne_writes_is_taken_and_what_the_field_sent_is_not(name: str):
 def test_every_problem_of_a_file_is_listed():
     assert [str(problem) for problem in read_ignition((SAMPLES / "spec.ign").read_bytes()).problems] == [
         "/storage/files/0/path: 'etc/relative' is not absolute; write a full, simplified path",
-        '/storage/files/0/contents/compression: \'bzip2\' is no compression that Ignition knows; write "gzip" or ""',
+        '/storage/files/0/contents/compression: \'bzip2\' is no compression that Ignition supports; write "gzip" or ""',
         "/storage/files/0/contents/source: is a URL with 'gopher'; use one of data, http, https, tftp, s3, gs",
     ]
 

@@ -59,12 +59,12 @@ def test_a_machine_that_goes_off_ends_the_wait_with_its_last_lines():
     with pytest.raises(LabError) as failure:
         asyncio.run(wait())
 
-    assert str(failure.value) == "cp1 did not say 'ready' before it was switched off; its console ends:\nfirst\nlast"
+    assert str(failure.value) == "cp1 did not print 'ready' before it was switched off; its console ends:\nfirst\nlast"
 
 
 def test_a_machine_that_says_nothing_is_named_after_the_time_limit():
     async def wait() -> str:
         return await Console("cp1").wait_for("ready", "failed", timeout_s=0)
 
-    with pytest.raises(LabError, match="cp1 did not say 'ready' or 'failed' within 0 s"):
+    with pytest.raises(LabError, match="cp1 did not print 'ready' or 'failed' within 0 s"):
         asyncio.run(wait())

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from netboot.lab.machines.qemu import Firmware, Machine, qemu_command
+from netboot.lab.machines.qemu import Firmware, LabMachine, qemu_command
 
 MAC = "52:54:00:aa:bb:01"
 
 
 def command(firmware: Firmware, *, disk_gib: int | None = 20) -> tuple[str, ...]:
-    machine = Machine("cp1", MAC, firmware, disk_gib=disk_gib)
+    machine = LabMachine("cp1", MAC, firmware, disk_gib=disk_gib)
     return qemu_command(machine, tap="tap1", disk=Path("/d.img"), variables=Path("/v.fd"), log=Path("/c.log"))
 
 
@@ -50,7 +50,7 @@ def test_bios_boots_from_its_cards_own_rom():
 
 @pytest.mark.parametrize("firmware", Firmware)
 def test_a_machine_keeps_its_uuid(firmware):
-    assert Machine("a", MAC, firmware).uuid == Machine("b", MAC, firmware).uuid
+    assert LabMachine("a", MAC, firmware).uuid == LabMachine("b", MAC, firmware).uuid
 
 
 def test_secure_boot_protects_its_variables():

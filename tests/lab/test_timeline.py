@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from netboot.lab.machines.timeline import BootTimeline, Moment
+from netboot.lab.machines.timeline import BootTimeline, ReachedStep
 from netboot.model.install.event import Step
 
 POWER_ON = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -19,7 +19,7 @@ def test_a_step_counts_when_it_is_first_reached():
     first = timeline.take(event("offer", 5, boot_file="snponly.efi"))
     again = timeline.take(event("offer", 9, boot_file="snponly.efi"))
 
-    assert first == Moment("cp1", Step.OFFER, 5.0, "snponly.efi")
+    assert first == ReachedStep("cp1", Step.OFFER, 5.0, "snponly.efi")
     assert again is None
     assert timeline.waits_for is Step.LOADER
 

@@ -21,7 +21,7 @@ from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 NO_ADDRESS = (

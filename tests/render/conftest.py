@@ -12,7 +12,7 @@ import pytest
 
 from netboot.model.host.host import Host, HostName, HostNetwork, Role
 from netboot.model.host.mac import Mac
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 PROJECT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,7 +9,7 @@ from netboot.model.boot.offer import InstallPlan
 from netboot.model.host.host import Host
 from netboot.render import grub, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 BASE = "http://192.0.2.10:8080"
 MIRROR = ContentPlace("http://mirror.example.org/net/")

@@ -9,7 +9,7 @@ from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, Wai
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render import grub
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 STRANGER = Mac.parse("52:54:00:aa:bb:99")

@@ -20,8 +20,8 @@ from netboot.errors import RenderError
 from netboot.ignition.check import read_ignition
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render.engine import Engine
 from netboot.render.ignition import overlay, wrapper
+from netboot.render.template_engine import Engine
 
 TOKEN = "b" * 32
 READY = f"http://192.0.2.10:8080/report/{'a' * 32}/ready"

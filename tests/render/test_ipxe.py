@@ -10,7 +10,7 @@ from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, Wai
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render import ipxe
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 # The commands of iPXE as of 2019 (Debian 12) that a script of ours may use; `label` stands for a `:label` line.
 COMMANDS_OF_2019 = {

@@ -13,8 +13,8 @@ from pykickstart.version import makeVersion
 from netboot.errors import RenderError
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render.engine import Engine
 from netboot.render.kickstart import kickstart
+from netboot.render.template_engine import Engine
 
 REPORT, IGNITION = "a" * 32, "b" * 32
 

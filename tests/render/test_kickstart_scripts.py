@@ -16,9 +16,9 @@ from urllib.parse import unquote
 import pytest
 
 from netboot.model.host.host import Host
-from netboot.render.engine import Engine
 from netboot.render.ignition import overlay
 from netboot.render.kickstart import kickstart
+from netboot.render.template_engine import Engine
 
 pytestmark = pytest.mark.integration
 

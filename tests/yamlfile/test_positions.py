@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netboot.yamlfile.faults import Faults, Place
-from netboot.yamlfile.nodes import Entry, Listing, Node, Scalar, Table
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry
 from netboot.yamlfile.positions import DEPTH_LIMIT, NODE_LIMIT, parse
 
 
@@ -29,17 +29,17 @@ def test_everything_knows_its_line_and_column():
     assert read("hosts:\n  cp1: {mac: [a, 'b']}\n") == Table(
         at(1, 1),
         {
-            "hosts": Entry(
+            "hosts": TableEntry(
                 Scalar(at(1, 1), "hosts"),
                 Table(
                     at(2, 3),
                     {
-                        "cp1": Entry(
+                        "cp1": TableEntry(
                             Scalar(at(2, 3), "cp1"),
                             Table(
                                 at(2, 8),
                                 {
-                                    "mac": Entry(
+                                    "mac": TableEntry(
                                         Scalar(at(2, 9), "mac"),
                                         Listing(
                                             at(2, 14),

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from netboot.cli.commands.content_owner import handed_over
-from netboot.cli.commands.content_uses import Users, users, users_for_a_list
+from netboot.cli.commands.content_users import Users, users, users_for_a_list
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
 from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from netboot.lab.machines.timeline import BootTimeline, Moment
+from netboot.lab.machines.timeline import BootTimeline, ReachedStep
 from netboot.model.install.event import Step
 
 _SHOWN = tuple(step for step in Step if step is not Step.FAILED)
@@ -38,7 +38,7 @@ class BootView:
         """Print a line of progress before the machines are on."""
         click.echo(line, err=self._to_stderr)
 
-    def show(self, timelines: Mapping[str, BootTimeline], moment: Moment | None) -> None:
+    def show(self, timelines: Mapping[str, BootTimeline], moment: ReachedStep | None) -> None:
         """Take one change."""
         if self._to_stderr:
             return

@@ -1,7 +1,7 @@
-"""The LAN's own DHCP server: a plain dnsmasq that leases addresses and knows nothing of booting.
+"""The LAN's own DHCP server: a plain dnsmasq that leases addresses and sends no boot options.
 
-The appliance stands beside it and may not change it, as on a real LAN. Router advertisements are on, since iPXE
-waits 16 s for an IPv6 router where there is none.
+The appliance runs beside it and does not change it, as on a real LAN. Router advertisements are on, because iPXE
+waits 16 s for an IPv6 router if there is none.
 """
 
 from ipaddress import IPv4Interface, IPv6Interface
@@ -26,7 +26,7 @@ _PLAIN: Final = (
 
 
 def dnsmasq_command(leases: Path, *options: str) -> tuple[str, ...]:
-    """Return dnsmasq's command line; it leases and advertises nothing without `options` that say so."""
+    """Return dnsmasq's command line; without `options` it leases and advertises nothing."""
     return (*_PLAIN, f"--dhcp-leasefile={leases}", *options)
 
 

@@ -1,7 +1,7 @@
-"""The lab's wires: network namespaces, a bridge between them, one tap for each guest.
+"""The lab's links: network namespaces, a bridge between them, one tap for each guest.
 
 `nblab-ID-lan` holds the bridge with the appliance's address, the guests and the daemon; `nblab-ID-dhcp` holds the LAN's
-own DHCP server. The machine's interfaces are never touched: nothing here leads out of these namespaces.
+own DHCP server. The computer's own interfaces are never used: no link leads out of these namespaces.
 """
 
 import threading
@@ -20,7 +20,7 @@ DHCP_SERVER: Final = IPv4Interface("192.0.2.1/24")
 DHCP_SERVER_V6: Final = IPv6Interface("fd00:6e62::1/64")
 BRIDGE: Final = "br0"
 DHCP_CARD: Final = "eth0"
-_NO_DAD = 0x02  # IFA_F_NODAD: usable at once, there is nobody else
+_NO_DAD = 0x02  # IFA_F_NODAD: usable at once, no duplicate is possible
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class Lan:
         self.dhcp_namespace = f"{self.prefix}-dhcp"
 
     def create(self) -> None:
-        """Make the namespaces, the bridges and the wires between them."""
+        """Make the namespaces, the bridges and the links between them."""
         netns.create(self.namespace)
         within(self.namespace, self._make_bridges)
         # no broadcast address: dnsmasq answers broadcasts to 255.255.255.255
@@ -50,12 +50,12 @@ class Lan:
                 netns.remove(name)
 
     def servers(self, work: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Give name and command of each server that runs beside the appliance; `work` is for their files."""
+        """Yield name and command of each server that runs beside the appliance; `work` is for their files."""
         options = (f"--interface={DHCP_CARD}", *advertising(DHCP_SERVER_V6), lease_range(DHCP_SERVER, 100, 199))
         yield "dhcp", inside(self.dhcp_namespace, *dnsmasq_command(work / "leases", *options))
 
     def add_tap(self, name: str) -> None:
-        """Make a tap on the bridge for one guest; one that is there stays."""
+        """Make a tap on the bridge for one guest, unless it exists."""
 
         def make(ip: Any) -> None:
             if not ip.link_lookup(ifname=name):
@@ -82,7 +82,7 @@ class Lan:
         )
 
     def join(self, namespace: str, card: str, *addresses: IPv4Interface | IPv6Interface, bridge: str) -> None:
-        """Join a namespace to a bridge by a wire, and give it these addresses there."""
+        """Connect a namespace to a bridge by a veth pair, with these addresses."""
         if namespace not in netns.listnetns():
             netns.create(namespace)
         port = f"{namespace.rpartition('-')[2]}-{card}"
@@ -109,7 +109,7 @@ class Lan:
 
 def inside(namespace: str, *command: str) -> tuple[str, ...]:
     """Return the command that runs `command` in a namespace, under its own pid, and ends with this process."""
-    # Both exec what follows, so the pid stays; the death signal keeps guests from outliving a lab that is killed.
+    # Both exec the command, so the pid stays; the death signal ends guests when a lab is killed.
     return ("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{namespace}", "--", *command)
 
 
@@ -121,7 +121,7 @@ def index_of(ip: Any, name: str) -> int:
 def within(namespace: str, work: Callable[[Any], Result]) -> Result:
     """Run `work` with a netlink socket of that namespace.
 
-    In a thread of its own that ends afterwards: a namespace belongs to a thread, and no other may wake up in it.
+    In a separate thread that ends afterwards, because a namespace belongs to a thread.
     """
     results: list[Result] = []
     faults: list[Exception] = []

@@ -1,1 +1,1 @@
-"""Virtual machines: QEMU, their consoles, what they report."""
+"""Virtual machines: QEMU, consoles, timelines."""

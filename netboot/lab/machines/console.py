@@ -1,7 +1,7 @@
-"""What a guest says on its serial line: kept as text without terminal codes, searched for markers.
+"""The output of a guest's serial line: kept as text without terminal codes, searched for markers.
 
-Firmware writes partial lines (`>>Start PXE over IPv4.`) and draws with escape sequences, so nothing here waits for a
-line's end.
+Firmware writes partial lines (`>>Start PXE over IPv4.`) and draws with escape sequences, so this module does not wait
+for the end of a line.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Console:
         self._changed = asyncio.Event()
 
     def feed(self, data: bytes) -> None:
-        """Take what the guest wrote."""
+        """Add the guest's output."""
         raw = self._rest + data.decode("utf-8", errors="replace")
         unfinished = _UNFINISHED.search(raw)
         self._rest = unfinished[0] if unfinished else ""
@@ -34,7 +34,7 @@ class Console:
         self._changed.set()
 
     def close(self) -> None:
-        """Tell whoever waits that nothing more will come."""
+        """Wake every waiter: no more output will come."""
         self.is_closed = True
         self._changed.set()
 
@@ -54,7 +54,7 @@ class Console:
         return found
 
     def tail(self) -> str:
-        """Return the last lines that hold anything."""
+        """Return the last lines that are not empty."""
         return "\n".join([line.rstrip() for line in self.text.splitlines() if line.strip()][-15:])
 
     def _first_of(self, markers: tuple[str, ...]) -> str | None:
@@ -63,4 +63,4 @@ class Console:
 
     def _missing(self, markers: tuple[str, ...], when: str) -> LabError:
         wanted = " or ".join(f"'{marker}'" for marker in markers)
-        return LabError(f"{self.name} did not say {wanted} {when}; its console ends:\n{self.tail()}")
+        return LabError(f"{self.name} did not print {wanted} {when}; its console ends:\n{self.tail()}")

@@ -11,13 +11,13 @@ from netboot.client import ControlClient
 from netboot.control_socket import NoDaemonError
 from netboot.errors import LabError
 from netboot.lab.machines.guest import Guest
-from netboot.lab.machines.timeline import BootTimeline, Moment
+from netboot.lab.machines.timeline import BootTimeline, ReachedStep
 from netboot.model.install.event import Step
 
 STALL_S: Final = 120.0  # without any event of a machine; 15 s in a good boot, 50 s seen on a busy box
 _TICK_S: Final = 0.5
 
-OnChange = Callable[[Mapping[str, BootTimeline], Moment | None], None]
+OnChange = Callable[[Mapping[str, BootTimeline], ReachedStep | None], None]
 
 
 async def boot_to_the_end(
@@ -27,10 +27,10 @@ async def boot_to_the_end(
     on_change: OnChange,
     limit_s: float = 600.0,
 ) -> dict[str, BootTimeline]:
-    """Switch guests on together and follow each until it is ready.
+    """Power guests on together and follow each until it is ready.
 
     Calls `on_change` with all timelines at each new moment, and with None while time passes. Raises LabError with the
-    step that stalled and the console's tail, also when an attempt failed or a machine went off.
+    step that stalled and the console's tail, also when an attempt failed or a machine powered off.
     """
     boot = _Boot(tuple(guests), on_change)
     after = await daemon.last_event_id()
@@ -57,18 +57,18 @@ class _Boot:
         self._heard: dict[str, float] = {}
 
     async def read(self, daemon: ControlClient, after: int) -> None:
-        """Take the daemon's events until it goes."""
-        with suppress(NoDaemonError):  # `watch` says what every machine was doing
+        """Read the daemon's events until it stops."""
+        with suppress(NoDaemonError):  # `watch` reports the state of every machine
             async for event in daemon.events(after=after):
                 self._take(event)
 
     async def watch(self, reader: asyncio.Task[None]) -> None:
-        """Look at every machine twice a second until all are ready."""
+        """Check every machine twice a second until all are ready."""
         started = time.monotonic()
         while not all(Step.READY in timeline.moments for timeline in self.timelines.values()):
             await asyncio.wait({reader}, timeout=_TICK_S)
             if reader.done():
-                reader.result()  # its own error, if it has one
+                reader.result()  # raises the reader's error, if any
                 raise LabError(self.stalled("the appliance's events ended"))
             for guest in self.guests:
                 self._check(guest, started)
@@ -102,7 +102,7 @@ class _Boot:
         if not guest.is_on:
             raise LabError(_stalled(guest, timeline, "it went off"))
         if time.monotonic() - self._heard.get(name, started) > STALL_S:
-            raise LabError(_stalled(guest, timeline, f"nothing heard of it for {STALL_S:.0f} s"))
+            raise LabError(_stalled(guest, timeline, f"no event of it for {STALL_S:.0f} s"))
 
 
 def _stalled(guest: Guest, timeline: BootTimeline, why: str) -> str:

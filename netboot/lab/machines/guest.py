@@ -1,4 +1,4 @@
-"""One guest of the lab: its disk and firmware variables last, its power comes and goes."""
+"""One guest of the lab: its disk and firmware variables persist over power cycles."""
 
 import asyncio
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 from netboot.errors import LabError
 from netboot.lab.lan.namespaces import Lan
 from netboot.lab.machines.console import Console
-from netboot.lab.machines.qemu import Machine, qemu_command
+from netboot.lab.machines.qemu import LabMachine, qemu_command
 
 ProcessStarted = Callable[[int, str], None]
 
@@ -18,7 +18,7 @@ ProcessStarted = Callable[[int, str], None]
 class Guest:
     """A machine on the lab's LAN. `directory` keeps its disk, its variables and a console log per power cycle."""
 
-    def __init__(self, machine: Machine, lan: Lan, directory: Path, *, on_start: ProcessStarted) -> None:
+    def __init__(self, machine: LabMachine, lan: Lan, directory: Path, *, on_start: ProcessStarted) -> None:
         self.machine = machine
         self.console = Console(machine.name)
         self.powered_on_at = 0.0  # seconds on the monotonic clock
@@ -31,13 +31,13 @@ class Guest:
 
     @property
     def is_on(self) -> bool:
-        """Whether it has power."""
+        """Whether it is powered on."""
         return self._process is not None and self._process.returncode is None
 
     async def power_on(self) -> Console:
-        """Switch it on and return the console of this power cycle; disk and variables are made the first time."""
+        """Power it on and return the console of this power cycle; disk and variables are made the first time."""
         if self.is_on:
-            raise LabError(f"{self.machine.name} is on already; switch it off first")
+            raise LabError(f"{self.machine.name} is on already; power it off first")
         await asyncio.to_thread(self._prepare)
         self._cycles += 1
         self.console = Console(self.machine.name)
@@ -51,7 +51,7 @@ class Guest:
         return self.console
 
     async def power_off(self) -> None:
-        """Cut the power, as pulling the plug does."""
+        """Cut the power."""
         if self._process is not None:
             if self._process.returncode is None:
                 self._process.kill()
@@ -70,7 +70,7 @@ class Guest:
             shutil.copyfile(factory, self._path("variables.fd"))
         if self.machine.disk_gib is not None and not self._path("disk.img").exists():
             with self._path("disk.img").open("wb") as disk:
-                disk.truncate(self.machine.disk_gib << 30)  # sparse: what is never written takes no room
+                disk.truncate(self.machine.disk_gib << 30)  # sparse: unwritten blocks need no space
 
     @property
     def _tap(self) -> str:

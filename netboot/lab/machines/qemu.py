@@ -1,4 +1,4 @@
-"""The lab's kinds of machine, as QEMU command lines. Pure: paths in, arguments out.
+"""The lab's machine types, as QEMU command lines. Pure: paths in, arguments out.
 
 Emulated without KVM: /dev/kvm may exist and hang the guest. Cards and disks have fixed PCI addresses, so that
 `/dev/disk/by-path/pci-0000:00:03.0` and `enp0s2` mean the same on every guest.
@@ -22,17 +22,17 @@ _NO_PXE = ("IPv4PXESupport", "IPv6PXESupport")
 
 
 class Firmware(StrEnum):
-    """Who asks first when the machine is switched on."""
+    """The firmware that boots the machine."""
 
-    OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE helps
+    OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE runs before
     OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
-    OVMF_SECURE = "ovmf-secure"  # UEFI's PXE client with Secure Boot on: runs nothing but what is signed
+    OVMF_SECURE = "ovmf-secure"  # UEFI's PXE client with Secure Boot on: runs only signed files
     SEABIOS_IPXE = "seabios-ipxe"  # BIOS with QEMU's iPXE ROM
-    ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64; slow, and with no kernel here: to the prompt of a loader
+    ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64; slow, and without a kernel here: boots to a loader's prompt
 
     @property
     def factory_variables(self) -> Path | None:
-        """The variables that it is bought with; None for a BIOS, which has none."""
+        """Its variables as delivered; None for a BIOS, which has none."""
         match self:
             case Firmware.OVMF_PXE | Firmware.OVMF_HTTP:
                 return OVMF_VARS
@@ -47,8 +47,8 @@ class Firmware(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """One guest as it is bought: its card, its firmware, its empty disk."""
+class LabMachine:
+    """One guest as delivered: its card, its firmware, its empty disk."""
 
     name: str
     mac: str
@@ -67,7 +67,7 @@ class Machine:
         return uuid.uuid5(uuid.NAMESPACE_OID, self.mac)
 
 
-def qemu_command(machine: Machine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
+def qemu_command(machine: LabMachine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
     """Return QEMU's command line; the serial line goes to standard output and to `log`."""
     return (
         "qemu-system-aarch64" if machine.firmware is Firmware.ARM64_PXE else "qemu-system-x86_64",
@@ -83,7 +83,7 @@ def qemu_command(machine: Machine, *, tap: str, disk: Path, variables: Path, log
     )
 
 
-def _firmware(machine: Machine, variables: Path) -> tuple[str, ...]:
+def _firmware(machine: LabMachine, variables: Path) -> tuple[str, ...]:
     card = f"virtio-net-pci,netdev=n0,mac={machine.mac},addr=0x2"
     ovmf = ("-machine", "q35,graphics=off", *_uefi(OVMF_CODE, variables, card))
     match machine.firmware:
@@ -107,7 +107,7 @@ def _uefi(code: Path, variables: Path, card: str) -> tuple[str, ...]:
     return (
         *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
         *("-drive", f"if=pflash,format=raw,file={variables}"),
-        # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of asking).
+        # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of requests).
         *("-device", f"{card},romfile="),
     )
 

@@ -1,4 +1,4 @@
-"""The steps of one machine's boot as the daemon told them, each with its seconds since power-on. Pure."""
+"""The steps of one machine's boot from the daemon's events, with seconds since power-on. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _ORDER: Final = tuple(step for step in Step if step is not Step.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ReachedStep:
     """One step that was reached."""
 
     host: str
@@ -21,13 +21,13 @@ class Moment:
 
 
 class BootTimeline:
-    """What one machine went through since it was switched on; each step counts when it is first reached."""
+    """The steps of one machine since power-on, each with the time when it was first reached."""
 
     def __init__(self, host: str, powered_on: datetime) -> None:
         self.host = host
         self.powered_on = powered_on
-        self.moments: dict[Step, Moment] = {}
-        self.last: Step | None = None  # the newest step, repeated ones too
+        self.moments: dict[Step, ReachedStep] = {}
+        self.last: Step | None = None  # the newest step, also a repeated one
         self.percent: int | None = None  # of the OSTree pull
 
     @property
@@ -37,14 +37,14 @@ class BootTimeline:
 
     @property
     def waits_for(self) -> Step:
-        """The step that comes after the furthest one reached."""
+        """The step after the furthest one reached."""
         reached = [index for index, step in enumerate(_ORDER) if step in self.moments]
         return _ORDER[min(max(reached, default=-1) + 1, len(_ORDER) - 1)]
 
-    def take(self, event: Mapping[str, Any]) -> Moment | None:
-        """Take one event of the daemon's stream; return the moment if it is a new one for this machine.
+    def take(self, event: Mapping[str, Any]) -> ReachedStep | None:
+        """Add one event of the daemon's stream; return the step if it is new for this machine.
 
-        A pull is a new moment at each fifth of it as well; the first one stays its time.
+        A pull is also reported at each fifth; its time is that of the first report.
         """
         if event["host"] != self.host or event["step"] is None:
             return None
@@ -54,7 +54,7 @@ class BootTimeline:
         if step in self.moments and not went_on:
             return None
         seconds = (datetime.fromisoformat(event["at"]) - self.powered_on).total_seconds()
-        moment = Moment(self.host, step, seconds, note=_note(step, event["data"]))
+        moment = ReachedStep(self.host, step, seconds, note=_note(step, event["data"]))
         self.moments.setdefault(step, moment)
         return moment
 

@@ -1,1 +1,1 @@
-"""What the lab boots: a stand-in installer and an installed system."""
+"""The lab's boot media: a stand-in installer and an installed system."""

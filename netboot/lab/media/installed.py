@@ -1,7 +1,7 @@
 """The stand-in for an OCK release: an OSTree archive repository with one commit on the ref `ock`.
 
 No summary and no deltas, as `ocne image create` leaves it. The commit's initramfs runs the real `ignition` and the
-real `ostree-prepare-root`; its init is a tiny one in the place of systemd. Its scripts are in assets/lab.
+real `ostree-prepare-root`; its init is a small script instead of systemd. Its scripts are in assets/lab.
 """
 
 import lzma
@@ -46,7 +46,7 @@ def _modules(tree: Path, kernel: Kernel) -> Path:
 
 
 def _tree(directory: Path, kernel: Kernel, assets: Path) -> Path:
-    """Lay out the commit: /usr/etc instead of /etc, kernel and initramfs beside their modules, as ostree wants them."""
+    """Lay out the commit: /usr/etc instead of /etc, kernel and initramfs beside their modules, as ostree requires."""
     tree = make_root(directory)
     for name in _DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _initramfs(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Pat
     add_program(root, _prepare_root(work / "ostree-boot"))
     for program in ("findfs", *_USER_PROGRAMS):
         add_program(root, program)
-    # Debian's ignition always relabels; there is no SELinux policy in the lab, so its tool swallows what it gets.
+    # Debian's ignition always relabels; there is no SELinux policy in the lab, so setfiles is a no-op.
     setfiles = root / "usr/sbin/setfiles"
     setfiles.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     setfiles.chmod(0o755)
@@ -98,7 +98,7 @@ def _initramfs(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Pat
 
 
 def _prepare_root(directory: Path) -> Path:
-    """Unpack `ostree-boot` for its ostree-prepare-root; installed, it would change this machine's initramfs."""
+    """Unpack `ostree-boot` for its ostree-prepare-root; an install would change this computer's initramfs."""
     directory.mkdir(parents=True)
     run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", "ostree-boot", cwd=directory)
     run("dpkg", "--extract", next(directory.glob("ostree-boot_*.deb")), directory)

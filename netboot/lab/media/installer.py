@@ -1,6 +1,6 @@
 """The stand-in for Oracle Linux's boot medium: `vmlinuz`, `initrd.img` and `images/install.img`.
 
-On the network it behaves as Anaconda does; it obeys a real Kickstart with real tools. Its scripts are in assets/lab.
+It sends the same requests as Anaconda and runs a real Kickstart with real tools. Its scripts are in assets/lab.
 """
 
 import shutil

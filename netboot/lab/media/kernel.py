@@ -69,7 +69,7 @@ def fetch_kernel(directory: Path) -> Kernel:
 
 
 def image_package(depends: str) -> str:
-    """Read the name of the real kernel package out of what `apt-cache depends` prints."""
+    """Read the name of the real kernel package from the output of `apt-cache depends`."""
     found = re.search(r"Depends: (linux-image-\d\S*)", depends)
     if found is None:
         raise LabError(f"cannot find a kernel for the lab: apt knows no {META_PACKAGE}; run `apt-get update`")

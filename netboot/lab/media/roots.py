@@ -1,6 +1,6 @@
-"""Root file systems out of the programs of this machine: busybox, single tools with their libraries, kernel modules.
+"""Builds root file systems from this computer's programs: busybox, single tools with their libraries, kernel modules.
 
-Nothing is downloaded or installed here; what a root holds is copied from the running Debian.
+Nothing is downloaded or installed here; a root's files are copied from the running Debian.
 """
 
 import shutil
@@ -17,7 +17,7 @@ _NOT_BUSYBOX = frozenset({"blkid", "findfs", "mkfs.vfat"})  # the real ones are 
 
 
 def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = None) -> bytes:
-    """Run one build command to its end and return its output; raise LabError with what it said."""
+    """Run one build command to its end and return its output; raise LabError with its error output."""
     try:
         done = subprocess.run([str(word) for word in command], cwd=cwd, input=stdin, capture_output=True, check=True)
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def make_root(directory: Path) -> Path:
 
 
 def add_program(root: Path, program: str | Path) -> None:
-    """Copy a program (a name on PATH or a path) and every library it is linked with; a busybox link gives way."""
+    """Copy a program (a name on PATH or a path) and every library it is linked with; replaces a busybox link."""
     found = shutil.which(str(program), path="/usr/sbin:/usr/bin:/sbin:/bin")
     if found is None:
         raise LabError(f"cannot build the lab's media: no program {program}; install its package")
@@ -59,7 +59,7 @@ def libraries(program: Path) -> tuple[Path, ...]:
 
 
 def parse_ldd(listing: str) -> tuple[Path, ...]:
-    """Read the paths out of what ldd prints: `name => /path (0x…)` and `/lib64/ld-linux… (0x…)`."""
+    """Read the paths from the output of ldd: `name => /path (0x…)` and `/lib64/ld-linux… (0x…)`."""
     words = (line.split("=>")[-1].split() for line in listing.splitlines())
     return tuple(Path(word[0]) for word in words if word and word[0].startswith("/"))
 

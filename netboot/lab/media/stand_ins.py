@@ -1,7 +1,7 @@
 """The lab's content directory, built once per set of inputs and kept in a cache.
 
 Layout, as the daemon reads it: media/<medium>/{vmlinuz,initrd.img,images/install.img} and ostree/<release>/.
-The key is a hash of the lab's scripts, of the code that builds, and of the versions of the programs that are copied.
+The key is a hash of the lab's scripts, the build code, and the versions of the copied programs.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ Say = Callable[[str], None]
 
 
 def cache_directory() -> Path:
-    """Return where builds are kept: $NETBOOT_LAB_CACHE or /var/cache/netboot-lab."""
+    """Return the directory of builds: $NETBOOT_LAB_CACHE or /var/cache/netboot-lab."""
     return Path(os.environ.get("NETBOOT_LAB_CACHE", "/var/cache/netboot-lab"))
 
 
 def build_media(say: Say) -> Path:
-    """Return the content directory of the lab, built first if no earlier run has; about 40 s then."""
+    """Return the content directory of the lab, building it first if needed, in about 40 s."""
     cache = cache_directory()
     assets = assets_directory() / "lab"
     wanted = cache / "media" / media_key(assets)
@@ -50,7 +50,7 @@ def build_media(say: Say) -> Path:
 
 
 def media_key(assets: Path) -> str:
-    """Hash everything that decides what a build holds: scripts, builders, versions of the copied programs."""
+    """Hash everything that a build depends on: scripts, builders, versions of the copied programs."""
     digest = hashlib.sha256()
     for path in sorted(path for path in assets.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(assets)}\0".encode() + path.read_bytes())
@@ -63,24 +63,26 @@ def media_key(assets: Path) -> str:
 def _build(wanted: Path, assets: Path, say: Say) -> None:
     started = time.monotonic()
 
-    def told(what: str) -> None:
+    def report(what: str) -> None:
         say(f"lab media: {what} ({time.monotonic() - started:.0f} s)")
 
-    for unfinished in wanted.parent.glob(".build-*"):  # of a build that was killed; the lock says there is no other
+    for unfinished in wanted.parent.glob(".build-*"):  # of a killed build; the lock excludes a running one
         shutil.rmtree(unfinished, ignore_errors=True)
-    # Beside its final place, so that the last step is one rename: a build is there whole or not at all.
+    # Beside its final place, so that one rename publishes the complete build.
     with tempfile.TemporaryDirectory(prefix=".build-", dir=wanted.parent) as name:
         work, content = Path(name) / "work", Path(name) / "content"
-        told("fetching Debian's cloud kernel")
+        report("fetching Debian's cloud kernel")
         kernel = fetch_kernel(work / "kernel")
-        told(f"kernel {kernel.version}; building the installer")
+        report(f"kernel {kernel.version}; building the installer")
         medium = content / "media" / MEDIUM
         build_medium(medium, kernel, assets=assets, work=work)
-        told(f"initrd.img {_megabytes(medium / 'initrd.img')}, install.img {_megabytes(medium / 'images/install.img')}")
+        report(
+            f"initrd.img {_megabytes(medium / 'initrd.img')}, install.img {_megabytes(medium / 'images/install.img')}"
+        )
         repository = content / "ostree" / RELEASE
         build_release(repository, kernel, assets=assets, work=work)
         objects = [path for path in (repository / "objects").rglob("*") if path.is_file()]
-        told(f"OSTree archive: {len(objects)} objects, {sum(o.stat().st_size for o in objects) / 1e6:.0f} MB")
+        report(f"OSTree archive: {len(objects)} objects, {sum(o.stat().st_size for o in objects) / 1e6:.0f} MB")
         content.rename(wanted)
 
 
@@ -89,7 +91,7 @@ def _megabytes(path: Path) -> str:
 
 
 def _forget_old(builds: Path) -> None:
-    """Keep the newest builds; what a running lab serves are hard links of its own, so nothing is taken from it."""
+    """Keep the newest builds; a running lab has its own hard links, so its content remains."""
     newest = sorted(builds.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
     for build in newest[_KEPT_BUILDS:]:
         shutil.rmtree(build, ignore_errors=True)

@@ -1,9 +1,8 @@
-"""Templates made into text, strictly: an undefined word, or a value that would break its line, is an error.
+"""Renders templates strictly: an undefined variable, or a value that would break its line, is an error.
 
-Knows templates, their errors and nothing else; never reads a clock or a file other than a template, and never imports
-`content`: the caller says where templates lie.
-Every `{{ … }}` prints one line: a value with a control character never reaches a document. A template that means to
-print several lines by one expression (`super()`, a macro) says so with the filter `lines`.
+Reads no clock and no file other than a template, and never imports `content`: the caller gives the directories.
+Every `{{ … }}` prints one line: a value with a control character never reaches a document. A template that
+prints several lines by one expression (`super()`, a macro) uses the filter `lines`.
 """
 
 import re
@@ -25,7 +24,7 @@ _QUOTED: Final = re.compile(r"'([^']+)'")
 
 
 class _Lines(str):
-    """Text of several lines that the template means to print as it is."""
+    """Text of several lines that the template prints unchanged."""
 
     __slots__ = ()
 
@@ -35,14 +34,14 @@ def _printed(value: object) -> object:
 
 
 class Engine:
-    """The templates of the given directories; of two with one name the first directory's counts."""
+    """The templates of the given directories; of two with one name the first directory's is used."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self._directories = tuple(directories)
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader([str(directory) for directory in directories]),
             undefined=StrictUndefined,
-            autoescape=False,  # nothing here is HTML; each target has its own quoting filter
+            autoescape=False,  # the targets are not HTML; each has its own quoting filter
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
@@ -81,7 +80,7 @@ class Engine:
             TypeError,
             ValueError,
         ) as error:
-            # SecurityError, a macro that calls itself, and whatever a template of the site's own does to its values.
+            # SecurityError, a recursive macro, and any error in a template of the site's own.
             place = _place(error, template)
             raise RenderError(f"{operation}: template {place}: {error}; correct the template") from None
         except OSError as error:
@@ -89,7 +88,7 @@ class Engine:
 
 
 def _place(error: BaseException, template: str) -> str:
-    """Find template and line in the traceback, which Jinja rewrites to the template's own; the innermost counts."""
+    """Find template and line in the traceback, which Jinja rewrites to the template's own; the innermost is used."""
     place, step = template, error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import RenderError
-from netboot.render.engine import Engine
+from netboot.render.template_engine import Engine
 
 
 def an_engine(tmp_path: Path, text: str, name: str = "kickstart/site.ks.j2") -> Engine:
