@@ -1,6 +1,6 @@
 """The administration: `/api/v1/…`, `/metrics` and events, on the control socket and on `admin.listen`.
 
-Thin: each route asks `operate.administration` and writes what it says as JSON. Never on the boot LAN.
+Thin: each route calls `operate.administration` and writes the result as JSON. Never on the boot LAN.
 """
 
 import json
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class Daemon(Protocol):
-    """What the API may ask of the running daemon itself."""
+    """What the API needs of the running daemon."""
 
     def status(self) -> View:
         """Say how the daemon is."""
@@ -207,7 +207,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 async def _no_browser_from_elsewhere(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refuse what a page of another site makes a browser on this box send: loopback is no proof of a person."""
+    """Refuse what a page of another site makes a browser on this box send: loopback alone shows no person."""
     origin = request.headers.get("Origin")  # `null` from a sandboxed frame: no page of ours either
     try:
         is_ours = origin is None or urlsplit(origin).netloc == request.host

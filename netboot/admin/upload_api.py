@@ -83,7 +83,7 @@ class UploadsHttp:
         """Take the bytes from `Upload-Offset` on; what came before a break is kept."""
         id_, offset = request.match_info["id"], request.headers.get("Upload-Offset", "")
         if not _OFFSET.fullmatch(offset):
-            raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET tells where the upload stands")
+            raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET shows how far the upload is")
         try:
             with self._uploads.receiving(id_, int(offset), announced=request.content_length) as receiver:
                 async for piece in request.content.iter_chunked(PIECE_BYTES):
@@ -147,7 +147,7 @@ def _offset(upload: Upload) -> dict[str, str]:
 
 @contextmanager
 def _faults_logged(upload: str) -> Iterator[None]:
-    """Tell what went wrong with one upload: a full disk ends neither the others nor the daemon."""
+    """Log a fault of one upload: a full disk ends neither the others nor the daemon."""
     try:
         yield
     except (ContentError, OSError) as error:

@@ -1,6 +1,6 @@
 """Writes a machine's script, always: where a template fails, a script of the built-in templates waits.
 
-Decides nothing and moves nothing.
+Decides nothing and changes no state.
 """
 
 from dataclasses import dataclass, field, replace

@@ -50,7 +50,7 @@ class _Window:
     count: int = 0  # events that were not recorded
 
     def is_open(self, at: datetime) -> bool:
-        """Tell whether it lasts; one that begins in the future is from before the clock was set back."""
+        """Return whether the window is open; one that begins in the future is from before the clock was set back."""
         return timedelta(0) < self.ends_at - at <= WINDOW
 
 

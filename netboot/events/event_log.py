@@ -1,6 +1,6 @@
 """Events on record: limited for each machine, written behind in batches, never awaited by a reply; losses are said.
 
-Ids rise and are given at the write, so a reader that asks "after 17" misses nothing and sees nothing twice.
+Ids rise and are given at the write, so a reader of the events after 17 misses nothing and sees nothing twice.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from netboot.model.install.event import Event, Step
 from netboot.store import tables
 from netboot.store.database import Database
 
-BUFFERED = 10_000  # events held while the ledger is away
+BUFFERED = 10_000  # events held while the store does not answer
 KEPT = 100_000  # events on record; the oldest go
 BATCH = 500
 PRUNE_EVERY = 5_000
-PRUNED_AT_ONCE = 5_000  # ids in one transaction: a move that waits for the ledger does not wait long
+PRUNED_AT_ONCE = 5_000  # ids in one transaction: a move that waits for the store does not wait long
 RETRY_S = 1.0
 BEAT_S = 1.0  # how soon a follower learns that its reader has gone
 GATHER_S = 0.05  # a batch gathers this long: a boot storm makes few writes
@@ -82,7 +82,7 @@ class EventLog:
             await self.flush()
 
     async def close(self) -> None:
-        """Write what is left; log how many are lost where the ledger does not take them at the second attempt."""
+        """Write what is left; log how many are lost where the store does not accept them at the second attempt."""
         if not await self.flush():
             await asyncio.sleep(RETRY_S)
             await self.flush()
@@ -96,7 +96,7 @@ class EventLog:
                 await self._has_work.wait()
 
     async def flush(self) -> bool:
-        """Write all that was recorded before this call; False where the ledger does not take it."""
+        """Write all that was recorded before this call; False where the store does not accept it."""
         for recorded in self._limits.due(self._now()):
             self._keep(*recorded)
         async with self._writing:
@@ -124,7 +124,7 @@ class EventLog:
             self._grown.notify_all()
 
     async def _prune(self) -> None:
-        """Delete all but the newest `KEPT`; a ledger that fails is tried again after the next batch."""
+        """Delete all but the newest `KEPT`; a store that fails is tried again after the next batch."""
         ids = tables.events.c.id
         try:
             last = await self.last_id() - KEPT

@@ -1,4 +1,4 @@
-"""What an operator may ask and do: hosts, installs, machines, events; as plain dictionaries, ready for JSON.
+"""What an operator may read and do: hosts, installs, machines, events; as plain dictionaries, ready for JSON.
 
 The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
 """
@@ -32,7 +32,7 @@ class UnknownHostError(NetbootError):
 
 
 class Administration:
-    """The operator's side of the house."""
+    """The operator's functions."""
 
     def __init__(self, install_moves: InstallMoves, events: EventLog, *, machines: Machines, attempts: int) -> None:
         self._install_moves = install_moves
@@ -61,7 +61,7 @@ class Administration:
         return [host_view(host, self._view(installs.get(host.name) or Install(host.name))) for host in self._hosts]
 
     async def machines(self) -> list[View]:
-        """List the machines that asked for a boot and that nobody registered; as far as they are on record."""
+        """List the stored machines that requested a boot and are not registered."""
         recorded = (await self._machines.all()).values()
         return [machine_view(found) for found in recorded if found.arch and self._hosts.by_mac(found.mac) is None]
 
@@ -135,7 +135,7 @@ class Administration:
         return [self._view(install) for _, install in sorted((await self._install_moves.all()).items())]
 
     async def history(self, name: str) -> list[View]:
-        """Tell every move of a host, oldest first."""
+        """Return every move of a host, oldest first."""
         return [move_view(move) for move in await self._install_moves.history(await self._known(name))]
 
     async def content_uses(self, *, pulls: Iterable[str] = (), now: datetime) -> list[ContentUse]:

@@ -13,7 +13,7 @@ from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
 
-NEWEST_EVENTS: Final = 500  # of one host, in which the reason is looked for
+NEWEST_EVENTS: Final = 500  # of one host, in which the reason is searched
 
 # Anybody on the LAN causes these; they never take the place of a reason that the machine's own requests have.
 _BY_ANYBODY: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "http.refused"})
@@ -110,7 +110,7 @@ def _last_block(install: Install, events: Sequence[Event]) -> Blocked | None:
 
 
 def _clears(event: Event, last: Event | None) -> bool:
-    """Tell whether an event shows that what held the host back is over."""
+    """Return whether an event shows that the host is no longer held back."""
     if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
         return last is None or last.name not in _OUTLIVE_ARMING
     if last is not None and event.step is Step.OFFER:

@@ -41,7 +41,7 @@ def _with_priority(_logger: object, method: str, rendered: structlog.typing.Even
 
 
 def _is_journal(stream: TextIO) -> bool:
-    """Tell whether a stream leads to the journal: JOURNAL_STREAM, systemd.exec(5), has its device and inode."""
+    """Return whether a stream leads to the journal: JOURNAL_STREAM, systemd.exec(5), has its device and inode."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -87,7 +87,7 @@ class LineLimit:
         self._logged_s: dict[str, float] = {}
 
     def allows(self, fault: str) -> bool:
-        """Tell whether a line about this fault is logged now; `fault` is its text."""
+        """Return whether a line about this fault is logged now; `fault` is its text."""
         now_s = self._monotonic()
         last_s = self._logged_s.get(fault)
         if last_s is not None and now_s - last_s < self._interval_s:

@@ -10,7 +10,7 @@ from netboot.model.release import ContentKind
 
 # Every counter is declared with its labels, so that a misspelt one fails in the first test that meets it.
 COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "dhcp_offered": ("Offers and acknowledgements that left", ("arch", "kind")),
+    "dhcp_offered": ("Offers and acknowledgements that were sent", ("arch", "kind")),
     "dhcp_ignored": ("DHCP datagrams without a reply", ("reason",)),
     "dhcp_left_out": ("Options that did not fit into a reply", ("option",)),
     "lease_answered": ("Answers of the lease server, by kind", ("answer",)),
@@ -20,7 +20,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tftp_unknown_tid": ("Datagrams to a transfer from another address or port (TFTP error 5)", ("interface",)),
     "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
     "http_requests": ("HTTP requests on the boot LAN", ("area", "status")),
-    "http_malformed": ("HTTP requests that were none", ()),
+    "http_malformed": ("Data on the HTTP port that was no HTTP request", ()),
     "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),

@@ -1,7 +1,7 @@
 """Read and write UDP over IPv4 below the kernel: checksums, fragments, bounded memory for what is incomplete.
 
-Never opens a socket, never looks at what a datagram carries. What is malformed gives None: whoever sends it hears
-nothing, and the kernel's own sockets would have dropped it too.
+Never opens a socket, never reads a datagram's payload. What is malformed gives None: its sender gets
+no reply, and the kernel's own sockets would have dropped it too.
 
 RFC 791 §3.1, §3.2 (header, fragments) · RFC 768 (UDP) · RFC 1071 (the checksum) · RFC 1858 §3 (tiny fragments).
 """

@@ -28,7 +28,15 @@ from netboot.boot.install_moves import Cause
 from netboot.boot.token_documents import IgnitionPart, Refusal
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
-from netboot.model.boot.offer import DocumentKind, MachineDocument, Offer, OfferKind, Policy, UnknownHosts
+from netboot.model.boot.offer import (
+    DocumentKind,
+    MachineDocument,
+    Offer,
+    OfferKind,
+    Policy,
+    ScriptLanguage,
+    UnknownHosts,
+)
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
@@ -115,8 +123,9 @@ async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, s
                 yield f"{name} of {mac} by {address}", said
         for mac, is_head in itertools.product((MAC, UNKNOWN_MAC), (True, False)):
             plan = await services.script_for(mac, address, is_head=is_head)
-            for text in (services.script_service.documents.ipxe, services.script_service.documents.grub):
-                yield f"script of {mac} by {address}", text(plan, base_url=BASE_URL)
+            for language in ScriptLanguage:
+                text = services.script_service.documents.script(plan, language, base_url=BASE_URL)
+                yield f"script of {mac} by {address}", text
 
 
 def every_offer(services: BuiltServices) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""What a booting machine asks for by HTTP, and what it reports: scripts, boot files, Kickstart, Ignition.
+"""Requests and reports of a booting machine by HTTP: scripts, boot files, Kickstart, Ignition.
 
-Thin: reads the request, has it answered, writes the reply with its length. Content is served by `serve.static_http`.
+Thin: parses the request, calls the service, writes the reply with its length. Content is served by `serve.static_http`.
 Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
@@ -21,13 +21,13 @@ from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.request_origin import base_url, mac_in_path, remote_address
 from netboot.telemetry.logs import LineLimit
 
-REPORT_TIMEOUT_S: Final = 30.0  # anybody may begin one: its token is read when it has come whole
+REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin one: its token is checked at the end
 
 log = structlog.get_logger()
 
 
 class BootHttp:
-    """The handlers of the boot LAN that need the desk."""
+    """The handlers of the boot LAN that need the boot services."""
 
     def __init__(self, service: ScriptService, document_service: DocumentService) -> None:
         self._service = service

@@ -1,6 +1,6 @@
 """The DHCP listeners: ports 67 and 4011 on every served interface, opened and closed as interfaces change.
 
-Beside a DHCP server that nobody may change, or as the LAN's only one. What a door does with a datagram is
+Beside a DHCP server that nobody may change, or as the LAN's only one. How a datagram is handled is
 `serve.dhcp.proxy_handler`, and where it leases too `serve.dhcp.lease_handler`.
 """
 

@@ -2,7 +2,7 @@
 
 Never says what is not on disk, never gives an address that answers a probe. One datagram's way:
 
-    proto.dhcp.parse -> proto.lease -> the lease desk -> (probe, disk) -> the boot desk -> proto.lease_reply -> out
+    proto.dhcp.parse -> proto.lease -> lease service -> (probe, disk) -> offer service -> proto.lease_reply -> out
 """
 
 from collections.abc import Callable, Container, Coroutine, Mapping

@@ -3,7 +3,7 @@
 Answers boot requests only, never leases, never sends in `listen` mode. One datagram's way, in the order
 of the lines:
 
-    proto.dhcp.parse -> proto.pxe -> the desk -> proto.pxe_reply -> out -> one counter, one log line
+    proto.dhcp.parse -> proto.pxe -> offer service -> proto.pxe_reply -> out -> one counter, one log line
 """
 
 from collections.abc import Callable, Container

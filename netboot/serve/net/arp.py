@@ -1,6 +1,6 @@
-"""Ask the LAN whether anybody has an address, before it is given away: ARP probes on one interface.
+"""Probe the LAN for an address before it is leased: ARP probes on one interface.
 
-Asks from 0.0.0.0, so that no neighbour learns a wrong entry. Never waits longer than `PROBE_S`: ROMs go on after
+Sent from 0.0.0.0, so that no neighbour learns a wrong entry. Never waits longer than `PROBE_S`: ROMs go on after
 one to four seconds.
 
 RFC 5227 §2.1.1 (probe), §1.1 (what counts as an answer) · RFC 826 (the frame).
@@ -54,12 +54,12 @@ class ArpProber:
         self._loop.add_reader(self._socket.fileno(), self._drain)
 
     def close(self) -> None:
-        """Give the socket back; running probes end without an answer."""
+        """Close the socket; running probes end without an answer."""
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     async def holder(self, address: IPv4Address, *, besides: Mac | None) -> Mac | None:
-        """Find who has an address, `besides` the machine that asks for it; None where nobody answers in time."""
+        """Find the holder of an address, `besides` the machine that requests it; None without an answer in time."""
         probe = _Probe(besides, self._loop.create_future())
         probes = self._waiting.setdefault(address, [])
         probes.append(probe)
@@ -83,7 +83,7 @@ class ArpProber:
         )  # fmt: skip
         try:
             self._socket.send(frame)
-        except OSError:  # the link is down: nobody hears our offer either
+        except OSError:  # the link is down: no client gets our offer either
             self._counters.count("lease_probes_lost")
 
     def _drain(self) -> None:

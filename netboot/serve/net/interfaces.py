@@ -1,6 +1,6 @@
-"""Follow the interfaces of `network.interfaces`: who is there, with which address, as links and addresses come and go.
+"""Follow the interfaces of `network.interfaces`: which exist, with which address, as links and addresses change.
 
-Told by rtnetlink, never polling. An interface without an IPv4 address is silent until it has one; a LAN may appear
+Uses rtnetlink, never polling. An interface without an IPv4 address is not served until it has one; a LAN may appear
 after the start. Among several addresses one rule holds, at the start and later: `address` of the settings, else the
 first that is the primary of a network (`ip addr` shows no `secondary`) and no /32, as a failover daemon adds them.
 """

@@ -1,9 +1,9 @@
 """One UDP port on one interface without holding it: frames in and out, where another server has the port on this box.
 
-Hears what the kernel's own sockets on the port would hear, and no more: right checksums, our addresses or everybody's,
+Receives only what the kernel's own sockets on the port would: right checksums, our addresses or everybody's,
 this VLAN. A frame of another VLAN that nobody took out of its tag is not ours; serve `eth0.100` for it. The kernel
 routes and resolves what is sent, and puts the tag of a VLAN interface on. Never answers instead of a socket that is
-bound: where nobody is, the kernel tells a unicast client "port unreachable" beside our answer, so it is for port 67
+bound: where none is, the kernel sends a unicast client "port unreachable" beside our reply, so it is for port 67
 beside another DHCP server.
 
 packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
@@ -59,7 +59,7 @@ class PacketSocket(DatagramPort):
             ) from error
 
     def close(self) -> None:
-        """Stop receiving and give both sockets back; closing twice is no fault."""
+        """Close both sockets; closing twice is no fault."""
         super().close()
         self._sends.close()
 

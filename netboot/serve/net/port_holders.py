@@ -17,7 +17,7 @@ _LISTEN: Final = "0A"  # TCP_LISTEN of <net/tcp_states.h>
 
 @dataclass(frozen=True, slots=True)
 class PortHolder:
-    """A socket that another program has open; `program` is known where its process may be looked at."""
+    """A socket that another program has open; `program` is known where its process may be read."""
 
     address: IPv4Address
     port: int

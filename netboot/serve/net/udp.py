@@ -4,8 +4,8 @@ A fault in one datagram is counted and never ends the loop; no line is logged pe
 the kernel does not take at once is counted and lost, as UDP may.
 
 Why 0.0.0.0 with SO_BINDTODEVICE: a broadcast reaches every socket on the port except those bound to one address, and a
-unicast the best match alone. SO_REUSEADDR lets another server on the same box keep its own socket. IP_PKTINFO tells
-which address was asked, and sends from it: a broadcast has no route to follow.
+unicast the best match alone. SO_REUSEADDR lets another server on the same box keep its own socket. IP_PKTINFO has
+the destination address, and sends from it: a broadcast has no route to follow.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 Address = tuple[str, int]
 
 DATAGRAMS_PER_WAKE: Final = 64  # then the loop's other tasks have their turn
-LARGEST_DATAGRAM_BYTES: Final = 4096  # nobody who boots sends more; a longer one is dropped whole
+LARGEST_DATAGRAM_BYTES: Final = 4096  # boot clients send no more; a longer one is dropped whole
 RECEIVE_BUFFER_BYTES: Final = 4 << 20  # a rack that powers on at once
 FAULT_LOG_INTERVAL_S: Final = 60.0
 
@@ -65,7 +65,7 @@ class DatagramPort(ABC):
         self._loop.add_reader(self._hears.fileno(), self._drain, receive)
 
     def close(self) -> None:
-        """Stop receiving and give the port back; closing twice is no fault."""
+        """Close the port; closing twice is no fault."""
         if self._loop is not None:
             self._loop.remove_reader(self._hears.fileno())
             self._loop = None
@@ -107,7 +107,7 @@ class DatagramPort(ABC):
                 datagram = read(data, ancillary[0][2], sender)
                 if datagram is not None:
                     receive(datagram)
-            except Exception as error:  # a fault of ours in one datagram must not silence the port
+            except Exception as error:  # a fault of ours in one datagram must not end the port
                 self.log_fault(error)
 
     def _lost(self, reason: str) -> None:
@@ -127,7 +127,7 @@ class UdpSocket(DatagramPort):
 
     @property
     def bound_port(self) -> int:
-        """The port in use, where 0 asked the kernel to choose."""
+        """The port in use, where the setting 0 lets the kernel choose."""
         port: int = self._hears.getsockname()[1]
         return port
 

@@ -1,6 +1,6 @@
 """`/bootfiles/{name}` and `/boot/{mac}/{name}`: what firmware, shim and GRUB load by HTTP, with length and ranges.
 
-Below `/boot/{mac}/` shim and GRUB find, beside themselves, what is this machine's. Thin: the desk says what a name is.
+Below `/boot/{mac}/` shim and GRUB find, beside themselves, this machine's files. Thin: the file service resolves names.
 A small answer leaves in one segment with its head.
 """
 
@@ -71,7 +71,7 @@ class BootFilesHttp:
 
 
 def _text(text: str, *, status: int = 200, retry_after_s: int | None = None) -> web.Response:
-    """Answer with a text that nobody keeps, its length always said."""
+    """Answer with a text that no cache keeps, always with its length."""
     headers = {"Cache-Control": "no-store"} | ({"Retry-After": str(retry_after_s)} if retry_after_s else {})
     return web.Response(status=status, text=text, content_type="text/plain", headers=headers)
 

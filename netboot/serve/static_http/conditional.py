@@ -92,7 +92,7 @@ def unreadable() -> FileAnswer:
 
 def busy(retry_after_s: int) -> FileAnswer:
     """Answer a client that comes back by itself when every place for a large body is taken."""
-    why = "as many machines as may be served at once are served now; ask again"
+    why = "as many machines as may be served at once are served now; retry"
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
 
 
@@ -134,7 +134,7 @@ def _range_holds(if_range: str | None, etag: str) -> bool:
 
 
 def _names(field: str, etag: str, *, weakly: bool) -> bool:
-    """Tell whether a list of entity tags names this one; `*` names any."""
+    """Return whether a list of entity tags names this one; `*` names any."""
     if field.strip() == "*":
         return True
     tags = (tag.strip() for tag in field.split(","))  # our tags hold no comma

@@ -43,7 +43,7 @@ class ConnectionOwner(Protocol):
     handler: ContentHandler
 
     def admits(self, machine: str, transport: asyncio.Transport) -> bool:
-        """Tell whether a machine may have this connection beside those that it has."""
+        """Return whether a machine may have one more connection."""
         ...
 
     def opened(self, connection: "ContentConnection") -> None:
@@ -56,7 +56,7 @@ class ConnectionOwner(Protocol):
         """Hold an answer that takes its time."""
 
     def other_protocol(self) -> asyncio.Protocol:
-        """Make the protocol that takes over what asks for anything else."""
+        """Make the protocol that takes over connections with any other request."""
         ...
 
 
@@ -115,7 +115,7 @@ class ContentConnection(asyncio.Protocol):
         self._work()
 
     def eof_received(self) -> bool:
-        """Answer what was asked before closing: `printf … | nc -N` is a client too."""
+        """Answer what was requested before closing: `printf … | nc -N` is a client too."""
         self._peer_is_done = True
         return self._has_to_wait()
 
@@ -225,7 +225,7 @@ class ContentConnection(asyncio.Protocol):
             else:
                 check_unchanged(file)
                 body = answer.text
-        except ContentError:  # the task looks the file up anew, or says what is wrong
+        except ContentError:  # the task finds the file again, or logs the error
             body = None
         if body is None:
             self._answer_by_task(request, file)
@@ -274,7 +274,7 @@ class ContentConnection(asyncio.Protocol):
     async def _answer_later(self, request: ContentRequest, file: ServedFile | None) -> None:
         try:
             await self._answer_waiting(request, file)
-        except BaseException:  # a stop, or a fault of ours: the client must see a cut, not a silence
+        except BaseException:  # a stop, or a fault of ours: the client must see a closed connection
             self._transport.abort()
             raise
         self._go_on()
@@ -286,7 +286,7 @@ class ContentConnection(asyncio.Protocol):
                 await self._send(request, file or await self._handler.content.find_new(request.path))
             except FileChangedError:
                 await self._send(request, await self._handler.content.find_new(request.path))
-        except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
+        except FileChangedError:  # it changes while it is read: it is being copied in
             await self._send(request, None)
         except ComeBackError as error:
             answer = busy(error.retry_after_s)

@@ -1,6 +1,6 @@
 """`/content/` and `/ostree/` for aiohttp: kernel, initrd, stage 2 and the OSTree archive.
 
-The same rules and bytes as `http_engine`, which takes the connections that begin with such a request; this door
+The same rules and bytes as `http_engine`, which takes the connections that begin with such a request; this handler
 serves those that began with another one (iPXE keeps the connection of its script for kernel and initrd).
 Never decides who may have a file: content is the same for all, secrets are elsewhere.
 """
@@ -35,7 +35,7 @@ _LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, Conten
 
 
 class ContentHandler:
-    """What aiohttp's handlers and the engine share: the index, the bodies, who is told."""
+    """What aiohttp's handlers and the engine share: the index, the bodies, the file service."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class ContentHandler:
     def emit(
         self, remote: str | None, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, began: float
     ) -> None:
-        """Count an answer, log it, and tell the desk of bytes that a machine got. `began` is monotonic seconds.
+        """Count an answer, log it, and report the bytes to the file service. `began` is monotonic seconds.
 
-        A pull is told object by object to the desk, which knows its progress; it is never logged object by object.
+        The file service gets each object of a pull and knows its progress; a pull is not logged object by object.
         """
         kind = file.kind if file else ContentKind.OTHER
         self.counters.content_sent(kind, status, bytes_sent)
@@ -117,7 +117,7 @@ async def send(request: web.Request, handler: ContentHandler) -> web.StreamRespo
         except FileChangedError:
             file = await handler.content.find_new(path)
             sent = await send_file(request, file, bodies=handler.bodies, turns=handler.turns)
-    except FileChangedError:  # it changes as fast as we look: somebody copies it in just now
+    except FileChangedError:  # it changes while it is read: it is being copied in
         file = None
         sent = await send_file(request, None, bodies=handler.bodies, turns=handler.turns)
     except (ContentError, OSError) as error:

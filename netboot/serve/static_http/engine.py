@@ -23,7 +23,7 @@ class ContentEngine:
     def __init__(
         self, handler: ContentHandler, others: Callable[[], asyncio.Protocol], *, most_of_machine: int = MOST_OF_MACHINE
     ) -> None:
-        """`others` makes the protocol for connections that ask for anything else: `web.AppRunner(app).server`."""
+        """`others` makes the protocol for connections with any other request: `web.AppRunner(app).server`."""
         self.handler = handler
         self._most_of_machine = most_of_machine
         self._others = others
@@ -37,7 +37,7 @@ class ContentEngine:
         return ContentConnection(self)
 
     def admits(self, machine: str, transport: asyncio.Transport) -> bool:
-        """Tell whether a machine may have this connection beside those that it has."""
+        """Return whether a machine may have one more connection."""
         theirs = self._open[machine]
         if len(theirs) >= self._most_of_machine:
             theirs.difference_update([each for each in theirs if each.is_closing()])
@@ -57,7 +57,7 @@ class ContentEngine:
         self.connections.discard(connection)
 
     def other_protocol(self) -> asyncio.Protocol:
-        """Make the protocol that takes over what asks for anything else."""
+        """Make the protocol that takes over connections with any other request."""
         return self._others()
 
     def start(self, task: asyncio.Task[None]) -> None:

@@ -99,7 +99,7 @@ def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> Refused | None
 
 
 def is_host(field: str) -> bool:
-    """Tell whether a Host field is one host with an optional port (RFC 9110 §7.2); a comma is in no host's name."""
+    """Return whether a Host field is one host with an optional port (RFC 9110 §7.2); a comma is in no host's name."""
     found = _HOST.fullmatch(field)
     return found is not None and int(found[1] or 0) <= 65535
 

@@ -1,4 +1,4 @@
-"""Who asks on the boot LAN, and as what he reached us: told by the socket, never by what a request claims."""
+"""The client's address on the boot LAN, and ours as it reached us: from the socket, never from the request."""
 
 from ipaddress import IPv4Address
 from typing import Final
@@ -12,7 +12,7 @@ ADVERTISED: Final = web.AppKey("advertised", dict[str, str])  # our addresses to
 
 
 def remote_address(request: web.Request) -> IPv4Address:
-    """Say who asks."""
+    """Return the client's address."""
     return IPv4Address(request.remote or "0.0.0.0")
 
 

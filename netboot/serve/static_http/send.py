@@ -68,7 +68,7 @@ async def send_file(
 
 
 def is_large(file: ServedFile) -> bool:
-    """Tell whether a file is copied by the kernel rather than held in memory."""
+    """Return whether a file is copied by the kernel rather than held in memory."""
     return file.body is None and file.size_bytes > SMALL_BODY_BYTES
 
 

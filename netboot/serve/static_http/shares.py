@@ -2,8 +2,8 @@
 
 A large body holds a place from its head to its last byte. When every place is taken, a client that cannot bear a
 refusal waits in line (curl gives up after three, libostree at the first 503), and one that comes back by itself as
-often as it is told to is sent away with `Retry-After` (iPXE, Ignition; facts: ocne.md §5–§7, wire.md §9). A place
-that is freed goes to the machine that holds the fewest. Nobody waits longer than its own patience: the limit then
+often as required gets `Retry-After` (iPXE, Ignition; facts: ocne.md §5–§7, wire.md §9). A place
+that is freed goes to the machine that holds the fewest. No client waits longer than it can: the limit then
 gives way, so that a boot storm delays and fails nobody. Units: seconds of the caller's monotonic clock.
 """
 
@@ -19,7 +19,7 @@ _MOST_MACHINES: Final = 4096
 
 
 class RetryBehaviour(Enum):
-    """What a kind of client can bear when every place is taken: seconds in line, or None to be told to come back."""
+    """How a kind of client waits when every place is taken: seconds in line, or None for `Retry-After`."""
 
     COMES_BACK = None
     WAITS = 60.0
@@ -27,7 +27,7 @@ class RetryBehaviour(Enum):
 
     @classmethod
     def of(cls, user_agent: str) -> "RetryBehaviour":
-        """Tell by what the client calls itself; who is unknown waits: every client can."""
+        """Choose by the User-Agent; an unknown client waits: every client can."""
         if user_agent.startswith(("iPXE/", "Ignition/")):
             return cls.COMES_BACK
         return cls.WAITS_BRIEFLY if user_agent.startswith("libostree/") else cls.WAITS
@@ -52,7 +52,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Not now: ask again after so many seconds."""
+    """Not now: retry after so many seconds."""
 
     retry_after_s: int
 
@@ -81,11 +81,11 @@ class Shares:
         return len(self._line)
 
     def is_running(self, stream: Stream) -> bool:
-        """Tell whether a stream may send."""
+        """Return whether a stream may send."""
         return stream in self._running
 
     def enter(self, machine: str, retry_behaviour: RetryBehaviour, now: float) -> Stream | ComeBack:
-        """Ask for a place: a stream that runs or stands in line, or the time to come back after."""
+        """Request a place: a stream that runs or waits in line, or the time to retry after."""
         timeout_s = retry_behaviour.value
         places = self.limits.max_streams if timeout_s is None else self._places_of_line
         has_place = len(self._running) < places and (timeout_s is None or not self._line)

@@ -16,7 +16,7 @@ _SMALLEST_SLICE: Final = 64 * 1024
 
 
 class ComeBackError(Exception):
-    """Every place is taken, and this client is told to ask again."""
+    """Every place is taken, and this client has to retry."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(retry_after_s)
@@ -68,7 +68,7 @@ class Turns:
         return self._rate > 0
 
     def slice_bytes(self, most: int) -> int:
-        """Say how much may leave before the rate is asked again."""
+        """Return how much may be sent before the rate is checked again."""
         return min(most, max(_SMALLEST_SLICE, int(self._rate * PACED_SLICE_S))) if self._rate else most
 
     def delay_s(self, machine: str, size_bytes: int) -> float:

@@ -3,7 +3,7 @@
 Must never decide who may read what: `boot.named_files` does. Must never answer an ERROR, nor what was sent to a
 broadcast address. The way of a request, in the order of the lines:
 
-    proto.tftp.parse -> requested_name -> boot_file_name -> the desk -> tftp_disk -> proto.tftp_transfer.Sender
+    proto.tftp.parse -> requested_name -> boot_file_name -> file service -> tftp_disk -> proto.tftp_transfer.Sender
     -> tftp_transfers
 """
 

@@ -1,6 +1,6 @@
 """TFTP on every interface: listeners opened and closed as interfaces change, drained at the end.
 
-What a door does with a request is in `tftp_door`; what a read is, in `wire.tftp.transfer`.
+Requests are handled in `request_handler`; a read is in `wire.tftp.transfer`.
 """
 
 import asyncio

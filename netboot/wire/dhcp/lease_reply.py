@@ -1,7 +1,7 @@
-"""Write the answer of the LAN's only DHCP server: the lease, and beside it what `wire.dhcp.pxe_reply` says of the boot.
+"""Write the answer of the LAN's only DHCP server: the lease, and the boot options of `wire.dhcp.pxe_reply`.
 
 The table `FORMS` is the whole of it. One answer carries both: EDK2 prefers "lease + PXEClient + 43" to all others.
-A client that does not ask for a boot gets the lease alone. Never decides; never leases what it was not told.
+A client that requests no boot gets the lease alone. Decides nothing.
 
 RFC 2131 §4.3.1 with table 3 (fields and options), §4.1 (where to) · RFC 2132 §3.3 (mask before routers), §9 ·
 RFC 3046 §2.2 (82 comes back as it came) · RFC 6842 (so does 61).
@@ -26,7 +26,7 @@ _ROUTERS_AND_SERVERS: Final = 8  # of each kind, at most: 32 bytes
 
 
 class LeaseAnswer(StrEnum):
-    """What a client is told about its lease."""
+    """What a client gets about its lease."""
 
     OFFER = "offer"
     ACK = "ack"
@@ -64,7 +64,7 @@ def lease_reply(
     *,
     boot: tuple[BootClient, Offer] | None,
 ) -> Reply:
-    """Write an OFFER or ACK; `boot` is what the client's firmware is offered beside the lease, if it asked."""
+    """Write an OFFER or ACK; `boot` is what the firmware is offered beside the lease, if it requested a boot."""
     form = FORMS[answer]
     base: DhcpMessage | DropReason = DropReason.NOT_A_BOOT_CLIENT
     if boot is not None and form.boot:
@@ -81,7 +81,7 @@ def lease_reply(
 
 
 def nak_reply(message: DhcpMessage, reason: str, server: ServerAddress) -> Reply:
-    """Write a NAK: no address anywhere, and a relay is told to let everybody hear it (RFC 2131 §4.3.2)."""
+    """Write a NAK: no address anywhere, and a relay has to broadcast it (RFC 2131 §4.3.2)."""
     plain = _plain(message, server.address, kind=MessageType.NAK)
     options = _after_the_server(plain.options, {Option.MESSAGE: reason.encode()})
     flags = message.flags | dhcp.BROADCAST_FLAG if message.giaddr != dhcp.NO_ADDRESS else message.flags
@@ -89,7 +89,7 @@ def nak_reply(message: DhcpMessage, reason: str, server: ServerAddress) -> Reply
 
 
 def lease_reply_address(message: DhcpMessage, answer: LeaseAnswer) -> tuple[str, int]:
-    """Say where an answer goes: to the relay; to the address that a client holds; else to everybody.
+    """Return where a reply goes: to the relay; to the address that a client holds; else broadcast.
 
     A `ciaddr` in a DISCOVER is invalid, a NAK denies that the client holds it: nothing is sent there. In place of
     the unicast to an address that is only now given, which would want an ARP entry, everybody hears it.
@@ -127,13 +127,13 @@ def _after_the_server(options: Mapping[int, bytes], added: Mapping[int, bytes]) 
 
 
 def _subnet_selection(message: DhcpMessage) -> dict[int, bytes]:
-    """Give option 118 back where it was obeyed, so that its sender knows (RFC 3011 §3); 82.5 goes back within 82."""
+    """Return option 118 where it was used, so that its sender knows (RFC 3011 §3); 82.5 goes back within 82."""
     is_obeyed = selected_subnet(message) is not None and link_selection(message) is None
     return {Option.SUBNET_SELECTION: message.options[Option.SUBNET_SELECTION]} if is_obeyed else {}
 
 
 def _lease_options(terms: LeaseTerms) -> dict[int, bytes]:
-    """Put a lease's options in their order; times are T1 = 0.5 and T2 = 0.875 of the lease (RFC 2131 §4.4.5)."""
+    """Order a lease's options; times are T1 = 0.5 and T2 = 0.875 of the lease (RFC 2131 §4.4.5)."""
     options: dict[int, bytes] = {}
     if terms.address is not None:
         options[Option.LEASE_TIME] = terms.lease_s.to_bytes(4, "big")

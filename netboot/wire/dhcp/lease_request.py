@@ -1,4 +1,4 @@
-"""Tell who asks for an address and in which of the client's states, where this box leases too.
+"""Parse lease requests: the client and its state, where this box leases addresses too.
 
 Never decides what is leased (`leasing.rules`), never writes a packet (`wire.dhcp.lease_reply`).
 
@@ -28,9 +28,9 @@ _KIND_OF_TYPE: Final = {
 def lease_request(
     message: DhcpMessage, ours: Container[IPv4Address], *, is_unicast: bool
 ) -> LeaseRequest | LeaseDropReason | DropReason:
-    """Read a message heard on port 67 of the LAN's only server, or say why it gets no answer.
+    """Read a message to port 67 of the LAN's only server, or return why it gets no reply.
 
-    `ours` are this box's addresses; `is_unicast` tells that it was sent to one of them, not to everybody.
+    `ours` are this box's addresses; `is_unicast`: it was sent to one of them, not broadcast.
     """
     if message.op != dhcp.REQUEST:
         return DropReason.NOT_A_REQUEST
@@ -54,7 +54,7 @@ def lease_request(
 
 
 def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
-    """Find the subnet that a message asks for, by an address in it: option 82.5 before option 118; None: by neither.
+    """Find the subnet that a message requests, by an address in it: option 82.5 before option 118; None: by neither.
 
     An option of another length, or one that holds no unicast address, counts for nothing.
     """
@@ -72,7 +72,7 @@ def _unicast(raw: bytes) -> IPv4Address | None:
 
 
 def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicast: bool) -> LeaseRequestKind | None:
-    """Tell the state of a client that sends a REQUEST by the fields that RFC 2131's table 4 gives to it."""
+    """Return the state of a client that sends a REQUEST, by the fields of RFC 2131's table 4."""
     has_requested = message.address_option(Option.REQUESTED_ADDRESS) is not None
     holds_one = message.ciaddr != dhcp.NO_ADDRESS
     match (Option.SERVER_ID in message.options, has_requested, holds_one):
@@ -94,7 +94,7 @@ def _names_another_server(message: DhcpMessage, ours: Container[IPv4Address]) ->
 
 
 def _address(message: DhcpMessage, request_kind: LeaseRequestKind) -> IPv4Address | None:
-    """Find the address that the question is about: `ciaddr` where the client holds it, else option 50."""
+    """Find the address that the request is about: `ciaddr` where the client holds it, else option 50."""
     if request_kind in (
         LeaseRequestKind.RENEWING,
         LeaseRequestKind.REBINDING,
@@ -108,7 +108,7 @@ def _address(message: DhcpMessage, request_kind: LeaseRequestKind) -> IPv4Addres
 
 
 def _client_id(message: DhcpMessage) -> str | None:
-    """Name a stranger: its option 61, else its hardware address with its type (RFC 2131 §4.2)."""
+    """Identify an unregistered client: its option 61, else its hardware address with its type (RFC 2131 §4.2)."""
     given = message.options.get(Option.CLIENT_ID, b"")
     if 2 <= len(given) <= 255:
         return f"id:{given.hex()}"

@@ -1,4 +1,4 @@
-"""Read and write DHCPv4 messages: the fixed header and the options, and nothing of what they mean.
+"""Read and write DHCPv4 messages: the fixed header and the options, not their meaning.
 
 Never decides whom to answer (`wire.dhcp.pxe`), never writes what it only reads: option overload and split options.
 
@@ -28,7 +28,7 @@ SMALLEST_MESSAGE_BYTES: Final = 300  # RFC 1542 §2.1; some relays and ROMs drop
 COOKIE: Final = bytes.fromhex("63825363")
 _HEADER: Final = Struct("!4BIHH4s4s4s4s16s64s128s4s")
 HEADER_BYTES: Final = _HEADER.size  # 240, the magic cookie included
-_IPOIB: Final = (32, 20)  # htype and hlen of a client whose address has no room in `chaddr`; RFC 4390 wants hlen 0
+_IPOIB: Final = (32, 20)  # htype and hlen of a client whose address does not fit into `chaddr`; RFC 4390 wants hlen 0
 _ZERO: Final = bytes(4)
 
 
@@ -78,7 +78,7 @@ class MessageType(IntEnum):
     INFORM = 8
 
 
-# Plain integers and a tuple: an enum looks each code up again, tens of thousands of times a second.
+# Plain integers and a tuple: an enum would convert each code again, tens of thousands of times a second.
 _OVERLOAD, _MESSAGE_TYPE, _PAD, _END = int(Option.OVERLOAD), int(Option.MESSAGE_TYPE), int(Option.PAD), int(Option.END)
 _NEVER_WRITTEN: Final = frozenset({_PAD, _OVERLOAD, _END})
 # Old ROMs read the boot file's name up to the next zero byte, whatever the length byte says (Kontron, Lenovo T460,
@@ -157,7 +157,7 @@ def parse(data: bytes) -> DhcpMessage:
         if overload[0] & 2:
             _read_options(sname, 0, options)
             sname = b""
-        options.pop(_OVERLOAD, None)  # one inside an overloaded field counts for nothing
+        options.pop(_OVERLOAD, None)  # one inside an overloaded field is ignored
     return DhcpMessage(
         op=op,
         xid=xid,
@@ -216,7 +216,7 @@ def build(message: DhcpMessage) -> bytes:
 
 
 def reply_address(message: DhcpMessage) -> tuple[str, int]:
-    """Say where the answer to a question on port 67 goes while nobody is given an address: the relay, or everybody.
+    """Return where the reply to a request on port 67 goes where no address is leased: the relay, or broadcast.
 
     RFC 2131 §4.1: a relay hears on the server's port, also where the broadcast flag is set. `yiaddr` 0 rules out its
     unicast, and a `ciaddr` in a DISCOVER is invalid: nothing is ever sent there.
@@ -227,13 +227,13 @@ def reply_address(message: DhcpMessage) -> tuple[str, int]:
 
 
 def is_bogus_relay(message: DhcpMessage, ours: Container[IPv4Address]) -> bool:
-    """Tell a `giaddr` that no relay has: not a unicast address, or one of `ours`. Else we reflect and loop."""
+    """Return whether no relay can have this `giaddr`: it is no unicast address, or one of `ours`, which would loop."""
     giaddr = message.giaddr
     return giaddr != NO_ADDRESS and (not is_unicast(giaddr) or giaddr in ours)
 
 
 def is_unicast(address: IPv4Address) -> bool:
-    """Tell an address that one machine on a LAN may have: not in 0/8, 127/8, nor 224.0.0.0 and above."""
+    """Return whether one machine on a LAN may have this address: not in 0/8, 127/8, nor 224.0.0.0 and above."""
     first = address.packed[0]
     return 0 < first < 224 and first != 127
 

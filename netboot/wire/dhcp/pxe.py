@@ -1,9 +1,9 @@
-"""Tell who asks for a boot, and whether the question may be answered at all on the port that heard it.
+"""Parse boot requests: the client, and whether its request may be answered on the port that received it.
 
 Never decides what the machine gets (`boot.decide`), never writes a packet (`wire.dhcp.pxe_reply`). Everything that gets
 no answer has a `DropReason`, the same word in log, metric and documentation.
 
-PXE 2.1 §2 (who asks what on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
+PXE 2.1 §2 (the requests on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
 UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
 """
 
@@ -23,7 +23,7 @@ BOOT_SERVER_PORT: Final = 4011
 PXE_CLIENT: Final = b"PXEClient"
 HTTP_CLIENT: Final = b"HTTPClient"
 
-BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware asks for
+BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware requests
 _HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
 _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
 
@@ -37,16 +37,16 @@ _DUID_LLT, _DUID_EN, _DUID_LL = 1, 2, 3
 _ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
 
 # The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
-# get undionly.kpxe. With UEFI on the same board architecture 11 asks, and is a client like any other.
+# get undionly.kpxe. UEFI on the same board sends architecture 11 and is a client like any other.
 _RASPBERRY_PI: Final = frozenset(
     bytes.fromhex(oui) for oui in ("b827eb", "dca632", "e45f01", "28cdc1", "d83add", "2ccf67")
 )
 
 
 class DropReason(StrEnum):
-    """Why a datagram gets no answer on the wire."""
+    """Why a datagram gets no reply."""
 
-    MALFORMED = "malformed"  # counted by the door: `dhcp.parse` refused it
+    MALFORMED = "malformed"  # counted by the handler: `dhcp.parse` refused it
     NOT_A_REQUEST = "not-a-request"  # a server's reply
     NO_MESSAGE_TYPE = "no-message-type"  # plain BOOTP, or an option 53 that is none
     OTHER_MESSAGE_TYPE = "other-message-type"  # the lease server's business, or not this port's
@@ -62,7 +62,7 @@ class DropReason(StrEnum):
 
 
 def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
-    """Read a message heard on port 67: a DISCOVER of a boot client, or why it stays without an answer.
+    """Read a message to port 67: a DISCOVER of a boot client, or why it gets no reply.
 
     `ours` are this box's addresses; a relay that claims one of them is none.
     """
@@ -77,7 +77,7 @@ def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootCli
 
 
 def boot_server_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
-    """Read a message heard on port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no answer.
+    """Read a message to port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no reply.
 
     `ours` are this box's addresses. EDK2 sends no option 54, iPXE names us in it.
     """
@@ -97,7 +97,7 @@ def boot_server_request(message: DhcpMessage, ours: Container[IPv4Address]) -> B
 
 
 def boot_client(message: DhcpMessage) -> BootClient | DropReason:
-    """Tell the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message.
+    """Return the machine behind a request: its MAC, protocol, architecture and stage, whatever the type of message.
 
     An iPXE that gets its script names `iPXE` in option 77 and, where it lists its features in option 175, HTTP among
     them. Option 175 alone is sent by gPXE and by builds of iPXE without HTTP too: those get a loader, as any firmware.
@@ -145,10 +145,10 @@ def architecture(message: DhcpMessage) -> int | None:
 
 
 def client_mac(message: DhcpMessage) -> Mac | None:
-    """Find the MAC of who asks: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
+    """Find the MAC of the client: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
 
     A system GUID in `chaddr` (EDK2 with SendGUID) has a MAC that stands for it; over InfiniBand the port's GUID counts.
-    None where nothing tells one machine from another.
+    None where nothing identifies the machine.
     """
     if message.htype == _INFINIBAND:
         return _port_guid(message)
@@ -199,7 +199,7 @@ def _card(raw: bytes) -> Mac | None:
 
 
 def address_shown(message: DhcpMessage) -> tuple[Mac, IPv4Address] | None:
-    """Find the address that a REQUEST or INFORM of any client shows to who listens: option 50, else `ciaddr`."""
+    """Find the address that a REQUEST or INFORM of any client shows: option 50, else `ciaddr`."""
     kind = message.message_type
     if message.op != dhcp.REQUEST or (kind is not MessageType.REQUEST and kind is not MessageType.INFORM):
         return None
@@ -209,15 +209,15 @@ def address_shown(message: DhcpMessage) -> tuple[Mac, IPv4Address] | None:
 
 
 def ack_address(source: tuple[str, int]) -> tuple[str, int]:
-    """Say where the answer to a question on port 4011 goes: to the address and port that asked.
+    """Return where the reply to a request on port 4011 goes: to its source address and port.
 
-    EDK2 asks from 4011 and hears there, iPXE from 68. Who has no address yet can hear a broadcast alone.
+    EDK2 sends from 4011 and receives there, iPXE from 68. A client without an address receives broadcasts only.
     """
     return source if source[0] != str(dhcp.NO_ADDRESS) else (str(dhcp.BROADCAST), dhcp.CLIENT_PORT)
 
 
 def boot_item(message: DhcpMessage) -> bytes | None:
-    """Find the four bytes of 43.71 by which PXE 2.1 asks for one entry of a menu: type and layer."""
+    """Find the four bytes of 43.71 by which PXE 2.1 requests one entry of a menu: type and layer."""
     item = dhcp.sub_options(message.options.get(Option.VENDOR_OPTIONS, b"")).get(BOOT_ITEM, b"")
     return item if len(item) == 4 else None
 
@@ -244,5 +244,5 @@ def _has_class(user_class: bytes, name: bytes) -> bool:
 
 
 def _uuid(value: bytes) -> bytes | None:
-    """Take the UUID of option 97; zeros mean that the firmware never read its SMBIOS."""
+    """Take the UUID of option 97; zeros mean that the firmware did not read its SMBIOS."""
     return value[1:] if len(value) == 17 and value[0] == 0 and any(value) else None

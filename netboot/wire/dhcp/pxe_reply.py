@@ -1,4 +1,4 @@
-"""Write the answer to a boot client: which options, in which order, in the shape that its firmware understands.
+"""Write the reply to a boot client: which options, in which order, in the variant that its firmware understands.
 
 The table `VARIANTS` is the whole of it. Never decides whether and what to offer; leases nothing, so that no mask,
 router or lease time is ever written; never truncates: what does not fit is left out whole and named in the result.
@@ -29,7 +29,7 @@ _SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """This box as one client reaches it: the address of the interface that heard the question, and HTTP's port.
+    """This box as one client reaches it: the address of the receiving interface, and the HTTP port.
 
     `mtu_bytes` is that interface's, IP header included. `advertised` is the address of URLs and of `siaddr` where
     another box has it and leads here; option 54 is ours always, since the client reached us there (RFC 2131 §4.1).
@@ -53,7 +53,7 @@ class ServerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A datagram to send, what it names as boot file (option 67), and the options that had no room in it."""
+    """A datagram to send, what it names as boot file (option 67), and the options that did not fit."""
 
     data: bytes
     boot_file: str
@@ -91,7 +91,7 @@ def _no_file(_offer: Offer, _server: ServerAddress) -> str:
     return ""
 
 
-# Option 43: sub-option 6 is the discovery control; its bit 3: load the named file, ask nobody, show no menu. EDK2
+# Option 43: sub-option 6 is the discovery control; its bit 3: load the named file: no discovery, no menu. EDK2
 # goes to 4011 when none of 43.6 to 43.10 is there.
 _TAKE_THE_FILE: Final = bytes.fromhex("060108 ff")
 # Discover nobody (43.6 = 3); a menu (43.9) of one entry of type 0, the local disk; a prompt (43.10) of 0 seconds.
@@ -102,7 +102,7 @@ _ABOVE_THE_LEASE: Final = bytes.fromhex("010101")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one kind of reader is told one kind of offer; each field is named after where it goes."""
+    """How one kind of reader gets one kind of offer; each field is named after where it goes."""
 
     option_60: bytes
     option_43: bytes | None
@@ -111,8 +111,8 @@ class Layout:
 
 
 # A UEFI machine led to its disk: by PXE "take the file" without a file is PXE-E21 and the next boot entry after 4 s,
-# by HTTP a 404 is. iPXE asks for its script in any case: the script says `exit`.
-# iPXE looks for "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
+# by HTTP a 404 is. iPXE requests its script in any case: the script says `exit`.
+# iPXE requires "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
 # fmt: off
 VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
     # who reads        is led to                    60           43                175               file and 67
@@ -130,7 +130,7 @@ VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
 
 
 def reader_of(client: BootClient) -> Reader:
-    """Tell whose code will read the reply to this client."""
+    """Return whose code reads the reply to this client."""
     if client.stage is Stage.IPXE or client.is_etherboot:
         return Reader.IPXE
     match client.protocol:
@@ -148,9 +148,9 @@ def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: 
 
 
 def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
-    """Write the ACK to a REQUEST or INFORM on port 4011; it goes to the address and port that asked.
+    """Write the ACK to a REQUEST or INFORM on port 4011; it goes to the address and port of the request.
 
-    A client that asks for one entry of a boot menu gets that entry's four bytes back instead of the discovery control.
+    A client that requests one entry of a boot menu gets that entry's four bytes back instead of the discovery control.
     """
     return _reply(message, client, offer, server, kind=MessageType.ACK, item=boot_item(message))
 
@@ -177,9 +177,9 @@ def boot_answer(
     kind: MessageType,
     item: bytes | None = None,
 ) -> DhcpMessage | DropReason:
-    """Put the answer together, as large as it wants to be; `written` makes a datagram of it.
+    """Build the reply without a size limit; `written` makes a datagram of it.
 
-    `item` is the entry of a boot menu that the client asked for.
+    `item` is the entry of a boot menu that the client requested.
     """
     variant = VARIANTS.get((reader_of(client), offer.kind))
     if variant is None:
@@ -188,7 +188,7 @@ def boot_answer(
     if len(file) > LONGEST_OPTION:
         return DropReason.BOOT_FILE_TOO_LONG
     if offer.variant is ReplyVariant.WITHOUT_43 and kind is MessageType.OFFER:
-        variant = replace(variant, option_43=None)  # so that the firmware asks port 4011, whose answer has it
+        variant = replace(variant, option_43=None)  # so that the firmware goes to port 4011, whose reply has it
     if item is not None:
         variant = replace(variant, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
     return DhcpMessage(
@@ -207,7 +207,7 @@ def boot_answer(
 
 
 def _flags(message: DhcpMessage, client: BootClient) -> int:
-    """Give the flags back; have a relay broadcast what is for an iPXE.
+    """Return the flags; let a relay broadcast what is for an iPXE.
 
     iPXE does not set the flag, as firmware does, and there is no yiaddr to which a relay could unicast: dnsmasq's loses
     such an offer [measured, 2.89].
@@ -217,7 +217,7 @@ def _flags(message: DhcpMessage, client: BootClient) -> int:
 
 
 def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:
-    """Write an answer to `message`, without the options that its sender or the link has no room for."""
+    """Write a reply to `message`, without the options that do not fit its sender or the link."""
     boot_file = answer.options.get(Option.BOOT_FILE, b"").decode()
     reply = Reply(dhcp.build(answer), boot_file, _not_returned(message, answer.options))
     longest_bytes = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
@@ -227,7 +227,7 @@ def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) ->
 def _options(
     request: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: IPv4Address
 ) -> dict[int, bytes]:
-    """Put the options in their order.
+    """Order the options.
 
     67 comes last, 82 alone behind it: EDK2 writes a NUL behind the name and parses the packet once more, so that the
     byte hit would be the next option's code [PxeBcDhcp4.c]. `dhcp.build` writes a PAD between 67 and what follows.
@@ -256,7 +256,7 @@ def _options(
 
 
 def _not_returned(message: DhcpMessage, options: Mapping[int, bytes]) -> tuple[Option, ...]:
-    """Name option 82 where it came in pieces so long together that it cannot go back."""
+    """Name option 82 where its pieces are together too long to be returned."""
     lost = Option.RELAY_INFORMATION in message.options and Option.RELAY_INFORMATION not in options
     return (Option.RELAY_INFORMATION,) if lost else ()
 

@@ -1,7 +1,7 @@
 """Read and write TFTP packets, and settle the options of a read (RFC 1350, 2347, 2348, 2349, 7440).
 
-Must never open, look up or send anything. A packet that deserves an ERROR raises RefusedRequestError with its code,
-one that deserves silence a plain WireError. An ERROR is never answered: two servers would talk for ever.
+Must never open, find or send anything. A packet that gets an ERROR raises RefusedRequestError with its code,
+one that is dropped a plain WireError. An ERROR is never answered: two servers would answer each other for ever.
 """
 
 from collections.abc import Mapping
@@ -30,21 +30,21 @@ class ErrorCode(IntEnum):
     NOT_DEFINED = 0
     FILE_NOT_FOUND = 1
     ACCESS_VIOLATION = 2
-    DISK_FULL = 3  # firmware says so when its buffer is too small, and asks again with another
+    DISK_FULL = 3  # firmware sends it when its buffer is too small, and retries with another
     ILLEGAL_OPERATION = 4
     UNKNOWN_TRANSFER_ID = 5
     OPTION_REFUSED = 8
 
 
 class Mode(StrEnum):
-    """How the bytes travel; `mail` is long dead."""
+    """How the bytes are encoded; `mail` is obsolete."""
 
     OCTET = "octet"
     NETASCII = "netascii"
 
 
 class RefusedRequestError(WireError):
-    """A packet whose sender is told an error code."""
+    """A packet whose sender gets an error code."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code = code
@@ -77,7 +77,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The end of a transfer. `code` stays a number: machines send what no RFC knows."""
+    """The end of a transfer. `code` stays a number: machines send codes of no RFC."""
 
     code: int
     message: str = ""
@@ -101,7 +101,7 @@ HEADERS: Final = 32  # IP 20, UDP 8, TFTP 4
 
 
 def parse(datagram: bytes) -> Packet:
-    """Read one packet; raise RefusedRequestError where an ERROR is due, WireError where silence is."""
+    """Read one packet; raise RefusedRequestError where an ERROR is due, WireError for a drop."""
     if len(datagram) < 2:
         raise WireError("cannot read a TFTP packet: it has no opcode")
     opcode, rest = int.from_bytes(datagram[:2], "big"), datagram[2:]
@@ -185,7 +185,7 @@ def _raw(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What both sides agreed on. `acknowledged` is the OACK's content; empty: DATA 1 comes at once."""
+    """The negotiated options. `acknowledged` is the OACK's content; empty: DATA 1 comes at once."""
 
     blksize: int = DEFAULT_BLKSIZE
     windowsize: int = 1
@@ -194,9 +194,9 @@ class Terms:
 
 
 def negotiate(request: ReadRequest, size_bytes: int, *, mtu: int) -> Terms:
-    """Take the options that we know and whose values are good; leave out the rest without a word (RFC 2347).
+    """Take the options that we know and whose values are good; ignore the rest (RFC 2347).
 
-    Only what was asked for is acknowledged, nothing larger than asked: EDK2 aborts otherwise (Mtftp4RrqOackValid).
+    Only requested options are acknowledged, no value larger than requested: else EDK2 aborts (Mtftp4RrqOackValid).
     `mtu` is the interface's: many ROMs lose fragments.
     """
     requested = {name: number for name, text in request.options.items() if (number := _number(text)) is not None}

@@ -31,13 +31,13 @@ class Outcome(StrEnum):
     """How a transfer ended; the same word in log and metric."""
 
     SENT = "sent"  # the last block was acknowledged
-    UNCONFIRMED = "unconfirmed"  # everything was sent; the last ACK never came, which ends many a good read
-    PROBED = "probed"  # only the size was wanted: EDK2 asks before it reads, and ends that with ERROR 8
-    CLOSED = "closed"  # the machine had enough (GRUB) or too small a buffer, and said so
+    UNCONFIRMED = "unconfirmed"  # everything was sent; the last ACK is missing, as in many complete reads
+    PROBED = "probed"  # only the size was requested: EDK2 does so before it reads, and ends that with ERROR 8
+    CLOSED = "closed"  # the machine sent an ERROR: it needs no more (GRUB) or its buffer is too small
     REFUSED_BY_PEER = "refused-by-peer"  # any other ERROR
     TIMED_OUT = "timed-out"  # ACKs stopped coming
     UNANSWERED = "unanswered"  # not one ACK came
-    REPLACED = "replaced"  # the machine began anew from the same port, or others needed the place more
+    REPLACED = "replaced"  # the machine began another read from the same port, or the limit was reached
     UNREADABLE = "unreadable"  # our file went away or shrank
     STOPPED = "stopped"  # the server ends
 
@@ -76,7 +76,7 @@ class Sender:
 
     @property
     def is_done(self) -> bool:
-        """Nothing will be sent any more, once a last ERROR that may be due is taken."""
+        """Nothing more will be sent, once a last ERROR that may be due is taken."""
         return self.outcome is not None
 
     @property
@@ -98,7 +98,7 @@ class Sender:
 
     @property
     def block(self) -> int:
-        """The last acknowledged block: what a log says of a machine that went silent."""
+        """The last acknowledged block, for the log of a transfer that timed out."""
         return max(self._acked, 0)
 
     def wanted(self) -> tuple[int, int] | None:
@@ -138,7 +138,7 @@ class Sender:
             datagrams.append(datagram)
             if self._next <= self._highest:
                 self.retransmissions += 1
-                self._timed_block = -1  # an ACK now tells nothing about the round trip (Karn)
+                self._timed_block = -1  # an ACK now is no measure of the round trip (Karn)
             else:
                 self._highest = self._timed_block = self._next
                 self._timed_at = now
@@ -168,12 +168,12 @@ class Sender:
             self._next = self._acked + 1
 
     def fail(self, message: str) -> None:
-        """End because the file cannot be read; the peer is told."""
+        """End with an ERROR, because the file cannot be read."""
         self._end(Outcome.UNREADABLE)
         self._error_due = tftp.build(tftp.Error(ErrorCode.NOT_DEFINED, message))
 
     def stop(self, outcome: Outcome) -> None:
-        """End without a word, for the caller's reason."""
+        """End without an ERROR, for the caller's reason."""
         self._end(outcome)
 
     def _acknowledge(self, number: int, now: float) -> None:
@@ -201,7 +201,7 @@ class Sender:
         return _HEADER(Opcode.DATA, block & 0xFFFF) + payload
 
     def _timeout(self) -> float:
-        """The negotiated timeout, else one that follows the measured round trips (RFC 6298), doubled per silence."""
+        """The negotiated timeout, else one from the measured round trips (RFC 6298), doubled after each timeout."""
         if self._terms.timeout_s is not None:
             base = float(self._terms.timeout_s)
         else:
