@@ -27,7 +27,7 @@ from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
 from netboot.content.ostree.deltas import keep_deltas
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.leasing.lease_service import LeaseService
@@ -108,7 +108,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
-        self._content = Content(settings.content.directory)
+        self._content = ContentIndex(settings.content.directory)
         self._script_service = ScriptService(
             install_moves=store.install_moves, events=store.events, machines=store.machines, seen=seen, clock=clock
         )

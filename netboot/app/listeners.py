@@ -15,7 +15,7 @@ from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.errors import NetbootError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode, Interface
@@ -50,7 +50,7 @@ class BootListeners:
         script_service: ScriptService,
         *,
         leases: LeaseService,
-        content: Content,
+        content: ContentIndex,
         metrics: Metrics,
         on_problems: Callable[[], None],
     ) -> None:

@@ -13,7 +13,7 @@ from netboot.boot.firmware import requested_names as names
 from netboot.boot.machines_seen import SeenMachine
 from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFile
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
@@ -34,7 +34,7 @@ _STEP_OF_CONTENT: Final = {
 class FileService:
     """Answers TFTP and HTTP requests for boot files; records served content."""
 
-    def __init__(self, script_service: ScriptService, content: Content) -> None:
+    def __init__(self, script_service: ScriptService, content: ContentIndex) -> None:
         self._script_service = script_service
         self._content = content
 
@@ -137,7 +137,7 @@ class FileService:
             if pull is None:
                 return
         seen.pulled_s = self._script_service.clock.monotonic()
-        before, percent = pull.percent, pull.asked(file.member, file.size_bytes)
+        before, percent = pull.percent, pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
             self._script_service.emit("boot.content_pulled", seen, host, data, step=Step.OSTREE)

@@ -70,12 +70,12 @@ async def serve(directory, kind, port):
     import structlog
     from aiohttp import web
 
-    from netboot.content.serving.index import Content
+    from netboot.content.serving.index import ContentIndex
     from netboot.serve.static_http.content_handler import ContentHandler, content_routes
     from netboot.serve.static_http.engine import ContentEngine
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    content = Content(Path(directory))
+    content = ContentIndex(Path(directory))
     await asyncio.to_thread(content.refresh)
     handler = ContentHandler(content, Deaf(), counters=Deaf())
     app = web.Application()

@@ -19,7 +19,7 @@ import zstandard
 
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.library.disk import tree_size
-from netboot.content.library.library import Kind, Library
+from netboot.content.library.library import EntryKind, Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref, read_release
@@ -99,7 +99,7 @@ def test_an_archive_of_ocne_becomes_a_release(
     assert not [path for path in library.directory.rglob("*") if "secret" in path.name or path.name == "private.key"]
 
 
-def test_what_docker_and_podman_save_without_a_format_is_read_too(
+def test_the_archives_of_docker_save_and_podman_save_are_read(
     library: Library, images: "Images", small_archive: Path
 ) -> None:
     layers = [images.layer(BASE), images.layer(images.repository(small_archive))]
@@ -124,7 +124,7 @@ def test_a_directory_of_an_archive_is_copied_never_linked(
     assert all(path.stat().st_nlink == 1 for path in root.rglob("*") if path.is_file())
 
 
-def test_upper_layers_replace_and_take_away(library: Library, images: "Images", small_archive: Path) -> None:
+def test_upper_layers_replace_and_remove_members(library: Library, images: "Images", small_archive: Path) -> None:
     whole = images.repository(small_archive)
     stale = {f"{REPOSITORY}/refs/heads/old": b"0" * 64 + b"\n", f"{REPOSITORY}/refs/heads/ock": b"1" * 64 + b"\n"}
     hidden = {f"{REPOSITORY}/refs/heads/.wh.old": b""}
@@ -141,7 +141,7 @@ def test_upper_layers_replace_and_take_away(library: Library, images: "Images", 
     "opaque",
     [f"{REPOSITORY}/.wh..wh..opq", "usr/share/nginx/.wh.html", "usr/.wh..wh..opq", f"{REPOSITORY}/.wh.objects"],
 )
-def test_what_lower_layers_had_is_gone_where_a_layer_hides_it(
+def test_a_whiteout_removes_members_of_lower_layers(
     library: Library, images: "Images", small_archive: Path, opaque: str
 ) -> None:
     junk = images.repository(small_archive) | {f"{REPOSITORY}/objects/00/{'0' * 62}.filez": b"junk"}
@@ -162,7 +162,7 @@ def test_hard_links_within_the_repository_are_kept(library: Library, images: "Im
         put(library, images.write(images.oci_blobs([images.layer(linked)])))
 
 
-def test_the_bytes_behind_the_tars_end_are_an_older_files(
+def test_the_bytes_behind_the_end_marker_of_a_tar_are_ignored(
     library: Library, images: "Images", small_archive: Path
 ) -> None:
     path = images.write(images.oci_blobs([images.layer(images.repository(small_archive))]))
@@ -197,7 +197,9 @@ def test_another_commit_under_the_same_name_is_refused(
     assert files_of(library.directory / "ostree" / "ock-1.31-amd64") == before
 
 
-def test_a_second_release_costs_only_what_changed(library: Library, tmp_path: Path, small_archive: Path) -> None:
+def test_a_second_release_takes_only_the_space_of_changes(
+    library: Library, tmp_path: Path, small_archive: Path
+) -> None:
     put(library, small_archive, "first")
     changed = tmp_path / "changed"
     shutil.copytree(small_archive, changed)
@@ -233,7 +235,7 @@ def test_a_damaged_object_of_another_release_is_not_linked(library: Library, sma
     assert files_of(library.directory / "ostree" / "second") == files_of(small_archive)
 
 
-def test_the_next_import_goes_on_from_what_a_killed_one_had_unpacked(library: Library, small_archive: Path) -> None:
+def test_the_next_import_continues_from_the_files_of_a_killed_one(library: Library, small_archive: Path) -> None:
     killed = library.directory / ".staging" / "1234-killed" / "release"
     shutil.copytree(small_archive, killed)
     objects = sorted((killed / "objects").rglob("*.filez"))
@@ -253,7 +255,7 @@ def test_the_next_import_goes_on_from_what_a_killed_one_had_unpacked(library: Li
     assert list((library.directory / ".staging").iterdir()) == []
 
 
-def test_what_was_killed_again_and_again_is_counted_once(library: Library, small_archive: Path) -> None:
+def test_the_remains_of_several_killed_imports_are_counted_once(library: Library, small_archive: Path) -> None:
     for number in range(3):
         killed = library.directory / ".staging" / f"{number}-killed" / "release"
         if number:
@@ -271,7 +273,7 @@ def test_what_was_killed_again_and_again_is_counted_once(library: Library, small
     assert steps[0] == tree_size(small_archive)
 
 
-def test_a_file_that_is_odd_is_no_donor(library: Library, small_archive: Path) -> None:
+def test_only_a_readable_regular_file_is_linked(library: Library, small_archive: Path) -> None:
     killed = library.directory / ".staging" / "1-killed" / "release"
     shutil.copytree(small_archive, killed)
     link, pipe, private, *_ = sorted((killed / "objects").rglob("*.filez"))
@@ -288,7 +290,7 @@ def test_a_file_that_is_odd_is_no_donor(library: Library, small_archive: Path) -
     assert len(objects) == imported.object_count
 
 
-def test_what_nothing_refers_to_is_left_out(library: Library, images: "Images", small_archive: Path) -> None:
+def test_unreferred_objects_are_not_imported(library: Library, images: "Images", small_archive: Path) -> None:
     stray = {f"{REPOSITORY}/objects/00/{'0' * 62}.filez": b"junk", f"{REPOSITORY}/tmp/x": b"1"}
 
     imported = put(library, images.write(images.oci_blobs([images.layer(images.repository(small_archive) | stray)])))
@@ -334,7 +336,7 @@ def test_a_damaged_layer_is_refused(
     refused(library, images.write(corrupted(members)), r"ostree\.tar: .*damaged.*copy the archive again")
 
 
-def test_a_layer_that_is_another_one_is_refused(library: Library, images: "Images", small_archive: Path) -> None:
+def test_a_layer_with_another_digest_is_refused(library: Library, images: "Images", small_archive: Path) -> None:
     layer = images.layer(images.repository(small_archive))
     members = replaced_diff_id(images.oci_blobs([layer]), images, layer)
 
@@ -398,7 +400,7 @@ def test_a_damaged_repository_in_a_whole_image_is_refused_by_its_objects(
     )
 
 
-def test_another_image_is_told_from_the_archive(library: Library, images: "Images") -> None:
+def test_another_image_is_refused(library: Library, images: "Images") -> None:
     refused(library, images.write(images.oci_blobs([images.layer(BASE)])), "it is another image; import the file")
     ock = {"sysroot/ostree/repo/objects/00/x.file": b"1", "ostree": None}
     refused(library, images.write(images.oci_blobs([images.layer(ock)])), "it is the OCK image itself")
@@ -418,7 +420,7 @@ def test_another_image_is_told_from_the_archive(library: Library, images: "Image
         pytest.param(b"", "has 0 bytes and is not an archive", id="empty"),
     ],
 )
-def test_what_is_no_archive_is_named_with_what_to_do(
+def test_the_error_for_a_file_that_is_not_an_archive_has_the_cure(
     library: Library, tmp_path: Path, head: bytes, message: str
 ) -> None:
     path = tmp_path / "ock-1.31-amd64-ostree.tar"
@@ -427,7 +429,7 @@ def test_what_is_no_archive_is_named_with_what_to_do(
     refused(library, path, message)
 
 
-def test_an_images_name_is_no_file(library: Library) -> None:
+def test_the_name_of_an_image_is_not_a_file(library: Library) -> None:
     refused(
         library,
         Path("localhost/ock-ostree:latest"),
@@ -447,7 +449,7 @@ def test_repositories_that_cannot_be_served_are_named(library: Library, tmp_path
     )
 
 
-def test_a_disk_without_room_is_said_before_anything_is_written(library: Library) -> None:
+def test_a_disk_without_free_space_is_reported_before_anything_is_written(library: Library) -> None:
     with library.changing() as staging:
         status = os.statvfs(library.directory)
         with pytest.raises(ContentError, match=r"cannot import x: it needs .* and .* are free; netboot content gc"):
@@ -455,23 +457,23 @@ def test_a_disk_without_room_is_said_before_anything_is_written(library: Library
         staging.check_space(0, "x")
 
 
-def test_what_unpacks_to_more_than_was_foreseen_ends_before_the_disk_does(tmp_path: Path) -> None:
+def test_an_archive_that_unpacks_to_more_than_expected_is_refused(tmp_path: Path) -> None:
     pieces = iter(bytes(1 << 20) for _ in range(1 << 20))
-    asked: list[None] = []
+    calls: list[None] = []
 
     def refuse() -> None:
-        asked.append(None)
-        if len(asked) == 3:
+        calls.append(None)
+        if len(calls) == 3:
             raise OSError(errno.ENOSPC, "full")
 
-    writer = ReleaseWriter(tmp_path, [], keep_room=refuse, on_complete=lambda _: None)
+    writer = ReleaseWriter(tmp_path, [], check_reserve=refuse, on_complete=lambda _: None)
 
     with pytest.raises(OSError, match="full"):
         writer.put("refs/heads/bomb", 1 << 40, ByteStream(pieces))
     assert (tmp_path / "refs" / "heads" / "bomb").stat().st_size == 2 << 20
 
 
-def test_what_lies_in_the_place_of_a_release_is_named(library: Library, small_archive: Path) -> None:
+def test_a_file_with_the_name_of_a_release_is_named(library: Library, small_archive: Path) -> None:
     (library.directory / "ostree").mkdir(parents=True)
     (library.directory / "ostree" / "stable").symlink_to("removed-by-hand")
 
@@ -500,7 +502,7 @@ def test_hostile_names_lead_nowhere(library: Library, images: "Images", small_ar
     [("refs/heads/a", "refs/heads/a/b"), (f"refs/heads/{'x' * 300}",), ("refs/heads/a", "refs/heads/a/.wh.b")],
     ids=["below-a-file", "too-long", "whiteout-below-a-file"],
 )
-def test_names_without_a_place_are_the_archives_fault(
+def test_names_that_cannot_be_written_are_faults_of_the_archive(
     library: Library, images: "Images", small_archive: Path, names: tuple[str, ...]
 ) -> None:
     files = images.repository(small_archive) | {f"{REPOSITORY}/{name}": b"1" for name in names}
@@ -509,21 +511,17 @@ def test_names_without_a_place_are_the_archives_fault(
     refused(library, path, r"damaged: cannot write '\S+/refs/")
 
 
-def test_members_of_a_kind_that_nobody_knows_are_passed_over(
-    library: Library, images: "Images", small_archive: Path
-) -> None:
-    stranger = tarfile.TarInfo(f"{REPOSITORY}/stranger")
-    stranger.size, stranger.type = 700, b"Z"
-    layer = stranger.tobuf(tarfile.USTAR_FORMAT) + b"x" * 700 + bytes(324)
+def test_members_of_an_unknown_kind_are_skipped(library: Library, images: "Images", small_archive: Path) -> None:
+    unknown = tarfile.TarInfo(f"{REPOSITORY}/unknown")
+    unknown.size, unknown.type = 700, b"Z"
+    layer = unknown.tobuf(tarfile.USTAR_FORMAT) + b"x" * 700 + bytes(324)
 
     imported = put(library, images.write(images.oci_blobs([layer + images.layer(images.repository(small_archive))])))
 
     assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
 
 
-def test_an_index_of_indexes_is_read_each_once_by_its_bytes(
-    library: Library, images: "Images", small_archive: Path
-) -> None:
+def test_each_index_of_nested_indexes_is_read_once(library: Library, images: "Images", small_archive: Path) -> None:
     members = images.oci_blobs([images.layer(images.repository(small_archive))])
     (descriptor,) = json.loads(members["index.json"])["manifests"]
     for depth in range(5):
@@ -535,12 +533,12 @@ def test_an_index_of_indexes_is_read_each_once_by_its_bytes(
     assert put(library, images.write(members)).is_new
 
 
-def test_json_without_an_end_to_its_depth_is_refused(library: Library, images: "Images") -> None:
+def test_json_that_is_nested_too_deeply_is_refused(library: Library, images: "Images") -> None:
     refused(library, images.write({"index.json": b"[" * 200_000}), "is not a readable image: RecursionError")
 
 
 @pytest.mark.parametrize("records", [{"GNU.sparse.map": "a,b"}, {"size": str(1 << 70)}, {"size": "-1024"}])
-def test_an_outer_tar_with_numbers_that_are_none_is_refused(
+def test_an_outer_tar_with_invalid_numbers_is_refused(
     library: Library, images: "Images", records: dict[str, str]
 ) -> None:
     path = images.write({})
@@ -551,7 +549,7 @@ def test_an_outer_tar_with_numbers_that_are_none_is_refused(
     refused(library, path, "is cut off or damaged|holds no container image")
 
 
-def test_what_is_no_file_in_an_images_directory_is_passed_over(
+def test_entries_of_an_images_directory_that_are_not_files_are_skipped(
     library: Library, images: "Images", small_archive: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "ock-1.31-amd64"
@@ -575,10 +573,10 @@ def test_another_import_at_the_same_time_is_refused(library: Library, small_arch
     assert put(library, small_archive, "x").is_new
 
 
-def test_an_alias_is_no_name_for_a_release(library: Library, small_archive: Path) -> None:
+def test_a_release_cannot_be_imported_under_an_alias(library: Library, small_archive: Path) -> None:
     put(library, small_archive, "first")
     with library.changing() as staging:
-        entry = library.get(Kind.RELEASE, "first")
+        entry = library.get(EntryKind.RELEASE, "first")
         assert entry is not None
         staging.promote(entry, "stable")
 
@@ -647,7 +645,7 @@ def test_the_source_digest_is_the_sha256_of_the_archives_file(
     assert (first.is_new, again.is_new) == (True, False)
 
 
-def test_a_source_that_nobody_may_read_is_one_sentence(library: Library, small_archive: Path, tmp_path: Path) -> None:
+def test_an_unreadable_source_is_one_sentence(library: Library, small_archive: Path, tmp_path: Path) -> None:
     for source in (tmp_path / "\0", tmp_path / ("x" * 300), Path("/proc/self/mem")):
         with pytest.raises(ContentError):
             import_archive(library, source, "ock", now=NOW)

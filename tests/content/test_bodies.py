@@ -14,7 +14,7 @@ def a_file(path: Path, body: bytes = b"body", *, cache_control: str = NO_CACHE) 
     return served_file(str(path), path.stat(), cache_control=cache_control)
 
 
-def test_a_small_body_is_given_at_once(tmp_path: Path) -> None:
+def test_a_small_body_is_returned_at_once(tmp_path: Path) -> None:
     assert Bodies().read_now(a_file(tmp_path / "f")) == b"body"
     assert Bodies().read_now(a_file(tmp_path / "empty", b"")) == b""
     assert Bodies().read_later(a_file(tmp_path / "f")) == b"body"
@@ -24,7 +24,7 @@ def test_a_large_body_is_left_to_the_kernel(tmp_path: Path) -> None:
     assert Bodies().read_now(a_file(tmp_path / "f", bytes(SMALL_BODY_BYTES + 1))) is None
 
 
-def test_a_made_body_needs_no_file(tmp_path: Path) -> None:
+def test_a_generated_body_needs_no_file(tmp_path: Path) -> None:
     file = replace(a_file(tmp_path / "f"), path="", body=b"made")
 
     assert Bodies().read_now(file) == b"made"
@@ -43,7 +43,7 @@ def test_a_file_that_changed_is_never_sent_under_its_old_length(tmp_path: Path, 
             read(file)
 
 
-def test_what_has_not_changed_passes(tmp_path: Path) -> None:
+def test_an_unchanged_file_passes(tmp_path: Path) -> None:
     check_unchanged(a_file(tmp_path / "f"))
     check_unchanged(replace(a_file(tmp_path / "g"), path="", body=b"made"))
 
@@ -62,7 +62,7 @@ def test_a_link_or_directory_put_in_a_files_place_is_not_opened(tmp_path: Path) 
         open_file(file)
 
 
-def test_only_what_cannot_change_is_kept_and_only_so_much(tmp_path: Path) -> None:
+def test_only_immutable_bodies_are_cached_up_to_the_capacity(tmp_path: Path) -> None:
     bodies = Bodies(capacity_bytes=10)
     objects = [a_file(tmp_path / f"o{n}", b"1234", cache_control=IMMUTABLE) for n in range(3)]
     config = a_file(tmp_path / "config", b"12")
@@ -85,7 +85,7 @@ def _is_kept(bodies: Bodies, file: ServedFile) -> bool:
         return False
 
 
-def test_a_body_that_was_kept_is_not_given_for_the_file_as_it_was_before(tmp_path: Path) -> None:
+def test_a_cached_body_is_not_returned_for_an_earlier_version_of_the_file(tmp_path: Path) -> None:
     bodies = Bodies()
     before = a_file(tmp_path / "f", b"before", cache_control=IMMUTABLE)
     (tmp_path / "f").unlink()

@@ -1,4 +1,4 @@
-"""A boot medium is told whole or lacking, and gets a `.treeinfo` where it has none."""
+"""A boot medium is complete or refused with the missing files, and gets a `.treeinfo` if it has none."""
 
 import gzip
 from configparser import ConfigParser
@@ -54,11 +54,11 @@ def efi_zboot(machine: int) -> bytes:
         pytest.param(b"\x7fELF" + bytes(0x400), None, id="an-unpacked-vmlinux"),
     ],
 )
-def test_a_kernel_says_what_it_is_built_for(head: bytes, expected: str | None) -> None:
+def test_the_architecture_of_a_kernel_is_read_from_its_bytes(head: bytes, expected: str | None) -> None:
     assert kernel_architecture(head) == expected
 
 
-def test_an_x86_kernel_says_its_version() -> None:
+def test_the_version_of_an_x86_kernel_is_read_from_its_bytes() -> None:
     assert kernel_version(bzimage("6.1.0-1.el9uek.x86_64 x")) == "6.1.0-1.el9uek.x86_64 x"
     assert kernel_version(arm64_image()) == ""
 
@@ -70,7 +70,7 @@ def medium(root: Path, kernel: str = "vmlinuz", initrd: str = "initrd.img", *, h
     return root
 
 
-def test_a_medium_without_treeinfo_gets_one_in_the_shape_of_oracles(tmp_path: Path) -> None:
+def test_the_generated_treeinfo_has_the_keys_of_oracles(tmp_path: Path) -> None:
     root = medium(tmp_path, "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", head=bzimage())
     (root / ".discinfo").write_text("1716000000.1\nOracle Linux 8.10\nx86_64\n")
 
@@ -81,7 +81,7 @@ def test_a_medium_without_treeinfo_gets_one_in_the_shape_of_oracles(tmp_path: Pa
     )
 
 
-def test_without_discinfo_the_kernels_version_tells_the_release(tmp_path: Path) -> None:
+def test_without_discinfo_the_release_is_read_from_the_kernels_version(tmp_path: Path) -> None:
     made = made_treeinfo(medium(tmp_path, head=bzimage()))
 
     assert made is not None
@@ -95,14 +95,14 @@ def test_without_discinfo_the_kernels_version_tells_the_release(tmp_path: Path) 
     }
 
 
-def test_nothing_is_made_up_for_half_a_medium(tmp_path: Path) -> None:
+def test_no_treeinfo_is_generated_for_an_incomplete_medium(tmp_path: Path) -> None:
     medium(tmp_path, head=arm64_image())
     (tmp_path / "images" / "install.img").unlink()
 
     assert made_treeinfo(tmp_path) is None
 
 
-def test_a_whole_medium_is_read_and_half_a_one_names_what_it_lacks(tmp_path: Path) -> None:
+def test_a_complete_medium_is_read_and_an_incomplete_one_is_refused_with_the_missing_files(tmp_path: Path) -> None:
     medium(tmp_path / "media" / "ol8", head=bzimage())
 
     assert read_medium(tmp_path, "ol8") == BootMedium("ol8")
@@ -115,8 +115,8 @@ def test_a_whole_medium_is_read_and_half_a_one_names_what_it_lacks(tmp_path: Pat
         read_medium(tmp_path, "nope")
 
 
-def test_the_release_of_an_installer_is_told_by_treeinfo_discinfo_or_kernel(tmp_path: Path) -> None:
-    def told(name: str, *, treeinfo: str = "", discinfo: str = "", kernel: bytes = b"") -> int | None:
+def test_the_release_of_an_installer_is_read_from_treeinfo_discinfo_or_kernel(tmp_path: Path) -> None:
+    def major(name: str, *, treeinfo: str = "", discinfo: str = "", kernel: bytes = b"") -> int | None:
         root = tmp_path / "media" / name
         root.mkdir(parents=True)
         for file, content in ((".treeinfo", treeinfo.encode()), (".discinfo", discinfo.encode()), ("vmlinuz", kernel)):
@@ -124,9 +124,9 @@ def test_the_release_of_an_installer_is_told_by_treeinfo_discinfo_or_kernel(tmp_
                 (root / file).write_bytes(content)
         return installer_major(tmp_path, name)
 
-    assert told("full", treeinfo="[general]\nfamily = Oracle Linux\nversion = 8.10\n") == 8
-    assert told("boot", discinfo="1700000000.1\nOracle Linux 9.6\nx86_64\n", kernel=bzimage()) == 9
-    assert told("flat", kernel=bzimage()) == 8
-    assert told("other", kernel=bzimage("6.1.0-40-amd64 (debian)")) is None
-    assert told("empty") is None
+    assert major("full", treeinfo="[general]\nfamily = Oracle Linux\nversion = 8.10\n") == 8
+    assert major("boot", discinfo="1700000000.1\nOracle Linux 9.6\nx86_64\n", kernel=bzimage()) == 9
+    assert major("flat", kernel=bzimage()) == 8
+    assert major("other", kernel=bzimage("6.1.0-40-amd64 (debian)")) is None
+    assert major("empty") is None
     assert installer_major(tmp_path, "missing") is None

@@ -57,7 +57,7 @@ def test_an_empty_file_is_a_file(cache, write):
 
 
 @pytest.mark.parametrize("kind", ["gone", "link", "pipe", "folder"])
-def test_what_is_no_regular_file_any_more_is_not_served(cache, write, tmp_path, kind):
+def test_a_path_that_is_not_a_regular_file_any_more_is_not_served(cache, write, tmp_path, kind):
     file = write(b"first")
     cache.read(file)
     file.path.unlink()
@@ -85,7 +85,7 @@ def test_a_large_file_comes_in_pieces(cache, write):
         opened.close()
 
 
-def test_a_large_file_that_shrank_is_no_file(cache, write):
+def test_a_large_file_that_shrank_is_refused(cache, write):
     file = write(bytes(SMALL_BYTES))
     opened = cache.read(file)
     os.truncate(file.path, 100)

@@ -13,7 +13,7 @@ from netboot.content.imports.verify import verify
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import delta_member, keep_deltas, lacking_deltas, make_delta
 from netboot.content.ostree.repository import read_ref
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.errors import ContentError
 
 
@@ -64,7 +64,7 @@ def test_ostree_pulls_by_the_delta_alone(library: Library, tmp_path: Path) -> No
 def test_the_server_serves_them(library: Library) -> None:
     (entry,) = lacking_deltas(library)
     asyncio.run(make_delta(library, entry))
-    content = Content(library.directory)
+    content = ContentIndex(library.directory)
     content.refresh()
 
     _, commit = read_ref(entry.path, "ock-1")
@@ -113,7 +113,7 @@ def test_a_release_that_is_damaged_gets_none_and_stays_as_it_is(library: Library
     assert files_of(entry.path) == before
 
 
-def test_a_box_without_ostree_is_told_what_to_install(
+def test_without_ostree_the_error_names_the_package(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (entry,) = lacking_deltas(library)

@@ -103,7 +103,7 @@ class TestWhatIsServed:
 
 class TestNames:
     @pytest.mark.parametrize(
-        ("asked", "expected"),
+        ("requested", "expected"),
         [
             ("snponly.efi", "snponly.efi"),
             ("/snponly.efi", "snponly.efi"),
@@ -115,18 +115,19 @@ class TestNames:
             ("/", ""),
         ],
     )
-    def test_are_brought_into_one_spelling(self, asked, expected):
-        assert boot_file_name(asked) == expected
+    def test_are_normalised(self, requested, expected):
+        assert boot_file_name(requested) == expected
 
     @pytest.mark.parametrize(
-        "asked", ["../etc/passwd", "a/../b", "..", "\\..\\x", "C:\\x", "c:x", "/C:/x", "a\nb", "a\x00b", "\x7f", "a\tb"]
+        "requested",
+        ["../etc/passwd", "a/../b", "..", "\\..\\x", "C:\\x", "c:x", "/C:/x", "a\nb", "a\x00b", "\x7f", "a\tb"],
     )
-    def test_that_point_elsewhere_are_refused(self, asked):
+    def test_that_point_elsewhere_are_refused(self, requested):
         with pytest.raises(ContentError, match="request a name"):
-            boot_file_name(asked)
+            boot_file_name(requested)
 
     @pytest.mark.parametrize(
-        ("asked", "found"),
+        ("requested", "found"),
         [
             ("snponly.efi", "snponly.efi"),
             ("SNPONLY.EFI", "snponly.efi"),
@@ -141,24 +142,24 @@ class TestNames:
             ("\udcff.efi", None),
         ],
     )
-    def test_are_found_in_this_case_or_in_another_if_only_one_has_it(self, tree, asked, found):
+    def test_are_found_in_this_case_or_in_another_if_only_one_has_it(self, tree, requested, found):
         root = tree({"a/snponly.efi": b"", "a/arm64-efi/snponly.efi": b"", "a/Both.efi": b"", "a/both.efi": b""})
 
-        file = BootFiles([root / "a"]).find(asked)
+        file = BootFiles([root / "a"]).find(requested)
 
         assert (file.name if file else None) == found
 
 
 class TestLoaders:
     @pytest.mark.parametrize(("machine", "cpu"), MACHINES.items())
-    def test_a_pe_image_says_its_cpu(self, tree, machine, cpu):
+    def test_the_cpu_of_a_pe_image_is_read(self, tree, machine, cpu):
         assert loader_cpu(tree({"x.efi": pe_image(machine)}) / "x.efi") is cpu
 
     @pytest.mark.parametrize("content", [b"", b"MZ", b"MZ" + bytes(100), b"\x7fELF", pe_image(0x9999), X64[:-2]])
-    def test_anything_else_says_none(self, tree, content):
+    def test_any_other_file_has_no_cpu(self, tree, content):
         assert loader_cpu(tree({"x": content}) / "x") is None
 
-    def test_a_missing_file_says_none(self, tmp_path):
+    def test_a_missing_file_has_no_cpu(self, tmp_path):
         assert loader_cpu(tmp_path / "x") is None
 
     def test_are_the_first_names_that_are_there_and_built_for_the_cpu(self, tree):
@@ -188,7 +189,7 @@ class TestLoaders:
 
         assert bootfiles.loader(PXE, Arch.X64_UEFI_9) == "snponly.efi"
 
-    def test_a_missing_loader_says_what_to_install(self, tree):
+    def test_the_error_for_a_missing_loader_names_the_package(self, tree):
         root = tree({"a/snponly.efi": X64})
 
         with pytest.raises(ContentError) as error:
@@ -233,7 +234,7 @@ class TestLoaders:
             ),
         ],
     )
-    def test_an_architecture_that_has_no_package_says_what_to_do(self, tree, protocol, arch, message):
+    def test_the_error_for_an_architecture_without_a_package_has_the_cure(self, tree, protocol, arch, message):
         root = tree({"a/undionly.kpxe": b"x"})
 
         with pytest.raises(ContentError) as error:

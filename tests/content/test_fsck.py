@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netboot.content.library.progress import NoProgress
-from netboot.content.ostree.fsck import DIRECTORIES, Checker, check_archive, judged
+from netboot.content.ostree.fsck import DIRECTORIES, Checker, check_archive, evaluate
 from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
 
@@ -162,7 +162,7 @@ def test_the_same_file_packed_otherwise_is_the_same_object(tmp_path: Path, small
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ContentError, match="is no directory"):
+    with pytest.raises(ContentError, match="is not a directory"):
         check_archive(tmp_path / "nothing", "ock")
 
 
@@ -182,4 +182,4 @@ def test_a_directory_that_changes_while_it_is_checked_is_judged_by_its_last_stat
         checker.give(path.parent.name)
         found = checker.gather(NoProgress())
 
-    assert judged(repo, "ock", found).is_sound
+    assert evaluate(repo, "ock", found).is_sound

@@ -139,10 +139,10 @@ FORGED: dict[str, tuple[Callable[[Forge], object], str]] = {
         lambda forge: forge.commit([], [(b"..", forge.tree([], []), forge.meta())]),
         "the name b'..' leads elsewhere",
     ),
-    "a name that is no text": (lambda forge: forge.commit([(b"\xff", forge.file())]), r"the name b'\xff' is no UTF-8"),
+    "a name that is no text": (lambda forge: forge.commit([(b"\xff", forge.file())]), r"the name b'\xff' is not UTF-8"),
     "a parent's checksum that is short": (
         lambda forge: forge.commit(parent=b"abc"),
-        "a checksum of 3 bytes stands where 32 belong",
+        "a checksum has 3 bytes instead of 32",
     ),
     "a directory that is a file": (
         lambda forge: forge.commit(meta=forge.meta(0o100644)),
@@ -166,11 +166,11 @@ FORGED: dict[str, tuple[Callable[[Forge], object], str]] = {
     ),
     "a file with a link's target": (
         lambda forge: forge.commit([(b"a", forge.file(target=b"/etc"))]),
-        "its header has the target b'/etc' and it is no link",
+        "its header has the target b'/etc' and it is not a link",
     ),
     "a target that is no text": (
         lambda forge: forge.commit([(b"a", forge.file(mode=0o120777, target=b"\xff"))]),
-        r"its header has the target b'\xff', which is no UTF-8",
+        r"its header has the target b'\xff', which is not UTF-8",
     ),
     "another ref to what is not there": (lambda forge: forge.refer("heads/other", bytes(32)), "it is missing"),
     "a mirror's ref to what is not there": (
@@ -192,7 +192,7 @@ def test_what_libostree_would_refuse_is_refused(forge: Forge, change: Callable[[
 def test_a_ref_that_names_no_commit_is_refused(forge: Forge, text: str) -> None:
     (forge.root / "refs" / "heads" / "other").write_text(text)
 
-    with pytest.raises(ContentError, match="refs/heads/other holds no commit's checksum"):
+    with pytest.raises(ContentError, match="refs/heads/other contains no commit's checksum"):
         faults(forge)
     assert not ostree_finds_it_sound(forge.root)
 
@@ -205,7 +205,7 @@ def test_an_object_that_is_no_file_is_damaged(forge: Forge) -> None:
     path.unlink()
     os.mkfifo(path)
 
-    assert faults(forge) == ["it is no file"]
+    assert faults(forge) == ["it is not a file"]
 
 
 def test_an_object_that_is_a_link_to_itself_is_damaged(forge: Forge) -> None:

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netboot.content.serving.index import RESCAN_INTERVAL_S, Content
+from netboot.content.serving.index import RESCAN_INTERVAL_S, ContentIndex
 from netboot.content.serving.served_file import IMMUTABLE, NO_CACHE, ServedFile
 from netboot.model.release import ContentKind
 
 _NAMES = ["..", ".", "", "%2e%2e", "%2f", "etc", "passwd", "content", "ostree", "ol8", "ock-1", "media", "\0"]
 
 
-def loaded(directory: Path) -> Content:
-    content = Content(directory)
+def loaded(directory: Path) -> ContentIndex:
+    content = ContentIndex(directory)
     content.refresh()
     return content
 
 
-def found(content: Content, url_path: str) -> ServedFile:
+def found(content: ContentIndex, url_path: str) -> ServedFile:
     file = content.find(url_path)
     assert file is not None, url_path
     return file
@@ -39,7 +39,7 @@ def found(content: Content, url_path: str) -> ServedFile:
         ("/content/ol8/images/install.img", "images/install.img", ContentKind.STAGE2),
     ],
 )
-def test_a_flat_medium_answers_by_anacondas_names_too(
+def test_a_flat_medium_is_served_under_anacondas_names_too(
     content_directory: Path, url_path: str, member: str, kind: ContentKind
 ) -> None:
     file = found(loaded(content_directory), url_path)
@@ -49,7 +49,7 @@ def test_a_flat_medium_answers_by_anacondas_names_too(
     assert file.cache_control == NO_CACHE
 
 
-def test_a_medium_as_it_was_on_its_iso_answers_by_the_short_names(content_directory: Path) -> None:
+def test_a_medium_laid_out_as_on_its_iso_is_served_under_the_short_names(content_directory: Path) -> None:
     medium = content_directory / "media" / "ol8"
     (medium / "images" / "pxeboot").mkdir()
     (medium / "vmlinuz").rename(medium / "images" / "pxeboot" / "vmlinuz")
@@ -59,7 +59,7 @@ def test_a_medium_as_it_was_on_its_iso_answers_by_the_short_names(content_direct
     assert file.path == str(medium / "images" / "pxeboot" / "vmlinuz")
 
 
-def test_a_treeinfo_is_made_only_where_there_is_none(content_directory: Path) -> None:
+def test_a_treeinfo_is_generated_only_if_there_is_none(content_directory: Path) -> None:
     made = found(loaded(content_directory), "/content/ol8/.treeinfo")
     (content_directory / "media" / "ol8" / ".treeinfo").write_text("[general]\n")
     own = found(loaded(content_directory), "/content/ol8/.treeinfo")
@@ -84,12 +84,12 @@ def test_every_object_of_an_archive_is_known_with_its_length(content_directory: 
 
 
 @pytest.mark.parametrize("member", ["config", "refs/heads/ock"])
-def test_what_a_person_may_change_is_asked_for_again(content_directory: Path, member: str) -> None:
+def test_files_that_may_change_are_revalidated(content_directory: Path, member: str) -> None:
     assert found(loaded(content_directory), f"/ostree/ock-1/{member}").cache_control == NO_CACHE
 
 
 @pytest.mark.parametrize("member", [".lock", "tmp/x", "state/x", "extensions/x", "objects", "refs", "other"])
-def test_what_no_pull_asks_for_is_not_served(content_directory: Path, member: str) -> None:
+def test_files_that_no_pull_requests_are_not_served(content_directory: Path, member: str) -> None:
     path = content_directory / "ostree" / "ock-1" / member
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def test_a_link_that_stays_inside_is_served(content_directory: Path) -> None:
     assert content.media == ("ol8", "stable")
 
 
-def test_a_release_copied_in_while_running_is_found_at_its_first_question(content_directory: Path) -> None:
+def test_a_release_copied_in_while_running_is_found_at_its_first_request(content_directory: Path) -> None:
     content = loaded(content_directory)
     shutil.copytree(content_directory / "ostree" / "ock-1", content_directory / "ostree" / "ock-2")
 
@@ -160,7 +160,7 @@ def test_a_file_that_appears_or_changes_is_found_by_itself(content_directory: Pa
     assert content.find("/ostree/ock-1/refs/heads/ock") == ref
 
 
-def test_an_object_that_was_asked_for_and_then_replaced_is_known_anew(content_directory: Path) -> None:
+def test_an_object_that_was_requested_and_then_replaced_is_read_again(content_directory: Path) -> None:
     content = loaded(content_directory)
     (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
     url = f"/{path.relative_to(content_directory)}"
@@ -199,7 +199,7 @@ def test_a_file_that_goes_away_is_forgotten(content_directory: Path) -> None:
 
 def test_a_name_is_read_at_most_once_in_two_seconds(content_directory: Path) -> None:
     now = [100.0]
-    content = Content(content_directory, monotonic=lambda: now[0])
+    content = ContentIndex(content_directory, monotonic=lambda: now[0])
     media = content_directory / "media"
 
     async def ask() -> ServedFile | None:
@@ -215,8 +215,8 @@ def test_a_name_is_read_at_most_once_in_two_seconds(content_directory: Path) -> 
     assert asyncio.run(ask()) is not None
 
 
-def test_many_who_ask_at_once_for_a_new_release_wait_for_one_reading(content_directory: Path) -> None:
-    content = Content(content_directory)
+def test_many_concurrent_requests_for_a_new_release_wait_for_one_scan(content_directory: Path) -> None:
+    content = ContentIndex(content_directory)
 
     async def ask_together() -> list[ServedFile | None]:
         return await asyncio.gather(*[content.find_new("/ostree/ock-1/config") for _ in range(20)])
@@ -237,16 +237,16 @@ def test_no_url_names_anything_outside(content_directory: Path, names: list[str]
         assert file is None or file.path.startswith(f"{content_directory}/")
 
 
-_once: dict[Path, Content] = {}
+_once: dict[Path, ContentIndex] = {}
 
 
-def loaded_once(directory: Path) -> Content:
+def loaded_once(directory: Path) -> ContentIndex:
     if directory not in _once:
         _once[directory] = loaded(directory)
     return _once[directory]
 
 
-def test_an_object_that_was_replaced_is_known_anew_however_its_url_is_written(content_directory: Path) -> None:
+def test_an_object_that_was_replaced_is_read_again_however_its_url_is_written(content_directory: Path) -> None:
     content = loaded(content_directory)
     (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
     url = f"/{path.relative_to(content_directory)}"
@@ -260,7 +260,7 @@ def test_an_object_that_was_replaced_is_known_anew_however_its_url_is_written(co
     assert [content.find(spelling) for spelling in spellings] == [after] * len(spellings)
 
 
-def test_a_stranger_who_adds_to_an_objects_url_fills_no_memory(content_directory: Path) -> None:
+def test_requests_with_suffixes_to_an_objects_url_fill_no_memory(content_directory: Path) -> None:
     content = loaded(content_directory)
     (path, *_) = sorted((content_directory / "ostree" / "ock-1" / "objects").rglob("*.filez"))
     url = f"/{path.relative_to(content_directory)}"

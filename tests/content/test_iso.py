@@ -15,7 +15,7 @@ import pytest
 
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import repair, verify
-from netboot.content.library.library import Kind, Library
+from netboot.content.library.library import EntryKind, Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import read_medium
@@ -140,7 +140,7 @@ def names_below(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
-def test_a_boot_medium_without_treeinfo_is_told_by_its_volume_and_kernel(tmp_path: Path, library: Library) -> None:
+def test_a_medium_without_treeinfo_is_identified_by_volume_and_kernel(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
 
     imported = import_iso(library, iso, now=NOW)
@@ -196,7 +196,7 @@ def test_a_boot_medium_without_treeinfo_is_told_by_its_volume_and_kernel(tmp_pat
         ),
     ],
 )
-def test_media_are_told_apart_by_what_is_on_them(
+def test_media_are_identified_by_their_content(
     tmp_path: Path, library: Library, files: Mapping[str, bytes], volume: str, name: str, description: str
 ) -> None:
     imported = import_iso(library, make_iso(tmp_path, files, volume=volume), now=NOW)
@@ -205,7 +205,7 @@ def test_media_are_told_apart_by_what_is_on_them(
 
 
 @pytest.mark.parametrize("program", ["udf", "plain"])
-def test_an_iso_without_rock_ridge_is_read_as_well(tmp_path: Path, library: Library, program: str) -> None:
+def test_an_iso_without_rock_ridge_is_read(tmp_path: Path, library: Library, program: str) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64", program=program)
 
     imported = import_iso(library, iso, now=NOW)
@@ -271,7 +271,7 @@ def test_the_next_import_goes_on_from_what_a_killed_one_had_copied(tmp_path: Pat
 
 
 @pytest.mark.parametrize("link", [os.link, os.symlink])
-def test_what_a_killed_import_shares_is_never_written_into(
+def test_a_hard_link_left_by_a_killed_import_is_never_written_to(
     tmp_path: Path, library: Library, link: Callable[[Path, Path], None]
 ) -> None:
     theirs = tmp_path / "theirs"
@@ -288,7 +288,7 @@ def test_what_a_killed_import_shares_is_never_written_into(
     assert not (entry.path / "vmlinuz").is_symlink()
 
 
-def test_a_checksum_that_covers_less_than_nothing_is_a_damaged_one(tmp_path: Path) -> None:
+def test_an_implanted_checksum_with_a_negative_length_does_not_match(tmp_path: Path) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     read: list[int] = []
 
@@ -315,7 +315,7 @@ def test_another_iso_under_the_same_name_is_refused(tmp_path: Path, library: Lib
     assert import_iso(library, iso, "ol8u10-rhck", now=NOW).description == "Oracle Linux 8.10 x86_64 boot"
 
 
-def test_a_published_checksum_proves_the_download(tmp_path: Path, library: Library) -> None:
+def test_a_published_checksum_verifies_the_download(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     checksum = hashlib.sha256(iso.read_bytes()).hexdigest()
 
@@ -402,7 +402,7 @@ def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, li
         ),
     ],
 )
-def test_what_is_no_whole_medium_is_refused_with_its_reason(
+def test_an_incomplete_medium_is_refused_with_the_reason(
     tmp_path: Path, library: Library, files: Mapping[str, bytes], volume: str, message: str
 ) -> None:
     iso = make_iso(tmp_path, files, volume=volume)
@@ -414,7 +414,7 @@ def test_what_is_no_whole_medium_is_refused_with_its_reason(
     assert list((library.directory / ".staging").iterdir()) == []
 
 
-def test_a_download_that_was_cut_off_is_named(tmp_path: Path, library: Library) -> None:
+def test_an_incomplete_download_is_refused(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     size = iso.stat().st_size
     with iso.open("r+b") as file:
@@ -424,7 +424,7 @@ def test_a_download_that_was_cut_off_is_named(tmp_path: Path, library: Library) 
         import_iso(library, iso, now=NOW)
 
 
-def test_what_is_no_iso_is_named(tmp_path: Path, library: Library) -> None:
+def test_a_file_that_is_not_an_iso_is_refused(tmp_path: Path, library: Library) -> None:
     other = tmp_path / "x.iso"
     other.write_bytes(b"<html>404</html>")
 
@@ -435,7 +435,7 @@ def test_what_is_no_iso_is_named(tmp_path: Path, library: Library) -> None:
 def test_the_record_names_every_file_and_its_checksum(tmp_path: Path, library: Library) -> None:
     imported = import_iso(library, make_iso(tmp_path, EL10, volume="OL-10-0-0-BaseOS-x86_64"), now=NOW)
 
-    entry = library.get(Kind.MEDIUM, imported.name)
+    entry = library.get(EntryKind.MEDIUM, imported.name)
     assert entry is not None
     record = entry.record
     assert isinstance(record, Record)
@@ -444,7 +444,7 @@ def test_the_record_names_every_file_and_its_checksum(tmp_path: Path, library: L
     assert record.files["vmlinuz"] == hashlib.sha256(EL10["images/pxeboot/vmlinuz"]).hexdigest()
 
 
-def test_bad_files_of_a_medium_are_mended_from_its_iso(tmp_path: Path, library: Library) -> None:
+def test_bad_files_of_a_medium_are_repaired_from_its_iso(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     entry = library.find(import_iso(library, iso, now=NOW).name)
     (entry.path / "images" / "install.img").write_bytes(b"bad")
@@ -460,7 +460,7 @@ def test_bad_files_of_a_medium_are_mended_from_its_iso(tmp_path: Path, library: 
     assert verify(entry).is_sound
 
 
-def test_another_iso_mends_nothing_that_differs(tmp_path: Path, library: Library) -> None:
+def test_another_iso_repairs_no_file_that_differs(tmp_path: Path, library: Library) -> None:
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     entry = library.find(import_iso(library, iso, now=NOW).name)
     (entry.path / "vmlinuz").unlink()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.library.library import Entry, Kind, Library, checked_name
-from netboot.content.serving.index import Content
+from netboot.content.library.library import EntryKind, Library, LibraryEntry, checked_name
+from netboot.content.serving.index import ContentIndex
 from netboot.errors import ContentError
 
 
@@ -28,20 +28,20 @@ def test_an_empty_library_has_nothing(tmp_path: Path) -> None:
     assert Library(tmp_path / "nothing").entries() == []
 
 
-def test_media_releases_and_other_names_are_listed(library: Library) -> None:
+def test_media_releases_and_aliases_are_listed(library: Library) -> None:
     promoted(library, "ock-1", "stable")
 
     assert library.entries() == [
-        Entry(Kind.MEDIUM, "ol8", library.directory / "media" / "ol8"),
-        Entry(Kind.RELEASE, "ock-1", library.directory / "ostree" / "ock-1"),
-        Entry(Kind.RELEASE, "stable", library.directory / "ostree" / "stable", alias_of="ock-1"),
+        LibraryEntry(EntryKind.MEDIUM, "ol8", library.directory / "media" / "ol8"),
+        LibraryEntry(EntryKind.RELEASE, "ock-1", library.directory / "ostree" / "ock-1"),
+        LibraryEntry(EntryKind.RELEASE, "stable", library.directory / "ostree" / "stable", alias_of="ock-1"),
     ]
     assert library.aliases_of(library.find("ock-1")) == ["stable"]
 
 
-def test_the_server_serves_a_release_by_its_other_name(library: Library) -> None:
+def test_a_release_is_served_under_its_alias(library: Library) -> None:
     promoted(library, "ock-1", "stable")
-    content = Content(library.directory)
+    content = ContentIndex(library.directory)
     content.refresh()
 
     ours, theirs = content.find("/ostree/stable/refs/heads/ock"), content.find("/ostree/ock-1/refs/heads/ock")
@@ -52,7 +52,7 @@ def test_the_server_serves_a_release_by_its_other_name(library: Library) -> None
     assert (ours.path, ours.etag) == (theirs.path, theirs.etag)
 
 
-def test_another_name_moves_at_once_and_by_any_name_of_its_target(library: Library) -> None:
+def test_an_alias_moves_at_once_and_by_any_name_of_its_target(library: Library) -> None:
     (library.directory / "ostree" / "ock-2").mkdir()
     promoted(library, "ock-1", "stable")
     promoted(library, "ock-2", "stable")
@@ -63,7 +63,7 @@ def test_another_name_moves_at_once_and_by_any_name_of_its_target(library: Libra
     assert library.remains() == []
 
 
-def test_a_release_is_not_hidden_by_another_name(library: Library) -> None:
+def test_an_alias_cannot_have_the_name_of_a_release(library: Library) -> None:
     (library.directory / "ostree" / "ock-2").mkdir()
 
     with pytest.raises(ContentError, match="ock-2 is a release itself"):
@@ -71,17 +71,17 @@ def test_a_release_is_not_hidden_by_another_name(library: Library) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a b", "-x", "é", "x" * 64, "a\n"])
-def test_a_name_that_is_unfit_for_a_url_is_refused(name: str) -> None:
+def test_a_name_that_is_invalid_in_a_url_is_refused(name: str) -> None:
     with pytest.raises(ContentError, match="is not a valid name"):
         checked_name(name)
 
 
-def test_what_is_not_there_is_said(library: Library) -> None:
+def test_a_missing_name_is_refused(library: Library) -> None:
     with pytest.raises(ContentError, match="there is no medium and no release ock-9 in"):
         library.find("ock-9")
 
 
-def test_what_is_removed_is_gone(library: Library) -> None:
+def test_a_removed_release_is_deleted(library: Library) -> None:
     promoted(library, "ock-1", "stable")
 
     with library.changing() as staging:
@@ -92,7 +92,7 @@ def test_what_is_removed_is_gone(library: Library) -> None:
     assert library.remains() == []
 
 
-def test_what_a_crash_left_behind_is_collected(library: Library) -> None:
+def test_the_remains_of_a_crash_are_collected(library: Library) -> None:
     killed = library.directory / ".staging" / "1234-killed" / "release"
     killed.mkdir(parents=True)
     (killed / "config").write_bytes(b"12345")
@@ -117,7 +117,7 @@ def weird_remains(library: Library, outside: Path) -> None:
     (staging / "1-killed" / "new").write_bytes(b"1")
 
 
-def test_weird_remains_are_collected_and_what_a_link_leads_to_stays(library: Library, tmp_path: Path) -> None:
+def test_remains_of_any_type_are_collected_and_the_target_of_a_link_stays(library: Library, tmp_path: Path) -> None:
     weird_remains(library, tmp_path / "outside")
 
     with library.changing() as staging:
@@ -126,7 +126,7 @@ def test_weird_remains_are_collected_and_what_a_link_leads_to_stays(library: Lib
     assert (tmp_path / "outside" / "release" / "config").read_bytes() == b"12345"
 
 
-def test_nothing_is_taken_over_by_a_link(library: Library, tmp_path: Path) -> None:
+def test_no_remains_are_reused_through_a_link(library: Library, tmp_path: Path) -> None:
     weird_remains(library, tmp_path / "outside")
 
     with library.changing() as staging:
@@ -135,7 +135,7 @@ def test_nothing_is_taken_over_by_a_link(library: Library, tmp_path: Path) -> No
     assert (tmp_path / "outside" / "release" / "config").read_bytes() == b"12345"
 
 
-def test_what_another_user_left_is_left_to_him(library: Library) -> None:
+def test_the_remains_of_another_user_stay(library: Library) -> None:
     """As root imports, is killed, and the daemon imports next; in a process that gives up root's rights."""
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else")
@@ -182,7 +182,7 @@ def test_the_lock_of_a_killed_process_is_free(library: Library) -> None:
         assert staging.collect()[0] == 1
 
 
-def test_what_is_published_can_be_read_by_the_daemon_whatever_the_umask(tmp_path: Path) -> None:
+def test_a_published_directory_is_readable_by_the_daemon_whatever_the_umask(tmp_path: Path) -> None:
     library = Library(tmp_path / "content")
     library.directory.mkdir()
     umask = os.umask(0o077)
@@ -190,7 +190,7 @@ def test_what_is_published_can_be_read_by_the_daemon_whatever_the_umask(tmp_path
         with library.changing() as staging:
             made = staging.make("release")
             (made / "objects" / "ab").mkdir(parents=True)
-            staging.publish(made, Kind.RELEASE, "ock-1")
+            staging.publish(made, EntryKind.RELEASE, "ock-1")
     finally:
         os.umask(umask)
 
@@ -199,7 +199,7 @@ def test_what_is_published_can_be_read_by_the_daemon_whatever_the_umask(tmp_path
     assert len(directories) == 4
 
 
-def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(ContentError, match=r"cannot write below .*file"), Library(tmp_path / "file").changing():

@@ -27,10 +27,10 @@ def test_every_object_is_found_with_its_stat_and_an_ordinal_of_its_own(
 
 
 @given(st.sets(st.one_of(_keys, _crowded), max_size=30), st.one_of(_keys, _crowded))
-def test_what_is_not_in_the_table_is_not_found(keys: set[bytes], stranger: bytes) -> None:
+def test_what_is_not_in_the_table_is_not_found(keys: set[bytes], unknown: bytes) -> None:
     table = ObjectTable((key, 1, 2, 3) for key in keys)
 
-    assert (table.find(stranger) is not None) == (stranger in keys)
+    assert (table.find(unknown) is not None) == (unknown in keys)
 
 
 def test_a_table_of_fifty_thousand_objects_takes_three_megabytes() -> None:

@@ -25,7 +25,7 @@ def objects(content_directory: Path) -> list[str]:
 def test_progress_rises_to_a_hundred_only_with_the_last_object(content_directory: Path, objects: list[str]) -> None:
     progress = progress_of(content_directory)
 
-    percents = [progress.asked(member, 1) for member in objects]
+    percents = [progress.record_request(member, 1) for member in objects]
 
     assert percents == sorted(percents)
     assert percents[-2:] == [99, 100]
@@ -36,7 +36,7 @@ def test_progress_counts_an_object_once_and_nothing_else(content_directory: Path
     half = objects[: len(objects) // 2]
 
     for member in [*half, *half, "config", "refs/heads/ock", f"objects/ab/{'cd' * 31}.filez", "objects", ""]:
-        progress.asked(member, 1)
+        progress.record_request(member, 1)
 
     assert progress.percent == len(half) * 100 // len(objects)
 
@@ -48,7 +48,7 @@ def test_objects_that_the_ref_does_not_reach_never_count_beyond_a_hundred(tmp_pa
 
     members = [f"objects/{n:02x}/{f'{n:02x}' * 31}.filez" for n in range(4)]
 
-    assert [progress.asked(member, 1) for member in members] == [50, 100, 100, 100]
+    assert [progress.record_request(member, 1) for member in members] == [50, 100, 100, 100]
 
 
 def test_a_pull_by_delta_is_counted_by_its_bytes(tmp_path: Path):
@@ -59,6 +59,6 @@ def test_a_pull_by_delta_is_counted_by_its_bytes(tmp_path: Path):
     tree = ReleaseTree("ock", tmp_path / "ostree" / "ock", tmp_path, objects=ObjectTable([(bytes(33), 1, 1, 1)]))
     progress = PullProgress(tree, 1)
 
-    asked = (("superblock", 100), ("0", 400), ("0", 400), ("1", 500))
+    requests = (("superblock", 100), ("0", 400), ("0", 400), ("1", 500))
 
-    assert [progress.asked(f"deltas/ab/cdef/{name}", size) for name, size in asked] == [10, 50, 50, 100]
+    assert [progress.record_request(f"deltas/ab/cdef/{name}", size) for name, size in requests] == [10, 50, 50, 100]

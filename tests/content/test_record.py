@@ -17,13 +17,13 @@ RECORD = Record(
 )
 
 
-def test_what_was_written_is_read(tmp_path: Path):
+def test_a_written_record_is_read(tmp_path: Path):
     RECORD.write(tmp_path)
 
     assert Record.read(tmp_path) == RECORD
 
 
-def test_a_record_of_a_version_before_lacks_what_came_later(tmp_path: Path):
+def test_a_record_of_an_earlier_version_is_read_with_defaults(tmp_path: Path):
     written = asdict(RECORD)
     del written["content_digest"]
     (tmp_path / NAME).write_text(json.dumps(written))
@@ -54,7 +54,7 @@ def test_a_record_of_a_version_before_lacks_what_came_later(tmp_path: Path):
         ),
     ],
 )
-def test_what_no_import_writes_is_no_record(tmp_path: Path, text: str):
+def test_an_invalid_record_is_ignored(tmp_path: Path, text: str):
     (tmp_path / NAME).write_text(text)
 
     assert Record.read(tmp_path) is None

@@ -63,7 +63,7 @@ def test_several_refs_of_which_none_is_ock_are_refused(content_directory: Path) 
 
 
 @pytest.mark.parametrize("mode", ["bare", "bare-user"])
-def test_a_repository_that_cannot_be_served_is_told_how_to_become_one(tmp_path: Path, mode: str) -> None:
+def test_the_error_for_a_repository_that_cannot_be_served_has_the_cure(tmp_path: Path, mode: str) -> None:
     (tmp_path / "ostree").mkdir()
     ostree("init", f"--repo={tmp_path / 'ostree' / 'r'}", f"--mode={mode}")
 
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_named(content_directory: Path) -> None:
         read_release(content_directory, "ock-1")
 
     (repo / "refs" / "heads" / "ock").write_text("nonsense\n")
-    with pytest.raises(ContentError, match=r"refs/heads/ock holds no commit's checksum"):
+    with pytest.raises(ContentError, match=r"refs/heads/ock contains no commit's checksum"):
         read_release(content_directory, "ock-1")
 
     (repo / "refs" / "heads" / "ock").unlink()

@@ -21,7 +21,7 @@ from netboot.model.release import ContentKind
         ("dir.efi/vmlinuz", "application/octet-stream"),
     ],
 )
-def test_firmware_is_told_the_type_that_it_wants(name: str, expected: str) -> None:
+def test_the_content_type_is_one_that_firmware_accepts(name: str, expected: str) -> None:
     assert content_type_of(name) == expected
 
 
@@ -61,7 +61,7 @@ def test_an_etag_changes_with_size_time_and_file(tmp_path: Path) -> None:
     assert len(set(tags)) == 4
 
 
-def test_what_is_named_by_its_checksum_may_be_kept(tmp_path: Path) -> None:
+def test_a_file_named_by_its_checksum_may_be_cached(tmp_path: Path) -> None:
     (tmp_path / "o").touch()
 
     assert served_file("o", (tmp_path / "o").stat(), cache_control=IMMUTABLE).is_immutable

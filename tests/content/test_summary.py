@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import verify
-from netboot.content.library.library import Kind, Library
+from netboot.content.library.library import EntryKind, Library
 from netboot.content.ostree.deltas import lacking_deltas
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import summary_fault, summary_refs
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.trees import read_release_tree
 from netboot.errors import ContentError
 
@@ -96,10 +96,10 @@ def test_a_stale_summary_of_an_archive_that_was_copied_in_is_not_served_and_veri
     made: tuple[Path, str, str], tmp_path: Path, sign: bool
 ):
     root = stale(made, tmp_path / "ostree" / "ock", sign=sign)
-    content = Content(tmp_path)
+    content = ContentIndex(tmp_path)
     content.refresh()
     library = Library(tmp_path)
-    entry = library.get(Kind.RELEASE, "ock")
+    entry = library.get(EntryKind.RELEASE, "ock")
     assert entry is not None
 
     async def served() -> list[bool]:

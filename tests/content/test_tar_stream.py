@@ -41,11 +41,11 @@ def written(files: dict[str, bytes], form: int) -> bytes:
     ),
     piece=st.integers(1, 5000),
 )
-def test_what_tarfile_writes_is_read(form: int, files: dict[str, bytes], piece: int) -> None:
+def test_a_tar_written_by_tarfile_is_read(form: int, files: dict[str, bytes], piece: int) -> None:
     assert read(written(files, form), piece=piece) == files
 
 
-def test_what_follows_the_end_marker_is_not_read() -> None:
+def test_bytes_behind_the_end_marker_are_not_read() -> None:
     data = written({"a": b"1"}, tarfile.USTAR_FORMAT)
 
     assert read(data + written({"b": b"2"}, tarfile.USTAR_FORMAT)) == {"a": b"1"}
@@ -75,7 +75,7 @@ def test_a_changed_header_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", ["-1536", "-0", "abc", "3.0", "1_0", "٣", "9" * 5000, ""])
-def test_a_size_that_is_none_is_refused_and_never_leads_back(size: str) -> None:
+def test_an_invalid_pax_size_is_refused_and_never_loops(size: str) -> None:
     member = tarfile.TarInfo("a")
     member.size, member.pax_headers = 1, {"size": size}
 
@@ -84,7 +84,7 @@ def test_a_size_that_is_none_is_refused_and_never_leads_back(size: str) -> None:
 
 
 @pytest.mark.parametrize("field", [b"-0000001000\0", b"+0000001000\0", b"\xff" * 10 + b"\xfc\0", b"00000_00001\0"])
-def test_a_header_whose_size_is_none_is_refused(field: bytes) -> None:
+def test_a_header_with_an_invalid_size_is_refused(field: bytes) -> None:
     header = bytearray(tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT))
     header[124:136] = field
     header[148:156] = b" " * 8

@@ -57,7 +57,7 @@ def test_a_plain_path_becomes_its_names(url_path: str, expected: tuple[str, ...]
         "/" + "a" * LONGEST_PATH,
     ],
 )
-def test_what_is_not_plainly_a_name_below_the_root_is_nothing(url_path: str) -> None:
+def test_a_path_that_is_not_plainly_below_the_root_is_rejected(url_path: str) -> None:
     assert segments(url_path) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import Verdict, repair, verify
-from netboot.content.library.library import Kind, Library
+from netboot.content.library.library import EntryKind, Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
 
@@ -48,10 +48,10 @@ def test_a_sound_release_is_sound(library: Library) -> None:
 
     record = library.find("ock-1").record
     assert record is not None
-    assert verdict == Verdict("ock-1", Kind.RELEASE, record.object_count, {})
+    assert verdict == Verdict("ock-1", EntryKind.RELEASE, record.object_count, {})
 
 
-def test_every_bad_object_is_named_and_mended_from_a_directory(library: Library, small_archive: Path) -> None:
+def test_every_bad_object_is_named_and_repaired_from_a_directory(library: Library, small_archive: Path) -> None:
     faults = damage(library.directory / "ostree" / "ock-1")
     assert verify(library.find("ock-1")).faults == faults
 
@@ -61,9 +61,7 @@ def test_every_bad_object_is_named_and_mended_from_a_directory(library: Library,
     assert verify(library.find("ock-1")).is_sound
 
 
-def test_a_release_is_mended_from_the_archive_it_came_from(
-    library: Library, small_archive: Path, images: "Images"
-) -> None:
+def test_a_release_is_repaired_from_its_archive(library: Library, small_archive: Path, images: "Images") -> None:
     faults = damage(library.directory / "ostree" / "ock-1")
     archive = images.write(images.oci_blobs([images.layer(images.repository(small_archive))]))
 
@@ -71,7 +69,7 @@ def test_a_release_is_mended_from_the_archive_it_came_from(
     assert verify(library.find("ock-1")).is_sound
 
 
-def test_a_source_that_is_bad_itself_mends_nothing(library: Library, tmp_path: Path, small_archive: Path) -> None:
+def test_a_damaged_source_repairs_nothing(library: Library, tmp_path: Path, small_archive: Path) -> None:
     bad = tmp_path / "bad"
     shutil.copytree(small_archive, bad)
     damage(bad)
@@ -90,13 +88,13 @@ def test_a_ref_that_was_moved_is_found(library: Library) -> None:
     assert "was imported" in faults["refs/heads/ock"]
 
 
-def test_what_is_no_archive_any_more_is_said(library: Library) -> None:
+def test_a_release_that_is_not_an_archive_any_more_is_reported(library: Library) -> None:
     (library.directory / "ostree" / "ock-1" / "config").unlink()
 
     assert "config" in verify(library.find("ock-1")).faults["."]
 
 
-def test_a_medium_is_compared_with_what_was_imported(content_directory: Path) -> None:
+def test_a_medium_is_compared_with_its_record(content_directory: Path) -> None:
     root = content_directory / "media" / "ol8"
     sums = {
         name: hashlib.sha256((root / name).read_bytes()).hexdigest()
@@ -104,7 +102,7 @@ def test_a_medium_is_compared_with_what_was_imported(content_directory: Path) ->
     }
     Record("x.iso", "sha256:1", "2026-11-21T00:00:00+00:00", files=sums).write(root)
     entry = Library(content_directory).find("ol8")
-    assert verify(entry) == Verdict("ol8", Kind.MEDIUM, 3, {})
+    assert verify(entry) == Verdict("ol8", EntryKind.MEDIUM, 3, {})
 
     (root / "initrd.img").write_bytes(b"another")
     (root / "vmlinuz").unlink()
@@ -116,7 +114,7 @@ def test_a_medium_is_compared_with_what_was_imported(content_directory: Path) ->
     }
 
 
-def test_a_medium_that_was_copied_in_has_nothing_to_compare_with(content_directory: Path) -> None:
+def test_a_medium_copied_in_by_hand_has_no_checksums_to_compare(content_directory: Path) -> None:
     root = content_directory / "media" / "ol8"
     (root / "images" / "install.img").write_bytes(b"hsqs" + bytes(100))
 

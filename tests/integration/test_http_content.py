@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from netboot.content.ostree.repository import read_release
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import read_release_tree
@@ -97,7 +97,7 @@ def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
     store = Recorder()
 
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
-        content = Content(directory)
+        content = ContentIndex(directory)
         content.refresh()
         handler = ContentHandler(content, store, counters=store)
         app = web.Application()
@@ -208,7 +208,7 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
     assert tree is not None
     progress = PullProgress(tree, object_count)
     objects = [file for _, file, _ in server.store.served if file.kind is ContentKind.OSTREE_OBJECT]
-    percents = [progress.asked(file.member, file.size_bytes) for file in objects]
+    percents = [progress.record_request(file.member, file.size_bytes) for file in objects]
     assert len(objects) == object_count
     assert percents == sorted(percents)
     assert percents[-2:] == [99, 100]

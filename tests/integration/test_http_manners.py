@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
@@ -53,7 +53,7 @@ def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]
     loop = asyncio.new_event_loop()
 
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
-        content = Content(directory)
+        content = ContentIndex(directory)
         content.refresh()
         handler = ContentHandler(content, Deaf(), counters=Deaf(), limits=limits)
         app = web.Application()

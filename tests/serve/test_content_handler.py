@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import NO_CACHE, ServedFile
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.content_handler import ContentHandler, path_of_target
@@ -50,7 +50,7 @@ def test_a_target_in_absolute_form_has_a_path_too(target: str, path: str) -> Non
 
 def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(Content(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
 
     handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
@@ -60,7 +60,7 @@ def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
 
 def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(Content(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
 
     handler.emit("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
     handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
@@ -73,7 +73,7 @@ def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path
 
 def test_a_file_is_found_in_memory_or_on_disk(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(Content(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
     (tmp_path / "media" / "ol8").mkdir(parents=True)
     (tmp_path / "media" / "ol8" / "vmlinuz").write_bytes(b"k")
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINE_TIMEOUT_S, ContentConnection
@@ -100,7 +100,7 @@ def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_byt
 
     async def run() -> Recorder:
         store = Recorder()
-        content = Content(root)
+        content = ContentIndex(root)
         content.refresh()
         engine = ContentEngine(ContentHandler(content, store, counters=store), Other)
         ours, theirs = socket.socketpair()
@@ -387,7 +387,7 @@ def test_a_client_that_shuts_its_side_and_reads_slowly_is_answered_whole(root: P
 
 def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_one(root: Path) -> None:
     async def run() -> None:
-        content = Content(root)
+        content = ContentIndex(root)
         content.refresh()
         store = Recorder()
         engine = ContentEngine(ContentHandler(content, store, counters=store), Other, most_of_machine=2)

@@ -13,7 +13,7 @@ from netboot.boot.documents import Documents
 from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.views.output import json_option, print_json
 from netboot.content.bootfiles.directories import BootFiles
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.control_socket import is_answered
 from netboot.doctor.box import BoxReport, check_box
 from netboot.doctor.box_access import check_access
@@ -102,7 +102,7 @@ async def _check(configuration: Configuration, findings: Findings) -> None:
     findings.problems += _loader_problems(configuration, bootfiles)
     if not settings.network.interfaces:
         findings.problems.append(NO_INTERFACE)
-    content = Content(settings.content.directory)
+    content = ContentIndex(settings.content.directory)
     content.refresh()
     findings.problems += content.problems
     findings.add(check_hosts(configuration))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netboot.cli.commands.daemon_or_store import daemon_at
-from netboot.content.library.library import Entry, Kind
+from netboot.content.library.library import EntryKind, LibraryEntry
 from netboot.errors import NetbootError
 from netboot.model.host.host import Host, HostSet
 from netboot.registry.load import read
@@ -31,13 +31,13 @@ class Users:
     fault: str
     files: tuple[Path, ...]
 
-    def names(self, entry: Entry) -> list[str]:
+    def names(self, entry: LibraryEntry) -> list[str]:
         """Name the hosts that refer to a medium or release by this name, in the files or in the daemon."""
         declared = (host.name for host in self.hosts if entry.name == _referred(host, entry.kind))
         served = (use.host for use in self._uses_of(entry) if use.host)
         return sorted({*declared, *served})
 
-    def reasons(self, entry: Entry) -> list[str]:
+    def reasons(self, entry: LibraryEntry) -> list[str]:
         """List why a medium or release must stay, each with its cure; empty: it is not used."""
         found = [
             f"{host.name} refers to it ({host.declared_at}); give it another in the hosts files"
@@ -57,12 +57,12 @@ class Users:
             ]
         return found
 
-    def running(self, entry_kind: Kind, name: str) -> list[str]:
+    def running(self, entry_kind: EntryKind, name: str) -> list[str]:
         """List the installs and pulls that use this name now."""
         uses = [use for use in self.uses if use.kind == entry_kind.word and use.name == name]
         return [str(use) for use in uses if use.use in ("installing", "pulled")]
 
-    def _uses_of(self, entry: Entry) -> "Iterable[ContentUse]":
+    def _uses_of(self, entry: LibraryEntry) -> "Iterable[ContentUse]":
         return (use for use in self.uses if use.kind == entry.kind.word and use.name == entry.name)
 
 
@@ -120,8 +120,8 @@ def _is_there(store_url: str) -> bool:
     return not scheme.startswith("sqlite") or Path(path).exists()
 
 
-def _referred(host: Host, kind: Kind) -> str | None:
-    return host.boot_media if kind is Kind.MEDIUM else host.release
+def _referred(host: Host, kind: EntryKind) -> str | None:
+    return host.boot_media if kind is EntryKind.MEDIUM else host.release
 
 
 def _mentions(name: str, files: Iterable[Path]) -> list[str]:

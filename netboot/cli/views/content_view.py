@@ -8,17 +8,17 @@ import click
 
 from netboot.content.imports.verify import Verdict
 from netboot.content.library.disk import tree_size
-from netboot.content.library.library import Entry, Kind, Library
+from netboot.content.library.library import EntryKind, Library, LibraryEntry
 from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
 
 _SHOWN_FAULTS: Final = 20
 
 
-def entry_view(entry: Entry, library: Library, *, used_by: Sequence[str]) -> dict[str, Any]:
+def entry_view(entry: LibraryEntry, library: Library, *, used_by: Sequence[str]) -> dict[str, Any]:
     """Describe a medium or release; one that was copied without an import by its files."""
     record = entry.record
-    ref, commit = _named(entry) if entry.kind is Kind.RELEASE else (None, None)
+    ref, commit = _named(entry) if entry.kind is EntryKind.RELEASE else (None, None)
     what = ""
     if record is not None:
         what = record.description or f"{record.ref} {record.commit[:12]}, {record.object_count} objects"
@@ -34,7 +34,7 @@ def entry_view(entry: Entry, library: Library, *, used_by: Sequence[str]) -> dic
         "kernel": (record.kernel if record else None) or None,
         "ref": ref,
         "commit": commit,
-        "object_count": record.object_count if record and entry.kind is Kind.RELEASE else None,
+        "object_count": record.object_count if record and entry.kind is EntryKind.RELEASE else None,
         "size_bytes": record.size_bytes if record else tree_size(entry.path),
         "imported_at": record.imported_at if record else None,
         "source": record.source if record else None,
@@ -44,7 +44,7 @@ def entry_view(entry: Entry, library: Library, *, used_by: Sequence[str]) -> dic
     }
 
 
-def _named(entry: Entry) -> tuple[str | None, str | None]:
+def _named(entry: LibraryEntry) -> tuple[str | None, str | None]:
     try:
         return read_ref(entry.path, entry.name)
     except (ContentError, OSError):
@@ -70,7 +70,7 @@ def print_verdict(verdict: Verdict, repaired: tuple[str, ...]) -> None:
         click.echo(f"{verdict.name}: {len(repaired)} replaced: {', '.join(repaired[:_SHOWN_FAULTS])}")
     for member, what in verdict.faults.items():
         click.echo(f"{verdict.name}: {member}: {what}")
-    things = "objects" if verdict.kind is Kind.RELEASE else "files"
+    things = "objects" if verdict.kind is EntryKind.RELEASE else "files"
     if verdict.is_sound and not verdict.checked:
         click.echo(f"{verdict.name}: no damage found; it has no import record")
     elif verdict.is_sound:

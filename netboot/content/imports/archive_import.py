@@ -16,12 +16,12 @@ from netboot.content.imports.archive_source import Repository, default_name, ope
 from netboot.content.imports.layers import unpack
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, megabytes, tree_size
 from netboot.content.library.file_digest import FileDigest
-from netboot.content.library.library import Entry, Kind, Library, Staging, checked_name
+from netboot.content.library.library import EntryKind, Library, LibraryEntry, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image
-from netboot.content.ostree.fsck import ArchiveCheck, Checker, judged
+from netboot.content.ostree.fsck import ArchiveCheck, Checker, evaluate
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import NAME as SUMMARY
@@ -74,17 +74,17 @@ def _import(library: Library, path: Path, name: str | None, *, now: datetime, pr
         architecture=architecture,
     )
     with library.changing() as staging:
-        library.check_not_of(Kind.MEDIUM, name)
-        existing = library.get(Kind.RELEASE, name)
+        library.check_not_of(EntryKind.MEDIUM, name)
+        existing = library.get(EntryKind.RELEASE, name)
         known = existing.record if existing else None
         # records of early versions have the digest of the content in `source_digest`
         if existing and known and source.digest in (known.content_digest, known.source_digest):
             return _unchanged(existing, known)
         digest = FileDigest(path) if path.is_file() else None
-        return _Import(staging, source, name, record, progress, digest).run(existing)
+        return _ArchiveImport(staging, source, name, record, progress, digest).run(existing)
 
 
-def _unchanged(entry: Entry, record: Record) -> ImportedRelease:
+def _unchanged(entry: LibraryEntry, record: Record) -> ImportedRelease:
     if entry.alias_of is not None:
         raise ContentError(_is_alias(entry))
     return ImportedRelease(
@@ -100,7 +100,7 @@ def _unchanged(entry: Entry, record: Record) -> ImportedRelease:
     )
 
 
-def _is_alias(entry: Entry) -> str:
+def _is_alias(entry: LibraryEntry) -> str:
     return (
         f"{entry.name} is another name of {entry.alias_of}; "
         "import under a name of its own, then netboot content promote"
@@ -108,7 +108,7 @@ def _is_alias(entry: Entry) -> str:
 
 
 @dataclass(slots=True)
-class _Import:
+class _ArchiveImport:
     staging: Staging
     source: Image | Repository
     name: str
@@ -116,7 +116,7 @@ class _Import:
     progress: Progress
     digest: FileDigest | None  # None: a directory
 
-    def run(self, existing: Entry | None) -> ImportedRelease:
+    def run(self, existing: LibraryEntry | None) -> ImportedRelease:
         if existing is not None and existing.alias_of is not None:
             raise ContentError(_is_alias(existing))
         before = [path for path in self.staging.take_over() if (path / "objects").is_dir()]
@@ -128,11 +128,11 @@ class _Import:
         root = self.staging.make("release")
         donors = [*before, *(entry.path for entry in self.staging.library.entries() if _is_donor(entry))]
         with Checker(root) as checker, explaining_write_errors(self.staging.library.directory):
-            writer = ReleaseWriter(root, donors, keep_room=self.staging.check_reserve, on_complete=checker.give)
+            writer = ReleaseWriter(root, donors, check_reserve=self.staging.check_reserve, on_complete=checker.give)
             self._unpack(writer)
             writer.finish()
             self.progress.step(f"checking {self.name}", writer.object_bytes)
-            check = judged(root, self.record.source, checker.gather(self.progress))
+            check = evaluate(root, self.record.source, checker.gather(self.progress))
         _raise_for_faults(check, self.record.source)
         if existing is not None:
             self._compare(existing, check)
@@ -148,7 +148,7 @@ class _Import:
             size_bytes=check.size_bytes,
         )
         record.write(root)
-        self.staging.publish(root, Kind.RELEASE, self.name)
+        self.staging.publish(root, EntryKind.RELEASE, self.name)
         done = self._imported(check, writer, is_new=True)
         return replace(done, notes=notes, source_digest=record.source_digest)
 
@@ -164,7 +164,7 @@ class _Import:
         else:
             _copy(self.source.root, writer, self.progress)
 
-    def _compare(self, existing: Entry, check: ArchiveCheck) -> None:
+    def _compare(self, existing: LibraryEntry, check: ArchiveCheck) -> None:
         commit = read_ref(existing.path, existing.name)[1]
         if commit != check.commit:
             raise ContentError(
@@ -185,8 +185,8 @@ class _Import:
         )
 
 
-def _is_donor(entry: Entry) -> bool:
-    return entry.kind is Kind.RELEASE and entry.alias_of is None
+def _is_donor(entry: LibraryEntry) -> bool:
+    return entry.kind is EntryKind.RELEASE and entry.alias_of is None
 
 
 def _copy(root: Path, writer: ReleaseWriter, progress: Progress) -> None:

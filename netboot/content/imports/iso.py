@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, tree_size
-from netboot.content.library.library import Kind, Library, Staging, checked_name
+from netboot.content.library.library import EntryKind, Library, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
@@ -63,7 +63,7 @@ def import_iso(
     """
     progress = progress or NoProgress()
     if name is not None:
-        library.check_not_of(Kind.RELEASE, name)
+        library.check_not_of(EntryKind.RELEASE, name)
     with explaining_import_errors(path):
         algorithm, wanted = _given(checksum) if checksum is not None else ("sha256", None)
         volume = read_volume(path)
@@ -77,7 +77,7 @@ def import_iso(
             raise ContentError(f"{path} is damaged: the checksum that is implanted in it differs; download it again")
         digest = f"sha256:{sums.by_algorithm['sha256']}"
         with library.changing() as staging, explaining_write_errors(library.directory), IsoImage(path) as image:
-            run = _Import(staging, image, volume, progress, now, digest).run
+            run = _IsoImport(staging, image, volume, progress, now, digest).run
             return run(name, is_verified=sums.fits_implanted is True or checksum is not None)
 
 
@@ -91,7 +91,7 @@ def _given(checksum: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Import:
+class _IsoImport:
     staging: Staging
     image: IsoImage
     volume: Volume
@@ -119,7 +119,7 @@ class _Import:
         size_bytes = tree_size(root)
         if is_new:
             self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
-            self.staging.publish(root, Kind.MEDIUM, name)
+            self.staging.publish(root, EntryKind.MEDIUM, name)
         notes = tuple(_notes(members, facts, is_verified=is_verified))
         files = tuple(sorted(sums))
         return ImportedMedium(name, is_new, facts.description, kernel, size_bytes, files, notes, self.digest)
@@ -164,7 +164,7 @@ class _Import:
         return checked_name(name or facts.default_name or "")
 
     def _is_new(self, name: str, sums: dict[str, str]) -> bool:
-        existing = self.staging.library.get(Kind.MEDIUM, name)
+        existing = self.staging.library.get(EntryKind.MEDIUM, name)
         if existing is None:
             return True
         if existing.alias_of is not None:

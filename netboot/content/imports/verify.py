@@ -15,7 +15,7 @@ from netboot.content.imports.archive_source import Repository, open_source
 from netboot.content.imports.iso import members_on
 from netboot.content.imports.layers import REPOSITORY
 from netboot.content.library.disk import explaining_write_errors, sync
-from netboot.content.library.library import Entry, Kind, Staging
+from netboot.content.library.library import EntryKind, LibraryEntry, Staging
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.media.boot_media import TREEINFO, made_treeinfo, read_medium
 from netboot.content.media.installer_files import check_stage2
@@ -36,7 +36,7 @@ class Verdict:
     """The result for one medium or release. `faults` maps each bad file to its fault."""
 
     name: str
-    kind: Kind
+    kind: EntryKind
     checked: int  # files or objects
     faults: Mapping[str, str]
     notes: tuple[str, ...] = ()
@@ -47,11 +47,11 @@ class Verdict:
         return not self.faults
 
 
-def verify(entry: Entry, progress: Progress | None = None) -> Verdict:
+def verify(entry: LibraryEntry, progress: Progress | None = None) -> Verdict:
     """Check every file of a medium, or every object of a release."""
     progress = progress or NoProgress()
     try:
-        if entry.kind is Kind.MEDIUM:
+        if entry.kind is EntryKind.MEDIUM:
             return _verify_medium(entry, progress)
         check = check_archive(entry.path, entry.name, progress=progress)
     except ContentError as error:
@@ -68,7 +68,7 @@ def verify(entry: Entry, progress: Progress | None = None) -> Verdict:
     return Verdict(entry.name, entry.kind, check.object_count, faults, tuple(notes))
 
 
-def _verify_medium(entry: Entry, progress: Progress) -> Verdict:
+def _verify_medium(entry: LibraryEntry, progress: Progress) -> Verdict:
     record = entry.record
     if record is None or not record.files:
         read_medium(entry.path.parents[1], entry.name)
@@ -99,14 +99,20 @@ def _sha256(path: Path, progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def repair(staging: Staging, entry: Entry, verdict: Verdict, source: Path, *, progress: Progress) -> tuple[str, ...]:
+def repair(
+    staging: Staging, entry: LibraryEntry, verdict: Verdict, source: Path, *, progress: Progress
+) -> tuple[str, ...]:
     """Replace the bad files of a medium or release from an ISO, an archive or a directory; return those replaced.
 
     Uses no file of the source that is not verified; the other files stay unchanged.
     """
     new = staging.directory / "new"
     repaired = []
-    found = _from_iso(entry, verdict, source, new) if entry.kind is Kind.MEDIUM else _from_archive(verdict, source, new)
+    found = (
+        _from_iso(entry, verdict, source, new)
+        if entry.kind is EntryKind.MEDIUM
+        else _from_archive(verdict, source, new)
+    )
     progress.step(f"repairing {entry.name}", 0)
     with explaining_write_errors(staging.library.directory):
         for member in found:
@@ -121,7 +127,7 @@ def repair(staging: Staging, entry: Entry, verdict: Verdict, source: Path, *, pr
     return tuple(repaired)
 
 
-def _from_iso(entry: Entry, verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
+def _from_iso(entry: LibraryEntry, verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
     """Write each good file to `new` in turn, and yield its member name."""
     record = entry.record
     wanted = record.files if record else {}

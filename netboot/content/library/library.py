@@ -44,7 +44,7 @@ class LibraryBusyError(ContentError):
     """Another process is changing the library."""
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """Boot medium or release; the value is its directory."""
 
     MEDIUM = "media"
@@ -53,14 +53,14 @@ class Kind(StrEnum):
     @property
     def word(self) -> str:
         """The kind in a message."""
-        return "boot medium" if self is Kind.MEDIUM else "release"
+        return "boot medium" if self is EntryKind.MEDIUM else "release"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LibraryEntry:
     """A medium, a release, or an alias of one."""
 
-    kind: Kind
+    kind: EntryKind
     name: str
     path: Path
     alias_of: str | None = None
@@ -87,11 +87,11 @@ class Library:
         """Use `directory`, which may not exist yet."""
         self.directory = directory
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LibraryEntry]:
         """List media, releases and aliases by kind and name; raise ContentError if they cannot be read."""
-        return [entry for kind in Kind for entry in self._entries(kind)]
+        return [entry for kind in EntryKind for entry in self._entries(kind)]
 
-    def _entries(self, kind: Kind) -> Iterator[Entry]:
+    def _entries(self, kind: EntryKind) -> Iterator[LibraryEntry]:
         parent = self.directory / kind
         try:
             names = sorted(entry.name for entry in os.scandir(parent) if entry.is_dir())
@@ -102,9 +102,9 @@ class Library:
         for name in names:
             path = parent / name
             if not name.startswith("."):
-                yield Entry(kind, name, path, alias_of=path.resolve().name if path.is_symlink() else None)
+                yield LibraryEntry(kind, name, path, alias_of=path.resolve().name if path.is_symlink() else None)
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str) -> LibraryEntry:
         """Find a medium or release by name; raise ContentError if neither or both have it."""
         found = [entry for entry in self.entries() if entry.name == name]
         if not found:
@@ -113,11 +113,11 @@ class Library:
             raise ContentError(f"{name} is a medium and a release; rename one below {self.directory} by mv")
         return found[0]
 
-    def get(self, kind: Kind, name: str) -> Entry | None:
+    def get(self, kind: EntryKind, name: str) -> LibraryEntry | None:
         """Find a medium or release of one kind."""
         return next((entry for entry in self._entries(kind) if entry.name == name), None)
 
-    def check_not_of(self, kind: Kind, name: str) -> None:
+    def check_not_of(self, kind: EntryKind, name: str) -> None:
         """Raise ContentError if a medium, release or alias of this kind has the name: a name is used once."""
         if (existing := self.get(kind, name)) is not None:
             use = f"another name of the {kind.word} {existing.alias_of}" if existing.alias_of else f"a {kind.word}"
@@ -151,7 +151,7 @@ class Library:
         except OSError:
             return []
 
-    def aliases_of(self, entry: Entry) -> list[str]:
+    def aliases_of(self, entry: LibraryEntry) -> list[str]:
         """List the aliases of a medium or release."""
         return [other.name for other in self._entries(entry.kind) if other.alias_of == entry.name]
 
@@ -180,9 +180,9 @@ class Staging:
             _delete(remains)
         return staged_before
 
-    def publish(self, made: Path, kind: Kind, name: str) -> None:
+    def publish(self, made: Path, kind: EntryKind, name: str) -> None:
         """Rename a complete directory to its published name, after all of it is on disk."""
-        self.library.check_not_of(Kind.MEDIUM if kind is Kind.RELEASE else Kind.RELEASE, name)
+        self.library.check_not_of(EntryKind.MEDIUM if kind is EntryKind.RELEASE else EntryKind.RELEASE, name)
         parent = self.library.directory / kind
         with explaining_write_errors(self.library.directory):
             if not parent.is_dir():
@@ -196,7 +196,7 @@ class Staging:
             made.rename(place)
             sync(parent)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: LibraryEntry) -> None:
         """Remove a medium, a release or an alias from the library at once, then delete its files."""
         with explaining_write_errors(self.library.directory):
             if entry.alias_of is not None:
@@ -205,13 +205,13 @@ class Staging:
                 entry.path.rename(self.directory / _REMOVED)
             sync(entry.path.parent)
 
-    def promote(self, entry: Entry, alias: str) -> None:
+    def promote(self, entry: LibraryEntry, alias: str) -> None:
         """Make `alias` a link to a medium or release, at once; its earlier target stays."""
         target = entry.path.resolve()
         place = target.parent / checked_name(alias)
         if place.is_dir() and not place.is_symlink():
             raise ContentError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
-        self.library.check_not_of(Kind.MEDIUM if entry.kind is Kind.RELEASE else Kind.RELEASE, alias)
+        self.library.check_not_of(EntryKind.MEDIUM if entry.kind is EntryKind.RELEASE else EntryKind.RELEASE, alias)
         new = self.directory / "link"
         with explaining_write_errors(self.library.directory):
             new.symlink_to(target.name)

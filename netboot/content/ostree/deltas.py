@@ -1,9 +1,9 @@
-"""Makes the from-empty static delta and the summary of each release, by the real `ostree`, in the background.
+"""Generates the from-empty static delta and the summary of each release in the background, with `ostree`.
 
 With them a pull is a few large files instead of 50,000 small ones; a client whose libostree cannot use them pulls as
-before. They are derived: made in `.deltas`, where objects are a link to the release's, and put beside it whole, delta
-first and summary last. What was interrupted is made anew; what is there is not made again. The release itself is never
-written to. Its process runs at the lowest priority: machines that boot come first.
+before. They are generated in `.deltas`, where `objects` is a link to that of the release, and moved into the release
+when complete, the delta first and the summary last. An interrupted run is repeated; existing files are not generated
+again. Objects of the release are never written to. `ostree` runs at the lowest priority: machines that boot come first.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from netboot.content.library.disk import (
     tree_size,
     write_fault,
 )
-from netboot.content.library.library import Entry, Kind, Library, LibraryBusyError
+from netboot.content.library.library import EntryKind, Library, LibraryBusyError, LibraryEntry
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import summary_fault
 from netboot.errors import ContentError
@@ -36,25 +36,25 @@ _TIMEOUT_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
 _BUSY_INTERVAL_S: Final = 2.0
 _BUSY_TRIES: Final = 1800
 _SPARE_BYTES: Final = 64 << 20
-_DERIVED: Final = ("deltas", "delta-indexes", "summary")  # in the order in which they are put in place
+_DERIVED: Final = ("deltas", "delta-indexes", "summary")  # in the order in which they are published
 
 log = structlog.get_logger()
 
 
-def lacking_deltas(library: Library) -> list[Entry]:
-    """List the releases that have no delta to their commit, or no summary; none where they may not be read. Blocks."""
+def lacking_deltas(library: Library) -> list[LibraryEntry]:
+    """List the releases without a delta to their commit or without a summary; empty if unreadable. Blocks."""
     try:
         entries = library.entries()
     except ContentError:
         return []
-    releases = [each for each in entries if each.kind is Kind.RELEASE and each.alias_of is None]
+    releases = [each for each in entries if each.kind is EntryKind.RELEASE and each.alias_of is None]
     return [entry for entry in releases if not _has_delta(entry)]
 
 
 async def keep_deltas(library: Library, changed: asyncio.Event) -> None:
-    """Make what is lacking now and whenever `changed` is set, until cancelled. What fails is logged, and left.
+    """Generate missing deltas now and whenever `changed` is set, until cancelled. A failure is logged.
 
-    Where nothing can be written, that is logged once, not for each release.
+    If the directory cannot be written, that is logged once, not for each release.
     """
     fault_before: str | None = None
     while True:
@@ -75,32 +75,32 @@ async def keep_deltas(library: Library, changed: asyncio.Event) -> None:
         await changed.wait()
 
 
-async def make_delta(library: Library, entry: Entry) -> None:
-    """Make delta and summary of one release; raise ContentError where they cannot be made, or another makes one."""
+async def make_delta(library: Library, entry: LibraryEntry) -> None:
+    """Generate delta and summary of one release; raise ContentError if that fails, or another process does it."""
     with _scratch(library) as scratch:
         commit = await asyncio.to_thread(_prepare, library, entry, scratch)
         await _ostree("static-delta", "generate", f"--repo={scratch}", "--empty", f"--to={commit}")
         await _ostree("summary", "-u", f"--repo={scratch}")
         for _ in range(_BUSY_TRIES):
-            if await asyncio.to_thread(_put_in_place, library, entry, scratch, commit):
+            if await asyncio.to_thread(_publish, library, entry, scratch, commit):
                 return
             await asyncio.sleep(_BUSY_INTERVAL_S)  # an import runs
-        raise ContentError(f"{library.directory} is being changed all the time; the delta of {entry.name} is not kept")
+        raise ContentError(f"{library.directory} is locked all the time; the delta of {entry.name} is discarded")
 
 
 def delta_member(commit: str) -> str:
-    """Name the superblock of the delta from nothing to a commit (libostree's modified base64: `_` for `/`)."""
+    """Return the name of the superblock of the from-empty delta to a commit (base64 with `_` for `/`)."""
     name = base64.b64encode(bytes.fromhex(commit)).decode().rstrip("=").replace("/", "_")
     return f"deltas/{name[:2]}/{name[2:]}/superblock"
 
 
-def _has_delta(entry: Entry) -> bool:
+def _has_delta(entry: LibraryEntry) -> bool:
     try:
         _, commit = read_ref(entry.path, entry.name)
     except (ContentError, OSError):
-        return True  # nothing that a delta could be made of
+        return True  # no delta can be generated
     if (entry.path / "summary.sig").is_file():
-        return True  # whoever signed its summary said what is in it
+        return True  # a signed summary must not be replaced
     return (
         (entry.path / "summary").is_file()
         and summary_fault(entry.path) is None
@@ -110,7 +110,7 @@ def _has_delta(entry: Entry) -> bool:
 
 @contextmanager
 def _scratch(library: Library) -> Iterator[Path]:
-    """Hold an empty directory of its own; what an earlier run left in it is gone."""
+    """Hold an empty directory under a lock; the remains of an earlier run are removed."""
     scratch = library.directory / _SCRATCH
     with explaining_write_errors(library.directory):
         scratch.mkdir(exist_ok=True)
@@ -119,7 +119,7 @@ def _scratch(library: Library) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ContentError("another process makes a delta; wait until it has ended") from None
+            raise ContentError("another process generates a delta; wait until it has ended") from None
         own = scratch / "repository"
         shutil.rmtree(own, ignore_errors=True)
         try:
@@ -130,14 +130,14 @@ def _scratch(library: Library) -> Iterator[Path]:
         os.close(lock)
 
 
-def _prepare(library: Library, entry: Entry, scratch: Path) -> str:
-    """Lay out a repository whose objects are the release's; return its commit."""
+def _prepare(library: Library, entry: LibraryEntry, scratch: Path) -> str:
+    """Create a repository whose objects are those of the release; return its commit."""
     ref, commit = read_ref(entry.path, entry.name)
     status = os.statvfs(library.directory)
     needed = tree_size(entry.path / "objects") + _SPARE_BYTES
     if status.f_bavail * status.f_frsize < needed:
         raise ContentError(
-            f"cannot make the delta of {entry.name}: it may need {megabytes(needed)} in {library.directory}; "
+            f"cannot generate the delta of {entry.name}: it may need {megabytes(needed)} in {library.directory}; "
             "enlarge the file system, or set content.deltas: false"
         )
     with explaining_write_errors(library.directory):
@@ -164,7 +164,7 @@ async def _ostree(*arguments: str) -> None:
         raise ContentError(f"cannot run nice: {error.strerror}; install coreutils") from error
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            _, said = await process.communicate()
+            _, stderr = await process.communicate()
     except TimeoutError:
         raise ContentError(
             f"ostree {arguments[0]} took more than {_TIMEOUT_S:.0f} s; set content.deltas: false"
@@ -173,18 +173,18 @@ async def _ostree(*arguments: str) -> None:
         with suppress(ProcessLookupError):
             process.kill()
     if process.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
-        why = lines[-1] if lines else f"exit {process.returncode}"
+        lines = stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"exit {process.returncode}"
         cure = "install the package ostree" if process.returncode == 127 else "netboot content verify"
-        raise ContentError(f"ostree {arguments[0]} failed: {why}; {cure}, or set content.deltas: false")
+        raise ContentError(f"ostree {arguments[0]} failed: {reason}; {cure}, or set content.deltas: false")
 
 
-def _put_in_place(library: Library, entry: Entry, scratch: Path, commit: str) -> bool:
-    """Move what was made beside the release, if that is the same; False while somebody else changes the library."""
+def _publish(library: Library, entry: LibraryEntry, scratch: Path, commit: str) -> bool:
+    """Move delta and summary into the release if its commit is unchanged; False if the library is locked."""
     try:
         with library.changing() as staging, explaining_write_errors(library.directory):
             if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
-                raise ContentError(f"{entry.name} was removed meanwhile")
+                raise ContentError(f"{entry.name} was removed while its delta was generated")
             _move(scratch, entry.path, staging.directory)
     except LibraryBusyError:
         return False
@@ -195,11 +195,11 @@ def _move(scratch: Path, release: Path, old: Path) -> None:
     for path in scratch.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
-    sync_file_system(scratch)  # what has its place is whole, and so never made again
+    sync_file_system(scratch)  # a published file is complete, and so never generated again
     for name in _DERIVED:
-        made, place = scratch / name, release / name
-        if made.exists():
+        generated, place = scratch / name, release / name
+        if generated.exists():
             if place.is_dir():
                 place.rename(old / name)  # of an earlier, interrupted run
-            made.rename(place)
+            generated.rename(place)
             sync(release)  # the delta before the summary that names it

@@ -1,9 +1,9 @@
-"""Proves an OSTree archive over all cores: every object is what its name says, and nothing that is referred to is
-missing. Agrees with `ostree fsck` on what is sound.
+"""Verifies an OSTree archive on all cores: the checksum of every object, and that no object referred to is missing.
+Agrees with `ostree fsck` on which archives are sound.
 
-Roots of the walk are, as in `ostree fsck`, what the refs name and every commit that lies there, but for those that a
-pull left in part (`state/COMMIT.commitpartial`). A damaged object that nothing refers to does no harm and is only
-counted. Never writes. Blocks: call it off the loop.
+As in `ostree fsck`, the walk begins at the commits of all refs and every commit object, except those that a pull left
+incomplete (`state/COMMIT.commitpartial`). A damaged object that nothing refers to is harmless and only counted. Never
+writes. Blocks: call it off the loop.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -25,7 +25,7 @@ from netboot.errors import ContentError
 
 DIRECTORIES: Final = tuple(f"{number:02x}" for number in range(256))
 MOST_WORKERS: Final = 16
-_ANSWER: Final = 600.0  # seconds for one directory, a 256th of an archive; a disk that takes longer is broken
+_TIMEOUT_S: Final = 600.0  # for one directory, a 256th of an archive; a disk that takes longer is broken
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCheck:
-    """What a check found. `object_count` and `size_bytes` are of what lies there and is referred to, sound or not."""
+    """The result of a check. `object_count` counts the present objects that are referred to, sound or damaged."""
 
     ref: str
     commit: str
@@ -57,29 +57,29 @@ class ArchiveCheck:
 
     @property
     def is_sound(self) -> bool:
-        """Nothing that is referred to is damaged or missing."""
+        """Whether no object referred to is damaged or missing."""
         return not self.faults
 
 
-class _Question(NamedTuple):
+class _CheckRequest(NamedTuple):
     directory: str
-    number: int  # how often it was asked before, and once
+    number: int  # 1 for the first request of this directory
 
 
 class Checker:
-    """Worker processes that check the directories they are given; a context manager that ends them.
+    """Worker processes that check directories; a context manager that ends them.
 
-    Directories may be given while others are still being written, and given again when they have changed.
+    A directory may be given while others are still being written, and again after it changed.
     """
 
     def __init__(self, root: Path, *, workers: int | None = None) -> None:
-        """Check the archive at `root` by `workers` processes, one for each core if not given."""
+        """Check the archive at `root` by `workers` processes, by default one per core."""
         self._objects = root / "objects"
         self._count = min(workers or len(os.sched_getaffinity(0)), MOST_WORKERS)
-        self._asked: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[_Question, DirectoryCheck] | ContentError] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_CheckRequest | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[_CheckRequest, DirectoryCheck] | ContentError] = queue.SimpleQueue()
         self._found: dict[str, DirectoryCheck] = {}
-        self._asked_last: dict[str, int] = {}
+        self._last_numbers: dict[str, int] = {}
         self._open = 0
         self._processes: list[subprocess.Popen[str]] = []
         self._threads: list[threading.Thread] = []
@@ -105,7 +105,7 @@ class Checker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for _ in self._threads:
-            self._asked.put(None)
+            self._requests.put(None)
         for process in self._processes:
             if kind is not None:
                 process.kill()
@@ -114,62 +114,64 @@ class Checker:
         for process in self._processes:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    with suppress(OSError):  # what a killed worker did not read
+                    with suppress(OSError):  # a killed worker did not read all of its input
                         pipe.close()
             process.wait()
 
     def give(self, directory: str) -> None:
-        """Have `objects/{directory}` checked."""
+        """Request a check of `objects/{directory}`."""
         self._open += 1
-        number = self._asked_last[directory] = self._asked_last.get(directory, 0) + 1
-        self._asked.put(_Question(directory, number))
+        number = self._last_numbers[directory] = self._last_numbers.get(directory, 0) + 1
+        self._requests.put(_CheckRequest(directory, number))
 
     def gather(self, progress: Progress) -> dict[str, DirectoryCheck]:
-        """Wait until all that was given is checked; return what was found last in each directory."""
+        """Wait for all requested checks; return the last result of each directory."""
         while self._open:
             try:
-                answer = self._answers.get(timeout=_ANSWER)
+                result = self._results.get(timeout=_TIMEOUT_S)
             except queue.Empty:
-                raise ContentError(f"cannot check {self._objects}: no answer in {_ANSWER:.0f} s; see dmesg") from None
-            if isinstance(answer, ContentError):
-                raise answer
+                raise ContentError(
+                    f"cannot check {self._objects}: no result in {_TIMEOUT_S:.0f} s; see dmesg"
+                ) from None
+            if isinstance(result, ContentError):
+                raise result
             self._open -= 1
-            question, found = answer
-            if question.number == self._asked_last[question.directory]:  # workers overtake each other
-                self._found[question.directory] = found
+            request, found = result
+            if request.number == self._last_numbers[request.directory]:  # workers end in any order
+                self._found[request.directory] = found
                 progress.advance(found.size_bytes)
         return self._found
 
     def _feed(self, process: subprocess.Popen[str]) -> None:
-        """Give one worker directory after directory. A thread of its own."""
+        """Send directories to one worker, one after the other. Runs in a thread."""
         assert process.stdin is not None
         assert process.stdout is not None
-        while (question := self._asked.get()) is not None:
+        while (request := self._requests.get()) is not None:
             try:
-                process.stdin.write(question.directory + "\n")
+                process.stdin.write(request.directory + "\n")
                 process.stdin.flush()
                 found = DirectoryCheck(**json.loads(process.stdout.readline()))
             except (OSError, ValueError):
-                self._answers.put(ContentError(f"cannot check {self._objects}: a worker process died; see dmesg"))
+                self._results.put(ContentError(f"cannot check {self._objects}: a worker process died; see dmesg"))
                 return
-            self._answers.put((question, found))
+            self._results.put((request, found))
 
 
 def check_archive(
     root: Path, name: str, *, progress: Progress | None = None, workers: int | None = None
 ) -> ArchiveCheck:
-    """Check the archive at `root`, called `name` in messages; raise ContentError where it is no archive."""
+    """Check the archive at `root`, called `name` in messages; raise ContentError if it is not an archive."""
     read_ref(root, name)
     progress = progress or NoProgress()
     progress.step(f"checking {name}", sum(size_of(root / "objects" / directory) for directory in DIRECTORIES))
     with Checker(root, workers=workers) as checker:
         for directory in DIRECTORIES:
             checker.give(directory)
-        return judged(root, name, checker.gather(progress))
+        return evaluate(root, name, checker.gather(progress))
 
 
 def size_of(directory: Path) -> int:
-    """Add the sizes of the files of one directory; 0 where it is missing."""
+    """Return the total size of the files of one directory; 0 if it is missing."""
     try:
         with os.scandir(directory) as entries:
             return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
@@ -177,43 +179,32 @@ def size_of(directory: Path) -> int:
         return 0
 
 
-@dataclass(slots=True)
-class _Graph:
-    """All that lies in an archive, put together from its directories."""
-
-    present: set[str] = field(default_factory=set)
-    damaged: dict[str, str] = field(default_factory=dict)
-    refers: dict[str, list[str]] = field(default_factory=dict)
-
-
-def judged(root: Path, name: str, found: dict[str, DirectoryCheck]) -> ArchiveCheck:
-    """Walk from the ref and from every commit through what was found."""
+def evaluate(root: Path, name: str, found: dict[str, DirectoryCheck]) -> ArchiveCheck:
+    """Combine the results of all directories: walk from the refs and every complete commit."""
     ref, commit = read_ref(root, name)
-    graph = _Graph()
-    for directory in found.values():
-        graph.present.update(directory.present)
-        graph.damaged.update(directory.damaged)
-        graph.refers.update(directory.refers)
+    present = {each for directory in found.values() for each in directory.present}
+    refers = {each: names for directory in found.values() for each, names in directory.refers.items()}
     partial = {path.stem for path in (root / "state").glob("*.commitpartial")}
-    commits = {each.removesuffix(".commit") for each in graph.present if each.endswith(".commit")}
-    reached = _reached(graph, (commits - partial) | ref_commits(root, name))
-    faults = [Fault(each, "it is missing") for each in reached - graph.present]
-    faults += [Fault(each, what) for each, what in graph.damaged.items() if each in reached]
+    commits = {each.removesuffix(".commit") for each in present if each.endswith(".commit")}
+    reached = _reached(refers, (commits - partial) | ref_commits(root, name))
+    faults = [Fault(each, "it is missing") for each in reached - present]
+    damaged = (each for directory in found.values() for each in directory.damaged.items())
+    faults += [Fault(name_, what) for name_, what in damaged if name_ in reached]
     return ArchiveCheck(
         ref=ref,
         commit=commit,
-        object_count=len(reached & graph.present),
+        object_count=len(reached & present),
         size_bytes=sum(directory.size_bytes for directory in found.values()),
         faults=tuple(sorted(faults)),
-        unreferred=tuple(sorted(graph.present - reached)),
+        unreferred=tuple(sorted(present - reached)),
     )
 
 
-def _reached(graph: _Graph, commits: set[str]) -> set[str]:
+def _reached(refers: dict[str, list[str]], commits: set[str]) -> set[str]:
     waiting = [f"{commit}.commit" for commit in commits]
     reached = set(waiting)
     while waiting:
-        for child in graph.refers.get(waiting.pop(), ()):
+        for child in refers.get(waiting.pop(), ()):
             if child not in reached:
                 reached.add(child)
                 waiting.append(child)

@@ -1,8 +1,8 @@
-"""As much of GVariant as an OSTree commit and dirtree need: arrays and tuples of byte strings and texts. Pure.
+"""The part of GVariant that OSTree commits and dirtrees use: arrays and tuples of byte strings and texts. Pure.
 
 GVariant specification 1.0 §2.3 (framing offsets): a container of variable-size members ends with the end offsets of
-its members, little-endian, as wide as the container's own length demands; a tuple's stand in reverse order and its
-last member has none. Every length is checked: damaged input raises ContentError and never reads beyond itself.
+its members, little-endian, their width depends on its length; those of a tuple are in reverse order, and its last
+member has none. Every length is checked: damaged input raises ContentError, and no byte beyond it is read.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from netboot.errors import ContentError
 
 
 def offset_width(size: int) -> int:
-    """Give the width in bytes of a framing offset in a container of this size."""
+    """Return the width in bytes of a framing offset in a container of this size."""
     if size <= 0xFF:
         return 1
     if size <= 0xFFFF:
@@ -33,7 +33,7 @@ def tuple_ends(data: bytes, count: int) -> list[int]:
 
 
 def array_elements(data: bytes, alignment: int = 1) -> Iterator[bytes]:
-    """Give the elements of an array of variable-size elements; each begins at a multiple of `alignment` bytes."""
+    """Yield the elements of an array of variable-size elements; each begins at a multiple of `alignment` bytes."""
     if not data:
         return
     width = offset_width(len(data))

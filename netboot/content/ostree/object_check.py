@@ -1,13 +1,13 @@
-"""Whether each object of an OSTree archive is what its name says: one worker process of `content.ostree.fsck`.
+"""Verifies the checksum of each object of an OSTree archive: one worker process of `content.ostree.fsck`.
 
-Reads the name of a directory below `objects/` a line (`ab`), writes one line of JSON for it. Imports little, so that
-a worker starts in 50 ms. Never writes to the archive, never follows what an object refers to: `fsck` does that.
+Reads one directory below `objects/` per line (`ab`), writes one line of JSON for it. Imports few modules, so that a
+worker starts in 50 ms. Never writes to the archive, never follows references: `fsck` does that.
 
 A commit, dirtree or dirmeta is named by the SHA-256 of its bytes. A `filez` is BE32 length, 4 zero bytes, header
 `(tuuuusa(ayay))`, raw deflate; its name is the SHA-256 of BE32 length, 4 zero bytes, the same header without its
-first member (the size), content (facts/ocne.md §7, after ostree-core.c). As in libostree, neither that size nor bytes
-behind the deflate stream count: nobody reads them. What libostree refuses in an object whose checksum is right (a mode
-that no file has, a name that leads elsewhere) is refused here too, not by the machine in the middle of its install.
+first member (the size), content (facts/ocne.md §7, after ostree-core.c). As in libostree, that size and the bytes
+behind the deflate stream are ignored. What libostree refuses in an object with the right checksum (an invalid mode, a
+name that leads elsewhere) is refused here too, and not first by a machine during its install.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -37,11 +37,11 @@ _PERMISSIONS: Final = 0o7777
 
 @dataclass(slots=True)
 class DirectoryCheck:
-    """What one directory below `objects/` holds. Objects are named `<64 hex>.<kind>`."""
+    """The objects of one directory below `objects/`, named `<64 hex>.<kind>`."""
 
     present: list[str] = field(default_factory=list)
-    damaged: dict[str, str] = field(default_factory=dict)  # and what is wrong with each
-    refers: dict[str, list[str]] = field(default_factory=dict)  # what each sound commit and dirtree names
+    damaged: dict[str, str] = field(default_factory=dict)  # object: fault
+    refers: dict[str, list[str]] = field(default_factory=dict)  # sound commit or dirtree: the objects that it names
     size_bytes: int = 0
 
 
@@ -59,8 +59,8 @@ def check_directory(objects: Path, directory: str) -> DirectoryCheck:
         name = directory + entry.name
         found.present.append(name)
         try:
-            if not entry.is_file():  # whoever opens a pipe waits for ever
-                raise ContentError("it is no file")
+            if not entry.is_file():  # opening a pipe would block for ever
+                raise ContentError("it is not a file")
             with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - 50,000 times: a Path costs as much again
                 found.size_bytes += os.fstat(file.fileno()).st_size
                 refers = check_object(name, file)
@@ -75,14 +75,14 @@ def check_directory(objects: Path, directory: str) -> DirectoryCheck:
 
 
 def check_object(name: str, file: IO[bytes]) -> list[str]:
-    """Check one object against its name and return the names that it refers to; a ContentError says what is wrong."""
+    """Check one object against its name and return the names that it refers to; raise ContentError with its fault."""
     checksum, _, kind = name.partition(".")
     if kind == "filez":
         actual, refers = _filez_checksum(file), []
     else:
         data = file.read(_LARGEST_METADATA + 1)
         if len(data) > _LARGEST_METADATA:
-            raise ContentError(f"it is larger than {_LARGEST_METADATA} bytes, which no client takes")
+            raise ContentError(f"it is larger than {_LARGEST_METADATA} bytes, which no client accepts")
         actual = hashlib.sha256(data).hexdigest()
         refers = [f"{digest.hex()}.{kind}" for digest, kind in children(kind, data)] if actual == checksum else []
         if kind == "dirmeta" and actual == checksum:
@@ -110,23 +110,23 @@ def _filez_checksum(file: IO[bytes]) -> str:
 
 
 def _is_symlink(header: bytes) -> bool:
-    """Tell a link from a file by the header `(uuuusa(ayay))`; raise ContentError for anything else."""
+    """Return whether the header `(uuuusa(ayay))` is that of a link; raise ContentError if it is no file either."""
     (end_of_target, _) = tuple_ends(header, 1)
     target = header[16:end_of_target].removesuffix(b"\0")
     is_symlink = _checked_format(header[8:12], _REGULAR, _SYMLINK) == _SYMLINK
     if header[12:16] != bytes(4):
         raise ContentError("its header has the number of a device")
     if target and not is_symlink:
-        raise ContentError(f"its header has the target {target!r} and it is no link")
+        raise ContentError(f"its header has the target {target!r} and it is not a link")
     try:
         target.decode()
     except UnicodeDecodeError:
-        raise ContentError(f"its header has the target {target!r}, which is no UTF-8") from None
+        raise ContentError(f"its header has the target {target!r}, which is not UTF-8") from None
     return is_symlink
 
 
 def _checked_format(field: bytes, *formats: int) -> int:
-    """Give the format of a file's mode; raise ContentError where it is none of these, or has bits that no mode has."""
+    """Return the format of a file's mode; raise ContentError if it is none of these, or has other bits."""
     mode = int.from_bytes(field, "big")
     if mode & _FORMAT not in formats or mode & ~(_FORMAT | _PERMISSIONS):
         raise ContentError(f"its header has the mode {mode:o}, which nothing in an archive has")
@@ -147,7 +147,7 @@ def _hash_content(data: bytes, file: IO[bytes], digest: Any) -> None:
 
 
 def _header_without_size(header: bytes) -> bytes:
-    """Turn `(tuuuusa(ayay))` into `(uuuusa(ayay))`: 8 bytes less, and the framing offset of the string anew."""
+    """Turn `(tuuuusa(ayay))` into `(uuuusa(ayay))`: 8 bytes less, with a new framing offset of the string."""
     end_of_target, end = tuple_ends(header, 1)
     if end_of_target < _SIZE_BYTES + 16:
         raise ContentError("its header is too short")
@@ -157,22 +157,12 @@ def _header_without_size(header: bytes) -> bytes:
 
 
 def main() -> None:
-    """Answer each line of standard input until it ends; it ends too when the parent is killed."""
+    """Check the directory of each line of standard input until it ends, also because the parent was killed."""
     os.nice(10)  # machines that boot come first
     objects = Path(sys.argv[1])
     for line in sys.stdin:
         found = check_directory(objects, line.strip())
-        sys.stdout.write(
-            json.dumps(
-                {
-                    "present": found.present,
-                    "damaged": found.damaged,
-                    "refers": found.refers,
-                    "size_bytes": found.size_bytes,
-                }
-            )
-            + "\n"
-        )
+        sys.stdout.write(json.dumps(asdict(found)) + "\n")
         sys.stdout.flush()
 
 

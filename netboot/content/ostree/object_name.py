@@ -2,12 +2,12 @@
 
 from typing import Final
 
-KINDS: Final = {"commit": 1, "dirtree": 2, "dirmeta": 3, "filez": 4}  # what is named by its checksum
+KINDS: Final = {"commit": 1, "dirtree": 2, "dirmeta": 3, "filez": 4}  # the kinds of objects named by their checksum
 _DIGEST_BYTES: Final = 32
 
 
 def object_key(directory: str, name: str) -> bytes | None:
-    """Turn `ab` and `cdef….filez` into the 33 bytes that name an object; None where it is no object's name."""
+    """Turn `ab` and `cdef….filez` into the 33-byte key of an object; None if it is not an object's name."""
     digest, dot, kind = name.partition(".")
     code = KINDS.get(kind)
     if code is None or not dot or len(directory) != 2 or len(digest) != 2 * _DIGEST_BYTES - 2:
@@ -16,5 +16,5 @@ def object_key(directory: str, name: str) -> bytes | None:
         raw = bytes.fromhex(directory + digest)
     except ValueError:
         return None
-    # fromhex skips blanks and takes upper case; an object has one spelling
+    # fromhex skips blanks and accepts upper case; the name of an object has neither
     return raw + bytes((code,)) if raw.hex() == directory + digest else None

@@ -1,8 +1,8 @@
-"""Writes the files of a release into its staging directory, each once, and links what another release has already.
+"""Writes the files of a release to its staging directory, each once, and links objects that another release contains.
 
-Takes only what a pull asks for (config, refs, objects, deltas, summary), and which commits are there in part. Never
-follows or makes a symbolic link, never writes into a file that is there (it may be another release's too), never
-believes that equal names are equal bytes: a link is made only to a file that was compared, and that everybody may read.
+Writes only files that a pull requests (config, refs, objects, deltas, summary) and the markers of incomplete commits.
+Never follows or creates a symbolic link; never writes to an existing file (another release may link it); never assumes
+that equal names are equal bytes: a link is created only to a file that was compared, and that every user may read.
 """
 
 import os
@@ -25,24 +25,24 @@ _EMPTY_DIRECTORIES: Final = ("objects", "refs/heads", "refs/mirrors", "refs/remo
 
 
 class ReleaseWriter:
-    """One release on its way into the library."""
+    """The staging directory of one release."""
 
     def __init__(
         self,
         root: Path,
         donors: Sequence[Path],
         *,
-        keep_room: Callable[[], None],
+        check_reserve: Callable[[], None],
         on_complete: Callable[[str], None],
     ) -> None:
         """Write below `root`; `donors` are releases whose equal objects are linked.
 
-        `keep_room` is asked before each piece that is written, and raises where there is no more. `on_complete` is told
-        early, and again if need be, which directory below `objects/` may be checked; `finish` tells the rest.
+        `check_reserve` is called before each write, and raises if the disk is almost full. `on_complete` is called with
+        each directory below `objects/` that may be checked, also repeatedly; `finish` calls it for the rest.
         """
         self._root = root
         self._donors = [os.fspath(donor) for donor in donors]
-        self._keep_room = keep_room
+        self._check_reserve = check_reserve
         self._on_complete = on_complete
         self._made: set[str] = set()
         self._complete: set[str] = set()
@@ -55,7 +55,7 @@ class ReleaseWriter:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def put(self, member: str, size_bytes: int, stream: ByteStream) -> bool:
-        """Write one file of the repository; False, and nothing taken from the stream, where nobody would ask for it."""
+        """Write one file of the repository; return False without reading the stream if no pull requests it."""
         if not _is_wanted(member):
             return False
         directory, _, _ = member.rpartition("/")
@@ -69,31 +69,31 @@ class ReleaseWriter:
         try:
             self._write(path, member if is_object else "", size_bytes, stream)
         except FileExistsError:
-            raise ContentError(f"{member} is there twice in one layer") from None
+            raise ContentError(f"{member} exists twice in one layer") from None
         self.file_count += 1
         self.object_bytes += size_bytes if is_object else 0
         return True
 
     def link(self, member: str, target: str) -> None:
-        """Make a member that is a hard link to another of the same repository."""
+        """Create a member that is a hard link to another of the same repository."""
         if not _is_wanted(member):
             return
         source, path = self._root / target, self._root / member
         if not _is_wanted(target) or not source.is_file():
-            raise ContentError(f"{member} is a link to {target!r}, which is not there")
+            raise ContentError(f"{member} is a link to {target!r}, which does not exist")
         if member.startswith("objects/"):
             self._begin(member[8:10])
         path.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, path)
 
     def drop_file(self, member: str) -> None:
-        """Remove what a layer below has under the name of a file that comes now."""
+        """Remove the file of a lower layer before a file of this name is written."""
         path = self._root / member
         if _is_wanted(member) and os.path.lexists(path):
             path.unlink()
 
     def drop(self, member: str, *, keep: Set[str]) -> None:
-        """Remove a file, or all below a directory, but for members in `keep`; everything where `member` is empty."""
+        """Remove a file, or all files below a directory, except members in `keep`; all files if `member` is empty."""
         self._is_sorted = False
         self._complete.clear()
         top = self._root / member
@@ -108,7 +108,7 @@ class ReleaseWriter:
                     path.unlink()
 
     def finish(self) -> None:
-        """Tell which directories have not been told yet."""
+        """Call `on_complete` for the remaining directories."""
         objects = self._root / "objects"
         for name in sorted(os.listdir(objects)) if objects.is_dir() else ():  # noqa: PTH208
             if name not in self._complete:
@@ -121,7 +121,7 @@ class ReleaseWriter:
         self._objects_of = directory
         self._complete.discard(directory)
         if directory < before:
-            self._is_sorted = False  # then a directory may grow again and again: all are told at the end
+            self._is_sorted = False  # then a directory may grow repeatedly: `finish` reports all
         elif self._is_sorted and before:
             self._complete.add(before)
             self._on_complete(before)
@@ -141,7 +141,7 @@ class ReleaseWriter:
         descriptor = os.open(path, _NEW, _MODE)
         try:
             for piece in pieces:
-                self._keep_room()
+                self._check_reserve()
                 while piece:
                     piece = piece[os.write(descriptor, piece) :]
             os.fchmod(descriptor, _MODE)
@@ -150,20 +150,20 @@ class ReleaseWriter:
 
     def _link_equal(self, path: str, member: str, data: bytes) -> bool:
         for donor in self._donors:
-            there = f"{donor}/{member}"
-            if _size_of(there) == len(data) and _content_of(there) == data:
-                with suppress(OSError):  # too many links, or not ours to link
-                    os.link(there, path)
+            existing = f"{donor}/{member}"
+            if _size_of(existing) == len(data) and _content_of(existing) == data:
+                with suppress(OSError):  # too many links, or linking is not permitted
+                    os.link(existing, path)
                     self.linked_bytes += len(data)
                     return True
         return False
 
     def _replace_by_equal(self, path: str, member: str, size_bytes: int) -> None:
         for donor in self._donors:
-            there = f"{donor}/{member}"
-            if _size_of(there) == size_bytes and _are_equal(there, path):
+            existing = f"{donor}/{member}"
+            if _size_of(existing) == size_bytes and _are_equal(existing, path):
                 with suppress(OSError):
-                    os.link(there, f"{path}.link")
+                    os.link(existing, f"{path}.link")
                     Path(f"{path}.link").replace(path)
                     self.linked_bytes += size_bytes
                     return
@@ -181,7 +181,7 @@ def _is_wanted(member: str) -> bool:
 
 
 def _size_of(path: str) -> int:
-    """Give the size of a file that can be another release's too, as it is; -1 where there is none."""
+    """Return the size of a regular file that every user may read; -1 for anything else."""
     try:
         status = os.lstat(path)
     except OSError:

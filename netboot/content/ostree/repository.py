@@ -1,7 +1,7 @@
-"""An OSTree archive on disk: its ref, the commit it names, and what that commit reaches.
+"""An OSTree archive on disk: its ref, the commit that the ref names, and the objects that the commit reaches.
 
 Reads files, so call the readers in a thread: about two seconds for 50,000 objects. Never writes, and does not verify:
-whether each object is what its name says is the import's business, and libostree's on the machine.
+the import verifies the checksums, as does libostree on the machine.
 Formats: facts/ocne.md §7, after libostree's ostree-core.c.
 """
 
@@ -20,19 +20,19 @@ PREFERRED_REF: Final = "ock"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")
 _DIGEST_BYTES: Final = 32
-_REF_BYTES: Final = 100  # more than a ref has
+_REF_BYTES: Final = 100  # more than a ref contains
 
 Parsed = TypeVar("Parsed")
 
 
 def read_ref(root: Path, name: str) -> tuple[str, str]:
-    """Read the ref of the archive at `root` and the commit that it names; raise ContentError, which calls it `name`."""
+    """Read the ref of the archive at `root` and the commit that it names; raise ContentError."""
     _check_is_archive(root, name)
     return _ref(root, name)
 
 
 def commit_named(directory: Path, name: str) -> str | None:
-    """Read the commit that a release below `directory` names at this moment; None where it cannot be read."""
+    """Read the commit that a release below `directory` names now; None if it cannot be read."""
     try:
         return read_ref(directory / "ostree" / name, name)[1]
     except ContentError:
@@ -40,12 +40,12 @@ def commit_named(directory: Path, name: str) -> str | None:
 
 
 def ref_commits(root: Path, name: str) -> set[str]:
-    """Read the commits that all refs name (heads, mirrors, remotes); raise ContentError for one that names none."""
+    """Read the commits that all refs name (heads, mirrors, remotes); raise ContentError for an invalid ref."""
     return {_named_commit(path, name) for path in (root / "refs").rglob("*") if path.is_file()}
 
 
 def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
-    """Name what a commit or dirtree refers to, each by digest and kind; other kinds refer to nothing."""
+    """Return digest and kind of each object that a commit or dirtree refers to; other kinds refer to none."""
     match kind:
         case "commit":
             tree, meta = _commit_root(data)
@@ -59,7 +59,7 @@ def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
 
 
 def read_release(directory: Path, name: str) -> Release:
-    """Walk a release from its ref; raise ContentError where it is no archive, or lacks its commit or a dirtree."""
+    """Walk a release from its ref; raise ContentError if it is not an archive, or lacks its commit or a dirtree."""
     root = directory / "ostree" / name
     ref, commit = read_ref(root, name)
     return Release(name, ref, commit, len(_reachable_keys(root, commit)))
@@ -68,7 +68,7 @@ def read_release(directory: Path, name: str) -> Release:
 def _check_is_archive(root: Path, name: str) -> None:
     if not root.is_dir():
         raise ContentError(
-            f"cannot find release {name}: {root} is no directory; netboot content import-archive FILE --name {name}"
+            f"cannot find release {name}: {root} is not a directory; netboot content import-archive FILE --name {name}"
         )
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
@@ -82,7 +82,7 @@ def _check_is_archive(root: Path, name: str) -> None:
     if mode not in _ARCHIVE_MODES:
         raise ContentError(
             f"release {name} is an OSTree repository in mode {mode}, which cannot be served over HTTP; "
-            f"ostree init --repo=NEW --mode=archive && ostree pull-local --repo=NEW {root}, then put NEW in its place"
+            f"ostree init --repo=NEW --mode=archive && ostree pull-local --repo=NEW {root}, then replace it by NEW"
         )
 
 
@@ -107,12 +107,12 @@ def _named_commit(ref: Path, name: str) -> str:
     except OSError as error:
         raise ContentError(f"release {name}: {ref} cannot be read: {error.strerror}") from error
     if not _CHECKSUM.fullmatch(commit):
-        raise ContentError(f"release {name}: {ref} holds no commit's checksum; copy the archive again")
+        raise ContentError(f"release {name}: {ref} contains no commit's checksum; copy the archive again")
     return commit
 
 
 def _reachable_keys(root: Path, commit: str) -> set[bytes]:
-    """Gather the key of every object from the commit down."""
+    """Return the keys of all objects that the commit reaches."""
     tree, meta = _read(root, bytes.fromhex(commit), "commit", _commit_root)
     keys = {_key(bytes.fromhex(commit), "commit"), _key(meta, "dirmeta")}
     waiting = [tree]
@@ -134,7 +134,7 @@ def _commit_root(data: bytes) -> tuple[bytes, bytes]:
     end_of_metadata, end_of_parent, *_, end_of_body, end_of_tree, end = tuple_ends(data, 6)
     if end_of_parent > end_of_metadata:  # the first commit has none
         _digest(data[end_of_metadata:end_of_parent])
-    start_of_tree = (end_of_body + 7) // 8 * 8 + 8  # the time between them is a number, aligned to 8
+    start_of_tree = (end_of_body + 7) // 8 * 8 + 8  # the timestamp between them is aligned to 8
     return _digest(data[start_of_tree:end_of_tree]), _digest(data[end_of_tree:end])
 
 
@@ -161,19 +161,19 @@ def _child_digests(array: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _check_name(text: bytes) -> None:
-    """Refuse what libostree refuses as a name in a directory: it would lead elsewhere, or cannot be said."""
+    """Raise ContentError for a name that libostree refuses in a directory: it leads elsewhere, or is not UTF-8."""
     name = text.removesuffix(b"\0")
     try:
         name.decode()
     except UnicodeDecodeError:
-        raise ContentError(f"the name {name!r} is no UTF-8") from None
+        raise ContentError(f"the name {name!r} is not UTF-8") from None
     if name in (b".", b"..") or b"/" in name:
         raise ContentError(f"the name {name!r} leads elsewhere")
 
 
 def _digest(data: bytes) -> bytes:
     if len(data) != _DIGEST_BYTES:
-        raise ContentError(f"a checksum of {len(data)} bytes stands where 32 belong")
+        raise ContentError(f"a checksum has {len(data)} bytes instead of 32")
     return data
 
 
@@ -182,7 +182,7 @@ def _key(digest: bytes, kind: str) -> bytes:
 
 
 def _read(root: Path, digest: bytes, kind: str, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Read and parse one metadata object; every fault names it."""
+    """Read and parse one metadata object; raise ContentError, which names it."""
     checksum = digest.hex()
     path = root / "objects" / checksum[:2] / f"{checksum[2:]}.{kind}"
     name = path.relative_to(root)

@@ -1,4 +1,4 @@
-"""The `summary` of an OSTree archive, compared with the refs beside it: libostree installs what the summary names.
+"""Compares the `summary` of an OSTree archive with its refs: libostree installs the commit that the summary names.
 
 A summary is a GVariant `(a(s(taya{sv}))a{sv})`: each ref with its commit (libostree's ostree-repo.c). One that names
 another commit than the ref leads a pull to an old release or to objects that are gone, so it must not be served.
@@ -18,20 +18,20 @@ _DIGEST_BYTES: Final = 32
 
 
 def summary_refs(data: bytes) -> dict[str, str]:
-    """Read which commit a summary names for each ref; raise ContentError where it is none."""
+    """Read which commit a summary names for each ref; raise ContentError if it is not a summary."""
     refs = {}
     for element in array_elements(data[: tuple_ends(data, 1)[0]], alignment=8):
         end_of_name, end = tuple_ends(element, 1)
         value = element[-(-end_of_name // 8) * 8 : end]
         commit = value[8 : tuple_ends(value, 1)[0]]  # behind the commit's size, before its metadata
         if len(commit) != _DIGEST_BYTES:
-            raise ContentError(f"a checksum of {len(commit)} bytes stands where {_DIGEST_BYTES} belong")
+            raise ContentError(f"a checksum has {len(commit)} bytes instead of {_DIGEST_BYTES}")
         refs[element[:end_of_name].removesuffix(b"\0").decode("utf-8", "replace")] = commit.hex()
     return refs
 
 
 def summary_fault(root: Path) -> str | None:
-    """Say how the summary of the archive at `root` disagrees with its ref; None where it agrees, or there is none."""
+    """Return how the summary of the archive at `root` differs from its ref; None if it agrees, or there is none."""
     try:
         with (root / NAME).open("rb") as file:
             data = file.read(_LARGEST_BYTES + 1)

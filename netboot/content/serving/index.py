@@ -23,7 +23,7 @@ _MOST_RECENT: Final = 8192  # files, a kilobyte each
 _DIRECTORY_OF_ROOT: Final = {MEDIA_ROOT: "media", RELEASES_ROOT: "ostree"}  # first part of a URL path: its directory
 
 
-class Content:
+class ContentIndex:
     """All files below `content.directory` that machines may fetch."""
 
     def __init__(self, directory: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:

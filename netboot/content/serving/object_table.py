@@ -17,7 +17,7 @@ _RECORD_BYTES: Final = _KEY_BYTES + _STAT.size
 
 @dataclass(frozen=True, slots=True)
 class ObjectStat:
-    """What the disk said of one object, and its place among all of them."""
+    """Size, mtime and inode of one object, and its position among all of them."""
 
     ordinal: int
     size_bytes: int
@@ -29,7 +29,7 @@ class ObjectTable:
     """An immutable table from an object's key to its stat and its ordinal."""
 
     def __init__(self, entries: Iterable[tuple[bytes, int, int, int]] = ()) -> None:
-        """Take (key, size_bytes, mtime_ns, inode) of each object, in any order."""
+        """Build it from (key, size_bytes, mtime_ns, inode) of each object, in any order."""
         buckets: list[list[bytes]] = [[] for _ in range(256)]
         for key, size_bytes, mtime_ns, inode in entries:
             buckets[key[0]].append(key[1:] + _STAT.pack(size_bytes, mtime_ns, inode))
@@ -40,7 +40,7 @@ class ObjectTable:
         return self._first_ordinals[-1]
 
     def find(self, key: bytes) -> ObjectStat | None:
-        """Look an object up by its 33-byte key."""
+        """Find an object by its 33-byte key."""
         bucket = self._buckets[key[0]]
         tail = key[1:]
         at = bucket.find(tail)

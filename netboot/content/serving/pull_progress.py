@@ -1,4 +1,4 @@
-"""How far one machine's pull of a release is."""
+"""The progress of one machine's pull of a release."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ from netboot.content.serving.trees import ReleaseTree
 
 
 class PullProgress:
-    """How far one machine's pull is: the share of reachable objects that it has asked for, or of a delta's bytes.
+    """The progress of one pull: the share of reachable objects that the machine requested, or of a delta's bytes.
 
     An estimate: objects differ in size by six orders of magnitude, and a cache on the installer skips some. One bit
-    per object, 6 kB for an OCK release. Never goes back, and says 100 only when everything was asked for.
+    per object, 6 kB for an OCK release. Never decreases, and is 100 only when all were requested.
     """
 
-    __slots__ = ("_asked", "_delta_bytes", "_delta_parts", "_object_count", "_objects", "_root", "_seen", "release")
+    __slots__ = ("_delta_bytes", "_delta_parts", "_object_count", "_objects", "_requested", "_root", "_seen", "release")
 
     def __init__(self, tree: ReleaseTree, object_count: int) -> None:
         """Begin to count a pull of `tree`, whose ref reaches `object_count` objects."""
@@ -23,20 +23,20 @@ class PullProgress:
         self._objects = tree.objects
         self._object_count = object_count
         self._seen = bytearray((len(tree.objects) + 7) // 8)
-        self._asked = 0
-        self._delta_bytes = 0  # of the whole delta; 0 until the machine asks for it
+        self._requested = 0
+        self._delta_bytes = 0  # of the whole delta; 0 until the machine requests it
         self._delta_parts: dict[str, int] = {}
 
     @property
     def percent(self) -> int:
         """The whole percent reached."""
-        by_objects = min(100, self._asked * 100 // max(1, self._object_count))
+        by_objects = min(100, self._requested * 100 // max(1, self._object_count))
         if not self._delta_bytes:
             return by_objects
         return max(by_objects, min(100, sum(self._delta_parts.values()) * 100 // self._delta_bytes))
 
-    def asked(self, member: str, size_bytes: int) -> int:
-        """Take note of one file of the repository (`objects/ab/cd….filez`) and return the percent reached."""
+    def record_request(self, member: str, size_bytes: int) -> int:
+        """Record the request of one file of the repository (`objects/ab/cd….filez`) and return the percent reached."""
         if member.startswith("deltas/"):
             if not self._delta_bytes:
                 self._delta_bytes = _size_of(self._root / member)
@@ -50,12 +50,12 @@ class PullProgress:
             byte, bit = found.ordinal >> 3, 1 << (found.ordinal & 7)
             if not self._seen[byte] & bit:
                 self._seen[byte] |= bit
-                self._asked += 1
+                self._requested += 1
         return self.percent
 
 
 def _size_of(part: Path) -> int:
-    """Add up a delta of which one part is known. Some fifty names, once a pull: not worth a thread."""
+    """Return the size of the delta that contains a part. Reads some fifty names once a pull, so no thread is used."""
     try:
         return sum(entry.stat().st_size for entry in os.scandir(part.parent))
     except OSError:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from netboot.boot.named_files import FileService
 from netboot.content.serving.bodies import Bodies, FileChangedError
-from netboot.content.serving.index import Content
+from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
 from netboot.model import urls
@@ -39,7 +39,7 @@ class ContentHandler:
 
     def __init__(
         self,
-        content: Content,
+        content: ContentIndex,
         service: FileService,
         *,
         counters: Metrics,
