@@ -148,10 +148,6 @@ class InstallMoves:
 
         return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
 
-    async def arm(self, host: HostName, *, reason: str, attempts: int) -> Install:
-        """Allow one install of a host as it is now."""
-        return (await self.arm_all([host], reason=reason, attempts=attempts))[0]
-
     async def arm_all(
         self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: str | None = None
     ) -> list[Install]:

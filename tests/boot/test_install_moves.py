@@ -59,7 +59,7 @@ def declare(services: BuiltServices, values: dict[str, Any] | None) -> Host | No
 
 
 async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
-    await services.install_moves.arm(CP1, reason="test", attempts=attempts)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=attempts)
 
 
 async def boot_the_installer(services: BuiltServices) -> Tokens:
@@ -318,7 +318,7 @@ def test_who_armed_and_who_cancelled_is_in_the_event(with_services: WithServices
     async def scenario(services: BuiltServices) -> list[tuple[Any, Any]]:
         await services.install_moves.arm_all([CP1], reason="new", attempts=3, actor="uid 1000")
         await services.install_moves.cancel(CP1, reason="no", actor="uid 0")
-        await services.install_moves.arm(CP1, reason="new", attempts=3)
+        await services.install_moves.arm_all([CP1], reason="new", attempts=3)
         services.boots(FIRMWARE, IPXE)
         assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
         return [(e.data["by"], e.data.get("actor")) for e in await services.events() if e.name == "install.moved"]

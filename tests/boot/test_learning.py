@@ -35,7 +35,7 @@ async def arm(services: BuiltServices) -> None:
     services.script_service.use(
         services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
     )
-    await services.install_moves.arm(CP1, reason="test", attempts=3)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=3)
 
 
 class Machine1:

@@ -27,7 +27,7 @@ def kernel() -> ServedFile:
 
 def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[str | None]:
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE)
         services.boots(FIRMWARE)
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0}
@@ -44,7 +44,7 @@ def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
 
 def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(with_services: WithServices, content: Path):
     async def scenario(services: BuiltServices) -> list[object]:
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
         repository = content / "ostree" / "ock-1.31-amd64"
@@ -62,7 +62,7 @@ def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(with_services: WithServ
 
 def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_services: WithServices, content: Path):
     async def scenario(services: BuiltServices) -> list[str | None]:
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE)
         await services.script_service.documents.release(services.script_service.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}

@@ -38,7 +38,7 @@ def test_why_a_host_gets_no_answer_is_recorded_once_and_again_under_a_new_arming
     async def scenario(services: BuiltServices) -> list[tuple[str | None, object]]:
         for _ in range(2):
             services.clock.pass_(1)
-            await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+            await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
             for _ in range(5):
                 services.offer_service.refused(MAC, "other-network", cure="see where it is plugged in")
                 services.offer_service.refused(UNKNOWN_MAC, "other-network", cure="see where it is plugged in")
@@ -94,7 +94,7 @@ def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fi
     with_services: WithServices,
 ):
     async def scenario(services: BuiltServices) -> None:
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)
         for number in range(UNREGISTERED_KEPT + 500):
             services.offer_service.offer_for(
@@ -121,7 +121,7 @@ async def refusals(services: BuiltServices) -> list[tuple[str, str | None, str |
 
 def test_a_host_without_a_loader_is_refused_under_its_name_with_the_package_to_install(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         arm64 = replace(FIRMWARE, arch=Arch.ARM64_UEFI)
         for elapsed in (0, 4, 12):
             services.offer_service.offer_for(replace(arm64, exchange=1, elapsed=elapsed))
@@ -156,7 +156,7 @@ def test_a_host_whose_own_loader_is_for_another_cpu_is_told_which(with_services:
         )
         policy = replace(script_service.policy, cpus={"mine.efi": Cpu.ARM64})
         script_service.use(hosts, policy, documents=script_service.documents, bootfiles=script_service.bootfiles)
-        await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.offer_service.offer_for(FIRMWARE)
 
         [(_name, host, _mac, data)] = await refusals(services)

@@ -36,7 +36,7 @@ CP1 = HostName("cp1")
 
 
 async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
-    await services.install_moves.arm(CP1, reason="test", attempts=attempts)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=attempts)
 
 
 def test_an_armed_machine_that_announced_itself_gets_the_installer_once_a_boot(with_services: WithServices):

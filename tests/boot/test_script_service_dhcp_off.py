@@ -30,7 +30,7 @@ def switch_dhcp_off(services: BuiltServices, *, has_address: bool = True) -> Non
 
 
 async def arm(services: BuiltServices, *, attempts: int = 3) -> None:
-    await services.install_moves.arm(CP1, reason="test", attempts=attempts)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=attempts)
 
 
 async def spent(services: BuiltServices) -> int:
@@ -80,7 +80,7 @@ def test_a_host_without_a_registered_address_and_another_hosts_script_get_nothin
         await arm(services)
         nobody = await services.script_for(MAC, REGISTERED)
         switch_dhcp_off(services)
-        await services.install_moves.arm(HostName("w1"), reason="test", attempts=3)
+        await services.install_moves.arm_all([HostName("w1")], reason="test", attempts=3)
         other = await services.script_for(OTHER_MAC, REGISTERED)
         return [type(nobody), type(other)]
 

@@ -81,7 +81,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     """Bring cp1's install to a state, unarmed."""
     if state is InstallState.REGISTERED:
         return
-    await services.install_moves.arm(CP1, reason="test", attempts=3)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=3)
     await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
         await services.install_moves.boot_the_installer(
@@ -232,7 +232,7 @@ def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServic
 def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        await services.install_moves.arm(CP1, reason="test", attempts=3)
+        await services.install_moves.arm_all([CP1], reason="test", attempts=3)
 
         paths = {path async for path, what in everything_said(services) if leads_to_an_installer(what)}
 

@@ -26,7 +26,7 @@ async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -
     )
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders())
     services.script_service.use(hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles)
-    await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+    await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
 
 
 def offered(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:

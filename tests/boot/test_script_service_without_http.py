@@ -29,7 +29,7 @@ async def arm(services: BuiltServices) -> None:
     services.script_service.use(
         services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
     )
-    await services.install_moves.arm(HostName("cp1"), reason="test", attempts=3)
+    await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
 
 
 def offered(services: BuiltServices, client: BootClient, exchange: int) -> tuple[OfferKind, str] | Ignored:

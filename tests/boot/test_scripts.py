@@ -130,7 +130,7 @@ def test_a_faulty_template_of_the_installer_spends_no_attempt(
 
     async def scenario(services: BuiltServices) -> None:
         use_templates(services, tmp_path)
-        await services.install_moves.arm(CP1, reason="test", attempts=3)
+        await services.install_moves.arm_all([CP1], reason="test", attempts=3)
         for _ in range(4):
             services.boots(FIRMWARE)
             text = await services.file_service.document_for(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
@@ -162,7 +162,7 @@ def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_se
         two_cards = replace(host, macs=(MAC, SECOND_MAC))
         services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [two_cards])
         use_templates(services, directory)
-        await services.install_moves.arm(CP1, reason="test", attempts=1)
+        await services.install_moves.arm_all([CP1], reason="test", attempts=1)
         services.boots(replace(FIRMWARE, mac=SECOND_MAC), replace(IPXE, mac=SECOND_MAC), address=OTHER_ADDRESS)
 
         waiting = await script(services, SECOND_MAC, OTHER_ADDRESS)
@@ -191,7 +191,7 @@ def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address
         long = replace(host, kernel_arguments=tuple(f"argument{number}=value" for number in range(200)))
         services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [long])
         use_templates(services, assets_directory() / "templates")
-        await services.install_moves.arm(CP1, reason="test", attempts=1)
+        await services.install_moves.arm_all([CP1], reason="test", attempts=1)
 
         unannounced = await script(services, address=UNKNOWN_ADDRESS, language=language)
         services.boots(FIRMWARE, IPXE)

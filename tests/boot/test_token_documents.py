@@ -27,7 +27,7 @@ CP1 = HostName("cp1")
 
 
 async def boot_the_installer(services: BuiltServices) -> Tokens:
-    await services.install_moves.arm(CP1, reason="test", attempts=3)
+    await services.install_moves.arm_all([CP1], reason="test", attempts=3)
     services.boots(FIRMWARE, IPXE)
     await services.script_for(MAC, ADDRESS)
     return (await services.install_moves.read(CP1)).tokens

@@ -20,7 +20,7 @@ SENT = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sen
 
 
 async def arm(services: BuiltServices) -> None:
-    await services.install_moves.arm(CP1, reason="the operator's own reason", attempts=3)
+    await services.install_moves.arm_all([CP1], reason="the operator's own reason", attempts=3)
 
 
 def never_armed_here() -> Readiness:

@@ -58,11 +58,6 @@ class Turns:
             del self._woken[stream]
 
     @property
-    def waiting(self) -> int:
-        """Large bodies in line."""
-        return self._shares.waiting
-
-    @property
     def has_rate(self) -> bool:
         """Machines are held to a rate."""
         return self._rate > 0
