@@ -9,8 +9,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from netboot.app import server_settings
-from netboot.app.server_settings import DRAIN_S
 from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
 from netboot.boot.script_service import ScriptService
@@ -23,18 +21,20 @@ from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, counted
 from netboot.serve.boot_http.document_handler import BootHttp
 from netboot.serve.boot_http.runner import quiet_runner
-from netboot.serve.dhcp.dhcp_server import DhcpServer
+from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
 from netboot.serve.static_http.bootfile_handler import BootFilesHttp
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-from netboot.serve.static_http.refused import RefusedRequests
 from netboot.serve.static_http.request_origin import ADVERTISED
-from netboot.serve.tftp.tftp_server import TftpServer
+from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+from netboot.serve.tftp.transfers import TransferLimits
 from netboot.settings.settings import Admin, Settings
 from netboot.telemetry.metrics import Metrics
 
+DRAIN_S: Final = 20.0  # transfers of a kernel and initrd that run at SIGTERM can end
 SHADOWS_S: Final = 30.0
 RETRY_S: Final = 2.0  # between two attempts to open an address or port that is not available
 
@@ -64,13 +64,15 @@ class BootListeners:
         self._script_service, self._leases = script_service, leases
         self.files = FileService(script_service, content)
         self._metrics = metrics
-        limits = server_settings.share_limits(settings)
-        refused = RefusedRequests(metrics.request_refused, self.files.request_refused)
-        self._content = ContentHandler(content, self.files, counters=metrics, limits=limits, refused=refused)
+        limits = ShareLimits(settings.http.max_streams, settings.http.client_rate)
+        self._content = ContentHandler(content, self.files, counters=metrics, limits=limits)
         self._http = BootHttpListener(
             self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
         )
-        self._tftp = TftpServer(self.files, server_settings.tftp_settings(settings), counters=metrics)
+        tftp = settings.tftp
+        transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
+        tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
+        self._tftp = TftpServer(self.files, tftp_settings, counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -87,7 +89,8 @@ class BootListeners:
         interfaces.on_change(self._tftp.serve)
         await self._listen(interfaces)
         leasing = Leasing(self._leases, tasks.create_task)
-        ports = server_settings.dhcp_settings(self._settings)
+        settings = self._settings.dhcp
+        ports = DhcpSettings(settings.mode, settings.port, settings.pxe_port, self._settings.http.port, settings.listen)
         dhcp = DhcpServer(OfferService(self._script_service), ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # closed first: no machine is directed to a server that stops
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open

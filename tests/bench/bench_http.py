@@ -62,6 +62,9 @@ class Deaf:
     def request_malformed(self):
         """Let it pass."""
 
+    def request_refused(self, *_):
+        """Let it pass."""
+
 
 async def serve(directory, kind, port):
     """Be one of our two servers until killed."""

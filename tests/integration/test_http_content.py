@@ -45,6 +45,9 @@ class Recorder:
     def request_malformed(self) -> None:
         self.malformed += 1
 
+    def request_refused(self, *_: str) -> None:
+        """Counted elsewhere."""
+
 
 @dataclass
 class Server:

@@ -37,6 +37,9 @@ class Deaf:
     def request_malformed(self) -> None:
         """Let it pass."""
 
+    def request_refused(self, *_: str) -> None:
+        """Let it pass."""
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -43,6 +43,9 @@ class Recorder:
     def request_malformed(self) -> None:
         self.malformed += 1
 
+    def request_refused(self, *_: str) -> None:
+        """Counted elsewhere."""
+
 
 class Other(asyncio.Protocol):
     """Stands where aiohttp stands: says what it got."""

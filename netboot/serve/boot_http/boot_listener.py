@@ -27,7 +27,7 @@ class BootHttpListener:
 
     def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentHandler) -> None:
         """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
-        self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.refused)
+        self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.record_refused)
         self._content = content
         self._port = port
         self._drain_s = drain_s
@@ -40,7 +40,7 @@ class BootHttpListener:
         """Make ready to listen."""
         await self._runner.setup()
         assert self._runner.server is not None
-        check_every_head(self._runner.server, self._content.counters, self._content.refused)
+        check_every_head(self._runner.server, self._content.counters, self._content.record_refused)
         self._engine = ContentEngine(self._content, self._runner.server)
 
     @property

@@ -12,11 +12,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import HttpVersion11
 
 from netboot.serve.static_http.conditional import SERVER
-from netboot.serve.static_http.refused import RefusalReason, RefusedRequests, refusal_of
+from netboot.serve.static_http.refused import RefusalReason, refusal_of
 from netboot.telemetry.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
 LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
+RecordRefused = Callable[[str, RefusalReason], None]
+
 _ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than `http_head`'s: it records what it refuses
 _JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
 
@@ -25,7 +27,7 @@ web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
 
 
 def quiet_runner(
-    app: web.Application, counters: Metrics, *, drain_s: float, refused: RefusedRequests | None = None
+    app: web.Application, counters: Metrics, *, drain_s: float, refused: RecordRefused | None = None
 ) -> web.AppRunner:
     """Make the runner of an application; at the end requests that run have `drain_s` seconds to finish.
 
@@ -48,7 +50,7 @@ def quiet_runner(
     )
 
 
-def check_every_head(server: web.Server, counters: Metrics, refused: RefusedRequests) -> None:
+def check_every_head(server: web.Server, counters: Metrics, refused: RecordRefused) -> None:
     """Apply the checks of the boot LAN to requests that come on a connection which aiohttp has already.
 
     The first head of a connection was checked by `http_head`. This comes before aiohttp answers an `Expect`.
@@ -62,7 +64,7 @@ def check_every_head(server: web.Server, counters: Metrics, refused: RefusedRequ
             return await handle(request)
         if found.status == web.HTTPBadRequest.status_code:
             counters.request_malformed()
-        refused.record(request.remote or "", found.reason)
+        refused(request.remote or "", found.reason)
         text = f"{found.status.value} {found.status.phrase}: {found.text}\n"
         response = web.Response(status=found.status, text=text)
         response.force_close()
@@ -74,7 +76,7 @@ def check_every_head(server: web.Server, counters: Metrics, refused: RefusedRequ
 class _OnlyFaultsOfOurs(logging.Filter):
     """Holds back what aiohttp says of clients: they sent no HTTP, or went away."""
 
-    def __init__(self, counters: Metrics, refused: RefusedRequests | None) -> None:
+    def __init__(self, counters: Metrics, refused: RecordRefused | None) -> None:
         super().__init__()
         self._counters = counters
         self._refused = refused
@@ -85,6 +87,6 @@ class _OnlyFaultsOfOurs(logging.Filter):
             self._counters.request_malformed()
             if self._refused is not None:  # aiohttp's "Error handling request from %s"
                 address = record.args[0] if isinstance(record.args, tuple) and record.args else ""
-                self._refused.record(str(address or ""), RefusalReason.NOT_HTTP)
+                self._refused(str(address or ""), RefusalReason.NOT_HTTP)
             return False
         return not isinstance(fault, ConnectionError)

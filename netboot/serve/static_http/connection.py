@@ -99,7 +99,7 @@ class ContentConnection(asyncio.Protocol):
         self._since = time.monotonic()
         self._owner.opened(self)
         if not self._owner.admits(self._remote, transport):
-            self._handler.refused.record(self._remote, RefusalReason.CONNECTIONS)
+            self._handler.record_refused(self._remote, RefusalReason.CONNECTIONS)
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -342,7 +342,7 @@ class ContentConnection(asyncio.Protocol):
         """Answer, say that nothing more is answered, and close when the client has read it."""
         if refused.status is HTTPStatus.BAD_REQUEST:
             self._handler.counters.request_malformed()
-        self._handler.refused.record(self._remote, refused.reason)
+        self._handler.record_refused(self._remote, refused.reason)
         answer = refusal(refused.status, refused.text)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
         self._owner.closed(self)

@@ -22,7 +22,7 @@ from netboot.errors import ContentError
 from netboot.model import urls
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.conditional import unreadable
-from netboot.serve.static_http.refused import RefusedRequests
+from netboot.serve.static_http.refused import RefusalReason
 from netboot.serve.static_http.send import refused, send_file
 from netboot.serve.static_http.shares import ShareLimits
 from netboot.serve.static_http.turns import Turns
@@ -44,15 +44,18 @@ class ContentHandler:
         *,
         counters: Metrics,
         limits: ShareLimits | None = None,
-        refused: RefusedRequests | None = None,
     ) -> None:
         self.content = content
         self.turns = Turns(limits or ShareLimits())
         self.bodies = Bodies()
         self.service = service
         self.counters = counters
-        self.refused = refused or RefusedRequests()
         self._faults = LineLimit()
+
+    def record_refused(self, address: str, reason: RefusalReason) -> None:
+        """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""
+        self.counters.request_refused(reason)
+        self.service.request_refused(address, reason)
 
     async def find(self, raw_path: str) -> ServedFile | None:
         """Find a file in memory, else on disk."""

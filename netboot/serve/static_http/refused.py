@@ -6,7 +6,7 @@ RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -102,23 +102,3 @@ def is_host(field: str) -> bool:
     """Return whether a Host field is one host with an optional port (RFC 9110 §7.2); a comma is in no host's name."""
     found = _HOST.fullmatch(field)
     return found is not None and int(found[1] or 0) <= 65535
-
-
-class RefusedRequests:
-    """The one place where refused requests are recorded, the HTTP library's refusals too."""
-
-    def __init__(
-        self,
-        count: Callable[[RefusalReason], None] | None = None,
-        report: Callable[[str, RefusalReason], None] | None = None,
-    ) -> None:
-        """Call `count` for the counter, and `report` with the address for the event, which limits itself."""
-        self._count = count
-        self._report = report
-
-    def record(self, address: str, reason: RefusalReason) -> None:
-        """Record one refused request of an address."""
-        if self._count is not None:
-            self._count(reason)
-        if self._report is not None:
-            self._report(address, reason)
