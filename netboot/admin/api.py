@@ -16,11 +16,15 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from aiohttp import web
 
+from netboot.admin.json_views import View, json_view
 from netboot.content.library.disk import http_status
 from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
 from netboot.model.boot.machine import Machine
-from netboot.operate.administration import Administration, UnknownHostError, View, machine_view
+from netboot.model.install.event import Event
+from netboot.operate.administration import Administration, UnknownHostError
 from netboot.operate.arming import ArmingRefusedError
+from netboot.operate.content_uses import ContentUse
+from netboot.operate.host_status import ArmedHost
 from netboot.telemetry.metrics import Metrics
 
 EVENT_HEARTBEAT = b": \n\n"
@@ -46,7 +50,7 @@ class Daemon(Protocol):
     async def rescan_content(self) -> View:
         """Read the content directory anew."""
 
-    async def content_uses(self) -> list[View]:
+    async def content_uses(self) -> list[ContentUse]:
         """List who uses which boot medium and release now."""
 
     def discovered(self) -> list[Machine]:
@@ -100,20 +104,20 @@ class _Api:
         return web.json_response(status)
 
     async def machines(self, _request: web.Request) -> web.Response:
-        return web.json_response([machine_view(machine) for machine in self._daemon.discovered()])
+        return _json(self._daemon.discovered())
 
     async def arm(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        return web.json_response((await self._armed([request.match_info["host"]], body, request))[0])
+        return _json((await self._armed([request.match_info["host"]], body, request))[0])
 
     async def arm_all(self, request: web.Request) -> web.Response:
         body = await _body(request)
         names = body.get("hosts")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
-        return web.json_response(await self._armed(names, body, request))
+        return _json(await self._armed(names, body, request))
 
-    async def _armed(self, names: list[str], body: Mapping[str, Any], request: web.Request) -> list[View]:
+    async def _armed(self, names: list[str], body: Mapping[str, Any], request: web.Request) -> list[ArmedHost]:
         attempts, force = body.get("attempts"), body.get("force", False)
         if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
             raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
@@ -126,7 +130,7 @@ class _Api:
     async def cancel(self, request: web.Request) -> web.Response:
         reason = str((await _body(request)).get("reason", ""))
         host = request.match_info["host"]
-        return web.json_response(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
+        return _json(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
@@ -170,7 +174,7 @@ def _answer(query: Callable[..., Awaitable[object]]) -> Callable[[web.Request], 
     """Make the handler that answers with what `query` returns, as JSON; its arguments are those in the path."""
 
     async def handle(request: web.Request) -> web.Response:
-        return web.json_response(await query(*request.match_info.values()))
+        return _json(await query(*request.match_info.values()))
 
     return handle
 
@@ -184,7 +188,12 @@ def _actor(request: web.Request) -> str:
     return f"uid {uid}"
 
 
-def _server_sent(event: View) -> bytes:
+def _json(found: object) -> web.Response:
+    return web.json_response(json_view(found))
+
+
+def _server_sent(found: Event) -> bytes:
+    event = json_view(found)
     return f"id: {event['id']}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n".encode()
 
 

@@ -14,6 +14,7 @@ import structlog
 
 from netboot import __version__
 from netboot.admin import api as http_api
+from netboot.admin.json_views import View
 from netboot.admin.upload_api import UploadsHttp
 from netboot.app import from_settings, process_limits, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
@@ -35,7 +36,7 @@ from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import UnknownHosts
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
-from netboot.operate.administration import View, content_use_view
+from netboot.operate.content_uses import ContentUse
 from netboot.operate.readiness import NO_INTERFACE, Readiness
 from netboot.registry.load import Configuration, read
 from netboot.serve.net.interfaces import Interfaces
@@ -191,10 +192,9 @@ class Daemon:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
 
-    async def content_uses(self) -> list[View]:
+    async def content_uses(self) -> list[ContentUse]:
         """List the users of each boot medium and release."""
-        uses = await self._administration.content_uses(pulls=self._listeners.files.pulls(), now=self._clock.now())
-        return [content_use_view(use) for use in uses]
+        return await self._administration.content_uses(pulls=self._listeners.files.pulls(), now=self._clock.now())
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:

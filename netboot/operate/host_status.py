@@ -3,12 +3,13 @@
 Pure: the same answer with a daemon and without one, from the newest events, the history and the install.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
+from netboot.model.host.host import Host
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
@@ -28,14 +29,70 @@ class Blocked:
     cure: str
     since: datetime | None
 
-    @property
-    def view(self) -> Mapping[str, Any]:
-        """Show it as the API and `--json` do."""
-        since = self.since.isoformat() if self.since is not None else None
-        return {"reason": self.reason, "sentence": self.sentence, "cure": self.cure, "since": since}
-
     def __str__(self) -> str:
         return f"{self.sentence}; {self.cure}" if self.cure else self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When a host's machine was last heard, its last offer, the last reason and the disks that it reported."""
+
+    at: datetime | None
+    last_offer: Event | None
+    last_reason: tuple[datetime, str] | None
+    disks: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstallStatus:
+    """An install, why its arming no longer fits its host, and whether a file declares the host."""
+
+    install: Install
+    changes: Sequence[str]
+    is_declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReport:
+    """An install and why its host does not proceed."""
+
+    status: InstallStatus
+    blocked: Blocked | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """A host with its install."""
+
+    host: Host
+    install: InstallStatus
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """Everything that is known of a host."""
+
+    host: Host
+    install: InstallReport
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedHost:
+    """A host that was armed, why it could not be installed now, and what an operator wants to know before it is."""
+
+    status: InstallStatus
+    boot_media: str | None
+    reasons: Sequence[str]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledInstall:
+    """An install whose arming was taken back; `notes` say what goes on all the same."""
+
+    status: InstallStatus
+    notes: Sequence[str]
 
 
 def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) -> Blocked | None:
@@ -48,29 +105,18 @@ def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) 
     return found or (_not_heard(install, events) if install.is_armed else _not_armed(install))
 
 
-def view(install: Install, events: Sequence[Event], history: Sequence[Move]) -> dict[str, Any]:
-    """Show what is known of a host's progress: `reason` in one sentence, `blocked` in its parts."""
-    found = blocked(install, events, history)
-    return {"reason": str(found) if found else None, "blocked": found.view if found else None}
-
-
-def heard_view(events: Sequence[Event], history: Sequence[Move], last_seen: datetime | None) -> dict[str, Any]:
-    """Show when a host's machine was last heard, its last offer, the last reason and the disks that it reported."""
+def heard(events: Sequence[Event], history: Sequence[Move], last_seen: datetime | None) -> Heard:
+    """Find when a host's machine was last heard, in its newest events and history, oldest first."""
     own = [
         event
         for event in events
         if event.name.startswith(("boot.", "dhcp.", "lease.")) and event.name not in _BY_ANYBODY
     ]
-    heard = max([event.at for event in own] + ([last_seen] if last_seen is not None else []), default=None)
+    at = max([event.at for event in own] + ([last_seen] if last_seen is not None else []), default=None)
     offer = next((event for event in reversed(events) if event.name == "boot.offered"), None)
     why = next(((event, said) for event in reversed(events) if (said := _explained(event)) and said.is_blocking), None)
     disks = next((disks for move in reversed(history) if (disks := without_disks(move.note)[1])), "")
-    return {
-        "last_heard": heard.isoformat() if heard else None,
-        "last_offer": offer and {"at": offer.at.isoformat(), **offer.data},
-        "last_reason": why and {"at": why[0].at.isoformat(), "reason": str(why[1])},
-        "disks": disks.splitlines(),
-    }
+    return Heard(at, offer, (why[0].at, str(why[1])) if why else None, disks)
 
 
 def reason_of(move: Move) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import administration
 from netboot.client import ControlClient
 from netboot.control_socket import DeafDaemonError, NoDaemonError, is_answered
@@ -94,9 +95,10 @@ def test_faulty_hosts_files_that_were_never_accepted_do_not_hide_what_is_armed(
 
     async def cancel() -> tuple[list[tuple[str, bool, bool]], list[str]]:
         async with administration(config, needs_hosts=False) as opened:
-            listed = [(view["host"], view["armed"], view["declared"]) for view in await opened.installs()]
-            assert [view["arming"]["changes"] for view in await opened.installs()] == [[]]
-            return listed, list((await opened.cancel("w1"))["notes"])
+            installs = json_view(await opened.installs())
+            assert [view["arming"]["changes"] for view in installs] == [[]]
+            listed = [(view["host"], view["armed"], view["declared"]) for view in installs]
+            return listed, json_view(await opened.cancel("w1"))["notes"]
 
     asyncio.run(arm())
     hosts.write_text("hosts: {w1: {rol: worker, mac: 52:54:00:12:34:56}}\n")

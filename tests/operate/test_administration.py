@@ -1,12 +1,13 @@
 """What an operator may request: which hosts are armed, with what, and what of it is listed and taken back."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 
+from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.network import DhcpMode
@@ -30,6 +31,11 @@ def administration(
     return made
 
 
+async def shown(found: Awaitable[Any]) -> Any:
+    """Wait for what the administration finds, as the API shows it."""
+    return json_view(await found)
+
+
 def declare(services: BuiltServices, change: Callable[[Host], Host | None]) -> None:
     """Swap the hosts as a reload does."""
     script_service = services.script_service
@@ -51,7 +57,9 @@ def removed(name: HostName) -> Callable[[Host], Host | None]:
 
 def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first", attempts=2)
+        return await shown(
+            administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first", attempts=2)
+        )
 
     [armed] = with_services(scenario)
 
@@ -89,7 +97,7 @@ def test_of_several_hosts_none_is_armed_where_one_cannot_be(with_services: WithS
 
 def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
     async def scenario(services: BuiltServices) -> tuple[list[Any], int]:
-        armed = await administration(services).arm_all(["w1", "cp1", "w1"])
+        armed = await shown(administration(services).arm_all(["w1", "cp1", "w1"]))
         return [view["host"] for view in armed], len(await services.install_moves.history(W1))
 
     assert with_services(scenario) == (["w1", "cp1"], 1)
@@ -97,7 +105,7 @@ def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
 
 def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await administration(services, ServerFacts(DhcpMode.OFF)).arm_all(["w1"], force=True)
+        return await shown(administration(services, ServerFacts(DhcpMode.OFF)).arm_all(["w1"], force=True))
 
     [armed] = with_services(scenario)
 
@@ -125,9 +133,9 @@ def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(w
         await administration(services).arm_all(["w1"])
         declare(services, removed(W1))
         admin = administration(services)
-        listed = await admin.installs()
-        assert (await admin.install("w1")).items() >= listed[0].items()
-        return listed, await admin.cancel("w1"), await admin.history("w1")
+        listed = await shown(admin.installs())
+        assert (await shown(admin.install("w1"))).items() >= listed[0].items()
+        return listed, await shown(admin.cancel("w1")), await shown(admin.history("w1"))
 
     listed, cancelled, history = with_services(scenario)
 
@@ -150,7 +158,7 @@ def test_of_several_hosts_none_is_armed_where_one_is_unknown(with_services: With
     async def scenario(services: BuiltServices) -> Any:
         with pytest.raises(UnknownHostError, match="no host is called cp9; the registry has: cp1, w1"):
             await administration(services).arm_all(["cp1", "cp9"])
-        return await administration(services).installs()
+        return await shown(administration(services).installs())
 
     assert with_services(scenario) == []
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
+from netboot.admin.json_views import json_view
 from netboot.boot.token_documents import Report
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.host.host import HostName, HostSet
-from netboot.operate.administration import Administration, move_view
+from netboot.operate.administration import Administration
 from netboot.operate.readiness import Readiness
 
 CP1 = HostName("cp1")
@@ -35,8 +36,8 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         services.install_moves, services.event_log, machines=services.script_service.machines, attempts=3
     )
     administration.use(services.script_service.hosts, never_armed_here, warnings=())
-    found = dict(await administration.host("cp1"))
-    install = await administration.install("cp1")
+    found = dict(json_view(await administration.host("cp1")))
+    install = json_view(await administration.install("cp1"))
     assert install == found["install"]
     return found
 
@@ -267,7 +268,7 @@ def test_every_move_of_the_history_has_its_reason_in_one_line(with_services: Wit
             services.clock.pass_(300)
             services.boots(FIRMWARE, IPXE)
             await services.script_for(MAC, ADDRESS)
-        moves = [move_view(move) for move in await services.install_moves.history(CP1)]
+        moves = json_view(await services.install_moves.history(CP1))
         return [(move["what"], move["reason"], move["note"]) for move in moves if move["reason"]]
 
     assert with_services(scenario) == [

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from netboot.admin.json_views import json_view
 from netboot.control_socket import DeafDaemonError, is_answered
 from netboot.registry.load import load_settings, read
 from netboot.store.file_lock import held_by
@@ -15,8 +16,6 @@ from netboot.store.file_lock import held_by
 if TYPE_CHECKING:
     from netboot.client import ControlClient
     from netboot.operate.administration import Administration
-
-T = TypeVar("T")
 
 START_S: Final = 5.0  # time that a command waits for a daemon that starts
 _TRY_AGAIN_S: Final = 0.1
@@ -72,15 +71,18 @@ async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
 
 def run_with_administration(
     config: Path,
-    ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, T]],
+    ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, Any]],
     *,
     needs_hosts: bool = True,
     is_change: bool = False,
-) -> T:
-    """Open the administration, run `ask`, and close it; `needs_hosts` and `is_change` as for `administration`."""
+) -> Any:
+    """Open the administration, run `ask`, close it, and return what `ask` found as JSON has it.
 
-    async def run() -> T:
+    `needs_hosts` and `is_change` as for `administration`.
+    """
+
+    async def run() -> Any:
         async with administration(config, needs_hosts=needs_hosts, is_change=is_change) as opened:
-            return await ask(opened)
+            return json_view(await ask(opened))
 
     return asyncio.run(run())

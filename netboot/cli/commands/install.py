@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.host import armed_text, reason_text
 from netboot.cli.groups import Group
@@ -141,17 +142,17 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
     """Show HOST's boot step by step, live; from the last arming on. --json prints one event per line."""
 
     async def ask(daemon: "Administration | ControlClient") -> str | None:
-        armed_at = [move["at"] for move in await daemon.history(host) if move["what"] == "armed"]
+        armed_at = [move["at"] for move in json_view(await daemon.history(host)) if move["what"] == "armed"]
         timeline = Timeline(since=armed_at[-1] if armed_at else None, as_json=as_json)
         from netboot.client import ControlClient  # its HTTP library is slow to load
 
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
         if follow:
-            for word in before_the_boot(host, await daemon.install(host), armed_at):
+            for word in before_the_boot(host, json_view(await daemon.install(host)), armed_at):
                 click.echo(word, err=True)
         async for event in daemon.events(host=host, follow=follow):
-            timeline.take(event)
+            timeline.take(json_view(event))
             if follow and timeline.ended_with in WATCHED_END:
                 return timeline.ended_with
         return timeline.ended_with
