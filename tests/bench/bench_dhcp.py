@@ -81,7 +81,7 @@ def environment(directory: Path) -> dict[str, str]:
     return os.environ | {"NETBOOT_CONFIG": str(directory / "netboot.yaml")}
 
 
-def questions(machines: int = MACHINES) -> list[bytes]:
+def messages(machines: int = MACHINES) -> list[bytes]:
     """One DISCOVER of EDK2 per machine; the xid is written in place."""
     return [
         build(
@@ -116,7 +116,7 @@ class Load:
     lost: int
 
 
-def load(outstanding: int, asked: list[bytes], first_xid: int) -> Load:
+def load(outstanding: int, sent_messages: list[bytes], first_xid: int) -> Load:
     """Send these DISCOVERs, each once, and wait for the rest; raise IndexError where nothing at all came back."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -128,10 +128,10 @@ def load(outstanding: int, asked: list[bytes], first_xid: int) -> Load:
     took: list[float] = []
     lost = position = 0
     started = time.perf_counter()
-    while position < len(asked) or sent:
+    while position < len(sent_messages) or sent:
         now = time.perf_counter()
-        for _ in range(min(outstanding - len(sent), 64, len(asked) - position)):
-            data, xid = asked[position], first_xid + position
+        for _ in range(min(outstanding - len(sent), 64, len(sent_messages) - position)):
+            data, xid = sent_messages[position], first_xid + position
             client.sendto(data[:4] + struct.pack("!I", xid) + data[8:], ("255.255.255.255", 67))
             sent[xid] = now
             position += 1
@@ -237,9 +237,9 @@ def measure(name: str, directory: Path, outstanding: int, machines: int) -> None
 def main() -> None:
     match sys.argv[1:]:
         case ["load", outstanding, machines, times]:
-            asked = questions(int(machines)) * int(times)
+            sent_messages = messages(int(machines)) * int(times)
             first_xid = int.from_bytes(os.urandom(3), "big") << 8
-            print(json.dumps(asdict(load(int(outstanding), asked, first_xid))))
+            print(json.dumps(asdict(load(int(outstanding), sent_messages, first_xid))))
         case rest:
             machines = int(rest[0]) if rest else MACHINES
             print("| outstanding | contact | server | offers/s | p50 ms | p99 ms | lost | CPU µs per machine |")

@@ -24,7 +24,7 @@ PORTS = {"nginx": 8081, "engine": 8082, "aiohttp": 8083}
 CONNECTIONS, SMALL_S, ROUNDS = 16, 2.0, 3
 SMALL_BYTES, LARGE_BYTES, LARGE_READS = 8192, 100_000_000, 45
 AT_MOST_S = 300.0
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 6 << 30
+MEMORY, FREE_BYTES = Path("/dev/shm"), 6 << 30
 NGINX = """
 daemon off; master_process off; pid {0}/nginx.pid; error_log {0}/nginx.log;
 events {{ worker_connections 1024; }}
@@ -43,7 +43,7 @@ http {{
 
 def in_memory():
     """Give a directory that no disk slows down, where there is one with room; else None, the usual place."""
-    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > FREE_BYTES
     return MEMORY if is_roomy else None
 
 

@@ -126,12 +126,12 @@ def exchanged(*, rate: int, seconds: int) -> str:
 def measure(server: str, rate: int) -> None:
     with tempfile.TemporaryDirectory() as made, serving(server, Path(made)) as pid:
         before_ns = bench_dhcp.cpu_ns(pid)
-        told = exchanged(rate=rate, seconds=SECONDS)
+        printed = exchanged(rate=rate, seconds=SECONDS)
         cpu_ns = bench_dhcp.cpu_ns(pid) - before_ns
-    sent = sum(int(count) for count in re.findall(r"sent packets: (\d+)", told))
-    dropped = sum(int(count) for count in re.findall(r"drops: (\d+)", told))
-    completed = int(re.findall(r"received packets: (\d+)", told)[1])
-    delays = re.findall(r"avg delay: ([\d.]+) ms", told)
+    sent = sum(int(count) for count in re.findall(r"sent packets: (\d+)", printed))
+    dropped = sum(int(count) for count in re.findall(r"drops: (\d+)", printed))
+    completed = int(re.findall(r"received packets: (\d+)", printed)[1])
+    delays = re.findall(r"avg delay: ([\d.]+) ms", printed)
     print(
         f"| {rate} | {server} | {completed / SECONDS:.0f} | {100 * dropped / sent:.1f} % | "
         f"{' + '.join(f'{float(delay):.1f}' for delay in delays)} | {cpu_ns / completed / 1000:.0f} |",

@@ -41,7 +41,7 @@ def probe():
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
     client.bind(("0.0.0.0", 68))
-    asked, sent, took, xid = bench_dhcp.questions(MACHINES), {}, [], 0
+    requested, sent, took, xid = bench_dhcp.messages(MACHINES), {}, [], 0
     following = time.perf_counter()
     while True:
         ready = select.select([client, sys.stdin], [], [], max(0.0, following - time.perf_counter()))[0]
@@ -54,7 +54,7 @@ def probe():
         if time.perf_counter() >= following:
             following += ASK_EVERY_S
             xid += 1
-            data = asked[xid % len(asked)]
+            data = requested[xid % len(requested)]
             client.sendto(data[:4] + struct.pack("!I", xid) + data[8:], ("255.255.255.255", 67))
             sent[xid] = time.perf_counter()
     lost = sum(time.perf_counter() - began > 1.0 for began in sent.values())
@@ -153,24 +153,24 @@ def main(objects):
         loader.write_bytes(loader.read_bytes().ljust(LOADER_BYTES, b"\0"))
         bench_http.make_content(directory, objects)
         seconds = {name: [] for name in PORTS}
-        told = {name: [] for name in CONTENT}
+        printed = {name: [] for name in CONTENT}
         failed, memory = dict.fromkeys(PORTS, 0), dict.fromkeys(PORTS, 0)
         for _ in range(ROUNDS):
             for name in PORTS:
-                probes = PROBES if name in told else {"--offers": probe}
+                probes = PROBES if name in printed else {"--offers": probe}
                 with serving(name, directory) as process:
                     (took, lost), figures = probed_during(lambda name=name: pulls(name), *probes)
                     seconds[name].append(took)
                     failed[name] += lost
                     memory[name] = max(memory[name], peak_mb(process))
-                    if name in told:
-                        told[name].append([each for figure in figures for each in figure])
+                    if name in printed:
+                        printed[name].append([each for figure in figures for each in figure])
         say(f"{PULLS} pulls at once of {objects} files; milliseconds of an offer, and of a loader by TFTP")
         say(f"{'':12}{'s':>8}{'failed':>8}{'MB':>6}" + f"{'p50':>10}{'p99':>8}{'worst':>8}" * 2 + f"{'lost':>6}")
         for name in PORTS:
             line = f"{name:12}{statistics.median(seconds[name]):8.1f}{failed[name]:8}{memory[name]:6}"
-            if name in told:
-                *offer, lost, p50, p99, worst = (max(column) for column in zip(*told[name], strict=True))
+            if name in printed:
+                *offer, lost, p50, p99, worst = (max(column) for column in zip(*printed[name], strict=True))
                 line += "".join("{:10.1f}{:8.1f}{:8.1f}".format(*each) for each in (offer, (p50, p99, worst)))
                 line += f"{lost:6}"
             say(line)

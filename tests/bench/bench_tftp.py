@@ -127,7 +127,7 @@ def serve(directory, port):
         def loader_for(self, _address, name):
             return self.files.find(name)
 
-        def loader_sent(self, *_address_and_name, **_told):
+        def loader_sent(self, *_address_and_name, **_printed):
             pass
 
     async def run():

@@ -37,7 +37,7 @@ def test_a_daemon_too_busy_to_take_a_connection_is_a_daemon(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without the right")
-def test_who_has_no_right_to_the_socket_is_told_so(tmp_path_factory: pytest.TempPathFactory):
+def test_a_user_without_right_to_the_socket_gets_the_cure(tmp_path_factory: pytest.TempPathFactory):
     directory = tmp_path_factory.mktemp("private")
     (directory / "inner").mkdir(mode=0o700)
     os.seteuid(65534)
@@ -50,7 +50,7 @@ def test_who_has_no_right_to_the_socket_is_told_so(tmp_path_factory: pytest.Temp
     assert "no right to" in str(caught.value)
 
 
-def test_a_question_to_nobody_says_how_to_start_a_daemon(tmp_path: Path):
+def test_a_command_without_a_daemon_prints_how_to_start_one(tmp_path: Path):
     async def ask() -> object:
         async with ControlClient(tmp_path / "control.sock") as client:
             return await client.status()

@@ -9,7 +9,7 @@ from netboot.cli.commands.lab import lab
 @pytest.mark.parametrize("name", ["../x", "/etc", "", ".", "bad name!", "-x", "a" * 33, "Lab"])
 @pytest.mark.parametrize("command", ["up", "boot", "down"])
 def test_a_name_that_could_lead_elsewhere_is_wrong_use(command: str, name: str):
-    told = CliRunner().invoke(lab, [command, f"--name={name}"])
+    printed = CliRunner().invoke(lab, [command, f"--name={name}"])
 
-    assert told.exit_code == 2
-    assert "use lower-case letters, digits and hyphens" in told.output
+    assert printed.exit_code == 2
+    assert "use lower-case letters, digits and hyphens" in printed.output

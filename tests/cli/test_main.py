@@ -39,11 +39,11 @@ def test_help_and_version_load_no_command():
 
 
 @pytest.mark.parametrize("command", ["check", "plan"])
-def test_a_question_to_the_files_loads_neither_database_nor_network_libraries(configuration: Path, command: str):
+def test_a_command_on_the_files_loads_neither_database_nor_network_libraries(configuration: Path, command: str):
     assert not loaded_by("--config", str(configuration), command) & HEAVY
 
 
-def test_without_a_daemon_a_question_to_the_store_loads_no_http_library(configuration: Path):
+def test_without_a_daemon_a_command_on_the_store_loads_no_http_library(configuration: Path):
     assert "aiohttp" not in loaded_by("--config", str(configuration), "host", "list")
 
 

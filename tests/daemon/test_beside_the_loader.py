@@ -63,7 +63,7 @@ def test_shim_and_grub_lead_an_armed_machine_into_its_installer_by_tftp_and_http
     assert rack.install("cp1")["arming"]["spent"] == 1
 
 
-def test_the_same_names_lead_an_unarmed_machine_and_a_stranger_nowhere(rack: Rack):
+def test_the_same_names_lead_no_unarmed_or_unregistered_machine_to_an_installer(rack: Rack):
     furnish(rack)
     cp1, unregistered = rack.machine(*CP1), rack.machine("52:54:00:99:99:99", "192.0.2.60")
     cp1.boots()
@@ -76,7 +76,7 @@ def test_the_same_names_lead_an_unarmed_machine_and_a_stranger_nowhere(rack: Rac
     assert cp1.get("/boot/52-54-00-aa-bb-01/local-disk.efi").status == 404
 
 
-def test_an_ipxe_that_looks_beside_itself_is_led_to_its_script(rack: Rack):
+def test_an_ipxe_that_requests_autoexec_is_directed_to_its_script(rack: Rack):
     furnish(rack)
     cp1 = rack.machine(*CP1)
     cp1.boots()

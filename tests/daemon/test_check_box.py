@@ -211,7 +211,7 @@ def test_the_file_of_another_role_is_a_problem(box: Rack):
     assert "worker-join.ign joins a control-plane, and w1 is a worker" in problem
 
 
-def test_faults_and_problems_of_hosts_without_a_fault_are_told_together(box: Rack):
+def test_faults_and_problems_of_hosts_without_a_fault_are_reported_together(box: Rack):
     (box.directory / "hosts.yaml").write_text(HOSTS + "  w7: {role: wroker, mac: 52:54:00:aa:bb:17}\n")
     set_to(box, "network: {interfaces: [nosuch0]}\n")
 

@@ -59,7 +59,7 @@ def test_http_boot_on_arm64_gets_a_uri_and_no_option_43(wire: Wire):
     )
 
 
-def test_a_relayed_question_goes_back_to_the_relay_on_67_with_its_option_82_last(wire: Wire):
+def test_the_reply_to_a_relayed_request_goes_to_the_relay_on_67_with_its_option_82_last(wire: Wire):
     reply = wire.query(vector("discover-relayed"), source=(RELAY, 67), to=(SERVER, 67))
 
     assert reply.way == (SERVER, 67, RELAY, 67)
@@ -148,11 +148,11 @@ def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
         ),
     ],
 )
-def test_what_is_no_question_for_us_gets_silence(wire: Wire, ignored: bytes):
+def test_a_message_that_is_no_request_to_us_is_dropped(wire: Wire, ignored: bytes):
     assert wire.hears_nothing_of(ignored)
 
 
-def test_every_silence_is_counted(open_rack: Rack, wire: Wire):
+def test_every_drop_is_counted(open_rack: Rack, wire: Wire):
     before = ignored_so_far(open_rack)
 
     for data in (
@@ -211,7 +211,7 @@ def test_what_is_odd_but_ours_is_answered(wire: Wire, datagram: bytes):
     assert (reply.header[:3], reply.chaddr, reply.xid) == ((2, *datagram[1:3]), datagram[28:44], 0x1234)
 
 
-def test_the_same_question_gets_the_same_answer_each_time_and_soon(wire: Wire):
+def test_the_same_request_gets_the_same_reply_each_time_and_soon(wire: Wire):
     began = time.monotonic()
 
     reply = [wire.query(message(opts(), xid=77, secs=secs)) for secs in (0, 4, 12, 28, 28, 28)]
@@ -263,7 +263,7 @@ def test_the_class_picks_the_protocol_and_the_architecture_the_loader(
         ([(77, b"gPXE")], False),
     ],
 )
-def test_ipxe_is_told_by_77_in_both_encodings_and_by_http_in_175(
+def test_ipxe_is_identified_by_77_in_both_encodings_and_by_http_in_175(
     wire: Wire, more: list[tuple[int, bytes]], is_ipxe: bool
 ):
     reply = wire.query(message(opts(more=more)))
@@ -373,7 +373,7 @@ def test_a_relay_is_answered_on_67_whatever_the_flag(wire: Wire, flags: int):
     assert reply.header == (2, 1, 6, 0, 0x1234, 0, flags, *[bytes(4)] * 2, *map(socket.inet_aton, (SERVER, RELAY)))
 
 
-def test_a_relay_that_asks_from_an_odd_port_is_still_answered_on_67(wire: Wire):
+def test_a_relay_that_sends_from_another_port_is_answered_on_67(wire: Wire):
     reply = wire.query(message(opts(), giaddr=RELAY), source=(RELAY, 1067), to=(SERVER, 67))
 
     assert reply.way == (SERVER, 67, RELAY, 67)
@@ -387,7 +387,7 @@ def to_4011(source: tuple[str, int] = (ADDRESS, 4011)) -> dict[str, tuple[str, i
 
 
 @pytest.mark.parametrize("port", [68, 4011, 50000])
-def test_4011_answers_the_address_and_port_that_asked(wire: Wire, port: int):
+def test_4011_answers_the_address_and_port_of_the_request(wire: Wire, port: int):
     reply = wire.query(vector("request-edk2-4011"), **to_4011((ADDRESS, port)))
 
     assert reply.way == (SERVER, 4011, ADDRESS, port)
@@ -431,11 +431,11 @@ def test_4011_acknowledges_a_request_or_inform_to_us_or_to_nobody(wire: Wire, ki
         pytest.param(CUT, id="cut"),
     ],
 )
-def test_4011_is_silent_to_everything_else(wire: Wire, ignored: bytes):
+def test_4011_drops_everything_else(wire: Wire, ignored: bytes):
     assert wire.hears_nothing_of(ignored, **to_4011())
 
 
-def test_4011_returns_the_boot_item_that_was_asked_for(wire: Wire):
+def test_4011_returns_the_requested_boot_item(wire: Wire):
     reply = wire.query(message(opts(kind=3, more=[(43, bytes.fromhex("4704000100 00ff"))])), **to_4011())
 
     assert reply.options[43] == bytes.fromhex("47040001 0000 ff")

@@ -115,7 +115,7 @@ def test_what_is_no_read_request_gets_error_4(reader: Reader, datagram: bytes):
 
 
 @pytest.mark.parametrize("datagram", [b"", b"\0", b"\1", b"\0\5\0\1x\0", b"\0\5", b"\0\5\0", b"\0\5\0\0"])
-def test_an_error_and_a_stump_get_silence(reader: Reader, datagram: bytes):
+def test_an_error_and_a_truncated_packet_are_dropped(reader: Reader, datagram: bytes):
     reader.send(datagram)
 
     assert code(reader.query(b"nothing-there")) == 1
@@ -183,7 +183,7 @@ def test_a_tail_on_a_name_that_we_never_offered_is_an_error(wire: Wire, reader: 
     assert code(reader.query(b"text\xff")) == 1
 
 
-def test_a_request_by_broadcast_gets_silence(open_rack: Rack, wire: Wire):
+def test_a_request_by_broadcast_is_dropped(open_rack: Rack, wire: Wire):
     for there in ("255.255.255.255", "192.0.2.255"):
         wire.send(request(b"nothing"), source=(ADDRESS, 3333), to=(there, 69))
     wire.send(request(b"nothing"), source=(ADDRESS, 4444), to=(SERVER, 69))
@@ -222,9 +222,7 @@ def test_a_request_by_broadcast_gets_silence(open_rack: Rack, wire: Wire):
         ([b"tsize", b"0", b"blksize"], {b"tsize": b"76800"}),
     ],
 )  # fmt: skip
-def test_only_what_was_asked_for_is_granted_and_never_more(
-    reader: Reader, options: list[bytes], expected: dict[bytes, bytes]
-):
+def test_only_requested_options_are_granted(reader: Reader, options: list[bytes], expected: dict[bytes, bytes]):
     assert granted(reader.query(b"undionly.kpxe", b"octet", *options)) == expected
 
 
@@ -274,7 +272,7 @@ def test_block_numbers_roll_over_to_zero(reader: Reader):
     assert got == len(FILES["long"])
 
 
-def test_each_read_has_a_port_of_its_own_on_the_address_that_was_asked(open_rack: Rack, reader: Reader):
+def test_each_read_has_its_own_port_on_the_address_of_the_request(open_rack: Rack, reader: Reader):
     other = Reader(open_rack)
 
     reader.query(b"even")
@@ -286,7 +284,7 @@ def test_each_read_has_a_port_of_its_own_on_the_address_that_was_asked(open_rack
     other.socket.close()
 
 
-def test_an_aborted_probe_is_answered_by_nothing_and_the_machine_asks_again(reader: Reader):
+def test_an_aborted_probe_gets_no_reply_and_the_machine_requests_again(reader: Reader):
     granted(reader.query(b"undionly.kpxe", b"octet", b"tsize", b"0", b"blksize", b"1468"))
     reader.send(b"\0\5\0\x08User aborted the transfer\0")
     assert reader.take(BRIEF_S) is None
@@ -296,7 +294,7 @@ def test_an_aborted_probe_is_answered_by_nothing_and_the_machine_asks_again(read
     assert reader.rest(reader.ack(0) or b"", 1468) == LOADER
 
 
-def test_a_strangers_packet_gets_error_5_and_the_transfer_goes_on(open_rack: Rack, reader: Reader):
+def test_a_packet_from_another_machine_gets_error_5_and_the_transfer_goes_on(open_rack: Rack, reader: Reader):
     first = reader.query(b"undionly.kpxe")
     unregistered = Reader(open_rack)
 

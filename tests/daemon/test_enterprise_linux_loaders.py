@@ -48,9 +48,9 @@ def boot(rack: Rack, wire: Wire, xid: int) -> bytes:
 
 def test_each_architecture_gets_its_loader(wire: Wire):
     cp1, other = bytes.fromhex("525400aabb01"), bytes.fromhex("525400999901")  # what cp1 gets depends on its boots
-    questions = [vector(f"discover-{name}").replace(cp1, other) for name in ("uefi-x64", "uefi-ia32", "bios")]
+    requests = [vector(f"discover-{name}").replace(cp1, other) for name in ("uefi-x64", "uefi-ia32", "bios")]
 
-    answers = [wire.query(datagram).name for datagram in questions]
+    answers = [wire.query(datagram).name for datagram in requests]
 
     assert answers == [b"ipxe-snponly-x86_64.efi", b"ipxe-i386.efi", b"undionly.kpxe"]
 

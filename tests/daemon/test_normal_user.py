@@ -99,14 +99,14 @@ def as_nobody(config: Path, *commands: str) -> dict[str, tuple[int, str]]:
     return {command: (code, said.splitlines()[-1]) for command, (code, said) in answers.items()}
 
 
-def test_who_may_not_read_the_configuration_is_told_what_to_do(config: Path):
+def test_a_user_who_may_not_read_the_configuration_gets_the_cure(config: Path):
     answers = as_nobody(config, *COMMANDS)
 
     assert {command: code for command, (code, _) in answers.items()} == dict.fromkeys(COMMANDS, 2)
     assert {said for _, said in answers.values()} == {"1 problem; nothing was changed"}
 
 
-def test_who_may_read_nothing_but_the_configuration_is_told_what_to_do(config: Path):
+def test_a_user_who_may_read_only_the_configuration_gets_the_cure(config: Path):
     config.parent.chmod(0o755)
     config.chmod(0o644)
     commands = [command for command in COMMANDS if command != "plan"]  # which reads nothing else
@@ -117,7 +117,7 @@ def test_who_may_read_nothing_but_the_configuration_is_told_what_to_do(config: P
     assert {command: code for command, (code, _) in answers.items()} == dict.fromkeys(commands, 1)
 
 
-def test_who_may_not_open_the_store_is_told_what_to_do(config: Path):
+def test_a_user_who_may_not_open_the_store_gets_the_cure(config: Path):
     config.chmod(0o644)
     for opened in ("etc", "run"):
         (config.parents[1] / opened).chmod(0o755)

@@ -52,7 +52,7 @@ def test_nothing_is_installed_that_nobody_armed(rack: Rack):
     assert rack.install("cp1")["state"] == "registered"
 
 
-def test_a_machine_that_nobody_registered_gets_silence_and_is_discovered(rack: Rack):
+def test_an_unregistered_machine_gets_no_reply_and_is_discovered(rack: Rack):
     unregistered = rack.machine("52:54:00:99:99:99", "192.0.2.60")
 
     assert unregistered.discover() is None
@@ -183,7 +183,7 @@ def test_check_is_satisfied_with_the_rack_and_plan_shows_what_each_host_would_ge
     assert "hidden" in plan["ignition"]["role"]
 
 
-def test_watch_tells_the_boot_and_ends_when_the_host_is_ready(rack: Rack):
+def test_watch_prints_the_boot_and_ends_when_the_host_is_ready(rack: Rack):
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1")
     cp1.boots()

@@ -28,7 +28,7 @@ def read_only(rack: Rack) -> Iterator[Rack]:
         subprocess.run(["umount", content], check=True)
 
 
-def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_are_told_503(read_only: Rack) -> None:
+def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_get_503(read_only: Rack) -> None:
     content = read_only.directory / "content"
     fault = (
         f"cannot write below {content}: Read-only file system; mount it writable; if only the daemon sees it "

@@ -58,7 +58,7 @@ def wire(leasing_rack: Rack) -> Iterator[Wire]:
     wire.close()
 
 
-def test_the_offer_to_one_card_is_held_while_the_other_asks(wire: Wire):
+def test_the_offer_to_one_card_is_held_while_the_other_requests_one(wire: Wire):
     offered = wire.query(vector("two-cards-1-discover-a"))
     assert (offered.options[53], offered.xid) == (OFFER, 0x1001)
 

@@ -41,16 +41,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 async def _start_all(session: pytest.Session) -> dict[str, asyncio.Task[None]]:
-    room = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
     return {
-        item.nodeid: asyncio.create_task(_play(item.obj, room), name=item.name)
+        item.nodeid: asyncio.create_task(_play(item.obj, slots), name=item.name)
         for item in session.items
         if isinstance(item, pytest.Function) and _is_coroutine_test(item)
     }
 
 
-async def _play(story: Callable[[], Awaitable[None]], room: asyncio.Semaphore) -> None:
-    async with room:
+async def _play(story: Callable[[], Awaitable[None]], slots: asyncio.Semaphore) -> None:
+    async with slots:
         await story()
 
 

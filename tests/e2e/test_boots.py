@@ -75,7 +75,7 @@ async def test_an_installed_host_boots_its_disk_for_ever_until_it_is_armed_again
         assert await installed(lab, guest) == first
 
 
-async def test_a_registered_host_that_nobody_armed_boots_its_disk_even_with_a_fresh_ledger():
+async def test_a_registered_host_that_is_not_armed_boots_its_disk_even_with_a_new_store():
     async with running_lab([W1], say=quiet) as lab:
         guest = lab.guest("w1")
         await installed(lab, guest)

@@ -35,7 +35,7 @@ def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = N
 
 PXE = a_host("pxe", 1, Firmware.OVMF_PXE)
 HTTP = a_host("http", 2, Firmware.OVMF_HTTP)
-ASKS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyVariant.WITHOUT_43)
+REQUESTS_4011 = replace(a_host("asks4011", 9, Firmware.OVMF_PXE), reply=ReplyVariant.WITHOUT_43)
 BIOS = a_host("bios", 3, Firmware.SEABIOS_IPXE)
 UNDIONLY = "undionly.kpxe"
 UNDI = replace(a_host("undi", 4, Firmware.SEABIOS_IPXE, loader=UNDIONLY), replaces_rom=True)
@@ -112,8 +112,8 @@ async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side
             assert " 198.51.100.1" in guest.console.text  # its address, and the router's
 
 
-async def test_two_dhcp_servers_on_one_lan_stand_in_nobodys_way_not_even_of_who_asks_port_4011():
-    async with running_lab([PXE, ASKS_4011], say=quiet, lan_type=TwoServersLan) as lab:
+async def test_two_dhcp_servers_on_one_lan_prevent_no_boot_also_by_port_4011():
+    async with running_lab([PXE, REQUESTS_4011], say=quiet, lan_type=TwoServersLan) as lab:
         await boot(lab)
 
         assert listeners(lab, "pxe") == {67}

@@ -44,11 +44,11 @@ def dhcp_message(data: bytes) -> None:
     pxe.address_shown(message)
     mac = pxe.client_mac(message)
     assert mac is None or Mac.parse(mac) == mac
-    question = lease.lease_request(message, OURS, is_unicast=False)
-    if isinstance(question, LeaseRequest):
-        _check_lease(message, question)
-    for question, reply in ((pxe.offer_request, offer_reply), (pxe.boot_server_request, ack_reply)):
-        client = question(message, OURS)
+    request = lease.lease_request(message, OURS, is_unicast=False)
+    if isinstance(request, LeaseRequest):
+        _check_lease(message, request)
+    for request, reply in ((pxe.offer_request, offer_reply), (pxe.boot_server_request, ack_reply)):
+        client = request(message, OURS)
         if not isinstance(client, BootClient):
             continue
         for kind in OfferKind:
@@ -59,33 +59,38 @@ def dhcp_message(data: bytes) -> None:
 
 
 def _check_reply(message: DhcpMessage, answer: Reply) -> None:
-    told = dhcp.parse(answer.data)
-    assert (told.op, told.xid, told.chaddr) == (dhcp.REPLY, message.xid, message.chaddr)
+    result = dhcp.parse(answer.data)
+    assert (result.op, result.xid, result.chaddr) == (dhcp.REPLY, message.xid, message.chaddr)
     assert dhcp.SMALLEST_MESSAGE_BYTES <= len(answer.data) <= min(max(message.largest_reply_bytes, 576), 1500) - 28
-    assert all(told.options.values())
-    codes = list(told.options)
+    assert all(result.options.values())
+    codes = list(result.options)
     assert {1, 3, 6, 50, 51, 52, 58, 59}.isdisjoint(codes)
     if 67 in codes:
-        name = bytes((67, len(told.options[67]))) + told.options[67]
+        name = bytes((67, len(result.options[67]))) + result.options[67]
         assert name + b"\0" in answer.data
     assert 67 not in codes or set(codes[codes.index(67) + 1 :]) <= {82}
 
 
-def _check_lease(message: DhcpMessage, question: LeaseRequest) -> None:
+def _check_lease(message: DhcpMessage, request: LeaseRequest) -> None:
     """Whoever asks for an address: an answer that is a message, fits, and gives back what states the subnet."""
     client = pxe.boot_client(message)
     boot = (client, Offer(OfferKind.LOADER, client.mac, "snponly.efi")) if isinstance(client, BootClient) else None
     for kind in (LeaseAnswer.OFFER, LeaseAnswer.ACK):
         answer = lease_reply(message, kind, TERMS, SERVER, boot=boot)
-        told = dhcp.parse(answer.data)
-        assert (told.op, told.xid, told.chaddr, told.yiaddr) == (dhcp.REPLY, message.xid, message.chaddr, TERMS.address)
+        result = dhcp.parse(answer.data)
+        assert (result.op, result.xid, result.chaddr, result.yiaddr) == (
+            dhcp.REPLY,
+            message.xid,
+            message.chaddr,
+            TERMS.address,
+        )
         assert len(answer.data) <= min(max(message.largest_reply_bytes, 576), 1500) - 28
-        assert all(told.options.values())
-        if 118 in told.options:
-            assert question.subnet == IPv4Address(told.options[118])
-        if 82 in told.options:
-            assert told.options[82] == message.options[82]
-            assert list(told.options)[-1] == 82
+        assert all(result.options.values())
+        if 118 in result.options:
+            assert request.subnet == IPv4Address(result.options[118])
+        if 82 in result.options:
+            assert result.options[82] == message.options[82]
+            assert list(result.options)[-1] == 82
 
 
 def tftp_read(data: bytes) -> None:

@@ -260,7 +260,7 @@ def test_what_is_wrong_use_says_so(netboot: Appliance, tmp_path: Path) -> None:
     assert netboot("show", "nothing").returncode == 1
 
 
-def test_progress_is_told_in_plain_lines_without_a_terminal(netboot: Appliance, repository: Path) -> None:
+def test_progress_is_printed_in_plain_lines_without_a_terminal(netboot: Appliance, repository: Path) -> None:
     done = netboot("import-archive", repository, "--name", "ock-1")
 
     assert done.stderr.splitlines()[0] == f"copying {repository}"

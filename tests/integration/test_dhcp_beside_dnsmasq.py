@@ -58,7 +58,7 @@ def test_a_machine_gets_a_lease_from_one_and_its_loader_from_the_other(lan: Any,
 
 
 @pytest.mark.usefixtures("dnsmasq")
-def test_the_request_for_the_lease_shows_its_address_to_the_proxy_which_stays_silent(
+def test_the_request_for_the_lease_shows_its_address_to_the_proxy_which_does_not_reply(
     lan: Any, serve: Any, capture: Capture
 ) -> None:
     serving = serve()

@@ -115,7 +115,7 @@ def test_each_interface_answers_with_its_own_address(lan: Any, serve: Any, captu
 
 
 @pytest.mark.parametrize("port", [68, 4011, 50000])
-def test_4011_answers_from_4011_to_the_address_and_port_that_asked(
+def test_4011_answers_from_4011_to_the_address_and_port_of_the_request(
     lan: Any, serve: Any, capture: Capture, port: int
 ) -> None:
     serving = serve()
@@ -140,7 +140,7 @@ def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, 
     assert envelope(wire.receive()) == (EVERYBODY, "192.0.2.10", 4011, "255.255.255.255", 68)
 
 
-def test_the_address_that_was_asked_answers_where_a_card_has_several(lan: Any, serve: Any, capture: Capture) -> None:
+def test_the_address_of_the_request_answers_where_a_card_has_several(lan: Any, serve: Any, capture: Capture) -> None:
     lan.ip(lan.server, "addr", "add", "192.0.2.11/24", "dev", "s0")
     serve(WantedInterface("s0", IPv4Address("192.0.2.11")))
     wire = lan.wire("c0")
@@ -195,7 +195,7 @@ def test_a_changed_address_is_the_one_that_answers(lan: Any, serve: Any, capture
     assert (frame[IP].src, str(parse(body(frame)).siaddr)) == ("192.0.2.20", "192.0.2.20")
 
 
-def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_silence(
+def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_no_reply(
     lan: Any, serve: Any, capture: Capture
 ) -> None:
     serving = serve()
@@ -213,7 +213,7 @@ def test_a_request_to_the_lease_server_shows_the_machines_address_and_gets_silen
     assert serving.counted["dhcp_ignored", "other-message-type"] == 1
 
 
-def test_whatever_is_no_question_gets_silence_and_a_counter(lan: Any, serve: Any, capture: Capture) -> None:
+def test_every_other_message_is_dropped_and_counted(lan: Any, serve: Any, capture: Capture) -> None:
     serving = serve()
     wire = lan.wire("c0")
     good = capture("discover-bios")
@@ -309,7 +309,7 @@ def test_a_fault_of_ours_in_one_datagram_ends_with_that_datagram(lan: Any, serve
     assert serving.counted["datagram_faults", "67"] == 3
 
 
-def test_mutated_datagrams_never_silence_the_port(lan: Any, serve: Any, capture: Capture) -> None:
+def test_the_port_answers_after_mutated_datagrams(lan: Any, serve: Any, capture: Capture) -> None:
     serve()
     wire = lan.wire("c0")
     chance = random.Random(67)

@@ -138,7 +138,7 @@ def test_curl_gets_kernel_initrd_and_stage2(server: Server, tmp_path: Path) -> N
         assert filecmp.cmp(got, server.directory / "media" / "ol8" / name.replace("images/pxeboot/", ""), shallow=False)
 
 
-def test_the_desk_hears_who_got_what(server: Server) -> None:
+def test_the_service_records_which_machine_got_which_file(server: Server) -> None:
     server.store.served.clear()
 
     run("curl", "-fsS", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
@@ -323,7 +323,7 @@ def test_a_compressed_sibling_is_never_given(server: Server) -> None:
     assert done.stdout.endswith(LARGE[:50_000])
 
 
-def test_one_connection_serves_script_and_content_as_ipxe_asks(server: Server) -> None:
+def test_one_connection_serves_script_and_content_as_ipxe_requests_them(server: Server) -> None:
     """iPXE keeps the connection of its script for kernel and initrd."""
     paths = ("/boot/x.ipxe", "/content/ol8/initrd.img", "/content/ol8/vmlinuz", "/ostree/ock-1/config")
     requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: iPXE/1.21.1\r\n\r\n".encode() for path in paths]

@@ -288,7 +288,7 @@ def test_whatever_a_stage_calls_itself_a_registered_host_is_its_mac(quiet: tuple
     assert leased == ["192.0.2.103"] * 4
 
 
-def test_inform_is_answered_at_the_address_that_asks_without_a_lease(quiet: tuple[Any, Served]) -> None:
+def test_inform_is_answered_at_the_clients_address_without_a_lease(quiet: tuple[Any, Served]) -> None:
     lan, _ = quiet
     lan.ip(lan.client, "addr", "add", "192.0.2.60/24", "dev", "c0")
 
@@ -359,7 +359,7 @@ def test_a_declined_address_rests_and_the_client_gets_another(quiet: tuple[Any, 
     assert served.leases()[first][1] == "declined"
 
 
-def test_a_stranger_gets_nothing_without_a_pool(lan: Any, start: Start) -> None:
+def test_an_unregistered_machine_gets_nothing_without_a_pool(lan: Any, start: Start) -> None:
     served = start("")
     unregistered = Machine(lan, UNKNOWN)
 
@@ -369,7 +369,7 @@ def test_a_stranger_gets_nothing_without_a_pool(lan: Any, start: Start) -> None:
     assert unregistered.hears(timeout_s=0.1) is None
 
 
-def test_a_lease_survives_the_power_cut_of_the_server_and_a_full_pool_is_told_once(lan: Any, start: Start) -> None:
+def test_a_lease_survives_the_power_cut_of_the_server_and_a_full_pool_is_reported_once(lan: Any, start: Start) -> None:
     served = start("pool: [192.0.2.200-192.0.2.201]")
     first = Machine(lan, UNKNOWN).leases()
 
@@ -384,7 +384,7 @@ def test_a_lease_survives_the_power_cut_of_the_server_and_a_full_pool_is_told_on
     assert len(served.lines("lease.pool_exhausted")) == 1
 
 
-def test_an_address_that_somebody_has_is_never_given_and_a_person_is_told(lan: Any, start: Start) -> None:
+def test_an_address_in_use_is_never_leased_and_is_reported(lan: Any, start: Start) -> None:
     served = start()
     lan.ip(lan.client, "link", "set", "c0", "address", "52:54:00:00:00:77")
     lan.ip(lan.client, "addr", "add", "192.0.2.200/24", "dev", "c0")

@@ -195,8 +195,8 @@ def test_a_relay_is_answered_at_its_own_address(lan: Any, serve: Any, capture: C
 
 
 def tagged(vlan: int, data: bytes) -> bytes:
-    asked = IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67) / Raw(data)
-    return bytes(Ether(src=MAC, dst=EVERYBODY) / Dot1Q(vlan=vlan, prio=5) / asked)
+    requested = IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67) / Raw(data)
+    return bytes(Ether(src=MAC, dst=EVERYBODY) / Dot1Q(vlan=vlan, prio=5) / requested)
 
 
 def test_another_vlan_is_not_heard_and_a_priority_alone_is_no_vlan(heard: Any, capture: Capture) -> None:
@@ -245,9 +245,7 @@ def test_it_listens_only_where_the_mode_says_so(lan: Any, serve: Any, capture: C
     assert wire.receive(timeout_s=0.3) is None
 
 
-def test_an_unheld_4011_is_held_so_that_the_kernel_tells_nobody_that_it_is_unreachable(
-    lan: Any, heard: Any, capture: Capture
-) -> None:
+def test_4011_is_held_so_that_the_kernel_sends_no_port_unreachable(lan: Any, heard: Any, capture: Capture) -> None:
     with lan.client_socket(4011) as client:
         client.connect(("192.0.2.10", 4011))  # shows an ICMP error as ConnectionRefusedError
         for _ in range(2):

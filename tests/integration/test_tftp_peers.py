@@ -108,7 +108,7 @@ def test_tftpy_reads(port, tmp_path, name, options):
     assert fetched.read_bytes() == FILES[name]
 
 
-def test_tftpy_is_told_that_a_file_is_missing(port, tmp_path):
+def test_tftpy_gets_an_error_for_a_missing_file(port, tmp_path):
     with pytest.raises(tftpy.TftpFileNotFoundError):
         tftpy.TftpClient(HOST, port).download("nothing.efi", str(tmp_path / "fetched"), timeout=5)
 

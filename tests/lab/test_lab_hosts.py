@@ -34,7 +34,7 @@ def test_a_host_with_an_address_has_its_network_and_one_without_is_leased():
     ) in lines
 
 
-def test_the_settings_lie_where_the_appliance_is_told(tmp_path):
+def test_the_settings_are_where_the_appliance_reads_them(tmp_path):
     paths = AppliancePaths(tmp_path, Path("/content"), Path("/run/netboot-lab/x/control.sock"))
 
     write_configuration(paths, (), examples=assets_directory() / "examples", attempts=2)

@@ -43,12 +43,14 @@ def test_the_pull_counts_its_percent():
     assert timeline.waits_for is Step.INSTALLED
 
 
-def test_a_pull_is_told_at_each_fifth_of_it_and_keeps_its_first_time():
+def test_a_pull_is_reported_at_each_fifth_and_keeps_its_first_time():
     timeline = BootTimeline("cp1", POWER_ON)
 
-    told = [timeline.take(event("ostree", 20 + percent / 10, percent=percent)) for percent in (5, 15, 25, 35, 45, 100)]
+    reported = [
+        timeline.take(event("ostree", 20 + percent / 10, percent=percent)) for percent in (5, 15, 25, 35, 45, 100)
+    ]
 
-    assert [moment and moment.note for moment in told] == ["5 %", None, "25 %", None, "45 %", "100 %"]
+    assert [moment and moment.note for moment in reported] == ["5 %", None, "25 %", None, "45 %", "100 %"]
     assert timeline.moments[Step.OSTREE].seconds == 20.5
 
 

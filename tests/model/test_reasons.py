@@ -79,11 +79,11 @@ def test_an_alarm_names_the_document_and_the_address():
         ),
     ],
 )
-def test_a_failure_is_told_by_the_first_line_of_its_report(data: dict[str, object], expected: str):
+def test_a_failure_is_explained_by_the_first_line_of_its_report(data: dict[str, object], expected: str):
     assert str(explain("install.moved", data, host="cp1")) == expected
 
 
-def test_an_http_request_that_was_refused_before_it_was_read_is_told_with_its_reason():
+def test_an_http_request_that_was_refused_before_it_was_read_is_explained_with_its_reason():
     assert str(explain("http.refused", {"address": "192.0.2.50", "reason": "body-too-large"}, host="cp1")) == (
         "an HTTP request of 192.0.2.50 was refused before it was read (body-too-large); docs/events.md has the reason"
     )
@@ -99,7 +99,7 @@ def test_an_event_that_another_version_recorded_with_other_data_is_passed_over()
     assert explain("boot.dead_end_met", {"reason": "no-script"}, host="cp1") is None
 
 
-def test_events_over_their_limit_are_told_by_their_number():
+def test_events_over_their_limit_are_explained_by_their_number():
     assert explain("boot.offered", {"kind": "loader", "count": 7}, host="cp1") == Explanation(
         "counted", "7 more events boot.offered came in the last minute", is_blocking=False
     )

@@ -52,7 +52,7 @@ async def code(services: BuiltServices) -> str | None:
     return blocked and blocked["reason"]
 
 
-def test_a_missing_document_is_told_with_its_cure_until_the_machine_gets_its_script(with_services: WithServices):
+def test_a_missing_document_is_reported_with_its_cure_until_the_machine_gets_its_script(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         role_file = services.script_service.hosts.get("cp1").ignition  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ def test_a_missing_document_is_told_with_its_cure_until_the_machine_gets_its_scr
     with_services(scenario)
 
 
-def test_a_dead_end_stays_told_over_further_boots_and_over_another_arming(with_services: WithServices):
+def test_a_dead_end_stays_reported_over_further_boots_and_over_another_arming(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         directory = services.directory / "loaders"
         directory.mkdir()
@@ -168,7 +168,7 @@ def test_behind_a_router_that_translates_addresses_the_reason_is_the_address(wit
     with_services(scenario)
 
 
-def test_a_stranger_hides_no_reason_of_the_machine_itself(with_services: WithServices):
+def test_another_address_hides_no_reason_of_the_machine_itself(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]

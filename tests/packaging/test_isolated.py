@@ -95,7 +95,7 @@ def test_the_commands_input_and_exit_status_are_its_own():
     assert (ran.stdout, ran.stderr, ran.returncode) == ("typed", "", 3)
 
 
-def test_who_may_not_unshare_is_told_so():
+def test_a_user_who_may_not_unshare_gets_the_cure():
     public = Path(tempfile.mkdtemp())  # the project may lie where nobody may read
     public.chmod(0o755)
     script = Path(shutil.copy(ISOLATED, public))

@@ -91,7 +91,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         ),
     ],
 )
-def test_what_only_several_values_show_is_told_with_place_and_cure(site, text, expected):
+def test_faults_of_several_values_are_reported_with_place_and_cure(site, text, expected):
     site.write("hosts.yaml", text)
 
     assert site.faults() == [f"hosts.yaml:{expected}"]
@@ -116,7 +116,7 @@ def test_a_value_that_cannot_be_read_is_not_called_missing_as_well(site):
     ]
 
 
-def test_a_host_without_address_asks_dhcp_whatever_the_defaults_say(site):
+def test_a_host_without_address_uses_dhcp_whatever_the_defaults_are(site):
     site.write("hosts.yaml", f"defaults: {{network: {{gateway: 192.0.2.1}}}}\nhosts: {{{W1}}}\n")
 
     [host] = site.load().hosts

@@ -64,7 +64,7 @@ def test_a_file_named_twice_is_read_once(site):
     assert site.load().files == (Path("netboot.yaml"), Path("hosts.d/a.yaml"))
 
 
-def test_a_link_that_leads_nowhere_is_told(site):
+def test_a_dangling_link_is_reported(site):
     (site.directory / "hosts.d").mkdir()
     (site.directory / "hosts.d" / "a.yaml").symlink_to("nowhere")
 
@@ -126,7 +126,7 @@ def test_a_role_said_in_two_files_may_not_say_one_key_twice(site):
         ("cluster: {nam: x}\n", "1:11: cluster.nam: no such key; did you mean name?"),
     ],
 )
-def test_a_faulty_section_is_told_with_place_and_cure(site, text, expected):
+def test_a_faulty_section_is_reported_with_place_and_cure(site, text, expected):
     site.write("hosts.yaml", text)
 
     assert site.faults() == [f"hosts.yaml:{expected}"]

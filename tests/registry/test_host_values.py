@@ -123,7 +123,7 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ("dsk: /dev/sda", "dsk: no such key; did you mean disk?"),
     ],
 )
-def test_a_faulty_value_is_told_with_place_and_cure(site, said, expected):
+def test_a_faulty_value_is_reported_with_place_and_cure(site, said, expected):
     site.write("hosts.yaml", A_HOST.format(said))
 
     [fault] = site.faults()
@@ -169,7 +169,7 @@ def test_an_infiniband_port_is_named_by_its_guid_or_by_its_whole_address(site, m
         ("[52:54:00:00:00:01, x]", f"54: hosts.cp1.mac[1]: 'x' {NO_MAC}"),
     ],
 )
-def test_a_faulty_mac_is_told_with_place_and_cure(site, mac, expected):
+def test_a_faulty_mac_is_reported_with_place_and_cure(site, mac, expected):
     site.write("hosts.yaml", f"hosts: {{cp1: {{role: worker, mac: {mac}}}}}\n")
 
     assert site.faults() == [f"hosts.yaml:1:{expected}"]
@@ -188,7 +188,7 @@ def test_a_faulty_mac_is_told_with_place_and_cure(site, mac, expected):
         ("a" * 65, "is 65 characters long; Linux takes a host name of 64 at most"),
     ],
 )
-def test_a_faulty_host_name_is_told_with_its_cure(site, name, expected):
+def test_a_faulty_host_name_is_reported_with_its_cure(site, name, expected):
     site.write("hosts.yaml", f"hosts: {{{name}: {{role: worker, mac: 52:54:00:00:00:01}}}}\n")
 
     assert site.faults() == [f"hosts.yaml:1:9: hosts.{name}: {expected}"]

@@ -78,7 +78,7 @@ def test_a_path_is_meant_from_the_file_that_names_it(site):
         ),
     ],
 )
-def test_a_file_that_is_no_ignition_is_told_once_where_it_is_named_first(site, content, expected):
+def test_a_file_that_is_no_ignition_is_reported_once_where_it_is_named_first(site, content, expected):
     site.write("hosts.yaml", CLUSTER)
     (site.directory / "join.ign").write_bytes(content)
 

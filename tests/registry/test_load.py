@@ -36,7 +36,7 @@ hosts:
 """
 
 
-def test_eight_faults_in_two_files_are_all_told_with_line_and_column(site):
+def test_eight_faults_in_two_files_are_all_reported_with_line_and_column(site):
     site.write("netboot.yaml", "network: {interfaces: [eno2]}\nhttp: {prot: 80}\n")
     site.write("hosts.yaml", EIGHT_FAULTS)
 
@@ -136,7 +136,7 @@ def test_a_configuration_names_every_file_that_it_was_read_from(site):
     assert site.load().files == (Path("netboot.yaml"), Path("hosts.yaml"), Path("hosts.d/rack1.yaml"))
 
 
-def test_faults_of_the_hosts_are_told_even_when_the_settings_cannot_be_read(site):
+def test_faults_of_the_hosts_are_reported_even_when_the_settings_cannot_be_read(site):
     site.write("netboot.yaml", "network: [\n")
     site.write("hosts.yaml", "hsts: {}\n")
 
@@ -185,7 +185,7 @@ def test_every_example_of_the_documentation_is_valid(site, block):
     assert isinstance(site.load(), Configuration)
 
 
-def loads_or_tells(directory: Path, name: str, content: bytes) -> None:
+def loads_or_reports(directory: Path, name: str, content: bytes) -> None:
     (directory / "netboot.yaml").write_bytes(b"")
     (directory / "hosts.yaml").write_bytes(b"")
     (directory / name).write_bytes(content)
@@ -231,11 +231,11 @@ FRESH_EACH_TIME = [HealthCheck.function_scoped_fixture]
 @given(content=st.binary(max_size=200))
 @settings(suppress_health_check=FRESH_EACH_TIME, deadline=None)
 def test_any_bytes_load_or_are_refused_with_what_and_cure(tmp_path, name, content):
-    loads_or_tells(tmp_path, name, content)
+    loads_or_reports(tmp_path, name, content)
 
 
 @BOTH_FILES
 @given(text=DOCUMENTS)
 @settings(suppress_health_check=FRESH_EACH_TIME, deadline=None)
 def test_any_text_with_our_words_loads_or_is_refused_with_what_and_cure(tmp_path, name, text):
-    loads_or_tells(tmp_path, name, textwrap.dedent(text).encode("utf-8", "surrogatepass"))
+    loads_or_reports(tmp_path, name, textwrap.dedent(text).encode("utf-8", "surrogatepass"))

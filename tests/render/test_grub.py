@@ -12,7 +12,7 @@ from netboot.render import grub
 from netboot.render.template_engine import Engine
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-STRANGER = Mac.parse("52:54:00:aa:bb:99")
+UNREGISTERED = Mac.parse("52:54:00:aa:bb:99")
 
 
 def test_the_install_configuration_of_each_host(
@@ -27,7 +27,7 @@ def test_the_install_configuration_of_each_host(
 def test_the_waiting_configuration_for_each_reason(
     reason: WaitReason, cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
 ):
-    plan = WaitPlan(STRANGER, reason) if reason is WaitReason.UNKNOWN_HOST else WaitPlan(cp1.mac, reason, cp1)
+    plan = WaitPlan(UNREGISTERED, reason) if reason is WaitReason.UNKNOWN_HOST else WaitPlan(cp1.mac, reason, cp1)
 
     golden(f"wait-{reason}-grub.cfg", grub.config(engine, plan, base_url=base_url))
 
@@ -39,7 +39,11 @@ def test_the_configuration_to_the_own_disk(
 
 
 def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url: str, tool: Callable[[str], str]):
-    plans: list[ScriptPlan] = [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(STRANGER, None)]
+    plans: list[ScriptPlan] = [
+        InstallPlan(host, TOKEN),
+        LocalBootPlan(host.mac, host),
+        LocalBootPlan(UNREGISTERED, None),
+    ]
     plans += [WaitPlan(host.mac, reason, host) for reason in WaitReason]
 
     for plan in plans:

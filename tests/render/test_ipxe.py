@@ -18,7 +18,7 @@ COMMANDS_OF_2019 = {
     "sanboot", "set", "sleep",
 }  # fmt: skip
 TOKEN = "0123456789abcdef0123456789abcdef"
-STRANGER = Mac.parse("52:54:00:aa:bb:99")
+UNREGISTERED = Mac.parse("52:54:00:aa:bb:99")
 
 
 def commands_of(script: str) -> set[str]:
@@ -44,7 +44,7 @@ def test_the_waiting_script_for_each_reason(
     reason: WaitReason, cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
 ):
     known = None if reason is WaitReason.UNKNOWN_HOST else cp1
-    plan = WaitPlan(cp1.mac if known else STRANGER, reason, known)
+    plan = WaitPlan(cp1.mac if known else UNREGISTERED, reason, known)
 
     golden(f"wait-{reason}.ipxe", ipxe.script(engine, plan, base_url=base_url))
 
@@ -55,7 +55,7 @@ def test_the_script_to_the_own_disk(cp1: Host, engine: Engine, base_url: str, go
 
 def every_plan(host: Host) -> list[ScriptPlan]:
     waits: list[ScriptPlan] = [WaitPlan(host.mac, reason, host) for reason in WaitReason]
-    return [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(STRANGER, None), *waits]
+    return [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(UNREGISTERED, None), *waits]
 
 
 def test_every_script_begins_as_ipxe_wants_and_uses_only_commands_of_2019(host: Host, engine: Engine, base_url: str):

@@ -66,7 +66,7 @@ def test_an_installed_system_without_a_named_interface_uses_the_card_that_booted
     )
 
 
-def test_a_host_without_an_address_asks_by_dhcp(w1: Host, base_url: str):
+def test_a_host_without_an_address_uses_dhcp(w1: Host, base_url: str):
     assert "ip=dhcp" in kernel_line.installer(w1, mac=w1.mac, base_url=base_url, kickstart_token="k")
     assert "ip=dhcp" in kernel_line.installed(w1, mac=w1.mac, base_url=base_url, ignition_token="i")
 
@@ -80,7 +80,7 @@ def test_a_line_that_the_kernel_would_cut_is_refused(w1: Host, base_url: str):
         kernel_line.installed(chatty, mac=w1.mac, base_url=base_url, ignition_token="i")
 
 
-def test_a_host_without_a_boot_medium_is_told_what_to_set(w1: Host, base_url: str):
+def test_a_host_without_a_boot_medium_gets_the_setting_to_set(w1: Host, base_url: str):
     with pytest.raises(RenderError, match=r"for w1: it has no boot medium; set hosts\.w1\.boot_media"):
         kernel_line.installer(replace(w1, boot_media=None), mac=w1.mac, base_url=base_url, kickstart_token="k")
 

@@ -129,7 +129,7 @@ def test_a_missing_disk_is_reported_with_the_disks_present_and_nothing_starts(ma
     assert "nothing was written" in ended.stderr
 
 
-def test_a_start_is_asked_for_until_it_is_acknowledged(machine: Machine, disk: str):
+def test_a_start_is_reported_until_it_is_acknowledged(machine: Machine, disk: str):
     machine.host = replace(machine.host, disk=disk)
     with reports_answered_with(503, 500, 200) as server:
         ended = machine.runs("pre", server)

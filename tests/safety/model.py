@@ -297,8 +297,8 @@ class Rack(RuleBasedStateMachine):
         source = self.addresses[card]
         expects = wanted == card and method == "GET" and self._expects(card)
         body = self._script(source, wanted, way, method)
-        asked = CARDS if way.startswith("grub-tftp") else (wanted,)  # a name is a hint: what counts is the address
-        token = self.oracle.check_script(body, source, asked) if method == "GET" else None
+        requested = CARDS if way.startswith("grub-tftp") else (wanted,)  # a name is a hint: what counts is the address
+        token = self.oracle.check_script(body, source, requested) if method == "GET" else None
         if expects and token is None and way != "grub-tftp":
             raise ViolationError(Invariant.PROGRESS, f"{card} at {source} got by {way}: {body.decode()}")
         self._note_led(token)

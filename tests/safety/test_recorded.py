@@ -244,28 +244,28 @@ def test_files_by_http(record: Record, start: Callable[..., Appliance]):
 def test_answers_of_the_api(record: Record, start: Callable[..., Appliance]):
     box = start()
 
-    def asks(method: str, path: str, body: Any = None) -> None:
+    def client_requests(method: str, path: str, body: Any = None) -> None:
         record(f"{method} {path}{'' if body is None else f' {body}'}", _normalised(box, box.api(method, path, body)))
 
     with _an_install(box):
         for path in ("/installs", "/hosts/cp1", "/hosts/cp1/install", "/machines"):
-            asks("GET", path)
+            client_requests("GET", path)
     for path in ("/status", "/hosts", "/hosts/cp1/history", "/installs", "/content/uses", "/events?follow=0"):
-        asks("GET", path)
-    asks("GET", "/hosts/nobody")
-    asks("POST", "/hosts/w1/arm", {"reason": "again", "attempts": 3})
-    asks("POST", "/hosts/w1/arm", {"attempts": 0})
-    asks("POST", "/hosts/nobody/arm")
-    asks("POST", "/installs/arm", {"hosts": ["cp2", "w1"]})
-    asks("POST", "/hosts/w1/cancel", {"reason": "enough"})
-    asks("POST", "/hosts/w1/cancel")
-    asks("POST", "/content/rescan")
-    asks("POST", "/reload")
+        client_requests("GET", path)
+    client_requests("GET", "/hosts/nobody")
+    client_requests("POST", "/hosts/w1/arm", {"reason": "again", "attempts": 3})
+    client_requests("POST", "/hosts/w1/arm", {"attempts": 0})
+    client_requests("POST", "/hosts/nobody/arm")
+    client_requests("POST", "/installs/arm", {"hosts": ["cp2", "w1"]})
+    client_requests("POST", "/hosts/w1/cancel", {"reason": "enough"})
+    client_requests("POST", "/hosts/w1/cancel")
+    client_requests("POST", "/content/rescan")
+    client_requests("POST", "/reload")
     box.edit_hosts(AT_FIRST.changed("cp2", disk="/dev/vdb").text())
-    asks("POST", "/reload")
+    client_requests("POST", "/reload")
     box.edit_hosts(replace(AT_FIRST, fault="  w9: {role: worker, mac: none}\n").text())
-    asks("POST", "/reload")
-    asks("GET", "/status")
+    client_requests("POST", "/reload")
+    client_requests("GET", "/status")
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def test_settings_never_change():
         Settings().http.port = 80  # type: ignore[misc]
 
 
-def test_the_ledgers_url_is_not_shown_because_it_may_hold_a_password():
+def test_the_stores_url_is_not_shown_because_it_may_contain_a_password():
     settings = Settings.from_tree({"store": {"url": "postgresql+asyncpg://u:secret@h/n"}}, directory=Path("/"))
 
     assert settings.store.url == "postgresql+asyncpg://u:secret@h/n"

@@ -110,7 +110,7 @@ def test_relative_paths_are_meant_from_the_settings_file(site):
     assert settings.store.url == f"sqlite+aiosqlite:///{site.directory}/netboot.db"
 
 
-def test_an_absolute_ledger_stays_where_it_is(site):
+def test_an_absolute_store_path_is_not_changed(site):
     site.write("netboot.yaml", "store: {url: 'sqlite+aiosqlite:////var/lib/n.db'}\n")
 
     assert site.load().settings.store.url == "sqlite+aiosqlite:////var/lib/n.db"
@@ -339,7 +339,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("install: {attempts: 101}", "1:21: install.attempts: 101 is out of range; write a whole number from 1 to 100"),
     ],
 )  # fmt: skip
-def test_a_faulty_setting_is_told_with_place_and_cure(site, text, expected):
+def test_a_faulty_setting_is_reported_with_place_and_cure(site, text, expected):
     site.write("netboot.yaml", text + "\n")
 
     assert site.faults() == [f"netboot.yaml:{expected}"]

@@ -32,7 +32,7 @@ def test_a_url_that_cannot_be_read_is_not_shown(url: str):
 
 
 @pytest.mark.integration
-def test_what_postgresql_refuses_at_the_door_is_an_error_of_the_store():
+def test_a_connection_that_postgresql_refuses_is_an_error_of_the_store():
     async def scenario() -> str:
         async with await asyncio.start_server(refuse_the_password, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]

@@ -158,7 +158,7 @@ def test_a_move_that_the_table_refuses_writes_nothing(store_url: str):
     assert asyncio.run(scenario()) == ([], [])
 
 
-def test_the_history_tells_each_move_with_its_reason(store_url: str):
+def test_the_history_has_each_transition_with_its_reason(store_url: str):
     async def scenario() -> list[tuple[str, str, str, str]]:
         database = await Database.open(store_url)
         installs = Installs(database)
@@ -174,7 +174,7 @@ def test_the_history_tells_each_move_with_its_reason(store_url: str):
     ]
 
 
-def test_the_ledger_is_readable_by_its_owner_alone(sqlite_url: str, tmp_path: Path):
+def test_only_its_owner_can_read_the_store(sqlite_url: str, tmp_path: Path):
     async def scenario() -> None:
         await (await Database.open(sqlite_url)).close()
 
@@ -184,7 +184,7 @@ def test_the_ledger_is_readable_by_its_owner_alone(sqlite_url: str, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_ledger_that_root_makes_belongs_to_whom_its_directory_belongs(tmp_path: Path):
+def test_a_store_that_root_makes_belongs_to_the_owner_of_its_directory(tmp_path: Path):
     directory = tmp_path / "of-somebody"
     directory.mkdir()
     os.chown(directory, 1234, 1234)
@@ -199,7 +199,7 @@ def test_a_ledger_that_root_makes_belongs_to_whom_its_directory_belongs(tmp_path
     assert {path.stat().st_uid for path in directory.iterdir()} == {1234}
 
 
-def test_a_ledger_of_a_newer_netboot_is_refused(store_url: str):
+def test_a_store_of_a_newer_netboot_is_refused(store_url: str):
     async def scenario() -> None:
         database = await Database.open(store_url)
         async with database.transaction() as connection:
@@ -211,7 +211,7 @@ def test_a_ledger_of_a_newer_netboot_is_refused(store_url: str):
         asyncio.run(scenario())
 
 
-def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path):
+def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StoreError, match=r"cannot open the store .*/file/netboot.db"):

@@ -75,7 +75,7 @@ def test_a_clients_bound_lease_is_read_after_its_older_ones(store_url: str):
     assert in_store(store_url, use) == [older, LEASE]
 
 
-def test_a_lease_that_cannot_be_written_is_told_to_everybody_who_waits_for_it(store_url: str, tmp_path: Path):
+def test_a_lease_that_cannot_be_written_fails_every_request_that_waits_for_it(store_url: str, tmp_path: Path):
     async def scenario() -> list[BaseException | None]:
         database = await Database.open(store_url)
         store = LeaseStore(database)

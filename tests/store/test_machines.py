@@ -45,7 +45,7 @@ def test_a_machine_is_read_as_it_was_kept_last(store_url: str):
     assert asyncio.run(scenario()) == {CP1.mac: CP1}
 
 
-def test_a_flood_of_strangers_is_kept_and_forgotten_without_limit_of_number(store_url: str):
+def test_a_flood_of_unregistered_machines_is_stored_and_deleted_without_a_limit(store_url: str):
     async def scenario() -> int:
         database = await Database.open(store_url)
         machines = Machines(database)

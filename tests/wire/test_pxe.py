@@ -415,7 +415,7 @@ def test_a_request_shows_its_machines_address(options: dict[int, bytes], ciaddr:
     assert shown == (None if expected is None else (MAC, IPv4Address(expected)))
 
 
-def test_4011_answers_the_address_and_port_that_asked() -> None:
+def test_4011_answers_the_address_and_port_of_the_request() -> None:
     assert ack_address(("192.0.2.50", 4011)) == ("192.0.2.50", 4011)
     assert ack_address(("192.0.2.50", 68)) == ("192.0.2.50", 68)
     assert ack_address(("0.0.0.0", 68)) == ("255.255.255.255", 68)

@@ -25,7 +25,7 @@ def test_a_byte_order_mark_is_no_text():
     assert read_text(Path("f.yaml"), Faults(), place=Place("f.yaml")) == "a: 1\n"
 
 
-def test_bytes_that_are_not_utf_8_are_told_where_they_are():
+def test_bytes_that_are_not_utf_8_are_reported_with_their_place():
     Path("f.yaml").write_bytes("ä: 1\nü: ".encode() + b"\xfc\n")
 
     assert fault_of(Path("f.yaml")) == "f.yaml:2:4: is not UTF-8 (byte 0xfc); save the file as UTF-8"
@@ -43,7 +43,7 @@ def test_a_file_that_is_not_there_is_one_clear_fault():
     )
 
 
-def test_a_fault_names_the_file_when_another_file_asks_for_it():
+def test_a_fault_names_the_file_when_another_file_refers_to_it():
     assert fault_of(Path("a.ign"), place=Place("hosts.yaml", 3, 4)) == (
         "hosts.yaml:3:4: a.ign cannot be read (No such file or directory); write the file, or correct the name"
     )

@@ -170,7 +170,7 @@ def test_an_alias_is_what_its_anchor_is():
         ),
     ],
 )  # fmt: skip
-def test_what_is_no_plain_yaml_is_told_with_its_place(text, expected):
+def test_text_that_is_no_plain_yaml_is_reported_with_its_place(text, expected):
     assert faults_of(text) == expected
 
 
@@ -183,7 +183,7 @@ def test_a_billion_laughs_are_refused_before_they_are_read():
     assert f"grows beyond {NODE_LIMIT} values here; write less by aliases, or split the file" in fault
 
 
-def test_every_key_written_twice_is_told_at_once():
+def test_every_key_written_twice_is_reported_at_once():
     assert faults_of("a: 1\na: 2\nb: 1\nb: 2\n") == [
         "f.yaml:2:1: a: is there already (f.yaml:1:1); keep one of the two",
         "f.yaml:4:1: b: is there already (f.yaml:3:1); keep one of the two",

@@ -105,7 +105,7 @@ def curl(port: int, *arguments: str, name: str = "vmlinuz") -> subprocess.Popen[
 
 
 @pytest.mark.parametrize("kind", ["engine", "aiohttp"])
-def test_ipxe_is_told_to_come_back_while_curl_and_libostree_wait_and_get_all(directory: Path, kind: str) -> None:
+def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path, kind: str) -> None:
     with serving(directory, ShareLimits(max_streams=1), kind=kind) as port:
         with slow_reader(port) as reader:
             waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
