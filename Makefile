@@ -1,4 +1,4 @@
-# What a newcomer types. `make` alone prints this help. Everything here runs on a bare Debian 12 as root.
+# `make` prints the targets. Every target runs on a bare Debian 12 as root.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTHON ?= python3
-# Set, it would have every process that a test starts compile all sources anew, which takes a second each time.
+# If set, every process that a test starts compiles all sources again, which takes a second each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What the lab boots, what the tests have as peers, and every program that they start. One package a line, sorted.
+# The lab's boot media, the tests' peers, and every program that they start. One package per line, sorted.
 LAB_PACKAGES := \
 	busybox-static \
 	cpio \
@@ -101,10 +101,10 @@ test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmwar
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare
 
-unit: $(STAMPS)/test ## the rooms' own tests: no network
+unit: $(STAMPS)/test ## the packages' own tests, without network
 	.ci/isolated $(BIN)/pytest -m "not integration and not e2e and not mutation"
 
-integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with other people's clients
+integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with independent clients
 	.ci/isolated $(BIN)/pytest -m integration
 
 e2e: $(STAMPS)/test ## real firmware in QEMU
@@ -115,7 +115,7 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
-golden: $(STAMPS)/test ## write the golden files of documents, packets and answers anew; read the diff
+golden: $(STAMPS)/test ## write the golden files of documents, packets and replies again; read the diff
 	$(BIN)/pytest tests/render tests/safety/test_recorded.py --golden
 
 mutations: $(STAMPS)/test ## seed each fault of tests/safety/mutations.py; the model must find all
@@ -125,7 +125,7 @@ clean: ## remove the virtual environment, caches and the lab's media
 	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis /var/cache/netboot-lab
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp stands for "done with this very list": it is older than the Makefile only when the list may have changed.
+# A stamp means that the list was installed; it is older than the Makefile if the list may have changed.
 $(STAMPS)/python: pyproject.toml | $(STAMPS)
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) update && .ci/install-packages $(PYTHON_PACKAGES); }
 	$(PYTHON) -m venv $(VENV)

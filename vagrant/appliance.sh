@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes a plain Debian 12 the appliance: netboot in /opt/netboot, its service, and a first configuration.
+# Turns a plain Debian 12 into the appliance: netboot in /opt/netboot, its service, and a first configuration.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
@@ -23,7 +23,7 @@ hosts:
   unknown: wait
 END
 
-# Every node is registered and none is armed: nothing is installed before `netboot install arm node1`.
+# Every node is registered and none is armed: no machine is installed before `netboot install arm node1`.
 [ -e /etc/netboot/hosts.yaml ] || {
     cat <<END
 cluster: {name: vagrant, init: node1}
@@ -41,7 +41,7 @@ END
     done
 } >/etc/netboot/hosts.yaml
 
-# Made-up roles, so that `netboot check` has something to read: put what `ocne` writes in their place.
+# Example role files, so that `netboot check` succeeds: replace them with the files that `ocne` writes.
 for role in init controlplane-join worker-join; do
     [ -e "/etc/netboot/ign/$role.ign" ] || install -m 0640 "/netboot/assets/examples/ign/$role.ign" /etc/netboot/ign/
 done

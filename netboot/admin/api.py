@@ -38,7 +38,7 @@ _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # t
 log = structlog.get_logger()
 
 
-class Daemon(Protocol):
+class RunningDaemon(Protocol):
     """What the API needs of the running daemon."""
 
     def status(self) -> View:
@@ -60,7 +60,7 @@ class Daemon(Protocol):
         """Name the file that the daemon was started with, links resolved."""
 
 
-def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> web.Application:
+def build(administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> web.Application:
     """Make the application that both listeners serve."""
     api = _Api(administration, daemon, metrics)
     app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
@@ -87,7 +87,7 @@ def build(administration: Administration, daemon: Daemon, metrics: Metrics) -> w
 
 
 class _Api:
-    def __init__(self, administration: Administration, daemon: Daemon, metrics: Metrics) -> None:
+    def __init__(self, administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> None:
         self._administration = administration
         self._daemon = daemon
         self._metrics = metrics
@@ -230,7 +230,7 @@ async def _no_browser_from_elsewhere(
     return await handler(request)
 
 
-def _of_configuration(daemon: Daemon) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _of_configuration(daemon: RunningDaemon) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Refuse what was meant for the daemon of another configuration with the same control socket."""
 
     @web.middleware

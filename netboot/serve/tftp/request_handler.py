@@ -49,7 +49,7 @@ class TftpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Incoming:
+class _IncomingRequest:
     """A read request and the address that received it."""
 
     request: ReadRequest
@@ -138,7 +138,7 @@ class TftpHandler:
             return
         try:
             name = self._service.requested_name(IPv4Address(peer[0]), request.name)
-            incoming = _Incoming(request, boot_file_name(name), peer, ours)
+            incoming = _IncomingRequest(request, boot_file_name(name), peer, ours)
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
@@ -159,7 +159,7 @@ class TftpHandler:
             case _:
                 assert_never(found)
 
-    async def _write(self, incoming: _Incoming, document: MachineDocument) -> None:
+    async def _write(self, incoming: _IncomingRequest, document: MachineDocument) -> None:
         """Render a document, which may read the store, and send it; its reader waits as for a file."""
         content: bytes | NetbootError | None
         try:
@@ -172,7 +172,7 @@ class TftpHandler:
             self._opening.discard(incoming.peer)
         self._opened(incoming, content)
 
-    def _opened(self, incoming: _Incoming, content: bytes | LargeFile | NetbootError | None) -> None:
+    def _opened(self, incoming: _IncomingRequest, content: bytes | LargeFile | NetbootError | None) -> None:
         self._opening.discard(incoming.peer)
         try:
             if content is None:
@@ -185,7 +185,7 @@ class TftpHandler:
         except RefusedRequestError as refusal:
             self._refuse(incoming.peer, incoming.ours, refusal)
 
-    def _begin(self, incoming: _Incoming, content: bytes | LargeFile) -> None:
+    def _begin(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> None:
         transfer = self._transfer(incoming, content)
         reason = self._transfers.admit(incoming.peer[0]) if self._takes_requests else "busy"
         if reason is None:
@@ -196,7 +196,7 @@ class TftpHandler:
             transfer.close()
             self._refused(reason)
 
-    def _transfer(self, incoming: _Incoming, content: bytes | LargeFile) -> Transfer:
+    def _transfer(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> Transfer:
         request = incoming.request
         if isinstance(content, bytes) and request.mode is Mode.NETASCII:
             content = tftp.to_netascii(content)
