@@ -75,7 +75,7 @@ PYTHON_PACKAGES := \
 	python3.11-minimal
 APT := apt-get -qq
 
-.PHONY: help demo run check test test-bare unit integration e2e mutations bench golden clean packages
+.PHONY: help demo run check test test-bare unit integration e2e mutations coverage proof bench golden clean packages
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,11 +92,11 @@ check: $(STAMPS)/python ## style, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(STAMPS)/test ## everything: check, unit tests, integration, real firmware; what CI runs
+test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
-	.ci/isolated $(BIN)/pytest -m "not mutation"
+	.ci/isolated $(BIN)/pytest -m "not mutation and not proof"
 
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
 	.ci/test-bare
@@ -111,6 +111,13 @@ e2e: $(STAMPS)/test ## real firmware in QEMU
 	$(BIN)/netboot lab media
 	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
 	.ci/isolated $(BIN)/pytest -m e2e
+
+coverage: $(STAMPS)/test ## each package measured by its own tests; fails below the floors in pyproject.toml
+	.ci/isolated $(BIN)/python .ci/coverage
+
+proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; at most 75 minutes
+	$(BIN)/netboot lab media
+	$(BIN)/python .ci/proof
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done

@@ -91,6 +91,7 @@ async def test_a_registered_host_that_is_not_armed_boots_its_disk_even_with_a_ne
         assert await state_of(lab, "w1") == ("registered", False)
 
 
+@pytest.mark.proof
 async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
     async with running_lab([CP1], say=quiet) as lab, lab.appliance.control() as daemon:
         guest = lab.guest("cp1")
@@ -106,6 +107,7 @@ async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
         assert await state_of(lab, "cp1") == ("ready", False)
 
 
+@pytest.mark.proof
 async def test_an_installer_that_always_fails_stops_after_its_attempts():
     async with running_lab([BIOS1], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
         await daemon.arm_all(["bios1"], reason="test: it has no disk")
@@ -117,6 +119,7 @@ async def test_an_installer_that_always_fails_stops_after_its_attempts():
         assert await state_of(lab, "bios1") == ("failed", False)
 
 
+@pytest.mark.proof
 async def test_an_install_ends_well_though_the_daemon_is_killed_in_its_middle():
     async with running_lab([CP1], say=quiet) as lab:
         guest = lab.guest("cp1")

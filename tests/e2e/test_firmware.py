@@ -96,6 +96,7 @@ async def test_an_old_ipxe_in_a_rom_is_replaced_by_undionly_and_grub_boots_by_ue
         assert "Welcome to GRUB" in lab.guest("grub").console.text
 
 
+@pytest.mark.proof
 async def test_the_appliance_is_the_lans_only_dhcp_server():
     async with running_lab(leased([PXE, BIOS]), say=quiet, lan_type=LeasingLan) as lab:
         await boot(lab)
@@ -104,6 +105,7 @@ async def test_the_appliance_is_the_lans_only_dhcp_server():
         assert "192.0.2.32/255.255.255.0" in lab.guest("bios").console.text
 
 
+@pytest.mark.proof
 async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side():
     async with running_lab([PXE, BIOS], say=quiet, lan_type=RelayedLan) as lab:
         await boot(lab)
@@ -112,6 +114,7 @@ async def test_machines_behind_a_relay_boot_from_the_appliance_on_the_other_side
             assert " 198.51.100.1" in guest.console.text  # its address, and the router's
 
 
+@pytest.mark.proof
 async def test_two_dhcp_servers_on_one_lan_prevent_no_boot_also_by_port_4011():
     async with running_lab([PXE, REQUESTS_4011], say=quiet, lan_type=TwoServersLan) as lab:
         await boot(lab)
@@ -120,6 +123,7 @@ async def test_two_dhcp_servers_on_one_lan_prevent_no_boot_also_by_port_4011():
         assert listeners(lab, "asks4011") == {67, 4011}
 
 
+@pytest.mark.proof
 async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():
     async with running_lab([HTTP, BIOS], say=quiet, lan_type=BadWireLan) as lab:
         assert isinstance(lab.lan, BadWireLan)
@@ -129,6 +133,7 @@ async def test_machines_boot_over_a_wire_that_loses_2_percent_and_takes_50_ms():
         assert wire.to_guests.lost > 100  # of more than ten thousand frames
 
 
+@pytest.mark.proof
 async def test_arm64_firmware_comes_to_the_words_of_its_grub():
     # Debian's GRUB looks for its configuration at the server that gave the lease, so that server is the appliance.
     async with running_lab(leased([ARM64]), say=quiet, lan_type=LeasingLan) as lab:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.e2e
 INSTALL_S = 480.0
 
 
+@pytest.mark.proof
 async def test_a_machine_is_installed_from_an_imported_iso_and_archive():
     async with running_lab([CP1], say=lambda *_: None) as lab, lab.appliance.control() as daemon:
         await asyncio.to_thread(import_everything, lab)

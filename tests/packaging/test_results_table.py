@@ -1,0 +1,45 @@
+"""`.ci/proof` reads how a part ended from its output, and ends a part that takes too long."""
+
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / ".ci" / "proof"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    loader = SourceFileLoader("results", str(SCRIPT))
+    spec = spec_from_loader("results", loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "results"),
+    [
+        pytest.param(0, "396 passed, 1 skipped, 21 deselected in 63.75s (0:01:03)\n", (396, 0, 1), id="passed"),
+        pytest.param(1, "== 17 failed, 379 passed, 2 errors in 63.75s ==\n", (379, 19, 0), id="failed"),
+        pytest.param(124, "..........\n", (0, 1, 0), id="ended by the limit"),
+        pytest.param(1, "3 passed in 2.00s\n", (3, 1, 0), id="failed after its tests"),
+        pytest.param(0, "1 passed in 2.00s\n2 passed in 3.00s\n", (1, 0, 0), id="several runs"),
+        pytest.param(0, "no tests\n", (1, 0, 0), id="without tests"),
+    ],
+)
+def test_the_results_of_a_part_are_read_from_its_output(
+    script: ModuleType, code: int, output: str, results: tuple[int, int, int]
+):
+    assert script.counted(code, output) == results
+
+
+def test_a_part_that_takes_too_long_is_ended(script: ModuleType):
+    assert script.run(["sleep", "30"], timeout_s=1) == (124, "")
+
+
+def test_a_part_keeps_its_exit_code_and_output(script: ModuleType):
+    assert script.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=10) == (3, "out\nerr\n")
