@@ -17,7 +17,7 @@ from typing import assert_never
 import structlog
 
 from netboot.content.assets import assets_directory
-from netboot.content.media.boot_media import installer_major, read_medium
+from netboot.content.media.boot_media import check_medium, installer_major
 from netboot.content.ostree.repository import commit_named, read_release
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
@@ -213,7 +213,7 @@ class Documents:
     async def _medium(self, host: Host) -> None:
         if host.boot_media is None:
             return  # the script's own error names it
-        await asyncio.to_thread(read_medium, self._content, host.boot_media)
+        await asyncio.to_thread(check_medium, self._content, host.boot_media)
 
 
 def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:

@@ -16,13 +16,6 @@ class ContentKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BootMedium:
-    """Kernel, initrd and stage 2 of one installer, below `/content/{name}/`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Release:
     """An OSTree archive below `/ostree/{name}/`: its ref, the commit it names, and how many objects that reaches."""
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from netboot.content.media.boot_media import (
+    check_medium,
     installer_major,
     kernel_architecture,
     kernel_version,
     made_treeinfo,
-    read_medium,
 )
 from netboot.errors import ContentError
-from netboot.model.release import BootMedium
 
 
 def bzimage(version: str = "5.15.0-206.153.7.el8uek.x86_64 (builder) #2 SMP") -> bytes:
@@ -102,17 +101,17 @@ def test_no_treeinfo_is_generated_for_an_incomplete_medium(tmp_path: Path) -> No
     assert made_treeinfo(tmp_path) is None
 
 
-def test_a_complete_medium_is_read_and_an_incomplete_one_is_refused_with_the_missing_files(tmp_path: Path) -> None:
+def test_a_complete_medium_passes_and_an_incomplete_one_is_refused_with_the_missing_files(tmp_path: Path) -> None:
     medium(tmp_path / "media" / "ol8", head=bzimage())
 
-    assert read_medium(tmp_path, "ol8") == BootMedium("ol8")
+    check_medium(tmp_path, "ol8")
 
     (tmp_path / "media" / "ol8" / "initrd.img").unlink()
     (tmp_path / "media" / "ol8" / "images" / "install.img").unlink()
     with pytest.raises(ContentError, match=r"ol8 has no initrd.img and no images/install.img; copy it from"):
-        read_medium(tmp_path, "ol8")
+        check_medium(tmp_path, "ol8")
     with pytest.raises(ContentError, match=r"cannot find boot medium nope: .* import-iso FILE --name nope"):
-        read_medium(tmp_path, "nope")
+        check_medium(tmp_path, "nope")
 
 
 def test_the_release_of_an_installer_is_read_from_treeinfo_discinfo_or_kernel(tmp_path: Path) -> None:

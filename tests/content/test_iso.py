@@ -18,10 +18,9 @@ from netboot.content.imports.verify import repair, verify
 from netboot.content.library.library import EntryKind, Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
-from netboot.content.media.boot_media import read_medium
+from netboot.content.media.boot_media import check_medium
 from netboot.content.media.iso_image import read_checksums, read_volume
 from netboot.errors import ContentError
-from netboot.model.release import BootMedium
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 UEK8 = "5.15.0-206.153.7.el8uek.x86_64"
@@ -158,7 +157,7 @@ def test_a_medium_without_treeinfo_is_identified_by_volume_and_kernel(tmp_path: 
         source_digest=f"sha256:{hashlib.sha256(iso.read_bytes()).hexdigest()}",
     )
     assert names_below(root) == sorted([*files, ".netboot.json"])
-    assert read_medium(library.directory, "ol8u10-x86_64") == BootMedium("ol8u10-x86_64")
+    check_medium(library.directory, "ol8u10-x86_64")
     assert (root / "vmlinuz").read_bytes() == bzimage(UEK8)
     assert (root / ".treeinfo").read_text() == (
         "[general]\nfamily = Oracle Linux\nversion = 8.10\nname = Oracle Linux 8.10\narch = x86_64\n"

@@ -17,7 +17,7 @@ from netboot.content.imports.layers import REPOSITORY
 from netboot.content.library.disk import explaining_write_errors, sync
 from netboot.content.library.library import EntryKind, LibraryEntry, Staging
 from netboot.content.library.progress import NoProgress, Progress
-from netboot.content.media.boot_media import TREEINFO, made_treeinfo, read_medium
+from netboot.content.media.boot_media import TREEINFO, check_medium, made_treeinfo
 from netboot.content.media.installer_files import check_stage2
 from netboot.content.media.iso_image import IsoImage, read_volume
 from netboot.content.oci.bundle import Part
@@ -71,7 +71,7 @@ def verify(entry: LibraryEntry, progress: Progress | None = None) -> Verdict:
 def _verify_medium(entry: LibraryEntry, progress: Progress) -> Verdict:
     record = entry.record
     if record is None or not record.files:
-        read_medium(entry.path.parents[1], entry.name)
+        check_medium(entry.path.parents[1], entry.name)
         stage2 = entry.path / "images/install.img"
         if stage2.is_file():
             check_stage2(stage2)

@@ -12,7 +12,7 @@ from typing import Final
 
 from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
-from netboot.model.release import BootMedium, ContentKind
+from netboot.model.release import ContentKind
 
 # The files that scripts and Anaconda request: their possible places, best first.
 KERNEL: Final = ("vmlinuz", "images/pxeboot/vmlinuz")
@@ -31,7 +31,7 @@ ALIASES: Final = {name: other for pair in (KERNEL, INITRD) for name, other in (p
 _HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, which contains its version text, is at most 64 sectors
 
 
-def read_medium(directory: Path, name: str) -> BootMedium:
+def check_medium(directory: Path, name: str) -> None:
     """Check that a medium has kernel, initrd and stage 2; raise ContentError with the missing ones."""
     root = directory / "media" / name
     if not root.is_dir():
@@ -42,7 +42,6 @@ def read_medium(directory: Path, name: str) -> BootMedium:
     missing = [names[0] for names in (KERNEL, INITRD, STAGE2) if not any((root / n).is_file() for n in names)]
     if missing:
         raise ContentError(f"boot medium {name} has no {' and no '.join(missing)}; copy it from the ISO into {root}")
-    return BootMedium(name)
 
 
 def installer_major(directory: Path, name: str) -> int | None:
