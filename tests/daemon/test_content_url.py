@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from daemon.rack import SERVER, Rack, running, token_in
+from fixtures.rack import SERVER, Rack, running, token_in
 
 from netboot.content.library.library import Library, LibraryBusyError
 

@@ -76,34 +76,30 @@ def _import(library: Library, path: Path, name: str | None, *, now: datetime, pr
     with library.changing() as staging:
         library.check_not_of(EntryKind.MEDIUM, name)
         existing = library.get(EntryKind.RELEASE, name)
+        if existing is not None and existing.alias_of is not None:
+            raise ContentError(
+                f"{name} is another name of {existing.alias_of}; "
+                "import under a name of its own, then netboot content promote"
+            )
         known = existing.record if existing else None
         # records of early versions have the digest of the content in `source_digest`
         if existing and known and source.digest in (known.content_digest, known.source_digest):
-            return _unchanged(existing, known)
+            return _imported(name, known, is_new=False, linked_bytes=known.size_bytes)
         digest = FileDigest(path) if path.is_file() else None
         return _ArchiveImport(staging, source, name, record, progress, digest).run(existing)
 
 
-def _unchanged(entry: LibraryEntry, record: Record) -> ImportedRelease:
-    if entry.alias_of is not None:
-        raise ContentError(_is_alias(entry))
+def _imported(name: str, record: Record, *, is_new: bool, linked_bytes: int) -> ImportedRelease:
     return ImportedRelease(
-        entry.name,
-        False,
+        name,
+        is_new,
         record.ref,
         record.commit,
         record.architecture,
         record.object_count,
         record.size_bytes,
-        record.size_bytes,
+        linked_bytes,
         source_digest=record.source_digest,
-    )
-
-
-def _is_alias(entry: LibraryEntry) -> str:
-    return (
-        f"{entry.name} is another name of {entry.alias_of}; "
-        "import under a name of its own, then netboot content promote"
     )
 
 
@@ -117,8 +113,6 @@ class _ArchiveImport:
     digest: FileDigest | None  # None: a directory
 
     def run(self, existing: LibraryEntry | None) -> ImportedRelease:
-        if existing is not None and existing.alias_of is not None:
-            raise ContentError(_is_alias(existing))
         before = [path for path in self.staging.take_over() if (path / "objects").is_dir()]
         reused_bytes = tree_size(*before)
         if reused_bytes:
@@ -134,23 +128,23 @@ class _ArchiveImport:
             self.progress.step(f"checking {self.name}", writer.object_bytes)
             check = evaluate(root, self.record.source, checker.gather(self.progress))
         _raise_for_faults(check, self.record.source)
-        if existing is not None:
-            self._compare(existing, check)
-            return self._imported(check, writer, is_new=False)
-        _delete_unreferred(root, check)
-        notes = _without_stale_summary(root, self.record.source)
         record = replace(
             self.record,
-            source_digest=self.digest.finish() if self.digest else self.record.source_digest,
+            source_digest="",
             ref=check.ref,
             commit=check.commit,
             object_count=check.object_count,
             size_bytes=check.size_bytes,
         )
+        if existing is not None:
+            self._compare(existing, check)
+            return _imported(self.name, record, is_new=False, linked_bytes=writer.linked_bytes)
+        _delete_unreferred(root, check)
+        notes = _without_stale_summary(root, self.record.source)
+        record = replace(record, source_digest=self.digest.finish() if self.digest else self.record.source_digest)
         record.write(root)
         self.staging.publish(root, EntryKind.RELEASE, self.name)
-        done = self._imported(check, writer, is_new=True)
-        return replace(done, notes=notes, source_digest=record.source_digest)
+        return replace(_imported(self.name, record, is_new=True, linked_bytes=writer.linked_bytes), notes=notes)
 
     def _needed_bytes(self) -> int:
         if isinstance(self.source, Image):
@@ -171,18 +165,6 @@ class _ArchiveImport:
                 f"release {existing.name} exists already with commit {commit[:12]}, and {self.record.source} has "
                 f"{check.commit[:12]}; a release never changes: choose another name by --name"
             )
-
-    def _imported(self, check: ArchiveCheck, writer: ReleaseWriter, *, is_new: bool) -> ImportedRelease:
-        return ImportedRelease(
-            self.name,
-            is_new,
-            check.ref,
-            check.commit,
-            self.record.architecture,
-            check.object_count,
-            check.size_bytes,
-            writer.linked_bytes,
-        )
 
 
 def _is_donor(entry: LibraryEntry) -> bool:

@@ -88,8 +88,9 @@ class Tree:
         return real if inside else None
 
     def describe(self, member: str, path: Path, status: os.stat_result) -> ServedFile:
-        """Return the served file of one member."""
-        return served_file(str(path), status, owner=self.name, member=member)
+        """Return the served file of one member, with its kind in the timeline of a boot."""
+        kind = KIND_OF_MEMBER.get(member, ContentKind.OTHER)
+        return served_file(str(path), status, kind=kind, owner=self.name, member=member)
 
     def add_all(self, below: str = "") -> None:
         """Read every file below one directory of the tree."""
@@ -124,11 +125,6 @@ class Tree:
 @dataclass(slots=True)
 class MediumTree(Tree):
     """A boot medium."""
-
-    def describe(self, member: str, path: Path, status: os.stat_result) -> ServedFile:
-        """Return the served file of one member, with its kind in the timeline of a boot."""
-        kind = KIND_OF_MEMBER.get(member, ContentKind.OTHER)
-        return served_file(str(path), status, kind=kind, owner=self.name, member=member)
 
     def _from_disk(self, member: str) -> ServedFile | None:
         found = Tree._from_disk(self, member)
