@@ -33,7 +33,7 @@ def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
     ]
 
 
-def test_a_host_without_a_release_is_told_so_once(tmp_path: Path):
+def test_a_host_without_a_release_is_reported_once(tmp_path: Path):
     reported = problems(tmp_path, release=None)
 
     assert [line for line in reported if "release" in line] == ["w1 has no release to install; set hosts.w1.release"]

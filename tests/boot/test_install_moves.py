@@ -314,7 +314,7 @@ def test_armings_of_many_hosts_are_all_or_none(with_services: WithServices):
     assert [(each.is_armed, each.target and each.target.disk) for each in armed] == [(True, "/dev/vda")] * 2
 
 
-def test_who_armed_and_who_cancelled_is_in_the_event(with_services: WithServices):
+def test_the_actor_of_an_arming_and_of_a_cancel_is_in_the_event(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[tuple[Any, Any]]:
         await services.install_moves.arm_all([CP1], reason="new", attempts=3, actor="uid 1000")
         await services.install_moves.cancel(CP1, reason="no", actor="uid 0")

@@ -76,7 +76,7 @@ async def emitted(services: BuiltServices) -> list[tuple[str, object]]:
     ]
 
 
-def test_within_one_boot_the_same_question_gets_the_same_answer(with_services: WithServices):
+def test_within_one_boot_the_same_request_gets_the_same_reply(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -89,7 +89,7 @@ def test_within_one_boot_the_same_question_gets_the_same_answer(with_services: W
     with_services(scenario)
 
 
-def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person_is_told(with_services: WithServices):
+def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_reported(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -105,7 +105,7 @@ def test_a_machine_that_never_answers_an_offer_is_sent_to_4011_and_then_a_person
     with_services(scenario)
 
 
-def test_a_loader_that_never_asks_for_its_script_is_changed_for_the_other_and_that_is_remembered(
+def test_a_loader_that_never_requests_its_script_is_replaced_by_the_next_which_is_stored(
     with_services: WithServices,
 ):
     async def scenario(services: BuiltServices) -> None:
@@ -190,7 +190,7 @@ def test_each_firmware_of_a_card_is_learned_for_itself(with_services: WithServic
     with_services(scenario)
 
 
-def test_who_asks_faster_than_a_machine_boots_teaches_nothing(with_services: WithServices):
+def test_nothing_is_learned_from_requests_faster_than_a_machine_boots(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -230,7 +230,7 @@ def test_a_whole_cycle_in_an_instant_is_no_firmwares(with_services: WithServices
     with_services(scenario)
 
 
-def test_who_loads_and_took_no_address_before_is_no_firmware(with_services: WithServices):
+def test_a_client_that_loads_without_taking_an_address_is_no_firmware(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -248,7 +248,7 @@ def test_who_loads_and_took_no_address_before_is_no_firmware(with_services: With
     with_services(scenario)
 
 
-def test_a_question_on_4011_is_of_the_same_boot(with_services: WithServices):
+def test_a_request_on_4011_is_of_the_same_boot(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -267,7 +267,7 @@ def test_a_question_on_4011_is_of_the_same_boot(with_services: WithServices):
     with_services(scenario)
 
 
-def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware(with_services: WithServices):
+def test_nothing_is_learned_from_a_running_system_that_requests_its_address(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)
@@ -282,7 +282,7 @@ def test_a_running_system_that_asks_for_its_address_says_nothing_of_the_firmware
     with_services(scenario)
 
 
-def test_a_machine_that_loads_what_another_server_named_is_told_apart(with_services: WithServices):
+def test_a_machine_that_loads_what_another_server_named_is_recognised(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         machine = Machine1(services)

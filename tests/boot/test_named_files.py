@@ -25,7 +25,7 @@ def kernel() -> ServedFile:
     return ServedFile("/x", 100, '"e"', "t", "c", ContentKind.KERNEL, "ol8u10-x86_64", "vmlinuz")
 
 
-def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
+def test_each_step_of_a_boot_is_emitted_once(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[str | None]:
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE)
@@ -42,7 +42,7 @@ def test_a_boot_is_told_step_by_step_each_once(with_services: WithServices):
     assert with_services(scenario) == ["offer", "loader", "script", "kernel"]
 
 
-def test_a_pull_is_told_in_fives_and_ends_with_a_hundred(with_services: WithServices, content: Path):
+def test_a_pull_is_reported_at_each_five_per_cent_up_to_a_hundred(with_services: WithServices, content: Path):
     async def scenario(services: BuiltServices) -> list[object]:
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)

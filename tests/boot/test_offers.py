@@ -22,7 +22,7 @@ from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 
 
-def test_an_unknown_machine_is_discovered_once_and_gets_silence(with_services: WithServices):
+def test_an_unknown_machine_is_discovered_once_and_gets_no_reply(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
         for _ in range(3):
@@ -90,7 +90,7 @@ def test_an_address_of_a_machine_that_does_not_boot_from_us_is_not_kept(with_ser
     with_services(scenario)
 
 
-def test_a_flood_of_forged_machines_pushes_out_no_registered_one_and_does_not_fill_the_ledger(
+def test_a_flood_of_forged_machines_evicts_no_registered_one_and_does_not_fill_the_store(
     with_services: WithServices,
 ):
     async def scenario(services: BuiltServices) -> None:
@@ -137,7 +137,7 @@ def test_a_host_without_a_loader_is_refused_under_its_name_with_the_package_to_i
     with_services(scenario)
 
 
-def test_a_host_of_an_architecture_without_a_cpu_is_told_how_to_map_it(with_services: WithServices):
+def test_the_cure_for_an_architecture_without_a_cpu_is_a_rule_for_it(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         services.offer_service.offer_for(replace(FIRMWARE, arch=2))
 
@@ -148,7 +148,7 @@ def test_a_host_of_an_architecture_without_a_cpu_is_told_how_to_map_it(with_serv
     with_services(scenario)
 
 
-def test_a_host_whose_own_loader_is_for_another_cpu_is_told_which(with_services: WithServices):
+def test_a_host_loader_for_another_cpu_is_named_in_the_event(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         script_service = services.script_service
         hosts = HostSet.of(

@@ -106,7 +106,7 @@ def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
         pytest.param(FIRST, Ending.REACHED, None, id="what-works-stays"),
     ],
 )
-def test_the_next_shape(variant: BootVariant, reason: Ending, expected: BootVariant | None):
+def test_the_next_variant(variant: BootVariant, reason: Ending, expected: BootVariant | None):
     assert next_variant(variant, reason, CHOICES) == expected
 
 
@@ -143,7 +143,7 @@ def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, 
     assert judge(once, trace(**seen), CHOICES, now_s=LEAST_S - 1) == (Learned(), None)
 
 
-def test_a_stranger_that_arrived_whole_is_plain_at_once():
+def test_a_file_of_another_server_that_was_sent_completely_counts_at_once():
     boot = trace(**LEASED, other_file="x", got_other_file=True)
 
     _, verdict = judge(Learned(failure=Ending.WRONG_LOADER, boots=1), boot, CHOICES, now_s=1)
@@ -151,7 +151,7 @@ def test_a_stranger_that_arrived_whole_is_plain_at_once():
     assert verdict == Moved(Ending.WRONG_LOADER, FIRST, BY_4011)
 
 
-def test_the_same_discover_many_times_is_one_question():
+def test_the_same_discover_many_times_counts_once():
     boot = trace()
     for elapsed in (0, 0, 4, 4, 0, 12):
         boot.note_discover(elapsed, float(elapsed))
@@ -176,7 +176,7 @@ def test_a_firmware_that_needs_4011_and_another_loader_is_led_there_in_six_boots
     ]
 
 
-def test_where_nothing_is_left_it_is_said_once_with_its_cure_and_the_machine_rests_on_the_first_shape():
+def test_a_dead_end_is_reported_once_with_its_cure_and_the_machine_gets_the_first_variant():
     verdicts = boots(*[UNANSWERED] * 12)
 
     assert verdicts[1] == Moved(Ending.NO_REQUEST, FIRST, BY_4011)
@@ -206,7 +206,7 @@ def test_a_script_that_is_reached_while_resting_ends_the_rest():
     assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (Learned(FIRST, is_verified=True), None)
 
 
-def test_a_boot_with_a_shape_that_is_no_more_to_be_had_teaches_nothing():
+def test_nothing_is_learned_from_a_boot_with_a_variant_that_is_gone():
     boot = trace(BootVariant(WITH, "gone.efi"), **UNANSWERED)
 
     assert judge(Learned(), boot, CHOICES, now_s=1) == (Learned(), None)
@@ -273,7 +273,7 @@ def test_what_a_firmware_may_be_offered(client: BootClient, host: Host | None, e
         pytest.param("pxelinux.0", None, False, "pxelinux.0", id="not-there"),
     ],
 )
-def test_what_a_machine_asks_for(name: str, file: BootFile | None, requested: bool, other_file: str):
+def test_what_a_machine_requests(name: str, file: BootFile | None, requested: bool, other_file: str):
     boot = trace()
 
     boot.note_file_request(name, file)
@@ -304,7 +304,7 @@ def test_only_a_name_that_another_server_gave_accuses_the_lan_s_dhcp_server(requ
     assert requested in cure
 
 
-def test_a_hostile_name_is_told_as_letters_and_short():
+def test_a_hostile_name_is_reported_as_printable_text_and_short():
     boot = trace()
 
     boot.note_file_request("\x1b[2J\n" + "ä" * 500, None)
@@ -323,10 +323,10 @@ def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
 
 
 @pytest.mark.parametrize("text", ["", "snponly.efi", "with-44 snponly.efi", "with-43 "])
-def test_a_shape_that_nobody_wrote_is_not_read(text: str):
+def test_a_text_that_is_no_variant_is_not_read(text: str):
     with pytest.raises(ValueError, match="ariant"):
         BootVariant.parse(text)
 
 
-def test_a_shape_is_read_as_it_was_written():
+def test_a_variant_is_read_as_it_was_written():
     assert BootVariant.parse(str(BY_4011)) == BY_4011

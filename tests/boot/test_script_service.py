@@ -57,7 +57,7 @@ def test_an_armed_machine_that_announced_itself_gets_the_installer_once_a_boot(w
     with_services(scenario)
 
 
-def test_a_loader_that_asks_twice_at_once_gets_one_script_and_spends_one_boot(with_services: WithServices):
+def test_a_loader_that_sends_two_requests_at_once_gets_one_script_and_spends_one_boot(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services, attempts=1)
         services.boots(FIRMWARE, IPXE)
@@ -135,7 +135,7 @@ def test_a_curious_reader_sees_a_script_without_tokens_and_moves_nothing(with_se
     with_services(scenario)
 
 
-def test_an_announced_mac_asked_for_from_another_address_moves_nothing(with_services: WithServices):
+def test_a_script_request_from_another_address_changes_nothing_for_an_announced_mac(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.boots(FIRMWARE, IPXE)
@@ -162,7 +162,7 @@ def test_an_announcement_of_long_ago_counts_no_more(with_services: WithServices)
     with_services(scenario)
 
 
-def test_a_look_moves_nothing(with_services: WithServices):
+def test_a_head_request_changes_nothing(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         services.boots(FIRMWARE, IPXE)
@@ -175,7 +175,7 @@ def test_a_look_moves_nothing(with_services: WithServices):
     with_services(scenario)
 
 
-def test_a_host_that_nobody_armed_is_led_to_its_disk_on_every_road(with_services: WithServices):
+def test_an_unarmed_host_is_led_to_its_disk_on_every_path(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         services.boots(FIRMWARE, IPXE)
 

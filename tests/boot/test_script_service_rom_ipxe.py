@@ -72,7 +72,7 @@ def test_a_rom_that_is_replaced_gets_the_loader_and_the_loader_gets_the_script_b
     with_services(scenario)
 
 
-def test_a_loader_that_waits_and_asks_again_is_not_loaded_over_and_over(with_services: WithServices):
+def test_a_loader_that_waits_and_sends_its_request_again_is_not_loaded_again(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         offered(services, 1)

@@ -113,7 +113,7 @@ def test_a_lost_acknowledgement_is_given_again(with_services: WithServices):
     with_services(scenario)
 
 
-def test_a_stranger_with_a_live_token_is_refused_and_raises_an_alarm(with_services: WithServices):
+def test_an_unauthorised_address_with_a_live_token_is_refused_and_raises_an_alarm(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
         documents = services.document_service
@@ -133,7 +133,7 @@ def test_a_stranger_with_a_live_token_is_refused_and_raises_an_alarm(with_servic
     with_services(scenario)
 
 
-def test_a_stranger_with_a_spent_token_learns_nothing_but_raises_an_alarm(with_services: WithServices):
+def test_an_unauthorised_address_with_a_spent_token_gets_404_and_raises_an_alarm(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
         await report(services, tokens.report, Report.READY)
@@ -215,7 +215,7 @@ def test_the_ignition_of_the_installed_system_ends_the_arming_though_every_repor
     with_services(scenario)
 
 
-def test_a_look_at_the_ignition_moves_nothing(with_services: WithServices):
+def test_a_head_request_for_the_ignition_changes_nothing(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
 
@@ -244,7 +244,7 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(with_services:
     with_services(scenario)
 
 
-def test_a_machine_may_ask_from_any_of_its_own_addresses_but_not_from_another_hosts(with_services: WithServices):
+def test_a_request_may_come_from_any_address_of_its_machine_but_not_from_another_hosts(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
         services.offer_service.saw_address(OTHER_MAC, UNKNOWN_ADDRESS, exchange=1)
@@ -256,7 +256,7 @@ def test_a_machine_may_ask_from_any_of_its_own_addresses_but_not_from_another_ho
     with_services(scenario)
 
 
-def test_noise_instead_of_a_token_costs_no_look_into_the_store(with_services: WithServices):
+def test_noise_instead_of_a_token_costs_no_read_of_the_store(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE installs")

@@ -118,7 +118,7 @@ def test_a_cancel_while_the_machine_installs_says_that_the_wipe_goes_on(rack: Ra
     assert "cp1 was not armed; nothing was changed" in rack.netboot("install", "cancel", "cp1")
 
 
-def test_who_armed_is_in_the_event_with_a_daemon_and_without_one(rack: Rack):
+def test_the_actor_of_an_arming_is_in_the_event_with_a_daemon_and_without_one(rack: Rack):
     rack.netboot("install", "arm", "cp1", "--json")
     rack.curl_api("-X", "POST", "-d", "{}", "/api/v1/hosts/w1/arm")
     rack.netboot("install", "cancel", "w1")

@@ -401,7 +401,7 @@ def test_4011_answers_the_source_and_not_ciaddr(wire: Wire):
     assert reply.way == (SERVER, 4011, ADDRESS, 4011)
 
 
-def test_4011_answers_who_has_no_address_by_broadcast(wire: Wire):
+def test_4011_answers_a_client_without_an_address_by_broadcast(wire: Wire):
     reply = wire.query(message(opts(kind=3)), source=("0.0.0.0", 68), to=("255.255.255.255", 4011))
 
     assert reply.way == (SERVER, 4011, "255.255.255.255", 68)

@@ -174,7 +174,7 @@ def test_hundreds_of_idle_connections_of_one_machine_keep_nobody_out(rack: Rack)
         assert other.get("/healthz").status == 200
 
 
-def test_who_reads_nothing_holds_up_the_stop_for_one_grace_only(rack: Rack):
+def test_a_client_that_reads_nothing_delays_the_stop_for_one_grace_only(rack: Rack):
     vmlinuz = rack.directory / "content/media/ol8u10-x86_64/vmlinuz"
     vmlinuz.write_bytes(bytes(8 << 20))
     stuck = []

@@ -60,7 +60,7 @@ def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url
     ]
 
 
-def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(store_url: str):
+def test_an_error_of_the_store_never_shows_what_was_to_be_written(store_url: str):
     async def scenario() -> BaseException:
         database = await Database.open(store_url)
         row = {"host": "cp1", "state": "loading", "version": 1, "kickstart_token": "c0ffee"}
@@ -79,7 +79,7 @@ def test_an_error_of_the_ledger_never_shows_what_was_to_be_written(store_url: st
     assert "c0ffee" not in f"{error} {error.__cause__}"
 
 
-def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_log(store_url: str):
+def test_lost_events_are_counted_in_the_store_and_in_the_log(store_url: str):
     async def scenario() -> tuple[Event, Event]:
         database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)
@@ -99,7 +99,7 @@ def test_what_was_lost_while_the_ledger_was_away_is_said_on_record_and_in_the_lo
     assert {"event": "store.events_lost", "count": 3, "log_level": "error"} in logged
 
 
-def test_who_follows_gets_what_is_there_what_comes_and_the_end(store_url: str):
+def test_a_follower_gets_stored_events_new_events_and_the_end(store_url: str):
     async def scenario() -> list[object]:
         database = await Database.open(store_url)
         events = EventLog(database, now=lambda: NOW)

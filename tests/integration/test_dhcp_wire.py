@@ -248,7 +248,7 @@ def test_every_other_message_is_dropped_and_counted(lan: Any, serve: Any, captur
     }
 
 
-def test_an_offer_is_one_line_that_says_who_got_what(lan: Any, serve: Any, capture: Capture) -> None:
+def test_an_offer_is_one_line_with_the_client_and_the_boot_file(lan: Any, serve: Any, capture: Capture) -> None:
     with capture_logs() as lines:
         serving = serve()
         lan.wire("c0").broadcast(capture("discover-edk2-x64"))

@@ -91,7 +91,7 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
     return asyncio.run(scenario())
 
 
-def test_a_new_lease_is_told_and_a_renewal_is_not(tmp_path: Path):
+def test_a_new_lease_is_an_event_and_a_renewal_is_not(tmp_path: Path):
     async def use(services: Leasing) -> list[tuple[str, str | None]]:
         assert await services.script_service.keep(services.granted(MAC)) is None
         renewed = services.decide(LeaseRequestKind.RENEWING, MAC, RESERVED)
@@ -119,7 +119,7 @@ def test_a_lease_that_is_kept_is_there_after_a_restart(tmp_path: Path):
     assert isinstance(granted, LeaseGranted)
 
 
-def test_without_a_ledger_nothing_is_given_and_the_address_stays_free(tmp_path: Path):
+def test_without_a_store_nothing_is_leased_and_the_address_stays_free(tmp_path: Path):
     async def use(services: Leasing) -> tuple[LeaseDropReason | None, LeaseVerdict]:
         granted = services.granted(UNKNOWN_MAC)
         async with services.database.transaction() as connection:
@@ -143,7 +143,7 @@ def test_a_grant_that_was_declined_while_it_was_written_is_not_acknowledged(tmp_
     assert leasing(tmp_path, use) is LeaseDropReason.NOT_ITS_ADDRESS
 
 
-def test_release_and_decline_are_on_record_and_told(tmp_path: Path):
+def test_release_and_decline_are_stored_and_reported(tmp_path: Path):
     async def use(services: Leasing) -> tuple[list[LeaseState], list[tuple[str, str | None]]]:
         states = []
         for kind in (LeaseRequestKind.RELEASE, LeaseRequestKind.DECLINE):
@@ -161,7 +161,7 @@ def test_release_and_decline_are_on_record_and_told(tmp_path: Path):
     assert reported == [(name, "cp1") for name in names]
 
 
-def test_a_trouble_is_told_once_in_ten_minutes_for_each_address(tmp_path: Path):
+def test_a_problem_is_reported_once_in_ten_minutes_for_each_address(tmp_path: Path):
     async def use(services: Leasing) -> list[Event]:
         request = LeaseRequest(LeaseRequestKind.DISCOVER, "x", MAC)
         for pause_s in (0, 4, 600):

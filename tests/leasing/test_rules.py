@@ -200,7 +200,7 @@ def test_a_grant_has_its_record_and_says_whether_it_is_new():
     assert (first.lease, first.is_new, again.lease, again.is_new) == (lease, True, lease, False)
 
 
-def test_an_inform_is_told_the_network_and_leased_nothing():
+def test_an_inform_gets_the_network_and_no_lease():
     services = BuiltServices()
 
     verdict = services.decide(A.INFORM, CARD, NEAR)
@@ -227,7 +227,7 @@ def test_two_machines_that_call_themselves_alike_get_two_addresses_and_keep_them
     assert services.leased(UNREGISTERED_KEPT[2], **image) is LeaseDropReason.POOL_EXHAUSTED
 
 
-def test_another_card_of_a_host_gets_its_address_once_the_first_one_is_silent():
+def test_another_card_of_a_host_gets_its_address_once_the_first_one_does_not_answer():
     services = BuiltServices()
     services.leased(CARD)
     services.taken = {RESERVED}
@@ -368,7 +368,7 @@ def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
     assert not services.leases.probed(request, RESERVED, is_in_use=False, at=services.at)
 
 
-def test_a_lease_that_is_written_while_the_other_card_asks_is_still_held():
+def test_a_lease_that_is_written_during_a_request_of_the_other_card_is_still_held():
     services = BuiltServices()
     services.offered(ONE)
     granted = services.decide(A.SELECTING, ONE, RESERVED)
@@ -510,18 +510,18 @@ def test_the_subnet_that_is_stated_counts_for_a_host_too():
     assert services.leases.decide(request, [LAN], [OURS], services.at) == LeaseToProbe(far, True)
 
 
-def test_what_is_behind_a_relay_cannot_be_asked_by_arp():
+def test_what_is_behind_a_relay_cannot_be_probed_by_arp():
     services = BuiltServices()
 
-    asked = [
+    verdicts = [
         services.leases.decide(LeaseRequest(A.DISCOVER, "x", mac, relay=relay), [LAN], [OURS], services.at)
         for mac, relay in ((CARD, None), (FAR, RELAY))
     ]
 
-    assert asked == [LeaseToProbe(RESERVED, False), LeaseToProbe(IPv4Address("203.0.113.105"), True)]
+    assert verdicts == [LeaseToProbe(RESERVED, False), LeaseToProbe(IPv4Address("203.0.113.105"), True)]
 
 
-def test_while_an_address_is_probed_the_same_question_waits():
+def test_while_an_address_is_probed_the_same_request_waits():
     services = BuiltServices()
     request = LeaseRequest(A.DISCOVER, "x", CARD)
 
@@ -540,7 +540,7 @@ def test_the_pool_never_gives_an_address_that_has_an_owner(unwanted: IPv4Address
     assert services.leased(UNKNOWN) == SECOND
 
 
-def test_a_stranger_gets_the_address_it_had_else_the_one_it_wishes_for_else_the_longest_unused():
+def test_an_unregistered_machine_gets_its_last_address_else_the_requested_one_else_the_longest_unused():
     services = BuiltServices()
 
     wished = services.decide(A.DISCOVER, UNKNOWN, SECOND)
@@ -642,7 +642,7 @@ def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
     assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == FIRST
 
 
-def test_a_stranger_that_was_registered_is_refused_its_old_address():
+def test_a_machine_that_was_registered_meanwhile_is_refused_its_old_address():
     services = BuiltServices()
     services.leased(UNKNOWN)
     services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNKNOWN], "192.0.2.55/24")]))
@@ -651,7 +651,7 @@ def test_a_stranger_that_was_registered_is_refused_its_old_address():
     assert services.leased(UNKNOWN) == IPv4Address("192.0.2.55")
 
 
-def test_an_address_that_was_registered_for_another_is_refused_to_its_stranger():
+def test_an_address_that_was_registered_for_another_host_is_refused_to_its_holder():
     services = BuiltServices()
     services.leased(UNKNOWN)
     services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")]))

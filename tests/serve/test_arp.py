@@ -58,14 +58,14 @@ def test_a_machine_that_has_the_address_is_found_though_we_have_none_there(names
     assert found == [NEIGHBOUR]
 
 
-def test_a_free_address_is_told_within_half_a_second_however_many_are_asked(namespace: str):
+def test_a_free_address_is_found_within_half_a_second_however_many_are_probed(namespace: str):
     found, took_s = holders(namespace, *[(FREE + number, None) for number in range(50)])
 
     assert found == [None] * 50
     assert PROBE_S <= took_s < 1.0
 
 
-def test_the_machine_that_asks_for_its_own_address_is_no_conflict(namespace: str):
+def test_the_machine_that_requests_its_own_address_is_no_conflict(namespace: str):
     found, _ = holders(namespace, (HELD, NEIGHBOUR), (HELD, Mac("52:54:00:aa:bb:01")))
 
     assert found == [None, NEIGHBOUR]

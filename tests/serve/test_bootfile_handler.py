@@ -135,7 +135,7 @@ def test_a_loader_has_its_length_type_and_ranges(at_site: At, path: str):
         ("/bootfiles/ipxe/autoexec.ipxe", "autoexec.ipxe of None from http://127.0.0.1\n"),
     ],
 )
-def test_a_document_is_written_for_who_asks_and_kept_by_nobody(at_site: At, path: str, text: str):
+def test_a_document_is_rendered_for_each_request_and_never_cached(at_site: At, path: str, text: str):
     async def scenario(site: Site) -> None:
         status, headers, body = await site.send_request(path)
         heads = await site.send_request(path, "HEAD")
@@ -178,7 +178,7 @@ def test_other_methods_are_refused(at_site: At):
     at_site(scenario)
 
 
-def test_a_document_that_cannot_be_written_now_is_asked_for_again(at_site: At):
+def test_a_document_that_cannot_be_rendered_now_gets_a_retry_after(at_site: At):
     async def scenario(site: Site) -> None:
         site.service.fault = RenderError("cannot render grub for cp1")
 

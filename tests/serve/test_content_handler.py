@@ -51,7 +51,7 @@ def test_a_target_in_absolute_form_has_a_path_too(target: str, path: str) -> Non
     assert path_of_target(target) == path
 
 
-def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
+def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
     store = Recorder()
     handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
 
@@ -61,7 +61,7 @@ def test_desk_and_counters_hear_of_what_a_machine_got(tmp_path: Path) -> None:
     assert store.counted == [(ContentKind.KERNEL, 200, 10)]
 
 
-def test_the_desk_hears_nothing_of_refusals_heads_and_strangers_to_ipv4(tmp_path: Path) -> None:
+def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Path) -> None:
     store = Recorder()
     handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
 

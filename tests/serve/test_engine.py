@@ -224,7 +224,7 @@ def test_another_request_takes_the_connection_along_with_all_that_was_read(root:
     on_a_line(root, talk)
 
 
-def test_what_is_no_http_gets_400_a_counter_and_the_door(root: Path) -> None:
+def test_what_is_no_http_gets_400_a_counter_and_a_close(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.send_request(b"\x16\x03\x01 hello\r\n\r\n")
         status, fields, body = await line.answer()
@@ -291,7 +291,7 @@ def test_a_reader_that_is_slow_gets_every_byte(root: Path) -> None:
     assert store.counted == [(ContentKind.KERNEL, 200, len(LARGE))]
 
 
-def test_a_reader_that_goes_away_half_way_is_told_of_with_what_it_got(root: Path) -> None:
+def test_a_reader_that_closes_half_way_is_reported_with_what_it_got(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.send_request(get("/content/ol8/vmlinuz"))
         await line.reader.read(1000)

@@ -39,7 +39,7 @@ def test_libostrees_wish_for_http2_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [b"close", b"Close", b"keep-alive, close"])
-def test_the_last_request_of_a_connection_is_told(value: bytes) -> None:
+def test_the_last_request_of_a_connection_is_recognised(value: bytes) -> None:
     request = read_head(GET + HOST + b"Connection: " + value + b"\r\n\r\n")
 
     assert isinstance(request, ContentRequest)

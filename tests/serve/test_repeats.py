@@ -60,7 +60,7 @@ def test_the_answer_of_memory_is_the_one_that_would_be_written():
         {"options": {**REQUEST.options, 93: b"\0\x09"}},
     ],
 )
-def test_any_other_difference_is_another_question(changes: dict[str, object]):
+def test_any_other_difference_is_another_request(changes: dict[str, object]):
     repeats = Repeats()
     kept(repeats, REQUEST)
 

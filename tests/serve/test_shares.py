@@ -33,11 +33,11 @@ def entered(shares: Shares, machine: str, retry_behaviour: RetryBehaviour = CURL
         ("", RetryBehaviour.WAITS),
     ],
 )
-def test_each_kind_of_client_is_told_in_the_way_it_can_bear(agent: str, retry_behaviour: RetryBehaviour) -> None:
+def test_each_kind_of_client_is_delayed_in_the_way_it_can_handle(agent: str, retry_behaviour: RetryBehaviour) -> None:
     assert RetryBehaviour.of(agent) is retry_behaviour
 
 
-def test_ipxe_is_told_to_come_back_and_curl_and_libostree_wait() -> None:
+def test_ipxe_gets_a_retry_after_and_curl_and_libostree_wait() -> None:
     shares = Shares(ShareLimits(max_streams=1))
     first = entered(shares, "a")
 
@@ -59,7 +59,7 @@ def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest() -> No
     assert shares.leave(greedy[1]) == [greedy_waits]
 
 
-def test_who_waits_in_line_cannot_starve_who_comes_back() -> None:
+def test_waiting_clients_cannot_starve_retrying_ones() -> None:
     shares = Shares(ShareLimits(max_streams=4))
     for machine in "abcdef":
         entered(shares, machine)
@@ -81,7 +81,7 @@ def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
     assert shares.running == 0
 
 
-def test_who_went_away_while_it_waited_leaves_no_trace() -> None:
+def test_a_client_that_closes_while_it_waits_leaves_no_trace() -> None:
     shares = Shares(ShareLimits(max_streams=1))
     first, gone, last = (entered(shares, name) for name in "abc")
 

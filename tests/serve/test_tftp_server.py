@@ -193,7 +193,7 @@ def read(machine, port, request, blksize=512, windowsize=1, host=HOST):
 
 
 class TestReading:
-    def test_without_options_data_1_comes_from_a_new_port_of_the_address_that_was_asked(self, port, plug):
+    def test_without_options_data_1_comes_from_a_new_port_of_the_requests_destination(self, port, plug):
         for host in (HOST, SECOND):
             content, oack, server = read(plug(), port, rrq(), host=host)
 
@@ -238,7 +238,7 @@ class TestReading:
         assert answer == (b"\0\3\0\1" + SMALL[:512] if ".." not in name else answer)
         assert answer[1] == (5 if ".." in name else 3)
 
-    def test_a_document_of_the_desk_is_served_as_a_file_is(self, port, plug):
+    def test_a_rendered_document_is_served_as_a_file_is(self, port, plug):
         content, oack, _ = read(plug(), port, rrq("/grub.cfg", blksize=1024, tsize=0), 1024)
 
         assert (content, oack) == (GRUB_CFG, b"\0\6blksize\x001024\0tsize\x0019\0")
@@ -276,7 +276,7 @@ class TestRefusing:
             pytest.param(b"\0\x09", 4, id="unknown-opcode"),
         ],
     )  # fmt: skip
-    def test_says_why_from_the_port_that_was_asked(self, port, plug, datagram, code):
+    def test_the_error_is_sent_from_the_port_of_the_request(self, port, plug, datagram, code):
         answer, server = send_request(plug(), port, datagram)
 
         assert answer[:4] == struct.pack("!HH", 5, code)
@@ -284,14 +284,14 @@ class TestRefusing:
         assert server == (HOST, port)
 
     @pytest.mark.parametrize("datagram", [error(4), b"\0\5", b"\0\5\0", b"", b"\0", b"\0\4\0", b"\0\3"])
-    def test_errors_and_scraps_get_silence(self, port, plug, datagram):
+    def test_errors_and_truncated_packets_are_dropped(self, port, plug, datagram):
         machine = plug()
 
         machine.sendto(datagram, (HOST, port))
 
         assert is_unanswered(machine)
 
-    def test_a_request_to_a_broadcast_address_gets_silence(self, port, plug):
+    def test_a_request_to_a_broadcast_address_is_dropped(self, port, plug):
         machine = plug()
         machine.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 
@@ -300,7 +300,7 @@ class TestRefusing:
         assert is_unanswered(machine)
         assert send_request(machine, port, rrq())[0][:4] == b"\0\3\0\1"
 
-    def test_a_fault_of_the_desk_is_silence_and_the_door_stays_open(self, port, plug):
+    def test_a_fault_of_the_service_drops_the_request_and_the_port_stays_open(self, port, plug):
         machine = plug()
 
         machine.sendto(rrq("defective"), (HOST, port))
@@ -335,7 +335,7 @@ class TestRefusing:
 
 
 class TestTheTransfer:
-    def test_a_strangers_packet_gets_error_5_and_changes_nothing(self, port, plug):
+    def test_a_packet_of_another_address_gets_error_5_and_changes_nothing(self, port, plug):
         machine, unregistered = plug(), plug()
         first, server = send_request(machine, port, rrq())
 
@@ -345,7 +345,7 @@ class TestTheTransfer:
         assert first[:4] == b"\0\3\0\1"
         assert send_request(machine, server[1], ack(1))[0][:4] == b"\0\3\0\2"
 
-    def test_a_strangers_error_gets_silence_and_changes_nothing(self, port, plug):
+    def test_an_error_of_another_address_gets_no_reply_and_changes_nothing(self, port, plug):
         machine, unregistered = plug(), plug()
         _, server = send_request(machine, port, rrq())
 
@@ -406,7 +406,7 @@ class TestReports:
 
         return run
 
-    def test_a_whole_read_is_one_line_and_one_word_to_the_desk(self, transfers):
+    def test_a_whole_read_is_one_line_and_one_call_of_the_service(self, transfers):
         reported, lines = transfers(lambda machine, port: read(machine, port, rrq("/snponly.efi", blksize=1468), 1468))
 
         assert reported == [(HOST, "snponly.efi", 3000, 0, Outcome.SENT)]
@@ -438,7 +438,7 @@ class TestReports:
             ("tftp.sent", "debug", None),
         ]
 
-    def test_a_machine_that_refuses_our_oack_is_told_with_its_words(self, transfers):
+    def test_the_error_of_a_machine_that_refuses_our_oack_is_logged(self, transfers):
         def refuse(machine, port):
             _, server = send_request(machine, port, rrq(tsize=0))
             machine.sendto(struct.pack("!HH", 5, 4) + b"bad\x1boption\0", server)
@@ -449,13 +449,13 @@ class TestReports:
         assert reported[0] == (HOST, "snponly.efi", 0, 0, Outcome.REFUSED_BY_PEER)
         assert (lines[0]["log_level"], lines[0]["peer_error"]) == ("warning", "4 bad\\x1boption")
 
-    def test_a_request_that_nobody_answers_is_not_told_to_the_desk(self, transfers):
+    def test_a_request_without_a_reply_is_not_reported_to_the_service(self, transfers):
         reported, lines = transfers(lambda machine, port: send_request(machine, port, rrq()))
 
         assert reported == []
         assert [(line["event"], line["log_level"]) for line in lines] == [("tftp.aborted", "debug")]
 
-    def test_refusals_are_counted_and_told_at_debug_only(self, service, plug):
+    def test_refusals_are_counted_and_logged_at_debug_only(self, service, plug):
         with serving(service) as (port, _):
             for _ in range(50):
                 send_request(plug(), port, rrq("nothing"))
@@ -465,7 +465,7 @@ class TestReports:
 
 
 class TestLimits:
-    def test_a_flood_of_half_open_reads_leaves_room_for_a_machine(self, service, plug):
+    def test_a_flood_of_half_open_reads_does_not_keep_a_machine_from_reading(self, service, plug):
         limits = TransferLimits(total=40, per_client=30, half_open=20, half_open_per_client=10)
         with serving(service, limits=limits) as (port, _):
             flood = [plug(f"127.0.{n % 10}.{n % 7 + 1}") for n in range(200)]
@@ -474,7 +474,7 @@ class TestLimits:
 
             assert read(plug(), port, rrq())[0] == SMALL
 
-    def test_one_client_has_no_more_than_its_share_and_is_not_told_why(self, service, plug):
+    def test_one_client_has_no_more_than_its_share_and_gets_no_error(self, service, plug):
         limits = TransferLimits(total=10, per_client=2, half_open=10, half_open_per_client=10)
         with serving(service, limits=limits) as (port, _):
             for _ in range(2):
@@ -511,7 +511,7 @@ class TestSinglePort:
         with serving(service, single_port=True) as (port, _):
             yield port
 
-    def test_everything_comes_from_the_port_and_address_that_were_asked(self, port, plug):
+    def test_everything_is_sent_from_the_port_and_address_of_the_request(self, port, plug):
         for host in (HOST, SECOND):
             content, oack, server = read(plug(), port, rrq(tsize=0, windowsize=4), windowsize=4, host=host)
 

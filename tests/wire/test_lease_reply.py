@@ -123,7 +123,7 @@ def test_an_inform_is_answered_without_address_and_times():
 
 
 @pytest.mark.parametrize(("giaddr", "flags", "expected"), [(0, 0, 0), (0, 0x8000, 0x8000), (int(RELAY), 0, 0x8000)])
-def test_a_nak_names_no_address_and_lets_a_relay_tell_everybody(giaddr: int, flags: int, expected: int):
+def test_a_nak_names_no_address_and_a_relay_broadcasts_it(giaddr: int, flags: int, expected: int):
     options = {53: b"\3", 61: b"\0u", 82: b"\1\1x"}
     request = a_plain(ciaddr=HELD, giaddr=IPv4Address(giaddr), flags=flags, options=options)
 

@@ -98,7 +98,7 @@ def test_what_gets_no_answer_has_its_reason(message: DhcpMessage, reason: LeaseD
 @pytest.mark.parametrize(
     ("client_id", "named"), [(b"\xff\0\1", "id:ff0001"), (b"\1", HARDWARE), (b"", HARDWARE), (b"x" * 256, HARDWARE)]
 )
-def test_a_stranger_is_its_option_61_else_its_hardware_address(client_id: bytes, named: str):
+def test_an_unregistered_client_is_its_option_61_else_its_hardware_address(client_id: bytes, named: str):
     message = a_message(DISCOVER)
     datagram = read(replace(message, options={**message.options, 61: client_id}))
 
@@ -108,7 +108,7 @@ def test_a_stranger_is_its_option_61_else_its_hardware_address(client_id: bytes,
 @pytest.mark.parametrize(
     "name", ["discover-bios", "discover-edk2-x64", "discover-ipxe-x64", "discover-edk2-arm64-http"]
 )
-def test_the_firmwares_that_we_know_ask_for_an_address_too(capture: Capture, name: str):
+def test_the_firmwares_that_we_know_request_an_address_too(capture: Capture, name: str):
     datagram = read(parse(capture(name)))
 
     assert isinstance(datagram, LeaseRequest)
@@ -116,7 +116,7 @@ def test_the_firmwares_that_we_know_ask_for_an_address_too(capture: Capture, nam
 
 
 @given(st.binary(min_size=240, max_size=600))
-def test_any_message_is_a_question_or_has_a_reason(data: bytes):
+def test_any_message_is_a_request_or_has_a_drop_reason(data: bytes):
     data = b"\1\1\6\0" + data[4:236] + bytes.fromhex("63825363") + data[240:]
     try:
         message = parse(data)

@@ -99,7 +99,7 @@ def test_what_is_no_read_request_is_refused_as_illegal(datagram):
 
 
 @pytest.mark.parametrize("datagram", [b"", b"\0", b"\0\4\0", b"\0\3\0", b"\0\5\0"])
-def test_what_is_cut_gets_silence(datagram):
+def test_truncated_packets_are_dropped(datagram):
     with pytest.raises(WireError) as error:
         tftp.parse(datagram)
 
@@ -152,7 +152,7 @@ def settle(*, mode=Mode.OCTET, size=173_792, mtu=LAN, **options):
         pytest.param({"timeout": "255"}, Terms(512, 1, 255, {"timeout": "255"}), id="longest-timeout"),
     ],
 )
-def test_what_machines_ask_for_is_settled(options, expected):
+def test_the_options_that_machines_request_are_negotiated(options, expected):
     assert settle(**options) == expected
 
 
@@ -219,7 +219,7 @@ class TestOtherPeoplesReaders:
         assert (error.errorcode, error.errormsg) == (2, b"no")
 
     @given(texts.filter(bool), st.sampled_from(Mode))
-    def test_we_read_what_scapy_asks(self, name, mode):
+    def test_we_read_the_requests_of_scapy(self, name, mode):
         from scapy.layers.tftp import TFTP_RRQ
 
         assert tftp.parse(bytes(TFTP() / TFTP_RRQ(filename=name.encode(), mode=mode.value))) == ReadRequest(name, mode)

@@ -80,11 +80,11 @@ def a_client(**changes: object) -> BootClient:
         ("discover-relayed", a_client(uuid=UUID)),
     ],
 )
-def test_captured_firmware_is_told_apart(capture: Capture, name: str, expected: BootClient) -> None:
+def test_captured_firmware_is_recognised(capture: Capture, name: str, expected: BootClient) -> None:
     assert offer_request(parse(capture(name)), OURS) == expected
 
 
-def test_edk2_is_told_on_4011_as_on_67(capture: Capture) -> None:
+def test_edk2_is_recognised_on_4011_as_on_67(capture: Capture) -> None:
     on_4011 = boot_server_request(parse(capture("request-edk2-4011")), OURS)
 
     assert on_4011 == offer_request(parse(capture("discover-edk2-x64")), OURS)
@@ -107,7 +107,7 @@ def test_a_message_without_a_type_is_bootp(classify: Callable[..., object], kind
 
 
 @pytest.mark.parametrize("classify", [offer_request, boot_server_request])
-def test_a_servers_reply_is_no_question(classify: Callable[..., object]) -> None:
+def test_a_servers_reply_is_no_request(classify: Callable[..., object]) -> None:
     assert classify(a_message({**DISCOVER, **BIOS}, op=2), OURS) is DropReason.NOT_A_REQUEST
 
 
@@ -125,7 +125,7 @@ def test_a_servers_reply_is_no_question(classify: Callable[..., object]) -> None
         b"U-Boot.armv8",
     ],
 )
-def test_who_is_no_boot_client_gets_silence(vendor_class: bytes | None) -> None:
+def test_other_clients_than_boot_clients_are_dropped(vendor_class: bytes | None) -> None:
     options = {**DISCOVER, 93: b"\x00\x00"} | ({} if vendor_class is None else {60: vendor_class})
 
     assert offer_request(a_message(options), OURS) is DropReason.NOT_A_BOOT_CLIENT
@@ -163,7 +163,7 @@ def test_a_class_in_halves_is_whole(capture: Capture) -> None:
         pytest.param(b"\xff\xff", b"PXEClient", 65535, id="65535"),
     ],
 )
-def test_the_architecture_is_told_and_never_guessed(
+def test_the_architecture_is_read_and_never_guessed(
     listed: bytes | None, vendor_class: bytes, expected: int | DropReason
 ) -> None:
     options = {**DISCOVER, 60: vendor_class} | ({} if listed is None else {93: listed})
@@ -215,7 +215,7 @@ HTTP = bytes.fromhex("130101")  # a feature in option 175
         pytest.param({}, Stage.FIRMWARE, id="neither"),
     ],
 )
-def test_ipxe_is_told_by_77_and_by_the_features_in_175(options: dict[int, bytes], expected: Stage) -> None:
+def test_ipxe_is_recognised_by_77_and_by_the_features_in_175(options: dict[int, bytes], expected: Stage) -> None:
     client = boot_client(a_message({**BIOS, **options}))
 
     assert isinstance(client, BootClient)
@@ -295,18 +295,18 @@ def test_captured_infiniband_clients_have_one_identity(capture: Capture, name: s
         b"\xff",
     ],
 )
-def test_an_infiniband_client_without_a_guid_is_told_by_eight_bytes_that_stand_for_it(client_id: bytes) -> None:
+def test_an_infiniband_client_without_a_guid_gets_eight_bytes_in_its_place(client_id: bytes) -> None:
     mac = client_mac(a_message({**BIOS, 61: client_id}, htype=32, hlen=0, chaddr=bytes(16)))
 
     assert (mac is None) if len(client_id) < 2 else (mac is not None and mac.is_infiniband and mac.startswith("02:"))
 
 
 @pytest.mark.parametrize("hlen", [0, 6, 8, 16, 20])
-def test_an_infiniband_client_without_any_identity_gets_silence(hlen: int) -> None:
+def test_an_infiniband_client_without_any_identity_is_dropped(hlen: int) -> None:
     assert boot_client(a_message(BIOS, htype=32, hlen=hlen, chaddr=bytes(16))) is DropReason.NO_MAC
 
 
-def test_a_machine_without_any_identity_gets_silence() -> None:
+def test_a_machine_without_any_identity_is_dropped() -> None:
     assert boot_client(a_message(BIOS, hlen=0)) is DropReason.NO_MAC
 
 
@@ -365,7 +365,9 @@ def test_a_bogus_relay_gets_no_answer(giaddr: str) -> None:
         pytest.param({**REQUEST, **BIOS, 43: b"\x47"}, a_client(), id="a broken 43 discards nothing"),
     ],
 )
-def test_port_4011_answers_who_asks_this_server(options: dict[int, bytes], expected: BootClient | DropReason) -> None:
+def test_port_4011_answers_requests_to_this_server(
+    options: dict[int, bytes], expected: BootClient | DropReason
+) -> None:
     assert boot_server_request(a_message(options), OURS) == expected
 
 
@@ -393,7 +395,7 @@ def test_no_option_43_breaks_its_reader(value: bytes) -> None:
 
 
 @given(st.dictionaries(st.sampled_from((43, 50, 53, 54, 60, 61, 77, 82, 93, 97, 175)), st.binary(max_size=40)))
-def test_no_options_break_who_asks(options: dict[int, bytes]) -> None:
+def test_no_options_break_the_parser(options: dict[int, bytes]) -> None:
     for classify in (offer_request, boot_server_request):
         assert isinstance(classify(a_message({60: b"PXEClient", **options}), OURS), BootClient | DropReason)
 
@@ -421,7 +423,7 @@ def test_4011_answers_the_address_and_port_of_the_request() -> None:
     assert ack_address(("0.0.0.0", 68)) == ("255.255.255.255", 68)
 
 
-def test_all_discovers_of_one_exchange_carry_its_number_and_a_question_on_4011_carries_none() -> None:
+def test_all_discovers_of_one_exchange_have_its_number_and_a_request_on_4011_has_none() -> None:
     discover = a_message(DISCOVER | BIOS, xid=0x1234, secs=12)
     on_4011 = replace(discover, options=REQUEST | BIOS)
 

@@ -36,7 +36,7 @@ LOADER, SCRIPT = OfferKind.LOADER, OfferKind.SCRIPT
         ("lab-arm64-edk2", 5, Arch.ARM64_UEFI, BootProtocol.PXE, Stage.FIRMWARE, ARM),
     ],
 )
-def test_a_machine_is_told_by_its_discover_and_answered(
+def test_a_machine_is_recognised_by_its_discover_and_answered(
     capture: Capture, name: str, card: int, arch: Arch, protocol: BootProtocol, stage: Stage, vendor_class: str
 ) -> None:
     message = dhcp.parse(capture(name))
@@ -54,7 +54,7 @@ def test_a_machine_is_told_by_its_discover_and_answered(
     assert (reported.file, reported.options[67]) == (reply.boot_file.encode(),) * 2
 
 
-def test_the_request_to_the_lease_server_shows_the_machines_address_and_gets_silence(capture: Capture) -> None:
+def test_the_request_to_the_lease_server_shows_the_machines_address_and_gets_no_reply(capture: Capture) -> None:
     message = dhcp.parse(capture("lab-ovmf-pxe-request"))
 
     assert pxe.offer_request(message, OURS) is DropReason.OTHER_MESSAGE_TYPE

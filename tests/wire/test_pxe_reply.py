@@ -133,7 +133,7 @@ def test_captured_offers_are_built_byte_for_byte(capture: Capture, datagram: str
         ),
     ],
 )
-def test_each_reader_is_told_each_offer_in_its_shape(
+def test_each_reader_gets_each_offer_in_its_variant(
     capture: Capture, datagram: str, offer: Offer, file: str, options: dict[int, bytes]
 ) -> None:
     request = parse(capture(datagram))
@@ -198,7 +198,7 @@ def test_scapy_reads_every_kind_of_reply(
     assert not {"subnet_mask", "router", "name_server", "lease_time", "renewal_time"} & options.keys()
 
 
-def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
+def test_every_variant_has_a_row_here_and_no_firmware_lacks_one() -> None:
     assert {reader for reader, _ in VARIANTS} == set(Reader)
     assert {(reader, kind) for reader in Reader for kind in OfferKind} - VARIANTS.keys() == {
         (Reader.BIOS, OfferKind.SCRIPT),
@@ -207,13 +207,13 @@ def test_every_shape_has_a_row_here_and_no_firmware_lacks_one() -> None:
     }
 
 
-def test_a_decision_that_a_reader_has_no_words_for_is_silence(capture: Capture) -> None:
+def test_a_decision_that_no_reply_expresses_is_dropped(capture: Capture) -> None:
     request = parse(capture("discover-edk2-x64"))
 
     assert offer_reply(request, the_client(request), SCRIPT, SERVER) is DropReason.NO_REPLY_VARIANT
 
 
-def test_an_ipxe_in_a_rom_that_is_replaced_is_told_of_the_loader_above_the_lease_servers_file(capture: Capture) -> None:
+def test_an_ipxe_in_a_rom_that_is_replaced_prefers_the_loader_to_the_lease_servers_file(capture: Capture) -> None:
     reply = the_offer(parse(capture("discover-ipxe-x64")), LOADER)
 
     options = parse(reply.data).options
@@ -249,7 +249,7 @@ def test_the_broadcast_flag_comes_back_and_is_set_for_an_ipxe_behind_a_relay(
         (Arch.X64_UEFI, BootProtocol.HTTP, Stage.IPXE, Reader.IPXE),
     ],
 )
-def test_the_stage_then_the_protocol_then_the_cpu_tell_the_reader(
+def test_the_stage_then_the_protocol_then_the_cpu_decide_the_reader(
     arch: Arch, protocol: BootProtocol, stage: Stage, expected: Reader
 ) -> None:
     assert reader_of(BootClient(MAC, arch, protocol, stage)) is expected
@@ -401,7 +401,7 @@ def test_an_82_that_came_in_pieces_longer_than_an_option_is_left_out_and_said(ca
     name=st.text("abc/", min_size=1, max_size=255),
     mtu=st.sampled_from((68, 576, 1280, 1500, 9000)),
 )
-def test_whatever_was_asked_the_reply_is_whole_and_fits(options: dict[int, bytes], name: str, mtu: int) -> None:
+def test_any_reply_is_whole_and_fits(options: dict[int, bytes], name: str, mtu: int) -> None:
     request = DhcpMessage(
         op=1,
         xid=1,
@@ -434,7 +434,7 @@ def test_a_boot_item_comes_back_with_its_four_bytes(capture: Capture) -> None:
 
 
 @pytest.mark.parametrize("datagram", ["discover-bios", "discover-edk2-x64"])
-def test_without_43_the_firmware_is_told_on_4011(capture: Capture, datagram: str) -> None:
+def test_without_43_the_firmware_gets_its_reply_on_4011(capture: Capture, datagram: str) -> None:
     request = parse(capture(datagram))
     offer = replace(LOADER, variant=ReplyVariant.WITHOUT_43)
 

@@ -407,7 +407,7 @@ class TestAdaptiveRetransmission:
     def test_a_slow_line_gets_more_than_a_second_from_its_first_answer_on(self):
         assert self.after_round_trips(1, 0.9) == pytest.approx(0.9 + 4 * 0.45)
 
-    def test_a_resent_block_tells_nothing_about_the_round_trip(self):
+    def test_a_resent_block_is_no_measure_of_the_round_trip(self):
         sender = a_sender(a_file(2000), Terms())
         sender.datagrams_to_send(0.0)
         sender.handle_deadline(1.0)
@@ -431,7 +431,7 @@ class TestAdaptiveRetransmission:
         pytest.param(4711, [0], Outcome.REFUSED_BY_PEER, id="code-of-no-rfc"),
     ],
 )
-def test_an_error_of_the_machine_ends_the_transfer_in_silence(code, acked, expected):
+def test_an_error_of_the_machine_ends_the_transfer_without_a_reply(code, acked, expected):
     sender = a_sender(a_file(2000), with_oack())
     sender.datagrams_to_send(0.0)
     for number in acked:

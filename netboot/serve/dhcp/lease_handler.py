@@ -60,7 +60,7 @@ class Leasing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Incoming:
+class _IncomingLeaseRequest:
     datagram: Datagram
     message: DhcpMessage
     request: LeaseRequest
@@ -110,13 +110,13 @@ class LeaseHandler:
         elif self._at_work >= AT_WORK:
             self._ignored.take(LeaseDropReason.TOO_BUSY, message)
         else:
-            incoming = _Incoming(datagram, message, request)
+            incoming = _IncomingLeaseRequest(datagram, message, request)
             self._take(incoming, self._decide(incoming))
 
-    def _decide(self, incoming: _Incoming) -> LeaseVerdict:
+    def _decide(self, incoming: _IncomingLeaseRequest) -> LeaseVerdict:
         return self._leasing.service.decide(incoming.request, self._interface.networks, self._interface.addresses)
 
-    def _take(self, incoming: _Incoming, verdict: LeaseVerdict) -> None:
+    def _take(self, incoming: _IncomingLeaseRequest, verdict: LeaseVerdict) -> None:
         match verdict:
             case LeaseOffered(terms):
                 self._answer(incoming, LeaseAnswer.OFFER, terms)
@@ -145,7 +145,7 @@ class LeaseHandler:
         finally:
             self._at_work -= 1
 
-    async def _probe(self, incoming: _Incoming, to_probe: LeaseToProbe) -> None:
+    async def _probe(self, incoming: _IncomingLeaseRequest, to_probe: LeaseToProbe) -> None:
         """Probe the address and decide again: an offer, or the next address of the pool."""
         holder: Mac | None = None
         for _ in range(PROBES_PER_REQUEST):
@@ -167,12 +167,12 @@ class LeaseHandler:
         is_own = host is not None and holder in host.macs
         return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
 
-    def _drop(self, incoming: _Incoming, reason: LeaseDropReason) -> None:
+    def _drop(self, incoming: _IncomingLeaseRequest, reason: LeaseDropReason) -> None:
         """Drop a request, and record the reason where an operator can end it."""
         self._ignored.take(reason, incoming.message)
         record_refusal(self._service, reason, incoming.message)
 
-    async def _keep(self, incoming: _Incoming, verdict: LeaseGranted | LeaseClosed) -> None:
+    async def _keep(self, incoming: _IncomingLeaseRequest, verdict: LeaseGranted | LeaseClosed) -> None:
         """Store a verdict; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
         if drop_reason is not None:
@@ -186,7 +186,7 @@ class LeaseHandler:
 
     # Replies
 
-    def _answer(self, incoming: _Incoming, answer: LeaseAnswer, terms: LeaseTerms) -> None:
+    def _answer(self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, terms: LeaseTerms) -> None:
         server = self._server_for(incoming, terms)
         boot = self._boot_for(incoming.message)
         leads = boot if isinstance(boot, tuple) else None
@@ -205,14 +205,14 @@ class LeaseHandler:
         data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
         log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **data, boot_file=reply.boot_file))
 
-    def _refuse(self, incoming: _Incoming, reason: str) -> None:
+    def _refuse(self, incoming: _IncomingLeaseRequest, reason: str) -> None:
         server = self._server_for(incoming, None)
         if self._send(incoming, LeaseAnswer.NAK, nak_reply(incoming.message, reason, server), server):
             log.info(
                 "lease.answered", **self._facts(incoming, LeaseAnswer.NAK, incoming.request.address, reason=reason)
             )
 
-    def _send(self, incoming: _Incoming, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
+    def _send(self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
         to = lease_reply_address(incoming.message, answer)
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return False
@@ -232,7 +232,7 @@ class LeaseHandler:
             case Ignored(reason):
                 return reason
 
-    def _server_for(self, incoming: _Incoming, terms: LeaseTerms | None) -> ServerAddress:
+    def _server_for(self, incoming: _IncomingLeaseRequest, terms: LeaseTerms | None) -> ServerAddress:
         """Choose our address: the one that the client named or sent to, else the one in its network."""
         named = incoming.message.address_option(Option.SERVER_ID)
         interface = self._interface
@@ -246,7 +246,7 @@ class LeaseHandler:
         return ServerAddress(chosen, self._http_port, interface.mtu_bytes, interface.advertise)
 
     def _facts(
-        self, incoming: _Incoming, answer: LeaseAnswer, address: IPv4Address | None, **data: str
+        self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, address: IPv4Address | None, **data: str
     ) -> Mapping[str, object]:
         mac = incoming.request.mac
         host = self._service.hosts.by_mac(mac) if mac is not None else None

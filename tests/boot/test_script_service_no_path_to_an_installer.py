@@ -160,7 +160,7 @@ def leads_to_an_installer(said: str) -> bool:
 
 @pytest.mark.parametrize("unknown", list(UnknownHosts))
 @pytest.mark.parametrize("state", list(InstallState))
-def test_no_road_leads_an_unarmed_host_to_an_installer(
+def test_no_path_leads_an_unarmed_host_to_an_installer(
     with_services: WithServices, state: InstallState, unknown: UnknownHosts
 ):
     async def scenario(services: BuiltServices) -> None:
@@ -229,7 +229,7 @@ def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServic
     with_services(scenario)
 
 
-def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices):
+def test_the_same_paths_lead_there_once_it_is_armed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
         await services.install_moves.arm_all([CP1], reason="test", attempts=3)
@@ -248,7 +248,7 @@ def test_the_same_roads_lead_there_once_it_is_armed(with_services: WithServices)
     with_services(scenario)
 
 
-def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(with_services: WithServices):
+def test_the_name_of_another_machine_gets_what_the_requesting_one_may_have(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
         services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
@@ -260,7 +260,7 @@ def test_the_name_of_another_machine_gets_what_the_asking_one_may_have(with_serv
     with_services(scenario)
 
 
-def test_who_is_nobody_gets_no_configuration_by_a_name_without_a_mac(with_services: WithServices):
+def test_an_unknown_address_gets_no_configuration_by_a_name_without_a_mac(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
         found = services.file_service.loader_for(UNKNOWN_ADDRESS, "grub.cfg")
