@@ -117,6 +117,7 @@ coverage: $(STAMPS)/test ## each package measured by its own tests; fails below 
 
 proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; at most 75 minutes
 	$(BIN)/netboot lab media
+	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
 	$(BIN)/python .ci/proof
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
