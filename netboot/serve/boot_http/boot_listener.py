@@ -1,7 +1,6 @@
 """The HTTP listener of the boot LAN: one aiohttp application on each address that machines reach us by.
 
-Opens and closes its listeners as addresses come and go; the routes are `http_boot`'s, `http_bootfiles`' and
-`http_content`'s.
+Opens and closes its listeners as addresses come and go.
 """
 
 import asyncio

@@ -19,7 +19,9 @@ KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel 
 LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
 RecordRefused = Callable[[str, RefusalReason], None]
 
-_ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than `http_head`'s: it records what it refuses
+_ABOVE_OURS: Final = (
+    64 * 1024
+)  # aiohttp's own limits of a line, wider than `static_http.head`'s: it records what it refuses
 _JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
 
 # aiohttp takes this where an answer has no Server field of its own, also in answers that no handler of ours makes.
@@ -53,7 +55,7 @@ def quiet_runner(
 def check_every_head(server: web.Server, counters: Metrics, refused: RecordRefused) -> None:
     """Apply the checks of the boot LAN to requests that come on a connection which aiohttp has already.
 
-    The first head of a connection was checked by `http_head`. This comes before aiohttp answers an `Expect`.
+    The first head of a connection was checked by `static_http.head`. This comes before aiohttp answers an `Expect`.
     """
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = server.request_handler
 

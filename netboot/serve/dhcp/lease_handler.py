@@ -1,8 +1,6 @@
 """The DHCP handler of the LAN's only server: each lease request is parsed, decided, stored and answered.
 
-Never says what is not on disk, never gives an address that answers a probe. One datagram's way:
-
-    proto.dhcp.parse -> proto.lease -> lease service -> (probe, disk) -> offer service -> proto.lease_reply -> out
+Never says what is not on disk, never gives an address that answers a probe.
 """
 
 from collections.abc import Callable, Container, Coroutine, Mapping

@@ -1,9 +1,7 @@
 """The proxyDHCP handler of one port on one interface: parses, decides, answers and logs each datagram.
 
-Answers boot requests only, never leases, never sends in `listen` mode. One datagram's way, in the order
-of the lines:
-
-    proto.dhcp.parse -> proto.pxe -> offer service -> proto.pxe_reply -> out -> one counter, one log line
+Answers boot requests only, never leases, never sends in `listen` mode. docs/architecture.md shows the path of a
+datagram.
 """
 
 from collections.abc import Callable, Container

@@ -1,9 +1,9 @@
 """One connection of a machine that fetches content: bytes in, answers out, in the order of the requests.
 
-What `http_head` fully understands is answered at once, head and body in one write, without a task or a thread where
-the page cache has the file; a task takes what needs a disk or time. Any other well-formed request takes the connection
-to aiohttp, where it stays; what `http_head` refuses is answered, recorded and closed. Never waits for a disk on the
-loop, never holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
+A request for content is answered at once, head and body in one write, without a task or a thread where the page cache
+has the file; a task takes what needs a disk or time. Any other well-formed request takes the connection to aiohttp,
+where it stays; what `static_http.head` refuses is answered, recorded and closed. Never waits for a disk on the loop,
+never holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold
 
 
 class ConnectionOwner(Protocol):
-    """Who holds the connections: `http_engine.ContentEngine`."""
+    """Who holds the connections: `engine.ContentEngine`."""
 
     handler: ContentHandler
 

@@ -1,7 +1,7 @@
 """`/content/` and `/ostree/` for aiohttp: kernel, initrd, stage 2 and the OSTree archive.
 
-The same rules and bytes as `http_engine`, which takes the connections that begin with such a request; this handler
-serves those that began with another one (iPXE keeps the connection of its script for kernel and initrd).
+The same rules and bytes as `static_http.engine`, which takes the connections that begin with such a request; this
+handler serves those that began with another one (iPXE keeps the connection of its script for kernel and initrd).
 Never decides who may have a file: content is the same for all, secrets are elsewhere.
 """
 

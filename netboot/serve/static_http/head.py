@@ -2,7 +2,7 @@
 
 Three outcomes, no fourth: a content request that is understood whole, another well-formed request (aiohttp's), or one
 that is refused, as early as its bytes cannot become anything else. RFC 9112 §2.2 (CRLF only, no leading blank), §3
-(request line), §5 (fields, no folding); what fields say of Host and body is `http_refused`'s.
+(request line), §5 (fields, no folding); what fields say of Host and body is `static_http.refused`'s.
 """
 
 import re

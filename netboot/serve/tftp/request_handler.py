@@ -1,10 +1,7 @@
 """The TFTP handler of one interface: read requests begin transfers or are refused (RFC 1350 §4; RFC 1123 §4.2.3).
 
 Must never decide who may read what: `boot.named_files` does. Must never answer an ERROR, nor what was sent to a
-broadcast address. The way of a request, in the order of the lines:
-
-    proto.tftp.parse -> requested_name -> boot_file_name -> file service -> tftp_disk -> proto.tftp_transfer.Sender
-    -> tftp_transfers
+broadcast address.
 """
 
 import asyncio
