@@ -107,7 +107,9 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
         kind = header[156:157]
         size = _number(header[124:136])
         if kind in b"xLKg":
-            text = stream.take(_checked_text_size(size))
+            if size > _LONGEST_TEXT:
+                raise ContentError(f"it is damaged: a name or record of {size} bytes")
+            text = stream.take(size)
             stream.skip(-size % _BLOCK)
             extended |= _extension(kind, text)
             continue
@@ -153,12 +155,6 @@ def _name(header: bytes) -> str:
 
 def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _checked_text_size(size: int) -> int:
-    if size > _LONGEST_TEXT:
-        raise ContentError(f"it is damaged: a name or record of {size} bytes")
-    return size
 
 
 def _extension(kind: bytes, text: bytes) -> dict[str, str]:

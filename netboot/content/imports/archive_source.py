@@ -98,10 +98,7 @@ def _foreign(head: bytes) -> str | None:
         return "an ISO; netboot content import-iso FILE"
     if head[510:512] == b"\x55\xaa":
         return f"a raw disk image {image}"
-    if head[:2] == b"\x1f\x8b":
-        return "compressed as a whole; gunzip it, and import the result"
-    if head[:4] == b"\x28\xb5\x2f\xfd":
-        return "compressed as a whole; unzstd it, and import the result"
-    if head[:6] == b"\xfd7zXZ\0":
-        return "compressed as a whole; unxz it, and import the result"
+    for magic, program in ((b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd"), (b"\xfd7zXZ\0", "unxz")):
+        if head.startswith(magic):
+            return f"compressed as a whole; {program} it, and import the result"
     return f"not a tar; import the file that {_OCNE} wrote, or the directory of an OSTree archive"

@@ -17,7 +17,7 @@ from netboot.content.library.disk import explaining_import_errors, explaining_wr
 from netboot.content.library.library import EntryKind, Library, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
-from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo
+from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo, text_of
 from netboot.content.media.installer_files import check_stage2, initrd_modules, kernel_release
 from netboot.content.media.iso_image import IsoImage, Volume, read_checksums, read_volume
 from netboot.content.media.medium_facts import Clues, MediumFacts, medium_facts
@@ -129,8 +129,8 @@ class _IsoImport:
             architecture = kernel_architecture(file.read(_HEAD_BYTES)) or ""
         return Clues(
             volume=self.volume.identifier,
-            treeinfo=_text_of(root / TREEINFO),
-            discinfo=_text_of(root / ".discinfo"),
+            treeinfo=text_of(root / TREEINFO),
+            discinfo=text_of(root / ".discinfo"),
             kernel_architecture=architecture,
             kernel_release=kernel,
             has_packages=any(self.image.size_of(each) is not None for each in ("BaseOS/repodata", "repodata")),
@@ -245,13 +245,6 @@ def _notes(members: dict[str, str], facts: MediumFacts, *, is_verified: bool) ->
     if not is_verified:
         notes.append("its download was not verified: it contains no checksum; pass the published one with --checksum")
     return notes
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def _sums_of(directory: Path, names: dict[str, str]) -> dict[str, str]:

@@ -47,10 +47,7 @@ def check_medium(directory: Path, name: str) -> None:
 def installer_major(directory: Path, name: str) -> int | None:
     """Return the major release of a medium's installer (8 for Oracle Linux 8); None if no file on it contains it."""
     root = directory / "media" / name
-    try:
-        treeinfo = (root / TREEINFO).read_text(errors="replace")
-    except OSError:
-        treeinfo = ""
+    treeinfo = text_of(root / TREEINFO)
     try:
         kernel = next((root / member for member in KERNEL if (root / member).is_file()), root / KERNEL[0])
         with kernel.open("rb") as image:
@@ -61,6 +58,14 @@ def installer_major(directory: Path, name: str) -> int | None:
     version = found[1] if found else _release_version(root, kernel_version(head))
     major = version.partition(".")[0]
     return int(major) if major.isdecimal() and len(major) < 4 else None
+
+
+def text_of(path: Path) -> str:
+    """Read a text file; empty if it cannot be read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def kernel_architecture(head: bytes) -> str | None:
@@ -120,10 +125,7 @@ def made_treeinfo(root: Path, version: str = "") -> bytes | None:
 
 def _release_version(root: Path, kernel: str) -> str:
     """Return the release in `.discinfo` (its second line), otherwise the major number from the kernel's `el8`."""
-    try:
-        lines = (root / ".discinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
+    lines = text_of(root / ".discinfo").splitlines()
     if len(lines) > 1 and (found := re.search(r"\d+(\.\d+)*", lines[1])):
         return found[0]
     found = re.search(r"\.el(\d+)", kernel)
