@@ -91,8 +91,8 @@ class AddressRange:
 class LeasePolicy:
     """`dhcp.pool`, `.lease_s`, `.router`, `.nameservers`, `.ntp_servers`, `.domain`: what leases say beside hosts."""
 
-    pool: tuple[AddressRange, ...] = ()
-    lease_s: int = 3600
+    pool: tuple[AddressRange, ...]
+    lease_s: int
     router: IPv4Address | None = None
     nameservers: tuple[IPv4Address, ...] = ()
     domain: str | None = None
@@ -104,8 +104,8 @@ class LeaseTerms:
     """What a client is told about its network. `address` is None for an INFORM: it has one already."""
 
     network: IPv4Network
-    address: IPv4Address | None = None
-    lease_s: int = 3600
+    address: IPv4Address | None
+    lease_s: int
     router: IPv4Address | None = None
     nameservers: tuple[IPv4Address, ...] = ()
     host_name: str | None = None

@@ -76,11 +76,12 @@ async def serve(directory, kind, port):
     from netboot.content.serving.index import ContentIndex
     from netboot.serve.static_http.content_handler import ContentHandler, content_routes
     from netboot.serve.static_http.engine import ContentEngine
+    from netboot.serve.static_http.shares import ShareLimits
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     content = ContentIndex(Path(directory))
     await asyncio.to_thread(content.refresh)
-    handler = ContentHandler(content, Deaf(), counters=Deaf())
+    handler = ContentHandler(content, Deaf(), counters=Deaf(), limits=ShareLimits(128, client_rate=0))
     app = web.Application()
     app.add_routes(content_routes(handler))
     runner = web.AppRunner(app, access_log=None)

@@ -119,6 +119,7 @@ def serve(directory, port):
     from netboot.content.bootfiles.directories import BootFiles
     from netboot.model.host.network import Interface
     from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+    from netboot.serve.tftp.transfers import TransferLimits
     from netboot.telemetry.metrics import Metrics
 
     class ScriptService:
@@ -132,7 +133,11 @@ def serve(directory, port):
 
     async def run():
         address = IPv4Address(HOST)
-        server = TftpServer(ScriptService(), TftpSettings(port=port), counters=Metrics())
+        server = TftpServer(
+            ScriptService(),
+            TftpSettings(port, False, TransferLimits(512, 64), 8080),
+            counters=Metrics(),
+        )
         server.serve([Interface("lo", socket.if_nametoindex("lo"), address, (address,))])
         await asyncio.sleep(600)
 

@@ -29,7 +29,9 @@ from netboot.wire.tftp.transfer import Sender
 from netboot.yamlfile import positions as yaml_lines
 from netboot.yamlfile.faults import Faults
 
-TERMS = LeaseTerms(IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.50"), host_name="cp1", domain="rack.example.org")
+TERMS = LeaseTerms(
+    IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.50"), 3600, host_name="cp1", domain="rack.example.org"
+)
 OURS = {IPv4Address("192.0.2.10")}
 SERVER = ServerAddress(IPv4Address("192.0.2.10"), 8080)
 FILE = bytes(range(256)) * 16

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 import pytest
 from fixtures.lan import Lan, a_lan
+from fixtures.listeners import dhcp_settings
 from fixtures.wire import TIMEOUT_S
 from netns import inside
 
@@ -120,7 +121,7 @@ def serve(lan: Lan) -> Iterator[Serve]:
 
         def start(*wanted: WantedInterface | str, settings: DhcpSettings | None = None) -> Serving:
             interfaces = [WantedInterface(each) if isinstance(each, str) else each for each in wanted or ("s0",)]
-            return stop.enter_context(_serving(lan, interfaces, settings or DhcpSettings()))
+            return stop.enter_context(_serving(lan, interfaces, settings or dhcp_settings()))
 
         yield start
 

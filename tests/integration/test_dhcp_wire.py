@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.listeners import dhcp_settings
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -19,7 +20,6 @@ from structlog.testing import capture_logs
 
 from netboot.model.host.mac import Mac
 from netboot.model.host.network import DhcpMode, WantedInterface
-from netboot.serve.dhcp.dhcp_server import DhcpSettings
 from netboot.wire.dhcp.message import build, parse
 
 pytestmark = pytest.mark.integration
@@ -361,7 +361,7 @@ def test_loopback_is_an_interface_like_any_other(lan: Any, serve: Any, capture: 
 
 
 def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, serve: Any, capture: Capture) -> None:
-    serving = serve(settings=DhcpSettings(mode=DhcpMode.LISTEN))
+    serving = serve(settings=dhcp_settings(mode=DhcpMode.LISTEN))
     wire = lan.wire("c0")
 
     wire.broadcast(capture("discover-bios"))
@@ -372,7 +372,7 @@ def test_listening_says_what_it_would_have_answered_and_sends_nothing(lan: Any, 
 
 
 def test_off_binds_nothing(lan: Any, serve: Any) -> None:
-    serve(settings=DhcpSettings(mode=DhcpMode.OFF))
+    serve(settings=dhcp_settings(mode=DhcpMode.OFF))
 
     listening = subprocess.run(
         ["ip", "netns", "exec", lan.server, "ss", "-Huln"], check=True, capture_output=True, timeout=10

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from fixtures.listeners import share_limits
 
 from netboot.content.ostree.repository import read_release
 from netboot.content.serving.index import ContentIndex
@@ -102,7 +103,7 @@ def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
         content = ContentIndex(directory)
         content.refresh()
-        handler = ContentHandler(content, store, counters=store)
+        handler = ContentHandler(content, store, counters=store, limits=share_limits())
         app = web.Application()
         app.add_routes(content_routes(handler))
         runner = web.AppRunner(app, access_log=None)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.listeners import dhcp_settings
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from netboot.model.host.network import DhcpListen, DhcpMode
-from netboot.serve.dhcp.dhcp_server import DhcpSettings
 from netboot.wire.dhcp.message import parse
 
 pytestmark = pytest.mark.integration
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 Capture = Callable[[str], bytes]
 
 MAC, EVERYBODY = "52:54:00:aa:bb:01", "ff:ff:ff:ff:ff:ff"
-PACKET = DhcpSettings(listen=DhcpListen.PACKET)
+PACKET = dhcp_settings(listen=DhcpListen.PACKET)
 
 
 def body(frame: Any) -> bytes:
@@ -236,7 +236,7 @@ def untagged_answers(wire: Any) -> list[str]:
 
 
 def test_it_listens_only_where_the_mode_says_so(lan: Any, serve: Any, capture: Capture) -> None:
-    serving = serve(settings=DhcpSettings(mode=DhcpMode.LISTEN, listen=DhcpListen.PACKET))
+    serving = serve(settings=dhcp_settings(mode=DhcpMode.LISTEN, listen=DhcpListen.PACKET))
     wire = lan.wire("c0")
 
     wire.broadcast(capture("discover-bios"))

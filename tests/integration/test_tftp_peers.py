@@ -13,10 +13,11 @@ from ipaddress import IPv4Address
 import pytest
 import structlog
 import tftpy
+from fixtures.listeners import tftp_settings
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.host.network import Interface
-from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+from netboot.serve.tftp.tftp_server import TftpServer
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +60,7 @@ def a_running_server(directory, interface, **settings):
 
     async def serve():
         service = shared["desk"] = RecordingFiles(directory)
-        server = TftpServer(service, TftpSettings(port=0, **settings), counters=service)
+        server = TftpServer(service, tftp_settings(port=0, **settings), counters=service)
         server.serve([interface])
         stop = asyncio.Event()
         shared.update(loop=asyncio.get_running_loop(), stop=stop, port=server.ports[0])

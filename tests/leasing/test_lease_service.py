@@ -77,7 +77,7 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
         try:
             events = EventLog(database, now=clock.now)
             script_service = LeaseService(
-                LeasePolicy((AddressRange(POOLED, POOLED),)),
+                LeasePolicy((AddressRange(POOLED, POOLED),), 3600),
                 LeaseStore(database),
                 events=events,
                 clock=Clock(clock.now, clock.monotonic, clock.random_bytes),

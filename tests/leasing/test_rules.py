@@ -534,7 +534,7 @@ def test_while_an_address_is_probed_the_same_request_waits():
 @pytest.mark.parametrize("unwanted", [FIRST, OURS, RESERVED, IPv4Address("192.0.2.1")])
 def test_the_pool_never_gives_an_address_that_has_an_owner(unwanted: IPv4Address):
     pool = (AddressRange(unwanted, unwanted), AddressRange(SECOND, SECOND))
-    services = BuiltServices(LeasePolicy(pool, router=IPv4Address("192.0.2.1")))
+    services = BuiltServices(LeasePolicy(pool, LEASE_S, router=IPv4Address("192.0.2.1")))
     services.taken = {FIRST}
 
     assert services.leased(UNKNOWN) == SECOND
@@ -553,7 +553,7 @@ def test_an_unregistered_machine_gets_its_last_address_else_the_requested_one_el
 
 
 def test_an_offer_that_nobody_takes_is_free_again():
-    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),), LEASE_S))
     services.offered(UNKNOWN)
 
     assert services.offered(UNREGISTERED_KEPT[1]) is LeaseDropReason.POOL_EXHAUSTED
@@ -563,7 +563,7 @@ def test_an_offer_that_nobody_takes_is_free_again():
 
 
 def test_a_client_that_takes_another_servers_offer_leaves_ours_free():
-    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),), LEASE_S))
     services.offered(UNKNOWN)
 
     services.decide(A.SELECTING_ANOTHER, UNKNOWN, NEAR)
@@ -572,7 +572,7 @@ def test_a_client_that_takes_another_servers_offer_leaves_ours_free():
 
 
 def test_a_declined_address_rests_and_then_may_be_offered_again():
-    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),)))
+    services = BuiltServices(LeasePolicy((AddressRange(FIRST, FIRST),), LEASE_S))
     services.leased(UNKNOWN)
 
     closed = services.decide(A.DECLINE, UNKNOWN, FIRST)

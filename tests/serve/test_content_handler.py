@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from fixtures.listeners import share_limits
 
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import NO_CACHE, ServedFile
@@ -53,7 +54,7 @@ def test_a_target_in_absolute_form_has_a_path_too(target: str, path: str) -> Non
 
 def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store, limits=share_limits())
 
     handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
@@ -63,7 +64,7 @@ def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
 
 def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store, limits=share_limits())
 
     handler.emit("192.0.2.101", None, status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
     handler.emit("192.0.2.101", KERNEL, status=HTTPStatus.OK, bytes_sent=0, began=0.0)
@@ -76,7 +77,7 @@ def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Pat
 
 def test_a_file_is_found_in_memory_or_on_disk(tmp_path: Path) -> None:
     store = Recorder()
-    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store)
+    handler = ContentHandler(ContentIndex(tmp_path), store, counters=store, limits=share_limits())
     (tmp_path / "media" / "ol8").mkdir(parents=True)
     (tmp_path / "media" / "ol8" / "vmlinuz").write_bytes(b"k")
 

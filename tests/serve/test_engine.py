@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fixtures.listeners import share_limits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -105,7 +106,7 @@ def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_byt
         store = Recorder()
         content = ContentIndex(root)
         content.refresh()
-        engine = ContentEngine(ContentHandler(content, store, counters=store), Other)
+        engine = ContentEngine(ContentHandler(content, store, counters=store, limits=share_limits()), Other)
         ours, theirs = socket.socketpair()
         if buffer_bytes is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
@@ -393,7 +394,9 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
         content = ContentIndex(root)
         content.refresh()
         store = Recorder()
-        engine = ContentEngine(ContentHandler(content, store, counters=store), Other, most_of_machine=2)
+        engine = ContentEngine(
+            ContentHandler(content, store, counters=store, limits=share_limits()), Other, most_of_machine=2
+        )
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             ours, theirs = socket.socketpair()

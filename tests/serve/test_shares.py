@@ -38,7 +38,7 @@ def test_each_kind_of_client_is_delayed_in_the_way_it_can_handle(agent: str, ret
 
 
 def test_ipxe_gets_a_retry_after_and_curl_and_libostree_wait() -> None:
-    shares = Shares(ShareLimits(max_streams=1))
+    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
     first = entered(shares, "a")
 
     reported = shares.enter("b", IPXE, 0.0)
@@ -51,7 +51,7 @@ def test_ipxe_gets_a_retry_after_and_curl_and_libostree_wait() -> None:
 
 
 def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest() -> None:
-    shares = Shares(ShareLimits(max_streams=3))
+    shares = Shares(ShareLimits(max_streams=3, client_rate=0))
     greedy = [entered(shares, "greedy") for _ in range(3)]
     greedy_waits, modest_waits = entered(shares, "greedy"), entered(shares, "modest")
 
@@ -60,7 +60,7 @@ def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest() -> No
 
 
 def test_waiting_clients_cannot_starve_retrying_ones() -> None:
-    shares = Shares(ShareLimits(max_streams=4))
+    shares = Shares(ShareLimits(max_streams=4, client_rate=0))
     for machine in "abcdef":
         entered(shares, machine)
 
@@ -70,7 +70,7 @@ def test_waiting_clients_cannot_starve_retrying_ones() -> None:
 
 
 def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
-    shares = Shares(ShareLimits(max_streams=1))
+    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
     first, second = entered(shares, "a"), entered(shares, "b")
 
     shares.time_out(second)
@@ -82,7 +82,7 @@ def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
 
 
 def test_a_client_that_closes_while_it_waits_leaves_no_trace() -> None:
-    shares = Shares(ShareLimits(max_streams=1))
+    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
     first, gone, last = (entered(shares, name) for name in "abc")
 
     assert shares.leave(gone) == []
@@ -90,7 +90,7 @@ def test_a_client_that_closes_while_it_waits_leaves_no_trace() -> None:
 
 
 def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
-    shares = Shares(ShareLimits(client_rate=1000))
+    shares = Shares(ShareLimits(128, client_rate=1000))
     now, sent = 100.0, 0
     while now < 110.0:
         sent += 500
@@ -101,13 +101,13 @@ def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
 
 
 def test_without_a_rate_nobody_waits() -> None:
-    assert Shares(ShareLimits()).delay_s("a", 10**12, 0.0) == 0.0
+    assert Shares(ShareLimits(128, client_rate=0)).delay_s("a", 10**12, 0.0) == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))
 def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, float]]) -> None:
     """Every one that may wait is served at last, and not later than its patience; no place is lost."""
-    shares = Shares(ShareLimits(max_streams=4))
+    shares = Shares(ShareLimits(max_streams=4, client_rate=0))
     agenda: list[tuple[float, int, str, object]] = []
     for number, (machine, at, lasts_s) in enumerate(arrivals):
         heapq.heappush(agenda, (at, number, "arrive", (machine, lasts_s)))

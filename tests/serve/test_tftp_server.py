@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from fixtures.listeners import tftp_settings
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.offer import DocumentKind, MachineDocument
 from netboot.model.host.network import Interface
-from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.serve.tftp.transfers import TransferLimits
 from netboot.wire.tftp.transfer import Outcome
 
@@ -89,7 +90,7 @@ def serving(service, interface=None, **settings):
     shared = {}
 
     async def serve():
-        server = TftpServer(service, TftpSettings(port=0, **settings), counters=service)
+        server = TftpServer(service, tftp_settings(port=0, **settings), counters=service)
         server.serve([interface or loopback()])
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         shared.update(server=server, loop=loop, stop=stop, port=server.ports[0])
@@ -319,7 +320,7 @@ class TestRefusing:
             taken = other.getsockname()[1]
 
             def serve(_):
-                server = TftpServer(service, TftpSettings(port=taken), counters=service)
+                server = TftpServer(service, tftp_settings(port=taken), counters=service)
                 server.serve([loopback()])
                 before = server.problems, server.ports
                 other.close()

@@ -98,7 +98,7 @@ def test_a_client_that_does_not_boot_gets_the_lease_alone():
 
 
 def test_a_network_without_router_servers_and_names_has_no_such_options():
-    bare = LeaseTerms(IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.101"))
+    bare = LeaseTerms(IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.101"), 3600)
 
     answer = parse(lease_reply(a_plain(), LeaseAnswer.ACK, bare, SERVER, boot=None).data)
 

@@ -30,11 +30,11 @@ log = structlog.get_logger()
 class DhcpSettings:
     """The settings of the listeners: `dhcp.mode`, `.port`, `.pxe_port`, `http.port` and `dhcp.listen`."""
 
-    mode: DhcpMode = DhcpMode.PROXY
-    port: int = dhcp.SERVER_PORT
-    pxe_port: int = pxe.BOOT_SERVER_PORT
-    http_port: int = 8080
-    listen: DhcpListen = DhcpListen.UDP
+    mode: DhcpMode
+    port: int
+    pxe_port: int
+    http_port: int
+    listen: DhcpListen
 
 
 def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:

@@ -43,10 +43,10 @@ class ContentHandler:
         service: FileService,
         *,
         counters: Metrics,
-        limits: ShareLimits | None = None,
+        limits: ShareLimits,
     ) -> None:
         self.content = content
-        self.turns = Turns(limits or ShareLimits())
+        self.turns = Turns(limits)
         self.bodies = Bodies()
         self.service = service
         self.counters = counters

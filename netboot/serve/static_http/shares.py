@@ -37,8 +37,8 @@ class RetryBehaviour(Enum):
 class ShareLimits:
     """Large bodies at one time; bytes per second for one machine, 0 for no limit."""
 
-    max_streams: int = 128
-    client_rate: int = 0
+    max_streams: int
+    client_rate: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

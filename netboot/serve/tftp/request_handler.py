@@ -22,7 +22,7 @@ from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
 from netboot.serve.tftp.disk_reader import BootFileDisk
-from netboot.serve.tftp.transfers import DEFAULT_LIMITS, Transfer, TransferLimits, Transfers, transfer_socket
+from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
@@ -39,10 +39,10 @@ _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
 class TftpSettings:
     """The settings of the listeners: `tftp.port`, `tftp.single_port`, the limits and `http.port`."""
 
-    port: int = 69
-    single_port: bool = False  # for firewalls that do not follow TFTP to a new port
-    limits: TransferLimits = DEFAULT_LIMITS
-    http_port: int = 8080  # for the URLs in documents
+    port: int
+    single_port: bool  # for firewalls that do not follow TFTP to a new port
+    limits: TransferLimits
+    http_port: int  # for the URLs in documents
 
 
 @dataclass(frozen=True, slots=True)

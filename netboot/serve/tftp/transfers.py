@@ -43,13 +43,10 @@ _UNKNOWN_TID: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unkn
 class TransferLimits:
     """How many transfers one interface serves at once. `half_open`: without a first ACK."""
 
-    total: int = 512
-    per_client: int = 64
+    total: int
+    per_client: int
     half_open: int = 256
     half_open_per_client: int = 64
-
-
-DEFAULT_LIMITS: Final = TransferLimits()
 
 
 class Transfer:
