@@ -137,10 +137,13 @@ class Appliance:
 
     # The operator
 
-    def api(self, method: str, path: str, body: Any = None) -> Response:
-        """Send one request to the administration on the control socket."""
-        text = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n\r\n"
+    def api(
+        self, method: str, path: str, body: Any = None, *, headers: Sequence[str] = ("Host: localhost",)
+    ) -> Response:
+        """Send one request to the administration on the control socket; a body of bytes is sent as it is."""
+        text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} /api/v1{path} HTTP/1.1", *headers, f"Content-Length: {len(text)}", "", ""]
+        head = "\r\n".join(lines)
         transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head.encode() + text)
         self._loop.settle()
         return self._ended(transport, method)

@@ -1,0 +1,36 @@
+"""Each URL that is published, and the routes that serve them."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from netboot.model import urls
+from netboot.model.host.mac import Mac
+
+BASE = "http://192.0.2.10:8080"
+MAC = Mac("52:54:00:aa:bb:01")
+HYPHENATED = "52-54-00-aa-bb-01"
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (urls.base_url(IPv4Address("192.0.2.10"), 8080), BASE),
+        (urls.ipxe_script(BASE, MAC), f"{BASE}/boot/{HYPHENATED}.ipxe"),
+        (urls.ipxe_script(BASE, None), f"{BASE}/boot/${{mac:hexhyp}}.ipxe"),
+        (urls.machine_file(BASE, MAC, "a b/grubx64.efi"), f"{BASE}/boot/{HYPHENATED}/a%20b/grubx64.efi"),
+        (urls.boot_file(BASE, "100%.efi"), f"{BASE}/bootfiles/100%25.efi"),
+        (urls.kickstart(BASE, TOKEN), f"{BASE}/ks/{TOKEN}"),
+        (urls.ignition(BASE, TOKEN), f"{BASE}/ign/{TOKEN}"),
+        (urls.ignition(BASE, TOKEN, "role"), f"{BASE}/ign/{TOKEN}/role"),
+        (urls.report(BASE, TOKEN), f"{BASE}/report/{TOKEN}"),
+        (urls.report(BASE, TOKEN, "done"), f"{BASE}/report/{TOKEN}/done"),
+        (urls.medium("http://cdn", "ol8"), "http://cdn/content/ol8"),
+        (urls.releases("http://cdn"), "http://cdn/ostree"),
+        (urls.grub_config(BASE, MAC), f"(http,192.0.2.10:8080)/boot/{HYPHENATED}/grub.cfg"),
+        (urls.grub_path("http://cdn/content/ol8"), "(http,cdn)/content/ol8"),
+    ],
+)
+def test_a_url_is_written_in_one_way(url: str, expected: str):
+    assert url == expected
