@@ -153,7 +153,7 @@ def test_a_machine_that_nobody_registered_is_offered(client: BootClient, policy:
     ("host", "install", "policy", "expected"),
     [
         pytest.param(None, None, IGNORES, LocalBootPlan(MAC, None), id="unknown-leaves"),
-        pytest.param(None, None, WAITS, WaitPlan(MAC, WaitReason.UNKNOWN_HOST), id="unknown-waits-where-asked"),
+        pytest.param(None, None, WAITS, WaitPlan(MAC, WaitReason.UNKNOWN_HOST), id="unknown-waits-where-set"),
         pytest.param(CP1, None, IGNORES, WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, CP1), id="no-store-no-install"),
         pytest.param(CP1, unarmed(), IGNORES, LocalBootPlan(MAC, CP1), id="unarmed-leaves"),
         pytest.param(CP1, armed(), IGNORES, None, id="armed-may-install"),

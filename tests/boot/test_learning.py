@@ -1,4 +1,4 @@
-"""Machines that come to nothing, boot after boot, as the desk sees and treats them."""
+"""Machines whose boots fail again and again: what is learned and what they are offered next."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def pe_image(machine: int) -> bytes:
 
 
 async def arm(services: BuiltServices) -> None:
-    """Arm cp1, and give the house two loaders and a stranger."""
+    """Arm cp1, with two loaders and one unregistered machine."""
     directory = services.directory / "loaders"
     directory.mkdir(exist_ok=True)
     for name in ("snponly.efi", "ipxe.efi"):
@@ -47,7 +47,7 @@ class Machine1:
         self.exchange = 100
 
     def discovers(self, times: int = 1) -> list[tuple[ReplyVariant, str]]:
-        """Ask as firmware does, with growing pauses; give what each answer said."""
+        """Send requests as firmware does, with growing pauses; return each reply."""
         self.exchange += 1
         answers = []
         for elapsed in (0, 4, 12, 28)[:times]:
@@ -68,7 +68,7 @@ class Machine1:
 
 
 async def emitted(services: BuiltServices) -> list[tuple[str, object]]:
-    """What the operator reads of shapes and dead ends."""
+    """The events about variants and dead ends."""
     return [
         (event.name, event.data.get("to") or event.data.get("variant") or event.data.get("reason"))
         for event in await services.events()
@@ -236,7 +236,7 @@ def test_a_client_that_loads_without_taking_an_address_is_no_firmware(with_servi
         machine = Machine1(services)
         for name in ("snponly.efi", "undionly.kpxe", "", "nosuch", "snponly.efi", "") * 2:
             machine.discovers()
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # asked on 4011
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # a request on 4011
             if name:
                 services.file_service.loader_for(ADDRESS, name)
                 services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which loaders the files may name, told before a machine meets one."""
+"""Which loaders the files may name; faults are reported before a machine boots."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a machine fetched by name, as its timeline tells it."""
+"""What a machine fetched by name, as its events show it."""
 
 from dataclasses import replace
 from ipaddress import IPv4Interface

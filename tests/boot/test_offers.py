@@ -1,4 +1,4 @@
-"""What the wire asks and shows: who is known, where, and what is told of it."""
+"""Boot requests: which machine is known, at which address, and which events it causes."""
 
 from dataclasses import replace
 

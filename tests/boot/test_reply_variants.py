@@ -1,4 +1,4 @@
-"""How a boot ended, and which shape comes next: every rule of the order has a row."""
+"""How a boot ended, and which variant comes next: every rule of the order has a row."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +84,7 @@ LOOPED = {"discovers": 1, "has_address": True, "requested_loader": True, "got_lo
         pytest.param(
             trace(**UNANSWERED | {"discovers": WHOLE_CYCLE - 1}), None, id="switched-off-early-is-no-whole-boot"
         ),
-        pytest.param(trace(**UNANSWERED | {"last_discover_s": LEAST_S - 1}), None, id="no-firmware-asks-that-fast"),
+        pytest.param(trace(**UNANSWERED | {"last_discover_s": LEAST_S - 1}), None, id="no-firmware-retries-that-fast"),
     ],
 )
 def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
@@ -102,7 +102,7 @@ def test_a_boot_ended_so(boot: BootTrace, expected: Ending | None):
         pytest.param(BY_4011, Ending.NO_REQUEST, None, id="no-reply-is-left"),
         pytest.param(OTHER_LOADER, Ending.NO_SCRIPT, None, id="no-loader-is-left"),
         pytest.param(FIRST, Ending.NO_HTTP, OTHER_LOADER, id="a-loader-without-http-gives-way-to-the-next"),
-        pytest.param(FIRST, Ending.LOADER_CUT, None, id="no-shape-mends-a-path"),
+        pytest.param(FIRST, Ending.LOADER_CUT, None, id="no-variant-mends-a-path"),
         pytest.param(FIRST, Ending.REACHED, None, id="what-works-stays"),
     ],
 )
@@ -111,7 +111,7 @@ def test_the_next_variant(variant: BootVariant, reason: Ending, expected: BootVa
 
 
 def boots(*endings: dict[str, object], choices: Choices = CHOICES, pause_s: float = 90.0) -> list[Verdict | None]:
-    """Let one machine boot again and again, each time with the shape that it has come to."""
+    """Let one machine boot again and again, each time with its current variant."""
     learned, verdicts, now_s = Learned(), [], 0.0
     for seen in endings:
         now_s += pause_s

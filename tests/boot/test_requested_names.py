@@ -1,4 +1,4 @@
-"""What machines ask for beside their loader, as shim, GRUB and iPXE spell it."""
+"""The names that machines request beside their loader, as shim, GRUB and iPXE spell them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a machine is told before it holds a token, and what that moves."""
+"""What a machine gets before it has a token, and what that changes."""
 
 import asyncio
 from dataclasses import replace

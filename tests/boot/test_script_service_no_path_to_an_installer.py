@@ -1,7 +1,7 @@
-"""No path serves an installer to a host that nobody armed: every door, every client, every state of its install.
+"""No path serves an installer to an unarmed host: every protocol, every client, every state of its install.
 
-The doors are asked through the desk, as they ask it: offers for 67 and 4011, names for TFTP, paths for HTTP. What an
-answer leads to is followed to its end; a last test shows that the same roads do lead there once the host is armed.
+Requests go to the services as the listeners send them: offers for 67 and 4011, names for TFTP, paths for HTTP. What an
+answer leads to is followed to its end; a last test shows that the same paths do lead there once the host is armed.
 """
 
 import itertools
@@ -72,7 +72,7 @@ NAMES = (
     "pxelinux.cfg/default",
     "vmlinuz",
 )
-# Who asks by address: the machine, a machine that the wire never showed, and nobody's.
+# The source addresses: the machine's, one of a machine without any packet, and an unused one.
 ADDRESSES = (ADDRESS, UNKNOWN_ADDRESS, IPv4Address("0.0.0.0"))
 SIGNS_OF_AN_INSTALLER = ("vmlinuz", "initrd", "inst.ks", "/ks/", "ignition")
 
@@ -114,7 +114,7 @@ def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE
 
 
 async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, str]]:
-    """Walk every road: what each answer says, under the road's name."""
+    """Walk every path: the text of each answer, under the path's name."""
     for path, said in every_offer(services):
         yield path, said
     for address in ADDRESSES:
@@ -154,7 +154,7 @@ async def read(services: BuiltServices, address: IPv4Address, name: str, mac: Ma
 
 
 def leads_to_an_installer(said: str) -> bool:
-    acts = [line for line in said.splitlines() if not line.startswith("#")]  # a comment tells a curious reader
+    acts = [line for line in said.splitlines() if not line.startswith("#")]  # comments are for a reader
     return any(sign in line for line in acts for sign in SIGNS_OF_AN_INSTALLER)
 
 

@@ -44,7 +44,7 @@ SECOND_MAC = Mac.parse("52:54:00:aa:bb:81")
 
 
 def use_templates(services: BuiltServices, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
-    """Let the desk write from these templates first, as `render.templates` does."""
+    """Let the script service render these templates first, as `render.templates` does."""
     documents = Documents(
         Engine([directory, assets_directory() / "templates"]), services.script_service.documents._content
     )
@@ -172,7 +172,9 @@ def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_se
         assert install.arming is not None
         assert (install.arming.spent, install.tokens.kickstart) == (0, "")
 
-        (directory / "ipxe" / "install.ipxe.j2").unlink()  # the operator removes it; the same boot asks again
+        (
+            directory / "ipxe" / "install.ipxe.j2"
+        ).unlink()  # the operator removes it; the same boot sends its request again
         use_templates(services, directory)
 
         assert isinstance((await script(services, SECOND_MAC, OTHER_ADDRESS)).plan, InstallPlan)

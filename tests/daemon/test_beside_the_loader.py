@@ -1,4 +1,4 @@
-"""What shim, GRUB and iPXE ask a running daemon for beside their loader, by TFTP and HTTP."""
+"""What shim, GRUB and iPXE request from a running daemon beside their loader, by TFTP and HTTP."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""`netboot check` looks at the box on which it runs: interfaces, addresses, ports, and what the daemon may read."""
+"""`netboot check` inspects the box on which it runs: interfaces, addresses, ports, and what the daemon may read."""
 
 import json
 import os

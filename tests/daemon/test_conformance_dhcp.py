@@ -1,4 +1,4 @@
-"""What the running daemon says on 67 and 4011, and when it is silent: RFC 2131, RFC 4578, PXE 2.1, rule by rule."""
+"""What the running daemon sends on 67 and 4011, and what it drops: RFC 2131, RFC 4578, PXE 2.1, rule by rule."""
 
 import socket
 import time
@@ -195,7 +195,7 @@ def test_every_drop_is_counted(open_rack: Rack, wire: Wire):
         pytest.param(message(opts(arch=b"\0\7\0\x10\0\0")), id="arch-list"),
         pytest.param(message(opts(), hops=16, secs=65535), id="hops-and-secs"),
         pytest.param(message(opts(more=[(77, b"not-ours"), (250, b"x" * 200)])), id="foreign-user-class"),
-        pytest.param(message(opts(), chaddr=UNKNOWN), id="a-stranger-where-strangers-wait"),
+        pytest.param(message(opts(), chaddr=UNKNOWN), id="unregistered-where-unregistered-wait"),
         pytest.param(message(opts(), htype=6), id="htype-6"),
         pytest.param(message(opts(more=[(61, b"\0" + UUID[1:])]), hlen=16, chaddr=UUID[1:]), id="guid-in-chaddr"),
         pytest.param(message(opts(), hlen=16, chaddr=UUID[1:]), id="guid-without-61"),
@@ -220,7 +220,7 @@ def test_the_same_request_gets_the_same_reply_each_time_and_soon(wire: Wire):
     assert time.monotonic() - began < 1.0
 
 
-# §2: who is asking
+# §2: the client
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the running daemon sends on port 69, and when it is silent: RFC 1350, 2347 to 2349, 7440, rule by rule."""
+"""What the running daemon sends on port 69, and what it drops: RFC 1350, 2347 to 2349, 7440, rule by rule."""
 
 import contextlib
 import socket

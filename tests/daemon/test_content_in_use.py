@@ -20,7 +20,7 @@ def listed(rack: Rack) -> dict[str, list[str]]:
 
 
 def second_release(rack: Rack) -> Path:
-    """Copy the release under another name, with a ref that tells them apart."""
+    """Copy the release under another name, with another ref."""
     ostree = rack.directory / "content" / "ostree"
     shutil.copytree(ostree / "ock-1.31-amd64", ostree / "ock-2")
     return ostree / "ock-2"

@@ -48,7 +48,7 @@ def watcher(rack: Rack, *arguments: str) -> subprocess.Popen[str]:
     while len(connections(rack)) < 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(0.5)  # the command asks for history and install on connections of its own before
+    time.sleep(0.5)  # the command requests history and install on connections of its own before
     return process
 
 

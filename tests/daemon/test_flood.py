@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 DATAGRAMS = 100_000
 PER_BURST = 100
 AT_MOST_S = 60.0
-GROWTH_KIB = 8 * 1024  # machines, half-open reads and answered questions, each bounded
+GROWTH_KIB = 8 * 1024  # machines, half-open reads and answered requests, each bounded
 SEEDS = [
     *(vector(name) for name in ("discover-bios", "discover-edk2-x64", "discover-ipxe-x64", "discover-relayed")),
     vector("request-edk2-4011"),
@@ -65,7 +65,7 @@ def resident_kib(rack: Rack) -> int:
 
 
 def answered(wire: Wire, datagram: bytes, **way: tuple[str, int]) -> Reply:
-    """Ask as firmware does, again where a full buffer took the question; pass over what is still told to the flood."""
+    """Send requests as firmware does, again where a full buffer lost one; skip replies to the flood."""
     for _ in range(4):
         wire.send(datagram, **way)
         frame = wire.receive(lambda frame: bytes(frame[UDP].payload)[4:8] == datagram[4:8], timeout_s=4.0)

@@ -1,4 +1,4 @@
-"""What a stranger on the LAN sends by HTTP, and what it costs: no line in the log, no offer, no slow end."""
+"""What a hostile client on the LAN sends by HTTP, and what it costs: no line in the log, no offer, no slow end."""
 
 import json
 import re

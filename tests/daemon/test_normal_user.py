@@ -1,4 +1,4 @@
-"""A user who is neither root nor in group netboot is told what to do, by every command, and never by a traceback."""
+"""A user who is neither root nor in group netboot gets the cure from every command, and never a traceback."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Events reach the record once, whatever ends the daemon; the ledger's own errors show no secret."""
+"""Events are stored once, whatever ends the daemon; the store's errors show no secret."""
 
 import asyncio
 import logging

@@ -40,7 +40,7 @@ def dnsmasq(lan: Any, tmp_path: Path) -> Iterator[None]:
 
 
 def answers(wire: Any, count: int) -> dict[str, bytes]:
-    """Take this many answers and tell them apart: who leases gives an address."""
+    """Take this many answers and sort them: the lease server's have an address."""
     bodies = [bytes(wire.receive()[UDP].payload) for _ in range(count)]
     return {"proxy" if BOOTP(each).yiaddr == "0.0.0.0" else "lease": each for each in bodies}
 

@@ -1,4 +1,4 @@
-"""The DHCP doors on real wires: what a raw client hears, who hears it, and from which address."""
+"""The DHCP listeners on real interfaces: what raw clients receive, and from which address."""
 
 import os
 import random
@@ -40,7 +40,7 @@ def body(frame: Any) -> bytes:
 
 
 def received_by(data: bytes, mac: Mac) -> bytes:
-    """The same question from another machine."""
+    """The same request from another machine."""
     return build(replace(parse(data), chaddr=bytes.fromhex(mac.replace(":", "")) + bytes(10)))
 
 

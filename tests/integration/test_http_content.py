@@ -32,7 +32,7 @@ LARGE = bytes(range(256)) * 20_000
 
 @dataclass
 class Recorder:
-    """Remembers what it is told, as desk and counters."""
+    """Records its calls, as file service and counters."""
 
     served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
     malformed: int = 0
@@ -96,7 +96,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["engine", "aiohttp"])
 def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
-    """The real doors on a loop in a thread of their own."""
+    """The real listeners on a loop in a thread of their own."""
     loop = asyncio.new_event_loop()
     store = Recorder()
 

@@ -1,4 +1,4 @@
-"""When every place is taken: iPXE is told to come back, curl and libostree wait, and everybody gets everything."""
+"""When every place is taken: iPXE gets a Retry-After, curl and libostree wait, and everybody gets everything."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ LARGE = bytes(range(256)) * 40_000
 
 
 class Deaf:
-    """A desk and counters that note nothing down."""
+    """A file service and counters that record nothing."""
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Let it pass."""
@@ -52,7 +52,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]:
-    """The real doors on a loop in a thread; gives the port."""
+    """The real listeners on a loop in a thread; gives the port."""
     loop = asyncio.new_event_loop()
 
     async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
@@ -87,7 +87,7 @@ def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]
 
 @contextmanager
 def slow_reader(port: int) -> Iterator[socket.socket]:
-    """Hold the only place: ask for the large file and read no more than its first bytes."""
+    """Hold the only place: request the large file and read no more than its first bytes."""
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         reader.settimeout(TIMEOUT_S)

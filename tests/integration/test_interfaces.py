@@ -1,4 +1,4 @@
-"""Several LANs that come and go, relays, and the silent first hour: the daemon as a process, heard from outside."""
+"""Several LANs that come and go, relays, and no interfaces: the daemon as a process, heard from outside."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def test_a_lan_that_appears_changes_and_goes_while_the_daemon_runs(lan: Any, sta
 
 
 def wait_for_answer(wire: Any, datagram: bytes) -> tuple[str, str]:
-    """Ask until somebody answers: what the log says a moment ago may not be bound yet."""
+    """Send requests until one is answered: a port that was just logged may not be bound yet."""
 
     def send_request() -> tuple[str, str] | None:
         wire.broadcast(datagram)
@@ -116,7 +116,7 @@ def test_relays_are_answered_at_their_own_address_and_bogus_ones_never(
     assert wire.receive(timeout_s=0.1) is None
 
 
-# The silent first hour
+# A start without interfaces
 
 
 def came_in(wire: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Other people's TFTP clients read from our doors: tftpy, atftp, tftp-hpa and curl, on loopback and on a bad line."""
+"""Foreign TFTP clients read from our listeners: tftpy, atftp, tftp-hpa and curl, on loopback and on a bad line."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def a_running_server(directory, interface, **settings):
     ready, shared = threading.Event(), {}
 
     async def serve():
-        service = shared["desk"] = RecordingFiles(directory)
+        service = shared["files"] = RecordingFiles(directory)
         server = TftpServer(service, tftp_settings(port=0, **settings), counters=service)
         server.serve([interface])
         stop = asyncio.Event()
@@ -73,7 +73,7 @@ def a_running_server(directory, interface, **settings):
         thread.start()
         assert ready.wait(AT_MOST_S)
         try:
-            yield shared["port"], shared["desk"]
+            yield shared["port"], shared["files"]
         finally:
             shared["loop"].call_soon_threadsafe(shared["stop"].set)
             thread.join(AT_MOST_S)

@@ -1,4 +1,4 @@
-"""Where leases meet the disk: nothing is said that is not on record, and troubles are told once."""
+"""Leases on disk: no reply without a stored lease, and each problem is reported once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ HOLDER = Mac("52:54:00:00:00:77")
 
 @dataclass
 class Leasing:
-    """A desk with a real ledger; only the clock is ours."""
+    """A lease service with a real store; only the clock is ours."""
 
     script_service: LeaseService
     database: Database
@@ -69,7 +69,7 @@ class Leasing:
 
 
 def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
-    """Use a desk that leases cp1's address and a pool of one."""
+    """Use a service that leases cp1's address and a pool of one."""
 
     async def scenario() -> T:
         clock = FakeClock()

@@ -78,7 +78,7 @@ class BuiltServices:
         relay: IPv4Address | None = None,
         client_id: str | None = None,
     ) -> LeaseVerdict:
-        """Ask once; what has to be probed is probed."""
+        """Decide once; what has to be probed is probed."""
         request = LeaseRequest(kind, client_id or f"hw:01:{mac}", mac, address, relay)
         for _ in range(5):
             verdict = self.leases.decide(request, [LAN], [OURS], self.at)
@@ -102,7 +102,7 @@ class BuiltServices:
 
 
 def in_short(verdict: LeaseVerdict) -> object:
-    """A grant by its address, a refusal by its reason, silence as it is."""
+    """A grant by its address, a refusal by its reason, a drop as it is."""
     match verdict:
         case LeaseGranted(lease=lease):
             return lease.address

@@ -30,7 +30,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 
 @dataclass
 class RecordingFiles:
-    """Knows a directory; writes a line for each document; remembers what it was told."""
+    """Serves a directory; writes a line for each document; records its calls."""
 
     files: BootFiles
     fault: NetbootError | None = None

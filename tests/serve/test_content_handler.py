@@ -1,4 +1,4 @@
-"""What the two doors of content share: the path of a target, and who is told of what was sent."""
+"""What the two content listeners share: the path of a target, and the report of what was sent."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from netboot.serve.static_http.content_handler import ContentHandler, path_of_ta
 
 @dataclass
 class Recorder:
-    """Remembers what it is told, as desk and counters."""
+    """Records its calls, as file service and counters."""
 
     served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)

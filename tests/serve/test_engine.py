@@ -30,7 +30,7 @@ TIMEOUT_S = 10.0
 
 @dataclass
 class Recorder:
-    """Remembers what it is told, as desk and counters."""
+    """Records its calls, as file service and counters."""
 
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
     malformed: int = 0
@@ -124,7 +124,7 @@ def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_byt
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Turn the loop until something is so; the line's patience ends it otherwise."""
+    """Run the loop until a condition holds, or until the timeout of the line."""
     while not condition():  # noqa: ASYNC110 - one turn of the loop, no pause
         await asyncio.sleep(0)
 
@@ -404,7 +404,7 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
             return await asyncio.open_connection(sock=theirs)
 
         lines = [await connect() for _ in range(2)]
-        lines[0][1].write(get("/healthz"))  # the other door's connections count too
+        lines[0][1].write(get("/healthz"))  # the other protocol's connections count too
         assert await lines[0][0].read(5) == b"other"
 
         lines.append(await connect())

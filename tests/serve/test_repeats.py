@@ -1,4 +1,4 @@
-"""A question that comes again: the same answer with the new `xid`, for as long as the decision is the same."""
+"""A repeated request: the same reply with the new `xid`, for as long as the decision is the same."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -27,7 +27,7 @@ CLIENT = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE, "PXECl
 
 
 def kept(repeats: Repeats, datagram: DhcpMessage) -> bytes:
-    """Let a question be read, answered and remembered."""
+    """Let a request be parsed, answered and kept."""
     data = dhcp.build(datagram)
     message = dhcp.parse(data)
     client = pxe.boot_client(message)

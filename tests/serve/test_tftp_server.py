@@ -1,4 +1,4 @@
-"""The TFTP doors on loopback, packet by packet, by raw sockets (facts/wire.md §8)."""
+"""The TFTP listeners on loopback, packet by packet, by raw sockets (facts/wire.md §8)."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ WAIT_S = 5.0
 
 
 class RecordingFiles:
-    """Hands out a directory and one rendered document; remembers what it was told."""
+    """Serves a directory and one rendered document; records its calls."""
 
     def __init__(self, directory):
         self.files = BootFiles([directory])
@@ -44,13 +44,13 @@ class RecordingFiles:
     def loader_for(self, address, name):
         assert isinstance(address, IPv4Address)
         if name == "defective":
-            raise RuntimeError("the desk is broken")
+            raise RuntimeError("the service is broken")
         if name == "grub.cfg":
             return MachineDocument(DocumentKind.GRUB_CONFIG, None)
         return self.files.find(name)
 
     async def document_for(self, document, address, *, base_url):
-        await asyncio.sleep(0)  # as one that asks the store
+        await asyncio.sleep(0)  # as one that reads the store
         assert (document.kind, address, base_url) == (
             DocumentKind.GRUB_CONFIG,
             IPv4Address(HOST),
@@ -82,9 +82,9 @@ def service(tmp_path):
 
 @contextlib.contextmanager
 def serving(service, interface=None, **settings):
-    """Run the doors in a loop of their own; gives (port, call), where `call` runs a function on that loop.
+    """Run the listeners in a loop of their own; gives (port, call), where `call` runs a function on that loop.
 
-    What they log is in `desk.logs`.
+    What they log is in `logs`.
     """
     started = threading.Event()
     shared = {}
@@ -398,7 +398,7 @@ class TestTheTransfer:
 class TestReports:
     @pytest.fixture
     def transfers(self, service, plug):
-        """Run one transfer; gives what the desk was told of it and the log's line."""
+        """Run one transfer; return the service's record of it and the log line."""
 
         def run(machine_does):
             with serving(service) as (port, _):

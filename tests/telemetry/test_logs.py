@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 async def main():
     log.warning("in.loop", mac="52:54:00:aa:bb:01", text='a "quoted" line\\nand ü')
-    log.debug("not.told")
+    log.debug("not.logged")
     try:
         1 / 0
     except ZeroDivisionError:

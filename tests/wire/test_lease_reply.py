@@ -54,7 +54,7 @@ def booting(message: DhcpMessage, offer: Offer = LOADER) -> tuple[BootClient, Of
 
 
 def a_plain(**fields: Any) -> DhcpMessage:
-    """A running system asks: no option 60."""
+    """A request of a running system: no option 60."""
     message = DhcpMessage(op=1, xid=7, chaddr=bytes.fromhex("525400aabb01") + bytes(10), options={53: b"\3"})
     return replace(message, **fields)
 

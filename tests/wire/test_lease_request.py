@@ -42,7 +42,7 @@ def read(message: DhcpMessage, *, is_unicast: bool = False) -> object:
 
 A = LeaseRequestKind
 ROWS = [
-    # message                                                  unicast  ask                  address
+    # message                                                  unicast  kind                 address
     (a_message(DISCOVER), False, A.DISCOVER, None),
     (a_message(DISCOVER, requested=WANTED), False, A.DISCOVER, WANTED),
     (a_message(REQUEST, server=US, requested=WANTED), False, A.SELECTING, WANTED),

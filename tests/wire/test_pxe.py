@@ -1,4 +1,4 @@
-"""Who is asking, and whether the question is one: every rule of the wire a row."""
+"""Which client sends a message, and whether it is a request: every rule has a row."""
 
 from collections.abc import Callable
 from dataclasses import replace

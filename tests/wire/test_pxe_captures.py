@@ -1,4 +1,4 @@
-"""What the lab's own firmware sent, replayed: each is told for what it is, and answered with what it can use."""
+"""What the lab's own firmware sent, replayed: each is recognised, and answered with what it can use."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address

@@ -1,4 +1,4 @@
-"""The reply shapes: captured replies byte for byte, scapy's reading of every kind, sizes and their limits."""
+"""The reply variants: captured replies byte for byte, scapy's reading of every kind, sizes and their limits."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -201,7 +201,7 @@ def test_whatever_the_lan_loses_doubles_or_reorders_the_file_is_right(size, wind
     assert lan.sender.is_done
     if lan.sender.outcome in (Outcome.SENT, Outcome.UNCONFIRMED):
         assert lan.machine.content == content
-    else:  # silence for so long that machines give up too
+    else:  # no ACK for so long that machines give up too
         assert lan.sender.outcome in (Outcome.UNANSWERED, Outcome.TIMED_OUT)
         assert content.startswith(bytes(lan.machine.content))
 
