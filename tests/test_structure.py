@@ -77,6 +77,21 @@ def test_identifiers_use_plain_words():
     assert sorted(found) == []
 
 
+def test_every_exception_is_needed():
+    unused = [
+        (word, place)
+        for word, place in EXCEPTIONS
+        if not any(
+            word in {name, *_words_of_identifier(name)}
+            for source in (*SOURCES, *TESTS)
+            if source.is_relative_to(REPOSITORY / place)
+            for name in _identifiers(source)
+        )
+    ]
+
+    assert unused == []
+
+
 def test_documents_use_plain_words():
     found = {
         f"{word} in {_place(document)}"
@@ -232,7 +247,7 @@ def test_the_makefile_prints_its_targets():
 
 
 def _exceptions() -> Iterator[tuple[str, str]]:
-    """Yield each exception's word, `*` for every word, and the file or directory in which it is accepted."""
+    """Yield each exception's word and the file or directory in which it is accepted."""
     for line in (REPOSITORY / "tests/word_exceptions.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             word, place, _reason = (field.strip() for field in line.split("|"))
@@ -248,7 +263,7 @@ def _place(path: Path) -> str:
 
 def _is_excepted(word: str, path: Path) -> bool:
     places = [_place(path), *(_place(parent) for parent in path.parents if parent.is_relative_to(REPOSITORY))]
-    return any((key, place) in EXCEPTIONS for key in (word, "*") for place in places)
+    return any((word, place) in EXCEPTIONS for place in places)
 
 
 def _is_superseded(document: Path) -> bool:

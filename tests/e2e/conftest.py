@@ -1,4 +1,4 @@
-"""Runs the coroutine tests of this room: all that were chosen, two at a time, each in a lab of its own.
+"""Runs the selected coroutine tests of this package, two at a time, each in a lab of its own.
 
 A guest keeps one core busy and mostly waits for itself, so two at once take hardly longer than one. Every test makes
 its own LAN, appliance and machines: they share nothing but the media, and their order does not matter.
