@@ -135,6 +135,18 @@ def test_urls_of_the_boot_lan_are_written_in_one_module():
     assert sorted(found) == []
 
 
+def test_defaults_of_ports_are_in_settings_only():
+    ports = {Settings().http.port, Settings().admin.listen.port}
+    found = {
+        _place(source)
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in ports
+    }
+
+    assert found == {"netboot/settings/settings.py", "netboot/lab/lab_hosts.py"}  # the lab writes a netboot.yaml
+
+
 def test_pe_headers_are_read_in_one_module():
     readers = [_place(source) for source in SOURCES if b"PE\\0\\0" in source.read_bytes()]
 
