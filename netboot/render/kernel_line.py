@@ -7,7 +7,7 @@ from typing import Final
 
 from netboot.errors import RenderError
 from netboot.model import urls
-from netboot.model.host.host import Host, HostNetwork
+from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.content_place import HERE, ContentPlace
 
@@ -74,12 +74,12 @@ def _booted_from(mac: Mac) -> tuple[str, ...]:
 
 def _address(host: Host, *, interface: str) -> tuple[str, ...]:
     """Return dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method."""
-    match host.network:
-        case None:
-            return ("ip=dhcp",)
-        case HostNetwork(address=address, gateway=gateway, nameservers=nameservers):
-            static = f"ip={address.ip}::{gateway or ''}:{address.netmask}:{host.name}:{interface}:none"
-            return (static, *(f"nameserver={nameserver}" for nameserver in nameservers))
+    network = host.network
+    if network is None:
+        return ("ip=dhcp",)
+    address, gateway = network.address, network.gateway or ""
+    static = f"ip={address.ip}::{gateway}:{address.netmask}:{host.name}:{interface}:none"
+    return (static, *(f"nameserver={nameserver}" for nameserver in network.nameservers))
 
 
 def _fitting(host: Host, arguments: tuple[str, ...]) -> tuple[str, ...]:

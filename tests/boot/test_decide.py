@@ -180,3 +180,9 @@ def test_a_mac_of_a_faulty_host_boots_its_own_disk(client: BootClient, host: Hos
 
     assert decide(client, host, install, LEAVES_OUT) == expected
     assert script_without_install(MAC, host, install, LEAVES_OUT) == LocalBootPlan(MAC, host)
+
+
+def test_a_loader_that_cannot_fetch_its_script_is_offered_nothing():
+    client = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.IPXE_WITHOUT_HTTP)
+
+    assert decide(client, CP1, armed(), WAITS) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)

@@ -52,3 +52,11 @@ def test_every_usual_spelling_is_one_address(text: str, expected: str):
 def test_what_is_neither_a_card_nor_a_port_is_refused(text: str):
     with pytest.raises(ValueError, match="is no"):
         Mac.parse(text)
+
+
+def test_an_identity_that_is_no_address_has_one_locally_administered_address():
+    first, again, other = (Mac.standing_for(identity) for identity in (b"guid 1", b"guid 1", b"guid 2"))
+
+    assert first == again != other
+    assert first.startswith("02:")
+    assert len(Mac.standing_for(b"guid 1", length=8)) == len(GUID)

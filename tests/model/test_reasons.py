@@ -103,3 +103,69 @@ def test_events_over_their_limit_are_explained_by_their_number():
     assert explain("boot.offered", {"kind": "loader", "count": 7}, host="cp1") == Explanation(
         "counted", "7 more events boot.offered came in the last minute", is_blocking=False
     )
+
+
+ADDRESS = "192.0.2.77"
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "word", "part"),
+    [
+        ("boot.request_refused", {"reason": "no-registered-address", "address": ADDRESS}, "refused", "dhcp.mode: off"),
+        ("boot.request_refused", {"reason": "other-address", "address": ADDRESS}, "refused", "not an address of cp1;"),
+        (
+            "boot.request_refused",
+            {"reason": "other-address", "address": ADDRESS, "waits": "not-announced"},
+            "refused",
+            "so it waits (not-announced)",
+        ),
+        ("http.refused", {"reason": "too-long", "address": ADDRESS}, "refused", "before it was read (too-long)"),
+        ("boot.token_refused", {"reason": "removed-host", "document": "ignition"}, "refused", "no hosts file declares"),
+        ("boot.token_refused", {"reason": "spent", "document": "ignition"}, "refused", "a token that is spent"),
+        ("boot.document_held_back", {"document": "ignition", "reason": "why"}, "held-back", "the ignition of cp1"),
+        ("boot.script_served", {"plan": "wait", "reason": "new"}, "waits", "waits: new"),
+        ("dhcp.boot_refused", {"cure": "no loader; install it"}, "refused", "no offer: no loader; install it"),
+        (
+            "dhcp.architecture_refused",
+            {"cure": "none; add it", "arch": "arch-99", "protocol": "pxe"},
+            "refused",
+            "(it boots as arch-99 by pxe)",
+        ),
+        ("boot.variant_learned", {"variant": "with-43 ipxe.efi"}, "learned", "with-43 ipxe.efi"),
+        (
+            "lease.conflict_found",
+            {"address": ADDRESS, "holder": "52:54:00:00:00:01", "cure": "see"},
+            "lease",
+            f"{ADDRESS} of cp1 is used by another machine, 52:54:00:00:00:01; see",
+        ),
+        ("install.moved", {"by": "cancelled", "note": "enough"}, "cancelled", "cancelled: enough"),
+        ("install.moved", {"by": "cancelled"}, "cancelled", "the arming of cp1 was cancelled"),
+        ("install.moved", {"by": "reported-failed", "armed": True}, "failed", "still armed"),
+        ("install.moved", {"by": "reported-failed", "note": "no disk"}, "failed", "no disk; the whole report"),
+        ("install.moved", {"by": "attempts-spent"}, "failed", "every boot of its arming is spent"),
+        ("install.arming_ended", {"note": "the disk changed; arm it again"}, "disarmed", "the disk changed; arm"),
+        ("install.arming_ended", {"note": "the disk changed"}, "disarmed", "ended: the disk changed"),
+        ("store.events_lost", {"count": 3}, "lost", "3 events were not recorded"),
+        ("boot.offered", {"count": 3}, "counted", "3 more events boot.offered"),
+    ],
+)
+def test_an_event_is_explained_in_a_sentence(event: str, data: dict[str, object], word: str, part: str):
+    explained = explain(event, data, host="cp1")
+
+    assert explained is not None
+    assert explained.word == word
+    assert part in str(explained)
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        ("boot.offered", {}),
+        ("boot.script_served", {"plan": "install"}),
+        ("boot.script_served", {"plan": "wait", "reason": "not-ready"}),
+        ("install.moved", {"by": "armed"}),
+        ("boot.alarm_raised", {"document": "recorded by another version"}),
+    ],
+)
+def test_an_event_that_needs_nobody_is_not_explained(event: str, data: dict[str, object]):
+    assert explain(event, data, host="cp1") is None

@@ -2,9 +2,11 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from netboot.errors import RenderError
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
@@ -53,3 +55,12 @@ def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url:
         )
 
         assert (judged.returncode, judged.stderr) == (0, "")
+
+
+def test_an_empty_template_is_refused(tmp_path: Path, base_url: str):
+    (tmp_path / "grub").mkdir()
+    (tmp_path / "grub" / "local.cfg.j2").write_text("\n")
+    plan = LocalBootPlan(Mac.parse("52:54:00:aa:bb:99"), None)
+
+    with pytest.raises(RenderError, match=r"template grub/local\.cfg\.j2 is empty"):
+        grub.config(Engine([tmp_path]), plan, base_url=base_url)

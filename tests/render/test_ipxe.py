@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,19 @@ def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: 
         RenderError, match=r"cannot render ipxe for cp1: template ipxe/install\.ipxe\.j2:\d+: iPXE has no"
     ):
         ipxe.script(engine, InstallPlan(replace(cp1, kernel_arguments=("a=${b}",)), TOKEN), base_url=base_url)
+
+
+@pytest.mark.parametrize("mac", [Mac.parse("52:54:00:aa:bb:01"), None])
+def test_autoexec_leads_to_the_script_of_the_machine(engine: Engine, base_url: str, mac: Mac | None):
+    script = ipxe.autoexec(engine, mac, base_url=base_url)
+
+    assert script.startswith("#!ipxe\n")
+    assert f"{base_url}/boot/{mac.hyphenated if mac else '${mac:hexhyp}'}.ipxe" in script
+
+
+def test_a_template_that_is_no_ipxe_script_is_refused(tmp_path: Path, base_url: str):
+    (tmp_path / "ipxe").mkdir()
+    (tmp_path / "ipxe" / "local.ipxe.j2").write_text("echo hello")
+
+    with pytest.raises(RenderError, match=r"ipxe/local\.ipxe\.j2 does not begin with #!ipxe"):
+        ipxe.script(Engine([tmp_path]), LocalBootPlan(UNREGISTERED, None), base_url=base_url)

@@ -115,3 +115,11 @@ def test_a_template_may_print_several_lines_when_it_says_so(tmp_path: Path):
 
 def test_nothing_is_escaped_for_html(tmp_path: Path):
     assert rendering(an_engine(tmp_path, "{{ value }}"), value='<a href="x">&') == '<a href="x">&'
+
+
+def test_a_template_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "ks").mkdir()
+    (tmp_path / "ks" / "x.j2").symlink_to("/proc/self/mem")  # opens, and its first byte is an I/O error
+
+    with pytest.raises(RenderError, match=r"cannot read template ks/x\.j2: Input/output error; restore it"):
+        Engine([tmp_path]).render("ks/x.j2", subject="cp1", context={})
