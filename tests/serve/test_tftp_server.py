@@ -415,7 +415,7 @@ class TestReports:
         assert line.pop("seconds") < WAIT_S
         assert line == {
             "event": "tftp.sent",
-            "log_level": "debug",
+            "log_level": "info",
             "iface": "lo",
             "address": HOST,
             "boot_file": "snponly.efi",
@@ -436,7 +436,7 @@ class TestReports:
         assert [outcome for *_, outcome in reported] == [Outcome.PROBED, Outcome.SENT]
         assert [(line["event"], line["log_level"], line.get("reason")) for line in lines] == [
             ("tftp.aborted", "debug", "probed"),
-            ("tftp.sent", "debug", None),
+            ("tftp.sent", "info", None),
         ]
 
     def test_the_error_of_a_machine_that_refuses_our_oack_is_logged(self, transfers):

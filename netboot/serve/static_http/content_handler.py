@@ -76,7 +76,7 @@ class ContentHandler:
         if kind in _LOGGED_KINDS:
             ms = round((time.monotonic() - began) * 1000)
             name = f"{file.owner}/{file.member}"
-            log.debug("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
+            log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and (address := _machine(remote)):
             self.service.content_served(address, file, bytes_sent)
 

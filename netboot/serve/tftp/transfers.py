@@ -279,7 +279,7 @@ class Transfers:
             facts["peer_error"] = f"{error.code} {printable_line(error.message)}".strip()
         match outcome:
             case Outcome.SENT:
-                log.debug("tftp.sent", **facts)
+                log.info("tftp.sent", **facts)
             case Outcome.UNCONFIRMED:
                 log.info("tftp.unconfirmed", **facts)
             case Outcome.CLOSED:
