@@ -164,3 +164,11 @@ def test_a_datagram_in_too_many_fragments_is_dropped():
     parts, reassembly = pieces(bytes(8 * (PIECE_LIMIT + 1)), size=8), Reassembly()
 
     assert [reassembly.take(part, 0.0) for part in parts] == [None] * len(parts)
+
+
+@pytest.mark.parametrize("payload", [bytes(7), bytes.fromhex("0044004300070000"), bytes.fromhex("0044004300090000")])
+def test_a_datagram_with_a_wrong_length_is_not_read(payload: bytes):
+    source, destination = IPv4Address("192.0.2.50"), IPv4Address("192.0.2.10")
+    packet = IpPacket(source, destination, 1, 0, False, payload)
+
+    assert read_udp(packet) is None
