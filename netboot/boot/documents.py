@@ -17,6 +17,7 @@ from typing import assert_never
 import structlog
 
 from netboot.content.assets import assets_directory
+from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major
 from netboot.content.ostree.repository import commit_named, read_release
 from netboot.errors import ContentError, RenderError
@@ -139,10 +140,14 @@ class Documents:
         if host.release is None:
             raise RenderError(f"{host.name} has no release to install; set hosts.{host.name}.release")
         async with self._reading[host.release]:
-            release = self._releases.get(host.release)
+            releases = self._releases  # `renew` replaces it while this reads
+            release = releases.get(host.release)
             if release is None:
-                release = await asyncio.to_thread(read_release, self._content, host.release)
-                self._releases[host.release] = release
+                try:
+                    release = await asyncio.to_thread(read_release, self._content, host.release)
+                except OSError as error:
+                    raise cannot_read(self._content / "ostree" / host.release, error) from error
+                releases[host.release] = release
         return release
 
     def commit_of(self, release: str) -> str | None:
@@ -152,7 +157,7 @@ class Documents:
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, before a script needs them; errors are reported then."""
         for host in {host.release: host for host in hosts}.values():
-            with suppress(RenderError, ContentError, OSError):
+            with suppress(RenderError, ContentError):
                 await self.release(host)
 
     async def renew(self, hosts: Iterable[Host]) -> None:

@@ -1,7 +1,7 @@
 """Reads and changes of installs: a copy in memory for offers, the store for everything that can wipe a disk.
 
-Every change is made in the store first, then in memory, then emitted as an event. Only that a host was offered its
-boot is stored later, because an offer waits for nothing.
+Every change is made in the store first, then in memory, then emitted as an event. One change is stored later: the offer
+of a boot to an armed host, because an offer never waits for the store.
 """
 
 import asyncio

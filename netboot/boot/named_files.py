@@ -1,7 +1,7 @@
 """What a loader, its kernel and its installer fetch by name, by TFTP or HTTP, and each machine's progress.
 
-Programs and content are harmless to any machine and never wait for the store. A document
-is the machine's own, and one that may lead into an installer comes from `boot.script_service`.
+Boot programs and content are harmless to every machine and are served without the store. A document is made for one
+machine; `boot.script_service` writes every document that can start an installer.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Writes a machine's script, always: where a template fails, a script of the built-in templates waits.
+"""Always writes a script for a machine: if a template fails, the script that waits, from the built-in template.
 
 Decides nothing and changes no state.
 """

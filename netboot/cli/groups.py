@@ -34,7 +34,8 @@ class Group(click.Group):
         """Find the command that was probably meant."""
         from netboot.yamlfile.faults import nearest  # needed only for a wrong command
 
-        return nearest(name, self.list_commands(context))
+        shown = [each for each in self.list_commands(context) if not getattr(self.commands.get(each), "hidden", False)]
+        return nearest(name, shown)
 
 
 def take_config(command: click.Command) -> None:

@@ -79,7 +79,7 @@ class _Commands(Group):
     default=DEFAULT_CONFIG,
     envvar="NETBOOT_CONFIG",
     show_default=True,
-    help="The settings file; default: NETBOOT_CONFIG. Also accepted after the command, where it takes precedence.",
+    help="The settings file; NETBOOT_CONFIG overrides the default. Also accepted after the command, where it wins.",
 )
 @click.version_option(__version__, prog_name="netboot")
 @click.pass_context

@@ -1,6 +1,7 @@
-"""Events on record: limited for each machine, written behind in batches, never awaited by a reply; losses are said.
+"""Records events: limits them for each machine and writes them in batches later; no reply waits for a write.
 
-Ids rise and are given at the write, so a reader of the events after 17 misses nothing and sees nothing twice.
+If events are lost, another event reports their number. An event gets its id when it is written, and ids only increase:
+a program that reads the events after id 17 misses none and gets none twice.
 """
 
 import asyncio
@@ -195,12 +196,20 @@ def _columns(event: Event) -> dict[str, Any]:
     }
 
 
-# Names and keys that earlier versions stored.
+# Names, keys and reasons that earlier versions stored.
 _RENAMED: Final = {"boot.shape_moved": "boot.variant_changed", "boot.shape_kept": "boot.variant_learned"}
 _RENAMED_KEYS: Final = {"shape": "variant"}
+_RENAMED_REASONS: Final = {
+    "stranger": "unauthorised-address",
+    "no-reply-shape": "no-reply-variant",
+    "ledger-unreachable": "store-unreachable",
+}
 
 
 def _event(row: RowMapping) -> Event:
+    data = {_RENAMED_KEYS.get(key, key): value for key, value in row["data"].items()}
+    if data.get("reason") in _RENAMED_REASONS:
+        data["reason"] = _RENAMED_REASONS[data["reason"]]
     return Event(
         id=row["id"],
         at=datetime.fromisoformat(row["at"]),
@@ -208,5 +217,5 @@ def _event(row: RowMapping) -> Event:
         host=HostName(row["host"]) if row["host"] else None,
         mac=Mac(row["mac"]) if row["mac"] else None,
         step=Step(row["step"]) if row["step"] else None,
-        data={_RENAMED_KEYS.get(key, key): value for key, value in row["data"].items()},
+        data=data,
     )

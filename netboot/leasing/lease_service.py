@@ -33,6 +33,7 @@ from netboot.telemetry.logs import LineLimit
 
 SWEEP_S: Final = 30.0  # how soon an ended lease is stored as ended
 REPORT_AGAIN_S: Final = 600.0  # the same problem with the same address
+REPORTS_HELD: Final = 1024  # problems that are remembered for that time
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class LeaseService:
         self._store = store
         self._events = events
         self._clock = clock
-        self._reports = LineLimit(clock.monotonic, interval_s=REPORT_AGAIN_S)
+        self._reports = LineLimit(clock.monotonic, interval_s=REPORT_AGAIN_S, faults_held=REPORTS_HELD)
 
     async def load(self) -> None:
         """Load the stored leases; raise StoreError."""

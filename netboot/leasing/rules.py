@@ -1,8 +1,8 @@
 """Which client may have which address: the leases of a LAN without another DHCP server, as one state machine.
 
-No clock, no socket, no disk: time comes in as a `Moment`, and what has to be on disk, probed or said goes out as a
-verdict. Counts on the monotonic clock, so that no jump of the time of day frees a lease; after a restart every lease
-on record runs its whole time again, because nobody knows how long the daemon was away.
+No clock, no socket, no disk: the caller passes the time as a `Moment`, and the returned verdict states what the caller
+must store, probe or send. Uses the monotonic clock, so that a jump of the time of day ends no lease. After a restart
+every recorded lease runs its whole time again, because the length of the pause is not known.
 
 RFC 2131 §4.3 (each request), §2.2 (a probe before an address is given), §4.3.2 with table 4 (REQUEST by state).
 """

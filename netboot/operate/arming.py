@@ -10,12 +10,12 @@ Reasons = Mapping[HostName, Sequence[str]]
 
 
 class ArmingRefusedError(NetbootError):
-    """Hosts that are not armed, with every reason of each. `is_forcible`: --force arms them all the same."""
+    """Hosts that are not armed, with every reason of each. `is_forcible`: --force arms them anyway."""
 
     def __init__(self, reasons: Reasons, *, is_forcible: bool) -> None:
         self.reasons = reasons
         lines = [f"cannot arm {host}: {reason}" for host, found in reasons.items() for reason in found]
-        cure = "; correct this, or arm all the same with --force" if is_forcible else ""
+        cure = "; correct this, or arm anyway with --force" if is_forcible else ""
         super().__init__("\n".join([*lines, f"nothing was armed{cure}"]))
 
 

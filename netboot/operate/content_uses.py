@@ -1,7 +1,7 @@
 """What of the content is in use, and by whom: hosts, armed and running installs, pulls. Pure.
 
-Whatever is named here must not be removed, nor an alias in it be moved. Names are as the hosts refer to them: an alias
-counts as itself, and what it leads to is kept by the alias.
+A medium or release that is listed here must not be removed, and an alias that is listed must not be moved. Names are
+those that the hosts files contain: an alias is listed under its own name, and it keeps its target from being removed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

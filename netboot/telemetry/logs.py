@@ -1,7 +1,7 @@
-"""How the daemon's log is written: JSON lines for a machine, readable lines on a terminal; to stderr, nothing else.
+"""Writes the daemon's log to stderr: JSON lines, or readable lines on a terminal.
 
-One line for each offer is a good part of an offer's price (measured: a third, by structlog's own processors and one
-write per line). So one processor makes the whole JSON line, and the lines of one turn of the loop leave in one write.
+With structlog's own processors and one write per line, a log line took a third of the CPU time of an offer (measured).
+So one processor makes the whole JSON line, and the lines of one iteration of the event loop are written together.
 """
 
 import asyncio
@@ -81,9 +81,16 @@ class Lines:
 class LineLimit:
     """Allows a line about one fault once in an interval, however often requests meet it. Bounded in memory."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, *, interval_s: float = LINE_INTERVAL_S) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        interval_s: float = LINE_INTERVAL_S,
+        faults_held: int = FAULTS_HELD,
+    ) -> None:
         self._monotonic = monotonic
         self._interval_s = interval_s
+        self._faults_held = faults_held
         self._logged_s: dict[str, float] = {}
 
     def allows(self, fault: str) -> bool:
@@ -92,7 +99,7 @@ class LineLimit:
         last_s = self._logged_s.get(fault)
         if last_s is not None and now_s - last_s < self._interval_s:
             return False
-        if len(self._logged_s) >= FAULTS_HELD:
+        if len(self._logged_s) >= self._faults_held:
             self._logged_s.clear()
         self._logged_s[fault] = now_s
         return True

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory
-from netboot.errors import RenderError
+from netboot.errors import ContentError, RenderError
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
@@ -22,6 +24,19 @@ def problems(content: Path, *, release: str | None) -> list[str]:
     return [str(problem) for problem in asyncio.run(documents.problems(host))]
 
 
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Have no right to what root made."""
+    asyncio.run(asyncio.to_thread(os.getpid))  # imports a module, which nobody perhaps cannot read
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+
+
 def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
     reported = problems(tmp_path, release="ock-1.31-amd64")
 
@@ -31,6 +46,22 @@ def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
         "set hosts.w1.disk",
         "set hosts.w1.boot_media",
     ]
+
+
+def test_a_release_that_this_user_cannot_read_is_a_reason_and_ends_neither_start_nor_reload(tmp_path: Path):
+    host = Host(HostName("w1"), Role.WORKER, (Mac.parse("52:54:00:aa:bb:11"),), release="ock-1.31-amd64")
+    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+    (tmp_path / "ostree" / "ock-1.31-amd64").mkdir(parents=True)
+    (tmp_path / "ostree").chmod(0)
+    with as_nobody():
+        asyncio.run(documents.warm([host]))
+        commit = documents.commit_of("ock-1.31-amd64")
+        with pytest.raises(ContentError) as caught:
+            asyncio.run(documents.release(host))
+
+    cure = "let this user read it, or use sudo"
+    assert str(caught.value) == f"cannot read {tmp_path}/ostree/ock-1.31-amd64: Permission denied; {cure}"
+    assert commit is None
 
 
 def test_a_host_without_a_release_is_reported_once(tmp_path: Path):
@@ -121,14 +152,8 @@ def test_content_that_the_daemon_may_not_read_is_a_problem_and_no_exception(tmp_
     host = Host(HostName("w1"), Role.WORKER, (MAC,), boot_media="m", disk="/dev/vda", ntp=("192.0.2.1",))
     documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
 
-    own = os.geteuid()
-    try:
-        if own == 0:
-            tmp_path.chmod(0o700)
-            os.seteuid(65534)
+    with as_nobody():
         found = [str(problem) for problem in asyncio.run(documents.problems(host))]
-    finally:
-        os.seteuid(own)
 
     assert any(
         problem.startswith("cannot read what w1 is installed from: ")

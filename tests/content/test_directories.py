@@ -1,4 +1,4 @@
-"""Which boot files are served, under which names, and which loader is for which CPU (facts/wire.md §8 Name)."""
+"""Which boot files are served, under which names, and which loader is for which CPU."""
 
 import struct
 

@@ -1,6 +1,6 @@
 """Archives whose every checksum is right and that are wrong all the same: our check beside `ostree fsck`.
 
-Forged by hand from the formats (facts/ocne.md §7), because no program makes such archives.
+Forged by hand from the formats (libostree's ostree-core.c), because no program makes such archives.
 """
 
 import hashlib

@@ -82,7 +82,7 @@ def test_arm_says_the_same_with_a_daemon_and_without_one(rack: Rack):
         "cannot arm cp1",
         "cannot arm w1",
         "cannot arm w1",
-        "nothing was armed; correct this, or arm all the same with --force",
+        "nothing was armed; correct this, or arm anyway with --force",
     ]
     assert answer.status == 409
     assert [f"cannot arm w1: {reason}" for reason in json.loads(answer.body)["reasons"]] == lines[1:3]

@@ -48,6 +48,7 @@ def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url
         events.record(Event("boot.shape_moved", NOW, data={"from": "with-43 a.efi", "to": "without-43 a.efi"}))
         events.record(Event("boot.shape_kept", NOW, data={"shape": "without-43 a.efi"}))
         events.record(Event("boot.dead_end_met", NOW, data={"reason": "no-loader", "shape": "with-43 a.efi"}))
+        events.record(Event("boot.alarm_raised", NOW, data={"reason": "stranger"}))
         await events.flush()
         stored = [(event.name, event.data) for event in await events.after(0)]
         await database.close()
@@ -57,6 +58,7 @@ def test_events_that_an_earlier_version_stored_have_the_names_of_today(store_url
         ("boot.variant_changed", {"from": "with-43 a.efi", "to": "without-43 a.efi"}),
         ("boot.variant_learned", {"variant": "without-43 a.efi"}),
         ("boot.dead_end_met", {"reason": "no-loader", "variant": "with-43 a.efi"}),
+        ("boot.alarm_raised", {"reason": "unauthorised-address"}),
     ]
 
 

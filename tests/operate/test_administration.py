@@ -89,7 +89,7 @@ def test_of_several_hosts_none_is_armed_where_one_cannot_be(with_services: WithS
         with pytest.raises(ArmingRefusedError) as refused:
             await administration(services).arm_all(["cp1", "w1"])
         assert list(refused.value.reasons) == [W1]
-        assert str(refused.value).endswith("nothing was armed; correct this, or arm all the same with --force")
+        assert str(refused.value).endswith("nothing was armed; correct this, or arm anyway with --force")
         return [(await services.install_moves.read(name)).is_armed for name in (CP1, W1)]
 
     assert with_services(scenario) == [False, False]

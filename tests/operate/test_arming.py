@@ -60,7 +60,7 @@ def test_a_host_is_refused_with_its_running_install_and_with_everything_that_is_
 
 @pytest.mark.parametrize(
     ("is_forcible", "last"),
-    [(True, "nothing was armed; correct this, or arm all the same with --force"), (False, "nothing was armed")],
+    [(True, "nothing was armed; correct this, or arm anyway with --force"), (False, "nothing was armed")],
 )
 def test_every_reason_of_every_host_is_a_line_and_the_last_says_what_to_do(is_forcible: bool, last: str):
     error = ArmingRefusedError({CP1: ["no disk", "no release"], W1: ["no medium"]}, is_forcible=is_forcible)

@@ -1,4 +1,4 @@
-"""The TFTP listeners on loopback, packet by packet, by raw sockets (facts/wire.md §8)."""
+"""The TFTP listeners on loopback, packet by packet, by raw sockets."""
 
 import asyncio
 import contextlib

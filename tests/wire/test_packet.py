@@ -1,4 +1,4 @@
-"""TFTP packets and the options of a read (RFC 1350, 2347-2349, 7440; facts/wire.md §8)."""
+"""TFTP packets and the options of a read (RFC 1350, 2347-2349, 7440)."""
 
 import pytest
 from hypothesis import example, given

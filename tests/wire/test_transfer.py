@@ -1,4 +1,4 @@
-"""One TFTP read in virtual time: loss, repetition, reordering, rollover (facts/wire.md §8).
+"""One TFTP read in virtual time: loss, repetition, reordering, rollover.
 
 The machine at the other end is written here from the RFCs, with `struct` alone; it shares no code with the sender.
 """

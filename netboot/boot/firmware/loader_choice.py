@@ -1,7 +1,7 @@
-"""Makes the policy: which loader each machine may be given, and that each of them is there and built for it.
+"""Makes the policy: lists the loaders that may be offered, and checks that each file exists and is built for its CPU.
 
-Reads what `content.bootfiles.directories` found; decides nothing. A name that no file has, or one for another CPU, is
-never offered, and is a problem that an operator reads before a machine meets it.
+Reads what `content.bootfiles.directories` found; decides nothing. A name is never offered if it has no file, or a file
+for another CPU; the start, a reload and `netboot check` report it to the operator as a problem.
 """
 
 from collections.abc import Iterable, Sequence

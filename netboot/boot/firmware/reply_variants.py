@@ -9,7 +9,7 @@ A variant is a reply (with option 43, or without it, so that firmware goes to po
 
 Only whole boots count, `BOOTS_PER_VARIANT` in a row; within one boot the same request gets the same reply. What a
 machine did without taking an address is ignored: firmware takes one before it goes on, a test program does not.
-facts/wire.md §6, §7; docs/firmware.md is the operator's view.
+docs/firmware.md is the operator's view.
 """
 
 import re

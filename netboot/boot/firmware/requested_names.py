@@ -2,7 +2,7 @@
 
 shim requests `grubx64.efi` beside itself; GRUB `grub.cfg-<uuid>`, `grub.cfg-01-<mac>`, `grub.cfg-<address in hex>`
 and `grub.cfg` by TFTP, `grub.cfg` alone by HTTP; iPXE `autoexec.ipxe`. The directories before such a name are
-chosen by whoever built the loader, so they are ignored. facts/wire.md §6.
+chosen by whoever built the loader, so they are ignored.
 """
 
 import re

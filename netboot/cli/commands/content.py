@@ -36,7 +36,7 @@ def content() -> None:
 
 
 @content.command("publish", hidden=True, context_settings={"ignore_unknown_options": True})
-@click.argument("_words", nargs=-1, type=click.UNPROCESSED)
+@click.argument("_words", metavar="...", nargs=-1, type=click.UNPROCESSED)
 def removed_publish_command(_words: tuple[str, ...]) -> None:
     """Answer a command that was removed; this goes after one release."""
     raise click.UsageError(

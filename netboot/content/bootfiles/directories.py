@@ -2,7 +2,7 @@
 
 The directories are scanned once; names are then found in memory. A scan never changes; `is_outdated` and `is_changed`
 return whether another scan is due. Hidden files and links out of the directories (Debian's ipxe.efi is a link to /boot)
-are never served. facts/wire.md §8.
+are never served.
 """
 
 import os

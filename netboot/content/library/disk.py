@@ -48,7 +48,8 @@ def cannot_write(directory: Path, error: OSError) -> ContentError:
 
 def cannot_read(path: Path, error: OSError) -> ContentError:
     """Return the error for a source that cannot be read, with its cure."""
-    cure = "run it as another user" if error.errno in (errno.EACCES, errno.EPERM) else "copy it again; see dmesg"
+    is_refused = error.errno in (errno.EACCES, errno.EPERM)
+    cure = "let this user read it, or use sudo" if is_refused else "copy it again; see dmesg"
     return ContentError(f"cannot read {path}: {error.strerror}; {cure}")
 
 

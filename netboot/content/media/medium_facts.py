@@ -1,7 +1,7 @@
 """Identifies the installer on an ISO from its content, never from its name. Pure.
 
 Sources in this order, the most detailed first: `.treeinfo` (full media), the volume identifier
-(`OL-8-10-0-BaseOS-x86_64`), `.discinfo`, the kernel (`…el8uek.x86_64`). Facts: ocne.md §4.
+(`OL-8-10-0-BaseOS-x86_64`), `.discinfo`, the kernel (`…el8uek.x86_64`).
 """
 
 import configparser

@@ -1,7 +1,7 @@
 """The files of a container: members of a tar, or files of a directory, each a part of a file on disk.
 
 A tar ends at its end marker: `ocne` overwrites an older, longer file without truncating it, and the bytes behind the
-marker belong to that file (facts/ocne.md §3.2). Only small files are loaded whole.
+marker belong to that file. Only small files are loaded whole.
 """
 
 import os

@@ -5,7 +5,7 @@ worker starts in 50 ms. Never writes to the archive, never follows references: `
 
 A commit, dirtree or dirmeta is named by the SHA-256 of its bytes. A `filez` is BE32 length, 4 zero bytes, header
 `(tuuuusa(ayay))`, raw deflate; its name is the SHA-256 of BE32 length, 4 zero bytes, the same header without its
-first member (the size), content (facts/ocne.md §7, after ostree-core.c). As in libostree, that size and the bytes
+first member (the size), content (libostree's ostree-core.c). As in libostree, that size and the bytes
 behind the deflate stream are ignored. What libostree refuses in an object with the right checksum (an invalid mode, a
 name that leads elsewhere) is refused here too, and not first by a machine during its install.
 """

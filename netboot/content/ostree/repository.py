@@ -2,7 +2,7 @@
 
 Reads files, so call the readers in a thread: about two seconds for 50,000 objects. Never writes, and does not verify:
 the import verifies the checksums, as does libostree on the machine.
-Formats: facts/ocne.md §7, after libostree's ostree-core.c.
+Formats: libostree's ostree-core.c.
 """
 
 import configparser
@@ -35,7 +35,7 @@ def commit_named(directory: Path, name: str) -> str | None:
     """Read the commit that a release below `directory` names now; None if it cannot be read."""
     try:
         return read_ref(directory / "ostree" / name, name)[1]
-    except ContentError:
+    except (ContentError, OSError):
         return None
 
 

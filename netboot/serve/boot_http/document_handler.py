@@ -1,7 +1,7 @@
 """Requests and reports of a booting machine by HTTP: scripts, boot files, Kickstart, Ignition.
 
 Thin: parses the request, calls the service, writes the reply with its length. Content is served by `serve.static_http`.
-Status per client (facts: ocne.md §5, §6): 503 is "not now" to Ignition and curl; 404 and 403 are final.
+Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""aiohttp as every listener of ours runs it: what is no HTTP is counted, and never logged as a fault.
+"""Runs aiohttp for every listener of netboot: data that is not HTTP is counted, and never logged as a fault.
 
-Connections that nobody uses are let go, no body is unpacked on the way in, and no answer names a version.
+Idle connections are closed, request bodies are not decompressed, and no response states a version.
 """
 
 import logging

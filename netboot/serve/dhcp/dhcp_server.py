@@ -1,7 +1,7 @@
 """The DHCP listeners: ports 67 and 4011 on every served interface, opened and closed as interfaces change.
 
-Beside a DHCP server that nobody may change, or as the LAN's only one. How a datagram is handled is
-`serve.dhcp.proxy_handler`, and where it leases too `serve.dhcp.lease_handler`.
+netboot runs beside a DHCP server that it does not change, or as the LAN's only DHCP server. `serve.dhcp.proxy_handler`
+handles the datagrams of boot requests; in `reservation` mode `serve.dhcp.lease_handler` handles those on port 67.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What a DHCP listener does not answer: one counter and one debug line each, with the same word for the reason.
+"""Counts each DHCP message that gets no reply and logs it at level debug; counter and log line have the same reason.
 
-A drop that a person can end is an event under the host's name as well: see `boot.offers`.
+If an operator can remove the cause, an event with the host's name is recorded as well: see `boot.offers`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,8 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
     DropReason.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
     DropReason.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",
     DropReason.NO_REPLY_VARIANT: "its firmware has no reply for this offer; choose another network boot there",
-    DropReason.BOOT_FILE_TOO_LONG: "its boot file has more than 255 bytes; see hosts.X.loader or bootfiles.loaders",
+    DropReason.BOOT_FILE_TOO_LONG: "the name of its boot file has more than 255 bytes; "
+    "shorten hosts.X.loader or bootfiles.loaders",
     LeaseDropReason.NO_ADDRESS_FOR_CLIENT: "it has no network.address, and dhcp.pool has no address here; give it one",
     LeaseDropReason.OTHER_NETWORK: "its network.address is not of the LAN where it requests a lease; see where it is "
     "plugged in, or correct its network.address",

@@ -1,6 +1,6 @@
 """The DHCP handler of the LAN's only server: each lease request is parsed, decided, stored and answered.
 
-Never says what is not on disk, never gives an address that answers a probe.
+Never acknowledges a lease that is not on disk, never offers an address that answers a probe.
 """
 
 from collections.abc import Callable, Container, Coroutine, Mapping

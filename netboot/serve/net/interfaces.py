@@ -1,8 +1,8 @@
 """Follow the interfaces of `network.interfaces`: which exist, with which address, as links and addresses change.
 
-Uses rtnetlink, never polling. An interface without an IPv4 address is not served until it has one; a LAN may appear
-after the start. Among several addresses one rule holds, at the start and later: `address` of the settings, else the
-first that is the primary of a network (`ip addr` shows no `secondary`) and no /32, as a failover daemon adds them.
+Uses rtnetlink, never polling. An interface without an IPv4 address is served as soon as it has one, also after the
+start. If it has several, the same rule applies at the start and later: the `address` of the settings is used, else the
+first primary address (`ip addr` shows no `secondary`) that is not a /32, because a failover daemon adds those.
 """
 
 import asyncio

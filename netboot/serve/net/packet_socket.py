@@ -1,10 +1,10 @@
-"""One UDP port on one interface without holding it: frames in and out, where another server has the port on this box.
+"""Receives and sends UDP datagrams of one port on one interface without a UDP socket: another server has the port.
 
-Receives only what the kernel's own sockets on the port would: right checksums, our addresses or everybody's,
-this VLAN. A frame of another VLAN that nobody took out of its tag is not ours; serve `eth0.100` for it. The kernel
-routes and resolves what is sent, and puts the tag of a VLAN interface on. Never answers instead of a socket that is
-bound: where none is, the kernel sends a unicast client "port unreachable" beside our reply, so it is for port 67
-beside another DHCP server.
+Receives only datagrams that a UDP socket would receive: with a valid checksum, to one of our addresses or a broadcast
+address, in this VLAN. A frame that still has the tag of another VLAN is dropped; serve `eth0.100` for that VLAN. The
+kernel routes what is sent, resolves addresses and adds the tag of a VLAN interface. Use this only for port 67 beside
+another DHCP server: if no UDP socket is bound to the port, the kernel also sends "port unreachable" to a client that
+uses unicast.
 
 packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
 """

@@ -1,7 +1,8 @@
-"""Which other programs hold a port of this box: read from /proc, so no right and no library is needed.
+"""Finds the other programs that hold a port of this box. Reads /proc, so it needs no privilege and no library.
 
-A UDP socket that is bound to one address gets every packet to that address before a socket on 0.0.0.0 does, whatever
-interface that one is bound to (udp4_lib_lookup in Linux): a TFTP server with such a socket leaves us nothing.
+Linux gives a packet to the UDP socket that is bound to its destination address, not to a socket on 0.0.0.0, even if
+the latter is bound to the interface (udp4_lib_lookup). So another TFTP server with such a socket receives every packet
+to that address, and netboot receives none.
 """
 
 from collections.abc import Iterable, Iterator

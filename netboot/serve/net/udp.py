@@ -3,9 +3,10 @@
 A fault in one datagram is counted and never ends the loop; no line is logged per bad packet. Never blocks: what
 the kernel does not take at once is counted and lost, as UDP may.
 
-Why 0.0.0.0 with SO_BINDTODEVICE: a broadcast reaches every socket on the port except those bound to one address, and a
-unicast the best match alone. SO_REUSEADDR lets another server on the same box keep its own socket. IP_PKTINFO has
-the destination address, and sends from it: a broadcast has no route to follow.
+The socket is bound to 0.0.0.0 and, with SO_BINDTODEVICE, to its interface. The kernel gives a broadcast to every socket
+on the port that is not bound to one address, and a unicast only to the socket that matches best. SO_REUSEADDR lets
+another server on the same box keep its own socket. IP_PKTINFO gives the destination address of a datagram, and sets
+the source address of the reply: for a broadcast the kernel has no route from which to choose one.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """`/bootfiles/{name}` and `/boot/{mac}/{name}`: what firmware, shim and GRUB load by HTTP, with length and ranges.
 
-Below `/boot/{mac}/` shim and GRUB find, beside themselves, this machine's files. Thin: the file service resolves names.
-A small answer leaves in one segment with its head.
+shim and GRUB request further files from the directory that they were loaded from. Below `/boot/{mac}/` they find the
+files of this machine. Thin: the file service resolves names. A small file is sent in one write with its head.
 """
 
 import time

@@ -1,8 +1,8 @@
-"""How a file is given by HTTP: status, header fields and the bytes that go with them. Pure; shared with /bootfiles.
+"""Makes the HTTP response for a file: status, header fields and the range of bytes. Pure; /bootfiles uses it too.
 
 RFC 9110 §8.8 (validators), §13 (preconditions, in the order of §13.2.2), §14 (ranges), §15.5.6 and §15.5.17.
-Never chunks, never compresses, always says Content-Length: GRUB and firmware read nothing else. GRUB also wants
-the field's name in exactly this case (facts/wire.md §9).
+Never chunks, never compresses, always sends Content-Length: GRUB and firmware cannot read a body without it. GRUB also
+requires the field's name in exactly this case.
 """
 
 import re

@@ -1,9 +1,10 @@
 """One connection of a machine that fetches content: bytes in, answers out, in the order of the requests.
 
-A request for content is answered at once, head and body in one write, without a task or a thread where the page cache
-has the file; a task takes what needs a disk or time. Any other well-formed request takes the connection to aiohttp,
-where it stays; what `static_http.head` refuses is answered, recorded and closed. Never waits for a disk on the loop,
-never holds more of a client than one read and one small body. RFC 9112 §9.3 (keep-alive, pipelining).
+If the page cache has the requested file, head and body are sent at once in one write, without a task or a thread; if
+the reply needs a disk or time, a task sends it. At the first well-formed request for anything else, aiohttp takes the
+connection over and keeps it. If `static_http.head` refuses a request, the refusal is sent and recorded, and the
+connection is closed. Never waits for a disk on the loop, never holds more than one read and one small body of a client.
+RFC 9112 §9.3 (keep-alive, pipelining).
 """
 
 import asyncio

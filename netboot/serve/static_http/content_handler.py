@@ -1,8 +1,8 @@
 """`/content/` and `/ostree/` for aiohttp: kernel, initrd, stage 2 and the OSTree archive.
 
-The same rules and bytes as `static_http.engine`, which takes the connections that begin with such a request; this
-handler serves those that began with another one (iPXE keeps the connection of its script for kernel and initrd).
-Never decides who may have a file: content is the same for all, secrets are elsewhere.
+`static_http.engine` serves a connection whose first request is for content; this handler serves content on a connection
+that began with another request: iPXE fetches kernel and initrd on the connection of its script. Both send the same
+replies. Never decides who may have a file: content is the same for every machine and contains no secrets.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""The fast way for content: a listener's protocols that serve `/content/` and `/ostree/` and hand on the rest.
+"""Serves `/content/` and `/ostree/` without aiohttp, and passes connections with other requests to aiohttp.
 
-A machine's pull is tens of thousands of small GETs, and aiohttp spends three times as long on each as `http_connection`
-does (docs/decisions/0004). `Upgrade: h2c`, which libostree sends, is ignored.
+A machine's pull is tens of thousands of small GETs, and aiohttp needs three times as long for each as
+`static_http.connection` (docs/decisions/0004). `Upgrade: h2c`, which libostree sends, is ignored.
 """
 
 import asyncio

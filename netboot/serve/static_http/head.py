@@ -1,8 +1,9 @@
 """The head of an HTTP request, judged before anything acts on it. Pure.
 
-Three outcomes, no fourth: a content request that is understood whole, another well-formed request (aiohttp's), or one
-that is refused, as early as its bytes cannot become anything else. RFC 9112 §2.2 (CRLF only, no leading blank), §3
-(request line), §5 (fields, no folding); what fields say of Host and body is `static_http.refused`'s.
+A complete head has one of three outcomes: a content request, which the engine answers; another well-formed request,
+which aiohttp answers; or a refusal. A head is refused as soon as no further bytes can make it valid.
+`static_http.refused` checks the fields that describe host and body.
+RFC 9112 §2.2 (CRLF only, no leading blank), §3 (request line), §5 (fields, no folding).
 """
 
 import re

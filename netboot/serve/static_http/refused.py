@@ -1,7 +1,8 @@
 """Requests that are refused before they reach a handler: the reasons, the answers, one counter and one event.
 
-Every limit of the boot LAN's HTTP ends here, those of the HTTP library too. Anybody may send anything: the event log
-keeps the first of an address and one count a minute (`events.event_limits`).
+Every request that breaks a rule or a limit of the boot LAN's HTTP, or of the HTTP library, is refused here. Any machine
+can send such requests, so the event log records the first one of an address and then one count per minute
+(`events.event_limits`).
 RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
 """
 

@@ -1,10 +1,10 @@
 """Who may send a large body now, who waits, and how fast one machine is served. Pure: time is an argument.
 
-A large body holds a place from its head to its last byte. When every place is taken, a client that cannot bear a
-refusal waits in line (curl gives up after three, libostree at the first 503), and one that comes back by itself as
-often as required gets `Retry-After` (iPXE, Ignition; facts: ocne.md §5–§7, wire.md §9). A place
-that is freed goes to the machine that holds the fewest. No client waits longer than it can: the limit then
-gives way, so that a boot storm delays and fails nobody. Units: seconds of the caller's monotonic clock.
+A large body holds a place from its head to its last byte. When every place is taken, the reply depends on the client.
+iPXE and Ignition repeat a refused request without limit, so they get 503 with `Retry-After`. Other clients fail when
+they are refused (curl after three refusals, libostree after one), so they wait in line. A freed place goes to the
+waiting machine that holds the fewest places. A client that has waited as long as it can is served beyond the limit: a
+boot storm delays machines, but none fails. Times are seconds of the caller's monotonic clock.
 """
 
 from collections import Counter

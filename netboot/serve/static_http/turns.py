@@ -1,6 +1,6 @@
-"""The line of large bodies on the loop: waits for a place, gives it back, holds a machine to its rate.
+"""Lets large bodies wait on the event loop: takes a place, gives it back, and limits a machine to its rate.
 
-Who may go is `http_shares`'; this only sleeps and wakes. Used by the engine and by aiohttp's handlers alike.
+`static_http.shares` decides which body may be sent; this module only waits. The engine and aiohttp's handlers use it.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The bytes of boot files for TFTP: from memory at once, from the disk by two threads of its own.
+"""Reads boot files for TFTP: at once if they are in memory, otherwise from the disk in one of two threads of its own.
 
-Must never touch the disk on the loop, and never wait for what else the daemon does in threads.
+Must never read the disk on the loop, and never wait for other work that the daemon does in threads.
 """
 
 import asyncio

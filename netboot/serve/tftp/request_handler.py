@@ -1,7 +1,7 @@
 """The TFTP handler of one interface: read requests begin transfers or are refused (RFC 1350 §4; RFC 1123 §4.2.3).
 
-Must never decide who may read what: `boot.named_files` does. Must never answer an ERROR, nor what was sent to a
-broadcast address.
+Must never decide who may read what: `boot.named_files` does. Must never reply to an ERROR, nor to a packet that was
+sent to a broadcast address.
 """
 
 import asyncio

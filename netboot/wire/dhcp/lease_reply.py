@@ -1,7 +1,8 @@
 """Write the answer of the LAN's only DHCP server: the lease, and the boot options of `wire.dhcp.pxe_reply`.
 
-The table `FORMS` is the whole of it. One answer carries both: EDK2 prefers "lease + PXEClient + 43" to all others.
-A client that requests no boot gets the lease alone. Decides nothing.
+The table `FORMS` lists the fields and options of each kind of reply. Lease and boot options are in one reply, because
+EDK2 prefers an offer with a lease, PXEClient and option 43 to all others. A client that requests no boot gets only the
+lease. Decides nothing.
 
 RFC 2131 §4.3.1 with table 3 (fields and options), §4.1 (where to) · RFC 2132 §3.3 (mask before routers), §9 ·
 RFC 3046 §2.2 (82 comes back as it came) · RFC 6842 (so does 61).

@@ -3,7 +3,8 @@
 Never decides what is leased (`leasing.rules`), never writes a packet (`wire.dhcp.lease_reply`).
 
 RFC 2131 §4.3.2 with table 4 (a REQUEST by its fields) and table 5 (what a client may fill) · RFC 2132 §9.14 (61) ·
-RFC 3527 §3 (82.5) and RFC 3011 §3 (118): the subnet that a relay or a client states counts; else a relay's address.
+RFC 3527 §3 (82.5) and RFC 3011 §3 (118): a subnet that the relay or the client states is used; otherwise the relay's
+address is used.
 """
 
 from collections.abc import Container

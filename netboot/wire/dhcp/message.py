@@ -1,6 +1,6 @@
 """Read and write DHCPv4 messages: the fixed header and the options, not their meaning.
 
-Never decides whom to answer (`wire.dhcp.pxe`), never writes what it only reads: option overload and split options.
+Never decides whom to answer (`wire.dhcp.pxe`). Reads option overload and split options, but never writes them.
 
 RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §3.1, §9.3 (options, PAD, overload) ·
 RFC 1542 §2.1 (300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).

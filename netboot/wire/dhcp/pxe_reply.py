@@ -1,9 +1,10 @@
 """Write the reply to a boot client: which options, in which order, in the variant that its firmware understands.
 
-The table `VARIANTS` is the whole of it. Never decides whether and what to offer; leases nothing, so that no mask,
-router or lease time is ever written; never truncates: what does not fit is left out whole and named in the result.
+The table `VARIANTS` contains every difference between the replies. Never decides whether and what to offer. Leases
+nothing: writes no mask, router or lease time. Never truncates an option: the reply omits one that does not fit, and the
+result lists it.
 
-PXE 2.1 §2 · RFC 2131 §3, §4.1 · RFC 2132 · RFC 3046 §2.2 (82 comes back as it came) · RFC 6842 (so does 61).
+PXE 2.1 §2 · RFC 2131 §3, §4.1 · RFC 2132 · RFC 3046 §2.2 (82 is returned unchanged) · RFC 6842 (so is 61).
 """
 
 from collections.abc import Callable, Mapping
