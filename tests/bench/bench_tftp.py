@@ -115,15 +115,18 @@ def relay(port, server_port):
 
 
 def serve(directory, port):
-    """Our doors, as the daemon opens them; log lines at info go to stderr."""
+    """Our listeners, as the daemon opens them; log lines at info go to stderr."""
     from netboot.content.bootfiles.directories import BootFiles
     from netboot.model.host.network import Interface
     from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
     from netboot.serve.tftp.transfers import TransferLimits
     from netboot.telemetry.metrics import Metrics
 
-    class ScriptService:
+    class Files:
         files = BootFiles([Path(directory)])
+
+        def requested_name(self, _address, name):
+            return name
 
         def loader_for(self, _address, name):
             return self.files.find(name)
@@ -134,7 +137,7 @@ def serve(directory, port):
     async def run():
         address = IPv4Address(HOST)
         server = TftpServer(
-            ScriptService(),
+            Files(),
             TftpSettings(port, False, TransferLimits(512, 64), 8080),
             counters=Metrics(),
         )
