@@ -160,7 +160,7 @@ def servers(directory):
     started = [subprocess.Popen(["taskset", "-c", "0", *command], **quiet) for command in commands.values()]
     for name, port in RELAY_PORTS.items():
         started.append(subprocess.Popen([sys.executable, __file__, "relay", str(port), str(PORTS[name])]))
-    time.sleep(2)
+    time.sleep(4)
     try:
         yield list(commands)
     finally:
