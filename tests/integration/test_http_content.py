@@ -1,53 +1,27 @@
 """Content over loopback to other people's clients, through the engine and through aiohttp alike."""
 
-import asyncio
 import filecmp
 import re
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from fixtures.content_listener import Recorder, content_listener
 from fixtures.listeners import share_limits
 
 from netboot.content.ostree.repository import read_release
-from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
-from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import read_release_tree
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-from netboot.serve.static_http.engine import ContentEngine
 
 pytestmark = pytest.mark.integration
 TIMEOUT_S = 60.0
 LARGE = bytes(range(256)) * 20_000
-
-
-@dataclass
-class Recorder:
-    """Records its calls, as file service and counters."""
-
-    served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
-    malformed: int = 0
-
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
-        self.served.append((address, file, bytes_sent))
-
-    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
-        """Counted elsewhere."""
-
-    def request_malformed(self) -> None:
-        self.malformed += 1
-
-    def request_refused(self, *_: str) -> None:
-        """Counted elsewhere."""
 
 
 @dataclass
@@ -56,7 +30,7 @@ class Server:
 
     directory: Path
     port: int
-    store: Recorder
+    recorder: Recorder
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -96,38 +70,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["engine", "aiohttp"])
 def server(request: pytest.FixtureRequest, directory: Path) -> Iterator[Server]:
-    """The real listeners on a loop in a thread of their own."""
-    loop = asyncio.new_event_loop()
-    store = Recorder()
-
-    async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
-        content = ContentIndex(directory)
-        content.refresh()
-        handler = ContentHandler(content, store, counters=store, limits=share_limits())
-        app = web.Application()
-        app.add_routes(content_routes(handler))
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        assert runner.server is not None
-        engine = ContentEngine(handler, runner.server)
-        factory = engine.protocol if request.param == "engine" else runner.server
-        return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
-
-    async def stop(listener: asyncio.Server, engine: ContentEngine, runner: web.AppRunner) -> None:
-        listener.close()
-        await engine.stop(5.0)
-        await runner.cleanup()
-
-    running = loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield Server(directory, running[0].sockets[0].getsockname()[1], store)
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(TIMEOUT_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(TIMEOUT_S)
-        loop.close()
+    recorder = Recorder()
+    with content_listener(directory, recorder, kind=request.param, limits=share_limits()) as port:
+        yield Server(directory, port, recorder)
 
 
 def test_curl_gets_kernel_initrd_and_stage2(server: Server, tmp_path: Path) -> None:
@@ -140,12 +85,12 @@ def test_curl_gets_kernel_initrd_and_stage2(server: Server, tmp_path: Path) -> N
 
 
 def test_the_service_records_which_machine_got_which_file(server: Server) -> None:
-    server.store.served.clear()
+    server.recorder.served.clear()
 
     run("curl", "-fsS", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
     run("curl", "-fsSI", "-o", "/dev/null", server.url("/content/ol8/vmlinuz"))
 
-    ((address, file, bytes_sent),) = server.store.served
+    ((address, file, bytes_sent),) = server.recorder.served
     assert (address, file.owner, file.member) == (IPv4Address("127.0.0.1"), "ol8", "vmlinuz")
     assert (file.kind, bytes_sent) == (ContentKind.KERNEL, len(LARGE))
 
@@ -197,7 +142,7 @@ def test_a_ref_that_moved_is_never_answered_with_304_or_its_old_length(server: S
 
 
 def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Path) -> None:
-    server.store.served.clear()
+    server.recorder.served.clear()
     repo = f"--repo={tmp_path / 'repo'}"
     run("ostree", "init", repo, "--mode=bare-user")
     run("ostree", "remote", "add", repo, "--no-gpg-verify", "ock", server.url("/ostree/ock-1/"))
@@ -211,7 +156,7 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
     tree = read_release_tree(server.directory, "ock-1")
     assert tree is not None
     progress = PullProgress(tree, object_count)
-    objects = [file for _, file, _ in server.store.served if file.kind is ContentKind.OSTREE_OBJECT]
+    objects = [file for _, file, _ in server.recorder.served if file.kind is ContentKind.OSTREE_OBJECT]
     percents = [progress.record_request(file.member, file.size_bytes) for file in objects]
     assert len(objects) == object_count
     assert percents == sorted(percents)

@@ -1,44 +1,20 @@
 """When every place is taken: iPXE gets a Retry-After, curl and libostree wait, and everybody gets everything."""
 
-import asyncio
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from ipaddress import IPv4Address
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from fixtures.content_listener import Recorder, content_listener
 
-from netboot.content.serving.index import ContentIndex
-from netboot.content.serving.served_file import ServedFile
-from netboot.model.release import ContentKind
-from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-from netboot.serve.static_http.engine import ContentEngine
 from netboot.serve.static_http.shares import ShareLimits
 
 pytestmark = pytest.mark.integration
 TIMEOUT_S = 30.0
 LARGE = bytes(range(256)) * 40_000
-
-
-class Deaf:
-    """A file service and counters that record nothing."""
-
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
-        """Let it pass."""
-
-    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
-        """Let it pass."""
-
-    def request_malformed(self) -> None:
-        """Let it pass."""
-
-    def request_refused(self, *_: str) -> None:
-        """Let it pass."""
 
 
 @pytest.fixture(scope="module")
@@ -50,39 +26,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@contextmanager
-def serving(directory: Path, limits: ShareLimits, *, kind: str) -> Iterator[int]:
-    """The real listeners on a loop in a thread; gives the port."""
-    loop = asyncio.new_event_loop()
-
-    async def start() -> tuple[asyncio.Server, ContentEngine, web.AppRunner]:
-        content = ContentIndex(directory)
-        content.refresh()
-        handler = ContentHandler(content, Deaf(), counters=Deaf(), limits=limits)
-        app = web.Application()
-        app.add_routes(content_routes(handler))
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        assert runner.server is not None
-        engine = ContentEngine(handler, runner.server)
-        factory = engine.protocol if kind == "engine" else runner.server
-        return await loop.create_server(factory, "127.0.0.1", 0), engine, runner
-
-    async def stop(listener: asyncio.Server, engine: ContentEngine, runner: web.AppRunner) -> None:
-        listener.close()
-        await engine.stop(1.0)
-        await runner.cleanup()
-
-    running = loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield running[0].sockets[0].getsockname()[1]
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(*running), loop).result(TIMEOUT_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(TIMEOUT_S)
-        loop.close()
+def serving(directory: Path, limits: ShareLimits, *, kind: str) -> AbstractContextManager[int]:
+    return content_listener(directory, Recorder(), kind=kind, limits=limits)
 
 
 @contextmanager
