@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from fixtures.files import write_boot_files, write_files
+from fixtures.files import OPEN_SETTINGS, write_boot_files, write_files
 from fixtures.packets import ADDRESS, RELAY, SERVER, message, opts, vector
 from fixtures.rack import Rack, a_rack
 from fixtures.wire import Wire
@@ -11,17 +11,12 @@ from scapy.layers.inet import UDP
 
 pytestmark = pytest.mark.integration
 
-SETTINGS = """\
-network: {interfaces: [s0]}
-admin: {socket: control.sock, listen: 127.0.0.1:8470}
-bootfiles: {directories: [boot]}
-content: {directory: content}
-store: {url: sqlite+aiosqlite:///netboot.db}
-hosts: {files: [hosts.yaml], unknown: wait}
-log: {level: debug, format: json}
+SETTINGS = f"""\
+{OPEN_SETTINGS}
+log: {{level: debug, format: json}}
 dhcp:
   mode: reservation
-  pool: [{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}]
+  pool: [{{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}}]
 """
 HOSTS = """\
 cluster: {name: rackone, init: cp1}
