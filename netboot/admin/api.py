@@ -217,15 +217,16 @@ async def _no_browser_from_elsewhere(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse what a page of another site makes a browser on this box send: loopback alone shows no person."""
-    origin = request.headers.get("Origin")  # `null` from a sandboxed frame: no page of ours either
+    origins = request.headers.getall("Origin", [])  # `null` from a sandboxed frame: no page of ours either
+    hosts = {request.host, request.headers.get("Host", request.host)}  # they differ if the request names a whole URL
     try:
-        is_ours = origin is None or urlsplit(origin).netloc == request.host
-        name = urlsplit(f"//{request.host}").hostname
+        is_ours = all(urlsplit(origin).netloc == request.host for origin in origins)
+        names = {urlsplit(f"//{host}").hostname for host in hosts}
     except ValueError:
-        is_ours, name = False, None
-    if not is_ours:
-        raise web.HTTPForbidden(text=f"a page of {origin} may not use this API")
-    if name not in _OUR_NAMES:
+        is_ours, names = False, {None}
+    if not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise web.HTTPForbidden(text=f"a page of {', '.join(origins) or 'another site'} may not use this API")
+    if not names <= _OUR_NAMES or any("@" in host for host in hosts):
         raise web.HTTPForbidden(text="this API answers to localhost, 127.0.0.1 and [::1] only")
     return await handler(request)
 

@@ -259,6 +259,7 @@ class Daemon:
             "needs_restart": needs_restart,
             "armings_ended": armings_ended,
             "problems": self.problems(),
+            "warnings": list(map(str, configuration.warnings)),
         }
 
     def status(self) -> View:
@@ -323,7 +324,7 @@ class Daemon:
     def _status_line(self) -> str:
         hosts = len(self._script_service.hosts)
         served = f"serving {hosts} host{'s' if hosts != 1 else ''}"
-        match self._problems:
+        match self.problems():
             case []:
                 return served
             case [problem]:

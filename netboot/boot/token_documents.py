@@ -37,6 +37,12 @@ class Refusal(StrEnum):
     UNAUTHORISED = "unauthorised-address"  # a live token from an address that is not the machine's
 
 
+class Alarm(StrEnum):
+    """Why a document that was served raises an alarm."""
+
+    SECOND_ADDRESS = "second-address"  # another address of the host received it before
+
+
 class Report(StrEnum):
     """What a machine reports."""
 
@@ -66,7 +72,7 @@ class DocumentService:
     def __init__(self, script_service: ScriptService) -> None:
         self._script_service = script_service
         self._pinned: dict[str, IgnitionSet] = {}
-        self._served: dict[tuple[HostName, TokenKind], str] = {}  # the token whose document was recorded as served
+        self._served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = {}  # token, receivers
 
     async def kickstart_for(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
@@ -85,7 +91,7 @@ class DocumentService:
         document = await self._script_service.documents.kickstart(
             opened.host, opened.install.tokens, mac=mac, base_url=base_url
         )
-        if not is_head and self._is_first(opened.host, TokenKind.KICKSTART, token):
+        if not is_head and self._record_served(opened.host, TokenKind.KICKSTART, token, address):
             self._emit("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
         return document
 
@@ -95,35 +101,31 @@ class DocumentService:
         """Return one part of an installed system's Ignition; the token is spent once the system is ready.
 
         The three parts of one install do not change: the wrapper has the hashes of the other two.
-        `is_head`: a HEAD request changes nothing.
+        `is_head`: a HEAD request changes nothing. Role and overlay are served after the wrapper, which names them:
+        until the install is done, or the wrapper was requested, their URLs open nothing.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
             return opened
+        if part is not IgnitionPart.WRAPPER and opened.install.state is not InstallState.INSTALLED:
+            return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
         documents = self._pinned.get(token)
         if documents is None or part is IgnitionPart.WRAPPER:
             documents = await self._script_service.documents.ignition(
                 opened.host, opened.install.tokens, mac=self._mac_at(opened.host, address), base_url=base_url
             )
             self._pin(token, documents)
-        match part:
-            case IgnitionPart.WRAPPER if is_head:
-                return documents.wrapper
-            case IgnitionPart.WRAPPER:
-                try:
-                    cause = Cause(opened.host.mac)
-                    await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
-                except TransitionError:
-                    return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
-                if self._is_first(opened.host, TokenKind.IGNITION, token):
-                    self._emit("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
-                return documents.wrapper
-            case IgnitionPart.ROLE:
-                return documents.role
-            case IgnitionPart.OVERLAY:
-                return documents.overlay
-            case _:
-                assert_never(part)
+        if is_head:
+            return _part(documents, part)
+        if part is IgnitionPart.WRAPPER:
+            try:
+                cause = Cause(opened.host.mac)
+                await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
+            except TransitionError:
+                return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
+        if self._record_served(opened.host, TokenKind.IGNITION, token, address):
+            self._emit("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
+        return _part(documents, part)
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
         """Record a machine's report. None acknowledges it: it is stored.
@@ -185,11 +187,21 @@ class DocumentService:
             opened.host, event, cause=cause, may_move=lambda install: install.tokens.of(kind) == opened.tokens.of(kind)
         )
 
-    def _is_first(self, host: Host, kind: TokenKind, token: str) -> bool:
-        """Return whether this token's document is served for the first time: a repeated request is no further step."""
-        is_first = self._served.get((host.name, kind)) != token
-        self._served[host.name, kind] = token
-        return is_first
+    def _record_served(self, host: Host, kind: TokenKind, token: str, address: IPv4Address) -> bool:
+        """Record who receives a token's document; return whether it is the first time, for a repeat is no step.
+
+        Raises an alarm if another address of the host received it before: one of the two may be forged.
+        """
+        last, receivers = self._served.get((host.name, kind), ("", set()))
+        if last != token:
+            self._served[host.name, kind] = token, {address}
+            return True
+        if address not in receivers:
+            earlier = ", ".join(map(str, sorted(receivers)))
+            receivers.add(address)
+            data = {"document": kind.value, "address": str(address), "earlier": earlier}
+            self._emit("boot.alarm_raised", host, None, level=logging.ERROR, reason=Alarm.SECOND_ADDRESS.value, **data)
+        return False
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
         self._pinned.pop(token, None)
@@ -206,7 +218,11 @@ class DocumentService:
         data = {"document": kind.value, "address": str(address), "reason": refusal.value}
         match refusal:
             case Refusal.UNKNOWN:
-                log.debug("boot.token_refused", **data)
+                _, owner = self._script_service.machine_at(address)
+                if owner is None:
+                    log.debug("boot.token_refused", **data)
+                else:  # its own token perhaps, of a boot that another request has replaced
+                    self._emit("boot.token_refused", owner, None, level=logging.WARNING, **data)
             case Refusal.SPENT | Refusal.REMOVED:
                 self._emit("boot.token_refused", host, None, level=logging.WARNING, **data)
             case Refusal.UNAUTHORISED:
@@ -236,6 +252,18 @@ _EVENT_OF_REPORT: Final = {
     Report.FAILED: InstallEvent.REPORTED_FAILED,
     Report.READY: InstallEvent.REPORTED_READY,
 }
+
+
+def _part(documents: IgnitionSet, part: IgnitionPart) -> bytes:
+    match part:
+        case IgnitionPart.WRAPPER:
+            return documents.wrapper
+        case IgnitionPart.ROLE:
+            return documents.role
+        case IgnitionPart.OVERLAY:
+            return documents.overlay
+        case _:
+            assert_never(part)
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:

@@ -1,4 +1,4 @@
-"""The words of leasing: who asks for an address and how, what may be leased, and what the answer says.
+"""The words of leasing: how a client requests an address, what may be leased, and what the answer says.
 
 Used where this box is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 names the questions.
 """
@@ -31,7 +31,7 @@ class LeaseRequest:
     """One message of a client, as far as leasing goes."""
 
     kind: LeaseRequestKind
-    client_id: str  # option 61, else hardware type and address: who a stranger is
+    client_id: str  # option 61, else hardware type and address: identifies an unregistered client
     mac: Mac | None  # who a registered host is
     address: IPv4Address | None = None  # that is asked for, held, declined or released
     relay: IPv4Address | None = None
@@ -101,7 +101,7 @@ class LeasePolicy:
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """What a client is told about its network. `address` is None for an INFORM: it has one already."""
+    """What a client is sent about its network. `address` is None for an INFORM: it has one already."""
 
     network: IPv4Network
     address: IPv4Address | None
@@ -126,7 +126,7 @@ class LeaseDropReason(StrEnum):
     OTHER_LEASE_SERVER = "other-lease-server"
     MISFORMED_REQUEST = "misformed-request"  # no state of RFC 2131 §4.3.2 sends such fields
     NOT_ITS_ADDRESS = "not-its-address"  # it declines or releases what it does not hold
-    NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE are taken in silence
+    NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE get no reply
     STORE_UNREACHABLE = "store-unreachable"  # a lease that is not on disk is not given
     TOO_BUSY = "too-busy"
 

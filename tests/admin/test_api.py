@@ -80,7 +80,25 @@ def test_a_page_of_another_site_is_refused(appliance: Appliance, origin: str):
     assert answer(appliance, "POST", "/hosts/w1/arm", headers=["Host: localhost", f"Origin: {origin}"]) == expected
 
 
-@pytest.mark.parametrize("name", ["evil.example", "192.0.2.10:8080", "localhost.evil.example", "127.0.0.2"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Origin: http://localhost", "Origin: http://evil.example"],
+        ["Sec-Fetch-Site: cross-site"],
+        ["Sec-Fetch-Site: same-site"],
+    ],
+)
+def test_what_a_browser_says_of_another_site_is_refused_whatever_else_it_says(appliance: Appliance, headers: list[str]):
+    status, refused = answer(appliance, "POST", "/hosts/w1/arm", headers=["Host: localhost", *headers])
+
+    assert (status, list(refused)) == (403, ["error"])
+    assert refused["error"].endswith(" may not use this API")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["evil.example", "192.0.2.10:8080", "localhost.evil.example", "127.0.0.2", "evil.example@localhost"],
+)
 def test_another_name_in_host_is_refused(appliance: Appliance, name: str):
     refused = {"error": "this API answers to localhost, 127.0.0.1 and [::1] only"}
 

@@ -228,6 +228,64 @@ def test_a_head_request_for_the_ignition_changes_nothing(with_services: WithServ
     with_services(scenario)
 
 
+def test_the_children_are_not_served_before_their_wrapper_or_the_end_of_the_install(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        for _ in ("while it loads", "while it installs"):
+            for child in (IgnitionPart.ROLE, IgnitionPart.OVERLAY):
+                assert await ignition(services, tokens.ignition, child) is Refusal.SPENT
+            await report(services, tokens.report, Report.STARTED)
+        assert isinstance(await ignition(services, tokens.ignition), bytes)
+        for child in (IgnitionPart.ROLE, IgnitionPart.OVERLAY):
+            assert isinstance(await ignition(services, tokens.ignition, child), bytes)
+
+    with_services(scenario)
+
+
+def test_a_child_that_is_requested_without_its_wrapper_is_in_the_timeline(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        tokens = await boot_the_installer(services)
+        for what in (Report.STARTED, Report.DONE):
+            await report(services, tokens.report, what)
+        assert isinstance(await ignition(services, tokens.ignition, IgnitionPart.ROLE), bytes)
+        return [event.step for event in await services.events() if event.step]
+
+    assert with_services(scenario) == ["offer", "script", "installing", "installed", "ignition"]
+
+
+def test_a_document_that_two_addresses_of_one_host_request_raises_an_alarm(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        forged = IPv4Address("192.0.2.66")
+        services.offer_service.saw_address(MAC, forged, exchange=1)
+        for address in (forged, forged, ADDRESS, ADDRESS):
+            services.offer_service.saw_address(MAC, address, exchange=1)
+            assert isinstance(
+                await services.document_service.kickstart_for(tokens.kickstart, address, base_url=BASE_URL), str
+            )
+
+        alarms = [event.data for event in await services.events() if event.name == "boot.alarm_raised"]
+        assert alarms == [
+            {"document": "kickstart", "address": str(ADDRESS), "earlier": "192.0.2.66", "reason": "second-address"}
+        ]
+
+    with_services(scenario)
+
+
+def test_a_token_that_a_forged_boot_replaced_is_in_the_timeline_of_the_host(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        await report(services, tokens.report, Report.STARTED)
+        services.boots(FIRMWARE, IPXE)
+        await services.script_for(MAC, ADDRESS)
+
+        assert await report(services, tokens.report, Report.DONE) is Refusal.UNKNOWN
+        refused = [(each.host, each.data) for each in await services.events() if each.name == "boot.token_refused"]
+        assert refused == [(CP1, {"document": "report", "address": str(ADDRESS), "reason": "unknown-token"})]
+
+    with_services(scenario)
+
+
 def test_the_tail_of_a_failed_installers_log_stays_in_its_history(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)

@@ -295,6 +295,18 @@ def test_a_postgresql_that_does_not_run_is_a_problem_and_check_makes_no_store(bo
     assert problem.startswith("store.url: the daemon cannot start: ")
 
 
+def test_a_store_that_is_unusable_after_the_next_restart_is_a_problem_while_the_daemon_runs(box: Rack):
+    box.start()
+    url = "postgresql+asyncpg://u:secret@127.0.0.1:1/netboot"
+    box.config.write_text(SETTINGS.replace("sqlite+aiosqlite:///netboot.db", url))
+
+    [problem], _notes = checked(box)
+
+    assert problem.startswith("store.url: the daemon cannot start: ")
+    assert "secret" not in problem
+    assert "in force after systemctl restart netboot: store" in box.netboot("reload")
+
+
 def test_a_control_socket_that_cannot_be_made_is_a_problem(box: Rack):
     (box.directory / "file.sock").write_text("")
     box.config.write_text(SETTINGS.replace("control.sock", "file.sock"))

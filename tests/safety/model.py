@@ -356,7 +356,8 @@ class Rack(RuleBasedStateMachine):
     def _ignition(self, boot: Boot, source: str, part: str, method: str = "GET") -> None:
         response = self.box.http(method, f"/ign/{boot.ignition}{part}", source)
         if not self._is_served(response, source):
-            self.oracle.check_refusal(boot, source, is_kickstart=False)
+            if part == "" or boot.is_installed:
+                self.oracle.check_refusal(boot, source, is_kickstart=False)
         else:
             self.happened[f"ignition{part}"] += 1
             self.oracle.check_ignition(boot.ignition, part, response.body, source)

@@ -55,6 +55,7 @@ class Boot:
     report: str = ""
     ignition: str = ""
     is_reported: bool = False  # some report of it was acknowledged
+    is_installed: bool = False  # `done` was acknowledged, or the wrapper was served
     is_ready: bool = False
 
 
@@ -223,6 +224,8 @@ class Oracle:
             raise ViolationError(Invariant.ENDED, f"an installer of {boot.host} may write though its arming has ended")
         if event in ("done", "ready") or (event == "failed" and len(arming.tokens) >= arming.attempts):
             arming.is_ended = True
+        if event in ("done", "ready"):
+            boot.is_installed = True
         if event == "ready":
             boot.is_ready = True
 
@@ -236,8 +239,10 @@ class Oracle:
             raise ViolationError(Invariant.IGNITION, f"Ignition of {boot.host} for an earlier boot")
         if self._init in body and boot.host != self.in_force.init:
             raise ViolationError(Invariant.IGNITION, f"the init Ignition to {boot.host}")
+        if part and not boot.is_installed and not boot.arming.is_uncertain:
+            raise ViolationError(Invariant.IGNITION, f"Ignition{part} of {boot.host} before its wrapper")
         if part == "" and body:  # an answer to HEAD has no body and is no step
-            boot.arming.is_ended = True
+            boot.arming.is_ended = boot.is_installed = True
         self._check_tokens(body, source)
 
     def check_other(self, body: bytes, source: str) -> None:

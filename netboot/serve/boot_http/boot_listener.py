@@ -32,7 +32,6 @@ class BootHttpListener:
         self._drain_s = drain_s
         self._engine: ContentEngine
         self._listeners: dict[str, asyncio.Server] = {}
-        self._wanted: set[str] = set()
         self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
 
     async def open(self) -> None:
@@ -52,13 +51,13 @@ class BootHttpListener:
 
         One that is not there, or whose port is taken, is awaited: the next call tries it again.
         """
-        self._wanted = set(addresses)
-        for address in self._listeners.keys() - self._wanted:
+        wanted = set(addresses)
+        for address in self._listeners.keys() - wanted:
             self._listeners.pop(address).close()
             log.info("http.closed", address=address, port=self._port)
-        for address in self._awaited.keys() - self._wanted:
+        for address in self._awaited.keys() - wanted:
             del self._awaited[address]
-        for address in sorted(self._wanted - self._listeners.keys()):
+        for address in sorted(wanted - self._listeners.keys()):
             try:
                 self._listeners[address] = await asyncio.get_running_loop().create_server(
                     self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True

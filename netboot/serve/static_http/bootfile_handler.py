@@ -20,8 +20,6 @@ from netboot.model.boot.offer import MachineDocument
 from netboot.serve.static_http.request_origin import base_url, mac_in_path, remote_address
 from netboot.serve.static_http.send import send_file
 
-# Where a UEFI machine is sent by HTTP that has nothing to load: not being there is what leads it to its disk.
-
 log = structlog.get_logger()
 
 
@@ -33,7 +31,7 @@ class BootFilesHttp:
         self._bodies = Bodies()
 
     def routes(self) -> list[web.RouteDef]:
-        """List the routes; all methods, so that each refusal has our form. Those of `http_boot` come before."""
+        """List the routes, for all methods, so that each refusal has our form. Add them after those of documents."""
         return [
             web.route("*", urls.BOOT_FILE_ROUTE, self.handle),
             web.route("*", urls.MACHINE_FILE_ROUTE, self.handle),

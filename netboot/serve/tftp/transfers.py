@@ -202,9 +202,9 @@ class Transfers:
                 if transfer.sender.outcome is not None:
                     return
             else:
-                self._answer_unregistered(connection, peer, datagram)
+                self._answer_unknown_tid(connection, peer, datagram)
 
-    def _answer_unregistered(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
+    def _answer_unknown_tid(self, connection: socket.socket, peer: Address, datagram: bytes) -> None:
         self._counters.count("tftp_unknown_tid", interface=self._interface)
         if datagram[:2] == b"\0\5":  # an ERROR is never answered
             return
