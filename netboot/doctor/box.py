@@ -4,29 +4,25 @@ Opens each port briefly if no daemon runs, as the daemon will; if one runs, its 
 """
 
 import errno
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
+from pyroute2 import AsyncIPRoute
+
 from netboot.model.host.network import DhcpListen, DhcpMode, InterfaceAddress, choose_address
+from netboot.serve.net.links import Link, read_links
 from netboot.serve.net.port_holders import holders, shadow_problems
 from netboot.settings.settings import BootInterface, Settings
 
-_RTM_NEWADDR, _RTM_GETADDR, _NLMSG_DONE = 20, 22, 3
-_NLM_F_REQUEST_DUMP: Final = 0x301
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_F_SECONDARY, _SCOPE_LINK = 1, 2, 0x01, 253
-_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
-_ALIGN: Final = 4
 _MOST_SOCKET_PATH: Final = 107  # unix(7): sun_path has 108 bytes with the zero at its end
 
-Addresses = Mapping[str, Sequence[InterfaceAddress]]
+Links = Mapping[str, Link]
 
 
 @dataclass(slots=True)
@@ -38,13 +34,22 @@ class BoxReport:
     notes: list[str] = field(default_factory=list)
 
 
-def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
-    """Check the interfaces, addresses and ports that the settings name."""
+async def links_here() -> Links:
+    """Read the interfaces of this appliance."""
+    netlink = AsyncIPRoute()
+    try:
+        await netlink.bind()
+        return await read_links(netlink)
+    finally:
+        netlink.close()
+
+
+def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxReport:
+    """Check the interfaces, addresses and ports that the settings name. `links` are those of this appliance."""
     report = BoxReport()
-    here = read_addresses()
     served: dict[str, IPv4Address] = {}
     for index, wanted in enumerate(settings.network.interfaces):
-        address = _check_interface(wanted, f"network.interfaces[{index}]", here, report)
+        address = _check_interface(wanted, f"network.interfaces[{index}]", links, report)
         if address is None:
             continue
         served[wanted.name] = address
@@ -53,7 +58,7 @@ def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
                 f"http.listen: machines on {wanted.name} are sent to {address}, which is not listened on; "
                 f"add it, or set network.interfaces[{index}].advertise"
             )
-    ours = {each.address.ip for addresses in here.values() for each in addresses}
+    ours = {each.address.ip for link in links.values() for each in link.addresses}
     for address in settings.http.listen:
         if address not in ours:
             known = ", ".join(sorted(map(str, ours)))
@@ -64,19 +69,20 @@ def check_box(settings: Settings, *, daemon_runs: bool) -> BoxReport:
         report.warnings.append(
             "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"
         )
-    report.problems.extend(_shadows(settings, [each for name in served for each in here[name]]))
+    report.problems.extend(_shadows(settings, [each for name in served for each in links[name].addresses]))
     report.problems.extend(_socket_problems(settings.admin.socket))
     if not daemon_runs:
         _check_ports(settings, served, [each for each in settings.http.listen if each in ours], report)
     return report
 
 
-def _check_interface(wanted: BootInterface, where: str, here: Addresses, report: BoxReport) -> IPv4Address | None:
-    if wanted.name not in here:
-        names = ", ".join(sorted(here)) or "none"
+def _check_interface(wanted: BootInterface, where: str, links: Links, report: BoxReport) -> IPv4Address | None:
+    if wanted.name not in links:
+        names = ", ".join(sorted(links)) or "none"
         report.problems.append(f"{where}: this box has no interface {wanted.name}; it has {names}; correct the name")
         return None
-    found = here[wanted.name]
+    link = links[wanted.name]
+    found = link.addresses
     listed = ", ".join(str(each.address) for each in found)
     if not found:
         report.problems.append(f"{where}: {wanted.name} has no IPv4 address; give it one on the boot LAN")
@@ -90,10 +96,9 @@ def _check_interface(wanted: BootInterface, where: str, here: Addresses, report:
             f"{where}: {wanted.name} has {listed}; machines are answered from {address}; "
             f"write {{name: {wanted.name}, address: …}} to choose another"
         )
-    flags = _flags(wanted.name)
-    if not flags & _IFF_UP:
+    if not link.is_up:
         report.problems.append(f"{where}: {wanted.name} is down; ip link set {wanted.name} up")
-    elif not flags & _IFF_RUNNING:
+    elif not link.has_carrier:
         report.warnings.append(f"{where}: {wanted.name} has no carrier; check its cable and switch")
     return address
 
@@ -163,47 +168,3 @@ def _try(
                 f"{setting}: {protocol.upper()} port {number} {where} is in use by {names}; stop it, or "
                 + (cure or "give one of the two another port")
             )
-
-
-def read_addresses() -> dict[str, list[InterfaceAddress]]:
-    """Read every interface with its IPv4 addresses in the kernel's order, by one rtnetlink dump."""
-    names = dict(socket.if_nameindex())
-    found: dict[str, list[InterfaceAddress]] = {name: [] for name in names.values()}
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
-        message = struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)
-        route.send(struct.pack("=IHHII", 16 + len(message), _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0) + message)
-        route.settimeout(5)
-        while True:
-            data = route.recv(1 << 17)
-            for kind, body in _parts(data, "=IHHII"):
-                if kind == _NLMSG_DONE:
-                    return found
-                if kind == _RTM_NEWADDR:
-                    _take_address(body, names, found)
-
-
-def _take_address(body: bytes, names: Mapping[int, str], found: Mapping[str, list[InterfaceAddress]]) -> None:
-    _, prefix, flags, scope, index = struct.unpack_from("=BBBBI", body)
-    attributes = dict(_parts(body[8:], "=HH"))
-    local = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
-    if local is not None and scope != _SCOPE_LINK and index in names:
-        address = IPv4Interface((local, prefix))
-        found[names[index]].append(InterfaceAddress(address, bool(flags & _IFA_F_SECONDARY)))
-
-
-def _parts(data: bytes, header: str) -> Iterator[tuple[int, bytes]]:
-    """Split a netlink buffer into its messages, or a message into its attributes: length, type, …, body, padding."""
-    at, size = 0, struct.calcsize(header)
-    while at + size <= len(data):
-        length, kind = struct.unpack_from(header, data, at)[:2]
-        if length < size:
-            return
-        yield kind, data[at + size : at + length]
-        at += (length + _ALIGN - 1) // _ALIGN * _ALIGN
-
-
-def _flags(name: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
-    flags: int = struct.unpack_from("H", answer, 16)[0]
-    return flags

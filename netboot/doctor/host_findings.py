@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final
 
-from netboot.doctor.box import BoxReport, read_addresses
+from netboot.doctor.box import BoxReport, Links
 from netboot.ignition.check import KNOWN_VERSION, read_ignition
 from netboot.ignition.problem import Problems
 from netboot.ignition.resource import Resources
@@ -26,14 +26,13 @@ _JOINS: Final = re.compile(r"^kind:\s*JoinConfiguration\b", re.MULTILINE)
 _JOINS_CONTROL_PLANE: Final = re.compile(r"^controlPlane:", re.MULTILINE)
 
 
-def check_hosts(configuration: Configuration) -> BoxReport:
+def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
     """Compare the hosts with this appliance, their roles' Ignition files and the shipped example."""
     report = BoxReport()
-    here = read_addresses()
     interfaces = configuration.settings.network.interfaces
     wanted = {interface.name for interface in interfaces}
-    ours = {each.address.ip: name for name, addresses in here.items() for each in addresses}
-    lans = [each.address.network for name in wanted & here.keys() for each in here[name]]
+    ours = {each.address.ip: name for name, link in links.items() for each in link.addresses}
+    lans = [each.address.network for name in wanted & links.keys() for each in links[name].addresses]
     advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
     roles: dict[Path, Role | None] = {}
     for host in configuration.hosts:

@@ -324,7 +324,7 @@ class _Route:
         return _each(_Record(index=INDEX, scope=0, flags=0, prefixlen=24, attrs={"IFA_LOCAL": SERVER}))
 
     async def get_links(self) -> Any:
-        return _each(_Record(index=INDEX, attrs={"IFLA_IFNAME": INTERFACE, "IFLA_MTU": 1500}))
+        return _each(_Record(index=INDEX, flags=0x41, attrs={"IFLA_IFNAME": INTERFACE, "IFLA_MTU": 1500}))
 
     async def get(self) -> Any:
         await asyncio.Event().wait()

@@ -15,7 +15,7 @@ from netboot.cli.views.output import json_option, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.control_socket import is_answered
-from netboot.doctor.box import BoxReport, check_box
+from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.host_findings import check_hosts
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
@@ -82,11 +82,12 @@ def _print_as_json(findings: Findings, lines: Sequence[LoaderLine]) -> None:
 
 
 def _print(findings: Findings, lines: Sequence[LoaderLine], *, hosts: int) -> None:
+    """Print faults first and the verdict last, after a blank line."""
     for problem in (*findings.faults, *findings.problems):
         click.echo(problem, err=True)
     for warning in findings.warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo("\n".join(["boot loaders:", *printed(lines), *(f"note: {note}" for note in findings.notes)]))
+    click.echo("\n".join(["boot loaders:", *printed(lines), *(f"note: {note}" for note in findings.notes), ""]))
     problems = _counted(len(findings.faults) + len(findings.problems), "problem")
     warnings = f", {_counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
     click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {problems}{warnings}")
@@ -105,8 +106,9 @@ async def _check(configuration: Configuration, findings: Findings) -> None:
     content = ContentIndex(settings.content.directory)
     content.refresh()
     findings.problems += content.problems
-    findings.add(check_hosts(configuration))
-    findings.add(await _check_box(settings, known=set(map(str, findings.faults))))
+    links = await links_here()
+    findings.add(check_hosts(configuration, links))
+    findings.add(await _check_box(settings, links, known=set(map(str, findings.faults))))
     documents = from_settings.documents_for(settings)
     readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
     reasons: dict[str, list[Host]] = {}
@@ -125,7 +127,7 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
     return f"{placed}{also}"
 
 
-async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport:
+async def _check_box(settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:
     """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
     path, problems = settings.admin.socket, []
     try:
@@ -139,10 +141,10 @@ async def _check_box(settings: Settings, *, known: Collection[str]) -> BoxReport
                 async with ControlClient(path, configuration=config) as client:
                     problems = list((await client.status()).get("problems", ()))
     except (NetbootError, OSError) as error:
-        report = check_box(settings, daemon_runs=True)
+        report = check_box(settings, links, daemon_runs=True)
         report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
         return report
-    report = check_box(settings, daemon_runs=runs)
+    report = check_box(settings, links, daemon_runs=runs)
     await _check_store(settings, report, daemon_runs=runs)
     said = {*known, *report.problems}
     for index, interface in enumerate(settings.network.interfaces):

@@ -5,28 +5,22 @@ start. If it has several, the same rule applies at the start and later: the `add
 first primary address (`ip addr` shows no `secondary`) that is not a /32, because a failover daemon adds those.
 """
 
-import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Interface
-from socket import AF_INET, if_nameindex
+from socket import if_nameindex
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import structlog
 from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_LINK
 
-from netboot.model.host.network import Interface, InterfaceAddress, WantedInterface, choose_address
+from netboot.model.host.network import Interface, WantedInterface, choose_address
+from netboot.serve.net.links import Link, read_links
 
 log = structlog.get_logger()
 
 Changed = Callable[[Sequence[Interface]], None]
-
-_DUMP_ATTEMPTS: Final = 10  # the kernel says that a dump was overtaken by a change
-_SCOPE_LINK: Final = 253  # 169.254/16 that nobody chose
-_SECONDARY: Final = 0x01  # IFA_F_SECONDARY of <linux/if_addr.h>: a further address of a network that the card has
 
 
 class Interfaces:
@@ -96,42 +90,12 @@ class Interfaces:
 
     async def _read(self) -> Mapping[str, Interface]:
         """Read the wanted links with all their addresses; one without any is not among them."""
-        for _ in range(_DUMP_ATTEMPTS):
-            try:
-                return await self._dump()
-            except NetlinkDumpInterrupted:
-                await asyncio.sleep(0)
-        return await self._dump()
-
-    async def _dump(self) -> Mapping[str, Interface]:
-        addresses: dict[int, list[InterfaceAddress]] = {}
-        async for record in await self._netlink.get_addr(family=AF_INET):
-            if record["scope"] != _SCOPE_LINK:
-                # IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point link
-                local = IPv4Interface(
-                    (record.get_attr("IFA_LOCAL") or record.get_attr("IFA_ADDRESS"), record["prefixlen"])
-                )
-                addresses.setdefault(record["index"], []).append(
-                    InterfaceAddress(local, bool(record["flags"] & _SECONDARY))
-                )
-        found: dict[str, Interface] = {}
-        async for record in await self._netlink.get_links():
-            name, index = record.get_attr("IFLA_IFNAME"), record["index"]
-            if name in self._wanted and index in addresses:
-                here = addresses[index]
-                addresses_here = tuple(each.address.ip for each in here)
-                networks = tuple(dict.fromkeys(each.address.network for each in here))
-                chosen = choose_address(here, self._wanted[name].address)
-                found[name] = Interface(
-                    name,
-                    index,
-                    chosen,
-                    addresses_here,
-                    record.get_attr("IFLA_MTU"),
-                    networks,
-                    self._wanted[name].advertise,
-                )
-        return found
+        links = await read_links(self._netlink)
+        return {
+            name: _interface(wanted, links[name])
+            for name, wanted in self._wanted.items()
+            if name in links and links[name].addresses
+        }
 
     def _take(self, found: Mapping[str, Interface]) -> None:
         """Keep what can serve; log what came and went."""
@@ -159,3 +123,15 @@ class Interfaces:
         if name not in found:
             return "it has no IPv4 address"
         return f"it has no address {self._wanted[name].address}"
+
+
+def _interface(wanted: WantedInterface, link: Link) -> Interface:
+    return Interface(
+        wanted.name,
+        link.index,
+        choose_address(link.addresses, wanted.address),
+        tuple(each.address.ip for each in link.addresses),
+        link.mtu_bytes,
+        tuple(dict.fromkeys(each.address.network for each in link.addresses)),
+        wanted.advertise,
+    )
