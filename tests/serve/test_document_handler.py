@@ -82,7 +82,8 @@ def test_a_head_request_has_the_length_of_the_document_and_spends_nothing(applia
     head = appliance.http("HEAD", path, REGISTERED_ADDRESS)
 
     document = appliance.http("GET", path, REGISTERED_ADDRESS)
-    assert (head.status, head.body, head.headers) == (200, b"", document.headers)
+    the_second = {"date": document.headers["date"]}  # the two requests may lie on both sides of one
+    assert (head.status, head.body, head.headers | the_second) == (200, b"", document.headers)
     assert int(document.headers["content-length"]) == len(document.body)
 
 
