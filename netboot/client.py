@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from netboot.control_socket import CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
+from netboot.control_socket import CONFIGURATION_HEADER, CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
 from netboot.errors import NetbootError
 
 View = Mapping[str, Any]
@@ -35,8 +35,8 @@ class ControlClient:
     def __init__(self, socket: Path, *, configuration: Path | None = None) -> None:
         """If `configuration` is given, a daemon with another one refuses every request."""
         self._socket = socket
-        self._headers = {"Netboot-Configuration": quote(str(configuration.resolve()))} if configuration else {}
-        self._session: aiohttp.ClientSession | None = None
+        self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
+        self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S)
@@ -49,8 +49,7 @@ class ControlClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
     async def status(self) -> View:
         """Read the daemon's status."""
@@ -112,7 +111,7 @@ class ControlClient:
         query = {"after": str(after), "follow": "1" if follow else "0"} | ({"host": host} if host else {})
         endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=STREAM_TIMEOUT_S)
         try:
-            async with self._open().get("/api/v1/events", params=query, timeout=endless) as answer:
+            async with self._session.get("/api/v1/events", params=query, timeout=endless) as answer:
                 await _raise_for(answer)
                 async for line in answer.content:
                     if line.startswith(b"data: "):
@@ -131,16 +130,11 @@ class ControlClient:
 
     async def _request(self, method: str, path: str, body: object = None) -> Any:
         try:
-            async with self._open().request(method, f"/api/v1/{path}", json=body) as answer:
+            async with self._session.request(method, f"/api/v1/{path}", json=body) as answer:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(self._socket, error) from error
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("ControlClient is a context manager")
-        return self._session
 
 
 def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

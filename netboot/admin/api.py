@@ -18,6 +18,8 @@ from aiohttp import web
 
 from netboot.admin.json_views import View, json_view
 from netboot.content.library.disk import http_status
+from netboot.content.library.uploads import UploadError
+from netboot.control_socket import CONFIGURATION_HEADER
 from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
 from netboot.model.boot.machine import Machine
 from netboot.model.install.event import Event
@@ -30,7 +32,6 @@ from netboot.telemetry.metrics import Metrics
 EVENT_HEARTBEAT = b": \n\n"
 _PEER: Final = Struct("3i")  # pid, uid, gid
 HEARTBEAT_S: Final = 15.0
-CONFIGURATION: Final = "Netboot-Configuration"  # the file whose daemon the client wants, percent-encoded
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
@@ -60,10 +61,10 @@ class RunningDaemon(Protocol):
         """Name the file that the daemon was started with, links resolved."""
 
 
-def build(administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> web.Application:
+def admin_application(administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> web.Application:
     """Make the application that both listeners serve."""
     api = _Api(administration, daemon, metrics)
-    app = web.Application(middlewares=[_errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
+    app = web.Application(middlewares=[errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
     app.add_routes(
         [
             web.get("/metrics", api.metrics),
@@ -238,7 +239,7 @@ def _of_configuration(daemon: RunningDaemon) -> Callable[..., Awaitable[web.Stre
     async def check(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        wanted, ours = request.headers.get(CONFIGURATION), daemon.configuration()
+        wanted, ours = request.headers.get(CONFIGURATION_HEADER), daemon.configuration()
         if wanted is not None and unquote(wanted) != str(ours):
             raise web.HTTPMisdirectedRequest(
                 text=f"the daemon that answers runs with {ours}, not with {unquote(wanted)}; "
@@ -250,7 +251,7 @@ def _of_configuration(daemon: RunningDaemon) -> Callable[..., Awaitable[web.Stre
 
 
 @web.middleware
-async def _errors_as_json(
+async def errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     try:
@@ -279,6 +280,8 @@ def _status_of(error: NetbootError) -> int:
             return 422
         case StoreError():
             return 503
+        case UploadError():
+            return error.status
         case ContentError():
             return http_status(error.__cause__)
         case _:

@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from netboot.admin.api import json_object
-from netboot.content.library.uploads import Upload, UploadError, Uploads, UploadState
+from netboot.content.library.uploads import Upload, Uploads, UploadState
 from netboot.errors import ContentError
 
 PIECE_BYTES: Final = 1 << 20
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 ImportCommand = Callable[[Upload, str], Sequence[str]]
 
 
-class UploadsHttp:
+class UploadApi:
     """The handlers, and the one import that runs at a time."""
 
     def __init__(self, uploads: Uploads, command: ImportCommand, *, now: Callable[[], datetime]) -> None:
@@ -66,17 +66,17 @@ class UploadsHttp:
         """Begin an upload: `{"kind": "iso" | "archive", "length": BYTES, "name": NAME}`."""
         body = await json_object(request)
         now = self._now().isoformat()
-        upload = await self._in_thread(self._uploads.begin, body, id_=secrets.token_hex(16), now=now)
+        upload = await asyncio.to_thread(self._uploads.begin, body, id_=secrets.token_hex(16), now=now)
         log.info("content.upload_begun", upload=upload.id, kind=upload.kind.value, bytes=upload.length)
         return web.json_response(asdict(upload), status=201, headers={"Location": f"/api/v1/uploads/{upload.id}"})
 
     async def list(self, _request: web.Request) -> web.Response:
         """List the uploads."""
-        return web.json_response([asdict(upload) for upload in await self._in_thread(self._uploads.all)])
+        return web.json_response([asdict(upload) for upload in await asyncio.to_thread(self._uploads.all)])
 
     async def show(self, request: web.Request) -> web.Response:
         """Say how far an upload is, also in the header `Upload-Offset`."""
-        upload = await self._in_thread(self._uploads.get, request.match_info["id"])
+        upload = await asyncio.to_thread(self._uploads.get, request.match_info["id"])
         return web.json_response(asdict(upload), headers=_offset(upload))
 
     async def go_on(self, request: web.Request) -> web.Response:
@@ -84,22 +84,19 @@ class UploadsHttp:
         id_, offset = request.match_info["id"], request.headers.get("Upload-Offset", "")
         if not _OFFSET.fullmatch(offset):
             raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET shows how far the upload is")
-        try:
-            with self._uploads.receiving(id_, int(offset), announced=request.content_length) as receiver:
-                async for piece in request.content.iter_chunked(PIECE_BYTES):
-                    await asyncio.to_thread(receiver.write, piece)
-                await asyncio.to_thread(receiver.sync)
-        except UploadError as error:
-            raise await self._refusal(error, id_) from None
-        upload = await self._in_thread(self._uploads.get, id_)
+        with self._uploads.receiving(id_, int(offset), announced=request.content_length) as receiver:
+            async for piece in request.content.iter_chunked(PIECE_BYTES):
+                await asyncio.to_thread(receiver.write, piece)
+            await asyncio.to_thread(receiver.sync)
+        upload = await asyncio.to_thread(self._uploads.get, id_)
         if upload.offset == upload.length:
-            upload = await self._in_thread(self._uploads.move, upload, UploadState.IMPORTING)
+            upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)
             self._complete.put_nowait(upload.id)
         return web.Response(status=204, headers=_offset(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Forget an upload."""
-        await self._in_thread(self._uploads.remove, request.match_info["id"])
+        await asyncio.to_thread(self._uploads.remove, request.match_info["id"])
         return web.Response(status=204)
 
     async def _import(self, id_: str) -> None:
@@ -118,23 +115,6 @@ class UploadsHttp:
         else:
             log.info("content.upload_imported", upload=upload.id, name=result.get("name"))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.DONE, result=result)
-
-    async def _in_thread(self, operation: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        try:
-            return await asyncio.to_thread(operation, *arguments, **more)
-        except UploadError as error:
-            raise await self._refusal(error, "") from None
-
-    async def _refusal(self, error: UploadError, id_: str) -> web.HTTPException:
-        refusal = _Refusal(text=str(error))
-        refusal.set_status(error.status)
-        if id_ and error.status == 409:
-            refusal.headers.update(_offset(await asyncio.to_thread(self._uploads.get, id_)))
-        return refusal
-
-
-class _Refusal(web.HTTPClientError):
-    status_code = 400
 
 
 def _is_open(upload: Upload) -> bool:

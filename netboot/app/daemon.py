@@ -13,9 +13,9 @@ from typing import Final
 import structlog
 
 from netboot import __version__
-from netboot.admin import api as http_api
+from netboot.admin.api import admin_application
 from netboot.admin.json_views import View
-from netboot.admin.upload_api import UploadsHttp
+from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process_limits, systemd
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
@@ -116,8 +116,8 @@ class Daemon:
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, events=store.events, clock=clock)
         self._administration = store.administration(settings)
-        self._uploads = UploadsHttp(Uploads(settings.content.directory), self._import_command, now=clock.now)
-        admin = http_api.build(self._administration, self, self._metrics)
+        self._uploads = UploadApi(Uploads(settings.content.directory), self._import_command, now=clock.now)
+        admin = admin_application(self._administration, self, self._metrics)
         admin.add_routes(self._uploads.routes())
         self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
         self._listeners = BootListeners(

@@ -19,13 +19,13 @@ from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode, Interface
 from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, counted
-from netboot.serve.boot_http.document_handler import BootHttp
+from netboot.serve.boot_http.document_handler import DocumentHandler
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
-from netboot.serve.static_http.bootfile_handler import BootFilesHttp
+from netboot.serve.static_http.bootfile_handler import BootFileHandler
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.request_origin import ADVERTISED
 from netboot.serve.static_http.shares import ShareLimits
@@ -127,8 +127,8 @@ class BootListeners:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
         app[ADVERTISED] = self._advertised
-        app.add_routes(BootHttp(self._script_service, DocumentService(self._script_service)).routes())
-        app.add_routes(BootFilesHttp(self.files).routes())
+        app.add_routes(DocumentHandler(self._script_service, DocumentService(self._script_service)).routes())
+        app.add_routes(BootFileHandler(self.files).routes())
         app.add_routes(content_routes(self._content))
         return app
 

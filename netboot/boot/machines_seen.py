@@ -65,8 +65,8 @@ class SeenMachine:
         """Return whether an iPXE request now comes from the loader that it was given, not from its ROM."""
         return self.loader_shown_s is not None and now_s - self.loader_shown_s <= LOADER_RUNS_S
 
-    def take_step(self, step: Step) -> bool:
-        """Record a step; False where this boot had it already."""
+    def record_step(self, step: Step) -> bool:
+        """Record a step; return False if this boot had it already."""
         if step in self.steps:
             return False
         self.steps.add(step)

@@ -111,7 +111,7 @@ class FileService:
         seen.trace.got(name)
         if seen.trace.got_loader:
             seen.loader_shown_s = self._script_service.clock.monotonic()
-        if seen.take_step(Step.LOADER):
+        if seen.record_step(Step.LOADER):
             data: dict[str, str | int | float] = {"name": name, "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self._script_service.emit("boot.loader_sent", seen, host, data, step=Step.LOADER)
@@ -123,7 +123,7 @@ class FileService:
             return
         step = _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
-            if bytes_sent >= file.size_bytes and seen.take_step(step):
+            if bytes_sent >= file.size_bytes and seen.record_step(step):
                 self._script_service.emit(
                     "boot.content_sent", seen, host, {"name": file.member, "bytes": bytes_sent}, step=step
                 )

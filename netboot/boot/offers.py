@@ -68,7 +68,7 @@ class OfferService:
             seen.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
             step = Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER
-            script_service.emit("boot.offered", seen, host, data, step=step if seen.take_step(step) else None)
+            script_service.emit("boot.offered", seen, host, data, step=step if seen.record_step(step) else None)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             script_service.install_moves.offered(host.name)
 

@@ -261,10 +261,10 @@ class ScriptService:
         seen.served = served
         match plan:
             case InstallPlan(host=host):
-                step = Step.SCRIPT if seen.take_step(Step.SCRIPT) else None
+                step = Step.SCRIPT if seen.record_step(Step.SCRIPT) else None
                 self.emit("boot.script_served", seen, host, {"plan": "install", "address": str(address)}, step=step)
             case LocalBootPlan(host=host):
-                step = Step.LOCAL_BOOT if seen.take_step(Step.LOCAL_BOOT) else None
+                step = Step.LOCAL_BOOT if seen.record_step(Step.LOCAL_BOOT) else None
                 self.emit("boot.script_served", seen, host, {"plan": "local-disk", "address": str(address)}, step=step)
             case WaitPlan(host=host):
                 data = {"plan": "wait", "address": str(address), "reason": reason}

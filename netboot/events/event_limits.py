@@ -61,8 +61,8 @@ class EventLimits:
         self._windows: dict[_Key, _Window] = {}  # in the order of their ends
         self._held: Counter[tuple[str, ...]] = Counter()
 
-    def take(self, event: Event, level: int) -> Iterator[tuple[Event, int]]:
-        """Take an event; give it back where it is within its limit, behind the counts that are due."""
+    def admit(self, event: Event, level: int) -> Iterator[tuple[Event, int]]:
+        """Count an event; yield it if it is within its limit, after the counts that are due."""
         yield from self.due(event.at)
         if event.name in UNLIMITED:
             yield event, level

@@ -56,7 +56,7 @@ class EventLog:
 
         One that is over the limit of its kind is counted, and the count is an event at the end of the minute.
         """
-        for recorded in self._limits.take(event, level):
+        for recorded in self._limits.admit(event, level):
             self._keep(*recorded)
 
     def _keep(self, event: Event, level: int) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from safety import wire
 from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
+
+UNREGISTERED = "52:54:00:00:00:99"
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +18,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     prepare(shared)
     link_shared(shared, directory)
     box = Appliance(directory, AT_FIRST.text())
+    box.dhcp(67, wire.discover(wire.UEFI, UNREGISTERED, 1))
     yield box
     box.close()
 
@@ -109,7 +113,7 @@ def test_another_name_in_host_is_refused(appliance: Appliance, name: str):
 def test_a_page_of_this_appliance_is_served(appliance: Appliance, name: str):
     status, machines = answer(appliance, "GET", "/machines", headers=[f"Host: {name}", f"Origin: http://{name}"])
 
-    assert (status, machines) == (200, [])
+    assert (status, [machine["mac"] for machine in machines]) == (200, [UNREGISTERED])
 
 
 def test_a_request_for_the_daemon_of_another_configuration_is_refused(appliance: Appliance):
@@ -124,7 +128,7 @@ def test_a_request_for_the_daemon_of_another_configuration_is_refused(appliance:
         },
     )
     headers[1] = f"Netboot-Configuration: {ours}"
-    assert answer(appliance, "GET", "/machines", headers=headers) == (200, [])
+    assert answer(appliance, "GET", "/machines", headers=headers)[0] == 200
 
 
 def test_a_host_that_is_not_ready_is_not_armed_and_each_reason_is_given(appliance: Appliance):
@@ -176,3 +180,108 @@ def test_events_on_record_are_sent_as_server_sent_events(appliance: Appliance):
     assert appliance.api("GET", f"/events?follow=0&after={last}").body == b": \n\n"
     resumed = appliance.api("GET", "/events?follow=0", headers=["Host: localhost", f"Last-Event-ID: {last}"])
     assert resumed.body == b": \n\n"
+
+
+def test_metrics_are_exposed_as_prometheus_reads_them(appliance: Appliance):
+    response = appliance.administration("GET", "/metrics")
+
+    assert (response.status, response.headers["content-type"]) == (200, "text/plain; version=1.0.0; charset=utf-8")
+    lines = response.body.decode().splitlines()
+    assert "# TYPE netboot_http_malformed_total counter" in lines
+    assert "netboot_http_malformed_total 0.0" in lines
+
+
+def test_a_store_that_fails_is_503_and_the_status_is_answered_with_the_reason(appliance: Appliance):
+    with appliance.failing_store():
+        answers = [answer(appliance, "GET", "/installs"), answer(appliance, "POST", "/hosts/w1/arm", {})]
+    with appliance.failing_store("events"):
+        status, report = answer(appliance, "GET", "/status")
+        events = answer(appliance, "GET", "/events?follow=0")
+
+    assert [status for status, _ in (*answers, events)] == [503] * 3
+    assert [body["error"].startswith("the store") for _, body in (*answers, events)] == [True] * 3
+    assert (status, report["store"]) == (200, events[1]["error"])
+    assert "last_event_id" not in report
+    assert answer(appliance, "GET", "/hosts/cp1/install")[0] == 200
+
+
+NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one"}
+NO_OFFSET = {"error": "Upload-Offset says where the bytes begin; GET shows how far the upload is"}
+LENGTH = {"error": "length must be the file's size in bytes"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "", {"kind": "floppy", "length": 1}, (400, {"error": "kind must be one of iso, archive"})),
+        *[("POST", "", {"kind": "iso", "length": wrong}, (400, LENGTH)) for wrong in (0, -1, "1", True, None)],
+        ("POST", "", b"[]", (400, NO_OBJECT)),
+        ("GET", f"/{'0' * 32}", None, (404, NO_UPLOAD)),
+        ("GET", "/nonsense", None, (404, NO_UPLOAD)),
+        ("DELETE", f"/{'0' * 32}", None, (404, NO_UPLOAD)),
+        ("PATCH", f"/{'0' * 32}", b"data", (400, NO_OFFSET)),
+    ],
+)
+def test_an_upload_request_with_a_fault_is_refused(
+    appliance: Appliance, method: str, path: str, body: Any, expected: tuple[int, Any]
+):
+    assert answer(appliance, method, f"/uploads{path}", body) == expected
+
+
+def test_an_archive_without_a_name_and_an_upload_without_space_are_refused(appliance: Appliance):
+    without_name = answer(appliance, "POST", "/uploads", {"kind": "archive", "length": 1})
+    without_space = answer(appliance, "POST", "/uploads", {"kind": "iso", "length": 1 << 39})
+
+    assert without_name == (
+        400,
+        {"error": "an archive needs a name, for example ock-1.31-amd64: the file contains none"},
+    )
+    assert without_space[0] == 507
+    assert without_space[1]["error"].startswith(f"{1 << 39} bytes do not fit: ")
+
+
+def test_an_upload_is_begun_listed_continued_at_its_offset_only_and_removed(appliance: Appliance):
+    begun = appliance.api("POST", "/uploads", {"kind": "iso", "length": 10, "name": "ol9"})
+    upload = begun.json()
+    path = f"/uploads/{upload['id']}"
+
+    assert (begun.status, begun.headers["location"]) == (201, f"/api/v1{path}")
+    assert (upload["kind"], upload["length"], upload["name"], upload["state"]) == ("iso", 10, "ol9", "receiving")
+    sent = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
+    assert (sent.status, sent.headers["upload-offset"], sent.headers["upload-length"]) == (204, "4", "10")
+    again = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
+    conflict = {"error": "the offset of the upload is 4, not 0; continue from there"}
+    assert (again.status, again.json()) == (409, conflict)
+    too_long = appliance.api("PATCH", path, b"longer!", headers=["Host: localhost", "Upload-Offset: 4"])
+    assert (too_long.status, too_long.json()) == (400, {"error": "11 bytes are more than the announced 10"})
+    shown = appliance.api("GET", path)
+    assert (shown.headers["upload-offset"], shown.json()) == ("4", {**upload, "offset": 4})
+    assert appliance.api("GET", "/uploads").json() == [shown.json()]
+    assert appliance.api("DELETE", path).status == 204
+    assert appliance.api("GET", "/uploads").json() == []
+
+
+def test_every_view_of_a_host_that_was_armed_and_cancelled_is_answered(appliance: Appliance):
+    armed = answer(appliance, "POST", "/hosts/cp2/arm", {"reason": "a test"})
+    cancelled = answer(appliance, "POST", "/hosts/cp2/cancel", {"reason": "no longer"})
+
+    assert (armed[0], armed[1]["armed"], armed[1]["arming"]["reason"]) == (200, True, "a test")
+    assert (cancelled[0], cancelled[1]["armed"], cancelled[1]["notes"]) == (
+        200,
+        False,
+        ["cp2 is not armed; it boots its own disk"],
+    )
+    status, moves = answer(appliance, "GET", "/hosts/cp2/history")
+    assert (status, [(move["what"], move["note"]) for move in moves]) == (
+        200,
+        [("armed", "a test"), ("cancelled", "no longer")],
+    )
+    status, host = answer(appliance, "GET", "/hosts/cp2")
+    assert (status, host["name"], host["install"]["armed"]) == (200, "cp2", False)
+
+
+def test_events_are_followed_until_the_client_goes(appliance: Appliance):
+    answers = appliance.api("GET", "/events?host=w1")
+
+    assert (answers.status, answers.headers["content-type"]) == (200, "text/event-stream")
+    assert answers.body.startswith(b": \n\n")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, UnixConnector, web
 
-from netboot.admin.upload_api import UploadsHttp
+from netboot.admin.api import errors_as_json
+from netboot.admin.upload_api import UploadApi
 from netboot.content.library.uploads import Upload, Uploads, UploadState
 
 TIMEOUT_S = 20.0
@@ -52,8 +53,8 @@ def importing(
 
     async def run() -> None:
         uploads = Uploads(directory)
-        http = UploadsHttp(uploads, command, now=lambda: datetime.now(UTC))
-        app = web.Application()
+        http = UploadApi(uploads, command, now=lambda: datetime.now(UTC))
+        app = web.Application(middlewares=[errors_as_json])
         app.add_routes(http.routes())
         runner = web.AppRunner(app)
         await runner.setup()

@@ -27,7 +27,7 @@ def offered(*, at_s: float = 0, host: HostName | None = CP1) -> Event:
 
 
 def recorded(limits: EventLimits, events: Iterable[Event]) -> list[Event]:
-    return [event for each in events for event, _level in limits.take(each, logging.WARNING)]
+    return [event for each in events for event, _level in limits.admit(each, logging.WARNING)]
 
 
 def summary(limits: EventLimits, at_s: float) -> list[tuple[HostName | None, object]]:

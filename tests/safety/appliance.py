@@ -6,9 +6,10 @@ nothing is under way; what netboot writes behind is written when `advance` moves
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,14 +136,28 @@ class Appliance:
         self._loop.call_soon(transport.close)
         self._loop.settle()
 
+    def http_bytes(self, data: bytes, source: str, *, wait_s: float = 0.0) -> bytes:
+        """Send bytes on one connection to the boot LAN's HTTP; return what came back on it within `wait_s`."""
+        transport = self._loop.network.connect((SERVER, HTTP_PORT), (source, 1), data)
+        self._loop.settle()
+        if wait_s:
+            self.advance(wait_s)
+        return bytes(transport.output)
+
     # The operator
 
     def api(
         self, method: str, path: str, body: Any = None, *, headers: Sequence[str] = ("Host: localhost",)
     ) -> Response:
-        """Send one request to the administration on the control socket; a body of bytes is sent as it is."""
+        """Send one request to the API on the control socket; a body of bytes is sent as it is."""
+        return self.administration(method, f"/api/v1{path}", body, headers=headers)
+
+    def administration(
+        self, method: str, path: str, body: Any = None, *, headers: Sequence[str] = ("Host: localhost",)
+    ) -> Response:
+        """Send one request to the administration on the control socket, with its whole path."""
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        lines = [f"{method} /api/v1{path} HTTP/1.1", *headers, f"Content-Length: {len(text)}", "", ""]
+        lines = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(text)}", "", ""]
         head = "\r\n".join(lines)
         transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head.encode() + text)
         self._loop.settle()
@@ -164,6 +179,16 @@ class Appliance:
     def reload(self) -> int:
         """Have the files read again; return the status of the answer."""
         return self.api("POST", "/reload").status
+
+    @contextmanager
+    def failing_store(self, table: str = "installs") -> Iterator[None]:
+        """Make the store fail for what needs this table: it has another name meanwhile."""
+        with closing(sqlite3.connect(self.directory / "netboot.db")) as store:
+            store.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+            try:
+                yield
+            finally:
+                store.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
 
     def restart(self, *, kill: bool = False) -> None:
         """Stop and start. With `kill` nothing is written that was not on disk at this moment."""

@@ -18,7 +18,7 @@ from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.errors import NetbootError, RenderError
 from netboot.model.boot.offer import DocumentKind, MachineDocument
 from netboot.model.host.mac import Mac
-from netboot.serve.static_http.bootfile_handler import BootFilesHttp
+from netboot.serve.static_http.bootfile_handler import BootFileHandler
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +91,7 @@ def at_site(tmp_path: Path) -> At:
         async def inside() -> None:
             service = RecordingFiles(BootFiles([tmp_path]))
             app = web.Application()
-            app.add_routes(BootFilesHttp(service).routes())
+            app.add_routes(BootFileHandler(service).routes())
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
             await runner.setup()
             try:

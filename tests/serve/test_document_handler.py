@@ -8,6 +8,8 @@ from safety import wire
 from safety.appliance import Appliance, Response, link_shared, prepare
 from safety.declared import A1, AT_FIRST, REGISTERED_ADDRESS
 
+from netboot.serve.boot_http.document_handler import REPORT_TIMEOUT_S
+
 UNAUTHORISED = "192.0.2.53"
 UNKNOWN_TOKEN = "0" * 32
 
@@ -121,3 +123,60 @@ def test_a_document_whose_file_cannot_be_read_is_503_with_a_time_to_retry(applia
     response: Response = appliance.http("GET", path, REGISTERED_ADDRESS)
 
     assert (response.status, response.headers["retry-after"], response.body) == (503, "5", b"not now\n")
+
+
+def test_documents_and_reports_are_503_while_the_store_fails_and_available_again_after(appliance: Appliance):
+    path = kickstart_path(appliance)
+    document = appliance.http("GET", path, REGISTERED_ADDRESS).body
+    requests = [
+        ("POST", f"/report/{wire.report_token(document)}/started"),
+        ("GET", f"/ign/{wire.ignition_token(document)}"),
+        ("GET", path),
+    ]
+
+    with appliance.failing_store():
+        failed = [appliance.http(method, path, REGISTERED_ADDRESS) for method, path in requests]
+
+    not_now = (503, "5", "no-store", b"not now\n")
+    assert [
+        (each.status, each.headers["retry-after"], each.headers["cache-control"], each.body) for each in failed
+    ] == [not_now] * 3
+    assert [request(appliance, method, path)[0] for method, path in requests] == [200, 200, 404]  # it has started
+
+
+def test_a_script_is_one_that_waits_while_the_store_fails(appliance: Appliance):
+    with appliance.failing_store():
+        status, script = request(appliance, "GET", f"/boot/{A1}.ipxe")
+
+    assert status == 200
+    assert b"store" in script
+    assert b"kernel" not in script
+
+
+REPORT = f"POST /report/{UNKNOWN_TOKEN}/failed HTTP/1.1\r\nHost: x\r\n".encode()
+
+
+def test_a_report_whose_length_is_not_stated_is_refused_when_it_is_too_long(appliance: Appliance):
+    chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+
+    answer = appliance.http_bytes(REPORT + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17, REGISTERED_ADDRESS)
+
+    assert answer.startswith(b"HTTP/1.1 413 Request Entity Too Large\r\n")
+    assert answer.endswith(b"\r\n\r\nrequest entity too large\n")
+
+
+def test_a_report_whose_body_does_not_end_is_refused_after_its_timeout(appliance: Appliance):
+    begun = REPORT + b"Content-Length: 100\r\n\r\nhalf"
+
+    assert appliance.http_bytes(begun, REGISTERED_ADDRESS, wait_s=REPORT_TIMEOUT_S - 1) == b""
+    answer = appliance.http_bytes(begun, REGISTERED_ADDRESS, wait_s=REPORT_TIMEOUT_S + 1)
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"\r\n\r\nthe report has no end\n")
+
+
+def test_a_body_that_is_not_chunked_as_its_head_states_is_refused_in_our_words(appliance: Appliance):
+    answer = appliance.http_bytes(REPORT + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", REGISTERED_ADDRESS)
+
+    assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\n")
+    assert answer.endswith(b"\r\n\r\n400 Bad Request: this is no HTTP request\n")

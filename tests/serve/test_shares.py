@@ -94,14 +94,14 @@ def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
     now, sent = 100.0, 0
     while now < 110.0:
         sent += 500
-        now += shares.delay_s("a", 500, now)
+        now += shares.charge("a", 500, now)
 
     assert 10_000 <= sent <= 11_500  # and the burst of a second
-    assert shares.delay_s("b", 500, now) == 0.0
+    assert shares.charge("b", 500, now) == 0.0
 
 
 def test_without_a_rate_nobody_waits() -> None:
-    assert Shares(ShareLimits(128, client_rate=0)).delay_s("a", 10**12, 0.0) == 0.0
+    assert Shares(ShareLimits(128, client_rate=0)).charge("a", 10**12, 0.0) == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))

@@ -124,10 +124,7 @@ def _read_cached(descriptor: int, size_bytes: int) -> bytes | None:
     try:
         length = os.preadv(descriptor, [buffer], 0, os.RWF_NOWAIT)
     except OSError as error:
-        if error.errno == errno.EAGAIN:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             return None
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):  # tmpfs does not support RWF_NOWAIT, and never blocks
-            length = os.preadv(descriptor, [buffer], 0)
-        else:
-            return None
+        length = os.preadv(descriptor, [buffer], 0)  # tmpfs does not support RWF_NOWAIT, and never blocks
     return bytes(buffer) if length == size_bytes else None

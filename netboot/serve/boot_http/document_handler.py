@@ -26,7 +26,7 @@ REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin one: its token is checke
 log = structlog.get_logger()
 
 
-class BootHttp:
+class DocumentHandler:
     """The handlers of the boot LAN that need the boot services."""
 
     def __init__(self, service: ScriptService, document_service: DocumentService) -> None:

@@ -5,27 +5,49 @@ Idle connections are closed, request bodies are not decompressed, and no respons
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web, web_response
+from aiohttp import web, web_protocol, web_response, web_server
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import HttpVersion11
 
 from netboot.serve.static_http.conditional import SERVER
-from netboot.serve.static_http.refused import RefusalReason, refusal_of
+from netboot.serve.static_http.refused import NOT_HTTP, RefusalReason, refusal_of
 from netboot.telemetry.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
 LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
 RecordRefused = Callable[[str, RefusalReason], None]
 
-_ABOVE_OURS: Final = (
-    64 * 1024
-)  # aiohttp's own limits of a line, wider than `static_http.head`'s: it records what it refuses
+_ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than those of `static_http.head`
 _JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
 
-# aiohttp takes this where an answer has no Server field of its own, also in answers that no handler of ours makes.
+
+class _RequestHandler(web_protocol.RequestHandler):
+    """aiohttp's protocol of one connection, with our text where no handler answers."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that aiohttp's parser refuses, or whose handler raised."""
+        response = super().handle_error(request, status, exc, message)
+        assert isinstance(response, web.Response)
+        why = "the log of netboot has the reason" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else NOT_HTTP.text
+        response.text = f"{status} {HTTPStatus(status).phrase}: {why}\n"
+        response.content_type = "text/plain"
+        return response
+
+
+# aiohttp has no parameter for these two: the Server field of answers without one, and the class of its connections.
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
+web_server.RequestHandler = _RequestHandler  # type: ignore[attr-defined]
 
 
 def quiet_runner(
@@ -35,7 +57,7 @@ def quiet_runner(
 
     What aiohttp itself refuses is recorded in `refused`.
     """
-    logger = logging.Logger("netboot.http")
+    logger = logging.Logger("netboot.http", logging.DEBUG)  # at which aiohttp logs an unknown method
     logger.parent = logging.getLogger()
     logger.addFilter(_OnlyFaultsOfOurs(counters, refused))
     return web.AppRunner(
@@ -91,4 +113,4 @@ class _OnlyFaultsOfOurs(logging.Filter):
                 address = record.args[0] if isinstance(record.args, tuple) and record.args else ""
                 self._refused(str(address or ""), RefusalReason.NOT_HTTP)
             return False
-        return not isinstance(fault, ConnectionError)
+        return record.levelno >= logging.WARNING and not isinstance(fault, ConnectionError)

@@ -42,7 +42,7 @@ class IgnoredRequests:
         self._port = port
         self._counters = counters
 
-    def take(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
+    def record(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
         """Count and log one; `message` is None where it could not be read."""
         self._counters.count("dhcp_ignored", reason=reason.value)
         log.debug(

@@ -99,14 +99,14 @@ class LeaseHandler:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignored.take(DropReason.MALFORMED, None)
+            self._ignored.record(DropReason.MALFORMED, None)
             return
         is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
         request = lease_request(message, self._ours, is_unicast=is_unicast)
         if not isinstance(request, LeaseRequest):
-            self._ignored.take(request, message)
+            self._ignored.record(request, message)
         elif self._at_work >= AT_WORK:
-            self._ignored.take(LeaseDropReason.TOO_BUSY, message)
+            self._ignored.record(LeaseDropReason.TOO_BUSY, message)
         else:
             incoming = _IncomingLeaseRequest(datagram, message, request)
             self._take(incoming, self._decide(incoming))
@@ -167,7 +167,7 @@ class LeaseHandler:
 
     def _drop(self, incoming: _IncomingLeaseRequest, reason: LeaseDropReason) -> None:
         """Drop a request, and record the reason where an operator can end it."""
-        self._ignored.take(reason, incoming.message)
+        self._ignored.record(reason, incoming.message)
         record_refusal(self._service, reason, incoming.message)
 
     async def _keep(self, incoming: _IncomingLeaseRequest, verdict: LeaseGranted | LeaseClosed) -> None:
@@ -180,7 +180,7 @@ class LeaseHandler:
                 self._service.saw_address(incoming.request.mac, verdict.lease.address, exchange=incoming.message.xid)
             self._answer(incoming, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignored.take(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
+            self._ignored.record(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
 
     # Replies
 

@@ -83,7 +83,7 @@ class ProxyDhcpHandler:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignored.take(DropReason.MALFORMED, None)
+            self._ignored.record(DropReason.MALFORMED, None)
             return
         shown = pxe.address_shown(message)
         if shown is not None:
@@ -110,7 +110,7 @@ class ProxyDhcpHandler:
     ) -> None:
         match decided:
             case Ignored(reason):
-                self._ignored.take(reason, message)
+                self._ignored.record(reason, message)
             case Offer() as offer:
                 self._answer(datagram, message, client=client, offer=offer)
 
@@ -129,7 +129,7 @@ class ProxyDhcpHandler:
         self._send(reply, to, client=client, offer=offer, server=server)
 
     def _refuse(self, reason: DropReason, message: DhcpMessage) -> None:
-        self._ignored.take(reason, message)
+        self._ignored.record(reason, message)
         record_refusal(self._service, reason, message)
 
     def _send(self, reply: Reply, to: Address, *, client: BootClient, offer: Offer, server: ServerAddress) -> None:

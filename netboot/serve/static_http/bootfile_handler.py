@@ -23,7 +23,7 @@ from netboot.serve.static_http.send import send_file
 log = structlog.get_logger()
 
 
-class BootFilesHttp:
+class BootFileHandler:
     """The handler of two paths."""
 
     def __init__(self, service: FileService) -> None:

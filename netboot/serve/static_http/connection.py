@@ -258,7 +258,7 @@ class ContentConnection(asyncio.Protocol):
         self._since = time.monotonic()
         if self._is_ending:
             self._transport.close()
-        elif self._handler.turns.has_rate and (delay_s := self._handler.turns.delay_s(self._remote, bytes_sent)):
+        elif self._handler.turns.has_rate and (delay_s := self._handler.turns.charge(self._remote, bytes_sent)):
             self._is_resting = True
             asyncio.get_running_loop().call_later(delay_s, self._rested)
 

@@ -62,7 +62,7 @@ async def send_file(
         except ComeBackError as error:
             return refused(busy(error.retry_after_s))
     if turns is not None and turns.has_rate:
-        await asyncio.sleep(turns.delay_s(request.remote or "", answer.length))
+        await asyncio.sleep(turns.charge(request.remote or "", answer.length))
     piece = answer.piece_of(await read_small(file, bodies))
     return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
 
@@ -110,7 +110,7 @@ async def copy_rest(
         while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
             count = min(slice_bytes, answer.length - sent)
             if turns is not None and turns.has_rate:
-                await asyncio.sleep(turns.delay_s(machine, count))
+                await asyncio.sleep(turns.charge(machine, count))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 moved = await _copy_slice(transport, opened, answer.start + sent, count=count)
             sent += moved

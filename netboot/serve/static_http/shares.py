@@ -118,8 +118,8 @@ class Shares:
             self._line.remove(stream)
             self._start(stream)
 
-    def delay_s(self, machine: str, size_bytes: int, now: float) -> float:
-        """Charge a machine for bytes and say how long to wait before the next ones."""
+    def charge(self, machine: str, size_bytes: int, now: float) -> float:
+        """Charge a machine for bytes; return the seconds to wait before the next ones."""
         rate = self.limits.client_rate
         if not rate:
             return 0.0

@@ -66,6 +66,6 @@ class Turns:
         """Return how much may be sent before the rate is checked again."""
         return min(most, max(_SMALLEST_SLICE, int(self._rate * PACED_SLICE_S))) if self._rate else most
 
-    def delay_s(self, machine: str, size_bytes: int) -> float:
-        """Charge a machine for bytes; say how long the next ones wait."""
-        return self._shares.delay_s(machine, size_bytes, time.monotonic())
+    def charge(self, machine: str, size_bytes: int) -> float:
+        """Charge a machine for bytes; return the seconds to wait before the next ones."""
+        return self._shares.charge(machine, size_bytes, time.monotonic())
