@@ -27,7 +27,7 @@ from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage,
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
-from netboot.model.release import Release
+from netboot.model.release import EntryKind, Release
 from netboot.render import grub, ignition, ipxe, kickstart
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
@@ -146,7 +146,7 @@ class Documents:
                 try:
                     release = await asyncio.to_thread(read_release, self._content, host.release)
                 except OSError as error:
-                    raise cannot_read(self._content / "ostree" / host.release, error) from error
+                    raise cannot_read(EntryKind.RELEASE.path(self._content, host.release), error) from error
                 releases[host.release] = release
         return release
 

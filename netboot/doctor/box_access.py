@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.doctor.box import BoxReport
+from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
 
 UNIT: Final = "netboot.service"
@@ -101,7 +102,7 @@ def _wanted(configuration: Configuration) -> Wanted:
     ignition = {host.ignition for host in configuration.hosts if host.ignition is not None and host.ignition.exists()}
     repositories = [
         path
-        for release in sorted(content.glob("ostree/*"))
+        for release in sorted((content / EntryKind.RELEASE).glob("*"))
         for path in (release, release / "config", release / "objects", release / "refs" / "heads")
         if path.exists()
     ]
@@ -110,7 +111,7 @@ def _wanted(configuration: Configuration) -> Wanted:
         (_IGNITION, sorted(ignition)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),
-        ("content", (*_below([content / "media"]), *repositories)),
+        ("content", (*_below([content / EntryKind.MEDIUM]), *repositories)),
     ):
         wanted.reads.update({str(path): what for path in paths})
     if content.is_dir():

@@ -2,6 +2,23 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+
+class EntryKind(StrEnum):
+    """Boot medium or release; the value is its directory below the content directory."""
+
+    MEDIUM = "media"
+    RELEASE = "ostree"
+
+    @property
+    def word(self) -> str:
+        """The kind in a message."""
+        return "boot medium" if self is EntryKind.MEDIUM else "release"
+
+    def path(self, content: Path, name: str) -> Path:
+        """Return the directory of a medium or release below the content directory."""
+        return content / self / name
 
 
 class ContentKind(StrEnum):

@@ -19,12 +19,13 @@ import zstandard
 
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.library.disk import tree_size
-from netboot.content.library.library import EntryKind, Library
+from netboot.content.library.library import Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref, read_release
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 if TYPE_CHECKING:
     Images = Any  # of conftest.py

@@ -15,12 +15,13 @@ import pytest
 
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import repair, verify
-from netboot.content.library.library import EntryKind, Library
+from netboot.content.library.library import Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import check_medium
 from netboot.content.media.iso_image import read_checksums, read_volume
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 UEK8 = "5.15.0-206.153.7.el8uek.x86_64"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.library.library import EntryKind, Library, LibraryEntry, checked_name
+from netboot.content.library.library import Library, LibraryEntry, checked_name
 from netboot.content.serving.index import ContentIndex
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 from netboot.content.ostree.repository import read_release
 from netboot.content.serving.object_table import ObjectTable
 from netboot.content.serving.pull_progress import PullProgress
-from netboot.content.serving.trees import ReleaseTree, read_release_tree
+from netboot.content.serving.trees import ReleaseTree
 
 
 def progress_of(content: Path) -> PullProgress:
-    tree = read_release_tree(content, "ock-1")
+    tree = ReleaseTree.read(content, "ock-1")
     assert tree is not None
     return PullProgress(tree, read_release(content, "ock-1").object_count)
 

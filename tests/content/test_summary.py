@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import verify
-from netboot.content.library.library import EntryKind, Library
+from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import lacking_deltas
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import summary_fault, summary_refs
 from netboot.content.serving.index import ContentIndex
-from netboot.content.serving.trees import read_release_tree
+from netboot.content.serving.trees import ReleaseTree
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -121,7 +122,7 @@ def test_a_stale_summary_of_an_archive_that_was_copied_in_is_not_served_and_veri
 def test_a_publication_leaves_it_out(made: tuple[Path, str, str], tmp_path: Path):
     stale(made, tmp_path / "ostree" / "ock")
 
-    tree = read_release_tree(tmp_path, "ock")
+    tree = ReleaseTree.read(tmp_path, "ock")
 
     assert tree is not None
     assert "summary" not in tree.files

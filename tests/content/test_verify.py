@@ -10,9 +10,10 @@ import pytest
 
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import Verdict, repair, verify
-from netboot.content.library.library import EntryKind, Library
+from netboot.content.library.library import Library
 from netboot.content.library.progress import NoProgress
 from netboot.content.library.record import Record
+from netboot.model.release import EntryKind
 
 if TYPE_CHECKING:
     Images = Any  # of conftest.py

@@ -16,7 +16,7 @@ from fixtures.listeners import share_limits
 
 from netboot.content.ostree.repository import read_release
 from netboot.content.serving.pull_progress import PullProgress
-from netboot.content.serving.trees import read_release_tree
+from netboot.content.serving.trees import ReleaseTree
 from netboot.model.release import ContentKind
 
 pytestmark = pytest.mark.integration
@@ -153,7 +153,7 @@ def test_ostree_pulls_a_release_and_finds_no_fault(server: Server, tmp_path: Pat
     assert pulled.returncode == 0, pulled.stderr
     assert checked.returncode == 0, checked.stderr
     object_count = read_release(server.directory, "ock-1").object_count
-    tree = read_release_tree(server.directory, "ock-1")
+    tree = ReleaseTree.read(server.directory, "ock-1")
     assert tree is not None
     progress = PullProgress(tree, object_count)
     objects = [file for _, file, _ in server.recorder.served if file.kind is ContentKind.OSTREE_OBJECT]

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netboot.cli.commands.daemon_or_store import daemon_at
-from netboot.content.library.library import EntryKind, LibraryEntry
+from netboot.content.library.library import LibraryEntry
 from netboot.errors import NetbootError
 from netboot.model.host.host import Host, HostSet
+from netboot.model.release import EntryKind
 from netboot.registry.load import read
 from netboot.settings.settings import Settings
 

@@ -8,9 +8,10 @@ import click
 
 from netboot.content.imports.verify import Verdict
 from netboot.content.library.disk import tree_size
-from netboot.content.library.library import EntryKind, Library, LibraryEntry
+from netboot.content.library.library import Library, LibraryEntry
 from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 _SHOWN_FAULTS: Final = 20
 

@@ -16,7 +16,7 @@ from netboot.content.imports.archive_source import Repository, default_name, ope
 from netboot.content.imports.layers import unpack
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, megabytes, tree_size
 from netboot.content.library.file_digest import FileDigest
-from netboot.content.library.library import EntryKind, Library, LibraryEntry, Staging, checked_name
+from netboot.content.library.library import Library, LibraryEntry, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.oci.bundle import Part
@@ -28,6 +28,7 @@ from netboot.content.ostree.summary import NAME as SUMMARY
 from netboot.content.ostree.summary import SIGNATURE, summary_fault
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 _SHOWN_FAULTS: Final = 5
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, tree_size
-from netboot.content.library.library import EntryKind, Library, Staging, checked_name
+from netboot.content.library.library import Library, Staging, checked_name
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo, text_of
@@ -23,6 +23,7 @@ from netboot.content.media.iso_image import IsoImage, Volume, read_checksums, re
 from netboot.content.media.medium_facts import Clues, MediumFacts, medium_facts
 from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 _KERNEL: Final = ("images/pxeboot/vmlinuz", "isolinux/vmlinuz")
 _INITRD: Final = ("images/pxeboot/initrd.img", "isolinux/initrd.img")

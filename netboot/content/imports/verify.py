@@ -15,7 +15,7 @@ from netboot.content.imports.archive_source import Repository, open_source
 from netboot.content.imports.iso import members_on
 from netboot.content.imports.layers import REPOSITORY
 from netboot.content.library.disk import explaining_write_errors, sync
-from netboot.content.library.library import EntryKind, LibraryEntry, Staging
+from netboot.content.library.library import LibraryEntry, Staging
 from netboot.content.library.progress import NoProgress, Progress
 from netboot.content.media.boot_media import TREEINFO, check_medium, made_treeinfo
 from netboot.content.media.installer_files import check_stage2
@@ -27,6 +27,7 @@ from netboot.content.ostree.object_check import check_object
 from netboot.content.ostree.summary import summary_fault
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 _CHUNK_BYTES: Final = 1 << 20
 

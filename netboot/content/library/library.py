@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +29,7 @@ from netboot.content.library.disk import (
 )
 from netboot.content.library.record import Record
 from netboot.errors import NO_RIGHT, ContentError
+from netboot.model.release import EntryKind
 
 STAGING: Final = ".staging"
 LOCK: Final = ".lock"
@@ -42,18 +42,6 @@ _LAST_BYTES: Final = 16 << 20  # an import that unpacks to more than expected en
 
 class LibraryBusyError(ContentError):
     """Another process is changing the library."""
-
-
-class EntryKind(StrEnum):
-    """Boot medium or release; the value is its directory."""
-
-    MEDIUM = "media"
-    RELEASE = "ostree"
-
-    @property
-    def word(self) -> str:
-        """The kind in a message."""
-        return "boot medium" if self is EntryKind.MEDIUM else "release"
 
 
 @dataclass(frozen=True, slots=True)

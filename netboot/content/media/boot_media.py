@@ -12,7 +12,7 @@ from typing import Final
 
 from netboot.content.pe_image import pe_architecture
 from netboot.errors import ContentError
-from netboot.model.release import ContentKind
+from netboot.model.release import ContentKind, EntryKind
 
 # The files that scripts and Anaconda request: their possible places, best first.
 KERNEL: Final = ("vmlinuz", "images/pxeboot/vmlinuz")
@@ -33,7 +33,7 @@ _HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, which contains its v
 
 def check_medium(directory: Path, name: str) -> None:
     """Check that a medium has kernel, initrd and stage 2; raise ContentError with the missing ones."""
-    root = directory / "media" / name
+    root = EntryKind.MEDIUM.path(directory, name)
     if not root.is_dir():
         raise ContentError(
             f"cannot find boot medium {name}: {root} is not a directory; "
@@ -46,7 +46,7 @@ def check_medium(directory: Path, name: str) -> None:
 
 def installer_major(directory: Path, name: str) -> int | None:
     """Return the major release of a medium's installer (8 for Oracle Linux 8); None if no file on it contains it."""
-    root = directory / "media" / name
+    root = EntryKind.MEDIUM.path(directory, name)
     treeinfo = text_of(root / TREEINFO)
     try:
         kernel = next((root / member for member in KERNEL if (root / member).is_file()), root / KERNEL[0])

@@ -26,10 +26,11 @@ from netboot.content.library.disk import (
     tree_size,
     write_fault,
 )
-from netboot.content.library.library import EntryKind, Library, LibraryBusyError, LibraryEntry
+from netboot.content.library.library import Library, LibraryBusyError, LibraryEntry
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import summary_fault
 from netboot.errors import ContentError
+from netboot.model.release import EntryKind
 
 _SCRATCH: Final = ".deltas"
 _TIMEOUT_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from netboot.content.ostree.gvariant import array_elements, tuple_ends
 from netboot.content.ostree.object_name import KINDS
 from netboot.errors import ContentError
-from netboot.model.release import Release
+from netboot.model.release import EntryKind, Release
 
 PREFERRED_REF: Final = "ock"
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
@@ -34,7 +34,7 @@ def read_ref(root: Path, name: str) -> tuple[str, str]:
 def commit_named(directory: Path, name: str) -> str | None:
     """Read the commit that a release below `directory` names now; None if it cannot be read."""
     try:
-        return read_ref(directory / "ostree" / name, name)[1]
+        return read_ref(EntryKind.RELEASE.path(directory, name), name)[1]
     except (ContentError, OSError):
         return None
 
@@ -60,7 +60,7 @@ def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
 
 def read_release(directory: Path, name: str) -> Release:
     """Walk a release from its ref; raise ContentError if it is not an archive, or lacks its commit or a dirtree."""
-    root = directory / "ostree" / name
+    root = EntryKind.RELEASE.path(directory, name)
     ref, commit = read_ref(root, name)
     return Release(name, ref, commit, len(_reachable_keys(root, commit)))
 

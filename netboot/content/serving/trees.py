@@ -1,16 +1,16 @@
-"""The index of one boot medium or one release: its files on disk, listed whole in memory.
+"""The files of one boot medium or one release, listed whole in memory.
 
-Reads directories, so call the readers off the loop; `get` reads memory only. Never follows a link to a directory
-below a tree, nor a link to a file outside the content directory: both are listed in `problems`.
+`read` and `read_again` read the disk, so call them off the loop; `get` reads memory only. Never follows a link to a
+directory below a tree, nor a link to a file outside the content directory: both are listed in `problems`.
 """
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from netboot.content.media.boot_media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
 from netboot.content.ostree.object_name import object_key
@@ -26,7 +26,7 @@ from netboot.content.serving.served_file import (
     stat_etag,
 )
 from netboot.content.serving.url_path import VISIBLE_DOT_FILES
-from netboot.model.release import ContentKind
+from netboot.model.release import ContentKind, EntryKind
 
 MOST_FILES: Final = 100_000  # of a medium, or of a release beside its objects
 MOST_LATE_FILES: Final = 4_096  # found one by one after the tree was read
@@ -42,12 +42,29 @@ _COMMITMETA: Final = ".commitmeta"  # detached signatures: named by the commit, 
 class Tree:
     """A named directory below the content directory and its files by member name."""
 
+    kind: ClassVar[EntryKind]
+
     name: str
     root: Path  # free of links
     content_root: Path  # free of links; no link may lead out of it
     files: dict[str, ServedFile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     late_files: int = 0
+
+    @classmethod
+    def read(cls, content: Path, name: str) -> Self | None:
+        """Read the directory, or the one that the link `name` leads to; None if there is none below `content`."""
+        content_root = content.resolve()
+        root = cls.kind.path(content_root, name).resolve()
+        if not root.is_relative_to(content_root) or not root.is_dir():
+            return None
+        tree = cls(name, root, content_root)
+        tree.read_files()
+        return tree
+
+    def read_files(self) -> None:
+        """Read every file that is served."""
+        raise NotImplementedError
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
         """Find a member in memory."""
@@ -126,6 +143,27 @@ class Tree:
 class MediumTree(Tree):
     """A boot medium."""
 
+    kind: ClassVar[EntryKind] = EntryKind.MEDIUM
+
+    def read_files(self) -> None:
+        """Read every file; add the other names of kernel and initrd, and a generated `.treeinfo` if there is none."""
+        self.add_all()
+        for alias, stored in ALIASES.items():
+            if alias not in self.files and stored in self.files:
+                self.files[alias] = replace(self.files[stored], member=alias)
+        if TREEINFO not in self.files and (body := made_treeinfo(self.root)):
+            self.files[TREEINFO] = ServedFile(
+                path="",
+                size_bytes=len(body),
+                etag=f'"{hashlib.sha256(body).hexdigest()}"',
+                content_type=content_type_of(TREEINFO),
+                cache_control=NO_CACHE,
+                kind=ContentKind.TREEINFO,
+                owner=self.name,
+                member=TREEINFO,
+                body=body,
+            )
+
     def _from_disk(self, member: str) -> ServedFile | None:
         found = Tree._from_disk(self, member)
         if found is None and member in ALIASES:
@@ -137,11 +175,22 @@ class MediumTree(Tree):
 class ReleaseTree(Tree):
     """An OSTree archive: its objects in a table, the other files by name."""
 
-    objects: ObjectTable = field(default_factory=ObjectTable)
-    _prefix: str = field(init=False, default="")
+    kind: ClassVar[EntryKind] = EntryKind.RELEASE
 
-    def __post_init__(self) -> None:
-        self._prefix = str(self.root)
+    objects: ObjectTable = field(default_factory=ObjectTable)
+
+    def read_files(self) -> None:
+        """Read the objects and what else a pull requests: about a second for 50,000 objects."""
+        for member in _REPOSITORY_FILES:
+            self.read_again((member,))
+        if (fault := summary_fault(self.root)) is not None:
+            self.problems.append(
+                f"{self.root / 'summary'} is not served: {fault}; ostree summary -u --repo={self.root}"
+            )
+        for directory in _REPOSITORY_DIRECTORIES:
+            self.add_all(directory)
+        self.objects = ObjectTable(self._objects_on_disk())
+        self.late_files = 0
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
         """Find an object or another file of the repository in memory; never a summary: its ref may have moved."""
@@ -164,7 +213,7 @@ class ReleaseTree(Tree):
         else:
             etag = f'"{directory}{name.partition(".")[0]}"'
         member = f"objects/{directory}/{name}"
-        path = f"{self._prefix}/{member}"
+        path = f"{self.root}/{member}"
         return ServedFile(path, found.size_bytes, etag, OCTETS, IMMUTABLE, ContentKind.OSTREE_OBJECT, self.name, member)
 
     def _from_disk(self, member: str) -> ServedFile | None:
@@ -188,11 +237,8 @@ class ReleaseTree(Tree):
             cache_control=IMMUTABLE if is_object or parts[0] == "deltas" else NO_CACHE,
         )
 
-    def add_objects(self) -> None:
-        """Read the table of objects, and the detached metadata beside them."""
-        self.objects = ObjectTable(self._objects_on_disk())
-
     def _objects_on_disk(self) -> Iterator[tuple[bytes, int, int, int]]:
+        """Yield the entries of the table; add the detached metadata beside them to the files."""
         for directory in sorted_entries(self.root / "objects"):
             if len(directory.name) != 2 or not directory.is_dir(follow_symlinks=False):
                 continue
@@ -221,55 +267,4 @@ def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _root_of(content: Path, kind: str, name: str) -> tuple[Path, Path] | None:
-    """Resolve a tree's directory: the name may be a link to a directory beside it (`stable`)."""
-    content_root = content.resolve()
-    root = (content_root / kind / name).resolve()
-    return (root, content_root) if root.is_relative_to(content_root) and root.is_dir() else None
-
-
-def read_medium_tree(content: Path, name: str) -> MediumTree | None:
-    """Read a boot medium; None if there is no such directory. Blocks."""
-    place = _root_of(content, "media", name)
-    if place is None:
-        return None
-    tree = MediumTree(name, *place)
-    tree.add_all()
-    for alias, stored in ALIASES.items():
-        if alias not in tree.files and stored in tree.files:
-            tree.files[alias] = replace(tree.files[stored], member=alias)
-    if TREEINFO not in tree.files and (body := made_treeinfo(tree.root)):
-        tree.files[TREEINFO] = made_file(name, TREEINFO, body)
-    return tree
-
-
-def read_release_tree(content: Path, name: str) -> ReleaseTree | None:
-    """Read a release; None if there is no such directory. Blocks: about a second for 50,000 objects."""
-    place = _root_of(content, "ostree", name)
-    if place is None:
-        return None
-    tree = ReleaseTree(name, *place)
-    for member in _REPOSITORY_FILES:
-        tree.read_again((member,))
-    if (fault := summary_fault(tree.root)) is not None:
-        tree.problems.append(f"{tree.root / 'summary'} is not served: {fault}; ostree summary -u --repo={tree.root}")
-    for directory in _REPOSITORY_DIRECTORIES:
-        tree.add_all(directory)
-    tree.add_objects()
-    tree.late_files = 0
-    return tree
-
-
-def made_file(owner: str, member: str, body: bytes) -> ServedFile:
-    """Return the served file of generated bytes."""
-    return ServedFile(
-        path="",
-        size_bytes=len(body),
-        etag=f'"{hashlib.sha256(body).hexdigest()}"',
-        content_type=content_type_of(member),
-        cache_control=NO_CACHE,
-        kind=KIND_OF_MEMBER.get(member, ContentKind.OTHER),
-        owner=owner,
-        member=member,
-        body=body,
-    )
+TREES: Final[Mapping[EntryKind, type[Tree]]] = {each.kind: each for each in (MediumTree, ReleaseTree)}

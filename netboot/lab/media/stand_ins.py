@@ -19,6 +19,7 @@ from netboot.lab.media.installer import build_medium
 from netboot.lab.media.kernel import fetch_kernel
 from netboot.lab.media.roots import run
 from netboot.lab.records import locked
+from netboot.model.release import EntryKind
 
 MEDIUM: Final = "lab-installer"
 RELEASE: Final = "lab-ock"
@@ -74,12 +75,12 @@ def _build(wanted: Path, assets: Path, say: Say) -> None:
         report("fetching Debian's cloud kernel")
         kernel = fetch_kernel(work / "kernel")
         report(f"kernel {kernel.version}; building the installer")
-        medium = content / "media" / MEDIUM
+        medium = EntryKind.MEDIUM.path(content, MEDIUM)
         build_medium(medium, kernel, assets=assets, work=work)
         report(
             f"initrd.img {_megabytes(medium / 'initrd.img')}, install.img {_megabytes(medium / 'images/install.img')}"
         )
-        repository = content / "ostree" / RELEASE
+        repository = EntryKind.RELEASE.path(content, RELEASE)
         build_release(repository, kernel, assets=assets, work=work)
         objects = [path for path in (repository / "objects").rglob("*") if path.is_file()]
         report(f"OSTree archive: {len(objects)} objects, {sum(o.stat().st_size for o in objects) / 1e6:.0f} MB")
