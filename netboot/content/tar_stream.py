@@ -45,8 +45,8 @@ class ByteStream:
     def pieces(self, count: int) -> Iterator[bytes]:
         """Read exactly `count` bytes, in pieces as they arrive."""
         while count:
-            if self._at == len(self._chunk):
-                self._next()
+            if self.is_at_end():
+                raise ContentError("it ends in the middle of a file")
             piece = self._chunk[self._at : self._at + count]
             self._at += len(piece)
             count -= len(piece)
@@ -54,10 +54,6 @@ class ByteStream:
 
     def skip(self, count: int) -> None:
         """Skip `count` bytes."""
-        end = self._at + count
-        if end <= len(self._chunk):
-            self._at = end
-            return
         for _ in self.pieces(count):
             pass
 
@@ -75,14 +71,6 @@ class ByteStream:
                 return True
             self._chunk, self._at = chunk, 0
         return False
-
-    def _next(self) -> None:
-        self._chunk, self._at = b"", 0
-        while not self._chunk:
-            try:
-                self._chunk = next(self._chunks)
-            except StopIteration:
-                raise ContentError("it ends in the middle of a file") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,8 @@ def _refused(wanted: Wanted, user: str) -> list[str]:
             found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {_cure(path, user)}")
     for path, what in wanted.writes.items():
         if not os.access(path, os.W_OK):
-            found.append(f"{path}: {user}, the daemon's user, may not write it, {what}; chown {user}: {path}")
+            cure = f"chown {user}: {path}" if Path(path).exists() else f"install -d -o {user} -g {user} {path}"
+            found.append(f"{path}: {user}, the daemon's user, may not write it, {what}; {cure}")
     return found
 
 

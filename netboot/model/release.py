@@ -16,6 +16,11 @@ class EntryKind(StrEnum):
         """The kind in a message."""
         return "boot medium" if self is EntryKind.MEDIUM else "release"
 
+    @property
+    def other(self) -> "EntryKind":
+        """The kind that must not have an entry of the same name."""
+        return EntryKind.RELEASE if self is EntryKind.MEDIUM else EntryKind.MEDIUM
+
     def path(self, content: Path, name: str) -> Path:
         """Return the directory of a medium or release below the content directory."""
         return content / self / name

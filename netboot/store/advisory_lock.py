@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from netboot.errors import StoreError
+from netboot.store.failure import store_failed
 
 CHECK_S: Final = 2.0
 ANSWER_S: Final = 5.0
@@ -62,8 +63,7 @@ class AdvisoryLock:
                 return True
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             await self.release()
-            reason = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
-            raise StoreError(f"the store failed: {reason}; see store.url") from error
+            raise store_failed(error) from error
         await self.release()
         return False
 

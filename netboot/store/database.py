@@ -7,16 +7,18 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import Connection, Table, event, make_url
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from netboot.errors import NO_RIGHT, StoreError
-from netboot.store.migrations import is_current, migrate, refuse_newer
+from netboot.errors import StoreError
+from netboot.store.failure import cannot_open, store_failed
+from netboot.store.file_lock import open_or_make
+from netboot.store.migrations import lacking, migrate
 
 T = TypeVar("T")
 
@@ -25,7 +27,6 @@ BUSY_S = 4.0  # time that a connection waits for another one's lock; less than T
 
 if TYPE_CHECKING:
     import aiosqlite
-    from sqlalchemy.dialects import postgresql
 
 
 class Database:
@@ -47,8 +48,8 @@ class Database:
         database = cls(_engine(url), held_by=held_by)
         try:
             async with database.reading() as connection:
-                has_migrated = await connection.run_sync(is_current)
-            if not has_migrated:
+                is_old = bool(await connection.run_sync(lacking))
+            if is_old:
                 async with database.transaction() as connection:
                     await connection.run_sync(migrate)
         except BaseException:
@@ -62,7 +63,7 @@ class Database:
         database = cls(_engine(url))
         try:
             async with database.reading() as connection:
-                await connection.run_sync(refuse_newer)
+                await connection.run_sync(lacking)
         finally:
             await database.close()
 
@@ -98,17 +99,10 @@ class Database:
         await self._engine.dispose()
 
 
-def _insert(connection: AsyncConnection, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # slow to load
-
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
 async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows; replace existing ones with the same key."""
-    statement = _insert(connection, table)
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # loaded by the engine
+    statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
@@ -120,9 +114,11 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with asyncio.timeout(TIMEOUT_S), engine.begin() as connection:
             yield connection
     except TimeoutError:
-        raise StoreError(f"the store did not answer within {TIMEOUT_S:g} s; see store.url") from None
+        raise StoreError(
+            f"the store did not answer within {TIMEOUT_S:g} s; check the load of its disk, or of its database server"
+        ) from None
     except (SQLAlchemyError, OSError) as error:
-        raise StoreError(f"the store failed: {_first_line(error.__cause__ or error)}; see store.url") from error
+        raise store_failed(error) from error
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -148,23 +144,12 @@ def _engine(url: str) -> AsyncEngine:
     return engine
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def _make_private_file(path: Path) -> None:
-    # It contains the tokens for Kickstart and Ignition.
+    """Make the file of a store, which contains the tokens for Kickstart and Ignition, for its owner alone."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        if is_new and os.geteuid() == 0:
-            # A command that root runs before the daemon's first start must not lock out the daemon's user.
-            owner = path.parent.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
+        os.close(open_or_make(Path(os.path.realpath(path)), 0o600))
     except OSError as error:
-        cure = NO_RIGHT if isinstance(error, PermissionError) else "see store.url"
-        raise StoreError(f"cannot open the store {path}: {error.strerror}; {cure}") from error
+        raise cannot_open("the store", path, error) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -5,12 +5,12 @@ The file stays when the lock is released: if it were removed, two daemons could 
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
+from netboot.store.failure import cannot_open
 
 _OWNER_BYTES: Final = 1024
 
@@ -29,7 +29,7 @@ class FileLock:
         Raises StoreError if the file cannot be opened. A command proceeds without the lock if the file does not exist
         and it may not make it: then no daemon has ever run.
         """
-        descriptor = self._open()
+        descriptor = self._open(is_command=owner is None)
         if descriptor is None:
             if owner is None:
                 return True
@@ -60,28 +60,34 @@ class FileLock:
     async def watch(self) -> None:
         """Do nothing: the kernel keeps the lock as long as the process runs."""
 
-    def _open(self) -> int | None:
+    def _open(self, *, is_command: bool) -> int | None:
         try:
-            with _reported(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
-                if os.geteuid() == 0:  # a command of root must not lock out the daemon's user
-                    parent = self.path.parent.stat()
-                    os.fchown(descriptor, parent.st_uid, parent.st_gid)
-                return descriptor
-        except FileExistsError:
-            return self._open_existing()
-        except PermissionError:
-            return None
-
-    def _open_existing(self) -> int:
-        with _reported(self.path):
-            try:
-                return os.open(self.path, os.O_RDWR)
-            except PermissionError as error:
-                with suppress(OSError):
+            return open_or_make(self.path, 0o640)
+        except PermissionError as error:
+            if not os.path.exists(self.path):  # noqa: PTH110 - Path.exists raises if its directory may not be searched
+                return None
+            with suppress(OSError):
+                if is_command:
                     return os.open(self.path, os.O_RDONLY)
-                raise StoreError(f"cannot open the lock {self.path}: {error.strerror}; {NO_RIGHT}") from error
+            raise cannot_open("the lock", self.path, error) from error
+        except OSError as error:
+            raise cannot_open("the lock", self.path, error) from error
+
+
+def open_or_make(path: Path, mode: int) -> int:
+    """Open a file for reading and writing; make it and its directories if it is missing. Raises OSError.
+
+    A new file belongs to the owner of its directory: a command of root must not lock out the daemon's user.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    if os.geteuid() == 0:
+        parent = path.parent.stat()
+        os.fchown(descriptor, parent.st_uid, parent.st_gid)
+    return descriptor
 
 
 def held_by(subject: Path) -> str | None:
@@ -93,7 +99,7 @@ def held_by(subject: Path) -> str | None:
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError as error:
-        raise StoreError(f"cannot open the lock {path}: {error.strerror}; {NO_RIGHT}") from error
+        raise cannot_open("the lock", path, error) from error
     except OSError:
         return None
     try:
@@ -103,13 +109,3 @@ def held_by(subject: Path) -> str | None:
     finally:
         os.close(descriptor)
     return None
-
-
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (FileExistsError, PermissionError):
-        raise
-    except OSError as error:
-        raise StoreError(f"cannot open the lock {path}: {error.strerror}; see store.url and admin.socket") from error

@@ -4,24 +4,15 @@ Simultaneous requests share writes: leases that arrive during a write are writte
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 
 from sqlalchemy import RowMapping, select
 
-from netboot.errors import StoreError
 from netboot.model.host.mac import Mac
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
 from netboot.store.database import Database, upsert
-
-
-@dataclass(slots=True)
-class _Batch:
-    leases: dict[IPv4Address, Lease] = field(default_factory=dict)
-    is_written: bool = False
-    error: StoreError | None = None
 
 
 class LeaseStore:
@@ -30,7 +21,8 @@ class LeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writing = asyncio.Lock()
-        self._next = _Batch()
+        self._waiting: dict[IPv4Address, Lease] = {}
+        self._next_write: asyncio.Future[None] | None = None  # of the waiting ones
 
     async def all(self) -> list[Lease]:
         """Read every stored lease; the bound ones last, so that they take precedence if a client had several."""
@@ -41,22 +33,16 @@ class LeaseStore:
 
     async def keep(self, lease: Lease) -> None:
         """Write a lease; it is on disk when this returns."""
-        batch = self._next
-        batch.leases[lease.address] = lease
-        async with self._writing:
-            if batch is self._next:
-                self._next = _Batch()
-                try:
-                    await self._database.finish(self._write(batch.leases))
-                    batch.is_written = True
-                except StoreError as error:
-                    batch.error = error
-        if not batch.is_written:
-            raise batch.error or StoreError("the write of a lease was cancelled; the client requests again")
+        self._waiting[lease.address] = lease
+        if self._next_write is None:
+            self._next_write = asyncio.ensure_future(self._database.finish(self._write_waiting()))
+        await asyncio.shield(self._next_write)
 
-    async def _write(self, leases: dict[IPv4Address, Lease]) -> None:
-        async with self._database.transaction() as connection:
-            await upsert(connection, tables.leases, [_columns(lease) for lease in leases.values()])
+    async def _write_waiting(self) -> None:
+        async with self._writing:
+            leases, self._waiting, self._next_write = self._waiting, {}, None
+            async with self._database.transaction() as connection:
+                await upsert(connection, tables.leases, [_columns(lease) for lease in leases.values()])
 
 
 def _columns(lease: Lease) -> dict[str, str | int | None]:

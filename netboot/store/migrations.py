@@ -7,7 +7,7 @@ A test compares what they create with `tables`, on both databases.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from netboot.store import tables
 from netboot.store.version import newer_store
@@ -88,20 +88,14 @@ MIGRATIONS: Final[Sequence[Sequence[Statement]]] = (
 )
 
 
-def is_current(connection: Connection) -> bool:
-    """Return whether every migration was run."""
-    if not inspect(connection).has_table(tables.schema.name):
-        return False
-    return set(connection.scalars(select(tables.schema.c.version))) == set(range(1, len(MIGRATIONS) + 1))
-
-
-def refuse_newer(connection: Connection) -> None:
-    """Raise StoreError where a newer program migrated the store; an empty database is accepted."""
-    if not inspect(connection).has_table(tables.schema.name):
-        return
-    newest = connection.scalar(select(func.max(tables.schema.c.version)))
-    if newest is not None and newest > len(MIGRATIONS):
+def lacking(connection: Connection) -> list[int]:
+    """Return the versions that the store lacks, in order; raise StoreError if a newer program migrated it."""
+    done: set[int] = set()
+    if inspect(connection).has_table(tables.schema.name):
+        done = set(connection.scalars(select(tables.schema.c.version)))
+    if (newest := max(done, default=0)) > len(MIGRATIONS):
         raise newer_store(newest)
+    return [version for version in range(1, len(MIGRATIONS) + 1) if version not in done]
 
 
 def migrate(connection: Connection) -> None:
@@ -109,12 +103,8 @@ def migrate(connection: Connection) -> None:
     dialect = connection.dialect.name
     if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-    refuse_newer(connection)
     connection.exec_driver_sql(_VERSIONS[dialect])
-    done = set(connection.scalars(select(tables.schema.c.version)))
-    for version, statements in enumerate(MIGRATIONS, start=1):
-        if version in done:
-            continue
-        for statement in statements:
+    for version in lacking(connection):
+        for statement in MIGRATIONS[version - 1]:
             connection.exec_driver_sql(statement if isinstance(statement, str) else statement[dialect])
         connection.execute(insert(tables.schema).values(version=version))

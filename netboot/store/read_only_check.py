@@ -1,4 +1,4 @@
-"""Checks whether a daemon could start on the store, without changing it. Loads SQLAlchemy only for PostgreSQL."""
+"""Checks whether a daemon can start on the store, without changing it. Loads SQLAlchemy only for PostgreSQL."""
 
 import os
 import sqlite3
@@ -9,23 +9,26 @@ from netboot.errors import NO_RIGHT, StoreError
 from netboot.store.version import NEWEST_VERSION, newer_store
 
 
-async def verify_store(url: str) -> None:
-    """Read the store at `url` once; raise StoreError if a daemon could not start on it.
+async def verify_store(url: str) -> str | None:
+    """Read the store at `url` once and return a warning, if any; raise StoreError if a daemon cannot start on it.
 
-    A missing SQLite file is no fault: the daemon makes it.
+    A missing SQLite file is no fault: the daemon makes it, and its directory.
     """
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):
-        _verify_sqlite(Path(path))
-        return
+        return _verify_sqlite(Path(path))
     from netboot.store.database import Database
 
     await Database.verify(url)
+    return None
 
 
-def _verify_sqlite(path: Path) -> None:
+def _verify_sqlite(path: Path) -> str | None:
+    if not path.parent.exists():
+        cure = f"correct store.url, or make it: install -d -o netboot -g netboot -m 750 {path.parent}"
+        return f"store.url: there is no directory {path.parent}, and the daemon may lack the right to make it; {cure}"
     if not path.exists():
-        return
+        return None
     if not path.is_file():
         raise StoreError(f"{path} is not a file; move it away, or correct store.url")
     if not os.access(path, os.R_OK | os.W_OK):
@@ -40,3 +43,4 @@ def _verify_sqlite(path: Path) -> None:
         raise StoreError(f"cannot read {path}: {error}; restore a backup, or correct store.url") from error
     if newest is not None and newest > NEWEST_VERSION:
         raise newer_store(newest)
+    return None

@@ -20,7 +20,7 @@ import zstandard
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Library
-from netboot.content.library.progress import NoProgress
+from netboot.content.library.progress import Progress
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref, read_release
 from netboot.content.tar_stream import ByteStream
@@ -265,7 +265,7 @@ def test_the_remains_of_several_killed_imports_are_counted_once(library: Library
             shutil.copytree(small_archive, killed)
     steps: list[int] = []
 
-    class Steps(NoProgress):
+    class Steps(Progress):
         def step(self, _what: str, total_bytes: int) -> None:
             steps.append(total_bytes)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.library.progress import NoProgress
+from netboot.content.library.progress import NO_PROGRESS
 from netboot.content.ostree.fsck import DIRECTORIES, Checker, check_archive, evaluate
 from netboot.content.ostree.repository import read_ref
 from netboot.errors import ContentError
@@ -180,6 +180,6 @@ def test_a_directory_that_changes_while_it_is_checked_is_judged_by_its_last_stat
             checker.give(directory)
         path.write_bytes(whole)
         checker.give(path.parent.name)
-        found = checker.gather(NoProgress())
+        found = checker.gather(NO_PROGRESS)
 
     assert evaluate(repo, "ock", found).is_sound

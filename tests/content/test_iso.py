@@ -16,7 +16,7 @@ import pytest
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import repair, verify
 from netboot.content.library.library import Library
-from netboot.content.library.progress import NoProgress
+from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import check_medium
 from netboot.content.media.iso_image import read_checksums, read_volume
@@ -292,7 +292,7 @@ def test_an_implanted_checksum_with_a_negative_length_does_not_match(tmp_path: P
     iso = make_iso(tmp_path, el8(), volume="OL-8-10-0-BaseOS-x86_64")
     read: list[int] = []
 
-    class Count(NoProgress):
+    class Count(Progress):
         def advance(self, size_bytes: int) -> None:
             read.append(size_bytes)
 
@@ -454,7 +454,7 @@ def test_bad_files_of_a_medium_are_repaired_from_its_iso(tmp_path: Path, library
     assert set(verdict.faults) == {"images/install.img", "vmlinuz", ".treeinfo"}
 
     with library.changing() as staging:
-        repaired = repair(staging, entry, verdict, iso, progress=NoProgress())
+        repaired = repair(staging, entry, verdict, iso, progress=NO_PROGRESS)
 
     assert set(repaired) == set(verdict.faults)
     assert verify(entry).is_sound
@@ -467,7 +467,7 @@ def test_another_iso_repairs_no_file_that_differs(tmp_path: Path, library: Libra
     other = make_iso(tmp_path, EL10, volume="OL-10-0-0-BaseOS-x86_64")
 
     with library.changing() as staging:
-        assert repair(staging, entry, verify(entry), other, progress=NoProgress()) == ()
+        assert repair(staging, entry, verify(entry), other, progress=NO_PROGRESS) == ()
 
 
 @pytest.mark.parametrize("program", ["xorriso", "udf", "plain"])

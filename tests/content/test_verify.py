@@ -11,7 +11,7 @@ import pytest
 from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.library import Library
-from netboot.content.library.progress import NoProgress
+from netboot.content.library.progress import NO_PROGRESS
 from netboot.content.library.record import Record
 from netboot.model.release import EntryKind
 
@@ -41,7 +41,7 @@ def damage(root: Path) -> dict[str, str]:
 def mended(library: Library, source: Path) -> tuple[str, ...]:
     entry = library.find("ock-1")
     with library.changing() as staging:
-        return repair(staging, entry, verify(entry), source, progress=NoProgress())
+        return repair(staging, entry, verify(entry), source, progress=NO_PROGRESS)
 
 
 def test_a_sound_release_is_sound(library: Library) -> None:

@@ -41,5 +41,6 @@ def test_a_connection_that_postgresql_refuses_is_an_error_of_the_store():
         return str(caught.value)
 
     assert asyncio.run(scenario()) == (
-        'the store failed: password authentication failed for user "netboot"; see store.url'
+        'the store failed: password authentication failed for user "netboot"; '
+        "correct user and password in store.url, or pg_hba.conf of the server"
     )

@@ -157,7 +157,8 @@ async def _check_box(settings: Settings, links: Links, *, known: Collection[str]
 async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bool) -> None:
     """Read the store of the settings; a daemon that runs may use the one of earlier settings until its restart."""
     try:
-        await verify_store(settings.store.url)
+        if warning := await verify_store(settings.store.url):
+            report.warnings.append(warning)
     except StoreError as error:
         if NO_RIGHT in str(error):
             if daemon_runs:

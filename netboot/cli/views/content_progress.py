@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from netboot.content.library.progress import NoProgress, Progress
+from netboot.content.library.progress import NO_PROGRESS, Progress
 
 _LINE_INTERVAL_S: Final = 2.0
 
@@ -21,7 +21,7 @@ def shown_progress(*, as_json: bool) -> Iterator[Progress]:
     """Show progress on standard error; nothing for `as_json`."""
     console = Console(stderr=True)
     if as_json:
-        yield NoProgress()
+        yield NO_PROGRESS
     elif console.is_terminal:
         columns = (
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
@@ -36,7 +36,7 @@ def shown_progress(*, as_json: bool) -> Iterator[Progress]:
         yield _ProgressLines()
 
 
-class _Bars:
+class _Bars(Progress):
     def __init__(self, bars: RichProgress) -> None:
         self._bars = bars
         self._task: TaskID | None = None
@@ -51,7 +51,7 @@ class _Bars:
             self._bars.advance(self._task, size_bytes)
 
 
-class _ProgressLines:
+class _ProgressLines(Progress):
     def __init__(self) -> None:
         self._what = ""
         self._total = self._done = 0

@@ -17,7 +17,7 @@ from netboot.content.imports.layers import unpack
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, megabytes, tree_size
 from netboot.content.library.file_digest import FileDigest
 from netboot.content.library.library import Library, LibraryEntry, Staging, checked_name
-from netboot.content.library.progress import NoProgress, Progress
+from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.library.record import Record
 from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image
@@ -53,14 +53,14 @@ class ImportedRelease:
 
 
 def import_archive(
-    library: Library, path: Path, name: str | None = None, *, now: datetime, progress: Progress | None = None
+    library: Library, path: Path, name: str | None = None, *, now: datetime, progress: Progress = NO_PROGRESS
 ) -> ImportedRelease:
     """Bring an archive into the library as the release `name`; raise ContentError with reason and cure.
 
     The default name is that of the file, with the architecture of the image.
     """
     with explaining_import_errors(path):
-        return _import(library, path, name, now=now, progress=progress or NoProgress())
+        return _import(library, path, name, now=now, progress=progress)
 
 
 def _import(library: Library, path: Path, name: str | None, *, now: datetime, progress: Progress) -> ImportedRelease:
@@ -75,13 +75,7 @@ def _import(library: Library, path: Path, name: str | None, *, now: datetime, pr
         architecture=architecture,
     )
     with library.changing() as staging:
-        library.check_not_of(EntryKind.MEDIUM, name)
-        existing = library.get(EntryKind.RELEASE, name)
-        if existing is not None and existing.alias_of is not None:
-            raise ContentError(
-                f"{name} is another name of {existing.alias_of}; "
-                "import under a name of its own, then netboot content promote"
-            )
+        existing = library.importable(EntryKind.RELEASE, name)
         known = existing.record if existing else None
         # records of early versions have the digest of the content in `source_digest`
         if existing and known and source.digest in (known.content_digest, known.source_digest):

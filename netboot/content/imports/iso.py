@@ -15,7 +15,7 @@ from typing import Final
 
 from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, tree_size
 from netboot.content.library.library import Library, Staging, checked_name
-from netboot.content.library.progress import NoProgress, Progress
+from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.library.record import Record
 from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo, text_of
 from netboot.content.media.installer_files import check_stage2, initrd_modules, kernel_release
@@ -56,13 +56,12 @@ def import_iso(
     *,
     now: datetime,
     checksum: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> ImportedMedium:
     """Bring an ISO's installer into the library as the medium `name`; raise ContentError with the reason.
 
     `checksum` is the expected checksum of the whole file (`sha256:…`). The default name is release and architecture.
     """
-    progress = progress or NoProgress()
     if name is not None:
         library.check_not_of(EntryKind.RELEASE, name)
     with explaining_import_errors(path):
@@ -165,11 +164,9 @@ class _IsoImport:
         return checked_name(name or facts.default_name or "")
 
     def _is_new(self, name: str, sums: dict[str, str]) -> bool:
-        existing = self.staging.library.get(EntryKind.MEDIUM, name)
+        existing = self.staging.library.importable(EntryKind.MEDIUM, name)
         if existing is None:
             return True
-        if existing.alias_of is not None:
-            raise ContentError(f"{name} is another name of {existing.alias_of}; import under a name of its own: --name")
         known = existing.record.files if existing.record else _sums_of(existing.path, sums)
         if known != sums:
             differing = min(set(known.items()) ^ set(sums.items()))[0]

@@ -91,7 +91,7 @@ class _LayerOver:
     def _take(self, path: str, member: TarMember, stream: ByteStream, *, is_first: bool) -> None:
         directory, _, name = path.rpartition("/")
         if name.startswith(_WHITEOUT):
-            self._white_out(directory, name)
+            self._writer.drop(_removed_by(directory, name), keep=self._own)
             stream.skip(member.size_bytes)
         elif member.kind in REGULAR:
             if not is_first:
@@ -109,9 +109,6 @@ class _LayerOver:
             raise ContentError(f"{path!r} is not a regular file; objects of an archive must be")
         else:
             stream.skip(member.size_bytes)
-
-    def _white_out(self, directory: str, name: str) -> None:
-        self._writer.drop(_removed_by(directory, name), keep=self._own)
 
     def _remove_above(self, path: str, member: TarMember) -> None:
         """Handle a whiteout or file that removes the repository or a directory above it."""

@@ -55,13 +55,16 @@ def cannot_read(path: Path, error: OSError) -> ContentError:
 
 def write_fault(directory: Path) -> str | None:
     """Return why this process cannot write below `directory`, with the cure; None if it can. Changes nothing."""
-    place = directory
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = nearest_existing(directory)
     if os.access(place, os.W_OK | os.X_OK, effective_ids=True):
         return None
     code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
     return str(cannot_write(directory, OSError(code, os.strerror(code))))
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return a path, or the nearest directory above it that exists."""
+    return path if path.exists() else nearest_existing(path.parent)
 
 
 def http_status(error: BaseException | None) -> int:

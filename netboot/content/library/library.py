@@ -111,6 +111,17 @@ class Library:
             use = f"another name of the {kind.word} {existing.alias_of}" if existing.alias_of else f"a {kind.word}"
             raise ContentError(f"{name} is {use} already; choose another name")
 
+    def importable(self, kind: EntryKind, name: str) -> LibraryEntry | None:
+        """Find what an import under this name is compared with; raise ContentError if the name must not be used."""
+        self.check_not_of(kind.other, name)
+        existing = self.get(kind, name)
+        if existing is not None and existing.alias_of is not None:
+            raise ContentError(
+                f"{name} is another name of {existing.alias_of}; "
+                "import under a name of its own (--name), then netboot content promote"
+            )
+        return existing
+
     @contextmanager
     def changing(self) -> Iterator["Staging"]:
         """Hold the lock, and a staging directory removed at the end; raise LibraryBusyError if the lock is held."""
@@ -170,7 +181,7 @@ class Staging:
 
     def publish(self, made: Path, kind: EntryKind, name: str) -> None:
         """Rename a complete directory to its published name, after all of it is on disk."""
-        self.library.check_not_of(EntryKind.MEDIUM if kind is EntryKind.RELEASE else EntryKind.RELEASE, name)
+        self.library.check_not_of(kind.other, name)
         parent = self.library.directory / kind
         with explaining_write_errors(self.library.directory):
             if not parent.is_dir():
@@ -199,7 +210,7 @@ class Staging:
         place = target.parent / checked_name(alias)
         if place.is_dir() and not place.is_symlink():
             raise ContentError(f"{alias} is a {entry.kind.word} itself, not another name of one; choose another alias")
-        self.library.check_not_of(EntryKind.MEDIUM if entry.kind is EntryKind.RELEASE else EntryKind.RELEASE, alias)
+        self.library.check_not_of(entry.kind.other, alias)
         new = self.directory / "link"
         with explaining_write_errors(self.library.directory):
             new.symlink_to(target.name)

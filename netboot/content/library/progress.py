@@ -1,10 +1,10 @@
 """Progress reports of long operations."""
 
-from typing import Protocol
+from typing import Final
 
 
-class Progress(Protocol):
-    """Receives steps and the bytes done of each. Called by one thread."""
+class Progress:
+    """Receives the steps of an operation and the bytes done of each, in one thread. This class discards them."""
 
     def step(self, what: str, total_bytes: int) -> None:
         """Begin a step of this size; it ends the previous one."""
@@ -13,11 +13,4 @@ class Progress(Protocol):
         """Add to the bytes done of the step."""
 
 
-class NoProgress:
-    """Discards progress reports."""
-
-    def step(self, what: str, total_bytes: int) -> None:
-        """Do nothing."""
-
-    def advance(self, size_bytes: int) -> None:
-        """Do nothing."""
+NO_PROGRESS: Final = Progress()

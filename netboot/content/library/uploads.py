@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.content.library.disk import explaining_write_errors, http_status
+from netboot.content.library.disk import explaining_write_errors, http_status, nearest_existing
 from netboot.content.library.library import checked_name
 from netboot.errors import ContentError
 
@@ -78,7 +78,7 @@ class Uploads:
         if upload.kind is UploadKind.ARCHIVE and upload.name is None:
             raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
         with _refusing_write_errors(self._root.parent):
-            free = shutil.disk_usage(_nearest_existing(self._root)).free
+            free = shutil.disk_usage(nearest_existing(self._root)).free
             if upload.length > free:
                 raise UploadError(
                     507, f"{upload.length} bytes do not fit: {self._root.parent} has {free} free; free some space"
@@ -208,10 +208,6 @@ def _refusing_write_errors(directory: Path) -> Iterator[None]:
     except ContentError as error:
         cause = error.__cause__
         raise UploadError(http_status(cause), str(error)) from cause
-
-
-def _nearest_existing(path: Path) -> Path:
-    return path if path.exists() else _nearest_existing(path.parent)
 
 
 def _kind(request: dict[str, Any]) -> UploadKind:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from netboot.content.library.progress import NoProgress, Progress
+from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.ostree.object_check import DirectoryCheck
 from netboot.content.ostree.repository import read_ref, ref_commits
 from netboot.errors import ContentError
@@ -158,11 +158,10 @@ class Checker:
 
 
 def check_archive(
-    root: Path, name: str, *, progress: Progress | None = None, workers: int | None = None
+    root: Path, name: str, *, progress: Progress = NO_PROGRESS, workers: int | None = None
 ) -> ArchiveCheck:
     """Check the archive at `root`, called `name` in messages; raise ContentError if it is not an archive."""
     read_ref(root, name)
-    progress = progress or NoProgress()
     progress.step(f"checking {name}", sum(size_of(root / "objects" / directory) for directory in DIRECTORIES))
     with Checker(root, workers=workers) as checker:
         for directory in DIRECTORIES:

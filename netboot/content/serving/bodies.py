@@ -32,10 +32,12 @@ def open_file(file: ServedFile) -> int:
         if error.errno not in _GONE:
             raise ContentError(f"cannot open {file.path}: {error.strerror}") from error
         raise FileChangedError(f"cannot open {file.path}: {error.strerror}; copy it again") from error
-    if _is_unchanged(file, os.fstat(descriptor)):
-        return descriptor
-    os.close(descriptor)
-    raise FileChangedError(f"{file.path} was changed since it was listed; it is read again")
+    try:
+        _compare(file, os.fstat(descriptor))
+    except FileChangedError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def check_unchanged(file: ServedFile) -> None:
@@ -50,14 +52,14 @@ def check_unchanged(file: ServedFile) -> None:
         status = os.lstat(file.path)
     except OSError as error:
         raise FileChangedError(f"cannot read {file.path}: {error.strerror}; copy it again") from error
-    if not _is_unchanged(file, status):
-        raise FileChangedError(f"{file.path} was changed since it was listed; it is read again")
+    _compare(file, status)
 
 
-def _is_unchanged(file: ServedFile, status: os.stat_result) -> bool:
+def _compare(file: ServedFile, status: os.stat_result) -> None:
     is_checksum = "-" not in file.etag  # of an object whose name is its checksum
     is_same = file.size_bytes == status.st_size if is_checksum else file.etag == etag_of(status)
-    return is_same and stat.S_ISREG(status.st_mode)
+    if not is_same or not stat.S_ISREG(status.st_mode):
+        raise FileChangedError(f"{file.path} was changed since it was listed; it is read again")
 
 
 class Bodies:
@@ -65,9 +67,8 @@ class Bodies:
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
-        self._cached: OrderedDict[tuple[str, str], bytes] = (
-            OrderedDict()
-        )  # by path and ETag: a path may get other bytes
+        # by path and ETag: a path may get other bytes
+        self._cached: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._cached_bytes = 0
 
     def clear(self) -> None:
@@ -91,8 +92,8 @@ class Bodies:
             body = _read_cached(descriptor, file.size_bytes)
         finally:
             os.close(descriptor)
-        if body is not None:
-            self._cache(file, body)
+        if body is not None and file.is_immutable:
+            self._cache(key, body)
         return body
 
     def read_later(self, file: ServedFile) -> bytes:
@@ -108,10 +109,8 @@ class Bodies:
             raise FileChangedError(f"{file.path} was changed while it was read; it is read again")
         return body
 
-    def _cache(self, file: ServedFile, body: bytes) -> None:
-        if not file.is_immutable:
-            return
-        self._cached[file.path, file.etag] = body
+    def _cache(self, key: tuple[str, str], body: bytes) -> None:
+        self._cached[key] = body
         self._cached_bytes += len(body)
         while self._cached_bytes > self._capacity_bytes:
             _, dropped = self._cached.popitem(last=False)

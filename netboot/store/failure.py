@@ -1,0 +1,71 @@
+"""The error for a store that fails, with its cure: the operator reads it in the log, in `watch` and at the console."""
+
+import errno
+from pathlib import Path
+from socket import gaierror
+from typing import Final
+
+from netboot.errors import NO_RIGHT, StoreError
+
+_DISK_FULL: Final = "free some space on its file system"
+_READ_ONLY: Final = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
+_DAMAGED: Final = "restore a backup, or correct store.url"
+
+# The beginning of an error's name (https://sqlite.org/rescode.html, with the extended codes).
+_SQLITE_CURES: Final = {
+    "SQLITE_BUSY": "another program keeps it locked: fuser names it",
+    "SQLITE_CANTOPEN": NO_RIGHT,
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_FULL": _DISK_FULL,
+    "SQLITE_IOERR": "check its disk: dmesg",
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_READONLY": _READ_ONLY,
+}
+# The beginning of a SQLSTATE (PostgreSQL, appendix A).
+_POSTGRESQL_CURES: Final = {
+    "28": "correct user and password in store.url, or pg_hba.conf of the server",
+    "3D000": "correct the database in store.url, or make it: createdb",
+    "25006": "let store.url name the primary server",
+    "42501": "let the user in store.url own the database",
+    "53100": "free some space on the database server",
+    "53300": "raise max_connections of the server",
+    "57P": "start the database server",
+}
+_FILE_CURES: Final = {
+    errno.ENOSPC: _DISK_FULL,
+    errno.EDQUOT: _DISK_FULL,
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: NO_RIGHT,
+    errno.EPERM: NO_RIGHT,
+}
+
+
+def store_failed(error: BaseException) -> StoreError:
+    """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
+    cause = error.__cause__ or error
+    return StoreError(f"the store failed: {_first_line(cause)}; {_cure(cause)}")
+
+
+def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
+    """Return the error for a file of the store, `what`, that cannot be opened."""
+    cure = _FILE_CURES.get(error.errno or 0, "correct store.url or admin.socket")
+    return StoreError(f"cannot open {what} {path}: {error.strerror}; {cure}")
+
+
+def _cure(cause: BaseException) -> str:
+    name, state = getattr(cause, "sqlite_errorname", None) or "", getattr(cause, "sqlstate", None) or ""
+    for code, cures in ((name, _SQLITE_CURES), (state, _POSTGRESQL_CURES)):
+        for beginning, cure in cures.items():
+            if code.startswith(beginning):
+                return cure
+    match cause:
+        case gaierror():
+            return "correct the server's name in store.url"
+        case TimeoutError() | OSError():
+            return "start the database server, or correct server and port in store.url"
+        case _:
+            return "see store.url, and the log of its database"
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
