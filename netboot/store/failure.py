@@ -1,4 +1,4 @@
-"""The error for a store that fails, with its cure: the operator reads it in the log, in `watch` and at the console."""
+"""The errors of a store, each with its cure. Loads no SQLAlchemy, which takes half a second."""
 
 import errno
 from pathlib import Path
@@ -6,6 +6,8 @@ from socket import gaierror
 from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
+
+NEWEST_VERSION: Final = 5  # the number of `migrations.MIGRATIONS`
 
 _DISK_FULL: Final = "free some space on its file system"
 _READ_ONLY: Final = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
@@ -50,6 +52,14 @@ def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
     """Return the error for a file of the store, `what`, that cannot be opened."""
     cure = _FILE_CURES.get(error.errno or 0, "correct store.url or admin.socket")
     return StoreError(f"cannot open {what} {path}: {error.strerror}; {cure}")
+
+
+def newer_store(version: int) -> StoreError:
+    """Return the error for a store that a newer program migrated to `version`."""
+    return StoreError(
+        f"the store has version {version}, this netboot supports up to {NEWEST_VERSION}; "
+        "run the version that wrote it, or restore a backup"
+    )
 
 
 def _cure(cause: BaseException) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from netboot.store import tables
-from netboot.store.version import newer_store
+from netboot.store.failure import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 

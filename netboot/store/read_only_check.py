@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from netboot.errors import NO_RIGHT, StoreError
-from netboot.store.version import NEWEST_VERSION, newer_store
+from netboot.store.failure import NEWEST_VERSION, newer_store
 
 
 async def verify_store(url: str) -> str | None:

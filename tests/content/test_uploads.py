@@ -1,17 +1,18 @@
-"""Uploads on disk: what a full disk says, and what it leaves."""
+"""Uploads on disk: what begins, goes on and is refused; a full disk."""
 
 from pathlib import Path
 
 import pytest
 
-from netboot.content.library.uploads import UploadError, Uploads
+from netboot.content.library.uploads import Upload, UploadError, UploadKind, Uploads, UploadState
 
 ID = "0" * 32
+NOW = "2026-11-21T00:00:00+00:00"
 
 
 def test_a_full_disk_is_reported_with_its_cure_and_the_received_bytes_stay(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path)
-    upload = uploads.begin({"kind": "iso", "length": 10}, id_=ID, now="2026-11-21T00:00:00+00:00")
+    upload = uploads.begin({"kind": "iso", "length": 10}, id_=ID, now=NOW)
     uploads.data(upload).unlink()
     uploads.data(upload).symlink_to("/dev/full")
 
@@ -32,7 +33,119 @@ def test_an_upload_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / ".uploads").write_text("")
 
     with pytest.raises(UploadError) as raised:
-        uploads.begin({"kind": "iso", "length": 10}, id_=ID, now="2026-11-21T00:00:00+00:00")
+        uploads.begin({"kind": "iso", "length": 10}, id_=ID, now=NOW)
 
     assert raised.value.status == 500
+    assert uploads.all() == []
+
+
+def begun(uploads: Uploads, length: int = 10) -> Upload:
+    return uploads.begin({"kind": "iso", "length": length}, id_=ID, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        ({"length": 1}, 400, "kind must be one of iso, archive"),
+        (
+            {"kind": "archive", "length": 1},
+            400,
+            "an archive needs a name, for example ock-1.31-amd64: the file contains none",
+        ),
+        ({"kind": "iso", "length": True}, 400, "length must be the file's size in bytes"),
+        ({"kind": "iso", "length": 0}, 400, "length must be the file's size in bytes"),
+        (
+            {"kind": "iso", "length": 1, "name": "../x"},
+            400,
+            "'../x' is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first",
+        ),
+    ],
+)
+def test_a_request_that_is_not_valid_begins_nothing(
+    tmp_path: Path, request_: dict[str, object], status: int, message: str
+) -> None:
+    with pytest.raises(UploadError) as raised:
+        Uploads(tmp_path).begin(request_, id_=ID, now=NOW)
+
+    assert (raised.value.status, str(raised.value)) == (status, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_upload_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UploadError, match=f"^{1 << 40} bytes do not fit: {tmp_path} has ") as raised:
+        begun(Uploads(tmp_path), 1 << 40)
+
+    assert raised.value.status == 507
+
+
+def test_an_upload_goes_on_where_it_was_cut_and_ends_with_its_result(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    begun(uploads)
+    with uploads.receiving(ID, 0, announced=None) as receiver:
+        receiver.write(b"1234")
+    with Uploads(tmp_path).receiving(ID, 4, announced=6) as receiver:  # after a restart
+        receiver.write(b"567890")
+        receiver.sync()
+
+    upload = uploads.get(ID)
+    assert (upload.offset, uploads.data(upload).read_bytes()) == (10, b"1234567890")
+    done = uploads.move(uploads.move(upload, UploadState.IMPORTING), UploadState.DONE, result={"name": "ol8"})
+    assert uploads.all() == [done]
+    assert done == Upload(ID, UploadKind.ISO, None, 10, NOW, UploadState.DONE, 10, {"name": "ol8"})
+    assert not uploads.data(done).exists()
+    with (
+        pytest.raises(UploadError, match=r"^the upload is done; begin another$"),
+        uploads.receiving(ID, 10, announced=1),
+    ):
+        pass
+    uploads.remove(ID)
+    assert uploads.all() == []
+    with pytest.raises(UploadError, match=r"^no such upload; ") as raised:
+        uploads.get(ID)
+    assert raised.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("offset", "announced", "status", "message"),
+    [
+        (3, 1, 409, "the offset of the upload is 0, not 3; continue from there"),
+        (0, 11, 400, "11 bytes are more than the announced 10"),
+    ],
+)
+def test_bytes_at_another_place_or_beyond_the_end_are_refused(
+    tmp_path: Path, offset: int, announced: int, status: int, message: str
+) -> None:
+    uploads = Uploads(tmp_path)
+    begun(uploads)
+
+    with pytest.raises(UploadError) as raised, uploads.receiving(ID, offset, announced=announced):
+        pass
+
+    assert (raised.value.status, str(raised.value)) == (status, message)
+
+
+def test_a_second_writer_is_refused_and_a_used_upload_is_not_removed(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    begun(uploads)
+
+    with uploads.receiving(ID, 0, announced=None) as receiver:
+        with (
+            pytest.raises(UploadError, match=r"^another client is writing") as second,
+            uploads.receiving(ID, 0, announced=None),
+        ):
+            pass
+        with pytest.raises(UploadError, match=r"^the upload is in use; wait for its end$"):
+            uploads.remove(ID)
+        with pytest.raises(UploadError, match=r"^more bytes were sent than announced"):
+            receiver.write(b"12345678901")
+
+    assert second.value.status == 409
+    assert uploads.get(ID).offset == 0
+
+
+def test_an_upload_whose_description_is_damaged_does_not_exist(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    begun(uploads)
+    (tmp_path / ".uploads" / ID / "upload.json").write_text('{"kind": "iso"}')
+
     assert uploads.all() == []

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+import shutil
+import tempfile
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netboot.errors import StoreError
+from netboot.errors import NO_RIGHT, StoreError
 from netboot.store.file_lock import FileLock, held_by
 
 
@@ -81,3 +83,55 @@ def test_a_lock_that_cannot_be_made_is_an_error_of_the_store(tmp_path: Path):
         asyncio.run(FileLock(tmp_path / "file" / "netboot.db").take(owner="the daemon"))
 
     assert str(caught.value).startswith(f"cannot open the lock {tmp_path}/file/netboot.db.lock: ")
+
+
+@pytest.fixture
+def without_rights() -> Iterator[Path]:
+    """Become nobody in a directory of root."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    (directory / "closed").touch(0o600)
+    (directory / "closed.lock").touch(0o600)
+    (directory / "readable.lock").touch(0o644)
+    try:
+        os.seteuid(65534)
+        yield directory
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("subject", "owner", "message"),
+    [
+        ("new", "the daemon", "cannot make the lock {path}: no right to its directory; " + NO_RIGHT),
+        ("closed", "the daemon", "cannot open the lock {path}: Permission denied; " + NO_RIGHT),
+        ("closed", None, "cannot open the lock {path}: Permission denied; " + NO_RIGHT),
+        ("readable", "the daemon", "cannot open the lock {path}: Permission denied; " + NO_RIGHT),
+    ],
+)
+def test_a_lock_without_the_right_to_it_is_an_error(
+    without_rights: Path, subject: str, owner: str | None, message: str
+):
+    with pytest.raises(StoreError) as caught:
+        asyncio.run(FileLock(without_rights / subject).take(owner=owner))
+
+    assert str(caught.value) == message.format(path=without_rights / f"{subject}.lock")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("subject", ["new", "readable"])
+def test_a_command_without_the_right_to_make_or_write_the_lock_goes_on(without_rights: Path, subject: str):
+    lock = FileLock(without_rights / subject)
+
+    assert asyncio.run(release_after(lock.take(owner=None), lock)) is True
+    assert (without_rights / "new.lock").exists() is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_lock_that_may_not_be_read_is_an_error_to_the_reader(without_rights: Path):
+    with pytest.raises(StoreError) as caught:
+        held_by(without_rights / "closed")
+
+    assert str(caught.value) == f"cannot open the lock {without_rights}/closed.lock: Permission denied; {NO_RIGHT}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
 from netboot.model.boot.machine import Machine
@@ -108,3 +109,43 @@ def test_a_flush_returns_when_also_what_another_one_writes_is_on_disk(store_url:
         return on_disk
 
     assert asyncio.run(scenario()) == 1
+
+
+def test_a_running_writer_stores_what_is_kept_and_the_rest_when_it_is_cancelled(store_url: str):
+    async def scenario() -> list[object]:
+        database = await Database.open(store_url)
+        machines = Machines(database)
+        writing = asyncio.create_task(machines.run())
+        machines.keep(CP1)
+        for _ in range(600):
+            if await machines.all():
+                break
+            await asyncio.sleep(0.05)
+        stored: list[object] = list(await machines.all())
+        machines.forget(CP1.mac)
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        stored.append(list(await machines.all()))
+        await database.close()
+        return stored
+
+    assert asyncio.run(scenario()) == [CP1.mac, []]
+
+
+def test_machines_that_the_store_never_accepts_are_counted_in_the_log(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE machines")
+        machines = Machines(database)
+        machines.keep(CP1)
+        machines.forget(Mac.parse("52:54:00:aa:bb:02"))
+        await machines.close()
+        await database.close()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+
+    assert [each["event"] for each in logs] == ["store.machines_delayed"] * 2 + ["store.machines_lost"]
+    assert logs[-1] == {"event": "store.machines_lost", "log_level": "error", "count": 2}

@@ -25,11 +25,11 @@ from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
+from netboot.store.failure import NEWEST_VERSION
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
-from netboot.store.version import NEWEST_VERSION
 
 STORED: Final = Path(__file__).parent / "databases"
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
