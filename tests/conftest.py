@@ -7,7 +7,7 @@ import postgresql
 import pytest
 import structlog
 
-pytest_plugins = ["fixtures.appliance", "fixtures.captures", "fixtures.site", "fixtures.store"]
+pytest_plugins = ["fixtures.appliance", "fixtures.captures", "fixtures.command_line", "fixtures.site", "fixtures.store"]
 
 # A test that may be skipped, and the only reason that it may be skipped for.
 PERMITTED_SKIPS: Final = {

@@ -5,7 +5,6 @@ commands do not need them.
 """
 
 import errno
-import gc
 import os
 import signal
 import sys
@@ -18,7 +17,8 @@ import click
 
 from netboot import __version__
 from netboot.cli.groups import CONFIG_PATH, Group, take_config
-from netboot.errors import NO_RIGHT, ConfigError, NetbootError
+from netboot.cli.views.fault import fault_text, print_fault_as_json
+from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
@@ -38,11 +38,19 @@ class _Commands(Group):
     """Finds a command in the module of its name."""
 
     def invoke(self, context: click.Context) -> object:
-        """Run a command; end quietly at Ctrl-C, for which click would print `Aborted!` and exit with 1."""
+        """Run a command; with `--json`, print its fault also as JSON.
+
+        End quietly at Ctrl-C, for which click would print `Aborted!` and exit with 1.
+        """
+        as_json = "--json" in context.args
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
             sys.exit(130)
+        except (NetbootError, PermissionError, click.ClickException) as error:
+            if as_json:
+                print_fault_as_json(error)
+            raise
 
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,12 +58,7 @@ class _Commands(Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        gc.disable()  # a collection finds nothing while modules load, and costs a tenth of that time
-        try:
-            command = getattr(import_module(f"netboot.cli.commands.{name}"), name)
-        finally:
-            gc.enable()
-        assert isinstance(command, click.Command)
+        command: click.Command = getattr(import_module(f"netboot.cli.commands.{name}"), name)
         take_config(command)
         return command
 
@@ -97,18 +100,9 @@ def main() -> None:
             cli(prog_name="netboot")
         finally:
             sys.stdout.flush()  # here a full disk gets a message; at the interpreter's end it would not
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        count = len(error.problems)
-        print(f"{count} problem{'s' if count > 1 else ''}; nothing was changed", file=sys.stderr)
-        sys.exit(2)
-    except NetbootError as error:
-        print(f"netboot: {error}", file=sys.stderr)
-        sys.exit(1)
-    except PermissionError as error:  # of files for which the command has no message of its own
-        print(f"netboot: cannot open {error.filename}: {error.strerror}; {NO_RIGHT}", file=sys.stderr)
-        sys.exit(1)
+    except (NetbootError, PermissionError) as error:
+        print(fault_text(error), file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

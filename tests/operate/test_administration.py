@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
+from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltServices, WithServices
 
 from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
@@ -15,6 +15,7 @@ from netboot.operate.administration import Administration, UnknownHostError
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.readiness import Readiness, ServerFacts
 
+UNKNOWN = replace(FIRMWARE, mac=UNKNOWN_MAC)
 CP1, W1 = HostName("cp1"), HostName("w1")
 CLUSTER_INIT = "cp1 is cluster.init: its installed system starts a new cluster rackone"
 
@@ -172,3 +173,41 @@ def test_a_removed_host_cannot_be_armed(with_services: WithServices):
             await administration(services).arm_all(["w1"], force=True)
 
     with_services(scenario)
+
+
+def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> Any:
+        admin = administration(services)
+        services.boots(UNKNOWN)
+        await services.script_service.machines.flush()
+        await admin.arm_all(["w1"], reason="x")
+        await services.event_log.flush()
+        events = [event async for event in admin.events(host="w1", follow=False)]
+        with pytest.raises(UnknownHostError):
+            await admin.check_host("cp9")
+        return (
+            [(found["name"], found["install"]["armed"]) for found in await shown(admin.hosts())],
+            [machine["mac"] for machine in await shown(admin.machines())],
+            [(event["event"], event["data"]["by"]) for event in json_view(events)],
+            await admin.last_event_id() >= events[-1].id,
+            [use["use"] for use in await shown(admin.content_uses(now=services.clock.now())) if use["host"] == "w1"],
+        )
+
+    assert with_services(scenario) == (
+        [("cp1", False), ("w1", True)],
+        [UNKNOWN_MAC],
+        [("install.moved", "armed")],
+        True,
+        ["armed", "host", "armed", "host"],
+    )
+
+
+def test_followed_events_begin_with_those_on_record_and_end_with_the_daemon(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        admin = administration(services)
+        await admin.arm_all(["w1"])
+        await services.event_log.flush()
+        await services.event_log.end_followers()
+        return [event.name async for event in admin.events(host="w1")]
+
+    assert with_services(scenario) == ["install.moved"]

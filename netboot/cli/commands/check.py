@@ -1,8 +1,8 @@
 """`netboot check`: checks the configuration and this appliance before a machine boots."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +10,11 @@ import click
 
 from netboot.app import from_settings
 from netboot.boot.documents import Documents
+from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.views.output import json_option, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
-from netboot.control_socket import is_answered
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.host_findings import check_hosts
@@ -30,13 +30,10 @@ _ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: reserved f
 
 
 @dataclass(slots=True)
-class Findings:
-    """The findings, in the order in which they are printed."""
+class Findings(BoxReport):
+    """Everything that was found. `faults` are those of the files."""
 
     faults: tuple[Problem, ...] = ()
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def add(self, report: BoxReport) -> None:
         """Add the findings of a part of the check."""
@@ -64,10 +61,13 @@ def check(config: Path, as_json: bool) -> None:
             raise
         _print_as_json(Findings(faults=error.problems), [])
         raise SystemExit(2) from None
-    findings = Findings(faults=configuration.faults, warnings=list(map(str, configuration.warnings)))
+    findings = Findings(warnings=list(map(str, configuration.warnings)), faults=configuration.faults)
     findings.add(check_access(configuration))  # it forks, so it comes before the threads
-    asyncio.run(_check(configuration, findings))
-    lines = _loader_lines(configuration)
+    bootfiles = BootFiles(configuration.settings.bootfiles.directories)
+    policy, problems = from_settings.policy_for(configuration.settings, bootfiles, configuration.hosts)
+    findings.problems += [*map(str, problems), *missing_uefi_loader(policy, bootfiles)]
+    asyncio.run(_check(config, configuration, bootfiles, findings=findings))
+    lines = loader_lines(policy, bootfiles)
     if as_json:
         _print_as_json(findings, lines)
     else:
@@ -97,10 +97,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
 
 
-async def _check(configuration: Configuration, findings: Findings) -> None:
+async def _check(config: Path, configuration: Configuration, bootfiles: BootFiles, *, findings: Findings) -> None:
     settings = configuration.settings
-    bootfiles = BootFiles(settings.bootfiles.directories)
-    findings.problems += _loader_problems(configuration, bootfiles)
     if not settings.network.interfaces:
         findings.problems.append(NO_INTERFACE)
     content = ContentIndex(settings.content.directory)
@@ -108,7 +106,7 @@ async def _check(configuration: Configuration, findings: Findings) -> None:
     findings.problems += content.problems
     links = await links_here()
     findings.add(check_hosts(configuration, links))
-    findings.add(await _check_box(settings, links, known=set(map(str, findings.faults))))
+    findings.add(await _check_box(config, settings, links, known=set(map(str, findings.faults))))
     documents = from_settings.documents_for(settings)
     readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
     reasons: dict[str, list[Host]] = {}
@@ -127,25 +125,20 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
     return f"{placed}{also}"
 
 
-async def _check_box(settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:
+async def _check_box(config: Path, settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:
     """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
-    path, problems = settings.admin.socket, []
+    problems: Sequence[str] = ()
     try:
-        runs = path.exists()
-        if runs:
-            from netboot.client import ControlClient  # slow to load
-
-            runs = is_answered(path)
-            if runs:
-                config = click.get_current_context().find_object(Path)
-                async with ControlClient(path, configuration=config) as client:
-                    problems = list((await client.status()).get("problems", ()))
-    except (NetbootError, OSError) as error:
+        client = await daemon_at(settings.admin.socket, config)
+        if client is not None:
+            async with client:
+                problems = (await client.status())["problems"]
+    except NetbootError as error:
         report = check_box(settings, links, daemon_runs=True)
         report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
         return report
-    report = check_box(settings, links, daemon_runs=runs)
-    await _check_store(settings, report, daemon_runs=runs)
+    report = check_box(settings, links, daemon_runs=client is not None)
+    await _check_store(settings, report, daemon_runs=client is not None)
     said = {*known, *report.problems}
     for index, interface in enumerate(settings.network.interfaces):
         if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):
@@ -184,18 +177,3 @@ def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
 def _renamed(problems: Iterable[RenderError], subject: str) -> list[str]:
     """Replace the MAC that only this check uses with `subject`."""
     return [str(problem).replace(str(_ANY_MAC), subject) for problem in problems]
-
-
-def _loader_problems(configuration: Configuration, bootfiles: BootFiles) -> Iterator[str]:
-    """Check the loaders that the files name, and that of UEFI x86-64, which most OCK machines need."""
-    settings = configuration.settings
-    policy, problems = from_settings.policy_for(settings, bootfiles, configuration.hosts)
-    yield from map(str, problems)
-    yield from missing_uefi_loader(policy, bootfiles)
-
-
-def _loader_lines(configuration: Configuration) -> list[LoaderLine]:
-    settings = configuration.settings
-    bootfiles = BootFiles(settings.bootfiles.directories)
-    policy, _ = from_settings.policy_for(settings, bootfiles, configuration.hosts)
-    return loader_lines(policy, bootfiles)

@@ -4,17 +4,17 @@ Works on the content directory with or without a daemon; a running one is reques
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netboot.cli.commands.content_owner import handed_over
-from netboot.cli.commands.content_users import Users, users, users_for_a_list
+from netboot.cli.commands.content_users import users, users_for_a_list
+from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
 from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
@@ -27,7 +27,9 @@ from netboot.content.library.library import Library
 from netboot.errors import ContentError, NetbootError
 from netboot.registry.load import load_settings
 from netboot.settings.settings import Settings
-from netboot.store.file_lock import held_by
+
+if TYPE_CHECKING:
+    from netboot.client import ControlClient, View
 
 
 @click.group(cls=Group)
@@ -53,10 +55,10 @@ def removed_publish_command(_words: tuple[str, ...]) -> None:
 @click.pass_obj
 def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
-    settings = load_settings(config)
+    settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
-        done = import_iso(_library(settings), file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
-    _rescan_in_daemon(settings)
+        done = import_iso(library, file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
+    _rescan_in_daemon(config, settings)
     text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
     _print_imported(done, text, as_json)
 
@@ -68,10 +70,10 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
 @click.pass_obj
 def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
     """Import the OSTree archive from the output of `ocne image create --type ostree`, and verify every object."""
-    settings = load_settings(config)
+    settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
-        done = import_archive(_library(settings), source, name, now=datetime.now(UTC), progress=progress)
-    _rescan_in_daemon(settings)
+        done = import_archive(library, source, name, now=datetime.now(UTC), progress=progress)
+    _rescan_in_daemon(config, settings)
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     text = f"commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, {megabytes(done.size_bytes)}{shared}"
     _print_imported(done, f"{text}, every object verified", as_json)
@@ -87,8 +89,8 @@ def _print_imported(done: ImportedMedium | ImportedRelease, text: str, as_json: 
 @click.pass_obj
 def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases with their users."""
-    settings = load_settings(config)
-    library, known = _library(settings), _users(config, settings)
+    settings, library = _opened(config)
+    known = users_for_a_list(config, settings)
     views = [entry_view(entry, library, used_by=known.names(entry)) for entry in library.entries()]
     rows = (
         (
@@ -110,16 +112,15 @@ def list_command(config: Path, as_json: bool) -> None:
 @click.pass_obj
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show the details of NAME."""
-    settings = load_settings(config)
-    library = _library(settings)
+    settings, library = _opened(config)
     entry = library.find(name)
     record = entry.record
-    view = entry_view(entry, library, used_by=_users(config, settings).names(entry))
+    view = entry_view(entry, library, used_by=users_for_a_list(config, settings).names(entry))
     view |= {"record": asdict(record) if record else None}
     lines = [
         f"{key.removesuffix('_bytes').replace('_', ' ')}: {_shown(key, value)}"
         for key, value in view.items()
-        if key not in ("record", "files") and value
+        if key != "record" and value
     ]
     files = record.files.items() if record else ()
     print_found(view, as_json, [*lines, *(f"  {checksum}  {member}" for member, checksum in files)])
@@ -145,8 +146,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
     """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
     if repair_from is not None and name is None:
         raise click.UsageError("--repair-from requires the NAME to repair")
-    settings = load_settings(config)
-    library = _library(settings)
+    settings, library = _opened(config)
     entries = [library.find(name)] if name else [entry for entry in library.entries() if entry.alias_of is None]
     results: list[tuple[Verdict, tuple[str, ...]]] = []
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
@@ -159,7 +159,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))
     if any(repaired for _, repaired in results):
-        _rescan_in_daemon(settings)
+        _rescan_in_daemon(config, settings)
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
     else:
@@ -175,8 +175,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 @click.pass_obj
 def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or an alias. Refused while it is used."""
-    settings = load_settings(config)
-    library = _library(settings)
+    settings, library = _opened(config)
     with handed_over(settings.content.directory), library.changing() as staging:
         entry = library.find(name)
         reasons = users(config, settings).reasons(entry)
@@ -186,7 +185,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
             raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _rescan_in_daemon(settings)
+    _rescan_in_daemon(config, settings)
     print_found({"removed": name, "size_bytes": freed}, as_json, [f"{name} is removed"])
 
 
@@ -195,9 +194,10 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 @click.pass_obj
 def gc(config: Path, as_json: bool) -> None:
     """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
-    settings = load_settings(config)
-    _refuse_while_pulled(settings, "cannot collect")
-    with handed_over(settings.content.directory), _library(settings).changing() as staging:
+    settings, library = _opened(config)
+    if pulls := asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.status())).get("pulls"):
+        raise ContentError(f"cannot collect: machines are pulling now ({', '.join(pulls)}); wait until they are done")
+    with handed_over(settings.content.directory), library.changing() as staging:
         count, size_bytes = staging.collect()
     text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
     print_found({"deleted": count, "size_bytes": size_bytes}, as_json, [text])
@@ -210,41 +210,26 @@ def gc(config: Path, as_json: bool) -> None:
 @click.pass_obj
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
-    settings = load_settings(config)
-    library = _library(settings)
+    settings, library = _opened(config)
     with handed_over(settings.content.directory), library.changing() as staging:
         entry = library.find(name)
         if running := users(config, settings).running(entry.kind, alias):
             raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
-    _rescan_in_daemon(settings)
+    _rescan_in_daemon(config, settings)
     name = entry.alias_of or name
     print_found({"alias": alias, "name": name}, as_json, [f"{alias} is {name} now"])
 
 
-def _users(config: Path, settings: Settings) -> Users:
-    """Find the users of the content for a list; print a note if some cannot be found."""
-    known, notes = users_for_a_list(config, settings)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
-    return known
+def _opened(config: Path) -> tuple[Settings, Library]:
+    settings = load_settings(config)
+    return settings, Library(settings.content.directory)
 
 
-def _library(settings: Settings) -> Library:
-    return Library(settings.content.directory)
-
-
-def _refuse_while_pulled(settings: Settings, what: str) -> None:
-    """Raise ContentError while the daemon reports that machines pull a release."""
-    pulls = asyncio.run(_request_of_daemon(settings, "status")).get("pulls")
-    if pulls:
-        raise ContentError(f"{what}: machines are pulling now ({', '.join(pulls)}); wait until they are done")
-
-
-def _rescan_in_daemon(settings: Settings) -> None:
+def _rescan_in_daemon(config: Path, settings: Settings) -> None:
     """Make a running daemon read the content directory again; print a note if it fails, and for each ended arming."""
     try:
-        result = asyncio.run(_request_of_daemon(settings, "rescan"))
+        result = asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.rescan_content()))
     except NetbootError as error:
         click.echo(f"note: the daemon did not read the content again: {error}", err=True)
         return
@@ -252,18 +237,13 @@ def _rescan_in_daemon(settings: Settings) -> None:
         click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
 
 
-async def _request_of_daemon(settings: Settings, request: str) -> Mapping[str, Any]:
-    """Send a request to the daemon of this configuration, if one runs; raise DeafDaemonError if it does not answer."""
-    socket = settings.admin.socket
-    with suppress(PermissionError):  # the client has a better message
-        if not socket.exists() and held_by(socket) is None:
-            return {}
-    from netboot.cli.commands.daemon_or_store import (
-        daemon_at,  # aiohttp: half of the time of a command without a daemon
-    )
+async def _of_daemon(config: Path, settings: Settings, request: "Callable[[ControlClient], Awaitable[View]]") -> "View":
+    """Send a request to the daemon of this configuration; an empty answer if none runs.
 
-    client = await daemon_at(socket, click.get_current_context().find_object(Path) or Path())
+    Raises DeafDaemonError if it does not answer.
+    """
+    client = await daemon_at(settings.admin.socket, config)
     if client is None:
         return {}
     async with client:
-        return await (client.status() if request == "status" else client.rescan_content())
+        return await request(client)

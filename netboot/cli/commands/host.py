@@ -1,6 +1,7 @@
 """`netboot host`: the declared machines and the state of their installs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,23 @@ def show(config: Path, name: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    for label, text in _labelled(found):
+        click.echo(f"{label:<18}{printable(text)}")
+
+
+def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in found.items():
-        if key == "install":
-            click.echo(f"{'state':<18}{value['state']}, changed {ago(value['changed_at'])}")
-            click.echo(f"{'armed':<18}{armed_text(value)}")
-        elif key == "blocked":
-            continue  # the parts of `reason`
-        elif key == "disks":
-            _print_lines("disks", value)
-        elif key.startswith("last_"):
-            click.echo(f"{key.replace('_', ' '):<18}{printable(_last(value))}")
-        else:
-            click.echo(f"{key:<18}{printable(_shown(value))}")
+        match key:
+            case "install":
+                yield "state", f"{value['state']}, changed {ago(value['changed_at'])}"
+                yield "armed", armed_text(value)
+            case "blocked":
+                pass  # the parts of `reason`
+            case "disks":
+                yield from zip(chain([key], repeat("")), value or ["–"], strict=False)
+            case _:
+                is_last = key.startswith("last_")
+                yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))
 
 
 def armed_text(install: Mapping[str, Any]) -> str:
@@ -102,11 +108,6 @@ def _last(value: Any) -> str:
         return ago(value)
     rest = {key: item for key, item in value.items() if key != "at"}
     return f"{ago(value['at'])}: {rest['reason'] if 'reason' in rest else _shown(rest)}"
-
-
-def _print_lines(key: str, lines: list[str]) -> None:
-    for number, line in enumerate(lines or ["–"]):
-        click.echo(f"{'' if number else key:<18}{printable(line)}")
 
 
 def _shown(value: Any) -> str:

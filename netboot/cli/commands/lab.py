@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Coroutine
+from contextlib import closing
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -51,7 +52,7 @@ def lab() -> None:
 @json_option
 def demo(as_json: bool) -> None:
     """Install two empty machines, from power-on to ready, and show each step."""
-    with BootView(to_stderr=as_json) as view:
+    with closing(BootView(to_stderr=as_json)) as view:
         timelines = _run(run_demo(say=view.say, on_change=view.show))
     ended = [timeline.as_json() for timeline in timelines.values()]
     print_found(ended, as_json, [f"{' and '.join(timelines)} are ready"])
@@ -88,7 +89,7 @@ def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: 
         raise click.UsageError("name a HOST, or a --firmware")
     if host is None:
         host = next(known.machine.name for known in LAB_HOSTS if known.machine.firmware == firmware)
-    with BootView(to_stderr=as_json) as view:
+    with closing(BootView(to_stderr=as_json)) as view:
         _run(_boot(_joined(name), host, arm=arm, as_json=as_json, view=view))
 
 

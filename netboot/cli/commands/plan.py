@@ -59,32 +59,28 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
     chosen = [found for found in configuration.hosts if host in (None, found.name)]
     if host is not None and not chosen:
         raise NetbootError(f"no host is called {host}; netboot host list shows them")
-    given = asyncio.run(_all_given(configuration, chosen, show_secrets=show_secrets))
+    plans = asyncio.run(_planned(configuration, chosen, show_secrets=show_secrets))
     if as_json:
-        print_json({name: asdict(what) for name, what in given.items()})
+        print_json({name: asdict(planned) for name, planned in plans.items()})
         return
-    for name, what in given.items():
-        _print(name, what)
+    for name, planned in plans.items():
+        _print(name, planned)
 
 
-async def _all_given(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
+async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
     settings = configuration.settings
-    documents = from_settings.documents_for(settings)
+    documents, base_url = from_settings.documents_for(settings), _base_url(settings)
     policy, _ = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
-    base_url = _base_url(settings)
     return {
-        host.name: await _given(host, documents, policy, base_url=base_url, show_secrets=show_secrets) for host in hosts
+        host.name: HostPlan(
+            offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
+            script=_script(documents, InstallPlan(host, HIDDEN.kickstart), base_url),
+            script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
+            kickstart=await _kickstart(documents, host, base_url),
+            ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),
+        )
+        for host in hosts
     }
-
-
-async def _given(host: Host, documents: Documents, policy: Policy, *, base_url: str, show_secrets: bool) -> HostPlan:
-    return HostPlan(
-        offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
-        script=_script(documents, InstallPlan(host, HIDDEN.kickstart), base_url),
-        script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
-        kickstart=await _kickstart(documents, host, base_url),
-        ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),
-    )
 
 
 def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
@@ -128,12 +124,12 @@ def _base_url(settings: Settings) -> str:
     return urls.base_url(addresses[0], settings.http.port)
 
 
-def _print(name: str, given: HostPlan) -> None:
+def _print(name: str, planned: HostPlan) -> None:
     click.secho(f"── {name}, once armed", bold=True)
-    for firmware, offer in given.offers.items():
+    for firmware, offer in planned.offers.items():
         click.echo(f"  {firmware:<24}{offer}")
-    parts = {"script": given.script, "kickstart": given.kickstart}
-    parts |= {f"ignition {part}": text for part, text in given.ignition.items()}
+    parts = {"script": planned.script, "kickstart": planned.kickstart}
+    parts |= {f"ignition {part}": text for part, text in planned.ignition.items()}
     for part, text in parts.items():
         click.secho(f"── {name}: {part}", bold=True)
         click.echo(text.rstrip())

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 import click
 from rich.console import Console
@@ -25,12 +23,8 @@ class BootView:
         self._live: Live | None = None
         self._started = time.monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Stop the live table."""
         if self._live is not None:
             self._live.stop()
 
@@ -39,7 +33,7 @@ class BootView:
         click.echo(line, err=self._to_stderr)
 
     def show(self, timelines: Mapping[str, BootTimeline], moment: ReachedStep | None) -> None:
-        """Take one change."""
+        """Show a change; `moment` is None if only time has passed."""
         if self._to_stderr:
             return
         if self._console.is_terminal:

@@ -1,14 +1,13 @@
 """Prints results: tables on a terminal, else plain lines; JSON on request."""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from netboot.model.words import printable
 
@@ -35,18 +34,19 @@ def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterabl
         print_json(found)
         return
     rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
-    console = Console()
-    if not console.is_terminal:
-        click.echo("\t".join(columns))
-        for row in rows:
-            click.echo("\t".join(row))
+    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        click.echo("\n".join("\t".join(row) for row in (columns, *rows)))
         return
+    from rich.console import Console  # slow to load
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as text: a str would be read as markup, brackets and all
-    console.print(table)
+    Console().print(table)
 
 
 def ago(moment: str | None) -> str:

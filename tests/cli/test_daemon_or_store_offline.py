@@ -1,0 +1,185 @@
+"""Commands on the store and the files while no daemon runs: what they print as text and as JSON."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from fixtures.command_line import CommandLine
+
+from netboot.errors import ConfigError, NetbootError, StoreError
+from netboot.model.boot.machine import Machine
+from netboot.model.host.mac import Mac
+from netboot.store.database import Database
+from netboot.store.machines import Machines
+
+CP1_ARMED = """\
+cp1 is armed: its next network boot wipes /dev/disk/by-id/ata-1 and installs ock-1.31-amd64; netboot install watch cp1
+  MAC         02:00:00:00:00:01
+  disk        /dev/disk/by-id/ata-1
+  release     ock-1.31-amd64 (commit {commit})
+  boot media  ol8u10-x86_64
+  attempts    2
+"""
+NO_DISK = "cannot render kickstart for w1: template kickstart/node.ks.j2:23 uses undefined 'disk'; set hosts.w1.disk"
+STARTS_CLUSTER = "cp1 is cluster.init: its installed system starts a new cluster rackone"
+
+
+def test_a_host_is_armed_watched_and_cancelled(netboot: CommandLine):
+    armed = netboot("install", "arm", "cp1", "--reason", "new disk", "--attempts", "2")
+    commit = netboot.json("content", "show", "ock-1.31-amd64")["commit"][:12]
+
+    assert armed.stdout == CP1_ARMED.format(commit=commit)
+    assert armed.stderr.splitlines() == [
+        "netboot: no daemon runs; changed the store itself; start it with systemctl start netboot",
+        f"warning: {STARTS_CLUSTER}",
+    ]
+    assert netboot.printed("install", "list").splitlines() == [
+        "HOST\tSTATE\tARMED\tCHANGED\tNOTE",
+        "cp1\tregistered\tyes, 2 of 2 attempts left: new disk\tnever\t",
+    ]
+    assert netboot.printed("install", "show") == netboot.printed("install", "list")
+    assert netboot.printed("install", "show", "cp1").startswith(
+        "cp1 is registered, changed never; armed: yes, 2 of 2 attempts left: new disk\n"
+        "reason: no boot request of cp1 was received since it was armed; "
+    )
+    (event,) = netboot.printed("install", "watch", "cp1", "--no-follow", "--json").splitlines()
+    assert '"event": "install.moved", "host": "cp1"' in event
+    assert netboot.printed("install", "cancel", "cp1") == "cp1 is not armed; it boots its own disk\n"
+    moves = [
+        (move["what"], move["from"], move["to"], move["note"]) for move in netboot.json("install", "history", "cp1")
+    ]
+    assert moves == [("armed", "registered", "registered", "new disk"), ("cancelled", "registered", "registered", "")]
+
+
+def test_of_several_hosts_none_is_armed_if_one_is_not_ready_and_force_arms_all(netboot: CommandLine):
+    refused = netboot("install", "arm", "cp1", "w1", "--json")
+    armed = netboot.json("install", "arm", "cp1", "w1", "--force")
+
+    assert isinstance(refused.exception, NetbootError)
+    assert refused.stdout == (
+        f'{{"ok": false, "error": "cannot arm w1: {NO_DISK}\\n'
+        'nothing was armed; correct this, or arm anyway with --force"}\n'
+    )
+    assert [(each["host"], each["reasons"], each["warnings"]) for each in armed] == [
+        ("cp1", [], [STARTS_CLUSTER]),
+        ("w1", [NO_DISK], []),
+    ]
+
+
+def test_a_host_is_shown_with_every_default(netboot: CommandLine):
+    shown = netboot.printed("host", "show", "cp1")
+
+    assert (
+        shown
+        == """\
+name              cp1
+role              control-plane
+macs              02:00:00:00:00:01
+boot_media        ol8u10-x86_64
+release           ock-1.31-amd64
+disk              /dev/disk/by-id/ata-1
+timezone          UTC
+ntp               –
+kernel_arguments  –
+network           –
+ssh_keys          –
+ignition          ./ign/init.ign
+loader            –
+firmware          –
+rom_ipxe          keep
+declared_at       ./hosts.yaml:7:3
+state             registered, changed never
+armed             no
+reason            cp1 is not armed, so it boots its own disk; netboot install arm cp1
+last heard        never
+last offer        never
+last reason       never
+disks             –
+"""
+    )
+
+
+def test_hosts_and_discovered_machines_are_listed(netboot: CommandLine):
+    async def record() -> None:
+        database = await Database.open(f"sqlite+aiosqlite:///{netboot.directory}/netboot.db")
+        machines = Machines(database)
+        at = datetime.now(UTC)
+        machines.keep(Machine(Mac.parse("02:00:00:00:00:99"), at, at, arch="x64-uefi", vendor_class="PXEClient"))
+        await machines.close()
+        await database.close()
+
+    asyncio.run(record())
+
+    assert netboot.printed("host", "list").splitlines() == [
+        "HOST\tROLE\tMAC\tSTATE\tARMED\tCHANGED",
+        "cp1\tcontrol-plane\t02:00:00:00:00:01\tregistered\tno\tnever",
+        "w1\tworker\t02:00:00:00:00:02\tregistered\tno\tnever",
+    ]
+    assert netboot.printed("host", "list", "--discovered").splitlines() == [
+        "MAC\tARCH\tVENDOR CLASS\tUUID\tLAST SEEN",
+        "02:00:00:00:00:99\tx64-uefi\tPXEClient\t\t0 s ago",
+    ]
+
+
+def test_a_watch_that_follows_needs_a_daemon(netboot: CommandLine):
+    watched = netboot("install", "watch", "cp1")
+
+    assert str(watched.exception) == (
+        "no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"no database", "cannot read {path}: file is not a database; restore a backup, or correct store.url"),
+        (None, "{path} is not a file; move it away, or correct store.url"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_reported_with_the_cure_that_check_prints(
+    netboot: CommandLine, data: bytes | None, said: str
+):
+    path = netboot.directory / "netboot.db"
+    path.mkdir() if data is None else path.write_bytes(data)
+
+    listed = netboot("host", "list")
+    checked = netboot.json("check", status=1)
+
+    said = said.format(path=path)
+    assert isinstance(listed.exception, StoreError)
+    assert str(listed.exception) == said
+    assert f"store.url: the daemon cannot start: {said.replace(str(netboot.directory), '.')}" in checked["problems"]
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "host list", "install arm w1", "content list", "reload", "content verify x --repair-from /"]
+)
+def test_with_json_a_fault_of_the_settings_is_json_in_one_line(netboot: CommandLine, command: str):
+    netboot.config.write_text("stor: {}\n")
+
+    done = netboot(*command.split(), "--json")
+
+    assert isinstance(done.exception, ConfigError)
+    fault = {"file": "./netboot.yaml", "line": 1, "column": 1, "where": "stor", "what": "no such setting"}
+    assert netboot.json(*command.split(), status=1) == {
+        "ok": False,
+        "error": "./netboot.yaml:1:1: stor: no such setting; did you mean store?",
+        "faults": [fault | {"cure": "did you mean store?"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "status"),
+    [
+        ("host show w9", "no host is called w9; the registry has: cp1, w1", 1),
+        ("plan w9", "no host is called w9; netboot host list shows them", 1),
+        ("content show x", "there is no medium and no release x in ./content; netboot content list", 1),
+        ("reload", "no daemon listens on ./control.sock; systemctl start netboot, or netboot serve", 1),
+        ("content verify --repair-from /", "--repair-from requires the NAME to repair", 2),
+        ("install arm", "Missing argument 'HOST...'.", 2),
+        ("lab boot", "name a HOST, or a --firmware", 2),
+        ("lab boot cp1 --name none", "no lab named none is up; start one with `netboot lab up`", 1),
+    ],
+)
+def test_with_json_every_fault_is_json(netboot: CommandLine, command: str, error: str, status: int):
+    assert netboot.json(*command.split(), status=status) == {"ok": False, "error": error}
