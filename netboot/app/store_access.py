@@ -24,7 +24,6 @@ from netboot.store.exclusive import HeldError, Lock, held_alone, held_together, 
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
-from netboot.store.read_only_check import verify_store
 
 if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness
@@ -111,11 +110,7 @@ async def _offline_store(settings: Settings) -> AsyncIterator[OpenStore]:
 async def _opened(
     settings: Settings, *, lock: Lock | None = None, held_by: str = "", now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[OpenStore]:
-    try:
-        database = await Database.open(settings.store.url, held_by=held_by)
-    except StoreError:
-        await verify_store(settings.store.url)  # its message has a cure for each fault of a file
-        raise
+    database = await Database.open(settings.store.url, held_by=held_by)
     try:
         events = EventLog(database, now=now)
         machines = Machines(database)

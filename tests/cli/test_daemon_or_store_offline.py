@@ -129,26 +129,15 @@ def test_a_watch_that_follows_needs_a_daemon(netboot: CommandLine):
     )
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"no database", "cannot read {path}: file is not a database; restore a backup, or correct store.url"),
-        (None, "{path} is not a file; move it away, or correct store.url"),
-    ],
-)
-def test_a_store_that_cannot_be_read_is_reported_with_the_cure_that_check_prints(
-    netboot: CommandLine, data: bytes | None, said: str
-):
-    path = netboot.directory / "netboot.db"
-    path.mkdir() if data is None else path.write_bytes(data)
+def test_a_store_that_cannot_be_read_is_reported_with_the_cure_that_check_prints(netboot: CommandLine):
+    (netboot.directory / "netboot.db").write_bytes(b"no database")
 
     listed = netboot("host", "list")
-    checked = netboot.json("check", status=1)
+    (problem,) = [each for each in netboot.json("check", status=1)["problems"] if each.startswith("store.url: ")]
 
-    said = said.format(path=path)
     assert isinstance(listed.exception, StoreError)
-    assert str(listed.exception) == said
-    assert f"store.url: the daemon cannot start: {said.replace(str(netboot.directory), '.')}" in checked["problems"]
+    assert str(listed.exception).partition("; ")[2] == "restore a backup, or correct store.url"
+    assert problem.partition("; ")[2] == "restore a backup, or correct store.url"
 
 
 @pytest.mark.parametrize(
