@@ -29,7 +29,8 @@ from netboot.serve.static_http.bootfile_handler import BootFileHandler
 from netboot.serve.static_http.content_handler import ContentHandler, content_routes
 from netboot.serve.static_http.request_origin import ADVERTISED
 from netboot.serve.static_http.shares import ShareLimits
-from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+from netboot.serve.tftp.request_handler import TftpSettings
+from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.serve.tftp.transfers import TransferLimits
 from netboot.settings.settings import Admin, Settings
 from netboot.telemetry.metrics import Metrics

@@ -115,7 +115,7 @@ class SeenMachine:
         if exchange == self.exchange:
             self.trace.has_address = True
 
-    def begins_exchange(self, client: BootClient) -> bool:
+    def note_exchange(self, client: BootClient) -> bool:
         """Record a DISCOVER of its firmware; True where it begins a new exchange."""
         if client.stage is not Stage.FIRMWARE or client.exchange is None:
             return False
@@ -180,7 +180,7 @@ class SeenMachines:
         seen.took_installer = False
         went_on = bool(seen.steps - {Step.OFFER, Step.LOCAL_BOOT})
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
-        is_anew = seen.begins_exchange(client)
+        is_anew = seen.note_exchange(client)
         if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:
             is_anew = False
             seen.trace.is_jumbled = True

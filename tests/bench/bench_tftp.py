@@ -118,7 +118,8 @@ def serve(directory, port):
     """Our listeners, as the daemon opens them; log lines at info go to stderr."""
     from netboot.content.bootfiles.directories import BootFiles
     from netboot.model.host.network import Interface
-    from netboot.serve.tftp.tftp_server import TftpServer, TftpSettings
+    from netboot.serve.tftp.request_handler import TftpSettings
+    from netboot.serve.tftp.tftp_server import TftpServer
     from netboot.serve.tftp.transfers import TransferLimits
     from netboot.telemetry.metrics import Metrics
 

@@ -29,8 +29,8 @@ log = structlog.get_logger()
 class DocumentHandler:
     """The handlers of the boot LAN that need the boot services."""
 
-    def __init__(self, service: ScriptService, document_service: DocumentService) -> None:
-        self._service = service
+    def __init__(self, script_service: ScriptService, document_service: DocumentService) -> None:
+        self._script_service = script_service
         self._document_service = document_service
         self._taken = LineLimit()
 
@@ -48,7 +48,7 @@ class DocumentHandler:
     async def ipxe_script(self, request: web.Request) -> web.Response:
         mac = mac_in_path(request)
         assert mac is not None
-        script = await self._service.script(
+        script = await self._script_service.script(
             mac,
             remote_address(request),
             ScriptLanguage.IPXE,
@@ -107,7 +107,7 @@ class DocumentHandler:
         return _text("taken\n")
 
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
-        self._service.record_held_back(what, remote_address(request), error)
+        self._script_service.record_held_back(what, remote_address(request), error)
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:

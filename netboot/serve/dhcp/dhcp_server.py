@@ -4,9 +4,10 @@ netboot runs beside a DHCP server that it does not change, or as the LAN's only 
 handles the datagrams of boot requests; in `reservation` mode `serve.dhcp.lease_handler` handles those on port 67.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from typing import assert_never
 
@@ -37,37 +38,20 @@ class DhcpSettings:
     listen: DhcpListen
 
 
-def _ports(settings: DhcpSettings) -> tuple[DhcpPort, ...]:
-    """List the ports of boot requests; in mode `reservation` port 67 has its own handler."""
-    offers = DhcpPort(
-        settings.port, pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request)
-    )
-    boot_servers = DhcpPort(
-        settings.pxe_port, pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source)
-    )
-    match settings.mode:
-        case DhcpMode.OFF:
-            return ()
-        case DhcpMode.PROXY | DhcpMode.LISTEN:
-            return offers, boot_servers
-        case DhcpMode.RESERVATION:
-            return (boot_servers,)
-        case _:
-            assert_never(settings.mode)
+_MakeHandler = Callable[[DatagramPort], ProxyDhcpHandler | LeaseHandler]
 
 
 class DhcpServer:
     """Every open listener. Give `serve` to `Interfaces.on_change`."""
 
     def __init__(
-        self, service: OfferService, settings: DhcpSettings, *, counters: Metrics, leasing: Leasing | None = None
+        self, offer_service: OfferService, settings: DhcpSettings, *, counters: Metrics, leasing: Leasing | None = None
     ) -> None:
         """`leasing` is for mode `reservation`; the other modes lease nothing."""
-        self._service = service
-        self._leasing = leasing if settings.mode is DhcpMode.RESERVATION else None
+        self._offer_service = offer_service
         self._settings = settings
         self._counters = counters
-        self._ports = _ports(settings)
+        self._handlers = self._handlers_of_ports(leasing)
         self._listeners: dict[tuple[Interface, int], ProxyDhcpHandler | LeaseHandler] = {}
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
@@ -95,9 +79,8 @@ class DhcpServer:
 
     def retry(self) -> None:
         """Open what could not be opened so far."""
-        numbers = [port.number for port in self._ports] + ([self._settings.port] if self._leasing else [])
         for interface in self._interfaces:
-            for number in numbers:
+            for number in self._handlers:
                 if (interface, number) not in self._listeners:
                     self._open(interface, number)
 
@@ -108,14 +91,31 @@ class DhcpServer:
         self._listeners.clear()
         self._interfaces = ()
 
+    def _handlers_of_ports(self, leasing: Leasing | None) -> dict[int, _MakeHandler]:
+        """Return how each port of this mode is handled; in mode `reservation` port 67 leases."""
+        offers = DhcpPort(pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request))
+        acks = DhcpPort(pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source))
+        boot_servers = {self._settings.pxe_port: partial(self._boot_handler, acks)}
+        match self._settings.mode:
+            case DhcpMode.OFF:
+                return {}
+            case DhcpMode.PROXY | DhcpMode.LISTEN:
+                return {self._settings.port: partial(self._boot_handler, offers), **boot_servers}
+            case DhcpMode.RESERVATION:
+                assert leasing is not None
+                return {**boot_servers, self._settings.port: partial(self._lease_handler, leasing)}
+            case _:
+                assert_never(self._settings.mode)
+
     def _open(self, interface: Interface, number: int) -> None:
         key = interface.name, number
-        port = next((port for port in self._ports if port.number == number), None)
         try:
-            if port is not None:
-                self._listeners[interface, number] = self._boot_handler(port, interface)
-            elif self._leasing is not None:
-                self._listeners[interface, number] = self._lease_handler(self._leasing, interface)
+            socket = self._datagram_port(number, interface)
+            try:
+                handler = self._handlers[number](socket)
+            except PortError:
+                socket.close()
+                raise
         except PortError as error:
             reason = str(error)
             if number == self._settings.port and self._settings.listen is DhcpListen.UDP:
@@ -124,6 +124,8 @@ class DhcpServer:
                 log.error("dhcp.bind_failed", iface=interface.name, port=number, reason=reason)
             self._awaited[key] = reason
             return
+        socket.watch(handler.receive)
+        self._listeners[interface, number] = handler
         if self._awaited.pop(key, None) is not None:
             log.info("dhcp.opened", iface=interface.name, port=number)
 
@@ -139,33 +141,23 @@ class DhcpServer:
                 return UdpSocket(number, interface, counters=self._counters)
         return PacketSocket(number, interface, counters=self._counters)
 
-    def _boot_handler(self, port: DhcpPort, interface: Interface) -> ProxyDhcpHandler:
-        socket = self._datagram_port(port.number, interface)
-        handler = ProxyDhcpHandler(
+    def _boot_handler(self, port: DhcpPort, socket: DatagramPort) -> ProxyDhcpHandler:
+        return ProxyDhcpHandler(
             port,
             socket,
-            service=self._service,
+            offer_service=self._offer_service,
             http_port=self._settings.http_port,
             is_listening_only=self._settings.mode is DhcpMode.LISTEN,
             counters=self._counters,
             ours=self._ours,
         )
-        socket.watch(handler.receive)
-        return handler
 
-    def _lease_handler(self, leasing: Leasing, interface: Interface) -> LeaseHandler:
-        socket = self._datagram_port(self._settings.port, interface)
-        try:
-            handler = LeaseHandler(
-                socket,
-                leasing,
-                service=self._service,
-                http_port=self._settings.http_port,
-                counters=self._counters,
-                ours=self._ours,
-            )
-        except PortError:
-            socket.close()
-            raise
-        socket.watch(handler.receive)
-        return handler
+    def _lease_handler(self, leasing: Leasing, socket: DatagramPort) -> LeaseHandler:
+        return LeaseHandler(
+            socket,
+            leasing,
+            offer_service=self._offer_service,
+            http_port=self._settings.http_port,
+            counters=self._counters,
+            ours=self._ours,
+        )

@@ -1,6 +1,6 @@
 """Counts each DHCP message that gets no reply and logs it at level debug; counter and log line have the same reason.
 
-If an operator can remove the cause, an event with the host's name is recorded as well: see `boot.offers`.
+If an operator can remove the cause, an event with the host's name is recorded as well.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,9 @@ from typing import Final
 
 import structlog
 
+from netboot.boot.offers import OfferService
 from netboot.model.boot.offer import IgnoreReason
+from netboot.model.host.mac import Mac
 from netboot.model.host.network import Interface
 from netboot.model.lease import LeaseDropReason
 from netboot.telemetry.metrics import Metrics
@@ -19,7 +21,7 @@ from netboot.wire.dhcp.pxe import DropReason
 log = structlog.get_logger()
 
 # What an operator can do for a registered machine that requests a boot and gets no answer to this packet.
-PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
+PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason | IgnoreReason, str]] = {
     DropReason.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
     DropReason.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",
     DropReason.NO_REPLY_VARIANT: "its firmware has no reply for this offer; choose another network boot there",
@@ -37,18 +39,22 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason, str]] = {
 class IgnoredRequests:
     """The ignored requests of one port on one interface."""
 
-    def __init__(self, interface: Interface, port: int, *, counters: Metrics) -> None:
+    def __init__(self, interface: Interface, port: int, *, offer_service: OfferService, counters: Metrics) -> None:
         self._interface = interface
         self._port = port
+        self._offer_service = offer_service
         self._counters = counters
 
-    def record(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
-        """Count and log one; `message` is None where it could not be read."""
+    def drop(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
+        """Count, log and record one; `message` is None where it could not be read."""
         self._counters.count("dhcp_ignored", reason=reason.value)
-        log.debug(
-            "dhcp.ignored",
-            mac=message and pxe.client_mac(message),
-            reason=reason.value,
-            iface=self._interface.name,
-            port=self._port,
-        )
+        mac = pxe.client_mac(message) if message is not None else None
+        log.debug("dhcp.ignored", mac=mac, reason=reason.value, iface=self._interface.name, port=self._port)
+        if mac is not None:
+            self.record_cure(reason, mac)
+
+    def record_cure(self, reason: DropReason | LeaseDropReason | IgnoreReason, mac: Mac) -> None:
+        """Record why this machine gets no boot offer, where an operator can remove the cause."""
+        cure = PACKET_CURES.get(reason)
+        if cure is not None:
+            self._offer_service.refused(mac, reason.value, cure=cure)

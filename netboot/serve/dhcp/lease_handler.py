@@ -29,7 +29,6 @@ from netboot.model.lease import (
     LeaseVerdict,
 )
 from netboot.serve.dhcp.ignored import IgnoredRequests
-from netboot.serve.dhcp.proxy_handler import record_refusal
 from netboot.serve.net.arp import ArpProber
 from netboot.serve.net.udp import Datagram, DatagramPort
 from netboot.telemetry.metrics import Metrics
@@ -72,7 +71,7 @@ class LeaseHandler:
         socket: DatagramPort,
         leasing: Leasing,
         *,
-        service: OfferService,
+        offer_service: OfferService,
         http_port: int,
         counters: Metrics,
         ours: Container[IPv4Address],
@@ -81,12 +80,12 @@ class LeaseHandler:
         self._socket = socket
         self._interface = socket.interface
         self._leasing = leasing
-        self._service = service
+        self._offer_service = offer_service
         self._http_port = http_port
         self._counters = counters
         self._ours = ours
         self._at_work = 0
-        self._ignored = IgnoredRequests(socket.interface, socket.port, counters=counters)
+        self._ignored = IgnoredRequests(socket.interface, socket.port, offer_service=offer_service, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
 
     def close(self) -> None:
@@ -99,14 +98,14 @@ class LeaseHandler:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
-            self._ignored.record(DropReason.MALFORMED, None)
+            self._ignored.drop(DropReason.MALFORMED, None)
             return
         is_unicast = IPv4Address(datagram.destination) in self._interface.addresses
         request = lease_request(message, self._ours, is_unicast=is_unicast)
         if not isinstance(request, LeaseRequest):
-            self._ignored.record(request, message)
+            self._ignored.drop(request, message)
         elif self._at_work >= AT_WORK:
-            self._ignored.record(LeaseDropReason.TOO_BUSY, message)
+            self._ignored.drop(LeaseDropReason.TOO_BUSY, message)
         else:
             incoming = _IncomingLeaseRequest(datagram, message, request)
             self._take(incoming, self._decide(incoming))
@@ -127,7 +126,7 @@ class LeaseHandler:
             case LeaseGranted() | LeaseClosed():
                 self._leasing.spawn(self._work(self._keep(incoming, verdict)))
             case LeaseDropReason():
-                self._drop(incoming, verdict)
+                self._ignored.drop(verdict, incoming.message)
             case _:
                 assert_never(verdict)
 
@@ -157,30 +156,27 @@ class LeaseHandler:
                 self._take(incoming, verdict)
                 return
             to_probe = verdict
-        self._drop(incoming, self._in_use_by(holder, incoming.request.mac))
+        self._ignored.drop(self._in_use_by(holder, incoming.request.mac), incoming.message)
 
     def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
         """Return the reason where an address is in use: by another machine, or by the host's other card."""
-        host = self._service.hosts.by_mac(mac) if mac is not None else None
+        host = self._offer_service.hosts.by_mac(mac) if mac is not None else None
         is_own = host is not None and holder in host.macs
         return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
-
-    def _drop(self, incoming: _IncomingLeaseRequest, reason: LeaseDropReason) -> None:
-        """Drop a request, and record the reason where an operator can end it."""
-        self._ignored.record(reason, incoming.message)
-        record_refusal(self._service, reason, incoming.message)
 
     async def _keep(self, incoming: _IncomingLeaseRequest, verdict: LeaseGranted | LeaseClosed) -> None:
         """Store a verdict; only then a grant is acknowledged."""
         drop_reason = await self._leasing.service.keep(verdict)
         if drop_reason is not None:
-            self._drop(incoming, drop_reason)
+            self._ignored.drop(drop_reason, incoming.message)
         elif isinstance(verdict, LeaseGranted):
             if incoming.request.mac is not None:
-                self._service.saw_address(incoming.request.mac, verdict.lease.address, exchange=incoming.message.xid)
+                self._offer_service.saw_address(
+                    incoming.request.mac, verdict.lease.address, exchange=incoming.message.xid
+                )
             self._answer(incoming, LeaseAnswer.ACK, verdict.terms)
         else:
-            self._ignored.record(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
+            self._ignored.drop(LeaseDropReason.NO_ANSWER_DUE, incoming.message)
 
     # Replies
 
@@ -192,14 +188,14 @@ class LeaseHandler:
         if not self._send(incoming, answer, reply, server):
             return
         if not isinstance(boot, tuple):
-            if isinstance(boot, DropReason):
-                record_refusal(self._service, boot, incoming.message)
+            if incoming.request.mac is not None:
+                self._ignored.record_cure(boot, incoming.request.mac)
             why = {} if boot is DropReason.NOT_A_BOOT_CLIENT else {"reason": boot.value}
             log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **why))
             return
         client, offer = boot
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
-        self._service.offered(client, offer)
+        self._offer_service.offered(client, offer)
         data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
         log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **data, boot_file=reply.boot_file))
 
@@ -224,7 +220,7 @@ class LeaseHandler:
         client = pxe.boot_client(message)
         if isinstance(client, DropReason):
             return client
-        match self._service.offer_for(client):
+        match self._offer_service.offer_for(client):
             case Offer() as offer:
                 return client, offer
             case Ignored(reason):
@@ -247,7 +243,7 @@ class LeaseHandler:
         self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, address: IPv4Address | None, **data: str
     ) -> Mapping[str, object]:
         mac = incoming.request.mac
-        host = self._service.hosts.by_mac(mac) if mac is not None else None
+        host = self._offer_service.hosts.by_mac(mac) if mac is not None else None
         return {
             "answer": answer.value,
             "mac": mac,

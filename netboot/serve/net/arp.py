@@ -41,7 +41,7 @@ class ArpProber:
         """Open the socket; raise PortError where the right to (CAP_NET_RAW) or the interface is missing."""
         self._counters = counters
         self._waiting: dict[IPv4Address, list[_Probe]] = {}
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK)
         try:
             self._socket.bind((interface.name, _ETHERTYPE))
         except OSError as error:

@@ -8,7 +8,6 @@ first primary address (`ip addr` shows no `secondary`) that is not a /32, becaus
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from socket import if_nameindex
-from types import TracebackType
 from typing import Any, Self
 
 import structlog
@@ -36,26 +35,24 @@ class Interfaces:
     async def __aenter__(self) -> Self:
         """Read the interfaces once."""
         await self._listen()
-        self._take(await self._read())
+        self._use(await self._read())
         for name, reason in self.awaited.items():
             log.warning("interface.awaited", iface=name, reason=reason)
         return self
 
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._hang_up()
+    async def __aexit__(self, *_error: object) -> None:
+        self._close_netlink()
 
     @property
     def current(self) -> tuple[Interface, ...]:
         """Those that are there and have an address, in the order of the settings."""
-        return tuple(self._current[name] for name in self._wanted if name in self._current)
+        return tuple(self._current.values())
 
     @property
     def awaited(self) -> dict[str, str]:
         """Those that cannot be served now, each with the reason."""
         unserved = [name for name in self._wanted if name not in self._current]
-        return {name: self._why_unserved(name, self._found) for name in unserved}
+        return {name: self._why_unserved(name) for name in unserved}
 
     def on_change(self, changed: Changed) -> None:
         """Call `changed` with the interfaces as they are, now and after each change."""
@@ -67,23 +64,23 @@ class Interfaces:
         while True:
             try:
                 async for _ in self._netlink.get():
-                    pass  # one datagram of news; what it says in detail is read anew, so that nothing lost matters
+                    pass  # what changed is read anew, so that no lost notification matters
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                await self._listen()  # too much news at once: pyroute2 needs another socket
+                await self._listen()  # too many notifications at once: pyroute2 needs another socket
             before = self._current
-            self._take(await self._read())
+            self._use(await self._read())
             if self._current != before:
                 for changed in self._changed:
                     changed(self.current)
 
     async def _listen(self) -> None:
-        self._hang_up()
+        self._close_netlink()
         self._netlink = AsyncIPRoute()
         await self._netlink.bind(groups=RTMGRP_LINK | RTMGRP_IPV4_IFADDR)
 
-    def _hang_up(self) -> None:
+    def _close_netlink(self) -> None:
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
@@ -97,15 +94,13 @@ class Interfaces:
             if name in links and links[name].addresses
         }
 
-    def _take(self, found: Mapping[str, Interface]) -> None:
+    def _use(self, found: Mapping[str, Interface]) -> None:
         """Keep what can serve; log what came and went."""
-        before = self._current
-        now = {
-            name: found[name] for name in self._wanted if name in found and found[name].address in found[name].addresses
-        }
-        for name in sorted(before.keys() - now.keys()):
-            log.warning("interface.lost", iface=name, reason=self._why_unserved(name, found))
-        for name, interface in now.items():
+        before, self._found = self._current, found
+        self._current = {name: each for name, each in found.items() if each.address in each.addresses}
+        for name in sorted(before.keys() - self._current.keys()):
+            log.warning("interface.lost", iface=name, reason=self._why_unserved(name))
+        for name, interface in self._current.items():
             if interface != before.get(name):
                 log.info(
                     "interface.served",
@@ -114,13 +109,12 @@ class Interfaces:
                     other_addresses=[str(other) for other in interface.addresses if other != interface.address],
                     mtu_bytes=interface.mtu_bytes,
                 )
-        self._current, self._found = now, found
 
-    def _why_unserved(self, name: str, found: Mapping[str, Interface]) -> str:
+    def _why_unserved(self, name: str) -> str:
         here = [each for _, each in if_nameindex()]
         if name not in here:
             return f"this box has no such interface; it has {', '.join(here)}"
-        if name not in found:
+        if name not in self._found:
             return "it has no IPv4 address"
         return f"it has no address {self._wanted[name].address}"
 

@@ -1,7 +1,7 @@
 """The interfaces of this appliance with their IPv4 addresses, read by one rtnetlink dump each."""
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from socket import AF_INET
@@ -32,10 +32,8 @@ class Link:
 async def read_links(netlink: Any) -> Mapping[str, Link]:
     """Read every interface by its name. `netlink` is an AsyncIPRoute."""
     for _ in range(_DUMP_ATTEMPTS):
-        try:
+        with suppress(NetlinkDumpInterrupted):
             return await _dump(netlink)
-        except NetlinkDumpInterrupted:
-            await asyncio.sleep(0)
     return await _dump(netlink)
 
 

@@ -11,22 +11,23 @@ packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filte
 
 import ctypes
 import socket
-from contextlib import suppress
+from contextlib import ExitStack
 from ipaddress import IPv4Address
 from struct import Struct
 from typing import Any, Final
 
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
-from netboot.serve.net.udp import RECEIVE_BUFFER_BYTES, Address, Datagram, DatagramPort, error_name
+from netboot.serve.net.udp import Address, Datagram, DatagramPort, enlarge_receive_buffer, error_name
 from netboot.telemetry.metrics import Metrics
+from netboot.wire.dhcp.message import BROADCAST
 from netboot.wire.frames import IpPacket, Reassembly, UdpDatagram, read_ip, read_udp, write
-
-EVERYBODY: Final = IPv4Address("255.255.255.255")
 
 _ETH_P_IP: Final = 0x0800
 _SOL_PACKET, _PACKET_AUXDATA = 263, 8
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_SO_ATTACH_FILTER = 26
+_DATAGRAMS: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+_RAW: Final = socket.SOCK_RAW | socket.SOCK_NONBLOCK
 _AUXDATA: Final = Struct("=IIIHHHH")  # status, lengths, offsets, VLAN's tag and protocol
 _CHECKSUM_NOT_MADE, _VLAN_VALID, _CHECKSUM_VALID = 1 << 3, 1 << 4, 1 << 7
 _VLAN_ID: Final = 0x0FFF
@@ -35,46 +36,54 @@ _PROGRAM: Final = Struct("@HP")
 
 
 class PacketSocket(DatagramPort):
-    """A packet socket to hear with and a raw socket to answer with."""
+    """A packet socket that receives and a raw socket that sends."""
 
     _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
         """Open both; raise PortError where the right (CAP_NET_RAW) or the interface is missing."""
         super().__init__(port, interface, counters=counters)
-        everybody_here = {each.broadcast_address for each in interface.networks}
-        self._heard_at = {EVERYBODY, *interface.addresses, *everybody_here}
+        broadcast_addresses = {each.broadcast_address for each in interface.networks}
+        self._accepted = {BROADCAST, *interface.addresses, *broadcast_addresses}
         self._pieces = Reassembly()
         try:
-            self._hears = _hearing(port, interface)
-            try:
-                self._sends = _sending(interface)
-            except OSError:
-                self._hears.close()
-                raise
+            with ExitStack() as on_failure:
+                self._receiver = on_failure.enter_context(socket.socket(socket.AF_PACKET, _DATAGRAMS, 0))
+                self._sender = on_failure.enter_context(socket.socket(socket.AF_INET, _RAW, socket.IPPROTO_RAW))
+                self._set_options()
+                on_failure.pop_all()
         except OSError as error:
             raise PortError(
                 f"cannot take frames of UDP port {port} on {interface.name}: {error.strerror}; "
                 "give the daemon CAP_NET_RAW, as netboot.service does, or use dhcp.listen: udp"
             ) from error
 
+    def _set_options(self) -> None:
+        _attach(self._receiver, _filter(self.port))
+        self._receiver.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        enlarge_receive_buffer(self._receiver)
+        # The socket was opened with protocol 0, which receives nothing: no frame arrives before the filter is attached.
+        self._receiver.bind((self.interface.name, _ETH_P_IP))
+        self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.name.encode())
+
     def close(self) -> None:
         """Close both sockets; closing twice is no fault."""
         super().close()
-        self._sends.close()
+        self._sender.close()
 
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
         """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
         packet = write(UdpDatagram(IPv4Address(source), self.port, IPv4Address(to[0]), to[1], data))
         try:
-            self._sends.sendto(packet, (to[0], 0))
+            self._sender.sendto(packet, (to[0], 0))
         except OSError as error:
             self._lost(error_name(error))
             return False
         return True
 
     def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
-        """Read a frame from its IP header on; None where the kernel's own socket would not hear it either."""
+        """Read a frame from its IP header on; None where a UDP socket would not receive it either."""
         if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
             return None  # our own, or another machine's
         status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)
@@ -82,53 +91,24 @@ class PacketSocket(DatagramPort):
             self._lost("other-vlan")
             return None
         packet = read_ip(data)
-        if packet is not None and packet.destination not in self._heard_at:
-            return None  # for whom we route
+        if packet is not None and packet.destination not in self._accepted:
+            return None  # for a machine that this box routes for
         is_verified = bool(status & (_CHECKSUM_NOT_MADE | _CHECKSUM_VALID))
         if packet is not None and not packet.is_whole:
             packet, is_verified = self._whole(packet), False
             if packet is None:
                 return None
-        heard = read_udp(packet, is_verified=is_verified) if packet is not None else None
-        if heard is None:
+        datagram = read_udp(packet, is_verified=is_verified) if packet is not None else None
+        if datagram is None:
             self._lost("malformed")
             return None
-        if heard.destination_port != self.port:
+        if datagram.destination_port != self.port:
             return None
-        return Datagram(heard.data, (str(heard.source), heard.source_port), str(heard.destination))
+        return Datagram(datagram.data, (str(datagram.source), datagram.source_port), str(datagram.destination))
 
     def _whole(self, fragment: IpPacket) -> IpPacket | None:
         assert self._loop is not None
         return self._pieces.take(fragment, self._loop.time())
-
-
-def _hearing(port: int, interface: Interface) -> socket.socket:
-    # Protocol 0 hears nothing until `bind`: no frame comes past the filter before it is there.
-    hears = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
-    try:
-        _attach(hears, _filter(port))
-        hears.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        hears.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        with suppress(PermissionError):
-            hears.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-        hears.bind((interface.name, _ETH_P_IP))
-    except OSError:
-        hears.close()
-        raise
-    return hears
-
-
-def _sending(interface: Interface) -> socket.socket:
-    sends = socket.socket(
-        socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
-    )
-    try:
-        sends.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        sends.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode() + b"\0")
-    except OSError:
-        sends.close()
-        raise
-    return sends
 
 
 def _filter(port: int) -> bytes:
@@ -149,7 +129,7 @@ def _filter(port: int) -> bytes:
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
 
 
-def _attach(hears: socket.socket, program: bytes) -> None:
+def _attach(receiver: socket.socket, program: bytes) -> None:
     held = ctypes.create_string_buffer(program, len(program))
     pointer = _PROGRAM.pack(len(program) // _INSTRUCTION.size, ctypes.addressof(held))
-    hears.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+    receiver.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)

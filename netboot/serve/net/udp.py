@@ -30,7 +30,7 @@ Address = tuple[str, int]
 
 DATAGRAMS_PER_WAKE: Final = 64  # then the loop's other tasks have their turn
 LARGEST_DATAGRAM_BYTES: Final = 4096  # boot clients send no more; a longer one is dropped whole
-RECEIVE_BUFFER_BYTES: Final = 4 << 20  # a rack that powers on at once
+RECEIVE_BUFFER_BYTES: Final = 4 << 20
 FAULT_LOG_INTERVAL_S: Final = 60.0
 
 _IP_PKTINFO: Final = 8  # <linux/in.h>; the socket module has no name for it
@@ -50,7 +50,7 @@ class Datagram(NamedTuple):  # made three times as fast as a frozen dataclass
 class DatagramPort(ABC):
     """A port on one interface: `watch` gives what comes to a function, `send` answers. Counts what fails."""
 
-    _hears: socket.socket  # non-blocking; whoever inherits opens it
+    _receiver: socket.socket  # non-blocking; a subclass opens it
     _ancillary_bytes: int  # that the kernel gives beside each datagram
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
@@ -63,14 +63,14 @@ class DatagramPort(ABC):
     def watch(self, receive: Callable[[Datagram], None]) -> None:
         """Call `receive` for every datagram from now on, in the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._hears.fileno(), self._drain, receive)
+        self._loop.add_reader(self._receiver.fileno(), self._drain, receive)
 
     def close(self) -> None:
         """Close the port; closing twice is no fault."""
         if self._loop is not None:
-            self._loop.remove_reader(self._hears.fileno())
+            self._loop.remove_reader(self._receiver.fileno())
             self._loop = None
-        self._hears.close()
+        self._receiver.close()
 
     @abstractmethod
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
@@ -90,12 +90,12 @@ class DatagramPort(ABC):
 
     def _drain(self, receive: Callable[[Datagram], None]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
-        hear, read, ancillary_bytes = self._hears.recvmsg, self._read, self._ancillary_bytes
+        receive_next, read, ancillary_bytes = self._receiver.recvmsg, self._read, self._ancillary_bytes
         for _ in range(DATAGRAMS_PER_WAKE):
             if self._loop is None:  # closed by what the last datagram did
                 return
             try:
-                data, ancillary, flags, sender = hear(LARGEST_DATAGRAM_BYTES, ancillary_bytes)
+                data, ancillary, flags, sender = receive_next(LARGEST_DATAGRAM_BYTES, ancillary_bytes)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
@@ -123,13 +123,13 @@ class UdpSocket(DatagramPort):
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
         """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
         super().__init__(port, interface, counters=counters)
-        self._hears = _bound(port, interface)
+        self._receiver = _bound(port, interface)
         self._sent_from: dict[bytes, tuple[tuple[int, int, bytes]]] = {}  # one for each address of the interface
 
     @property
     def bound_port(self) -> int:
         """The port in use, where the setting 0 lets the kernel choose."""
-        port: int = self._hears.getsockname()[1]
+        port: int = self._receiver.getsockname()[1]
         return port
 
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
@@ -139,7 +139,7 @@ class UdpSocket(DatagramPort):
             pktinfo = _PKTINFO.pack(self.interface.index, source, bytes(4))
             sent_from = self._sent_from[source] = ((int(socket.IPPROTO_IP), _IP_PKTINFO, pktinfo),)
         try:
-            self._hears.sendmsg((data,), sent_from, 0, to)
+            self._receiver.sendmsg((data,), sent_from, 0, to)
         except OSError as error:
             self._lost(error_name(error))
             return False
@@ -150,20 +150,25 @@ class UdpSocket(DatagramPort):
 
 
 def _bound(port: int, interface: Interface) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        with suppress(PermissionError):  # the sum above is held to net.core.rmem_max; this is not
-            bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode() + b"\0")
+        enlarge_receive_buffer(bound)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
         bound.bind(("0.0.0.0", port))
     except OSError as error:
         bound.close()
         raise PortError(f"cannot bind UDP port {port} on {interface.name}: {error.strerror}; {_cure(error)}") from error
     return bound
+
+
+def enlarge_receive_buffer(receiver: socket.socket) -> None:
+    """Let a rack that powers on at once wait in the kernel."""
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    with suppress(PermissionError):  # net.core.rmem_max limits the option above, not this one
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
 
 
 def _cure(error: OSError) -> str:

@@ -26,8 +26,8 @@ log = structlog.get_logger()
 class BootFileHandler:
     """The handler of two paths."""
 
-    def __init__(self, service: FileService) -> None:
-        self._service = service
+    def __init__(self, file_service: FileService) -> None:
+        self._file_service = file_service
         self._bodies = Bodies()
 
     def routes(self) -> list[web.RouteDef]:
@@ -42,7 +42,9 @@ class BootFileHandler:
         began = time.monotonic()
         address, name = remote_address(request), request.match_info["name"]
         found = (
-            None if name == urls.LOCAL_DISK_NAME else self._service.loader_for(address, name, mac=mac_in_path(request))
+            None
+            if name == urls.LOCAL_DISK_NAME
+            else self._file_service.loader_for(address, name, mac=mac_in_path(request))
         )
         if isinstance(found, MachineDocument) and request.method in ("GET", "HEAD"):
             return await self._document(request, found, address)
@@ -53,7 +55,7 @@ class BootFileHandler:
             sent = await send_file(request, None, bodies=self._bodies)
         if file is not None and sent.bytes_sent >= file.size_bytes:
             seconds = time.monotonic() - began
-            self._service.loader_sent(
+            self._file_service.loader_sent(
                 address, name, bytes_sent=sent.bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
             )
         return sent.response
@@ -61,7 +63,7 @@ class BootFileHandler:
     async def _document(self, request: web.Request, document: MachineDocument, address: IPv4Address) -> web.Response:
         is_head = request.method == "HEAD"
         try:
-            text = await self._service.document_for(document, address, base_url=base_url(request), is_head=is_head)
+            text = await self._file_service.document_for(document, address, base_url=base_url(request), is_head=is_head)
         except NetbootError as error:
             log.error("boot.document_held_back", document=document.kind, address=str(address), reason=str(error))
             return _text("not now\n", status=503, retry_after_s=5)

@@ -45,7 +45,7 @@ class BootFileDisk:
             if not reading.cancelled():
                 then(reading.result())
 
-        asyncio.wrap_future(self._threads.submit(_or_error, read), loop=self._loop).add_done_callback(come_back)
+        self._loop.run_in_executor(self._threads, _or_error, read).add_done_callback(come_back)
 
 
 def _or_error(read: Callable[[], _T]) -> _T | ContentError:

@@ -59,11 +59,17 @@ class TftpHandler:
     """The port on one interface. Each read is sent from a port of its own, unless `single_port`."""
 
     def __init__(
-        self, udp: UdpSocket, service: FileService, settings: TftpSettings, *, disk: BootFileDisk, counters: Metrics
+        self,
+        udp: UdpSocket,
+        file_service: FileService,
+        settings: TftpSettings,
+        *,
+        disk: BootFileDisk,
+        counters: Metrics,
     ) -> None:
         self._udp = udp
         self._interface = udp.interface
-        self._service = service
+        self._file_service = file_service
         self._single_port = settings.single_port
         self._http_port = settings.http_port
         self._disk = disk
@@ -131,17 +137,17 @@ class TftpHandler:
             self._refused("malformed")
 
     def _read(self, request: ReadRequest, peer: Address, ours: str) -> None:
-        if self._transfers.takes_repeat(peer, request) or peer in self._opening:
+        if self._transfers.answer_repeat(peer, request) or peer in self._opening:
             return
         try:
-            name = self._service.requested_name(IPv4Address(peer[0]), request.name)
+            name = self._file_service.requested_name(IPv4Address(peer[0]), request.name)
             incoming = _IncomingRequest(request, boot_file_name(name), peer, ours)
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
             self._refused("busy")  # dropped: the machine retries, an ERROR would end its boot
             return
-        found = self._service.loader_for(IPv4Address(peer[0]), incoming.name)
+        found = self._file_service.loader_for(IPv4Address(peer[0]), incoming.name)
         match found:
             case None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
@@ -161,7 +167,7 @@ class TftpHandler:
         content: bytes | NetbootError | None
         try:
             base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
-            text = await self._service.document_for(document, IPv4Address(incoming.peer[0]), base_url=base_url)
+            text = await self._file_service.document_for(document, IPv4Address(incoming.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:
             content = error
@@ -227,7 +233,7 @@ class TftpHandler:
         sender = transfer.sender
         assert sender.outcome is not None
         if sender.is_answered or sender.peer_error is not None:
-            self._service.loader_sent(
+            self._file_service.loader_sent(
                 IPv4Address(transfer.peer[0]),
                 transfer.name,
                 bytes_sent=sender.bytes_sent,

@@ -17,16 +17,14 @@ from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.serve.tftp.request_handler import TftpHandler, TftpSettings
 from netboot.telemetry.metrics import Metrics
 
-__all__ = ["TftpServer", "TftpSettings"]
-
 log = structlog.get_logger()
 
 
 class TftpServer:
     """Every open listener. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
-    def __init__(self, service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
-        self._service = service
+    def __init__(self, file_service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
+        self._file_service = file_service
         self._settings = settings
         self._counters = counters
         self._disk = BootFileDisk(BootFileCache())
@@ -92,6 +90,6 @@ class TftpServer:
             return
         if self._awaited.pop(interface.name, None) is not None:
             log.info("tftp.opened", iface=interface.name, port=self._settings.port)
-        handler = TftpHandler(udp, self._service, self._settings, disk=self._disk, counters=self._counters)
+        handler = TftpHandler(udp, self._file_service, self._settings, disk=self._disk, counters=self._counters)
         self._listeners[interface] = handler
         udp.watch(handler.receive)

@@ -10,7 +10,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Final, assert_never
@@ -49,26 +49,22 @@ class TransferLimits:
     half_open_per_client: int = 64
 
 
+@dataclass(slots=True, eq=False)
 class Transfer:
     """One read with its way out. `connection` is its own socket; None where all share the server's."""
 
-    __slots__ = (
-        "connection", "file", "is_half_open", "is_reading", "last_heard_at", "name", "peer", "request", "send",
-        "sender", "started_at", "terms",
-    )  # fmt: skip
-
-    def __init__(self, peer: Address, request: ReadRequest, *, name: str, terms: Terms, sender: Sender) -> None:
-        self.peer = peer
-        self.request = request
-        self.name = name
-        self.terms = terms
-        self.sender = sender
-        self.send: Callable[[bytes], object]
-        self.connection: socket.socket | None = None
-        self.file: LargeFile | None = None
-        self.is_reading = False  # a piece of the file is on its way from the disk
-        self.is_half_open = True
-        self.started_at = self.last_heard_at = 0.0
+    peer: Address
+    request: ReadRequest
+    name: str
+    terms: Terms
+    sender: Sender
+    send: Callable[[bytes], object] = field(init=False)
+    connection: socket.socket | None = None
+    file: LargeFile | None = None
+    is_reading: bool = False  # a piece of the file is on its way from the disk
+    is_half_open: bool = True
+    started_at: float = 0.0
+    last_heard_at: float = 0.0
 
     def close(self) -> None:
         """Close the socket, and the file unless a thread reads it now."""
@@ -85,9 +81,9 @@ def transfer_socket(interface: str, address: str) -> socket.socket:
 
     DF stays off: a router on the way may fragment what its next link cannot carry.
     """
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         opened.bind((address, 0))
     except OSError:
@@ -131,7 +127,7 @@ class Transfers:
         """Find the transfer of one machine's port."""
         return self._running.get(peer)
 
-    def takes_repeat(self, peer: Address, request: ReadRequest) -> bool:
+    def answer_repeat(self, peer: Address, request: ReadRequest) -> bool:
         """Answer a repeated request from the transfer that it began; end it where the machine began another one."""
         transfer = self._running.get(peer)
         if transfer is None:
