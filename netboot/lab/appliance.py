@@ -13,7 +13,6 @@ from netboot.client import ControlClient
 from netboot.errors import LabError
 from netboot.lab.lab_hosts import AppliancePaths
 from netboot.lab.lan.namespaces import Lan
-from netboot.lab.machines.guest import ProcessStarted
 
 READY_S: Final = 60.0  # two on an idle computer; a busy one is many times slower
 STOP_S: Final = 10.0
@@ -22,10 +21,9 @@ STOP_S: Final = 10.0
 class Appliance:
     """One netboot daemon. Its files remain when its process ends, as on a real server."""
 
-    def __init__(self, paths: AppliancePaths, lan: Lan, *, on_start: ProcessStarted) -> None:
+    def __init__(self, paths: AppliancePaths, lan: Lan) -> None:
         self.paths = paths
         self._lan = lan
-        self._on_start = on_start
         self._process: Process | None = None
 
     @property
@@ -41,10 +39,15 @@ class Appliance:
         """Start it and wait until it reports READY; raise LabError with the end of its log."""
         address = self.paths.socket.with_name("notify")
         with _notify_socket(address) as notify:
-            await self._spawn(str(address))
+            environment = os.environ | {"NETBOOT_CONFIG": str(self.paths.settings), "NOTIFY_SOCKET": str(address)}
+            command = self._lan.inside(sys.executable, "-m", "netboot", "serve")
+            with self.log.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, stdin=DEVNULL, stdout=log, stderr=log, env=environment
+                )
             try:
                 async with asyncio.timeout(READY_S):
-                    await self._ready_or_gone(notify)
+                    await self._ready_or_gone(self._process, notify)
             except TimeoutError:
                 raise LabError(f"the appliance was not ready in {READY_S:.0f} s:\n{self.log_tail()}") from None
 
@@ -74,33 +77,21 @@ class Appliance:
         """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
 
-    async def _spawn(self, notify: str) -> None:
-        environment = os.environ | {"NETBOOT_CONFIG": str(self.paths.settings), "NOTIFY_SOCKET": notify}
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._lan.inside(sys.executable, "-m", "netboot", "serve"),
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
-        self._on_start(self._process.pid, "appliance")
-
-    async def _ready_or_gone(self, notify: socket.socket) -> None:
-        assert self._process is not None
-        loop = asyncio.get_running_loop()
-        gone = asyncio.ensure_future(self._process.wait())
+    async def _ready_or_gone(self, process: Process, notify: socket.socket) -> None:
+        received = asyncio.create_task(_ready(notify))
+        gone = asyncio.create_task(process.wait())
         try:
-            while True:
-                said = asyncio.ensure_future(loop.sock_recv(notify, 4096))
-                await asyncio.wait({said, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not said.done():
-                    said.cancel()
-                    raise LabError(f"the appliance ended with {gone.result()} at its start:\n{self.log_tail()}")
-                if b"READY=1" in said.result().split(b"\n"):
-                    return
+            await asyncio.wait({received, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not received.done():
+                raise LabError(f"the appliance ended with {gone.result()} at its start:\n{self.log_tail()}")
         finally:
+            received.cancel()
             gone.cancel()
+
+
+async def _ready(notify: socket.socket) -> None:
+    while b"READY=1" not in (await asyncio.get_running_loop().sock_recv(notify, 4096)).split(b"\n"):
+        pass
 
 
 def _notify_socket(address: Path) -> socket.socket:

@@ -16,9 +16,11 @@ from typing import Final
 from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
-from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, LabHost, write_configuration
+from netboot.lab.lab_hosts import CP1, LAB_HOSTS, W1, AppliancePaths, LabHost, write_configuration
 from netboot.lab.lan.namespaces import Lan
+from netboot.lab.machines.follow import OnChange, boot_to_the_end
 from netboot.lab.machines.guest import Guest
+from netboot.lab.machines.timeline import BootTimeline
 from netboot.lab.media.stand_ins import Say, build_media, cache_directory
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
@@ -35,12 +37,9 @@ class Lab:
         self.work = records.work
         self.lan = lan_type(records.lab_id)
         paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / SOCKET_NAME)
-        self.appliance = Appliance(paths, self.lan, on_start=records.add_process)
+        self.appliance = Appliance(paths, self.lan)
         self.hosts = {host.machine.name: host for host in hosts}
-        self.guests = {
-            name: Guest(host.machine, self.lan, self.work / name, on_start=records.add_process)
-            for name, host in self.hosts.items()
-        }
+        self.guests = {name: Guest(host.machine, self.lan, self.work / name) for name, host in self.hosts.items()}
         self._servers: list[Process] = []
 
     def guest(self, name: str) -> Guest:
@@ -65,7 +64,6 @@ class Lab:
             with (self.work / f"{what}.log").open("ab") as log:
                 server = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
             self._servers.append(server)
-            self.records.add_process(server.pid, what)
         await self.appliance.start()
 
     async def stop(self) -> None:
@@ -110,18 +108,23 @@ async def running_lab(
             await lab.stop()
 
 
+async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:
+    """Install a control-plane node (UEFI PXE) and a worker (UEFI HTTP boot); raise LabError if one stalls."""
+    async with running_lab((CP1, W1), say=say) as lab, lab.appliance.control() as daemon:
+        await daemon.arm_all([*lab.guests], reason="demo")
+        return await boot_to_the_end(daemon, lab.guests.values(), on_change=on_change)
+
+
 def remove_remains() -> tuple[str, ...]:
     """Remove every lab whose process has ended, and return their names."""
     with locked(RUN_DIRECTORY / ".remains.lock"):  # two labs may start at once
-        dead = [records for records in all_records() if not records.owner.is_alive]
+        dead = [records for records in all_records() if not records.is_running]
         for records in dead:
             remove(records)
     return tuple(records.lab_id for records in dead)
 
 
 def remove(records: Records) -> None:
-    """End the processes of a lab, remove its namespaces and its files."""
-    for process in records.processes():
-        process.end()
+    """Remove the namespaces and files of a lab whose processes have ended."""
     Lan(records.lab_id).remove()
     records.remove()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netboot.lab.records import locked
+from netboot.lab.records import is_locked, locked
 
 
 @contextmanager
@@ -20,7 +20,8 @@ def work_directory(labs: Path, lab_id: str) -> Iterator[Path]:
     labs.mkdir(parents=True, exist_ok=True)
     with locked(labs.parent / "labs.lock"):
         for other in labs.iterdir():
-            _remove_unless_locked(other)
+            if not is_locked(other):
+                shutil.rmtree(other, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f"{lab_id}-", dir=labs))
         lock = os.open(work, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -29,15 +30,4 @@ def work_directory(labs: Path, lab_id: str) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        os.close(lock)
-
-
-def _remove_unless_locked(directory: Path) -> None:
-    lock = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(directory, ignore_errors=True)
-    except BlockingIOError:
-        return
-    finally:
         os.close(lock)

@@ -6,13 +6,14 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pyroute2 import netns
 
 from netboot.lab.media.stand_ins import cache_directory
-from netboot.lab.records import ProcessRecord, Records
+from netboot.lab.records import Records
 from netboot.lab.work import work_directory
 
 pytestmark = pytest.mark.e2e
@@ -37,22 +38,34 @@ def namespaces(name: str) -> list[str]:
     return [namespace for namespace in netns.listnetns() if namespace.startswith(f"nblab-{name}-")]
 
 
-def wait_until_gone(processes: tuple[ProcessRecord, ...]) -> None:
+def processes_in(namespace: str) -> list[str]:
+    """Name the processes whose network is this namespace."""
+    inode = Path("/run/netns", namespace).stat().st_ino
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "ns/net").stat().st_ino == inode:
+                found.append((process / "comm").read_text().strip())
+    return found
+
+
+def wait_until_empty(namespace: str) -> None:
     deadline = time.monotonic() + 10
-    while any(process.is_alive for process in processes):
-        assert time.monotonic() < deadline, processes
+    while found := processes_in(namespace):
+        assert time.monotonic() < deadline, found
         time.sleep(0.05)
 
 
 async def test_a_killed_lab_takes_its_processes_along_and_the_next_command_removes_the_rest():
     lab, _ = await a_lab_that_is_up("killed")
     records = Records("killed")
-    work, processes = records.work, records.processes()
-    assert [process.what for process in processes if process.is_alive] == ["dhcp", "appliance"]
+    work = records.work
+    assert [processes_in(f"nblab-killed-{part}") for part in ("dhcp", "lan")] == [["dnsmasq"], ["python"]]
 
     lab.kill()
     await lab.communicate()
-    await asyncio.to_thread(wait_until_gone, processes)
+    for namespace in namespaces("killed"):
+        await asyncio.to_thread(wait_until_empty, namespace)
     await (await netboot("lab", "down", "--name", "killed")).communicate()  # or a lab that started just now
 
     assert namespaces("killed") == []

@@ -1,64 +1,39 @@
 """What a dead lab leaves is known, and nothing else is ever touched."""
 
 import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
-from netboot.lab.records import ProcessRecord, Records, all_records, start_time
+from netboot.lab.records import Records, all_records
+from netboot.lab.work import work_directory
 
 
-def a_sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+def test_a_lab_records_its_owner_and_its_work_and_runs_as_long_as_it_holds_its_work_directory(tmp_path: Path):
+    with work_directory(tmp_path / "labs", "one") as work:
+        Records.create("one", work, tmp_path / "run")
+
+        (found,) = all_records(tmp_path / "run")
+        assert (found.lab_id, found.owner, found.work, found.is_running) == ("one", os.getpid(), work, True)
+
+    assert not found.is_running
 
 
-def test_a_process_record_survives_being_written_and_read():
-    record = ProcessRecord(pid=4711, started=123456, what="guest cp1")
+def test_a_lab_whose_process_was_killed_does_not_run_although_its_files_are_there(tmp_path: Path):
+    (tmp_path / "work").mkdir()
 
-    assert ProcessRecord.read(str(record)) == record
-
-
-def test_a_running_process_is_ended_by_its_record():
-    with a_sleeper() as sleeper:
-        record = ProcessRecord.of(sleeper.pid, "a sleeper")
-
-        record.end()
-
-        assert sleeper.wait(timeout=10) == -9
-        assert not record.is_alive
-
-
-def test_a_later_process_with_the_same_number_is_left_alone():
-    with a_sleeper() as sleeper:
-        earlier = ProcessRecord(sleeper.pid, (start_time(sleeper.pid) or 0) - 1, "a process that had this number")
-
-        earlier.end()
-
-        assert not earlier.is_alive
-        assert sleeper.poll() is None
-        sleeper.kill()
-
-
-def test_a_zombie_counts_as_gone():
-    with a_sleeper() as sleeper:
-        record = ProcessRecord.of(sleeper.pid, "a sleeper")
-        os.kill(sleeper.pid, 9)
-        os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-
-        assert not record.is_alive
-
-
-def test_a_lab_records_its_owner_its_work_and_its_processes(tmp_path):
     records = Records.create("one", tmp_path / "work", tmp_path / "run")
 
-    records.add_process(os.getpid(), "guest cp1")
+    assert not records.is_running
 
-    (found,) = all_records(tmp_path / "run")
-    assert found.lab_id == "one"
-    assert found.owner == ProcessRecord.of(os.getpid(), "lab")
-    assert found.work == tmp_path / "work"
-    assert found.processes() == (ProcessRecord.of(os.getpid(), "guest cp1"),)
+
+def test_a_removed_lab_does_not_run(tmp_path: Path):
+    with work_directory(tmp_path / "labs", "one") as work:
+        records = Records.create("one", work, tmp_path / "run")
+
+        records.remove()
+
+    assert not records.is_running
 
 
 def test_a_name_is_taken_only_once(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import time
@@ -16,13 +17,12 @@ from netboot.cli.groups import Group
 from netboot.cli.views.lab_view import BootView
 from netboot.cli.views.output import json_option, print_found
 from netboot.errors import LabError
-from netboot.lab.demo import run_demo
-from netboot.lab.lab import Lab, remove_remains, running_lab
+from netboot.lab.lab import Lab, remove_remains, run_demo, running_lab
 from netboot.lab.lab_hosts import LAB_HOSTS
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import build_media
 from netboot.lab.packages import require_lab_packages
-from netboot.lab.records import ProcessRecord, Records, all_records
+from netboot.lab.records import Records, all_records
 
 DEFAULT_NAME = "lab"
 _DOWN_S = 30.0
@@ -98,9 +98,9 @@ def boot(host: str | None, firmware: str | None, arm: bool, name: str, as_json: 
 def down(name: str) -> None:
     """End a lab and remove it; also remove the remains of labs whose process has ended."""
     for records in all_records():
-        if records.lab_id == name:
-            records.owner.end(signal.SIGTERM)
-            _wait_until_gone(records.owner)
+        if records.lab_id == name and records.is_running:
+            os.kill(records.owner, signal.SIGTERM)
+            _wait_until_ended(records)
     for removed in remove_remains():
         click.echo(f"removed the remains of lab {removed}")
 
@@ -138,18 +138,18 @@ async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: Boot
     print_found(answer, as_json, [f"{host} is ready"])
 
 
-def _wait_until_gone(owner: ProcessRecord) -> None:
+def _wait_until_ended(records: Records) -> None:
     deadline = time.monotonic() + _DOWN_S
-    while owner.is_alive:
+    while records.is_running:
         if time.monotonic() > deadline:
-            raise LabError(f"the lab's process {owner.pid} did not end in {_DOWN_S:.0f} s; end it and try again")
+            raise LabError(f"the lab's process {records.owner} did not end in {_DOWN_S:.0f} s; end it and try again")
         time.sleep(0.1)
 
 
 def _joined(name: str) -> Lab:
     """Return the lab that another process keeps up."""
     for records in all_records():
-        if records.lab_id == name and records.owner.is_alive:
+        if records.lab_id == name and records.is_running:
             return Lab(Records(name), LAB_HOSTS)
     raise LabError(f"no lab named {name} is up; start one with `netboot lab up`")
 

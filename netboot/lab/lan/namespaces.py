@@ -4,8 +4,8 @@
 own DHCP server. The computer's own interfaces are never used: no link leads out of these namespaces.
 """
 
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -119,24 +119,12 @@ def index_of(ip: Any, name: str) -> int:
 
 
 def within(namespace: str, work: Callable[[Any], Result]) -> Result:
-    """Run `work` with a netlink socket of that namespace.
+    """Run `work` with a netlink socket of that namespace, in a thread of its own: a namespace belongs to a thread."""
 
-    In a separate thread that ends afterwards, because a namespace belongs to a thread.
-    """
-    results: list[Result] = []
-    faults: list[Exception] = []
+    def body() -> Result:
+        netns.setns(namespace)
+        with IPRoute() as ip:
+            return work(ip)
 
-    def body() -> None:
-        try:
-            netns.setns(namespace)
-            with IPRoute() as ip:
-                results.append(work(ip))
-        except Exception as fault:  # handed to the caller below
-            faults.append(fault)
-
-    thread = threading.Thread(target=body, name=f"netns-{namespace}")
-    thread.start()
-    thread.join()
-    if faults:
-        raise faults[0]
-    return results[0]
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"netns-{namespace}") as thread:
+        return thread.submit(body).result()

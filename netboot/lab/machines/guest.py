@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
 from pathlib import Path
 
 from netboot.errors import LabError
@@ -12,19 +11,16 @@ from netboot.lab.lan.namespaces import Lan
 from netboot.lab.machines.console import Console
 from netboot.lab.machines.qemu import LabMachine, qemu_command
 
-ProcessStarted = Callable[[int, str], None]
-
 
 class Guest:
     """A machine on the lab's LAN. `directory` keeps its disk, its variables and a console log per power cycle."""
 
-    def __init__(self, machine: LabMachine, lan: Lan, directory: Path, *, on_start: ProcessStarted) -> None:
+    def __init__(self, machine: LabMachine, lan: Lan, directory: Path) -> None:
         self.machine = machine
         self.console = Console(machine.name)
         self.powered_on_at = 0.0  # seconds on the monotonic clock
         self._lan = lan
         self._directory = directory
-        self._on_start = on_start
         self._process: Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._cycles = 0
@@ -46,7 +42,6 @@ class Guest:
             self._process = await asyncio.create_subprocess_exec(
                 *self._lan.inside(*self._command()), stdin=DEVNULL, stdout=PIPE, stderr=errors
             )
-        self._on_start(self._process.pid, f"guest {self.machine.name}")
         self._reader = asyncio.create_task(self._read(self._process, self.console))
         return self.console
 

@@ -24,9 +24,10 @@ from netboot.model.release import EntryKind
 MEDIUM: Final = "lab-installer"
 RELEASE: Final = "lab-ock"
 _KEPT_BUILDS = 3
-_PACKAGES = ("busybox-static", "curl", "ostree", "ignition", "xfsprogs", "dosfstools", "fdisk", "efibootmgr")
-_PACKAGES_TOO = ("systemd-boot-efi", "bash", "passwd", "libc6")
-_BUILDERS = ("roots.py", "kernel.py", "installer.py", "installed.py", "stand_ins.py")
+_PACKAGES = (
+    *("busybox-static", "curl", "ostree", "ignition", "xfsprogs", "dosfstools", "fdisk", "efibootmgr"),
+    *("systemd-boot-efi", "bash", "passwd", "libc6"),
+)
 
 Say = Callable[[str], None]
 
@@ -45,7 +46,7 @@ def build_media(say: Say) -> Path:
     with locked(cache / "media.lock"):
         if not wanted.is_dir():
             _build(wanted, assets, say)
-            _forget_old(wanted.parent)
+            _remove_old(wanted.parent)
     os.utime(wanted)
     return wanted
 
@@ -55,9 +56,9 @@ def media_key(assets: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in assets.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(assets)}\0".encode() + path.read_bytes())
-    for name in _BUILDERS:
-        digest.update((Path(__file__).parent / name).read_bytes())
-    digest.update(run("dpkg-query", "--show", *_PACKAGES, *_PACKAGES_TOO))
+    for builder in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(builder.read_bytes())
+    digest.update(run("dpkg-query", "--show", *_PACKAGES))
     return digest.hexdigest()[:16]
 
 
@@ -91,7 +92,7 @@ def _megabytes(path: Path) -> str:
     return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
-def _forget_old(builds: Path) -> None:
+def _remove_old(builds: Path) -> None:
     """Keep the newest builds; a running lab has its own hard links, so its content remains."""
     newest = sorted(builds.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
     for build in newest[_KEPT_BUILDS:]:
