@@ -121,7 +121,7 @@ proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, an
 	$(BIN)/python .ci/proof
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; .ci/isolated $(BIN)/python $$bench; done
 
 golden: $(STAMPS)/test ## write the golden files of documents, packets and replies again; read the diff
 	$(BIN)/pytest tests/render tests/safety/test_recorded.py --golden

@@ -1,7 +1,7 @@
 """How long an operator waits: commands beside `python -c "import click"`, and the daemon's way to READY.
 
 Run as root: `python tests/bench/bench_commands.py`. Wall-clock and CPU seconds of whole processes, the median of five;
-everything in a temporary directory, the daemon on loopback. Measures and prints a table, judges nothing.
+everything in a temporary directory, the daemon on loopback. Measures and prints a table.
 """
 
 # ruff: noqa: T201
@@ -61,7 +61,7 @@ def timed(*command: str) -> tuple[float, float]:
 
 @contextmanager
 def ready(settings: Path) -> Iterator[float]:
-    """Start the daemon; give the seconds until it told systemd that it is ready, and end it."""
+    """Start the daemon; give the seconds until its READY=1, and end it."""
     place = settings.parent / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, (settings.parent / "log").open("ab") as log:
         systemd.bind(str(place))

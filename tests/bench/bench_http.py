@@ -2,7 +2,7 @@
 
 Small requests are told in processor time of the server for each, which other work on the box moves little; a large
 file and `ostree pull` in seconds. Three servers: nginx with one worker, our engine, our handlers on aiohttp alone.
-Measures and prints a table, judges nothing. Needs nginx and ostree.
+Measures and prints a table. Needs nginx and ostree.
 """
 
 import asyncio
@@ -155,7 +155,7 @@ def answer_bytes(port, request):
 
 
 def small_requests(port):
-    """Ask for the small file over several connections for a while; give the number of answers."""
+    """Request the small file over several connections for a while; return the number of replies."""
     request = f"GET /content/ol8/small HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
     whole = answer_bytes(port, request)
     selector, answers, buffer = selectors.DefaultSelector(), 0, bytearray(1 << 17)

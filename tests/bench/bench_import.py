@@ -75,7 +75,7 @@ def make_archive(root: Path, repo: Path) -> Path:
 
 
 def peer(root: Path, archive: Path) -> None:
-    """Unpack by tar, prove by ostree."""
+    """Unpack by tar, verify by ostree."""
     outer, inner = root / "outer", root / "inner"
     outer.mkdir()
     inner.mkdir()

@@ -3,7 +3,7 @@
 Run as root: `python tests/bench/bench_leases.py [RATE…]`. The client is perfdhcp (Debian's kea-admin) on the other
 core. It plays a relay on the servers' own LAN, so that no server probes an address before it offers it. Each exchange
 is another machine's, and each server has a reservation for each machine. Two namespaces and a veth pair, removed at the
-end. Measures and prints a table, judges nothing.
+end. Measures and prints a table.
 """
 
 # ruff: noqa: T201

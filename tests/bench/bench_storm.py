@@ -1,10 +1,10 @@
 """A rack that installs at once: 16 `ostree pull` from the running daemon beside nginx, and offers meanwhile.
 
 Run as root: `python tests/bench/bench_storm.py [OBJECTS]`. Two namespaces and a veth pair, removed at the end; netboot
-is `python -m netboot serve`. While the pulls run, a client asks for an offer a
-hundred times a second (beside nginx too, where nobody answers it: it costs the same), another reads a loader by TFTP
-ten times a second. The pulls are niced: in a rack they run on other machines' processors. Measures and prints a table,
-judges nothing. Needs nginx and ostree.
+is `python -m netboot serve`. While the pulls run, a client requests an offer a
+hundred times a second (beside nginx too, where it gets no reply but costs the same), another reads a loader by TFTP
+ten times a second. The pulls are niced: in a rack they run on other machines' processors. Measures and prints a table.
+Needs nginx and ostree.
 """
 
 import json
@@ -26,17 +26,16 @@ import bench_tftp
 
 PULLS, ROUNDS, OBJECTS = 16, 3, 500
 MACHINES = 64
-ASK_EVERY_S, READ_EVERY_S = 0.01, 0.1
+REQUEST_EVERY_S, READ_EVERY_S = 0.01, 0.1
 LOADER, LOADER_BYTES = "snponly.efi", 173_792
 AT_MOST_S = 300.0
 ADDRESS = "192.0.2.10"
 NGINX_PORT = 8085
-CONTENT = {"netboot": "{directory: content, deltas: false}"}
 PORTS = {"nginx": NGINX_PORT, "netboot": 8080}
 
 
 def probe():
-    """Ask for an offer every hundredth of a second until stdin ends; print p50, p99, the worst, how many were lost."""
+    """Request an offer every hundredth of a second until stdin ends; print p50, p99, the worst, how many were lost."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"c0\0")
@@ -52,7 +51,7 @@ def probe():
         if sys.stdin in ready:
             break
         if time.perf_counter() >= following:
-            following += ASK_EVERY_S
+            following += REQUEST_EVERY_S
             xid += 1
             data = requested[xid % len(requested)]
             client.sendto(data[:4] + struct.pack("!I", xid) + data[8:], ("255.255.255.255", 67))
@@ -83,8 +82,8 @@ def serving(name, directory):
         (directory / "nginx.conf").write_text(bench_http.NGINX.format(directory, ADDRESS, NGINX_PORT))
         command = ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]
     else:
-        settings = bench_dhcp.SETTINGS.replace("{directories: [content]}", "").replace(
-            "content: {directory: content}", f"content: {CONTENT[name]}"
+        settings = bench_dhcp.SETTINGS.replace(
+            "content: {directory: content}", "content: {directory: content, deltas: false}"
         )
         (directory / "netboot.yaml").write_text(settings)
         command = [*bench_dhcp.NETBOOT, "serve"]
@@ -128,12 +127,12 @@ def pulls(name):
 
 
 def probed_during(work, *probes):
-    """Do some work while probes ask; give its result and what each of them says."""
+    """Do some work while probes run; give its result and what each of them prints."""
     inside = ["ip", "netns", "exec", bench_dhcp.CLIENT, sys.executable, __file__]
     running = [
         subprocess.Popen([*inside, probe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for probe in probes
     ]
-    time.sleep(1.0)  # they are asking now
+    time.sleep(1.0)  # until they send requests
     result = work()
     return result, [json.loads(prober.communicate(timeout=AT_MOST_S)[0]) for prober in running]
 
@@ -153,24 +152,24 @@ def main(objects):
         loader.write_bytes(loader.read_bytes().ljust(LOADER_BYTES, b"\0"))
         bench_http.make_content(directory, objects)
         seconds = {name: [] for name in PORTS}
-        printed = {name: [] for name in CONTENT}
+        printed = []
         failed, memory = dict.fromkeys(PORTS, 0), dict.fromkeys(PORTS, 0)
         for _ in range(ROUNDS):
             for name in PORTS:
-                probes = PROBES if name in printed else {"--offers": probe}
+                probes = PROBES if name == "netboot" else {"--offers": probe}
                 with serving(name, directory) as process:
                     (took, lost), figures = probed_during(lambda name=name: pulls(name), *probes)
                     seconds[name].append(took)
                     failed[name] += lost
                     memory[name] = max(memory[name], peak_mb(process))
-                    if name in printed:
-                        printed[name].append([each for figure in figures for each in figure])
+                    if name == "netboot":
+                        printed.append([each for figure in figures for each in figure])
         say(f"{PULLS} pulls at once of {objects} files; milliseconds of an offer, and of a loader by TFTP")
         say(f"{'':12}{'s':>8}{'failed':>8}{'MB':>6}" + f"{'p50':>10}{'p99':>8}{'worst':>8}" * 2 + f"{'lost':>6}")
         for name in PORTS:
             line = f"{name:12}{statistics.median(seconds[name]):8.1f}{failed[name]:8}{memory[name]:6}"
-            if name in printed:
-                *offer, lost, p50, p99, worst = (max(column) for column in zip(*printed[name], strict=True))
+            if name == "netboot":
+                *offer, lost, p50, p99, worst = (max(column) for column in zip(*printed, strict=True))
                 line += "".join("{:10.1f}{:8.1f}{:8.1f}".format(*each) for each in (offer, (p50, p99, worst)))
                 line += f"{lost:6}"
             say(line)

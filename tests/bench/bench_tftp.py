@@ -1,6 +1,6 @@
 """TFTP beside tftpd-hpa and dnsmasq on loopback, in turns within one run: `python tests/bench/bench_tftp.py`.
 
-Each server alone on one core, the reader on another; 1428-byte blocks. Measures and prints a table, judges nothing.
+Each server alone on one core, the reader on another; 1428-byte blocks. Measures and prints a table.
 Needs root, tftpd-hpa and dnsmasq-base. Not every kernel has netem: the round trip of 1 ms is made by a relay process
 that holds each datagram back for half of it, both ways.
 """
@@ -21,7 +21,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 HOST, BLKSIZE = "127.0.0.1", 1428
-PORTS = {"netboot": 6969, "tftpd-hpa": 6970, "dnsmasq": 69}  # dnsmasq knows no other
+PORTS = {"netboot": 6969, "tftpd-hpa": 6970, "dnsmasq": 69}  # the only one that dnsmasq serves
 RELAY_PORTS = {name: port + 100 for name, port in PORTS.items()}
 ONE_WAY_S = 0.0005
 ROUNDS = 3
@@ -29,7 +29,7 @@ AT_MOST_S = 60.0
 
 
 class Reader:
-    """One read on a non-blocking socket; `step` takes what is there."""
+    """One read on a non-blocking socket."""
 
     def __init__(self, port, name, windowsize):
         self.windowsize = windowsize
@@ -42,12 +42,12 @@ class Reader:
         self.socket.sendto(f"\0\1{name}\0octet\0{options}".encode(), (HOST, port))
 
     def step(self):
-        """Take datagrams until none is there; say whether the file is whole."""
+        """Read the datagrams that have arrived; return whether the file is complete."""
         if self.expected == 0:
             datagram, server = self.socket.recvfrom(2048)
             if datagram[1] != 6:
                 raise RuntimeError(f"no OACK but {datagram[:40]!r}")
-            if b"windowsize" not in datagram:  # tftpd-hpa and dnsmasq know none
+            if b"windowsize" not in datagram:  # tftpd-hpa and dnsmasq do not support it
                 self.windowsize = 1
             self.socket.connect(server)
             self.socket.send(b"\0\4\0\0")
@@ -152,7 +152,8 @@ def serve(directory, port):
 def servers(directory):
     commands = {
         "netboot": [sys.executable, __file__, "serve", directory, str(PORTS["netboot"])],
-        "tftpd-hpa": ["in.tftpd", "-L", "-a", f"{HOST}:{PORTS['tftpd-hpa']}", "-s", directory],
+        # Without an address: in.tftpd resolves one by AI_ADDRCONFIG, which fails where lo is the only interface.
+        "tftpd-hpa": ["in.tftpd", "-4", "-L", "-a", f":{PORTS['tftpd-hpa']}", "-s", directory],
         "dnsmasq": ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp",
                     f"--listen-address={HOST}", "--bind-interfaces", f"--tftp-root={directory}", "--user=root",
                     "--tftp-max=100", "--pid-file="],

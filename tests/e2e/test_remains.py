@@ -45,7 +45,7 @@ def processes_in(namespace: str) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (process / "ns/net").stat().st_ino == inode:
-                found.append((process / "comm").read_text().strip())
+                found.append((process / "comm").read_text().strip().rstrip("0123456789."))
     return found
 
 

@@ -244,7 +244,7 @@ def test_behind_dnsmasqs_relay_udhcpc_gets_its_lease_and_renews_it_straight_from
         assert "ip=203.0.113.105" in written(tmp_path / "renew")
 
 
-# What firmware hears
+# What firmware receives
 
 LEASE = ["lease_time", "renewal_time", "rebinding_time", "subnet_mask", "router", "name_server", "hostname", "domain"]
 LEASE_AND_BOOT = ["message-type", "server_id", *LEASE, "broadcast_address", "vendor_class_id"]

@@ -6,6 +6,7 @@ put into a root as a flat directory and a list in load order.
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,10 @@ class Kernel:
 
 def fetch_kernel(directory: Path) -> Kernel:
     """Download the package behind `linux-image-cloud-amd64` by apt and unpack it into `directory`."""
-    package = image_package(run("apt-cache", "depends", "--important", META_PACKAGE).decode())
+    depends = subprocess.run(
+        ["apt-cache", "depends", "--important", META_PACKAGE], capture_output=True, text=True, check=False
+    ).stdout
+    package = image_package(depends)
     directory.mkdir(parents=True, exist_ok=True)
     run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", package, cwd=directory)
     archive = next(directory.glob(f"{package}_*.deb"))

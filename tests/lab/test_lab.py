@@ -1,0 +1,98 @@
+"""A lab without its media: the LAN, its DHCP server, the real daemon, and a machine's firmware."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from pyroute2 import netns
+
+from netboot.content.assets import assets_directory
+from netboot.errors import LabError
+from netboot.lab.lab import Lab, remove_remains, running_lab
+from netboot.lab.lab_hosts import BIOS1
+from netboot.lab.machines.follow import boot_to_the_end
+from netboot.lab.media.stand_ins import MEDIUM, media_key
+from netboot.lab.records import RUN_DIRECTORY, Records
+from netboot.model.install.event import Step
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a cache whose media are an empty kernel and initrd: no machine of these tests reads them."""
+    monkeypatch.setenv("NETBOOT_LAB_CACHE", str(tmp_path))
+    medium = tmp_path / "media" / media_key(assets_directory() / "lab") / "media" / MEDIUM
+    medium.mkdir(parents=True)
+    for name in ("vmlinuz", "initrd.img"):
+        (medium / name).touch()
+    return tmp_path
+
+
+def say(_line: str) -> None:
+    """Take the progress of a build that does not happen."""
+
+
+async def test_a_lab_runs_the_daemon_on_its_lan_and_removes_everything_at_its_end(cache: Path):
+    async with running_lab((BIOS1,), say=say, name="one") as lab:
+        assert sorted(netns.listnetns()) == ["nblab-one-dhcp", "nblab-one-lan"]
+        assert Records("one").is_running
+        async with lab.appliance.control() as daemon:
+            assert await daemon.last_event_id() >= 0
+        with pytest.raises(LabError, match="the lab has no machine w9; it has bios1"):
+            lab.guest("w9")
+
+    assert netns.listnetns() == []
+    assert list((cache / "labs").iterdir()) == []
+    assert not (RUN_DIRECTORY / "one").exists()
+
+
+async def test_a_name_of_a_running_lab_is_refused_with_the_cure(cache: Path):
+    async with running_lab((BIOS1,), say=say, name="one"):
+        with pytest.raises(LabError, match="a lab named one is up already; end it with `netboot lab down`"):
+            async with running_lab((BIOS1,), say=say, name="one"):
+                pass
+
+        assert Records("one").is_running
+
+
+async def test_the_next_lab_removes_the_namespaces_and_records_of_a_killed_one(cache: Path):
+    work = cache / "labs" / "killed-1"
+    work.mkdir(parents=True)
+    killed = Lab(Records.create("killed", work), (BIOS1,))
+    await asyncio.to_thread(killed.lan.create)
+
+    assert await asyncio.to_thread(remove_remains) == ("killed",)
+
+    assert netns.listnetns() == []
+    assert not work.exists()
+
+
+async def test_a_daemon_that_cannot_start_is_reported_with_its_log(cache: Path):
+    work = cache / "labs" / "faulty-1"
+    work.mkdir(parents=True)
+    lab = Lab(Records.create("faulty", work), (BIOS1,))
+    try:
+        with pytest.raises(LabError, match=r"(?s)the appliance ended with 2 at its start:.*attempts"):
+            await lab.start(next((cache / "media").iterdir()), attempts=-1)
+    finally:
+        await lab.stop()
+
+
+async def test_a_machine_that_is_switched_off_stalls_and_its_console_and_step_are_reported(cache: Path):
+    shown: list[tuple[str, Step]] = []
+    async with running_lab((BIOS1,), say=say) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("bios1")
+        switched_off: list[asyncio.Task[None]] = []
+
+        def switch_off_at_the_first_step(_timelines: object, step: object) -> None:
+            if step is not None and not switched_off:
+                shown.append((step.host, step.step))
+                switched_off.append(asyncio.create_task(guest.power_off()))
+
+        with pytest.raises(LabError, match=r"(?s)bios1 stalled at .*: it went off; its console ends:\n.*iPXE"):
+            await boot_to_the_end(daemon, [guest], on_change=switch_off_at_the_first_step, limit_s=120)
+
+        assert not guest.is_on
+        assert (lab.work / "bios1" / "console-1.log").stat().st_size > 0
+    assert shown == [("bios1", Step.OFFER)]  # of its ROM, which is an iPXE
