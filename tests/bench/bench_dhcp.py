@@ -37,7 +37,7 @@ ROUNDS = 2
 SERVER, CLIENT = f"nbbs{os.getpid()}", f"nbbc{os.getpid()}"
 SO_RCVBUFFORCE = 33
 LOST_AFTER_S = 0.5
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 SETTINGS = """\
 network: {interfaces: [s0]}
 admin: {socket: control.sock, listen: 127.0.0.1:8470}

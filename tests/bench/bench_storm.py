@@ -132,7 +132,8 @@ def probed_during(work, *probes):
     running = [
         subprocess.Popen([*inside, probe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for probe in probes
     ]
-    time.sleep(1.0)  # until they send requests
+    for prober in running:
+        prober.stdout.readline()  # it sends requests now
     result = work()
     return result, [json.loads(prober.communicate(timeout=AT_MOST_S)[0]) for prober in running]
 
@@ -184,6 +185,8 @@ PROBES = {"--offers": probe, "--loaders": read_loaders}
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in PROBES:
+        sys.stdout.write("started\n")
+        sys.stdout.flush()
         PROBES[sys.argv[1]]()
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else OBJECTS)
