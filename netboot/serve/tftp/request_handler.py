@@ -129,7 +129,7 @@ class TftpHandler:
                     self._refused("error-packet")
                 case tftp.Ack() if self._single_port:
                     raise RefusedRequestError(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer")
-                case _:
+                case tftp.Ack():
                     raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "not a read request")
         except RefusedRequestError as refusal:
             self._refuse(peer, ours, refusal)
@@ -246,7 +246,7 @@ class TftpHandler:
         reason = refusal.code.name.lower().replace("_", "-")
         self._refused(reason)
         log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=str(refusal))
-        self._udp.send(tftp.build(tftp.Error(refusal.code, str(refusal))), peer, source=socket.inet_aton(ours))
+        self._udp.send(tftp.error(refusal.code, str(refusal)), peer, source=socket.inet_aton(ours))
 
     def _refused(self, reason: str) -> None:
         self._counters.count("tftp_refused", interface=self._interface.name, reason=reason)

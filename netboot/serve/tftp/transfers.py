@@ -36,7 +36,7 @@ _LATE_DUPLICATE_S: Final = 1.0  # a request repeated this soon in a transfer is 
 _CHECK_EVERY_S: Final = 1.0  # each transfer: a machine may request a timeout of 255 s, and its end frees memory
 _IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
 _IP_PMTUDISC_DONT: Final = 0
-_UNKNOWN_TID: Final = tftp.build(tftp.Error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer"))
+_UNKNOWN_TID: Final = tftp.error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Transfers:
 
     def _take_piece(self, transfer: Transfer, offset: int, piece: bytes | ContentError) -> None:
         transfer.is_reading = False
-        if transfer.sender.is_done:
+        if transfer.sender.outcome is not None:
             transfer.close()
             return
         if isinstance(piece, ContentError):
@@ -236,7 +236,7 @@ class Transfers:
         self._advance(transfer, self._loop.time())
 
     def _end(self, transfer: Transfer, outcome: Outcome) -> None:
-        transfer.sender.stop(outcome)
+        transfer.sender.end(outcome)
         if self._running.get(transfer.peer) is not transfer:
             return
         del self._running[transfer.peer]

@@ -7,8 +7,7 @@ one that is dropped a plain WireError. An ERROR is never answered: two servers w
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from struct import Struct
-from typing import Final, assert_never
+from typing import Final
 
 from netboot.errors import WireError
 
@@ -61,14 +60,6 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
-    """One block, numbered modulo 65,536."""
-
-    block: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Ack:
     """All blocks up to this one arrived."""
 
@@ -83,16 +74,6 @@ class Error:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OptionAck:
-    """The options that a transfer will use."""
-
-    options: Mapping[str, str]
-
-
-Packet = ReadRequest | Data | Ack | Error | OptionAck
-
-_TWO_WORDS: Final = Struct("!HH")
 DEFAULT_BLKSIZE: Final = 512
 SMALLEST_BLKSIZE: Final = 8
 LARGEST_BLKSIZE: Final = 65464  # RFC 2348 §3
@@ -100,8 +81,8 @@ LARGEST_WINDOWSIZE: Final = 64  # of the 65,535 of RFC 7440: a window must fit i
 HEADERS: Final = 32  # IP 20, UDP 8, TFTP 4
 
 
-def parse(datagram: bytes) -> Packet:
-    """Read one packet; raise RefusedRequestError where an ERROR is due, WireError for a drop."""
+def parse(datagram: bytes) -> ReadRequest | Ack | Error:
+    """Read a packet to the server; raise RefusedRequestError where an ERROR is due, WireError for a drop."""
     if len(datagram) < 2:
         raise WireError("cannot read a TFTP packet: it has no opcode")
     opcode, rest = int.from_bytes(datagram[:2], "big"), datagram[2:]
@@ -110,49 +91,32 @@ def parse(datagram: bytes) -> Packet:
             return _read_request(rest)
         case Opcode.WRQ:
             raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "this server is read-only")
-        case Opcode.DATA:
-            return Data(_block(rest), rest[2:])
+        case (Opcode.DATA | Opcode.ACK | Opcode.ERROR) if len(rest) < 2:
+            raise WireError("cannot read a TFTP packet: its number is cut")
         case Opcode.ACK:
-            return Ack(_block(rest))
+            return Ack(int.from_bytes(rest[:2], "big"))
         case Opcode.ERROR:
-            return Error(_block(rest), _text(rest[2:].split(b"\0", 1)[0]))
-        case Opcode.OACK:
-            return OptionAck(_options(_fields(rest)))
+            return Error(int.from_bytes(rest[:2], "big"), _text(rest[2:].split(b"\0", 1)[0]))
+        case Opcode.DATA | Opcode.OACK:
+            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "not a read request")
         case _:
             raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "unknown opcode")
 
 
-def build(packet: Packet) -> bytes:
-    """Write one packet."""
-    match packet:
-        case ReadRequest(name, mode, options):
-            return b"\0\1" + _raw(name) + b"\0" + mode.encode() + b"\0" + _pairs(options)
-        case Data(block, payload):
-            return _TWO_WORDS.pack(Opcode.DATA, block) + payload
-        case Ack(block):
-            return _TWO_WORDS.pack(Opcode.ACK, block)
-        case Error(code, message):
-            return _TWO_WORDS.pack(Opcode.ERROR, code) + _raw(message) + b"\0"
-        case OptionAck(options):
-            return b"\0\6" + _pairs(options)
-        case _:
-            assert_never(packet)
+def error(code: ErrorCode, message: str) -> bytes:
+    """Write an ERROR."""
+    return b"\0\5" + code.to_bytes(2, "big") + message.encode("utf-8", "surrogateescape") + b"\0"
 
 
-def _block(rest: bytes) -> int:
-    if len(rest) < 2:
-        raise WireError("cannot read a TFTP packet: its number is cut")
-    return int.from_bytes(rest[:2], "big")
-
-
-def _fields(rest: bytes) -> list[bytes]:
-    if not rest.endswith(b"\0"):
-        raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the request does not end in a zero byte")
-    return rest[:-1].split(b"\0")
+def option_ack(options: Mapping[str, str]) -> bytes:
+    """Write an OACK: the options that a transfer will use."""
+    return b"\0\6" + b"".join(f"{name}\0{value}\0".encode() for name, value in options.items())
 
 
 def _read_request(rest: bytes) -> ReadRequest:
-    name, *others = _fields(rest)
+    if not rest.endswith(b"\0"):
+        raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the request does not end in a zero byte")
+    name, *others = rest[:-1].split(b"\0")
     if not name or not others:
         raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "the request has no file name or no mode")
     try:
@@ -171,16 +135,8 @@ def _options(fields: list[bytes]) -> dict[str, str]:
     return options
 
 
-def _pairs(options: Mapping[str, str]) -> bytes:
-    return b"".join(_raw(name) + b"\0" + _raw(value) + b"\0" for name, value in options.items())
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)

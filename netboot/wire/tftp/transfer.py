@@ -10,7 +10,6 @@ from enum import StrEnum
 from struct import Struct
 from typing import Final
 
-from netboot.errors import WireError
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, Opcode, Terms
 
@@ -52,7 +51,7 @@ class Sender:
     )  # fmt: skip
 
     def __init__(self, terms: Terms, size_bytes: int) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: Outcome | None = None  # set: nothing more is sent but the last ERROR of `fail`
         self.peer_error: tftp.Error | None = None
         self.retransmissions = 0
         self._terms = terms
@@ -73,11 +72,6 @@ class Sender:
         self._rtt_samples = 0
         self._timed_block = -1
         self._timed_at = 0.0
-
-    @property
-    def is_done(self) -> bool:
-        """Nothing more will be sent, once a last ERROR that may be due is taken."""
-        return self.outcome is not None
 
     @property
     def is_answered(self) -> bool:
@@ -120,7 +114,9 @@ class Sender:
         """Take a datagram of this transfer's peer; what is neither ACK nor ERROR changes nothing."""
         if self.outcome is not None:
             return
-        if data[:2] == _ACK and len(data) >= 4:
+        if len(data) < 4:
+            return
+        if data[:2] == _ACK:
             self._acknowledge(data[2] << 8 | data[3], now)
         elif data[:2] == _ERROR:
             self._end_by_peer(data)
@@ -157,7 +153,7 @@ class Sender:
             return
         self._tries += 1
         if self._tries >= (TRIES if self.is_answered else TRIES_BEFORE_FIRST_ACK):
-            self._end(self._outcome_of_drop())
+            self.end(self._outcome_of_drop())
             return
         self._backoff *= 2
         self._next = self._acked + 1
@@ -169,12 +165,15 @@ class Sender:
 
     def fail(self, message: str) -> None:
         """End with an ERROR, because the file cannot be read."""
-        self._end(Outcome.UNREADABLE)
-        self._error_due = tftp.build(tftp.Error(ErrorCode.NOT_DEFINED, message))
+        self.end(Outcome.UNREADABLE)
+        self._error_due = tftp.error(ErrorCode.NOT_DEFINED, message)
 
-    def stop(self, outcome: Outcome) -> None:
-        """End without an ERROR, for the caller's reason."""
-        self._end(outcome)
+    def end(self, outcome: Outcome) -> None:
+        """End without an ERROR; a transfer that ended keeps its outcome."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self._deadline = None
+            self._buffer = b""
 
     def _acknowledge(self, number: int, now: float) -> None:
         ahead = (number - self._acked) & 0xFFFF
@@ -184,7 +183,7 @@ class Sender:
         if self._acked == self._timed_block:
             self._time_round_trip(now - self._timed_at)
         if self._acked == self._last:
-            self._end(Outcome.SENT)
+            self.end(Outcome.SENT)
             return
         self._next = self._acked + 1  # inside a window: what lies behind it was lost
         self._tries, self._backoff = 0, 1
@@ -192,7 +191,7 @@ class Sender:
 
     def _datagram(self, block: int) -> bytes | None:
         if block == 0:
-            return tftp.build(tftp.OptionAck(self._terms.acknowledged))
+            return tftp.option_ack(self._terms.acknowledged)
         offset = (block - 1) * self._blksize
         start = offset - self._base
         payload = self._buffer[start : start + self._blksize] if start >= 0 else b""
@@ -223,24 +222,15 @@ class Sender:
         return Outcome.UNCONFIRMED if self._highest == self._last else Outcome.TIMED_OUT
 
     def _end_by_peer(self, data: bytes) -> None:
-        try:
-            error = tftp.parse(data)
-        except WireError:
-            return
+        error = tftp.parse(data)
         assert isinstance(error, tftp.Error)
         self.peer_error = error
         match error.code:
             case ErrorCode.OPTION_REFUSED:
-                self._end(Outcome.PROBED)
+                self.end(Outcome.PROBED)
             case ErrorCode.NOT_DEFINED:
-                self._end(Outcome.CLOSED if self.is_answered else Outcome.PROBED)
+                self.end(Outcome.CLOSED if self.is_answered else Outcome.PROBED)
             case ErrorCode.DISK_FULL:
-                self._end(Outcome.CLOSED)
+                self.end(Outcome.CLOSED)
             case _:
-                self._end(Outcome.REFUSED_BY_PEER)
-
-    def _end(self, outcome: Outcome) -> None:
-        if self.outcome is None:
-            self.outcome = outcome
-            self._deadline = None
-            self._buffer = b""
+                self.end(Outcome.REFUSED_BY_PEER)
