@@ -26,6 +26,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 option_names = texts.filter(lambda name: name and name.lower() == name)
 options = st.dictionaries(option_names, texts, max_size=5)
 
+
 @given(st.binary(max_size=80))
 @example(b"")
 @example(b"\0\4\0")

@@ -236,6 +236,11 @@ GUID_MAC = Mac.standing_for(bytes(range(16)))
         pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {61: b"\1" + CHADDR[:6]}, MAC, id="a MAC in 61"),
         pytest.param({"htype": 32, "hlen": 0, "chaddr": bytes(16)}, {}, None, id="InfiniBand without 61"),
         pytest.param({"hlen": 0}, {}, None, id="no address"),
+        pytest.param({"htype": 7}, {61: b"\1" + CHADDR[:6]}, MAC, id="ARCNET with a MAC in 61"),
+        pytest.param({"htype": 7}, {}, None, id="ARCNET without 61"),
+        pytest.param(
+            {"hlen": 16, "chaddr": bytes(range(16))}, {61: b"\1" + CHADDR[:6]}, MAC, id="a GUID and a MAC in 61"
+        ),
         pytest.param({"hlen": 0}, {61: b"\1" + CHADDR[:6]}, None, id="no address but a MAC in 61"),
         pytest.param({"hlen": 16, "chaddr": bytes(range(16))}, {}, GUID_MAC, id="a GUID"),
         pytest.param({"hlen": 16, "chaddr": bytes(16)}, {}, None, id="a GUID of zeros"),

@@ -240,7 +240,9 @@ class TestTheFirstAnswer:
     def test_without_options_data_1_comes_at_once(self):
         assert a_sender(b"abc", Terms()).datagrams_to_send(0.0) == [data(1, b"abc")]
 
-    @pytest.mark.parametrize("stray", [ack(1), ack(65535), b"\0\4\0", b"\0\5\0", b"", data(1), b"\0\6", b"\0\1a\0octet\0"])
+    @pytest.mark.parametrize(
+        "stray", [ack(1), ack(65535), b"\0\4\0", b"\0\5\0", b"", data(1), b"\0\6", b"\0\1a\0octet\0"]
+    )
     def test_nothing_but_ack_0_starts_the_data(self, stray):
         sender = a_sender(b"abc", with_oack())
         sender.datagrams_to_send(0.0)
@@ -488,6 +490,19 @@ class TestAFileInPieces:
 
         assert (sender.datagrams_to_send(0.0), sender.deadline()) == ([], None)
         assert sender.wanted() == (0, 4 * LOW_WATER_BYTES)
+
+    def test_the_next_piece_is_due_when_less_than_a_low_water_is_left(self):
+        blksize = LOW_WATER_BYTES // 64
+        sender = Sender(Terms(blksize=blksize), 10 * LOW_WATER_BYTES)
+        sender.supply(0, bytes(4 * LOW_WATER_BYTES))
+        due = []
+
+        for block in range(1, 195):
+            sender.datagrams_to_send(0.0)
+            sender.receive_datagram(ack(block), 0.0)
+            due.append(sender.wanted())
+
+        assert due == [None] * 192 + [(193 * blksize, 4 * LOW_WATER_BYTES), (194 * blksize, 4 * LOW_WATER_BYTES)]
 
     def test_a_file_that_cannot_be_read_ends_with_an_error(self):
         sender = Sender(Terms(), 10_000_000)

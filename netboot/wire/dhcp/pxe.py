@@ -7,7 +7,7 @@ PXE 2.1 §2 (the requests on 67 and 4011) · RFC 4578 with erratum 4624 and IANA
 UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
@@ -27,7 +27,6 @@ BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmwar
 _HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
 _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
 
-_ARCHES: Final[Mapping[int, int]] = {int(arch): arch for arch in Arch}
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
 _INFINIBAND: Final = 32  # htype
 _GUID_OF_CHADDR: Final = {8: slice(0, 8), 16: slice(8, 16)}  # by hlen: iPXE's GUID, a GID with the GUID at its end
@@ -110,15 +109,14 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
     mac = client_mac(message)
     if mac is None:
         return DropReason.NO_MAC
-    number = architecture(message)
-    if number is None:
+    arch = architecture(message)
+    if arch is None:
         return DropReason.NO_ARCHITECTURE
-    arch = _ARCHES.get(number, number)
     user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
     has_http = features is not None and _HTTP_FEATURE in dhcp.sub_options(features)
     is_ipxe = _has_class(user_class, b"iPXE")
     is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
-    if arch is Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
+    if arch == Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
         return DropReason.RASPBERRY_PI_ROM
     return BootClient(
         mac=mac,
@@ -150,28 +148,25 @@ def client_mac(message: DhcpMessage) -> Mac | None:
     A system GUID in `chaddr` (EDK2 with SendGUID) has a MAC that stands for it; over InfiniBand the port's GUID counts.
     None where nothing identifies the machine.
     """
-    if message.htype == _INFINIBAND:
-        return _port_guid(message)
     is_ethernet = message.htype in _ETHERNET
     if is_ethernet and message.hlen == 6:
         return _card(message.chaddr[:6])
-    client_id = message.options.get(Option.CLIENT_ID, b"")
     if is_ethernet and message.hlen != _GUID_BYTES:
         return None
+    client_id = message.options.get(Option.CLIENT_ID, b"")
     if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
         return _card(client_id[1:])
+    if message.htype == _INFINIBAND:
+        return _port_guid(message, client_id)
     return Mac.standing_for(message.chaddr) if is_ethernet and any(message.chaddr) else None
 
 
-def _port_guid(message: DhcpMessage) -> Mac | None:
+def _port_guid(message: DhcpMessage, client_id: bytes) -> Mac | None:
     """Find the GUID of an InfiniBand port: in `chaddr` as iPXE sends it, else in option 61 (RFC 4390 §2.1).
 
     An option 61 that holds no GUID has one of 8 bytes that stands for it.
     """
-    client_id = message.options.get(Option.CLIENT_ID, b"")
     raw = message.chaddr[_GUID_OF_CHADDR[message.hlen]] if message.hlen in _GUID_OF_CHADDR else b""
-    if len(client_id) == 7 and client_id[0] == _ETHERNET_CLIENT_ID:
-        return _card(client_id[1:])
     found = _card(raw) or _card(_guid_in(client_id))
     return found or (Mac.standing_for(client_id, length=8) if len(client_id) >= 2 and any(client_id) else None)
 

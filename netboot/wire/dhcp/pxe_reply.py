@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Final, assert_never
+from typing import Final
 
 from netboot.model import urls
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
@@ -103,11 +103,11 @@ _ABOVE_THE_LEASE: Final = bytes.fromhex("010101")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one kind of reader gets one kind of offer; each field is named after where it goes."""
+    """How one kind of reader gets one kind of offer; each field is named after where it goes. Empty: no such option."""
 
     option_60: bytes
-    option_43: bytes | None
-    option_175: bytes | None
+    option_43: bytes
+    option_175: bytes
     boot_file: Callable[[Offer, ServerAddress], str]  # `file` and option 67
 
 
@@ -117,12 +117,12 @@ class Layout:
 # fmt: off
 VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
     # who reads        is led to                    60           43                175               file and 67
-    (Reader.BIOS,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
-    (Reader.BIOS,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _LOCAL_DISK_MENU, None,             _no_file),
-    (Reader.UEFI,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _tftp_name),
-    (Reader.UEFI,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   None,             _no_file),
-    (Reader.UEFI_HTTP, OfferKind.LOADER):     Layout(HTTP_CLIENT, None,             None,             _bootfile_url),
-    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Layout(HTTP_CLIENT, None,             None,             _missing_url),
+    (Reader.BIOS,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   b"",              _tftp_name),
+    (Reader.BIOS,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _LOCAL_DISK_MENU, b"",              _no_file),
+    (Reader.UEFI,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   b"",              _tftp_name),
+    (Reader.UEFI,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   b"",              _no_file),
+    (Reader.UEFI_HTTP, OfferKind.LOADER):     Layout(HTTP_CLIENT, b"",              b"",              _bootfile_url),
+    (Reader.UEFI_HTTP, OfferKind.LOCAL_DISK): Layout(HTTP_CLIENT, b"",              b"",              _missing_url),
     (Reader.IPXE,      OfferKind.LOADER):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _tftp_name),
     (Reader.IPXE,      OfferKind.SCRIPT):     Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
     (Reader.IPXE,      OfferKind.LOCAL_DISK): Layout(PXE_CLIENT,  _TAKE_THE_FILE,   _ABOVE_THE_LEASE, _script_url),
@@ -134,18 +134,15 @@ def reader_of(client: BootClient) -> Reader:
     """Return whose code reads the reply to this client."""
     if client.stage is Stage.IPXE or client.is_etherboot:
         return Reader.IPXE
-    match client.protocol:
-        case BootProtocol.HTTP:
-            return Reader.UEFI_HTTP
-        case BootProtocol.PXE:
-            return Reader.BIOS if client.cpu is Cpu.X86_BIOS else Reader.UEFI
-        case _:
-            assert_never(client.protocol)
+    if client.protocol is BootProtocol.HTTP:
+        return Reader.UEFI_HTTP
+    return Reader.BIOS if client.cpu is Cpu.X86_BIOS else Reader.UEFI
 
 
 def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
     """Write the OFFER to a DISCOVER on port 67; `dhcp.reply_address` says where it goes."""
-    return _reply(message, client, offer, server, kind=MessageType.OFFER, item=None)
+    answer = boot_answer(message, client, offer, server, kind=MessageType.OFFER)
+    return answer if isinstance(answer, DropReason) else written(message, answer, server)
 
 
 def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
@@ -153,19 +150,7 @@ def ack_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: Se
 
     A client that requests one entry of a boot menu gets that entry's four bytes back instead of the discovery control.
     """
-    return _reply(message, client, offer, server, kind=MessageType.ACK, item=boot_item(message))
-
-
-def _reply(
-    message: DhcpMessage,
-    client: BootClient,
-    offer: Offer,
-    server: ServerAddress,
-    *,
-    kind: MessageType,
-    item: bytes | None,
-) -> Reply | DropReason:
-    answer = boot_answer(message, client, offer, server, kind=kind, item=item)
+    answer = boot_answer(message, client, offer, server, kind=MessageType.ACK, item=boot_item(message))
     return answer if isinstance(answer, DropReason) else written(message, answer, server)
 
 
@@ -189,21 +174,39 @@ def boot_answer(
     if len(file) > LONGEST_OPTION:
         return DropReason.BOOT_FILE_TOO_LONG
     if offer.variant is ReplyVariant.WITHOUT_43 and kind is MessageType.OFFER:
-        variant = replace(variant, option_43=None)  # so that the firmware goes to port 4011, whose reply has it
+        variant = replace(variant, option_43=b"")  # so that the firmware goes to port 4011, whose reply has it
     if item is not None:
         variant = replace(variant, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
+    return reply_to(
+        message,
+        _options(message.options, variant, file, kind=kind, server=server.address),
+        flags=_flags(message, client),
+        # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
+        siaddr=server.boot_server,
+        file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67
+    )
+
+
+def reply_to(
+    message: DhcpMessage,
+    options: Mapping[int, bytes],
+    *,
+    flags: int,
+    siaddr: IPv4Address = dhcp.NO_ADDRESS,
+    file: bytes = b"",
+) -> DhcpMessage:
+    """Build a reply with the fields that every reply returns."""
     return DhcpMessage(
         op=dhcp.REPLY,
         htype=message.htype,
         hlen=message.hlen,
         xid=message.xid,
-        flags=_flags(message, client),
-        # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
-        siaddr=server.boot_server,
+        flags=flags,
+        siaddr=siaddr,
         giaddr=message.giaddr,
         chaddr=message.chaddr,
-        file=file if len(file) <= LONGEST_FILE_FIELD else b"",  # shim and U-Boot read nothing else; EDK2 prefers 67
-        options=_options(message.options, variant, file, kind=kind, server=server.address),
+        file=file,
+        options=options,
     )
 
 
@@ -220,9 +223,17 @@ def _flags(message: DhcpMessage, client: BootClient) -> int:
 def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:
     """Write a reply to `message`, without the options that do not fit its sender or the link."""
     boot_file = answer.options.get(Option.BOOT_FILE, b"").decode()
-    reply = Reply(dhcp.build(answer), boot_file, _not_returned(message, answer.options))
+    # option 82 is absent where its pieces are together too long to be returned
+    is_82_lost = Option.RELAY_INFORMATION in message.options and Option.RELAY_INFORMATION not in answer.options
+    reply = Reply(dhcp.build(answer), boot_file, (Option.RELAY_INFORMATION,) if is_82_lost else ())
     longest_bytes = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
     return reply if len(reply.data) <= longest_bytes else _fitted(answer, reply, longest_bytes=longest_bytes)
+
+
+def returned(request: Mapping[int, bytes], code: Option, *, shortest: int, longest: int = LONGEST_OPTION) -> bytes:
+    """Return an option as it came; empty where it is absent or of another length."""
+    value = request.get(code, b"")
+    return value if shortest <= len(value) <= longest else b""
 
 
 def _options(
@@ -237,29 +248,15 @@ def _options(
         Option.MESSAGE_TYPE: bytes((kind,)),
         Option.SERVER_ID: server.packed,
         Option.VENDOR_CLASS: variant.option_60,
+        # never invented: old Intel ROMs refuse an offer with another's
+        Option.CLIENT_UUID: returned(request, Option.CLIENT_UUID, shortest=17, longest=17),
+        Option.VENDOR_OPTIONS: variant.option_43,
+        Option.CLIENT_ID: returned(request, Option.CLIENT_ID, shortest=2),
+        Option.IPXE: variant.option_175,
+        Option.BOOT_FILE: file,
+        Option.RELAY_INFORMATION: returned(request, Option.RELAY_INFORMATION, shortest=1),
     }
-    uuid = request.get(Option.CLIENT_UUID, b"")
-    if len(uuid) == 17:  # never invented: old Intel ROMs refuse an offer with another's
-        options[Option.CLIENT_UUID] = uuid
-    if variant.option_43 is not None:
-        options[Option.VENDOR_OPTIONS] = variant.option_43
-    client_id = request.get(Option.CLIENT_ID, b"")
-    if 2 <= len(client_id) <= LONGEST_OPTION:
-        options[Option.CLIENT_ID] = client_id
-    if variant.option_175 is not None:
-        options[Option.IPXE] = variant.option_175
-    if file:
-        options[Option.BOOT_FILE] = file
-    relay = request.get(Option.RELAY_INFORMATION, b"")
-    if 1 <= len(relay) <= LONGEST_OPTION:
-        options[Option.RELAY_INFORMATION] = relay
-    return options
-
-
-def _not_returned(message: DhcpMessage, options: Mapping[int, bytes]) -> tuple[Option, ...]:
-    """Name option 82 where its pieces are together too long to be returned."""
-    lost = Option.RELAY_INFORMATION in message.options and Option.RELAY_INFORMATION not in options
-    return (Option.RELAY_INFORMATION,) if lost else ()
+    return {code: value for code, value in options.items() if value}
 
 
 def _fitted(answer: DhcpMessage, reply: Reply, *, longest_bytes: int) -> Reply:

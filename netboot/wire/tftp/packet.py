@@ -91,7 +91,7 @@ def parse(datagram: bytes) -> ReadRequest | Ack | Error:
             return _read_request(rest)
         case Opcode.WRQ:
             raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "this server is read-only")
-        case (Opcode.DATA | Opcode.ACK | Opcode.ERROR) if len(rest) < 2:
+        case Opcode.DATA | Opcode.ACK | Opcode.ERROR if len(rest) < 2:
             raise WireError("cannot read a TFTP packet: its number is cut")
         case Opcode.ACK:
             return Ack(int.from_bytes(rest[:2], "big"))
