@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import assert_never
 
 import structlog
 
@@ -28,7 +27,7 @@ from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.model.release import EntryKind, Release
-from netboot.render import grub, ignition, ipxe, kickstart
+from netboot.render import boot_script, ignition, kickstart
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
@@ -57,28 +56,19 @@ class Documents:
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
         """Write a machine's script; raise RenderError."""
-        return self._script(self._engine, plan, language, base_url=base_url)
+        return boot_script.boot_script(self._engine, plan, language, base_url=base_url, place=self._place)
 
     def built_in_wait(self, plan: WaitPlan, language: ScriptLanguage, *, base_url: str) -> str:
         """Write a waiting script from the built-in templates, not the operator's."""
-        return self._script(_built_in_engine(), plan, language, base_url=base_url)
-
-    def _script(self, engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
-        match language:
-            case ScriptLanguage.IPXE:
-                return ipxe.script(engine, plan, base_url=base_url, place=self._place)
-            case ScriptLanguage.GRUB:
-                return grub.config(engine, plan, base_url=base_url, place=self._place)
-            case _:
-                assert_never(language)
+        return boot_script.boot_script(_built_in_engine(), plan, language, base_url=base_url, place=self._place)
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
         """Write the script that leads an iPXE to its script; the built-in one where the operator's template fails."""
         try:
-            return ipxe.autoexec(self._engine, mac, base_url=base_url)
+            return boot_script.autoexec(self._engine, mac, base_url=base_url)
         except RenderError as error:
             log.debug("boot.autoexec_built_in", reason=str(error))  # `check` names it
-            return ipxe.autoexec(_built_in_engine(), mac, base_url=base_url)
+            return boot_script.autoexec(_built_in_engine(), mac, base_url=base_url)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
@@ -190,7 +180,7 @@ class Documents:
                 reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
                 cure = "let the user that runs netboot read it"
                 found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))
-        plan, major = InstallPlan(host, tokens.kickstart), await self._installer_major(host)
+        plan, major = InstallPlan(host, tokens.kickstart, host.mac), await self._installer_major(host)
         released = replace(host, release=host.release or "none")  # a missing release is reported above
         renders: tuple[Callable[[], str], ...] = (
             lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
@@ -212,7 +202,7 @@ class Documents:
     def autoexec_problems(self, mac: Mac) -> list[RenderError]:
         """Render the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
         return _failures(
-            partial(ipxe.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
+            partial(boot_script.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
         )
 
     async def _medium(self, host: Host) -> None:

@@ -42,8 +42,8 @@ class ScriptWriter:
 
 def _waiting_plan(plan: ScriptPlan) -> WaitPlan:
     match plan:
-        case InstallPlan(host=host):
-            return WaitPlan(plan.boot_mac, WaitReason.NOT_READY, host)
+        case InstallPlan(mac=mac, host=host):
+            return WaitPlan(mac, WaitReason.NOT_READY, host)
         case LocalBootPlan(mac=mac, host=local_host):
             return WaitPlan(mac, WaitReason.TEMPLATE_FAULT, local_host)
         case WaitPlan():

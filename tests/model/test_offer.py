@@ -3,8 +3,7 @@
 import pytest
 
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
-from netboot.model.boot.offer import InstallPlan, LoaderRule, Offer, OfferKind, Policy, UnknownHosts
-from netboot.model.host.host import Host, HostName, Role
+from netboot.model.boot.offer import LoaderRule, Offer, OfferKind, Policy, UnknownHosts
 from netboot.model.host.mac import Mac
 
 MAC, OTHER = Mac("52:54:00:aa:bb:01"), Mac("3c:fd:fe:00:00:01")
@@ -57,9 +56,3 @@ def test_the_loaders_of_a_policy_are_listed_with_their_cpu():
 )
 def test_a_shim_or_grub_wants_a_directory_of_its_own(boot_file: str, expected: bool):
     assert Offer(OfferKind.LOADER, MAC, boot_file).wants_its_own_directory is expected
-
-
-def test_an_installer_uses_the_card_that_booted_else_the_first():
-    host = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC, OTHER))
-
-    assert [InstallPlan(host, "", mac).boot_mac for mac in (OTHER, None)] == [OTHER, MAC]

@@ -1,13 +1,12 @@
 """Where machines fetch the two big trees from, in every document that names them."""
 
-from dataclasses import replace
-
 import pytest
 
 from netboot.content.assets import assets_directory
-from netboot.model.boot.offer import InstallPlan
+from netboot.model.boot.offer import InstallPlan, ScriptLanguage
 from netboot.model.host.host import Host
-from netboot.render import grub, ipxe, kickstart
+from netboot.render import kickstart
+from netboot.render.boot_script import boot_script
 from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
@@ -30,10 +29,10 @@ def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> Non
 
 def test_content_comes_from_the_place_and_secrets_and_reports_from_here(cp1: Host) -> None:
     engine = Engine([assets_directory() / "templates"])
-    plan = InstallPlan(cp1, "k" * 32)
+    plan = InstallPlan(cp1, "k" * 32, cp1.mac)
 
-    script = ipxe.script(engine, plan, base_url=BASE, place=MIRROR)
-    menu = grub.config(engine, plan, base_url=BASE, place=MIRROR)
+    script = boot_script(engine, plan, ScriptLanguage.IPXE, base_url=BASE, place=MIRROR)
+    menu = boot_script(engine, plan, ScriptLanguage.GRUB, base_url=BASE, place=MIRROR)
     document = kickstart.kickstart(
         engine, cp1, mac=cp1.mac, base_url=BASE, report_token="r" * 32, ignition_token="i" * 32, place=MIRROR
     )
@@ -49,6 +48,6 @@ def test_content_comes_from_the_place_and_secrets_and_reports_from_here(cp1: Hos
 
 def test_without_a_place_nothing_changes(cp1: Host) -> None:
     engine = Engine([assets_directory() / "templates"])
-    plan = InstallPlan(replace(cp1), "k" * 32)
+    plan = InstallPlan(cp1, "k" * 32, cp1.mac)
 
-    assert "mirror" not in ipxe.script(engine, plan, base_url=BASE)
+    assert "mirror" not in boot_script(engine, plan, ScriptLanguage.IPXE, base_url=BASE)

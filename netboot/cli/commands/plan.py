@@ -74,7 +74,7 @@ async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_
     return {
         host.name: HostPlan(
             offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
-            script=_script(documents, InstallPlan(host, HIDDEN.kickstart), base_url),
+            script=_script(documents, InstallPlan(host, HIDDEN.kickstart, host.mac), base_url),
             script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
             kickstart=await _kickstart(documents, host, base_url),
             ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),

@@ -75,12 +75,7 @@ class InstallPlan:
 
     host: Host
     kickstart_token: str = field(repr=False)
-    mac: Mac | None = None  # the requesting card; None: the host's first
-
-    @property
-    def boot_mac(self) -> Mac:
-        """The card that the installer has to use: the one that just booted."""
-        return self.mac or self.host.mac
+    mac: Mac  # the requesting card, which the installer has to use
 
 
 @dataclass(frozen=True, slots=True)

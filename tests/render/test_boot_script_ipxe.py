@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import RenderError
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render import ipxe
+from netboot.render.boot_script import autoexec, boot_script
 from netboot.render.template_engine import Engine
 
 # The commands of iPXE as of 2019 (Debian 12) that a script of ours may use; `label` stands for a `:label` line.
@@ -35,7 +35,7 @@ def commands_of(script: str) -> set[str]:
 
 
 def test_the_install_script_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
-    script = ipxe.script(engine, InstallPlan(host, TOKEN, host.macs[-1]), base_url=base_url)
+    script = boot_script(engine, InstallPlan(host, TOKEN, host.macs[-1]), ScriptLanguage.IPXE, base_url=base_url)
 
     golden(f"{host.name}-install.ipxe", script)
 
@@ -47,21 +47,26 @@ def test_the_waiting_script_for_each_reason(
     known = None if reason is WaitReason.UNKNOWN_HOST else cp1
     plan = WaitPlan(cp1.mac if known else UNREGISTERED, reason, known)
 
-    golden(f"wait-{reason}.ipxe", ipxe.script(engine, plan, base_url=base_url))
+    golden(f"wait-{reason}.ipxe", boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url))
 
 
 def test_the_script_to_the_own_disk(cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
-    golden("cp1-local.ipxe", ipxe.script(engine, LocalBootPlan(cp1.mac, cp1), base_url=base_url))
+    golden("cp1-local.ipxe", boot_script(engine, LocalBootPlan(cp1.mac, cp1), ScriptLanguage.IPXE, base_url=base_url))
 
 
 def every_plan(host: Host) -> list[ScriptPlan]:
     waits: list[ScriptPlan] = [WaitPlan(host.mac, reason, host) for reason in WaitReason]
-    return [InstallPlan(host, TOKEN), LocalBootPlan(host.mac, host), LocalBootPlan(UNREGISTERED, None), *waits]
+    return [
+        InstallPlan(host, TOKEN, host.mac),
+        LocalBootPlan(host.mac, host),
+        LocalBootPlan(UNREGISTERED, None),
+        *waits,
+    ]
 
 
 def test_every_script_begins_as_ipxe_wants_and_uses_only_commands_of_2019(host: Host, engine: Engine, base_url: str):
     for plan in every_plan(host):
-        script = ipxe.script(engine, plan, base_url=base_url)
+        script = boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url)
 
         assert script.startswith("#!ipxe\n")
         assert script.endswith("\n")
@@ -72,7 +77,7 @@ def test_every_script_begins_as_ipxe_wants_and_uses_only_commands_of_2019(host: 
 
 def test_every_goto_has_its_label(host: Host, engine: Engine, base_url: str):
     for plan in every_plan(host):
-        script = ipxe.script(engine, plan, base_url=base_url)
+        script = boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url)
         labels = {line[1:] for line in script.splitlines() if line.startswith(":")}
         targets = {word for line in script.splitlines() for word in line.partition("goto ")[2].split()[:1]}
 
@@ -82,19 +87,23 @@ def test_every_goto_has_its_label(host: Host, engine: Engine, base_url: str):
 def test_no_script_but_the_one_to_the_disk_can_run_off_its_end(host: Host, engine: Engine, base_url: str):
     for plan in every_plan(host):
         if not isinstance(plan, LocalBootPlan):
-            assert ipxe.script(engine, plan, base_url=base_url).splitlines()[-1] == "goto ask_again"
+            assert (
+                boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url).splitlines()[-1] == "goto ask_again"
+            )
 
 
 def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: Engine, base_url: str):
+    faulty = replace(cp1, kernel_arguments=("a=${b}",))
+
     with pytest.raises(
         RenderError, match=r"cannot render ipxe for cp1: template ipxe/install\.ipxe\.j2:\d+: iPXE has no"
     ):
-        ipxe.script(engine, InstallPlan(replace(cp1, kernel_arguments=("a=${b}",)), TOKEN), base_url=base_url)
+        boot_script(engine, InstallPlan(faulty, TOKEN, cp1.mac), ScriptLanguage.IPXE, base_url=base_url)
 
 
 @pytest.mark.parametrize("mac", [Mac.parse("52:54:00:aa:bb:01"), None])
 def test_autoexec_leads_to_the_script_of_the_machine(engine: Engine, base_url: str, mac: Mac | None):
-    script = ipxe.autoexec(engine, mac, base_url=base_url)
+    script = autoexec(engine, mac, base_url=base_url)
 
     assert script.startswith("#!ipxe\n")
     assert f"{base_url}/boot/{mac.hyphenated if mac else '${mac:hexhyp}'}.ipxe" in script
@@ -105,4 +114,4 @@ def test_a_template_that_is_no_ipxe_script_is_refused(tmp_path: Path, base_url: 
     (tmp_path / "ipxe" / "local.ipxe.j2").write_text("echo hello")
 
     with pytest.raises(RenderError, match=r"ipxe/local\.ipxe\.j2 does not begin with #!ipxe"):
-        ipxe.script(Engine([tmp_path]), LocalBootPlan(UNREGISTERED, None), base_url=base_url)
+        boot_script(Engine([tmp_path]), LocalBootPlan(UNREGISTERED, None), ScriptLanguage.IPXE, base_url=base_url)

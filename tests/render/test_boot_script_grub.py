@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import RenderError
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render import grub
+from netboot.render.boot_script import boot_script
 from netboot.render.template_engine import Engine
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -21,7 +21,8 @@ def test_the_install_configuration_of_each_host(
     host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
 ):
     golden(
-        f"{host.name}-install-grub.cfg", grub.config(engine, InstallPlan(host, TOKEN, host.macs[-1]), base_url=base_url)
+        f"{host.name}-install-grub.cfg",
+        boot_script(engine, InstallPlan(host, TOKEN, host.macs[-1]), ScriptLanguage.GRUB, base_url=base_url),
     )
 
 
@@ -31,25 +32,27 @@ def test_the_waiting_configuration_for_each_reason(
 ):
     plan = WaitPlan(UNREGISTERED, reason) if reason is WaitReason.UNKNOWN_HOST else WaitPlan(cp1.mac, reason, cp1)
 
-    golden(f"wait-{reason}-grub.cfg", grub.config(engine, plan, base_url=base_url))
+    golden(f"wait-{reason}-grub.cfg", boot_script(engine, plan, ScriptLanguage.GRUB, base_url=base_url))
 
 
 def test_the_configuration_to_the_own_disk(
     cp1: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]
 ):
-    golden("cp1-local-grub.cfg", grub.config(engine, LocalBootPlan(cp1.mac, cp1), base_url=base_url))
+    golden(
+        "cp1-local-grub.cfg", boot_script(engine, LocalBootPlan(cp1.mac, cp1), ScriptLanguage.GRUB, base_url=base_url)
+    )
 
 
 def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url: str, tool: Callable[[str], str]):
     plans: list[ScriptPlan] = [
-        InstallPlan(host, TOKEN),
+        InstallPlan(host, TOKEN, host.mac),
         LocalBootPlan(host.mac, host),
         LocalBootPlan(UNREGISTERED, None),
     ]
     plans += [WaitPlan(host.mac, reason, host) for reason in WaitReason]
 
     for plan in plans:
-        text = grub.config(engine, plan, base_url=base_url)
+        text = boot_script(engine, plan, ScriptLanguage.GRUB, base_url=base_url)
         judged = subprocess.run(
             [tool("grub-script-check")], check=False, input=text, capture_output=True, text=True, timeout=10
         )
@@ -63,4 +66,4 @@ def test_an_empty_template_is_refused(tmp_path: Path, base_url: str):
     plan = LocalBootPlan(Mac.parse("52:54:00:aa:bb:99"), None)
 
     with pytest.raises(RenderError, match=r"template grub/local\.cfg\.j2 is empty"):
-        grub.config(Engine([tmp_path]), plan, base_url=base_url)
+        boot_script(Engine([tmp_path]), plan, ScriptLanguage.GRUB, base_url=base_url)

@@ -1,0 +1,84 @@
+"""A machine's script, for iPXE or GRUB: install, boot the own disk, or wait and request again.
+
+Pure: a plan in, text out; makes no decisions. Written for iPXE of 2019 (Debian 12) and later, with absolute URLs only
+(`${next-server}` is the LAN's own DHCP server), and for GRUB 2.06 and later (shim, Secure Boot).
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, assert_never
+
+from netboot.errors import RenderError
+from netboot.model import urls
+from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.host.mac import Mac
+from netboot.model.install.token import HIDDEN_TOKEN
+from netboot.render import kernel_line
+from netboot.render.content_place import HERE, ContentPlace
+from netboot.render.template_engine import Engine
+
+_SUFFIXES: Final = {ScriptLanguage.IPXE: "ipxe", ScriptLanguage.GRUB: "cfg"}
+
+
+def boot_script(
+    engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, place: ContentPlace = HERE
+) -> str:
+    """Render the script for `plan`; one for iPXE begins with `#!ipxe` and its newline.
+
+    `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN, `place` where content is. Raises
+    RenderError.
+    """
+    mac = plan.mac
+    subject = plan.host.name if plan.host else mac
+    context: dict[str, object] = {
+        "mac": mac,
+        "name": subject,
+        "script_url": urls.ipxe_script(base_url, mac),
+        "config_path": urls.grub_config(base_url, mac),
+    }
+    match plan:
+        case InstallPlan(host=host, kickstart_token=token):
+            arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
+            medium_url = urls.medium(place.loader_url_for(base_url), host.boot_media)
+            medium_path = urls.grub_path(medium_url)
+            context |= {"host": host, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
+            return _script(engine, language, "install", subject=subject, context=context)
+        case LocalBootPlan():
+            return _script(engine, language, "local", subject=subject, context=context)
+        case WaitPlan(reason=reason):
+            context |= {"reason": reason, "would_boot": _would_boot(plan, base_url=base_url, place=place)}
+            return _script(engine, language, "wait", subject=subject, context=context)
+        case _:
+            assert_never(plan)
+
+
+def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
+    """Render the `autoexec.ipxe` that chainloads a machine's script by its absolute URL; raise RenderError.
+
+    If `mac` is None, the script uses the MAC of the card that iPXE booted from.
+    """
+    context = {"mac": mac, "script_url": urls.ipxe_script(base_url, mac)}
+    return _script(engine, ScriptLanguage.IPXE, "autoexec", subject=mac or "any machine", context=context)
+
+
+def _script(engine: Engine, language: ScriptLanguage, name: str, *, subject: str, context: Mapping[str, object]) -> str:
+    template = f"{language}/{name}.{_SUFFIXES[language]}.j2"
+    text = engine.render(template, subject=subject, context=context)
+    if language is ScriptLanguage.IPXE and not re.match(r"#!ipxe\s", text):
+        fault = "does not begin with #!ipxe"
+    elif not text.strip():
+        fault = "is empty"
+    else:
+        return text
+    raise RenderError(f"cannot render {language} for {subject}: template {template} {fault}; correct the template")
+
+
+def _would_boot(plan: WaitPlan, *, base_url: str, place: ContentPlace) -> tuple[str, ...]:
+    """List the kernel arguments of a host that gets its installer once its machine is announced, for a comment."""
+    if plan.reason is WaitReason.NOT_ANNOUNCED and plan.host is not None and plan.host.boot_media is not None:
+        with suppress(RenderError):  # a line that is too long; the host is not ready, and this script waits
+            return kernel_line.installer(
+                plan.host, mac=plan.mac, base_url=base_url, kickstart_token=HIDDEN_TOKEN, place=place
+            )
+    return ()
