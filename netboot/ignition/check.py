@@ -14,7 +14,7 @@ from netboot.ignition.json_text import parse
 from netboot.ignition.node_checks import Node, nodes_of, verify_nodes, verify_parents
 from netboot.ignition.problem import IgnitionProblem, Problems, shown
 from netboot.ignition.resource import Resources
-from netboot.ignition.schema import Json, fit
+from netboot.ignition.schema import Json, entries, fit
 
 KNOWN_VERSION: Final = re.compile(r"3\.([0-6])\.0")  # 3.6.0 came with Ignition 2.26; OCK 1.33 reads up to 3.4.0
 
@@ -52,7 +52,7 @@ def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
     """List the paths that conflict when these valid files are merged in this order."""
     problems = Problems()
     verify_parents([file.nodes for file in files], problems)
-    return list(problems)
+    return problems
 
 
 def _read(data: bytes, *, depth: int) -> IgnitionFile:
@@ -70,7 +70,7 @@ def _read(data: bytes, *, depth: int) -> IgnitionFile:
         return IgnitionFile("", {}, (IgnitionProblem("", f"is Ignition {shown(version)}", cure),))
     minor, problems = int(known[1]), Problems()
     config = fit(document, minor=minor, problems=problems)
-    if len(problems) == 0:  # files with wrong types are not verified further
+    if not problems:  # files with wrong types are not verified further
         _verify(config, problems, minor=minor, depth=depth)
     return IgnitionFile(version, config, tuple(problems), nodes_of(config))
 
@@ -79,30 +79,26 @@ def _verify(config: Json, problems: Problems, *, minor: int, depth: int) -> None
     resources = Resources(minor, problems)
     _verify_head(config.get("ignition", {}), resources, depth=depth)
     verify_nodes(config, problems)
-    storage = config.get("storage", {})
-    for index, file in enumerate(storage.get("files", [])):
-        pointer = f"/storage/files/{index}"
+    for file, pointer in entries(config, "storage/files"):
         resources.verify(file.get("contents", {}), f"{pointer}/contents")
-        for number, resource in enumerate(file.get("append", [])):
-            resources.verify(resource, f"{pointer}/append/{number}")
-    for index, volume in enumerate(storage.get("luks", [])):
-        resources.verify(volume.get("keyFile", {}), f"/storage/luks/{index}/keyFile")
+        for resource, place in entries(file, "append", pointer):
+            resources.verify(resource, place)
+    for volume, pointer in entries(config, "storage/luks"):
+        resources.verify(volume.get("keyFile", {}), f"{pointer}/keyFile")
     verify_disks(config, problems, minor=minor)
-    _verify_accounts(config.get("passwd", {}), problems)
+    _verify_accounts(config, problems)
 
 
 def _verify_head(head: Json, resources: Resources, *, depth: int) -> None:
-    config = head.get("config", {})
-    children = [(child, f"/ignition/config/merge/{index}") for index, child in enumerate(config.get("merge", []))]
-    for child, pointer in (*children, (config.get("replace", {}), "/ignition/config/replace")):
-        content = resources.verify(child, pointer, is_required=(child, pointer) in children)
+    replacement = head.get("config", {}).get("replace", {}), "/ignition/config/replace"
+    for child, pointer in (*entries(head, "config/merge", "/ignition"), replacement):
+        content = resources.verify(child, pointer, is_required="/merge/" in pointer)
         if content and depth < _NESTED_LIMIT:
             for problem in _read(content, depth=depth + 1).problems:
                 place = problem.pointer and f"{problem.pointer} "
                 what = f"holds a configuration that Ignition refuses: {place}{problem.what}"
                 resources.problems.add(f"{pointer}/source", what, cure=problem.cure)
-    for index, authority in enumerate(head.get("security", {}).get("tls", {}).get("certificateAuthorities", [])):
-        pointer = f"/ignition/security/tls/certificateAuthorities/{index}"
+    for authority, pointer in entries(head, "security/tls/certificateAuthorities", "/ignition"):
         content = resources.verify(authority, pointer, is_required=True)
         if content is not None and not _is_certificate(content):
             resources.problems.add(f"{pointer}/source", "holds no PEM certificate", cure="write one or more")
@@ -121,11 +117,10 @@ def _is_certificate(content: bytes) -> bool:
     return True
 
 
-def _verify_accounts(passwd: Json, problems: Problems) -> None:
+def _verify_accounts(config: Json, problems: Problems) -> None:
     """Verify accounts by the rules of useradd(8) and groupadd(8), which Ignition runs."""
-    for list_name, number in (("users", "uid"), ("groups", "gid")):
-        for index, account in enumerate(passwd.get(list_name, [])):
-            pointer = f"/passwd/{list_name}/{index}"
+    for path, number in (("passwd/users", "uid"), ("passwd/groups", "gid")):
+        for account, pointer in entries(config, path):
             name = account.get("name", "")
             if _NOT_IN_A_NAME.search(name):
                 problems.add(f"{pointer}/name", f"{shown(name)} is no account's name", cure="correct it")
@@ -134,7 +129,7 @@ def _verify_accounts(passwd: Json, problems: Problems) -> None:
             if _LINE_OR_FIELD_END.search(account.get("passwordHash", "")):
                 what = "has a colon or line break, which /etc/shadow cannot hold"
                 problems.add(f"{pointer}/passwordHash", what, cure="write what mkpasswd prints")
-            for path in ("homeDir", "shell"):
-                given = account.get(path, "")
+            for field_name in ("homeDir", "shell"):
+                given = account.get(field_name, "")
                 if given and (not given.startswith("/") or _LINE_OR_FIELD_END.search(given)):
-                    problems.add(f"{pointer}/{path}", f"{shown(given)} is no absolute path", cure="correct it")
+                    problems.add(f"{pointer}/{field_name}", f"{shown(given)} is no absolute path", cure="correct it")

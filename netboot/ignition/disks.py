@@ -5,35 +5,31 @@ Sources: coreos/ignition v2.16.2, `types/{disk,partition,raid,filesystem,luks,cl
 
 import json
 import re
+from operator import itemgetter
 from typing import Final
 
 from netboot.ignition.node_checks import path_fault
 from netboot.ignition.problem import Problems, shown
-from netboot.ignition.schema import Json
+from netboot.ignition.schema import Json, entries
 
 _GUID: Final = re.compile(r"(|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 _LABEL_LIMITS: Final = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11, "none": 2**31}
 _WITHOUT_SPARES: Final = frozenset({"linear", "raid0", "0", "stripe"})
-_RAID_LEVELS: Final = (
-    _WITHOUT_SPARES | {"raid1", "1", "mirror", "raid4", "4", "raid5", "5", "raid6", "6"} | {"raid10", "10"}
-)
+_WITH_SPARES: Final = frozenset({"raid1", "1", "mirror", "raid4", "4", "raid5", "5", "raid6", "6", "raid10", "10"})
 
 
 def verify_disks(config: Json, problems: Problems, *, minor: int) -> None:
     """Add the problems of storage.disks, raid, filesystems and luks of specification 3.`minor`."""
-    storage = config.get("storage", {})
-    for index, disk in enumerate(storage.get("disks", [])):
-        pointer = f"/storage/disks/{index}"
+    for disk, pointer in entries(config, "storage/disks"):
         _verify_device(disk, pointer, problems)
-        _verify_partitions(disk.get("partitions", []), pointer, problems)
-    for index, array in enumerate(storage.get("raid", [])):
-        _verify_raid(array, f"/storage/raid/{index}", problems)
-    for index, filesystem in enumerate(storage.get("filesystems", [])):
-        pointer = f"/storage/filesystems/{index}"
+        _verify_partitions(disk, pointer, problems)
+    for array, pointer in entries(config, "storage/raid"):
+        _verify_raid(array, pointer, problems)
+    for filesystem, pointer in entries(config, "storage/filesystems"):
         _verify_device(filesystem, pointer, problems)
         _verify_filesystem(filesystem, pointer, problems=problems, minor=minor)
-    for index, volume in enumerate(storage.get("luks", [])):
-        _verify_luks(volume, f"/storage/luks/{index}", problems)
+    for volume, pointer in entries(config, "storage/luks"):
+        _verify_luks(volume, pointer, problems)
 
 
 def _verify_device(item: Json, pointer: str, problems: Problems) -> None:
@@ -42,15 +38,14 @@ def _verify_device(item: Json, pointer: str, problems: Problems) -> None:
         problems.add(f"{pointer}/device", f"{shown(device)} {fault}", cure="write the device's full path")
 
 
-def _verify_partitions(partitions: list[Json], pointer: str, problems: Problems) -> None:
-    numbers: dict[int, int] = {}
-    labels: dict[str, int] = {}
-    for index, partition in enumerate(partitions):
-        place = f"{pointer}/partitions/{index}"
+def _verify_partitions(disk: Json, pointer: str, problems: Problems) -> None:
+    numbers: dict[int, str] = {}
+    labels: dict[str, str] = {}
+    for partition, place in entries(disk, "partitions", pointer):
         number, label = partition.get("number", 0), partition.get("label")
-        if number and numbers.setdefault(number, index) != index:
+        if number and numbers.setdefault(number, place) != place:
             problems.add(f"{place}/number", f"{number} is another partition's", cure="number each once")
-        if label is not None and labels.setdefault(label, index) != index:
+        if label is not None and labels.setdefault(label, place) != place:
             problems.add(f"{place}/label", f"{shown(label)} is another partition's", cure="label each once")
         if not number and label is None:
             problems.add(place, "has neither number nor label", cure="add one of them")
@@ -59,34 +54,32 @@ def _verify_partitions(partitions: list[Json], pointer: str, problems: Problems)
         for name in ("guid", "typeGuid"):
             if not _GUID.fullmatch(partition.get(name, "")):
                 problems.add(f"{place}/{name}", "is no GUID", cure="write 01234567-89AB-CDEF-EDCB-A98765432101")
-        others = (
-            partition.keys() & {"label", "startMiB", "sizeMiB"} or partition.get("guid") or partition.get("typeGuid")
-        )
+        others = partition.keys() & {"label", "startMiB", "sizeMiB"} or any(map(partition.get, ("guid", "typeGuid")))
         if partition.get("shouldExist") is False and others:
             problems.add(place, "should not exist, and has more than a number", cure="keep the number alone")
+    partitions = disk.get("partitions", [])
     removed = any(partition.get("shouldExist") is False for partition in partitions)
     if removed and not all(partition.get("number") for partition in partitions):
         problems.add(f"{pointer}/partitions", "removes one and leaves a number open", cure="number all of them")
-    _verify_extents(partitions, pointer, problems)
+    _verify_extents(disk, pointer, problems)
 
 
-def _verify_extents(partitions: list[Json], pointer: str, problems: Problems) -> None:
-    extents = sorted(
-        (start, start + max(size - 1, 0), index)
-        for index, partition in enumerate(partitions)
+def _verify_extents(disk: Json, pointer: str, problems: Problems) -> None:
+    extents = [
+        (start, start + max(size - 1, 0), place)
+        for partition, place in entries(disk, "partitions", pointer)
         if (start := partition.get("startMiB")) and (size := partition.get("sizeMiB")) is not None
-    )
+    ]
     furthest = -1
-    for start, end, index in extents:
+    for start, end, place in sorted(extents, key=itemgetter(0, 1)):
         if start <= furthest:
-            place = f"{pointer}/partitions/{index}"
             problems.add(place, "overlaps another partition", cure="correct startMiB or sizeMiB")
         furthest = max(furthest, end)
 
 
 def _verify_raid(array: Json, pointer: str, problems: Problems) -> None:
     level = array.get("level", "")
-    if level not in _RAID_LEVELS:
+    if level not in _WITHOUT_SPARES | _WITH_SPARES:
         problems.add(f"{pointer}/level", f"{shown(level)} is no RAID level", cure="write raid1 or another level")
     if level in _WITHOUT_SPARES and array.get("spares"):
         problems.add(f"{pointer}/spares", f"are not possible with {level}", cure="remove them")
@@ -127,8 +120,8 @@ def _verify_luks(volume: Json, pointer: str, problems: Problems) -> None:
             problems.add(f"{pointer}/clevis/custom/config", "is missing", cure="write it")
         if any(clevis.get(name) for name in ("tang", "tpm2", "threshold")):
             problems.add(f"{pointer}/clevis", "has custom beside tang, tpm2 or threshold", cure="keep one of them")
-    for index, tang in enumerate(clevis.get("tang", [])):
-        _verify_tang(tang, f"{pointer}/clevis/tang/{index}", problems)
+    for tang, place in entries(volume, "clevis/tang", pointer):
+        _verify_tang(tang, place, problems)
 
 
 def _verify_tang(tang: Json, pointer: str, problems: Problems) -> None:

@@ -81,11 +81,10 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 def _constant_in(text: str) -> IgnitionProblem:
     """Find the constant that the decoder stopped at: the first that is not part of a string."""
-    for match in _STRING_OR_CONSTANT.finditer(text):
-        if match[1]:
-            line, column = _position(text, match.start())
-            return IgnitionProblem("", f"{match[1]} is no JSON value", "write a number or remove the key", line, column)
-    raise AssertionError("the decoder found a constant")
+    found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
+    return IgnitionProblem(
+        "", f"{found[1]} is no JSON value", "write a number or remove the key", *_position(text, found.start())
+    )
 
 
 def _decode(data: bytes) -> str | IgnitionProblem:

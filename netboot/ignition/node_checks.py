@@ -10,7 +10,7 @@ from posixpath import dirname, join, normpath
 from typing import Final
 
 from netboot.ignition.problem import Problems, shown
-from netboot.ignition.schema import Json
+from netboot.ignition.schema import Json, entries
 from netboot.ignition.unit_text import unit_fault
 
 UNIT_DIRECTORY: Final = "/etc/systemd/system"
@@ -20,7 +20,7 @@ _UNIT_SUFFIXES: Final = (
     ".service", ".socket", ".device", ".mount", ".automount", ".swap", ".target", ".path", ".timer", ".snapshot",
     ".slice", ".scope",
 )  # fmt: skip
-_KIND_OF_LIST: Final = {"directories": "directory", "files": "file", "links": "link"}
+_KIND_OF_LIST: Final = {"storage/directories": "directory", "storage/files": "file", "storage/links": "link"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,21 @@ class Node:
 
 def verify_nodes(config: Json, problems: Problems) -> None:
     """Add the problems of each file, directory, link and unit of one configuration, and of their combination."""
-    storage = config.get("storage", {})
     nodes = nodes_of(config)
     for node in nodes:
         if node.kind != "unit" and (fault := path_fault(node.path, is_directory=node.kind == "directory")):
             problems.add(f"{node.pointer}/path", f"{shown(node.path)} {fault}", cure="write a full, simplified path")
-    for name in _KIND_OF_LIST:
-        for index, node in enumerate(storage.get(name, [])):
-            _verify_owner_and_mode(node, f"/storage/{name}/{index}", problems)
-    for index, file in enumerate(storage.get("files", [])):
+    for path in _KIND_OF_LIST:
+        for item, pointer in entries(config, path):
+            _verify_owner_and_mode(item, pointer, problems)
+    for file, pointer in entries(config, "storage/files"):
         if file.get("overwrite") and file.get("contents", {}).get("source") is None:
-            place = f"/storage/files/{index}/overwrite"
-            problems.add(place, "is true without contents.source", cure="add contents or remove overwrite")
-    for index, link in enumerate(storage.get("links", [])):
-        _verify_target(link, f"/storage/links/{index}", config=config, problems=problems)
-    for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
-        _verify_unit(unit, f"/systemd/units/{index}", problems)
+            cure = "add contents or remove overwrite"
+            problems.add(f"{pointer}/overwrite", "is true without contents.source", cure=cure)
+    for link, pointer in entries(config, "storage/links"):
+        _verify_target(link, pointer, nodes=nodes, problems=problems)
+    for unit, pointer in entries(config, "systemd/units"):
+        _verify_unit(unit, pointer, problems)
     verify_parents([nodes], problems)
 
 
@@ -62,10 +61,8 @@ def verify_parents(configs: Sequence[Sequence[Node]], problems: Problems) -> Non
             (units if node.kind == "unit" else nodes)[node.path] = node
     for node in (*nodes.values(), *units.values()):
         if node.kind == "unit" and node.path in nodes:
-            at = nodes[node.path]
-            problems.add(
-                f"{at.pointer}/path", f"{shown(at.path)} is a unit of this file too", cure="keep one of the two"
-            )
+            what = f"{shown(node.path)} is a unit of this file too"
+            problems.add(f"{nodes[node.path].pointer}/path", what, cure="keep one of the two")
         parent = node.path
         while (above := dirname(parent)) != parent:
             parent = above
@@ -99,18 +96,16 @@ def nodes_of(config: Json) -> tuple[Node, ...]:
 
 
 def _nodes(config: Json) -> Iterator[Node]:
-    storage = config.get("storage", {})
-    for name, kind in _KIND_OF_LIST.items():
-        for index, node in enumerate(storage.get(name, [])):
-            yield Node(node.get("path", ""), kind, f"/storage/{name}/{index}")
-    for index, unit in enumerate(config.get("systemd", {}).get("units", [])):
-        pointer = f"/systemd/units/{index}"
-        path = join(UNIT_DIRECTORY, unit.get("name", ""))
+    for path, kind in _KIND_OF_LIST.items():
+        for item, pointer in entries(config, path):
+            yield Node(item.get("path", ""), kind, pointer)
+    for unit, pointer in entries(config, "systemd/units"):
+        unit_path = join(UNIT_DIRECTORY, unit.get("name", ""))
         if unit.get("contents"):
-            yield Node(path, "unit", pointer)
-        for number, dropin in enumerate(unit.get("dropins", [])):
+            yield Node(unit_path, "unit", pointer)
+        for dropin, place in entries(unit, "dropins", pointer):
             if dropin.get("contents"):
-                yield Node(join(f"{path}.d", dropin.get("name", "")), "unit", f"{pointer}/dropins/{number}")
+                yield Node(join(f"{unit_path}.d", dropin.get("name", "")), "unit", place)
 
 
 def _verify_owner_and_mode(node: Json, pointer: str, problems: Problems) -> None:
@@ -124,13 +119,13 @@ def _verify_owner_and_mode(node: Json, pointer: str, problems: Problems) -> None
             problems.add(f"{pointer}/{owner}", "has both id and name", cure="keep one of the two")
 
 
-def _verify_target(link: Json, pointer: str, *, config: Json, problems: Problems) -> None:
+def _verify_target(link: Json, pointer: str, *, nodes: Sequence[Node], problems: Problems) -> None:
     target = link.get("target")
     if not target:
         problems.add(f"{pointer}/target", "is missing", cure="write what the link leads to")
         return
     whole = normpath(target if target.startswith("/") else join(link.get("path", ""), target))
-    directories = {node.get("path") for node in config.get("storage", {}).get("directories", [])}
+    directories = {node.path for node in nodes if node.kind == "directory"}
     if link.get("hard") and whole in directories:
         problems.add(f"{pointer}/target", f"{shown(whole)} is a directory", cure="make the link symbolic")
 
@@ -141,8 +136,7 @@ def _verify_unit(unit: Json, pointer: str, problems: Problems) -> None:
         problems.add(f"{pointer}/name", f"{shown(name)} is no unit name", cure=f"end it in {', '.join(_UNIT_SUFFIXES)}")
     if fault := unit_fault(unit.get("contents", "")):
         problems.add(f"{pointer}/contents", fault, cure="correct the unit")
-    for index, dropin in enumerate(unit.get("dropins", [])):
-        place = f"{pointer}/dropins/{index}"
+    for dropin, place in entries(unit, "dropins", pointer):
         if not dropin.get("name", "").endswith(".conf"):
             what = f"{shown(dropin.get('name', ''))} is no drop-in name"
             problems.add(f"{place}/name", what, cure="end it in .conf")

@@ -1,6 +1,5 @@
 """One reason why Ignition would refuse a file."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,21 +27,12 @@ class IgnitionProblem:
         return f"{file}: {self.pointer}: {self.what}" if self.pointer else f"{file} {self.what}"
 
 
-class Problems:
-    """Collects the problems of one file in the order of finding."""
-
-    def __init__(self) -> None:
-        self._found: list[IgnitionProblem] = []
+class Problems(list[IgnitionProblem]):
+    """The problems of one file in the order of finding."""
 
     def add(self, pointer: str, what: str, *, cure: str) -> None:
         """Add one problem of the object at `pointer`."""
-        self._found.append(IgnitionProblem(pointer, what, cure))
-
-    def __iter__(self) -> Iterator[IgnitionProblem]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
+        self.append(IgnitionProblem(pointer, what, cure))
 
 
 def shown(text: str) -> str:

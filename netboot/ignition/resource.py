@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from netboot.ignition.problem import Problems, shown
-from netboot.ignition.schema import Json
+from netboot.ignition.schema import Json, entries
 
 UNPACKED_LIMIT_BYTES: Final = 256 * 1024 * 1024  # of all contents of one file; a node holds them in memory
 
@@ -66,13 +66,14 @@ class Resources:
         return content
 
     def _verify_headers(self, resource: Json, pointer: str) -> None:
-        headers = resource.get("httpHeaders", [])
-        if headers and not resource.get("source", "").lower().startswith(("http:", "https:")):
+        is_http = resource.get("source", "").lower().startswith(("http:", "https:"))
+        if resource.get("httpHeaders") and not is_http:
             self.problems.add(f"{pointer}/httpHeaders", "are for http and https alone", cure="remove them")
-        for index, header in enumerate(headers):
-            for name in ("name", "value"):
-                if not header.get(name, "" if name == "name" else "-"):
-                    self.problems.add(f"{pointer}/httpHeaders/{index}/{name}", "is empty", cure="write it")
+        for header, place in entries(resource, "httpHeaders", pointer):
+            if not header.get("name"):
+                self.problems.add(f"{place}/name", "is empty", cure="write it")
+            if header.get("value") == "":
+                self.problems.add(f"{place}/value", "is empty", cure="write it")
 
     def _digest(self, resource: Json, pointer: str) -> tuple[str, bytes] | None:
         given = resource.get("verification", {}).get("hash")

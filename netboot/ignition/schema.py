@@ -4,7 +4,7 @@ Sources: coreos/ignition v2.16.2, config/v3_0 to v3_4, `types/schema.go`; v2.26 
 specification does not have is ignored by Ignition, and so it is here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -105,6 +105,15 @@ CONFIG: Final = {
     },
     "systemd": {"units": Many(_UNIT, "name")},
 }  # fmt: skip
+
+
+def entries(item: Json, path: str, pointer: str = "") -> Iterator[tuple[Json, str]]:
+    """Yield each object in the list at `path` of `item`, and its pointer, which begins with the item's `pointer`."""
+    *parents, name = path.split("/")
+    for parent in parents:
+        item = item.get(parent, {})
+    for index, entry in enumerate(item.get(name, [])):
+        yield entry, f"{pointer}/{path}/{index}"
 
 
 def fit(document: JsonObject, *, minor: int, problems: Problems) -> Json:

@@ -69,6 +69,17 @@ ENCODE = "encode the content again, or remove the file"
 SIMPLE = "write a full, simplified path"
 SOURCE = "/storage/files/0/contents/source"
 PLAIN = document()
+CERTIFICATE = b"""-----BEGIN CERTIFICATE-----
+MIIBcTCCARegAwIBAgIUbS58wF6FY5kIAogUUy/pddpV8/MwCgYIKoZIzj0EAwIw
+DTELMAkGA1UEAwwCY2EwIBcNMjYxMTI4MTk1OTU1WhgPMjEyNjExMDQxOTU5NTVa
+MA0xCzAJBgNVBAMMAmNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEIiLVXP9e
+fa6NrIx1duXxon8R9WDC8/JtnJN7SGETjFnLjbt2/IVQugjrCZjVQ3Y3lU3uJdtS
+giOmdUMF938naKNTMFEwHQYDVR0OBBYEFC6lIGkWe3gCImpQf0jt9FPApr0vMB8G
+A1UdIwQYMBaAFC6lIGkWe3gCImpQf0jt9FPApr0vMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSAAwRQIgXq/nPf5wzv8BZUME82YTGT0ImGkBIMjOhTcmKUHY
+7v8CIQCmn4Dte69tqBmPrvhUv2gznHEI97VnUmqSajUfOO6yZA==
+-----END CERTIFICATE-----
+"""
 
 FAULTY = {
     "empty": Faulty(V, b"", f"is empty; {GIVE}"),
@@ -120,6 +131,17 @@ FAULTY = {
     "a-list": Faulty(V, b"[]", f"holds a list instead of an object; {GIVE}"),
     "null": Faulty(V, b"null", f"holds null instead of an object; {GIVE}"),
     "too-deep": Faulty(V, b"[" * 20_000, f"is not JSON that can be read (nested too deeply); {GIVE}"),
+    "number-with-thousands-of-digits": Faulty(
+        V, files({"path": "/a", "mode": 1}).replace(b": 1}", b": " + b"1" * 5000 + b"}"),
+        f"is not JSON that can be read (a number is too long); {GIVE}",
+    ),
+    "number-for-an-object": Faulty(
+        V, document(storage=1), "/storage: is a number instead of an object; write an object"
+    ),
+    "true-for-a-string": Faulty(
+        V, files({"path": True}), "/storage/files/0/path: is true or false instead of a string; write a string"
+    ),
+    "null-in-a-list": Faulty(V, document(storage={"files": [None]}), f"/storage/files/0/path: '' is no path; {SIMPLE}"),
     "key-twice": Faulty(
         N,
         b'{"ignition": {"version": "3.3.0"}, "storage": {"files": [], "Files": []}}',
@@ -371,6 +393,14 @@ FAULTY = {
         V, files(file(source="http://192.0.2.1/", httpHeaders=[{"value": "b"}])),
         "/storage/files/0/contents/httpHeaders/0/name: is empty; write it",
     ),
+    "header-with-an-empty-value": Faulty(
+        V, files(file(source="http://192.0.2.1/", httpHeaders=[{"name": "A", "value": ""}])),
+        "/storage/files/0/contents/httpHeaders/0/value: is empty; write it",
+    ),
+    "arn-of-no-object": Faulty(
+        V, files(file(source="arn:aws:s3:::bucket"), version="3.4.0"),
+        f"{SOURCE}: is a URL that names no S3 object; correct it",
+    ),
     "unit-without-suffix": Faulty(
         V, units({"name": "kubelet"}),
         "/systemd/units/0/name: 'kubelet' is no unit name; end it in .service, .socket, .device, .mount, .automount, "
@@ -464,47 +494,6 @@ FAULTY = {
         V, document(ignition={"proxy": {"httpProxy": "ftp://192.0.2.1"}}),
         "/ignition/proxy/httpProxy: is no http or https URL; write http://HOST:PORT",
     ),
-    "disk-without-device": Faulty(
-        V, document(storage={"disks": [{}]}),
-        "/storage/disks/0/device: '' is no path; write the device's full path",
-    ),
-    "partitions-with-one-number": Faulty(
-        V, document(storage={"disks": [{"device": "/dev/sda", "partitions": [{"number": 1}, {"number": 1}]}]}),
-        "/storage/disks/0/partitions/1/number: 1 is another partition's; number each once",
-    ),
-    "partitions-that-overlap": Faulty(
-        V,
-        document(
-            storage={
-                "disks": [
-                    {
-                        "device": "/dev/sda",
-                        "partitions": [
-                            {"number": 1, "startMiB": 1, "sizeMiB": 10},
-                            {"number": 2, "startMiB": 10, "sizeMiB": 10},
-                        ],
-                    }
-                ]
-            }
-        ),
-        "/storage/disks/0/partitions/1: overlaps another partition; correct startMiB or sizeMiB",
-    ),
-    "unknown-filesystem": Faulty(
-        V, document(storage={"filesystems": [{"device": "/dev/sda", "format": "zfs"}]}),
-        "/storage/filesystems/0/format: 'zfs' is not supported; write one of ext4, btrfs, xfs, swap, vfat, none",
-    ),
-    "raid-without-devices": Faulty(
-        V, document(storage={"raid": [{"name": "md0", "level": "raid1"}]}),
-        "/storage/raid/0/devices: are missing; name the devices",
-    ),
-    "unknown-raid-level": Faulty(
-        V, document(storage={"raid": [{"name": "md0", "level": "raid7", "devices": ["/dev/sda"]}]}),
-        "/storage/raid/0/level: 'raid7' is no RAID level; write raid1 or another level",
-    ),
-    "luks-with-a-slash": Faulty(
-        V, document(storage={"luks": [{"name": "a/b", "device": "/dev/sda"}]}),
-        "/storage/luks/0/name: has a slash; write a name, not a path",
-    ),
 }  # fmt: skip
 
 SOUND = {
@@ -534,6 +523,13 @@ SOUND = {
     ),
     "with-a-long-line-that-the-buffer-hides": units(
         {"name": "a.service", "contents": f"[Service]\nA={'b' * 2036}\nC={'d' * 3000}\n"}
+    ),
+    "with-a-longer-line-that-the-buffer-hides": units(
+        {"name": "a.service", "contents": f"[Service]\nA={'b' * 2036}\nC={'d' * 9000}\n"}
+    ),
+    "with-a-null-argument": document(kernelArguments={"shouldExist": [None]}),
+    "with-a-certificate": document(
+        ignition={"security": {"tls": {"certificateAuthorities": [{"source": data(CERTIFICATE)}]}}}
     ),
     "with-merged-data": document(
         ignition={"config": {"merge": [{"source": data(PLAIN)}]}}

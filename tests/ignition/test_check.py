@@ -6,10 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ignition.faulty import FAULTY, SOUND, Judge, document, file, files, packed
+from ignition import faulty
+from ignition.faulty import PLAIN, Judge, data, document, file, files, packed
+from ignition.faulty_disks import FAULTY_DISKS, SOUND_DISKS
 
 from netboot.ignition import resource
 from netboot.ignition.check import check_merged, read_ignition
+
+FAULTY = faulty.FAULTY | FAULTY_DISKS
+SOUND = faulty.SOUND | SOUND_DISKS
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -55,10 +60,10 @@ def refusal_by_ignition(data: bytes, directory: Path, tool: Callable[[str], str]
 def test_a_faulty_file_is_refused_with_place_and_cure_where_ignition_refuses_it(
     name: str, tmp_path: Path, tool: Callable[[str], str]
 ):
-    faulty = FAULTY[name]
+    refused = FAULTY[name]
 
-    assert [str(problem) for problem in read_ignition(faulty.data).problems][:1] == [faulty.reason]
-    assert bool(refusal_by_validate(faulty.data, tmp_path, tool)) == (faulty.judge is Judge.VALIDATE)
+    assert [str(problem) for problem in read_ignition(refused.data).problems][:1] == [refused.reason]
+    assert bool(refusal_by_validate(refused.data, tmp_path, tool)) == (refused.judge is Judge.VALIDATE)
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -68,7 +73,7 @@ def test_a_sound_file_is_taken_as_ignition_takes_it(name: str, tmp_path: Path, t
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", [name for name, faulty in FAULTY.items() if faulty.judge is Judge.IGNITION])
+@pytest.mark.parametrize("name", [name for name, each in FAULTY.items() if each.judge is Judge.IGNITION])
 def test_the_real_ignition_fails_at_what_its_validator_does_not_see(
     name: str, tmp_path: Path, tool: Callable[[str], str]
 ):
@@ -76,9 +81,9 @@ def test_the_real_ignition_fails_at_what_its_validator_does_not_see(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", faulty.SOUND)  # for the others it needs the disks
 def test_the_real_ignition_installs_the_sound_files(name: str, tmp_path: Path, tool: Callable[[str], str]):
-    assert refusal_by_ignition(SOUND[name], tmp_path, tool) == ""
+    assert refusal_by_ignition(faulty.SOUND[name], tmp_path, tool) == ""
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -133,3 +138,36 @@ def test_two_files_that_are_sound_alone_may_be_in_each_others_way():
         "make '/etc/netboot' a directory, or move one of them"
     ]
     assert check_merged([same, overlay]) == []
+
+
+def test_a_url_without_host_is_refused_before_ignition_retries_it_without_end():
+    assert [str(problem) for problem in read_ignition(files(file(source="http:///x"))).problems] == [
+        "/storage/files/0/contents/source: is a URL that has no host; correct it"
+    ]
+
+
+def test_configurations_nested_deeper_than_eight_are_not_read():
+    nested = [b"{}"]
+    for _ in range(9):
+        nested.append(document(ignition={"config": {"merge": [{"source": data(nested[-1])}]}}))
+
+    assert [bool(read_ignition(each).problems) for each in nested] == [True] * 9 + [False]
+
+
+def test_a_file_lists_its_paths_and_is_kept_without_its_contents():
+    read = read_ignition(files(file(), links=[{"path": "/etc/b", "target": "a"}], directories=[{"path": "/etc/c"}]))
+
+    kept = read.without_contents()
+
+    assert (kept.paths, kept.version, kept.nodes) == ({"/etc/tested", "/etc/b", "/etc/c"}, "3.3.0", read.nodes)
+    assert kept.config == {}
+
+
+def test_a_problem_in_a_file_is_placed_by_line_by_pointer_or_by_the_file_alone():
+    places = [read_ignition(each).problems[0].in_file("w.ign") for each in (PLAIN[:-1], files({}), b"{}")]
+
+    assert places == [
+        "w.ign:1:34: is not JSON (Expecting ',' delimiter)",
+        "w.ign: /storage/files/0/path: '' is no path",
+        "w.ign has no ignition.version",
+    ]
