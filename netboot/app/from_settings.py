@@ -10,7 +10,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
 from netboot.model.boot.offer import Policy
 from netboot.model.host.host import HostSet
-from netboot.model.host.network import DhcpMode, WantedInterface
+from netboot.model.host.network import DhcpMode, InterfaceSetting
 from netboot.model.lease import LeasePolicy
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.render.content_place import ContentPlace
@@ -46,10 +46,10 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
     return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 
-def wanted_interfaces(settings: Settings) -> list[WantedInterface]:
+def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:
     """List the interfaces of the boot LAN."""
     return [
-        WantedInterface(interface.name, interface.address, interface.advertise)
+        InterfaceSetting(interface.name, interface.address, interface.advertise)
         for interface in settings.network.interfaces
     ]
 

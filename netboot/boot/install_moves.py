@@ -15,8 +15,7 @@ import structlog
 
 from netboot.errors import StoreError, TransitionError
 from netboot.events.event_log import EventLog
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.host import Cluster, Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move

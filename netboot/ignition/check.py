@@ -72,7 +72,7 @@ def _read(data: bytes, *, depth: int) -> IgnitionFile:
     config = fit(document, minor=minor, problems=problems)
     if not problems:  # files with wrong types are not verified further
         _verify(config, problems, minor=minor, depth=depth)
-    return IgnitionFile(version, config, tuple(problems), nodes_of(config))
+    return IgnitionFile(version, config, tuple(problems), tuple(nodes_of(config)))
 
 
 def _verify(config: Json, problems: Problems, *, minor: int, depth: int) -> None:

@@ -34,7 +34,7 @@ class Node:
 
 def verify_nodes(config: Json, problems: Problems) -> None:
     """Add the problems of each file, directory, link and unit of one configuration, and of their combination."""
-    nodes = nodes_of(config)
+    nodes = tuple(nodes_of(config))
     for node in nodes:
         if node.kind != "unit" and (fault := path_fault(node.path, is_directory=node.kind == "directory")):
             problems.add(f"{node.pointer}/path", f"{shown(node.path)} {fault}", cure="write a full, simplified path")
@@ -90,12 +90,8 @@ def path_fault(path: str, *, is_directory: bool = True) -> str | None:
     return None
 
 
-def nodes_of(config: Json) -> tuple[Node, ...]:
-    """List every file, directory, link, unit and drop-in that a configuration writes."""
-    return tuple(_nodes(config))
-
-
-def _nodes(config: Json) -> Iterator[Node]:
+def nodes_of(config: Json) -> Iterator[Node]:
+    """Yield every file, directory, link, unit and drop-in that a configuration writes."""
     for path, kind in _KIND_OF_LIST.items():
         for item, pointer in entries(config, path):
             yield Node(item.get("path", ""), kind, pointer)

@@ -14,8 +14,7 @@ from typing import Final, assert_never
 
 from netboot.leasing.cards import LeaseClient, is_another_card, may_be_taken_over, taken_by
 from netboot.leasing.holdings import Held, Holding, Holdings, Moment
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostSet
+from netboot.model.host.host import Cluster, Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     Lease,
@@ -33,7 +32,6 @@ from netboot.model.lease import (
     LeaseToProbe,
     LeaseVerdict,
     is_address_in,
-    overlaps,
 )
 
 OFFER_HELD_S: Final = 60.0  # from an offer to its REQUEST; ROMs collect offers for up to 32 s
@@ -327,7 +325,11 @@ class Leases:
                 self._pools.clear()
             routers = {self._policy.router, *(each.router for each in self._policy.pool)}
             taken = self._reserved | ours | routers | {*self._policy.nameservers}
-            pools = [each for each in self._policy.pool if each.network is None or overlaps(networks, each.network)]
+            pools = [
+                each
+                for each in self._policy.pool
+                if each.network is None or any(each.network.overlaps(network) for network in networks)
+            ]
             everything = (address for each in pools for address in each)
             here = (each for each in everything if each not in taken and is_address_in(networks, each))
             self._pools[networks, ours] = dict.fromkeys(here)

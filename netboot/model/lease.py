@@ -1,6 +1,6 @@
-"""The words of leasing: how a client requests an address, what may be leased, and what the answer says.
+"""The types of leasing: what a client requests, what may be leased, and what the reply contains.
 
-Used where this box is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 names the questions.
+Used where this box is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 defines the requests.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,49 +13,49 @@ from netboot.model.host.mac import Mac
 
 
 class LeaseRequestKind(StrEnum):
-    """What a client wants; REQUEST by the state that RFC 2131 §4.3.2 reads out of its fields."""
+    """What a client requests; a REQUEST by the state that RFC 2131 §4.3.2 derives from its fields."""
 
     DISCOVER = "discover"
-    SELECTING = "selecting"  # takes our offer
-    SELECTING_ANOTHER = "selecting-another"  # takes another server's
+    SELECTING = "selecting"  # accepts our offer
+    SELECTING_ANOTHER = "selecting-another"  # accepts another server's
     INIT_REBOOT = "init-reboot"  # had the address before it was switched off
     RENEWING = "renewing"  # by unicast, at half time
-    REBINDING = "rebinding"  # by broadcast, or through a relay, when nobody answered
-    DECLINE = "decline"  # somebody has the address already
+    REBINDING = "rebinding"  # by broadcast or through a relay, without a reply to its unicast
+    DECLINE = "decline"  # another machine uses the address
     RELEASE = "release"
-    INFORM = "inform"  # has an address, wants the rest
+    INFORM = "inform"  # has an address, requests the options
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """One message of a client, as far as leasing goes."""
+    """What leasing needs of one message of a client."""
 
     kind: LeaseRequestKind
     client_id: str  # option 61, else hardware type and address: identifies an unregistered client
-    mac: Mac | None  # who a registered host is
-    address: IPv4Address | None = None  # that is asked for, held, declined or released
+    mac: Mac | None  # identifies a registered host
+    address: IPv4Address | None = None  # requested, held, declined or released
     relay: IPv4Address | None = None
-    subnet: IPv4Address | None = None  # an address in the subnet that option 82.5 or 118 asks for
+    subnet: IPv4Address | None = None  # an address in the subnet that option 82.5 or 118 requests
 
 
 class LeaseState(StrEnum):
-    """What became of an address; a binding outlives its lease, so that a machine gets the same one again."""
+    """The state of an address; a binding is kept after its lease, so that a machine gets the same one again."""
 
     BOUND = "bound"
     RELEASED = "released"
     EXPIRED = "expired"
-    DECLINED = "declined"  # somebody unknown has it: it rests
+    DECLINED = "declined"  # an unknown machine uses it: it is not leased for a while
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One address on record.
+    """One stored address.
 
-    `ends_at` tells people; the daemon itself counts `lease_s` on a clock that nobody sets.
+    `ends_at` is for display; the daemon counts `lease_s` on its monotonic clock.
     """
 
     address: IPv4Address
-    client: str  # a registered host's MAC, else LeaseQuestion.client_id
+    client: str  # a registered host's MAC, else LeaseRequest.client_id
     mac: Mac | None
     state: LeaseState
     lease_s: int
@@ -66,7 +66,7 @@ class Lease:
 class AddressRange:
     """Addresses from `first` to `last`, both included.
 
-    `network` is theirs where the settings state it, as a pool behind a relay has to; a lease names `router`.
+    `network` is set for a pool behind a relay, which needs it; a lease contains `router`.
     """
 
     first: IPv4Address
@@ -89,7 +89,7 @@ class AddressRange:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """`dhcp.pool`, `.lease_s`, `.router`, `.nameservers`, `.ntp_servers`, `.domain`: what leases say beside hosts."""
+    """`dhcp.pool`, `.lease_s`, `.router`, `.nameservers`, `.ntp_servers`, `.domain`: what no host declares."""
 
     pool: tuple[AddressRange, ...]
     lease_s: int
@@ -114,20 +114,20 @@ class LeaseTerms:
 
 
 class LeaseDropReason(StrEnum):
-    """Why a question about a lease gets no answer; the same word in log, metric and documentation."""
+    """Why a lease request gets no reply; the same word in log, metric and documentation."""
 
     NO_ADDRESS_FOR_CLIENT = "no-address-for-client"  # not registered with an address, and no pool here
     POOL_EXHAUSTED = "pool-exhausted"
-    OTHER_NETWORK = "other-network"  # its address is not of the LAN where it asks
-    ADDRESS_IN_USE = "address-in-use"  # by another machine: the probe or a lease says so
+    OTHER_NETWORK = "other-network"  # its address is not of the LAN that it is on
+    ADDRESS_IN_USE = "address-in-use"  # by another machine, according to the probe or a lease
     HELD_BY_OTHER_CARD = "held-by-other-card"  # the host's other card has the offer or the lease
-    ADDRESS_PROBED = "address-probed"  # the answer waits for the probe
+    ADDRESS_PROBED = "address-probed"  # the reply waits for the probe
     NOTHING_ON_RECORD = "nothing-on-record"
     OTHER_LEASE_SERVER = "other-lease-server"
     MISFORMED_REQUEST = "misformed-request"  # no state of RFC 2131 §4.3.2 sends such fields
     NOT_ITS_ADDRESS = "not-its-address"  # it declines or releases what it does not hold
     NO_ANSWER_DUE = "no-answer-due"  # DECLINE and RELEASE get no reply
-    STORE_UNREACHABLE = "store-unreachable"  # a lease that is not on disk is not given
+    STORE_UNREACHABLE = "store-unreachable"  # only a stored lease is given
     TOO_BUSY = "too-busy"
 
 
@@ -140,7 +140,7 @@ class LeaseOffered:
 
 @dataclass(frozen=True, slots=True)
 class LeaseToProbe:
-    """Ask the LAN whether anybody has this address, then ask again."""
+    """Probe whether a machine on the LAN uses this address, then decide again."""
 
     address: IPv4Address
     is_relayed: bool  # ARP does not reach behind a relay
@@ -148,7 +148,7 @@ class LeaseToProbe:
 
 @dataclass(frozen=True, slots=True)
 class LeaseGranted:
-    """ACK these terms once `lease` is on disk."""
+    """ACK these terms once `lease` is stored."""
 
     terms: LeaseTerms
     lease: Lease
@@ -171,7 +171,7 @@ class LeaseRefused:
 
 @dataclass(frozen=True, slots=True)
 class LeaseClosed:
-    """No answer; `lease` goes on record as declined or released."""
+    """No reply; `lease` is stored as declined or released."""
 
     lease: Lease
 
@@ -180,14 +180,9 @@ LeaseVerdict = LeaseOffered | LeaseToProbe | LeaseGranted | LeaseInformed | Leas
 
 
 def is_address_in(networks: Iterable[IPv4Network], address: IPv4Address) -> bool:
-    """Tell whether a machine of these networks may have the address: not their own, nor everybody's there."""
+    """Return whether a machine of these networks may have the address: no network and no broadcast address."""
     return any(
         address in network
         and (network.prefixlen >= 31 or address not in (network.network_address, network.broadcast_address))
         for network in networks
     )
-
-
-def overlaps(networks: Iterable[IPv4Network], network: IPv4Network) -> bool:
-    """Tell whether a network shares addresses with one of these."""
-    return any(network.overlaps(each) for each in networks)

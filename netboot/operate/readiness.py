@@ -15,8 +15,7 @@ from netboot.errors import ContentError, Problem
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage, arch_named
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import IgnoreReason, Policy
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host
+from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 
@@ -125,7 +124,7 @@ class Readiness:
 
 def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
     """Say that UEFI machines, which OCK needs, have no boot loader; empty: they have one."""
-    rules = {(rule.protocol or BootProtocol.PXE, rule.wanted_cpu) for rule in policy.rules}
+    rules = {(rule.protocol or BootProtocol.PXE, rule.required_cpu) for rule in policy.rules}
     if any((BootProtocol.PXE, cpu) in (policy.loaders.keys() | rules) for cpu in _UEFI_CPUS):
         return []
     directories = ", ".join(map(str, bootfiles.directories)) or "no directory"

@@ -6,9 +6,8 @@
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from netboot.model.host.cluster import Cluster
 from netboot.model.host.firmware import RomIpxe
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.registry import host_checks as checks
 from netboot.registry import host_values as values
 from netboot.registry.host_files import Declared

@@ -5,18 +5,15 @@ Every file of the overlay has `"compression": ""`: without it a child inherits t
 """
 
 import json
-import re
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote
 
-from netboot.errors import RenderError
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.template_engine import Engine
 
-_INTERFACE: Final = re.compile(r"[^\s/:]{1,15}")  # an interface name that Linux accepts
 _RESPONSE_HEADERS_S: Final = 30
 CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no drop-in directory
 
@@ -64,7 +61,7 @@ def overlay(
     file: a chrony.conf that it has is kept.
     Raises RenderError.
     """
-    interface = _interface(host)
+    interface = host.network.interface if host.network else None
     context = {
         "host": host,
         "mac": mac or (host.mac if host.network or len(host.macs) == 1 else None),
@@ -98,32 +95,13 @@ def overlay(
         },
     }
     if host.ssh_keys:
-        document["passwd"] = {"users": [_user(host)]}
+        document["passwd"] = {"users": [{"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}]}
     return _json(document)
-
-
-def _interface(host: Host) -> str | None:
-    name = host.network.interface if host.network else None
-    if name is not None and not _INTERFACE.fullmatch(name):
-        raise RenderError(
-            f"cannot render ignition for {host.name}: {name!r} is no interface; set hosts.{host.name}.network.interface"
-        )
-    return name
 
 
 def _dropin(contents: str) -> Json:
     """Replace the card's name that `ocne` wrote for the whole role; the drop-in sorts after its `bootstrap.conf`."""
     return {"name": "ocne.service", "dropins": [{"name": "zz-netif.conf", "contents": contents}]}
-
-
-def _user(host: Host) -> Json:
-    for key in host.ssh_keys:
-        if not key.isprintable():
-            raise RenderError(
-                f"cannot render ignition for {host.name}: an SSH key has a line break or a control character; "
-                f"set hosts.{host.name}.ssh_keys to one key per entry"
-            )
-    return {"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}
 
 
 def _file(path: str, text: str, *, mode: int) -> Json:

@@ -316,8 +316,9 @@ Flag = Annotated[bool, BeforeValidator(_flag), SettingKind("true or false")]
 Address = Annotated[IPv4Address, BeforeValidator(_address), SettingKind("IPv4 address")]
 OptionalAddress = Annotated[IPv4Address | None, BeforeValidator(_address)]
 MachineAddress = Annotated[IPv4Address, BeforeValidator(_address_of_a_machine), SettingKind("IPv4 address")]
-OptionalMachineAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine)]
-NoAddress = Annotated[IPv4Address | None, BeforeValidator(_address_of_a_machine), SettingKind("IPv4 address")]
+OptionalMachineAddress = Annotated[
+    IPv4Address | None, BeforeValidator(_address_of_a_machine), SettingKind("IPv4 address")
+]
 Pool = Annotated[
     AddressRange,
     BeforeValidator(_pool),

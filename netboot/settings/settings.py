@@ -94,7 +94,7 @@ class Dhcp(_Section):
         default=(), description="Addresses for unregistered machines, in the mode reservation."
     )
     lease_s: kinds.LeaseSeconds = Field(default=3600, description="The duration of a lease, in seconds.")
-    router: kinds.NoAddress = Field(
+    router: kinds.OptionalMachineAddress = Field(
         default=None, description="The router in leases for hosts without `network.gateway`."
     )
     nameservers: tuple[kinds.MachineAddress, ...] = Field(

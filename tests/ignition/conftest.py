@@ -14,6 +14,6 @@ def tool() -> Callable[[str], str]:
         for directory in (None, "/usr/lib/dracut/modules.d/30ignition"):
             if found := shutil.which(name, path=directory):
                 return found
-        pytest.fail(f"{name} is not installed; make setup")
+        pytest.fail(f"{name} is not installed; make test installs it")
 
     return find

@@ -20,10 +20,9 @@ from netns import inside
 from netboot.boot.decide import decide
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
 from netboot.model.boot.offer import Ignored, Offer, Policy, UnknownHosts
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
-from netboot.model.host.network import WantedInterface
+from netboot.model.host.network import InterfaceSetting
 from netboot.model.install.install import Arming, Install
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.net.interfaces import Interfaces
@@ -119,15 +118,15 @@ def serve(lan: Lan) -> Iterator[Serve]:
     """Start DHCP servers on `s0`, or on what is named, each in a thread of its own within the namespace."""
     with ExitStack() as stop:
 
-        def start(*wanted: WantedInterface | str, settings: DhcpSettings | None = None) -> Serving:
-            interfaces = [WantedInterface(each) if isinstance(each, str) else each for each in wanted or ("s0",)]
+        def start(*wanted: InterfaceSetting | str, settings: DhcpSettings | None = None) -> Serving:
+            interfaces = [InterfaceSetting(each) if isinstance(each, str) else each for each in wanted or ("s0",)]
             return stop.enter_context(_serving(lan, interfaces, settings or dhcp_settings()))
 
         yield start
 
 
 @contextmanager
-def _serving(lan: Lan, wanted: Sequence[WantedInterface], settings: DhcpSettings) -> Iterator[Serving]:
+def _serving(lan: Lan, wanted: Sequence[InterfaceSetting], settings: DhcpSettings) -> Iterator[Serving]:
     serving = Serving(PlainFiles(), CountedThings(), queue.Queue())
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 

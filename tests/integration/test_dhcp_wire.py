@@ -19,7 +19,7 @@ from scapy.utils import wrpcap
 from structlog.testing import capture_logs
 
 from netboot.model.host.mac import Mac
-from netboot.model.host.network import DhcpMode, WantedInterface
+from netboot.model.host.network import DhcpMode, InterfaceSetting
 from netboot.wire.dhcp.message import build, parse
 
 pytestmark = pytest.mark.integration
@@ -142,7 +142,7 @@ def test_4011_without_an_address_is_answered_by_broadcast(lan: Any, serve: Any, 
 
 def test_the_address_of_the_request_answers_where_a_card_has_several(lan: Any, serve: Any, capture: Capture) -> None:
     lan.ip(lan.server, "addr", "add", "192.0.2.11/24", "dev", "s0")
-    serve(WantedInterface("s0", IPv4Address("192.0.2.11")))
+    serve(InterfaceSetting("s0", IPv4Address("192.0.2.11")))
     wire = lan.wire("c0")
 
     wire.broadcast(capture("discover-bios"))

@@ -12,8 +12,7 @@ from fixtures.services import MAC, OTHER_MAC, UNKNOWN_MAC, FakeClock
 from netboot.events.event_log import EventLog
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.clock import Clock
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.lease import (

@@ -12,8 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from netboot.leasing.holdings import Moment
 from netboot.leasing.rules import GRANT_SETTLES_S, OFFER_HELD_S, REST_S, WRONG_ADDRESS, WRONG_NETWORK, Leases
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     AddressRange,

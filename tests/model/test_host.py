@@ -2,8 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
 
 A, B, C = (Mac(f"52:54:00:aa:bb:0{number}") for number in (1, 2, 3))

@@ -47,7 +47,7 @@ def test_the_loaders_of_a_policy_are_listed_with_their_cpu():
 
     assert POLICY.every_loader() == expected
     assert (POLICY.cpu_of("mine.efi"), POLICY.cpu_of("undionly.kpxe")) == (Cpu.ARM64, Cpu.X86_BIOS)
-    assert [rule.wanted_cpu for rule in RULES] == [None, Cpu.X64, None]
+    assert [rule.required_cpu for rule in RULES] == [None, Cpu.X64, None]
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_the_loaders_of_a_policy_are_listed_with_their_cpu():
     [("shimx64.efi", True), ("EFI/GRUBX64.EFI", True), ("snponly.efi", False), ("grub/ipxe.efi", False), ("", False)],
 )
 def test_a_shim_or_grub_wants_a_directory_of_its_own(boot_file: str, expected: bool):
-    assert Offer(OfferKind.LOADER, MAC, boot_file).wants_its_own_directory is expected
+    assert Offer(OfferKind.LOADER, MAC, boot_file).needs_own_directory is expected

@@ -16,8 +16,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
 from netboot.model.boot.machine import Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
-from netboot.model.host.cluster import Cluster
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts

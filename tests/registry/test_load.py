@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netboot.errors import ConfigError
-from netboot.model.host.cluster import Cluster
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.registry.load import Configuration, load
 

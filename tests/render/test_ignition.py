@@ -16,7 +16,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from netboot.errors import RenderError
 from netboot.ignition.check import read_ignition
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
@@ -169,20 +168,6 @@ def test_the_ready_unit_has_one_plain_command(host: Host, engine: Engine):
         "ExecStart=/bin/sh /etc/netboot/report-ready"
     ]
     assert "/report/" not in unit["contents"]  # anyone may read a unit
-
-
-@pytest.mark.parametrize("interface", ["eth0\nExecStart=/bin/true", "../../cron.d/x", "", "a" * 16, "eth0 "])
-def test_what_cannot_be_an_interface_is_refused(interface: str, cp1: Host, engine: Engine):
-    assert cp1.network
-    odd = replace(cp1, network=replace(cp1.network, interface=interface))
-
-    with pytest.raises(RenderError, match=r"for cp1: .* is no interface; set hosts\.cp1\.network\.interface"):
-        overlay(engine, odd, version="3.4.0", ready_url=READY)
-
-
-def test_a_key_of_two_lines_is_refused(cp1: Host, engine: Engine):
-    with pytest.raises(RenderError, match=r"an SSH key has a line break .*; set hosts\.cp1\.ssh_keys"):
-        overlay(engine, replace(cp1, ssh_keys=("ssh-ed25519 A\nssh-rsa B",)), version="3.4.0", ready_url=READY)
 
 
 @contextmanager

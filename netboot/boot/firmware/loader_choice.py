@@ -25,7 +25,7 @@ def policy(
     problems: list[Problem] = []
     sound: list[LoaderRule] = []
     for number, rule in enumerate(rules):
-        what = _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu)
+        what = _fault(rule.loader, bootfiles, wanted=rule.required_cpu)
         if what is None:
             sound.append(rule)
         else:
@@ -60,7 +60,7 @@ def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Poli
     found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
     cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
     unusable = {name: "; ".join(what) for name in named if (what := _fault(name, bootfiles)) is not None}
-    rules = (rule for rule in policy.declared_rules if _fault(rule.loader, bootfiles, wanted=rule.wanted_cpu) is None)
+    rules = (rule for rule in policy.declared_rules if _fault(rule.loader, bootfiles, wanted=rule.required_cpu) is None)
     return replace(
         policy,
         loaders=bootfiles.loaders(),

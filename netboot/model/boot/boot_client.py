@@ -45,27 +45,16 @@ class Cpu(StrEnum):
     LOONGARCH64 = "loongarch64"
 
 
-CPU_OF_ARCH: Final[Mapping[int, Cpu]] = {
-    Arch.X86_BIOS: Cpu.X86_BIOS,
-    Arch.IA32_UEFI: Cpu.IA32,
-    Arch.X64_UEFI: Cpu.X64,
-    Arch.X64_UEFI_9: Cpu.X64,
-    Arch.ARM32_UEFI: Cpu.ARM32,
-    Arch.ARM64_UEFI: Cpu.ARM64,
-    Arch.IA32_UEFI_HTTP: Cpu.IA32,
-    Arch.X64_UEFI_HTTP: Cpu.X64,
-    Arch.EBC_HTTP: Cpu.X64,
-    Arch.ARM32_UEFI_HTTP: Cpu.ARM32,
-    Arch.ARM64_UEFI_HTTP: Cpu.ARM64,
-    Arch.UBOOT_ARM32: Cpu.ARM32,
-    Arch.UBOOT_ARM64: Cpu.ARM64,
-    Arch.RISCV64_UEFI: Cpu.RISCV64,
-    Arch.RISCV64_UEFI_HTTP: Cpu.RISCV64,
-    Arch.LOONGARCH64_UEFI: Cpu.LOONGARCH64,
-    Arch.LOONGARCH64_UEFI_HTTP: Cpu.LOONGARCH64,
+_ARCHES_OF_CPU: Final = {
+    Cpu.X86_BIOS: (Arch.X86_BIOS,),
+    Cpu.IA32: (Arch.IA32_UEFI, Arch.IA32_UEFI_HTTP),
+    Cpu.X64: (Arch.X64_UEFI, Arch.X64_UEFI_9, Arch.X64_UEFI_HTTP, Arch.EBC_HTTP),
+    Cpu.ARM32: (Arch.ARM32_UEFI, Arch.ARM32_UEFI_HTTP, Arch.UBOOT_ARM32),
+    Cpu.ARM64: (Arch.ARM64_UEFI, Arch.ARM64_UEFI_HTTP, Arch.UBOOT_ARM64),
+    Cpu.RISCV64: (Arch.RISCV64_UEFI, Arch.RISCV64_UEFI_HTTP),
+    Cpu.LOONGARCH64: (Arch.LOONGARCH64_UEFI, Arch.LOONGARCH64_UEFI_HTTP),
 }
-
-
+CPU_OF_ARCH: Final[Mapping[int, Cpu]] = {arch: cpu for cpu, arches in _ARCHES_OF_CPU.items() for arch in arches}
 LARGEST_ARCH: Final = 65_535  # option 93 holds 16 bits
 ARCH_NAMES: Final[Mapping[int, str]] = {int(arch): arch.name.lower().replace("_", "-") for arch in Arch}
 _ARCH_OF_NAME: Final = {name: arch for arch, name in ARCH_NAMES.items()}

@@ -19,4 +19,4 @@ class Machine:
     vendor_class: str | None = None
     uuid: str | None = None
     addresses: tuple[IPv4Address, ...] = ()
-    variants: Mapping[str, str] = field(default_factory=dict)  # of `BootShape`, by `BootClient.firmware`: what worked
+    variants: Mapping[str, str] = field(default_factory=dict)  # `BootVariant`s that worked, by `BootClient.firmware`

@@ -44,7 +44,7 @@ class Offer:
     variant: ReplyVariant = ReplyVariant.WITH_43  # the reply variant for a PXE firmware
 
     @property
-    def wants_its_own_directory(self) -> bool:
+    def needs_own_directory(self) -> bool:
         """The loader is a shim or a GRUB, which request further files from their own directory."""
         return self.boot_file.rpartition("/")[2].lower().startswith(("shim", "grub"))
 
@@ -139,11 +139,11 @@ class LoaderRule:
     arch: int | None = None  # this number in option 93 alone; protocol and cpu are then None
 
     @property
-    def wanted_cpu(self) -> Cpu | None:
+    def required_cpu(self) -> Cpu | None:
         """The CPU that its loader must be built for; None if it is not known."""
         return self.cpu if self.arch is None else CPU_OF_ARCH.get(self.arch)
 
-    def holds_for(self, client: BootClient) -> bool:
+    def applies_to(self, client: BootClient) -> bool:
         """Return whether the rule applies to this client."""
         return (
             (self.arch is None or client.arch == self.arch)
@@ -174,7 +174,7 @@ class Policy:
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
         """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""
         for rule in self.rules:
-            if rule.holds_for(client):
+            if rule.applies_to(client):
                 return (rule.loader,)
         if client.cpu is None:
             return ()

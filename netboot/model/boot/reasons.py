@@ -48,9 +48,16 @@ def explain(event: str, data: Data, *, host: str) -> Explanation | None:
     return Explanation(explained.word, more, explained.cure, explained.is_blocking)
 
 
-def _alarm(data: Data, host: str) -> Explanation:
-    what = f"the {data['document']} of {host} was requested from {data['address']}, which is not an address of {host}"
-    return Explanation("ALARM", what, f"find the machine that has {data['address']} now")
+def _sentence(
+    word: str, sentence: str, cure: str = "", *, is_blocking: bool = True
+) -> Callable[[Data, str], Explanation]:
+    """Return what explains an event by a sentence and a cure that name its data in braces."""
+
+    def explained(data: Data, host: str) -> Explanation:
+        named = {**data, "host": host}
+        return Explanation(word, sentence.format_map(named), cure.format_map(named), is_blocking)
+
+    return explained
 
 
 def _request_refused(data: Data, host: str) -> Explanation:
@@ -66,11 +73,6 @@ def _request_refused(data: Data, host: str) -> Explanation:
         "let it route without translation, because no machine is installed through it"
     )
     return Explanation("refused", what, cure)
-
-
-def _http_refused(data: Data, _host: str) -> Explanation:
-    what = f"an HTTP request of {data['address']} was refused before it was read ({data['reason']})"
-    return Explanation("refused", what, "docs/events.md has the reason")
 
 
 def _token_refused(data: Data, host: str) -> Explanation:
@@ -108,21 +110,9 @@ def _variant_changed(data: Data, host: str) -> Explanation:
     return Explanation("changed", what, "boot it again")
 
 
-def _variant_learned(data: Data, host: str) -> Explanation:
-    return Explanation("learned", f"{host} boots by {data['variant']}, which is offered first now", is_blocking=False)
-
-
 def _dead_end(data: Data, host: str) -> Explanation:
     why = _ENDINGS.get(data["reason"], data["reason"])
     return Explanation("dead-end", f"{host} {why}, and nothing else is left to offer", str(data["cure"]))
-
-
-def _lease(what: str) -> Callable[[Data, str], Explanation]:
-    def explained(data: Data, host: str) -> Explanation:
-        sentence = what.format(host=host, address=data.get("address"), holder=data.get("holder"))
-        return Explanation("lease", sentence, str(data["cure"]))
-
-    return explained
 
 
 def _moved(data: Data, host: str) -> Explanation | None:
@@ -142,11 +132,6 @@ def _moved(data: Data, host: str) -> Explanation | None:
 def _arming_ended(data: Data, host: str) -> Explanation:
     sentence, _, cure = str(data.get("note") or "").rpartition("; ")
     return Explanation("disarmed", f"the arming of {host} ended: {sentence or cure}", cure if sentence else "")
-
-
-def _events_lost(data: Data, _host: str) -> Explanation:
-    what = f"{data['count']} events were not recorded, because the store did not accept them"
-    return Explanation("lost", what, "the log has them; see store.url, disk and database", is_blocking=False)
 
 
 def after_failure(host: str, *, is_armed: bool) -> str:
@@ -183,7 +168,11 @@ _ENDINGS: Final = {
 }
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
-    "boot.alarm_raised": _alarm,
+    "boot.alarm_raised": _sentence(
+        "ALARM",
+        "the {document} of {host} was requested from {address}, which is not an address of {host}",
+        "find the machine that has {address} now",
+    ),
     "boot.dead_end_met": _dead_end,
     "boot.document_held_back": _held_back,
     "boot.request_refused": _request_refused,
@@ -191,14 +180,27 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.script_served": _script,
     "boot.token_refused": _token_refused,
     "boot.variant_changed": _variant_changed,
-    "boot.variant_learned": _variant_learned,
+    "boot.variant_learned": _sentence(
+        "learned", "{host} boots by {variant}, which is offered first now", is_blocking=False
+    ),
     "dhcp.architecture_refused": _no_offer,
     "dhcp.boot_refused": _no_offer,
-    "http.refused": _http_refused,
+    "http.refused": _sentence(
+        "refused",
+        "an HTTP request of {address} was refused before it was read ({reason})",
+        "docs/events.md has the reason",
+    ),
     "install.arming_ended": _arming_ended,
     "install.moved": _moved,
-    "lease.conflict_found": _lease("the address {address} of {host} is used by another machine, {holder}"),
-    "lease.declined": _lease("{host} found that another machine uses its address {address}"),
-    "lease.pool_exhausted": _lease("no address of dhcp.pool is left for {host}"),
-    "store.events_lost": _events_lost,
+    "lease.conflict_found": _sentence(
+        "lease", "the address {address} of {host} is used by another machine, {holder}", "{cure}"
+    ),
+    "lease.declined": _sentence("lease", "{host} found that another machine uses its address {address}", "{cure}"),
+    "lease.pool_exhausted": _sentence("lease", "no address of dhcp.pool is left for {host}", "{cure}"),
+    "store.events_lost": _sentence(
+        "lost",
+        "{count} events were not recorded, because the store did not accept them",
+        "the log has them; see store.url, disk and database",
+        is_blocking=False,
+    ),
 }

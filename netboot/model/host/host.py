@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import NewType
 
-from netboot.model.host.cluster import Cluster
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.mac import Mac
 
@@ -68,6 +67,14 @@ class Host:
     def addresses(self) -> frozenset[IPv4Address]:
         """The addresses that the registry gives to this machine."""
         return frozenset({self.network.address.ip}) if self.network else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The Kubernetes cluster of the hosts: node `init` starts it with the role's `init` Ignition, the others join."""
+
+    name: str
+    init: str | None = None  # the name of a host
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class DhcpListen(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WantedInterface:
+class InterfaceSetting:
     """One entry of `network.interfaces`; `address` chooses among several, `advertise` is published instead."""
 
     name: str

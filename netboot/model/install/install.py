@@ -55,41 +55,25 @@ _REPORTED: Final[Mapping[InstallEvent, InstallState]] = {
     E.REPORTED_READY: S.READY,
 }
 
+# A reset, a power-off or a new arming: the next boot into the installer. Firmware repeats its request after 4, 8, 16 s,
+# and iPXE sends one more.
+_BOOTED: Final = {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING}
+_UNDER_WAY: Final = {**_BOOTED, **_REPORTED, E.ATTEMPTS_SPENT: S.FAILED}
+
 TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
-    S.REGISTERED: {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING},
-    S.OFFERED: {
-        E.OFFER_SENT: S.OFFERED,  # firmware repeats its request after 4, 8, 16 s, and iPXE sends one more
-        E.SCRIPT_SENT: S.LOADING,
-        **_REPORTED,
-        E.ATTEMPTS_SPENT: S.FAILED,
-    },
-    S.LOADING: {
-        E.OFFER_SENT: S.OFFERED,  # reset before the installer reported: the next attempt
-        E.SCRIPT_SENT: S.LOADING,
-        **_REPORTED,
-        E.ATTEMPTS_SPENT: S.FAILED,
-    },
-    S.INSTALLING: {
-        E.OFFER_SENT: S.OFFERED,  # powered off during the install: the next attempt of this arming, if one is left
-        E.SCRIPT_SENT: S.LOADING,
-        **_REPORTED,
-        E.ATTEMPTS_SPENT: S.FAILED,
-    },
+    S.REGISTERED: _BOOTED,
+    S.OFFERED: _UNDER_WAY,
+    S.LOADING: _UNDER_WAY,
+    S.INSTALLING: _UNDER_WAY,
     S.INSTALLED: {
-        E.OFFER_SENT: S.OFFERED,  # armed again
-        E.SCRIPT_SENT: S.LOADING,
+        **_BOOTED,
         E.REPORTED_DONE: S.INSTALLED,
         E.IGNITION_SENT: S.INSTALLED,
         E.REPORTED_READY: S.READY,
     },
-    S.READY: {
-        E.OFFER_SENT: S.OFFERED,  # armed again
-        E.SCRIPT_SENT: S.LOADING,
-        E.REPORTED_READY: S.READY,
-    },
+    S.READY: {**_BOOTED, E.REPORTED_READY: S.READY},
     S.FAILED: {
-        E.OFFER_SENT: S.OFFERED,  # still armed: the next attempt
-        E.SCRIPT_SENT: S.LOADING,
+        **_BOOTED,
         E.REPORTED_FAILED: S.FAILED,
         E.REPORTED_DONE: S.INSTALLED,  # a late report of the end
         E.IGNITION_SENT: S.INSTALLED,

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final
 
 from netboot.model.clock import RandomBytes
 
@@ -30,24 +30,18 @@ class Tokens:
 
     def of(self, kind: TokenKind) -> str:
         """Return the token for this kind of document."""
-        match kind:
-            case TokenKind.KICKSTART:
-                return self.kickstart
-            case TokenKind.IGNITION:
-                return self.ignition
-            case TokenKind.REPORT:
-                return self.report
-            case _:
-                assert_never(kind)
+        tokens = {
+            TokenKind.KICKSTART: self.kickstart,
+            TokenKind.IGNITION: self.ignition,
+            TokenKind.REPORT: self.report,
+        }
+        return tokens[kind]
 
 
 def draw(random_bytes: RandomBytes) -> Tokens:
     """Draw three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
-    return Tokens(
-        kickstart=random_bytes(TOKEN_BYTES).hex(),
-        ignition=random_bytes(TOKEN_BYTES).hex(),
-        report=random_bytes(TOKEN_BYTES).hex(),
-    )
+    kickstart, ignition, report = (random_bytes(TOKEN_BYTES).hex() for _ in range(3))
+    return Tokens(kickstart, ignition, report)
 
 
 def hidden_in(text: str, tokens: Tokens) -> str:

@@ -14,7 +14,7 @@ import structlog
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_LINK
 
-from netboot.model.host.network import Interface, WantedInterface, choose_address
+from netboot.model.host.network import Interface, InterfaceSetting, choose_address
 from netboot.serve.net.links import Link, read_links
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ Changed = Callable[[Sequence[Interface]], None]
 class Interfaces:
     """The wanted interfaces as they are now; use as `async with`, then run `follow` beside everything else."""
 
-    def __init__(self, wanted: Iterable[WantedInterface]) -> None:
+    def __init__(self, wanted: Iterable[InterfaceSetting]) -> None:
         self._wanted = {interface.name: interface for interface in wanted}
         self._current: dict[str, Interface] = {}
         self._found: Mapping[str, Interface] = {}

@@ -24,6 +24,9 @@ _KIND_OF_TYPE: Final = {
     MessageType.RELEASE: LeaseRequestKind.RELEASE,
     MessageType.INFORM: LeaseRequestKind.INFORM,
 }
+_ADDRESS_IN_CIADDR: Final = frozenset(
+    {LeaseRequestKind.RENEWING, LeaseRequestKind.REBINDING, LeaseRequestKind.RELEASE, LeaseRequestKind.INFORM}
+)
 
 
 def lease_request(
@@ -96,15 +99,8 @@ def _names_another_server(message: DhcpMessage, ours: Container[IPv4Address]) ->
 
 def _address(message: DhcpMessage, request_kind: LeaseRequestKind) -> IPv4Address | None:
     """Find the address that the request is about: `ciaddr` where the client holds it, else option 50."""
-    if request_kind in (
-        LeaseRequestKind.RENEWING,
-        LeaseRequestKind.REBINDING,
-        LeaseRequestKind.RELEASE,
-        LeaseRequestKind.INFORM,
-    ):
-        address: IPv4Address | None = message.ciaddr
-    else:
-        address = message.address_option(Option.REQUESTED_ADDRESS)
+    is_held = request_kind in _ADDRESS_IN_CIADDR
+    address = message.ciaddr if is_held else message.address_option(Option.REQUESTED_ADDRESS)
     return address if address is not None and dhcp.is_unicast(address) else None
 
 

@@ -18,8 +18,6 @@ from netboot.model.words import printable_line
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 
-BOOT_SERVER_PORT: Final = 4011
-
 PXE_CLIENT: Final = b"PXEClient"
 HTTP_CLIENT: Final = b"HTTPClient"
 
@@ -48,7 +46,7 @@ class DropReason(StrEnum):
     MALFORMED = "malformed"  # counted by the handler: `dhcp.parse` refused it
     NOT_A_REQUEST = "not-a-request"  # a server's reply
     NO_MESSAGE_TYPE = "no-message-type"  # plain BOOTP, or an option 53 that is none
-    OTHER_MESSAGE_TYPE = "other-message-type"  # the lease server's business, or not this port's
+    OTHER_MESSAGE_TYPE = "other-message-type"  # for the lease server, or for the other port
     NOT_A_BOOT_CLIENT = "not-a-boot-client"  # a running system, a GRUB, an installer
     BOGUS_RELAY = "bogus-relay"
     OTHER_BOOT_SERVER = "other-boot-server"

@@ -75,7 +75,7 @@ def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
 
 
 def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
-    if offer.wants_its_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
+    if offer.needs_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
         return urls.machine_file(server.base_url, offer.mac, offer.boot_file.rpartition("/")[2])
     return urls.boot_file(server.base_url, offer.boot_file)
 
