@@ -28,7 +28,6 @@ import structlog
 
 from netboot.app.store_access import offline_administration
 from netboot.registry.load import load as load_configuration
-from netboot.wire.dhcp.message import DhcpMessage, build
 
 MACHINES = 5000
 OUTSTANDING = (1, 64, 1000)
@@ -82,27 +81,17 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def messages(machines: int = MACHINES) -> list[bytes]:
-    """One DISCOVER of EDK2 per machine; the xid is written in place."""
-    return [
-        build(
-            DhcpMessage(
-                op=1,
-                xid=0,
-                flags=0x8000,
-                chaddr=mac_of(number) + bytes(10),
-                options={
-                    53: b"\x01",
-                    57: b"\x05\xc0",
-                    55: bytes(range(1, 36)),
-                    97: b"\0" + bytes(10) + mac_of(number),
-                    94: b"\1\3\1",
-                    93: b"\0\7",
-                    60: b"PXEClient:Arch:00007:UNDI:003001",
-                },
-            )
-        )
-        for number in range(machines)
-    ]
+    """One DISCOVER of EDK2 per machine, byte by byte, since the daemon's own codec is what is measured."""
+    vendor_class = b"PXEClient:Arch:00007:UNDI:003001"
+    found = []
+    for number in range(machines):
+        mac = mac_of(number)
+        header = struct.pack("!4BIHH16x16s192x", 1, 1, 6, 0, 0, 0, 0x8000, mac)  # the xid is written in place
+        options = (b"\x35\x01\x01", b"\x39\x02\x05\xc0", b"\x37\x23" + bytes(range(1, 36)))
+        identity = (b"\x61\x11" + bytes(11) + mac, b"\x5e\x03\x01\x03\x01", b"\x5d\x02\x00\x07")
+        parts = (header, b"\x63\x82\x53\x63", *options, *identity, b"\x3c\x20" + vendor_class, b"\xff")
+        found.append(b"".join(parts).ljust(300, b"\0"))
+    return found
 
 
 @dataclass(frozen=True)

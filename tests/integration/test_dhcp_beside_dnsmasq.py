@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import UDP
 
 from netboot.model.host.mac import Mac
-from netboot.wire.dhcp.message import MessageType, build, parse
 
 pytestmark = pytest.mark.integration
 
@@ -63,15 +61,18 @@ def test_the_request_for_the_lease_shows_its_address_to_the_proxy_which_does_not
 ) -> None:
     serving = serve()
     wire = lan.wire("c0")
-    discover = parse(capture("discover-bios"))
+    discover = BOOTP(capture("discover-bios"))
     wire.broadcast(capture("discover-bios"))
-    lease = parse(answers(wire, 2)["lease"])
+    lease = BOOTP(answers(wire, 2)["lease"])
 
-    options = {**discover.options, 53: b"\x03", 50: lease.yiaddr.packed, 54: lease.options[54]}
-    wire.broadcast(build(replace(discover, options=options)))
+    (server,) = [each[1] for each in lease[DHCP].options if each[0] == "server_id"]
+    rest = [each for each in discover[DHCP].options if each[0] != "message-type"]
+    options = [("message-type", "request"), ("requested_addr", lease.yiaddr), ("server_id", server), *rest]
+    wire.broadcast(bytes(BOOTP(chaddr=discover.chaddr, xid=discover.xid, flags=discover.flags) / DHCP(options=options)))
 
-    ack = parse(bytes(wire.receive()[UDP].payload))
-    assert (ack.message_type, ack.yiaddr) == (MessageType.ACK, lease.yiaddr)
+    ack = wire.receive()[BOOTP]
+    assert ("message-type", 5) in ack[DHCP].options
+    assert ack.yiaddr == lease.yiaddr
     assert wire.receive(timeout_s=0.2) is None
-    assert serving.service.shown.get(timeout=5) == (MAC, lease.yiaddr, discover.xid)
-    assert IPv4Address("192.0.2.100") <= lease.yiaddr <= IPv4Address("192.0.2.150")
+    assert serving.service.shown.get(timeout=5) == (MAC, IPv4Address(lease.yiaddr), discover.xid)
+    assert IPv4Address("192.0.2.100") <= IPv4Address(lease.yiaddr) <= IPv4Address("192.0.2.150")

@@ -3,18 +3,16 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.daemon import wait_until
+from fixtures.packets import RELAY, changed, options_of
 from integration.served import Served, serving
+from scapy.layers.dhcp import BOOTP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
-
-from netboot.wire.dhcp.message import build, parse
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +34,7 @@ def answer_to(wire: Any, datagram: bytes) -> tuple[str, str]:
     wire.broadcast(datagram)
     frame = wire.receive()
     assert frame is not None, "no answer came"
-    return frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr)
+    return frame[IP].src, frame[BOOTP].siaddr
 
 
 def test_every_answer_carries_the_address_of_the_interface_that_it_leaves_by(
@@ -82,7 +80,7 @@ def wait_for_answer(wire: Any, datagram: bytes) -> tuple[str, str]:
     def send_request() -> tuple[str, str] | None:
         wire.broadcast(datagram)
         frame = wire.receive(timeout_s=0.3)
-        return None if frame is None else (frame[IP].src, str(parse(bytes(frame[UDP].payload)).siaddr))
+        return None if frame is None else (frame[IP].src, frame[BOOTP].siaddr)
 
     return wait_until(send_request)
 
@@ -92,27 +90,27 @@ def test_relays_are_answered_at_their_own_address_and_bogus_ones_never(
 ) -> None:
     served = start("network: {interfaces: [s0, s1]}")
     wire, ether = lan.wire("c1"), lan.server_mac("s1")
-    relayed = parse(capture("discover-relayed"))
+    relayed = capture("discover-relayed")
 
     bogus = ("127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.7", "192.0.2.10", "198.51.100.10")
     for giaddr in bogus:
         wire.send(
-            build(replace(relayed, giaddr=IPv4Address(giaddr))),
+            changed(relayed, giaddr=giaddr),
             source=("198.51.100.1", 67),
             to=("198.51.100.10", 67),
             ether=ether,
         )
     wait_until(lambda: len(served.lines("dhcp.ignored")) == len(bogus) or None)
     assert {line["reason"] for line in served.lines("dhcp.ignored")} == {"bogus-relay"}
-    wire.send(build(relayed), source=("198.51.100.1", 67), to=("198.51.100.10", 67), ether=ether)
+    wire.send(relayed, source=("198.51.100.1", 67), to=("198.51.100.10", 67), ether=ether)
     frame = wire.receive()
 
     assert (frame[IP].src, frame[UDP].sport, frame[IP].dst, frame[UDP].dport) == (
         "198.51.100.10", 67, "198.51.100.1", 67,
     )  # fmt: skip
-    answer = parse(bytes(frame[UDP].payload))
-    assert list(answer.options.items())[-1] == (82, relayed.options[82])
-    assert answer.giaddr == IPv4Address("198.51.100.1")
+    answer = bytes(frame[UDP].payload)
+    assert list(options_of(answer).items())[-1] == (82, options_of(relayed)[82])
+    assert frame[BOOTP].giaddr == RELAY
     assert wire.receive(timeout_s=0.1) is None
 
 

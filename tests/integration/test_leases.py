@@ -3,21 +3,20 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.daemon import wait_until
+from fixtures.packets import options_of
 from integration.conftest import two_wires
 from integration.served import Served, serving
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
-
-from netboot.wire.dhcp.message import parse
 
 pytestmark = pytest.mark.integration
 
@@ -259,11 +258,7 @@ def hears_lease_and_boot(cp1: Machine) -> None:
         assert (answer[BOOTP].yiaddr, answer[BOOTP].siaddr) == ("192.0.2.101", "192.0.2.10")
         assert list(reported(answer))[: len(LEASE_AND_BOOT)] == LEASE_AND_BOOT
         assert (reported(answer)["message-type"], reported(answer)["vendor_class_id"]) == (kind, b"PXEClient")
-        assert {43, 97} <= options_of(answer).keys()
-
-
-def options_of(frame: Any) -> Mapping[int, bytes]:
-    return parse(bytes(frame[UDP].payload)).options
+        assert {43, 97} <= options_of(bytes(answer[UDP].payload)).keys()
 
 
 def test_firmware_gets_its_lease_and_its_boot_in_one_answer(quiet: tuple[Any, Served]) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from fixtures.listeners import dhcp_settings
+from fixtures.packets import options_of
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from netboot.model.host.network import DhcpListen, DhcpMode
-from netboot.wire.dhcp.message import parse
 
 pytestmark = pytest.mark.integration
 
@@ -191,7 +191,7 @@ def test_a_relay_is_answered_at_its_own_address(lan: Any, serve: Any, capture: C
     assert (frame[IP].src, frame[UDP].sport, frame[IP].dst, frame[UDP].dport) == (
         "198.51.100.10", 67, "198.51.100.1", 67,
     )  # fmt: skip
-    assert body(frame)[-100:].rstrip(b"\0").endswith(parse(capture("discover-relayed")).options[82] + b"\xff")
+    assert body(frame)[-100:].rstrip(b"\0").endswith(options_of(capture("discover-relayed"))[82] + b"\xff")
 
 
 def tagged(vlan: int, data: bytes) -> bytes:
