@@ -119,7 +119,7 @@ class Interfaces:
         return f"it has no address {self._wanted[name].address}"
 
 
-def _interface(wanted: WantedInterface, link: Link) -> Interface:
+def _interface(wanted: InterfaceSetting, link: Link) -> Interface:
     return Interface(
         wanted.name,
         link.index,
