@@ -92,6 +92,15 @@ def test_each_boot_into_the_installer_spends_one_attempt_and_draws_new_tokens():
     assert (second.arming.spent, second.tokens) == (2, tokens("b"))
 
 
+def test_a_spent_arming_allows_no_further_boot_into_the_installer():
+    spent = an_armed_install(attempts=1).booting_the_installer(tokens("a"), at=NOW)
+
+    with pytest.raises(TransitionError) as refused:
+        spent.booting_the_installer(tokens("b"), at=LATER)
+
+    assert str(refused.value) == ("cp1 has spent every boot into the installer of its arming; netboot install arm cp1")
+
+
 def test_a_failure_keeps_the_arming_while_attempts_are_left_and_ends_it_with_the_last():
     first = an_armed_install(attempts=2).booting_the_installer(tokens("a"), at=NOW).moved_by(E.REPORTED_FAILED, at=NOW)
     last = first.booting_the_installer(tokens("b"), at=NOW).moved_by(E.REPORTED_FAILED, at=NOW)
