@@ -92,7 +92,7 @@ def test_the_media_are_built_once_and_hold_what_the_machines_run(repository: Pat
         f"lab media: kernel {VERSION}; building the installer",
     ]
     assert (medium / "vmlinuz").read_bytes() == b"kernel"
-    assert names_in_initrd(medium / "initrd.img") >= {"init", "usr/bin/curl", "lib/netboot/modules/virtio_net.ko"}
+    assert names_in_initrd(medium / "initrd.img") >= {"init", "usr/bin/curl", "usr/lib/netboot/modules/virtio_net.ko"}
     stage2 = subprocess.run(["unsquashfs", "-l", str(medium / "images/install.img")], check=True, capture_output=True)
     assert b"squashfs-root/usr/libexec/netboot/kickstart.sh\n" in stage2.stdout
     tree = subprocess.run(
