@@ -1,5 +1,6 @@
 """The header of a PE image: the CPU that a boot loader or an EFI kernel is built for. PE/COFF specification §3.3."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from netboot.model.boot.boot_client import Cpu
@@ -14,7 +15,7 @@ _CPU_OF_MACHINE: Final = {
     0x5064: Cpu.RISCV64,
     0x6264: Cpu.LOONGARCH64,
 }
-_KERNEL_NAMES: Final = {Cpu.X64: "x86_64", Cpu.ARM64: "aarch64"}
+_KERNEL_NAMES: Final[Mapping[Cpu | None, str]] = {Cpu.X64: "x86_64", Cpu.ARM64: "aarch64"}
 
 
 def pe_cpu(head: bytes) -> Cpu | None:
@@ -27,5 +28,4 @@ def pe_cpu(head: bytes) -> Cpu | None:
 
 def pe_architecture(head: bytes) -> str | None:
     """Read the architecture of a PE image as kernels are named, `x86_64` or `aarch64`; None for any other."""
-    cpu = pe_cpu(head)
-    return _KERNEL_NAMES.get(cpu) if cpu is not None else None
+    return _KERNEL_NAMES.get(pe_cpu(head))

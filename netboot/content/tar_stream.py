@@ -57,10 +57,15 @@ class ByteStream:
         for _ in self.pieces(count):
             pass
 
+    def rest(self) -> Iterator[bytes]:
+        """Read to the end, in pieces as they arrive."""
+        while not self.is_at_end():
+            piece, self._at = self._chunk[self._at :], len(self._chunk)
+            yield piece
+
     def drain(self) -> None:
         """Read to the end."""
-        self._at = len(self._chunk)
-        for _ in self._chunks:
+        for _ in self.rest():
             pass
 
     def is_at_end(self) -> bool:

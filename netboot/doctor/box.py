@@ -6,7 +6,7 @@ Opens each port briefly if no daemon runs, as the daemon will; if one runs, its 
 import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -72,7 +72,8 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
     report.problems.extend(_shadows(settings, [each for name in served for each in links[name].addresses]))
     report.problems.extend(_socket_problems(settings.admin.socket))
     if not daemon_runs:
-        _check_ports(settings, served, [each for each in settings.http.listen if each in ours], report)
+        for port in _ports(settings, served, ours):
+            _check_port(port, report)
     return report
 
 
@@ -123,48 +124,49 @@ def _shadows(settings: Settings, addresses: Iterable[InterfaceAddress]) -> Itera
         yield from shadow_problems(settings.dhcp.pxe_port, ours, what="the boot requests of UEFI firmware")
 
 
-def _check_ports(
-    settings: Settings, served: Mapping[str, IPv4Address], fixed: Sequence[IPv4Address], report: BoxReport
-) -> None:
-    dhcp = settings.dhcp
-    udp = [(settings.tftp.port, "tftp.port", "")]
-    if dhcp.mode is not DhcpMode.OFF:
-        cure = "dhcp.listen: packet answers beside a DHCP server that has the port"
-        udp += [(dhcp.port, "dhcp.port", cure)] if dhcp.listen is DhcpListen.UDP else []
-        udp += [(dhcp.pxe_port, "dhcp.pxe_port", "")] if dhcp.listen is DhcpListen.UDP else []
-    for port, setting, cure in udp:
-        for name in served:
-            _try(("udp", "0.0.0.0", port), setting, report, device=name, cure=cure)
-    for address in fixed or served.values():
-        _try(("tcp", str(address), settings.http.port), "http.port", report)
-    admin = settings.admin.listen
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """One port that the daemon opens: UDP on `device`, or TCP on `address` if there is none."""
+
+    setting: str
+    number: int
+    address: str = "0.0.0.0"
+    device: str = ""
+    cure: str = "give one of the two another port"
+
+
+def _ports(settings: Settings, served: Mapping[str, IPv4Address], here: Collection[IPv4Address]) -> Iterator[_Port]:
+    dhcp, admin = settings.dhcp, settings.admin.listen
+    for device in served:
+        yield _Port("tftp.port", settings.tftp.port, device=device)
+        if dhcp.mode is not DhcpMode.OFF and dhcp.listen is DhcpListen.UDP:
+            cure = "dhcp.listen: packet answers beside a DHCP server that has the port"
+            yield _Port("dhcp.port", dhcp.port, device=device, cure=cure)
+            yield _Port("dhcp.pxe_port", dhcp.pxe_port, device=device)
+    for address in [each for each in settings.http.listen if each in here] or served.values():
+        yield _Port("http.port", settings.http.port, str(address))
     if isinstance(admin.address, IPv4Address):
-        _try(("tcp", str(admin.address), admin.port), "admin.listen", report)
+        yield _Port("admin.listen", admin.port, str(admin.address))
 
 
-def _try(
-    port: tuple[str, str, int], setting: str, report: BoxReport, *, device: str | None = None, cure: str = ""
-) -> None:
+def _check_port(port: _Port, report: BoxReport) -> None:
     """Open a port as the daemon does, and close it at once."""
-    protocol, address, number = port
-    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    kind, protocol = (socket.SOCK_DGRAM, "udp") if port.device else (socket.SOCK_STREAM, "tcp")
+    what = f"{protocol.upper()} port {port.number}"
     with socket.socket(socket.AF_INET, kind) as bound:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if device is not None:
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
-            bound.bind((address, number))
-            if protocol == "tcp":
+            if port.device:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, port.device.encode() + b"\0")
+            bound.bind((port.address, port.number))
+            if not port.device:
                 bound.listen()
         except PermissionError:
-            report.notes.append(f"not checked: whether {protocol.upper()} port {number} ({setting}) is free")
+            report.notes.append(f"not checked: whether {what} ({port.setting}) is free")
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                report.problems.append(f"{setting}: cannot open {protocol.upper()} port {number}: {error.strerror}")
+                report.problems.append(f"{port.setting}: cannot open {what}: {error.strerror}")
                 return
-            names = " and ".join(sorted({str(holder) for holder in holders(protocol, number)})) or "another program"
-            where = f"on {device}" if device is not None else f"on {address}"
-            report.problems.append(
-                f"{setting}: {protocol.upper()} port {number} {where} is in use by {names}; stop it, or "
-                + (cure or "give one of the two another port")
-            )
+            names = " and ".join(sorted(set(map(str, holders(protocol, port.number))))) or "another program"
+            where = port.device or port.address
+            report.problems.append(f"{port.setting}: {what} on {where} is in use by {names}; stop it, or {port.cure}")

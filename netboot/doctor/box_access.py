@@ -4,11 +4,11 @@ The unit is the installed one with its drop-ins, else the one that comes with th
 not installed, or serves another configuration, findings are notes, because the daemon may be started otherwise.
 """
 
-import json
 import os
 import pwd
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,15 +85,8 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION) and _is_closed_to_others(Path(path))
+        if what in (_CONFIGURATION, _IGNITION) and not Path(path).stat().st_mode & 0o044
     ]
-
-
-def _is_closed_to_others(path: Path) -> bool:
-    try:
-        return not path.stat().st_mode & 0o044
-    except OSError:
-        return False  # a dangling link: reported where the file is read
 
 
 def _wanted(configuration: Configuration) -> Wanted:
@@ -148,39 +141,33 @@ def _outside_sandbox(unit: Unit, wanted: Wanted) -> Iterator[str]:
 
 
 def _as_user(user: pwd.struct_passwd, wanted: Wanted) -> list[str]:
-    """Check in a child process that runs as the daemon's user."""
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reads)
-            os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
-            os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-            os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-            with os.fdopen(writes, "w") as answer:
-                json.dump(_refused(wanted, user.pw_name), answer)
-        finally:
-            os._exit(0)
-    os.close(writes)
-    with os.fdopen(reads) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    if not text:
+    """Check with the rights of the daemon's user, then take back those of root."""
+    groups, group_ids = os.getgroups(), os.getresgid()
+    try:
+        os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+        os.setresgid(user.pw_gid, user.pw_gid, -1)
+        os.setresuid(user.pw_uid, user.pw_uid, -1)
+        return _refused(wanted, user.pw_name)
+    except PermissionError:
         return [f"cannot check as {user.pw_name}, the daemon's user: this process may not become it; run it as root"]
-    found: list[str] = json.loads(text)
-    return found
+    finally:
+        os.setresuid(0, 0, -1)
+        with suppress(PermissionError):
+            os.setresgid(*group_ids)
+            os.setgroups(groups)
 
 
 def _refused(wanted: Wanted, user: str) -> list[str]:
     """List the files that this process may not read or write."""
     found = []
     for path, what in wanted.reads.items():
-        mode = os.R_OK | os.X_OK if Path(path).is_dir() else os.R_OK
+        is_directory = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises below a directory that is closed
+        mode = os.R_OK | os.X_OK if is_directory else os.R_OK
         if not os.access(path, mode):
             found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {_cure(path, user)}")
     for path, what in wanted.writes.items():
         if not os.access(path, os.W_OK):
-            cure = f"chown {user}: {path}" if Path(path).exists() else f"install -d -o {user} -g {user} {path}"
+            cure = f"chown {user}: {path}" if os.access(path, os.F_OK) else f"install -d -o {user} -g {user} {path}"
             found.append(f"{path}: {user}, the daemon's user, may not write it, {what}; {cure}")
     return found
 
@@ -193,18 +180,14 @@ def _cure(path: str, user: str) -> str:
 
 
 def _unit() -> Unit | None:
-    directories = _unit_directories()
+    # in order of precedence: systemd.unit(5), SYSTEMD_UNIT_PATH
+    named = os.environ.get("SYSTEMD_UNIT_PATH", "")
+    directories = [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
     for directory in (*directories, _SHIPPED):
         if (directory / UNIT).is_file():
             files = [directory / UNIT, *_drop_ins(directories)]
             return _read_unit([path.read_text() for path in files], is_installed=directory is not _SHIPPED)
     return None
-
-
-def _unit_directories() -> Sequence[Path]:
-    """List the directories of units in order of precedence: systemd.unit(5), SYSTEMD_UNIT_PATH."""
-    named = os.environ.get("SYSTEMD_UNIT_PATH", "")
-    return [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
 
 
 def _drop_ins(directories: Sequence[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ Keeps and shows no content of an Ignition file, which contains cluster keys.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final
@@ -73,14 +73,16 @@ def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
         if host.disk is not None and _DISK_BY_ORDER.fullmatch(str(host.disk)):
             found.setdefault(str(host.disk), []).append(host)
     for disk, (first, *others) in found.items():
-        also = (
-            f" (also {', '.join(host.name for host in others[:5])}{', …' if len(others) > 5 else ''})" if others else ""
-        )
         yield _at(
             first,
             f".disk: {disk} can name another disk at the next boot of a machine that has several, and that one would "
-            f"be wiped; write its path below /dev/disk/by-path or /dev/disk/by-id{also}",
+            f"be wiped; write its path below /dev/disk/by-path or /dev/disk/by-id{and_others(others)}",
         )
+
+
+def and_others(hosts: Sequence[Host]) -> str:
+    """Name further hosts with the same finding at the end of its message."""
+    return f" (also {', '.join(host.name for host in hosts[:5])}{', …' if len(hosts) > 5 else ''})" if hosts else ""
 
 
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:

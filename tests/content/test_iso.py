@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import lzma
 import os
 import random
 import shutil
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fixtures.installer import arm64_image, bzimage, efi, initrd, squashfs, zboot
 
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import repair, verify
@@ -25,64 +25,6 @@ from netboot.model.release import EntryKind
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 UEK8 = "5.15.0-206.153.7.el8uek.x86_64"
-
-
-def bzimage(release: str) -> bytes:
-    """The head of an x86 kernel (boot.rst): magic at 0x202, its version text where 0x20E says."""
-    image = bytearray(0x4000)
-    image[0x202:0x206] = b"HdrS"
-    image[0x20E:0x210] = (0x3000 - 0x200).to_bytes(2, "little")
-    text = f"{release} (mockbuild@host) #2 SMP".encode() + b"\0"
-    image[0x3000 : 0x3000 + len(text)] = text
-    return bytes(image)
-
-
-def arm64_image(release: str) -> bytes:
-    """A bare arm64 Image (booting.rst), with the text that it prints first."""
-    image = bytearray(0x4000)
-    image[0x38:0x3C] = b"ARM\x64"
-    return bytes(image) + f"Linux version {release} (mockbuild@host)".encode() + bytes(100)
-
-
-def efi(machine: int, size: int = 0x400) -> bytearray:
-    """The head of an EFI program (PE/COFF §3.3)."""
-    image = bytearray(size)
-    image[:2] = b"MZ"
-    image[0x3C:0x40] = (0x80).to_bytes(4, "little")
-    image[0x80:0x86] = b"PE\0\0" + machine.to_bytes(2, "little")
-    return image
-
-
-def zboot(release: str) -> bytes:
-    """An arm64 kernel as EL9 packs it: an EFI program with a gzip payload (Makefile.zboot)."""
-    payload = gzip.compress(arm64_image(release))
-    image = efi(0xAA64)
-    image[4:8] = b"zimg"
-    image[8:12] = len(image).to_bytes(4, "little")
-    image[12:16] = len(payload).to_bytes(4, "little")
-    return bytes(image) + payload
-
-
-def squashfs(size: int = 4096) -> bytes:
-    """The superblock of a squashfs of this size, and as many bytes."""
-    return (b"hsqs" + bytes(36) + size.to_bytes(8, "little")).ljust(size, b"\0")
-
-
-def initrd(release: str, *, pack: str = "xz", early: bool = True) -> bytes:
-    """An initrd as dracut makes it, by the real cpio: microcode first, then what is packed."""
-
-    def cpio(names: list[str]) -> bytes:
-        made = b""
-        for name in [*names, "TRAILER!!!"]:
-            fields = [0] * 13
-            fields[11] = len(name) + 1
-            header = "070701" + "".join(f"{each:08x}" for each in fields)
-            made += (header.encode() + name.encode() + b"\0").ljust((110 + len(name) + 1 + 3) // 4 * 4, b"\0")
-        return made.ljust((len(made) + 511) // 512 * 512, b"\0")
-
-    main = cpio([".", "usr", "usr/lib", "usr/lib/modules", f"usr/lib/modules/{release}", "usr/sbin"])
-    packed = {"xz": lambda: lzma.compress(main, check=lzma.CHECK_CRC32), "gzip": lambda: gzip.compress(main)}
-    return (cpio(["kernel/x86/microcode"]) if early else b"") + packed[pack]()
 
 
 X64_LOADERS = {f"EFI/BOOT/{name}": bytes(efi(0x8664)) for name in ("BOOTX64.EFI", "grubx64.efi", "mmx64.efi")}

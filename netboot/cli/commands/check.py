@@ -17,7 +17,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
-from netboot.doctor.host_findings import check_hosts
+from netboot.doctor.host_findings import and_others, check_hosts
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
@@ -62,7 +62,7 @@ def check(config: Path, as_json: bool) -> None:
         _print_as_json(Findings(faults=error.problems), [])
         raise SystemExit(2) from None
     findings = Findings(warnings=list(map(str, configuration.warnings)), faults=configuration.faults)
-    findings.add(check_access(configuration))  # it forks, so it comes before the threads
+    findings.add(check_access(configuration))  # it changes the user for a moment, so it comes before the threads
     bootfiles = BootFiles(configuration.settings.bootfiles.directories)
     policy, problems = from_settings.policy_for(configuration.settings, bootfiles, configuration.hosts)
     findings.problems += [*map(str, problems), *missing_uefi_loader(policy, bootfiles)]
@@ -119,10 +119,9 @@ async def _check(config: Path, configuration: Configuration, bootfiles: BootFile
 
 def _placed(reason: str, hosts: Sequence[Host]) -> str:
     """Print a reason once, at the first host that it affects."""
-    first, others = hosts[0], ", ".join(host.name for host in hosts[1:6])
-    also = f" (also {others}{', …' if len(hosts) > 6 else ''})" if others else ""
+    first, *others = hosts
     placed = reason if reason.startswith(first.declared_at) else f"{first.declared_at}: hosts.{first.name}: {reason}"
-    return f"{placed}{also}"
+    return placed + and_others(others)
 
 
 async def _check_box(config: Path, settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:

@@ -6,7 +6,7 @@ Never maps a file into memory: truncating the file would end the daemon with SIG
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,13 +59,10 @@ class BootFileCache:
     def fresh(self, file: BootFile) -> bytes | None:
         """Return the cached bytes if the file on disk is unchanged; None: call `read`."""
         cached = self._cached.get(str(file.path))
-        if cached is None:
-            return None
-        try:
-            status = file.path.lstat()
-        except OSError:
-            return None
-        return cached.content if _stamp(status) == cached.stamp else None
+        with suppress(OSError):
+            if cached is not None and _stamp(file.path.lstat()) == cached.stamp:
+                return cached.content
+        return None
 
     def read(self, file: BootFile) -> bytes | LargeFile:
         """Return a small file's bytes, or a large file opened; raise ContentError if it cannot be opened."""

@@ -86,9 +86,6 @@ class BootFiles:
     def __iter__(self) -> Iterator[BootFile]:
         return iter(self._by_name.values())
 
-    def __len__(self) -> int:
-        return len(self._by_name)
-
     def is_outdated(self) -> bool:
         """Return whether a name was added or removed since this was built: one stat per directory, some microseconds.
 

@@ -5,12 +5,13 @@ names are served in both cases. If it has no `.treeinfo`, one is generated: lora
 Reads files, so call it off the loop. Never writes.
 """
 
-import re
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from netboot.content.media.medium_facts import release_version, treeinfo_values
 from netboot.content.pe_image import pe_architecture
+from netboot.content.unpacking import UNPACK_ERRORS, is_packed, unpacked
 from netboot.errors import ContentError
 from netboot.model.release import ContentKind, EntryKind
 
@@ -28,7 +29,7 @@ KIND_OF_MEMBER: Final = {
 }
 ALIASES: Final = {name: other for pair in (KERNEL, INITRD) for name, other in (pair, pair[::-1])}
 
-_HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, which contains its version text, is at most 64 sectors
+HEAD_BYTES: Final = 0x8000  # the setup code of a bzImage, which contains its version text, is at most 64 sectors
 
 
 def check_medium(directory: Path, name: str) -> None:
@@ -39,7 +40,7 @@ def check_medium(directory: Path, name: str) -> None:
             f"cannot find boot medium {name}: {root} is not a directory; "
             f"netboot content import-iso FILE --name {name}, or copy vmlinuz, initrd.img and images/install.img there"
         )
-    missing = [names[0] for names in (KERNEL, INITRD, STAGE2) if not any((root / n).is_file() for n in names)]
+    missing = [names[0] for names in (KERNEL, INITRD, STAGE2) if _present(root, names) is None]
     if missing:
         raise ContentError(f"boot medium {name} has no {' and no '.join(missing)}; copy it from the ISO into {root}")
 
@@ -47,17 +48,26 @@ def check_medium(directory: Path, name: str) -> None:
 def installer_major(directory: Path, name: str) -> int | None:
     """Return the major release of a medium's installer (8 for Oracle Linux 8); None if no file on it contains it."""
     root = EntryKind.MEDIUM.path(directory, name)
-    treeinfo = text_of(root / TREEINFO)
-    try:
-        kernel = next((root / member for member in KERNEL if (root / member).is_file()), root / KERNEL[0])
-        with kernel.open("rb") as image:
-            head = image.read(_HEAD_BYTES)
-    except OSError:
-        head = b""
-    found = re.search(r"^version\s*=\s*(\d+)", treeinfo, re.MULTILINE)
-    version = found[1] if found else _release_version(root, kernel_version(head))
+    version = treeinfo_values(text_of(root / TREEINFO)).get("version") or _version_without_treeinfo(root)
     major = version.partition(".")[0]
     return int(major) if major.isdecimal() and len(major) < 4 else None
+
+
+def _present(root: Path, names: Sequence[str]) -> str | None:
+    return next((name for name in names if (root / name).is_file()), None)
+
+
+def _version_without_treeinfo(root: Path) -> str:
+    return release_version(text_of(root / ".discinfo"), kernel_version(_head_of_kernel(root)))
+
+
+def _head_of_kernel(root: Path) -> bytes:
+    """Read the first bytes of a medium's kernel; empty if it cannot be read."""
+    try:
+        with (root / (_present(root, KERNEL) or KERNEL[0])).open("rb") as image:
+            return image.read(HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def text_of(path: Path) -> str:
@@ -74,10 +84,10 @@ def kernel_architecture(head: bytes) -> str | None:
     Linux Documentation/arch/x86/boot.rst (HdrS at 0x202), arm64/booting.rst (magic at 0x38), PE/COFF §3.3 for
     EFI zboot images; a gzip-packed arm64 Image, as in EL8, is unpacked.
     """
-    if head[:2] == b"\x1f\x8b":
+    if is_packed(head):
         try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
-        except zlib.error:
+            head = next(unpacked(iter([head])))
+        except UNPACK_ERRORS:
             return None
     if head[0x202:0x206] == b"HdrS":
         return "x86_64"
@@ -100,15 +110,11 @@ def made_treeinfo(root: Path, version: str = "") -> bytes | None:
     Anaconda reads only `[stage2] mainimage`; the other keys are for people and other tools.
     `version` is the release (`8.10`) if the caller knows it.
     """
-    kernel = next((name for name in KERNEL if (root / name).is_file()), None)
-    initrd = next((name for name in INITRD if (root / name).is_file()), INITRD[0])
-    stage2 = next((name for name in STAGE2 if (root / name).is_file()), None)
+    kernel, stage2 = _present(root, KERNEL), _present(root, STAGE2)
     if kernel is None or stage2 is None:
         return None
-    with (root / kernel).open("rb") as image:
-        head = image.read(_HEAD_BYTES)
-    arch = kernel_architecture(head) or "x86_64"
-    version = version or _release_version(root, kernel_version(head))
+    arch = kernel_architecture(_head_of_kernel(root)) or "x86_64"
+    version = version or _version_without_treeinfo(root)
     return (
         "[general]\n"
         "family = Oracle Linux\n"
@@ -119,14 +125,5 @@ def made_treeinfo(root: Path, version: str = "") -> bytes | None:
         f"mainimage = {stage2}\n"
         f"\n[images-{arch}]\n"
         f"kernel = {kernel}\n"
-        f"initrd = {initrd}\n"
+        f"initrd = {_present(root, INITRD) or INITRD[0]}\n"
     ).encode()
-
-
-def _release_version(root: Path, kernel: str) -> str:
-    """Return the release in `.discinfo` (its second line), otherwise the major number from the kernel's `el8`."""
-    lines = text_of(root / ".discinfo").splitlines()
-    if len(lines) > 1 and (found := re.search(r"\d+(\.\d+)*", lines[1])):
-        return found[0]
-    found = re.search(r"\.el(\d+)", kernel)
-    return found[1] if found else ""

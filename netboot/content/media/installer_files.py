@@ -6,42 +6,37 @@ Formats: Linux Documentation/arch/x86/boot.rst, drivers/firmware/efi/libstub/Mak
 Documentation/driver-api/early-userspace/buffer-format.rst (newc cpio, several after each other), squashfs_fs.h.
 """
 
-import io
-import lzma
 import re
-import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-import zstandard
-
-from netboot.content.media.boot_media import kernel_version
+from netboot.content.media.boot_media import HEAD_BYTES, kernel_version
 from netboot.content.tar_stream import ByteStream
+from netboot.content.unpacking import UNPACK_ERRORS, unpacked
 from netboot.errors import ContentError
 
-_HEAD_BYTES: Final = 0x8000
 _CHUNK_BYTES: Final = 1 << 18
 _MOST_UNPACKED: Final = 1 << 30  # the rest of an initrd or kernel that unpacks to more is not read
 _BANNER: Final = re.compile(rb"Linux version (\d+\.\d+[^ \0]*) ")
 _MODULES: Final = re.compile(r"(?:\./)?(?:usr/)?lib/modules/(\d+\.\d+[^/]*)(?:/.*)?")
 _NEWC: Final = (b"070701", b"070702")
 _NEWC_HEADER: Final = 110
+_PADDING: Final = bytes(4)  # behind an archive
 _SQUASHFS: Final = b"hsqs"
 
 
 def kernel_release(path: Path) -> str:
     """Read a kernel's release (`5.15.0-206.153.7.el8uek.x86_64`); empty if it cannot be found."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
         if version := kernel_version(head):
             return version.split(" ")[0]
-        if head[4:8] == b"zimg":  # EFI zboot, the arm64 kernel of EL9 and EL10: offset, size of its payload
-            file.seek(int.from_bytes(head[8:12], "little"))
-            payload = file.read(int.from_bytes(head[12:16], "little"))
-            return _banner(_unpacked(io.BytesIO(payload)))
-        file.seek(0)
-        return _banner(_unpacked(file))
+        is_zboot = head[4:8] == b"zimg"  # EFI zboot, the arm64 kernel of EL9 and EL10: offset, size of its payload
+        file.seek(int.from_bytes(head[8:12], "little") if is_zboot else 0)
+        size = int.from_bytes(head[12:16], "little")
+        return _banner(_bounded(unpacked(iter([file.read(size)]) if is_zboot else _pieces(file))))
 
 
 def _banner(chunks: Iterator[bytes]) -> str:
@@ -52,7 +47,7 @@ def _banner(chunks: Iterator[bytes]) -> str:
             if found := _BANNER.search(before + chunk):
                 return found[1].decode("ascii", "replace")
             before = chunk[-256:]
-    except _UNPACK_ERRORS:
+    except UNPACK_ERRORS:
         pass
     return ""
 
@@ -65,35 +60,24 @@ def initrd_modules(path: Path, wanted: str) -> frozenset[str]:
     found: set[str] = set()
     try:
         with path.open("rb") as file:
-            _skip_early_cpio(file)
-            for name in _cpio_names(ByteStream(_unpacked(file))):
+            for name in _names_in_initrd(file):
                 if match := _MODULES.fullmatch(name):
                     found.add(match[1])
                 if wanted in found:
                     break
-    except (ContentError, ValueError, *_UNPACK_ERRORS):
+    except (ContentError, ValueError, *UNPACK_ERRORS):
         return frozenset()
     return frozenset(found)
 
 
-def _skip_early_cpio(file: IO[bytes]) -> None:
-    """Skip the uncompressed cpio of processor microcode that dracut writes first, if there is one."""
-    at = 0
-    while (header := file.read(_NEWC_HEADER))[:6] in _NEWC:
-        name_size, size = int(header[94:102], 16), int(header[54:62], 16)
-        name = file.read(name_size)
-        at += _aligned(_NEWC_HEADER + name_size) + _aligned(size)
-        if name.rstrip(b"\0") == b"TRAILER!!!":
-            file.seek(at)
-            padding = file.read(4096)
-            at += len(padding) - len(padding.lstrip(b"\0"))
-            if padding.lstrip(b"\0")[:6] in _NEWC:
-                break  # not compressed at all: the next cpio is the initrd itself
-        elif _MODULES.fullmatch(name.rstrip(b"\0").decode("utf-8", "replace")):
-            at = 0  # the first cpio is the initrd itself
-            break
-        file.seek(at)
-    file.seek(at)
+def _names_in_initrd(file: IO[bytes]) -> Iterator[str]:
+    """Yield the names in its first archive and in the second: dracut writes microcode of CPUs before the files."""
+    stream = _unpacked_stream(_pieces(file))
+    yield from _cpio_names(stream)
+    while not stream.is_at_end():
+        if (start := stream.take(len(_PADDING))) != _PADDING:
+            yield from _cpio_names(_unpacked_stream(chain([start], stream.rest())))
+            return
 
 
 def _cpio_names(stream: ByteStream) -> Iterator[str]:
@@ -110,40 +94,19 @@ def _aligned(size: int) -> int:
     return (size + 3) // 4 * 4
 
 
-_UNPACK_ERRORS: Final = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError)
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(_CHUNK_BYTES), b"")
 
 
-def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """Unpack a file from its current position, by its magic number; without one, yield it unchanged."""
-    at = file.tell()
-    magic = file.read(6)
-    file.seek(at)
-    inflate: Any
-    if magic[:2] == b"\x1f\x8b":
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    elif magic == b"\xfd7zXZ\0":
-        inflate = lzma.LZMADecompressor()
-    elif magic[:4] == b"\x28\xb5\x2f\xfd":
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(file)
-        yield from _bounded(iter(lambda: reader.read(_CHUNK_BYTES), b""))
-        return
-    else:
-        yield from _bounded(iter(lambda: file.read(_CHUNK_BYTES), b""))
-        return
-    yield from _bounded(_inflated(file, inflate))
-
-
-def _inflated(file: IO[bytes], inflate: Any) -> Iterator[bytes]:
-    """Decompress small pieces, so that each unpacked piece stays small."""
-    while not inflate.eof and (chunk := file.read(_CHUNK_BYTES >> 3)):
-        yield inflate.decompress(chunk)
+def _unpacked_stream(chunks: Iterator[bytes]) -> ByteStream:
+    return ByteStream(_bounded(unpacked(chunks)))
 
 
 def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacked = 0
+    left = _MOST_UNPACKED
     for chunk in chunks:
-        unpacked += len(chunk)
-        if unpacked > _MOST_UNPACKED:
+        left -= len(chunk)
+        if left < 0:
             return
         yield chunk
 

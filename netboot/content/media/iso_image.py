@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import pycdlib
-from pycdlib.pycdlibexception import PyCdlibException, PyCdlibInvalidInput
+from pycdlib.pycdlibexception import PyCdlibInvalidInput
 
 from netboot.content.library.disk import cannot_read
 from netboot.content.library.progress import Progress
@@ -76,26 +75,21 @@ class IsoImage:
         self._by = next((name for name, is_present in namespaces.items() if is_present), "iso_path")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with suppress(Exception):  # of a damaged image; its file is closed already, or when this process ends
             self._iso.close()
 
     def size_of(self, name: str) -> int | None:
         """Return the size of a file (`images/install.img`) in bytes, -1 for a directory; None if there is none."""
-        record = self._record(name)
-        if record is None:
-            return None
-        with _explaining_pycdlib_errors(self.path):
-            return -1 if record.is_dir() else int(record.get_data_length())
+        for is_directory in (False, True):
+            with suppress(PyCdlibInvalidInput), _explaining_pycdlib_errors(self.path):
+                record = self._iso.get_record(**self._place(name, is_directory=is_directory))
+                return -1 if record.is_dir() else int(record.get_data_length())
+        return None
 
     def read(self, name: str, most_bytes: int) -> bytes:
         """Read the beginning of a file; empty if there is none."""
-        if (self.size_of(name) or -1) < 0:
-            return b""
-        with self._open(name) as file, _explaining_pycdlib_errors(self.path):
-            return bytes(file.read(most_bytes))
+        return b"".join(self._pieces(name, min(self.size_of(name) or 0, most_bytes)))
 
     def copy(self, name: str, to: Path, progress: Progress) -> str:
         """Copy a file out of the image and return its SHA-256; raise ContentError if it ends early.
@@ -103,57 +97,40 @@ class IsoImage:
         The content of an existing `to`, of an interrupted copy, is compared and written only from the first difference.
         """
         digest = hashlib.sha256()
-        size = left = self.size_of(name) or 0
+        size, done = self.size_of(name) or 0, 0
         to.parent.mkdir(parents=True, exist_ok=True)
         to.parent.chmod(0o755)
-        with self._open(name) as file, to.open("r+b" if to.exists() else "x+b") as copy:
-            while left and (chunk := self._read(file, min(left, CHUNK_BYTES))):
-                digest.update(chunk)
-                if copy.read(len(chunk)) != chunk:
-                    copy.seek(size - left)
+        with to.open("r+b" if to.exists() else "x+b") as copy:
+            for piece in self._pieces(name, size):
+                digest.update(piece)
+                if copy.read(len(piece)) != piece:
+                    copy.seek(done)
                     copy.truncate()
-                    copy.write(chunk)
-                left -= len(chunk)
-                progress.advance(len(chunk))
-            copy.truncate(size - left)
-        if left:
-            raise ContentError(f"{self.path}: {name} ends after {size - left} of {size} bytes; download the ISO again")
+                    copy.write(piece)
+                done += len(piece)
+                progress.advance(len(piece))
+            copy.truncate(done)
+        if done < size:
+            raise ContentError(f"{self.path}: {name} ends after {done} of {size} bytes; download the ISO again")
         to.chmod(0o644)
         return digest.hexdigest()
 
-    def _read(self, file: Any, most_bytes: int) -> bytes:
-        with _explaining_pycdlib_errors(
-            self.path
-        ):  # errors of the image only; the caller handles those of writing the copy
-            return bytes(file.read(most_bytes))
+    def _pieces(self, name: str, size_bytes: int) -> Iterator[bytes]:
+        if size_bytes <= 0:
+            return
+        place = self._place(name, is_directory=False)
+        with _explaining_pycdlib_errors(self.path), self._iso.open_file_from_iso(**place) as file:
+            while size_bytes and (piece := bytes(file.read(min(size_bytes, CHUNK_BYTES)))):
+                size_bytes -= len(piece)
+                yield piece
 
-    @contextmanager
-    def _open(self, name: str) -> Iterator[Any]:
-        with _explaining_pycdlib_errors(self.path):
-            reader: Any = self._iso.open_file_from_iso(**{self._by: self._spelled(name, is_directory=False)})
-            opened = reader.__enter__()
-        try:
-            yield opened
-        finally:
-            with suppress(Exception):
-                opened.close()
-
-    def _record(self, name: str) -> Any:
-        for is_directory in (False, True):
-            with suppress(PyCdlibException), _explaining_pycdlib_errors(self.path):
-                return self._iso.get_record(**{self._by: self._spelled(name, is_directory=is_directory)})
-        return None
-
-    def _spelled(self, name: str, *, is_directory: bool) -> str:
+    def _place(self, name: str, *, is_directory: bool) -> dict[str, str]:
         """Return the name in the namespace that is read; in plain ISO 9660 it is upper case (ECMA-119 §7.5)."""
-        if self._by != "iso_path":
-            return f"/{name}"
-        *directories, last = name.upper().split("/")
-        if is_directory:
-            return "/" + "/".join([*directories, last])
-        stem, dot, ending = last.rpartition(".")
-        plain = f"{stem}.{ending}" if dot else f"{last}."
-        return "/" + "/".join([*directories, f"{plain};1"])
+        if self._by == "iso_path":
+            name = name.upper()
+            if not is_directory:
+                name += ";1" if "." in name.rpartition("/")[2] else ".;1"
+        return {self._by: f"/{name}"}
 
 
 def implanted_checksum(volume: Volume) -> tuple[str, int] | None:

@@ -53,10 +53,9 @@ class MediumFacts:
 
 def medium_facts(clues: Clues, source: str) -> MediumFacts:
     """Combine the clues; raise ContentError if they contradict each other or the release cannot install OCK."""
-    treeinfo = _read_treeinfo(clues.treeinfo)
+    treeinfo = treeinfo_values(clues.treeinfo)
     discinfo = clues.discinfo.splitlines()
     volume = _VOLUME.fullmatch(clues.volume)
-    kernel = re.search(r"\.el(\d+)", clues.kernel_release)
     architectures = {
         "its kernel": clues.kernel_architecture,
         ".treeinfo": treeinfo.get("arch", ""),
@@ -67,12 +66,10 @@ def medium_facts(clues: Clues, source: str) -> MediumFacts:
     if len(stated) > 1:
         found_in = ", ".join(f"{place} says {value}" for place, value in architectures.items() if value)
         raise ContentError(f"{source} contradicts itself: {found_in}; download it again")
-    found = re.search(r"\d+(\.\d+)?", discinfo[1]) if len(discinfo) > 1 else None
     version = (
         treeinfo.get("version", "")
         or (f"{volume[1]}.{volume[2]}" if volume else "")
-        or (found[0] if found else "")
-        or (kernel[1] if kernel else "")
+        or release_version(clues.discinfo, clues.kernel_release)
     )
     family = treeinfo.get("family", "") + (discinfo[1] if len(discinfo) > 1 else "")
     facts = MediumFacts(
@@ -89,10 +86,17 @@ def medium_facts(clues: Clues, source: str) -> MediumFacts:
     return facts
 
 
-def _read_treeinfo(text: str) -> dict[str, str]:
+def release_version(discinfo: str, kernel_release: str) -> str:
+    """Return the release in the second line of `.discinfo`, otherwise the major number from the kernel's `el8`."""
+    found = re.match(r".*\n.*?(\d+(?:\.\d+)*)", discinfo) or re.search(r"\.el(\d+)", kernel_release)
+    return found[1] if found else ""
+
+
+def treeinfo_values(text: str) -> dict[str, str]:
+    """Read the section `general` of a `.treeinfo`; empty if there is none."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         config.read_string(text)
-    except configparser.Error:
+        return dict(config["general"])
+    except (configparser.Error, KeyError):
         return {}
-    return dict(config["general"]) if config.has_section("general") else {}

@@ -6,7 +6,8 @@ marker belong to that file. Only small files are loaded whole.
 
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -38,10 +39,7 @@ class Part:
         with self._open() as file:
             left = self.size_bytes
             while left:
-                try:
-                    chunk = file.read(min(left, CHUNK_BYTES))
-                except OSError as error:
-                    raise cannot_read(self.path, error) from error
+                chunk = file.read(min(left, CHUNK_BYTES))
                 if not chunk:
                     raise ContentError(f"{self.path} became shorter while it was read; import it when it is complete")
                 left -= len(chunk)
@@ -52,13 +50,14 @@ class Part:
         with self._open() as file:
             return file.read(min(self.size_bytes, most_bytes)) or b""
 
-    def _open(self) -> FileIO:
+    @contextmanager
+    def _open(self) -> Iterator[FileIO]:
         try:
-            file = FileIO(self.path)
+            with FileIO(self.path) as file:
+                file.seek(self.offset)
+                yield file
         except OSError as error:
             raise cannot_read(self.path, error) from error
-        file.seek(self.offset)
-        return file
 
 
 def directory_parts(directory: Path) -> dict[str, Part]:
@@ -83,7 +82,10 @@ def tar_parts(path: Path) -> dict[str, Part]:
         with tarfile.open(path, "r:") as tar:
             for number, member in enumerate(tar):
                 if number >= MOST_MEMBERS:
-                    raise ContentError(_TOO_MANY.format(path))
+                    raise ContentError(
+                        f"{path} is a tar of files, not of a container image; "
+                        "unpack it, and import the directory of the OSTree archive in it"
+                    )
                 name = os.path.normpath(member.name)
                 if member.isreg():
                     parts[name] = Part(path, member.offset_data, member.size)
@@ -95,20 +97,11 @@ def tar_parts(path: Path) -> dict[str, Part]:
         raise ContentError(_cut_off(path, str(error))) from error
     if end != bytes(_BLOCK):
         raise ContentError(_cut_off(path, "it has no end marker"))
-    _check_ends(parts, path)
-    return parts | {name: parts[target] for name, target in links.items() if target in parts}
-
-
-_TOO_MANY: Final = (
-    "{} is a tar of files, not of a container image; unpack it, and import the directory of the OSTree archive in it"
-)
-
-
-def _check_ends(parts: Mapping[str, Part], path: Path) -> None:
     size = path.stat().st_size
     for name, part in parts.items():
         if part.offset + part.size_bytes > size:
             raise ContentError(_cut_off(path, f"{name!r} ends behind its end"))
+    return parts | {name: parts[target] for name, target in links.items() if target in parts}
 
 
 def _cut_off(path: Path, why: str) -> str:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +48,7 @@ def lacking_deltas(library: Library) -> list[LibraryEntry]:
         entries = library.entries()
     except ContentError:
         return []
-    releases = [each for each in entries if each.kind is EntryKind.RELEASE and each.alias_of is None]
-    return [entry for entry in releases if not _has_delta(entry)]
+    return [each for each in entries if each.kind is EntryKind.RELEASE and not each.alias_of and not _has_delta(each)]
 
 
 async def keep_deltas(library: Library, changed: asyncio.Event) -> None:
@@ -96,39 +95,32 @@ def delta_member(commit: str) -> str:
 
 
 def _has_delta(entry: LibraryEntry) -> bool:
+    """Return whether nothing is to be generated: also for a signed summary, and for a release that cannot be read."""
     try:
         _, commit = read_ref(entry.path, entry.name)
     except (ContentError, OSError):
-        return True  # no delta can be generated
-    if (entry.path / "summary.sig").is_file():
-        return True  # a signed summary must not be replaced
-    return (
-        (entry.path / "summary").is_file()
-        and summary_fault(entry.path) is None
-        and (entry.path / delta_member(commit)).is_file()
-    )
+        return True
+    is_complete = (entry.path / "summary").is_file() and (entry.path / delta_member(commit)).is_file()
+    return (entry.path / "summary.sig").is_file() or (is_complete and summary_fault(entry.path) is None)
 
 
 @contextmanager
 def _scratch(library: Library) -> Iterator[Path]:
     """Hold an empty directory under a lock; the remains of an earlier run are removed."""
     scratch = library.directory / _SCRATCH
-    with explaining_write_errors(library.directory):
-        scratch.mkdir(exist_ok=True)
-        lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    own = scratch / "repository"
+    with ExitStack() as stack:
+        with explaining_write_errors(library.directory):
+            scratch.mkdir(exist_ok=True)
+            lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ContentError("another process generates a delta; wait until it has ended") from None
-        own = scratch / "repository"
         shutil.rmtree(own, ignore_errors=True)
-        try:
-            yield own
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
-    finally:
-        os.close(lock)
+        stack.callback(shutil.rmtree, own, ignore_errors=True)
+        yield own
 
 
 def _prepare(library: Library, entry: LibraryEntry, scratch: Path) -> str:

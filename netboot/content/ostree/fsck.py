@@ -11,13 +11,13 @@ import os
 import queue
 import subprocess
 import sys
-import threading
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
+from netboot.content.library.disk import tree_size
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.ostree.object_check import DirectoryCheck
 from netboot.content.ostree.repository import read_ref, ref_commits
@@ -61,11 +61,6 @@ class ArchiveCheck:
         return not self.faults
 
 
-class _CheckRequest(NamedTuple):
-    directory: str
-    number: int  # 1 for the first request of this directory
-
-
 class Checker:
     """Worker processes that check directories; a context manager that ends them.
 
@@ -76,13 +71,10 @@ class Checker:
         """Check the archive at `root` by `workers` processes, by default one per core."""
         self._objects = root / "objects"
         self._count = min(workers or len(os.sched_getaffinity(0)), MOST_WORKERS)
-        self._requests: queue.SimpleQueue[_CheckRequest | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[_CheckRequest, DirectoryCheck] | ContentError] = queue.SimpleQueue()
-        self._found: dict[str, DirectoryCheck] = {}
-        self._last_numbers: dict[str, int] = {}
-        self._open = 0
+        self._threads = ThreadPoolExecutor(self._count)  # each waits for one process
         self._processes: list[subprocess.Popen[str]] = []
-        self._threads: list[threading.Thread] = []
+        self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+        self._checks: dict[str, Future[DirectoryCheck]] = {}
 
     def __enter__(self) -> Self:
         package_root = str(Path(__file__).resolve().parents[3])
@@ -95,66 +87,51 @@ class Checker:
                 text=True,
                 env={**os.environ, "PYTHONPATH": search_path},
             )
-            thread = threading.Thread(target=self._feed, args=(process,), daemon=True)
             self._processes.append(process)
-            self._threads.append(thread)
-            thread.start()
+            self._idle.put(process)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in self._threads:
-            self._requests.put(None)
-        for process in self._processes:
-            if kind is not None:
+        if kind is not None:
+            for process in self._processes:
                 process.kill()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown(cancel_futures=True)
         for process in self._processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):  # a killed worker did not read all of its input
-                        pipe.close()
-            process.wait()
+            process.communicate()
 
     def give(self, directory: str) -> None:
         """Request a check of `objects/{directory}`."""
-        self._open += 1
-        number = self._last_numbers[directory] = self._last_numbers.get(directory, 0) + 1
-        self._requests.put(_CheckRequest(directory, number))
+        if directory in self._checks:
+            self._checks[directory].cancel()
+        self._checks[directory] = self._threads.submit(self._check, directory)
 
     def gather(self, progress: Progress) -> dict[str, DirectoryCheck]:
         """Wait for all requested checks; return the last result of each directory."""
-        while self._open:
+        found = {}
+        for directory, check in self._checks.items():
             try:
-                result = self._results.get(timeout=_TIMEOUT_S)
-            except queue.Empty:
+                found[directory] = check.result(_TIMEOUT_S)
+            except TimeoutError:
                 raise ContentError(
                     f"cannot check {self._objects}: no result in {_TIMEOUT_S:.0f} s; see dmesg"
                 ) from None
-            if isinstance(result, ContentError):
-                raise result
-            self._open -= 1
-            request, found = result
-            if request.number == self._last_numbers[request.directory]:  # workers end in any order
-                self._found[request.directory] = found
-                progress.advance(found.size_bytes)
-        return self._found
+            progress.advance(found[directory].size_bytes)
+        return found
 
-    def _feed(self, process: subprocess.Popen[str]) -> None:
-        """Send directories to one worker, one after the other. Runs in a thread."""
+    def _check(self, directory: str) -> DirectoryCheck:
+        process = self._idle.get()
         assert process.stdin is not None
         assert process.stdout is not None
-        while (request := self._requests.get()) is not None:
-            try:
-                process.stdin.write(request.directory + "\n")
-                process.stdin.flush()
-                found = DirectoryCheck(**json.loads(process.stdout.readline()))
-            except (OSError, ValueError):
-                self._results.put(ContentError(f"cannot check {self._objects}: a worker process died; see dmesg"))
-                return
-            self._results.put((request, found))
+        try:
+            process.stdin.write(directory + "\n")
+            process.stdin.flush()
+            return DirectoryCheck(**json.loads(process.stdout.readline()))
+        except (OSError, ValueError) as error:
+            raise ContentError(f"cannot check {self._objects}: a worker process died; see dmesg") from error
+        finally:
+            self._idle.put(process)
 
 
 def check_archive(
@@ -162,20 +139,11 @@ def check_archive(
 ) -> ArchiveCheck:
     """Check the archive at `root`, called `name` in messages; raise ContentError if it is not an archive."""
     read_ref(root, name)
-    progress.step(f"checking {name}", sum(size_of(root / "objects" / directory) for directory in DIRECTORIES))
+    progress.step(f"checking {name}", tree_size(root / "objects"))
     with Checker(root, workers=workers) as checker:
         for directory in DIRECTORIES:
             checker.give(directory)
         return evaluate(root, name, checker.gather(progress))
-
-
-def size_of(directory: Path) -> int:
-    """Return the total size of the files of one directory; 0 if it is missing."""
-    try:
-        with os.scandir(directory) as entries:
-            return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
-    except OSError:
-        return 0
 
 
 def evaluate(root: Path, name: str, found: dict[str, DirectoryCheck]) -> ArchiveCheck:

@@ -5,6 +5,7 @@ Never follows or creates a symbolic link; never writes to an existing file (anot
 that equal names are equal bytes: a link is created only to a file that was compared, and that every user may read.
 """
 
+import filecmp
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -151,8 +152,8 @@ class ReleaseWriter:
     def _link_equal(self, path: str, member: str, data: bytes) -> bool:
         for donor in self._donors:
             existing = f"{donor}/{member}"
-            if _size_of(existing) == len(data) and _content_of(existing) == data:
-                with suppress(OSError):  # too many links, or linking is not permitted
+            with suppress(OSError):  # unreadable, too many links, or linking is not permitted
+                if _size_of(existing) == len(data) and Path(existing).read_bytes() == data:
                     os.link(existing, path)
                     self.linked_bytes += len(data)
                     return True
@@ -161,8 +162,8 @@ class ReleaseWriter:
     def _replace_by_equal(self, path: str, member: str, size_bytes: int) -> None:
         for donor in self._donors:
             existing = f"{donor}/{member}"
-            if _size_of(existing) == size_bytes and _are_equal(existing, path):
-                with suppress(OSError):
+            with suppress(OSError):
+                if _size_of(existing) == size_bytes and filecmp.cmp(existing, path, shallow=False):
                     os.link(existing, f"{path}.link")
                     Path(f"{path}.link").replace(path)
                     self.linked_bytes += size_bytes
@@ -187,23 +188,3 @@ def _size_of(path: str) -> int:
     except OSError:
         return -1
     return status.st_size if stat.S_ISREG(status.st_mode) and status.st_mode & _MODE == _MODE else -1
-
-
-def _content_of(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""
-
-
-def _are_equal(one: str, other: str) -> bool:
-    try:
-        with Path(one).open("rb") as left, Path(other).open("rb") as right:
-            while True:
-                a, b = left.read(_SMALL_BYTES), right.read(_SMALL_BYTES)
-                if a != b:
-                    return False
-                if not a:
-                    return True
-    except OSError:
-        return False

@@ -7,12 +7,11 @@ Formats: libostree's ostree-core.c.
 
 import configparser
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from netboot.content.ostree.gvariant import array_elements, tuple_ends
-from netboot.content.ostree.object_name import KINDS
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind, Release
 
@@ -22,13 +21,21 @@ _ARCHIVE_MODES: Final = ("archive-z2", "archive")
 _DIGEST_BYTES: Final = 32
 _REF_BYTES: Final = 100  # more than a ref contains
 
-Parsed = TypeVar("Parsed")
-
 
 def read_ref(root: Path, name: str) -> tuple[str, str]:
     """Read the ref of the archive at `root` and the commit that it names; raise ContentError."""
     _check_is_archive(root, name)
-    return _ref(root, name)
+    heads = root / "refs" / "heads"
+    refs = sorted(str(path.relative_to(heads)) for path in heads.rglob("*") if path.is_file())
+    if not refs:
+        raise ContentError(f"release {name} has no ref below {heads}; copy refs/heads/{PREFERRED_REF} too")
+    if len(refs) > 1 and PREFERRED_REF not in refs:
+        raise ContentError(
+            f"release {name} has the refs {', '.join(refs)} and none is {PREFERRED_REF}; "
+            f"ostree refs --repo={root} --create={PREFERRED_REF} COMMIT"
+        )
+    ref = PREFERRED_REF if PREFERRED_REF in refs else refs[0]
+    return ref, _named_commit(heads / ref, name)
 
 
 def commit_named(directory: Path, name: str) -> str | None:
@@ -44,25 +51,22 @@ def ref_commits(root: Path, name: str) -> set[str]:
     return {_named_commit(path, name) for path in (root / "refs").rglob("*") if path.is_file()}
 
 
-def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
-    """Return digest and kind of each object that a commit or dirtree refers to; other kinds refer to none."""
-    match kind:
-        case "commit":
-            tree, meta = _commit_root(data)
-            return [(tree, "dirtree"), (meta, "dirmeta")]
-        case "dirtree":
-            files, directories = _dirtree(data)
-            below = [child for tree, meta in directories for child in ((tree, "dirtree"), (meta, "dirmeta"))]
-            return [(digest, "filez") for digest in files] + below
-        case _:
-            return []
-
-
 def read_release(directory: Path, name: str) -> Release:
     """Walk a release from its ref; raise ContentError if it is not an archive, or lacks its commit or a dirtree."""
     root = EntryKind.RELEASE.path(directory, name)
     ref, commit = read_ref(root, name)
-    return Release(name, ref, commit, len(_reachable_keys(root, commit)))
+    return Release(name, ref, commit, _object_count(root, commit))
+
+
+def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
+    """Return digest and kind of each object that a commit or dirtree refers to; other kinds refer to none."""
+    match kind:
+        case "commit":
+            return list(_root_of_commit(data))
+        case "dirtree":
+            return list(_members_of_dirtree(data))
+        case _:
+            return []
 
 
 def _check_is_archive(root: Path, name: str) -> None:
@@ -86,20 +90,6 @@ def _check_is_archive(root: Path, name: str) -> None:
         )
 
 
-def _ref(root: Path, name: str) -> tuple[str, str]:
-    heads = root / "refs" / "heads"
-    refs = sorted(str(path.relative_to(heads)) for path in heads.rglob("*") if path.is_file())
-    if not refs:
-        raise ContentError(f"release {name} has no ref below {heads}; copy refs/heads/{PREFERRED_REF} too")
-    if len(refs) > 1 and PREFERRED_REF not in refs:
-        raise ContentError(
-            f"release {name} has the refs {', '.join(refs)} and none is {PREFERRED_REF}; "
-            f"ostree refs --repo={root} --create={PREFERRED_REF} COMMIT"
-        )
-    ref = PREFERRED_REF if PREFERRED_REF in refs else refs[0]
-    return ref, _named_commit(heads / ref, name)
-
-
 def _named_commit(ref: Path, name: str) -> str:
     try:
         with ref.open("rb") as file:
@@ -111,53 +101,55 @@ def _named_commit(ref: Path, name: str) -> str:
     return commit
 
 
-def _reachable_keys(root: Path, commit: str) -> set[bytes]:
-    """Return the keys of all objects that the commit reaches."""
-    tree, meta = _read(root, bytes.fromhex(commit), "commit", _commit_root)
-    keys = {_key(bytes.fromhex(commit), "commit"), _key(meta, "dirmeta")}
-    waiting = [tree]
+def _object_count(root: Path, commit: str) -> int:
+    """Count the objects that the commit reaches."""
+    waiting = [(bytes.fromhex(commit), "commit")]
+    reached = set(waiting)
     while waiting:
-        tree = waiting.pop()
-        key = _key(tree, "dirtree")
-        if key in keys:
-            continue
-        keys.add(key)
-        files, directories = _read(root, tree, "dirtree", _dirtree)
-        keys.update(_key(digest, "filez") for digest in files)
-        keys.update(_key(child_meta, "dirmeta") for _, child_meta in directories)
-        waiting.extend(child for child, _ in directories)
-    return keys
+        digest, kind = waiting.pop()
+        below = set(_read_children(root, digest, kind)) - reached
+        reached |= below
+        waiting += [child for child in below if child[1] == "dirtree"]
+    return len(reached)
 
 
-def _commit_root(data: bytes) -> tuple[bytes, bytes]:
+def _read_children(root: Path, digest: bytes, kind: str) -> list[tuple[bytes, str]]:
+    """Read what a commit or dirtree refers to; raise ContentError, which names it."""
+    checksum = digest.hex()
+    path = root / "objects" / checksum[:2] / f"{checksum[2:]}.{kind}"
+    name = path.relative_to(root)
+    try:
+        return children(kind, path.read_bytes())
+    except OSError as error:
+        raise ContentError(
+            f"release {root.name} lacks {name} ({error.strerror}); copy the archive again whole"
+        ) from error
+    except ContentError as error:
+        raise ContentError(f"release {root.name}: {name} is damaged: {error}; copy the archive again") from error
+
+
+def _root_of_commit(data: bytes) -> Iterator[tuple[bytes, str]]:
     """Read the root dirtree and dirmeta of a commit `(a{sv}aya(say)sstayay)`."""
     end_of_metadata, end_of_parent, *_, end_of_body, end_of_tree, end = tuple_ends(data, 6)
     if end_of_parent > end_of_metadata:  # the first commit has none
-        _digest(data[end_of_metadata:end_of_parent])
+        checked_digest(data[end_of_metadata:end_of_parent])
     start_of_tree = (end_of_body + 7) // 8 * 8 + 8  # the timestamp between them is aligned to 8
-    return _digest(data[start_of_tree:end_of_tree]), _digest(data[end_of_tree:end])
+    yield checked_digest(data[start_of_tree:end_of_tree]), "dirtree"
+    yield checked_digest(data[end_of_tree:end]), "dirmeta"
 
 
-def _dirtree(data: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
-    """Read a dirtree `(a(say)a(sayay))`: its files, its directories."""
+def _members_of_dirtree(data: bytes) -> Iterator[tuple[bytes, str]]:
+    """Read a dirtree `(a(say)a(sayay))`: its files, then dirtree and dirmeta of each directory."""
     end_of_files, end_of_directories = tuple_ends(data, 1)
-    return list(_file_digests(data[:end_of_files])), list(_child_digests(data[end_of_files:end_of_directories]))
-
-
-def _file_digests(array: bytes) -> Iterator[bytes]:
-    """Read the files of a dirtree, `a(say)`."""
-    for element in array_elements(array):
-        start, end = tuple_ends(element, 1)
-        _check_name(element[:start])
-        yield _digest(element[start:end])
-
-
-def _child_digests(array: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Read the directories of a dirtree, `a(sayay)`: dirtree and dirmeta of each."""
-    for element in array_elements(array):
-        start, middle, end = tuple_ends(element, 2)
-        _check_name(element[:start])
-        yield _digest(element[start:middle]), _digest(element[middle:end])
+    for element in array_elements(data[:end_of_files]):
+        end_of_name, end = tuple_ends(element, 1)
+        _check_name(element[:end_of_name])
+        yield checked_digest(element[end_of_name:end]), "filez"
+    for element in array_elements(data[end_of_files:end_of_directories]):
+        end_of_name, end_of_tree, end = tuple_ends(element, 2)
+        _check_name(element[:end_of_name])
+        yield checked_digest(element[end_of_name:end_of_tree]), "dirtree"
+        yield checked_digest(element[end_of_tree:end]), "dirmeta"
 
 
 def _check_name(text: bytes) -> None:
@@ -171,26 +163,8 @@ def _check_name(text: bytes) -> None:
         raise ContentError(f"the name {name!r} leads elsewhere")
 
 
-def _digest(data: bytes) -> bytes:
+def checked_digest(data: bytes) -> bytes:
+    """Return `data`; raise ContentError if it is not as long as a checksum."""
     if len(data) != _DIGEST_BYTES:
-        raise ContentError(f"a checksum has {len(data)} bytes instead of 32")
+        raise ContentError(f"a checksum has {len(data)} bytes instead of {_DIGEST_BYTES}")
     return data
-
-
-def _key(digest: bytes, kind: str) -> bytes:
-    return digest + bytes((KINDS[kind],))
-
-
-def _read(root: Path, digest: bytes, kind: str, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Read and parse one metadata object; raise ContentError, which names it."""
-    checksum = digest.hex()
-    path = root / "objects" / checksum[:2] / f"{checksum[2:]}.{kind}"
-    name = path.relative_to(root)
-    try:
-        return parse(path.read_bytes())
-    except OSError as error:
-        raise ContentError(
-            f"release {root.name} lacks {name} ({error.strerror}); copy the archive again whole"
-        ) from error
-    except ContentError as error:
-        raise ContentError(f"release {root.name}: {name} is damaged: {error}; copy the archive again") from error

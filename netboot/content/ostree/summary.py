@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.ostree.gvariant import array_elements, tuple_ends
-from netboot.content.ostree.repository import read_ref
+from netboot.content.ostree.repository import checked_digest, read_ref
 from netboot.errors import ContentError
 
 NAME: Final = "summary"
 SIGNATURE: Final = "summary.sig"
 _LARGEST_BYTES: Final = 64 << 20
-_DIGEST_BYTES: Final = 32
 
 
 def summary_refs(data: bytes) -> dict[str, str]:
@@ -24,9 +23,7 @@ def summary_refs(data: bytes) -> dict[str, str]:
         end_of_name, end = tuple_ends(element, 1)
         value = element[-(-end_of_name // 8) * 8 : end]
         commit = value[8 : tuple_ends(value, 1)[0]]  # behind the commit's size, before its metadata
-        if len(commit) != _DIGEST_BYTES:
-            raise ContentError(f"a checksum has {len(commit)} bytes instead of {_DIGEST_BYTES}")
-        refs[element[:end_of_name].removesuffix(b"\0").decode("utf-8", "replace")] = commit.hex()
+        refs[element[:end_of_name].removesuffix(b"\0").decode("utf-8", "replace")] = checked_digest(commit).hex()
     return refs
 
 
