@@ -1,7 +1,9 @@
 """Deltas and summaries made by the real `ostree`, pulled by it, and what happens where they cannot be made."""
 
 import asyncio
+import fcntl
 import os
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +126,54 @@ def test_without_ostree_the_error_names_the_package(
 
     with pytest.raises(ContentError, match=r"install the package ostree, or set content\.deltas: false"):
         asyncio.run(make_delta(library, entry))
+
+
+def test_two_processes_do_not_generate_at_once(library: Library) -> None:
+    (entry,) = lacking_deltas(library)
+    (library.directory / ".deltas").mkdir()
+    held = os.open(library.directory / ".deltas", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(ContentError) as caught:
+            asyncio.run(make_delta(library, entry))
+    finally:
+        os.close(held)
+
+    assert str(caught.value) == "another process generates a delta; wait until it has ended"
+    assert lacking_deltas(library) == [entry]
+
+
+def test_a_delta_that_may_not_fit_is_not_begun(tmp_path: Path, small_archive: Path) -> None:
+    directory = tmp_path / "small"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", directory], check=True)
+    try:
+        library = Library(directory)
+        import_archive(library, small_archive, "ock-1", now=datetime(2026, 11, 21, tzinfo=UTC))
+        (directory / "other").write_bytes(bytes(30 << 20))
+        (entry,) = lacking_deltas(library)
+        with pytest.raises(ContentError) as caught:
+            asyncio.run(make_delta(library, entry))
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+    assert re.fullmatch(
+        rf"cannot generate the delta of ock-1: it may need 6\d\.\d MB in {directory}; "
+        r"enlarge the file system, or set content\.deltas: false",
+        str(caught.value),
+    )
+
+
+def test_releases_that_need_no_delta_are_left_out(library: Library) -> None:
+    (entry,) = lacking_deltas(library)
+
+    (entry.path / "summary.sig").touch()
+    signed = lacking_deltas(library)
+    (entry.path / "summary.sig").unlink()
+    (entry.path / "refs" / "heads" / "ock").write_text("no commit")
+    unreadable = lacking_deltas(library)
+
+    assert (signed, unreadable) == ([], [])
 
 
 def test_the_name_of_a_delta_is_libostrees() -> None:

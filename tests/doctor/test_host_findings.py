@@ -1,0 +1,100 @@
+"""Findings that compare hosts with the box, with their roles' files and with the shipped example."""
+
+from pathlib import Path
+
+import pytest
+from doctor.conftest import Write, link
+from fixtures.files import HOSTS
+
+from netboot.content.assets import assets_directory
+from netboot.doctor.box import BoxReport
+from netboot.doctor.host_findings import check_hosts
+
+LINKS = {"lo": link("127.0.0.1/8"), "s0": link("192.0.2.10/24")}
+SAMPLES = Path(__file__).parents[1] / "ignition" / "samples"
+
+
+def with_address(address: str) -> str:
+    return HOSTS.replace("mac: 52:54:00:12:34:56", f"mac: 52:54:00:12:34:56, network: {{address: {address}}}")
+
+
+def test_sound_hosts_have_no_finding(appliance: Write):
+    assert check_hosts(appliance(hosts=with_address("192.0.2.21/24")), LINKS) == BoxReport()
+
+
+def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(appliance: Write, tmp_path: Path):
+    ours = check_hosts(appliance(hosts=with_address("192.0.2.10/24")), LINKS)
+    beside = check_hosts(appliance(hosts=with_address("10.7.0.5/24")), LINKS)
+    behind_a_router = check_hosts(
+        appliance("network: {interfaces: [{name: s0, advertise: 10.1.0.1}]}\n", hosts=with_address("10.7.0.5/24")),
+        LINKS,
+    )
+
+    place = f"{tmp_path}/hosts.yaml:8:3: hosts.w1.network.address"
+    assert ours == BoxReport(problems=[f"{place}: 192.0.2.10 is this box's own, on s0; give the host another"])
+    assert beside == BoxReport(
+        warnings=[
+            f"{place}: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN; correct it, unless the host boots behind a relay"
+        ]
+    )
+    assert behind_a_router == BoxReport()
+
+
+@pytest.mark.parametrize(("file", "role"), [("controlplane-join.ign", "control-plane"), ("worker-join.ign", "worker")])
+def test_a_file_of_another_role_is_a_problem(appliance: Write, tmp_path: Path, file: str, role: str):
+    for name in ("controlplane-join.ign", "worker-join.ign"):
+        (tmp_path / "ign" / name).write_bytes((SAMPLES / file).read_bytes())
+    hosts = HOSTS + "  cp2: {role: control-plane, mac: 52:54:00:12:34:57}\n"
+
+    (problem,) = check_hosts(appliance(hosts=hosts), LINKS).problems
+
+    host, other, flag = ("w1", "worker", "-w") if role == "control-plane" else ("cp2", "control-plane", "-n")
+    name = "worker-join.ign" if host == "w1" else "controlplane-join.ign"
+    line = 8 if host == "w1" else 9
+    assert problem == (
+        f"{tmp_path}/hosts.yaml:{line}:3: hosts.{host}: {tmp_path}/ign/{name} joins a {role}, and {host} is a {other}; "
+        f"give it what `ocne cluster join … {flag} 1` printed"
+    )
+
+
+def test_a_file_that_cannot_be_read_as_ignition_has_no_role(appliance: Write, tmp_path: Path):
+    (tmp_path / "ign" / "worker-join.ign").write_text("{")
+    (tmp_path / "ign" / "init.ign").unlink()
+
+    assert check_hosts(appliance(), LINKS) == BoxReport()
+
+
+def test_a_disk_named_by_the_kernels_order_is_one_warning_for_all_hosts(appliance: Write, tmp_path: Path):
+    more = "".join(f"  w{n}: {{role: worker, mac: '52:54:00:12:35:{n:02}'}}\n" for n in range(2, 8))
+
+    report = check_hosts(appliance(hosts=HOSTS.replace("/dev/vda", "/dev/sda") + more), LINKS)
+
+    assert report == BoxReport(
+        warnings=[
+            f"{tmp_path}/hosts.yaml:7:3: hosts.cp1.disk: /dev/sda can name another disk at the next boot of a machine "
+            "that has several, and that one would be wiped; write its path below /dev/disk/by-path or "
+            "/dev/disk/by-id (also w1, w2, w3, w4, w5, …)"
+        ]
+    )
+
+
+def test_values_of_the_example_are_warnings_where_the_lan_is_not_one_of_examples(appliance: Write, tmp_path: Path):
+    example = (assets_directory() / "examples" / "hosts.yaml").read_text()
+    links = {"s0": link("10.7.0.10/24")}
+
+    warnings = check_hosts(appliance(hosts=example), links).warnings
+
+    texts = [warning.partition(": hosts.")[2] for warning in warnings]
+    assert "cp1.ssh_keys: this is the key of the example, and nobody can log in with it; write your own" in texts
+    assert [text for text in texts if ".mac: " in text] == [
+        "cp1.mac: 52:54:00:aa:bb:01 is a MAC of the example; write the one of the machine's card",
+        "worker1.mac: 52:54:00:aa:bb:11 is a MAC of the example; write the one of the machine's card",
+        "worker1.mac: 52:54:00:aa:bb:12 is a MAC of the example; write the one of the machine's card",
+    ]
+    assert "cp1.network.gateway: 192.0.2.1 is an address for examples (RFC 5737); write one of your LAN" in texts
+
+
+def test_an_ignition_file_without_kubeadms_configuration_has_no_role(appliance: Write, tmp_path: Path):
+    (tmp_path / "ign" / "worker-join.ign").write_text('{"ignition": {"version": "3.4.0"}}')
+
+    assert check_hosts(appliance(), LINKS) == BoxReport()
