@@ -4,16 +4,19 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from netboot.app.from_settings import NEED_RESTART
-from netboot.boot.token_documents import Alarm, Refusal
+from netboot.boot.firmware.learning_states import LEARNING
+from netboot.boot.token_documents import Refusal
 from netboot.cli.main import COMMANDS
 from netboot.model.boot.offer import IgnoreReason, WaitReason
-from netboot.model.boot.reasons import RequestRefusal
-from netboot.model.install.install import TRANSITIONS, InstallEvent, InstallState
+from netboot.model.boot.reasons import Alarm, RequestRefusal
+from netboot.model.install.install import TRANSITIONS
 from netboot.model.lease import LeaseDropReason
 from netboot.serve.static_http.refused import RefusalReason
 from netboot.settings.settings import Settings
@@ -33,6 +36,9 @@ WORDS_NOT_IN_DOCUMENTS = re.compile(
 WORDS_NOT_IN_IDENTIFIERS = re.compile(
     WORDS_NOT_IN_DOCUMENTS.pattern + "|(book|look|prove|question|tell)s?|asked|asking|asks|proof|proved|proven"
 )
+
+State = TypeVar("State", bound=StrEnum)
+Moving = TypeVar("Moving", bound=StrEnum)
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
@@ -232,11 +238,10 @@ def test_every_route_of_the_api_is_documented():
     assert [route for route in sorted(last) if route not in documented] == []
 
 
-def test_the_install_diagram_is_the_table():
-    diagram = re.search(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
+def test_each_diagram_is_its_table():
+    diagrams = re.findall(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
 
-    assert diagram is not None
-    assert diagram[1] == draw(TRANSITIONS)
+    assert diagrams == [draw(LEARNING), draw(TRANSITIONS)]
 
 
 def test_the_readme_shows_every_command():
@@ -322,11 +327,11 @@ def _first_of_lines(pattern: str, page: str) -> set[str]:
     return set(re.findall(f"^{pattern}", (REPOSITORY / page).read_text(), re.MULTILINE))
 
 
-def draw(transitions: Mapping[InstallState, Mapping[InstallEvent, InstallState]]) -> str:
-    """Draw the table as Mermaid does; moves that stay are left out."""
-    lines = ["stateDiagram-v2", "    [*] --> registered"]
+def draw(transitions: Mapping[State, Mapping[Moving, State]]) -> str:
+    """Draw a table as Mermaid does, from its first state on; moves that stay are left out."""
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(transitions))}"]
     for state, moves in transitions.items():
-        for target in InstallState:
+        for target in transitions:
             events = [event.value for event, reached in moves.items() if reached is target and target is not state]
             if events:
                 lines.append(f"    {state} --> {target}: {', '.join(events)}")

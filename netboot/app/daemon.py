@@ -17,12 +17,13 @@ from netboot.admin.api import admin_application
 from netboot.admin.json_views import View
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process_limits, systemd
+from netboot.app.boot_services import boot_services
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.signals import Signals
 from netboot.app.store_access import OpenStore, open_store
+from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachines
-from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
@@ -33,7 +34,6 @@ from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.machine import Machine
-from netboot.model.boot.offer import UnknownHosts
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
 from netboot.operate.content_uses import ContentUse
@@ -83,9 +83,13 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
         store = await stack.enter_async_context(open_store(settings, owner=owner, now=clock.now))
-        daemon = Daemon(path, configuration, store, SeenMachines(await store.machines.all()), clock=clock)
+        used = await in_force(configuration, store.accepted)
+        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used)
+        live = LiveRegistry(registry)
+        seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
+        daemon = Daemon(path, used, store, live, seen, clock=clock)
         await daemon.leases.load()
-        await daemon.begin(configuration)
+        await daemon.begin(configuration, problems)
         try:
             await daemon.run(signals)
         except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
@@ -98,7 +102,14 @@ class Daemon:
     """The daemon that `serve` runs, as the API uses it."""
 
     def __init__(
-        self, path: Path, configuration: Configuration, store: OpenStore, seen: SeenMachines, *, clock: Clock
+        self,
+        path: Path,
+        configuration: Configuration,
+        store: OpenStore,
+        registry: LiveRegistry,
+        seen: SeenMachines,
+        *,
+        clock: Clock,
     ) -> None:
         settings = configuration.settings
         self._path = path.absolute()
@@ -106,23 +117,32 @@ class Daemon:
         self._clock = clock
         self._started_at = clock.now()
         self._store = store
+        self._registry = registry
+        self._seen = seen
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
         self._content = ContentIndex(settings.content.directory)
-        self._script_service = ScriptService(
-            install_moves=store.install_moves, events=store.events, machines=store.machines, seen=seen, clock=clock
+        self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
+        self._services = boot_services(
+            registry,
+            seen,
+            install_moves=self._install_moves,
+            machines=store.machines,
+            content=self._content,
+            events=store.events,
+            clock=clock,
         )
         lease_policy = from_settings.lease_policy_for(settings)
-        self.leases = LeaseService(lease_policy, store.leases, events=store.events, clock=clock)
-        self._administration = store.administration(settings)
+        self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
+        self._administration = store.administration(settings, self._install_moves)
         self._uploads = UploadApi(Uploads(settings.content.directory), self._import_command, now=clock.now)
         admin = admin_application(self._administration, self, self._metrics)
         admin.add_routes(self._uploads.routes())
         self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
         self._listeners = BootListeners(
             settings,
-            self._script_service,
+            self._services,
             leases=self.leases,
             content=self._content,
             metrics=self._metrics,
@@ -134,43 +154,35 @@ class Daemon:
         self._not_ready: tuple[str, ...] = ()  # missing files that they name
         self._in_force = configuration
 
-    async def use(self, configuration: Configuration, *, is_start: bool = False) -> list[HostName]:
-        """Put this configuration in force; files are read in a thread first.
+    async def use(self, configuration: Configuration) -> list[HostName]:
+        """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""
+        settings = from_settings.as_reloaded(self._settings, configuration.settings)
+        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration)
+        await registry.documents.warm(registry.hosts)
+        await self._read_content()
+        self._registry.now = registry
+        self._in_force = configuration
+        return await self._administer(settings, problems)
 
-        At the start, releases are read after READY.
-
-        Returns the hosts whose arming ended, because they have other MACs, another disk or release now.
-        """
-        settings, hosts = from_settings.as_reloaded(self._settings, configuration.settings), configuration.hosts
-        bootfiles = await asyncio.to_thread(BootFiles, settings.bootfiles.directories)
-        policy, problems = from_settings.policy_for(settings, bootfiles, hosts)
+    async def _administer(self, settings: Settings, problems: Sequence[Problem]) -> list[HostName]:
+        """Let the administration answer from the registry in force; return the hosts whose arming ended."""
         for unready in problems:
             log.error("config.not_ready", problem=str(unready))
-        policy = replace(policy, left_out=configuration.left_out)
-        if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
-            policy = replace(policy, unknown=UnknownHosts.IGNORE)
-        documents = from_settings.documents_for(settings)
-        if not is_start:
-            await documents.warm(hosts)
-        await self._read_content()
-        self._script_service.use(hosts, policy, documents=documents, bootfiles=bootfiles)
-        self.leases.use(hosts)
+        self._not_ready = tuple(map(str, problems))
 
         def readiness() -> Readiness:
-            self._script_service.renew_boot_files()
-            return from_settings.readiness_for(
-                settings, documents, bootfiles=self._script_service.bootfiles, hosts=hosts
-            )
+            self._registry.renew_boot_files()
+            return from_settings.readiness_for(settings, self._registry.now)
 
-        self._administration.use(hosts, readiness, warnings=self.problems)
-        self._in_force, self._not_ready = configuration, tuple(map(str, problems))
+        self._administration.use(self._registry.now.hosts, readiness, warnings=self.problems)
         return await self._end_changed_armings()
 
     async def rescan_content(self) -> View:
         """Read the content directory again, but not the configuration."""
         async with self._reloading:
-            await self._script_service.documents.renew(self._script_service.hosts)
+            documents = await self._registry.now.documents.renewed(self._registry.now.hosts)
             await self._read_content()
+            self._registry.now = replace(self._registry.now, documents=documents)
             armings_ended = await self._end_changed_armings()
         media, releases = list(self._content.media), list(self._content.releases)
         log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
@@ -194,25 +206,22 @@ class Daemon:
 
     async def content_uses(self) -> list[ContentUse]:
         """List the users of each boot medium and release."""
-        return await self._administration.content_uses(pulls=self._listeners.files.pulls(), now=self._clock.now())
+        return await self._administration.content_uses(pulls=self._services.files.pulls(), now=self._clock.now())
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:
-            return await self._store.install_moves.end_changed_armings()
+            return await self._install_moves.end_changed_armings()
         except StoreError as error:  # each machine's script compares again, from the store
             log.error("install.armings_unchecked", reason=str(error))
             return []
 
-    async def begin(self, configuration: Configuration) -> list[HostName]:
-        """Put in force the hosts of the start: all, else those accepted last, else those without a fault.
-
-        Returns what `use` does. Raises StoreError.
-        """
-        self._warn(configuration)
-        self._reject(configuration.faults)
-        ended = await self.use(await in_force(configuration, self._store.accepted), is_start=True)
-        await keep_accepted(configuration, self._store.accepted)
-        return ended
+    async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
+        """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
+        self._warn(read)
+        self._reject(read.faults)
+        await self._read_content()
+        await self._administer(self._settings, problems)
+        await keep_accepted(read, self._store.accepted)
 
     async def _keep(self, rejected: Configuration) -> None:
         """Keep the hosts that were accepted last, and install none whose Ignition file is faulty now."""
@@ -264,16 +273,16 @@ class Daemon:
 
     def status(self) -> View:
         """Return the daemon's status."""
-        loaders = self._script_service.policy.loaders
+        loaders = self._registry.now.policy.loaders
         return {
             "version": __version__,
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(),
-            "hosts": len(self._script_service.hosts),
-            "machines": len(self._script_service.discovered()),
+            "hosts": len(self._registry.now.hosts),
+            "machines": len(self.discovered()),
             "media": list(self._content.media),
             "releases": list(self._content.releases),
-            "pulls": self._listeners.files.pulls(),
+            "pulls": self._services.files.pulls(),
             "problems": self.problems(),
             "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
         }
@@ -290,7 +299,7 @@ class Daemon:
 
     def discovered(self) -> list[Machine]:
         """List the unregistered machines."""
-        return self._script_service.discovered()
+        return self._seen.unregistered()
 
     async def run(self, signals: Signals) -> None:
         """Open every listener, notify systemd, and serve until SIGTERM or SIGINT."""
@@ -299,10 +308,9 @@ class Daemon:
             try:
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
-                stack.push_async_callback(
-                    self._store.events.end_followers
-                )  # first, so that no follower keeps the stop waiting
-                await self._store.install_moves.load()
+                # first, so that no follower keeps the stop waiting
+                stack.push_async_callback(self._store.events.end_followers)
+                await self._install_moves.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 running += await self._listeners.open(stack, interfaces, tasks)
@@ -311,9 +319,9 @@ class Daemon:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
-                running.append(tasks.create_task(self._script_service.documents.warm(self._script_service.hosts)))
-                log.info("daemon.started", version=__version__, hosts=len(self._script_service.hosts), pid=os.getpid())
-                signals.is_ready(lambda: tasks.create_task(self._reload_for_systemd()))
+                running.append(tasks.create_task(self._registry.now.documents.warm(self._registry.now.hosts)))
+                log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
+                signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()
                 systemd.notify("STOPPING=1")
             finally:
@@ -322,7 +330,7 @@ class Daemon:
                     task.cancel()
 
     def _status_line(self) -> str:
-        hosts = len(self._script_service.hosts)
+        hosts = len(self._registry.now.hosts)
         served = f"serving {hosts} host{'s' if hosts != 1 else ''}"
         match self.problems():
             case []:
@@ -346,7 +354,7 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [store.events.run(), store.machines.run(), store.install_moves.run(), self._uploads.run()]
+        works = [store.events.run(), store.machines.run(), self._install_moves.run(), self._uploads.run()]
         works.append(self._follow_boot_files())
         if store.lock is not None:
             works.append(store.lock.watch())
@@ -358,11 +366,11 @@ class Daemon:
         """Detect replaced boot files: a request finds them at once, an offer only after this scan."""
         while True:
             began = time.monotonic()
-            before = self._script_service.bootfiles
+            before = self._registry.now.boot_files
             if await asyncio.to_thread(before.is_changed):
-                bootfiles = await asyncio.to_thread(BootFiles, before.directories)
-                if self._script_service.bootfiles is before:  # no reload happened meanwhile
-                    self._script_service.use_boot_files(bootfiles)
+                boot_files = await asyncio.to_thread(BootFiles, before.directories)
+                if self._registry.now.boot_files is before:  # no reload happened meanwhile
+                    self._registry.replace_boot_files(boot_files)
             took_s = time.monotonic() - began
             await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))
 

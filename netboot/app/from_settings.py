@@ -5,14 +5,16 @@ from typing import Final
 
 from netboot.boot.documents import Documents
 from netboot.boot.firmware import loader_choice as loaders
+from netboot.boot.live_registry import Registry
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
-from netboot.model.boot.offer import Policy
+from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.host.host import HostSet
 from netboot.model.host.network import DhcpMode, InterfaceSetting
 from netboot.model.lease import LeasePolicy
 from netboot.operate.readiness import Readiness, ServerFacts
+from netboot.registry.load import Configuration
 from netboot.render.content_place import ContentPlace
 from netboot.render.template_engine import Engine
 from netboot.settings.settings import Settings
@@ -20,24 +22,34 @@ from netboot.settings.settings import Settings
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 
 
-def documents_for(settings: Settings) -> Documents:
+def _documents_for(settings: Settings) -> Documents:
     """Build the document renderer; the operator's templates are searched before ours."""
     templates = [*settings.render.templates, assets_directory() / "templates"]
     return Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
 
 
-def policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:
+def registry_for(settings: Settings, configuration: Configuration) -> tuple[Registry, tuple[Problem, ...]]:
+    """Build what requests are answered from, and list every problem of a named boot loader. Reads the boot files."""
+    boot_files = BootFiles(settings.bootfiles.directories)
+    policy, problems = _policy_for(settings, boot_files, configuration.hosts)
+    policy = replace(policy, left_out=configuration.left_out)
+    if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
+        policy = replace(policy, unknown=UnknownHosts.IGNORE)
+    return Registry(configuration.hosts, policy, _documents_for(settings), boot_files), problems
+
+
+def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:
     """Return the policy of boot decisions, and every problem of a named boot loader."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
     policy, problems = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
     return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF), problems
 
 
-def readiness_for(settings: Settings, documents: Documents, *, bootfiles: BootFiles, hosts: HostSet) -> Readiness:
+def readiness_for(settings: Settings, registry: Registry) -> Readiness:
     """Build the readiness check of hosts; a missing boot loader is a reason, not an error."""
-    policy, faults = policy_for(settings, bootfiles, hosts)
+    policy, faults = _policy_for(settings, registry.boot_files, registry.hosts)
     server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), faults)
-    return Readiness(documents, policy, bootfiles=bootfiles, server=server)
+    return Readiness(registry.documents, policy, bootfiles=registry.boot_files, server=server)
 
 
 def lease_policy_for(settings: Settings) -> LeasePolicy:

@@ -9,10 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from netboot.boot.named_files import FileService
-from netboot.boot.offers import OfferService
-from netboot.boot.script_service import ScriptService
-from netboot.boot.token_documents import DocumentService
+from netboot.app.boot_services import BootServices
 from netboot.content.serving.index import ContentIndex
 from netboot.errors import NetbootError
 from netboot.leasing.lease_service import LeaseService
@@ -48,7 +45,7 @@ class BootListeners:
     def __init__(
         self,
         settings: Settings,
-        script_service: ScriptService,
+        services: BootServices,
         *,
         leases: LeaseService,
         content: ContentIndex,
@@ -62,18 +59,17 @@ class BootListeners:
         self._dhcp: DhcpServer | None = None
         self._shadows: list[str] = []
         self._advertised: dict[str, str] = {}
-        self._script_service, self._leases = script_service, leases
-        self.files = FileService(script_service, content)
+        self._services, self._leases = services, leases
         self._metrics = metrics
         limits = ShareLimits(settings.http.max_streams, settings.http.client_rate)
-        self._content = ContentHandler(content, self.files, counters=metrics, limits=limits)
+        self._content = ContentHandler(content, services.files, counters=metrics, limits=limits)
         self._http = BootHttpListener(
             self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
         )
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
         tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
-        self._tftp = TftpServer(self.files, tftp_settings, counters=metrics)
+        self._tftp = TftpServer(services.files, tftp_settings, counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -92,7 +88,7 @@ class BootListeners:
         leasing = Leasing(self._leases, tasks.create_task)
         settings = self._settings.dhcp
         ports = DhcpSettings(settings.mode, settings.port, settings.pxe_port, self._settings.http.port, settings.listen)
-        dhcp = DhcpServer(OfferService(self._script_service), ports, counters=self._metrics, leasing=leasing)
+        dhcp = DhcpServer(self._services.offers, ports, counters=self._metrics, leasing=leasing)
         stack.callback(dhcp.close)  # closed first: no machine is directed to a server that stops
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
@@ -128,8 +124,8 @@ class BootListeners:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[counted(self._metrics)])
         app[ADVERTISED] = self._advertised
-        app.add_routes(DocumentHandler(self._script_service, DocumentService(self._script_service)).routes())
-        app.add_routes(BootFileHandler(self.files).routes())
+        app.add_routes(DocumentHandler(self._services.scripts, self._services.documents).routes())
+        app.add_routes(BootFileHandler(self._services.files).routes())
         app.add_routes(content_routes(self._content))
         return app
 

@@ -30,7 +30,7 @@ class Signals:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP, signal.SIGHUP})
 
-    def is_ready(self, reload: Callable[[], object]) -> None:
+    def finish_start(self, reload: Callable[[], object]) -> None:
         """Let SIGHUP call `reload` from now on, at once if one is pending; a stop no longer cancels the start."""
         self._starting, self._reload = None, reload
         if self._is_reload_wanted:

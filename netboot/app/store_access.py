@@ -13,6 +13,7 @@ from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.clock import utc_now
+from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.registry.load import Configuration
@@ -33,18 +34,23 @@ if TYPE_CHECKING:
 class OpenStore:
     """The open store."""
 
-    install_moves: InstallMoves
+    installs: Installs
     events: EventLog
     machines: Machines
     leases: LeaseStore
     accepted: AcceptedFiles
     lock: Lock | None = None
 
-    def administration(self, settings: Settings) -> Administration:
-        """Make the administration; call its `use` to give it the hosts."""
-        return Administration(
-            self.install_moves, self.events, machines=self.machines, attempts=settings.install.attempts
-        )
+    def install_moves(
+        self, settings: Settings, hosts: Callable[[], HostSet], now: Callable[[], datetime]
+    ) -> InstallMoves:
+        """Build the changes of installs, compared with the hosts in force."""
+        commit_of = partial(commit_named, settings.content.directory)
+        return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now)
+
+    def administration(self, settings: Settings, install_moves: InstallMoves) -> Administration:
+        """Build the administration; call its `use` to give it the hosts."""
+        return Administration(install_moves, self.events, machines=self.machines, attempts=settings.install.attempts)
 
 
 @asynccontextmanager
@@ -70,13 +76,13 @@ async def offline_administration(
     not changed.
     """
     async with _offline_store(configuration.settings) as store:
-        administration = store.administration(configuration.settings)
         kept = configuration if not configuration.faults else await last_accepted(configuration, store.accepted)
         if kept is None and needs_hosts:
             raise ConfigError(configuration.faults)
         used = kept or configuration
+        install_moves = store.install_moves(configuration.settings, lambda: used.hosts, utc_now)
+        administration = store.administration(configuration.settings, install_moves)
         administration.use(used.hosts, lambda: _readiness(used), warnings=list, are_complete=kept is not None)
-        store.install_moves.use(used.hosts, partial(commit_named, configuration.settings.content.directory))
         yield administration
 
 
@@ -86,7 +92,8 @@ async def offline_content_uses(settings: Settings) -> list[ContentUse]:
     Does not read the hosts files, which may have faults.
     """
     async with _offline_store(settings) as store:
-        return content_uses((), await store.install_moves.all(), pulls=(), now=utc_now())
+        installs = {install.host: install for install in await store.installs.all()}
+        return content_uses((), installs, pulls=(), now=utc_now())
 
 
 @asynccontextmanager
@@ -114,9 +121,8 @@ async def _opened(
     try:
         events = EventLog(database, now=now)
         machines = Machines(database)
-        install_moves = InstallMoves(Installs(database), events, now=now)
         try:
-            yield OpenStore(install_moves, events, machines, LeaseStore(database), AcceptedFiles(database), lock)
+            yield OpenStore(Installs(database), events, machines, LeaseStore(database), AcceptedFiles(database), lock)
         finally:
             await database.finished()  # the writes of cancelled callers, with their events
             await machines.close()
@@ -127,8 +133,6 @@ async def _opened(
 
 def _readiness(configuration: Configuration) -> "Readiness":
     from netboot.app import from_settings  # slow to load, and few commands need it
-    from netboot.content.bootfiles.directories import BootFiles
 
-    settings = configuration.settings
-    documents, bootfiles = from_settings.documents_for(settings), BootFiles(settings.bootfiles.directories)
-    return from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
+    registry, _ = from_settings.registry_for(configuration.settings, configuration)
+    return from_settings.readiness_for(configuration.settings, registry)

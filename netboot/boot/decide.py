@@ -4,6 +4,7 @@ DHCP on 67 and 4011, TFTP and HTTP all come here, so every protocol leads a mach
 Every branch has a row in tests/boot/test_decide.py.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 from netboot.boot.firmware.reply_variants import Choices, choices_for
@@ -19,10 +20,29 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
-from netboot.model.host.firmware import BootVariant
+from netboot.model.host.firmware import BootVariant, RomIpxe
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install
+
+
+def effective_client(
+    client: BootClient, host: Host | None, *, runs_loader: bool, firmware: BootClient | None
+) -> BootClient:
+    """Return the client at its stage: a loader that we sent and an iPXE or gPXE in a ROM may send the same packet.
+
+    `runs_loader`: its machine runs the loader that it was sent; `firmware` was offered that loader.
+    A ROM's iPXE that the host replaces, or that has no HTTP, counts as firmware and gets a loader. A loader
+    with another user class is still iPXE; one built without HTTP cannot fetch its script.
+    """
+    if client.stage is Stage.IPXE:
+        is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not runs_loader
+        return replace(client, stage=Stage.FIRMWARE) if is_replaced else client
+    if not client.is_etherboot or not runs_loader or firmware is None:
+        return client
+    if firmware.is_etherboot and firmware.has_http == client.has_http:
+        return client  # the same as the ROM, so it counts as the ROM
+    return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
 
 def decide(

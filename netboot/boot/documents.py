@@ -7,9 +7,10 @@ import asyncio
 import hashlib
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import structlog
 from netboot.content.assets import assets_directory
 from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major
-from netboot.content.ostree.repository import commit_named, read_release
+from netboot.content.ostree.repository import read_release
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
@@ -34,17 +35,19 @@ from netboot.render.template_engine import Engine
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class IgnitionSet:
-    """The wrapper and its two children, the exact bytes that its hashes are over."""
+class IgnitionPart(StrEnum):
+    """The wrapper, and the two documents that it merges."""
 
-    wrapper: bytes = field(repr=False)
-    role: bytes = field(repr=False)
-    overlay: bytes = field(repr=False)
+    WRAPPER = "wrapper"
+    ROLE = "role"
+    OVERLAY = "overlay"
+
+
+IgnitionSet = Mapping[IgnitionPart, bytes]  # the exact bytes; the wrapper has the hashes of the other two
 
 
 class Documents:
-    """Renders documents from one set of templates and one content directory. Lives as long as a configuration."""
+    """Renders documents from one set of templates and one content directory, whose releases are read once."""
 
     def __init__(self, engine: Engine, content: Path, *, place: ContentPlace = HERE) -> None:
         self._engine = engine
@@ -54,13 +57,10 @@ class Documents:
         self._releases: dict[str, Release] = {}
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by name: a release is read once
 
-    def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str) -> str:
-        """Write a machine's script; raise RenderError."""
-        return boot_script.boot_script(self._engine, plan, language, base_url=base_url, place=self._place)
-
-    def built_in_wait(self, plan: WaitPlan, language: ScriptLanguage, *, base_url: str) -> str:
-        """Write a waiting script from the built-in templates, not the operator's."""
-        return boot_script.boot_script(_built_in_engine(), plan, language, base_url=base_url, place=self._place)
+    def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
+        """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""
+        engine = _built_in_engine() if is_built_in else self._engine
+        return boot_script.boot_script(engine, plan, language, base_url=base_url, place=self._place)
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
         """Write the script that leads an iPXE to its script; the built-in one where the operator's template fails."""
@@ -81,9 +81,7 @@ class Documents:
             return None  # nothing else depends on it
         return await asyncio.to_thread(installer_major, self._content, host.boot_media)
 
-    def _kickstart(
-        self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None = None
-    ) -> str:
+    def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None) -> str:
         return kickstart.kickstart(
             self._engine,
             host,
@@ -123,26 +121,23 @@ class Documents:
             role_sha512=role_sha512,
             overlay_sha512=hashlib.sha512(overlay).hexdigest(),
         )
-        return IgnitionSet(wrapper, role, overlay)
+        return {
+            IgnitionPart.WRAPPER: wrapper,
+            IgnitionPart.ROLE: role,
+            IgnitionPart.OVERLAY: overlay,
+        }
 
     async def release(self, host: Host) -> Release:
         """Read the release that a host installs, once; raise ContentError."""
         if host.release is None:
             raise RenderError(f"{host.name} has no release to install; set hosts.{host.name}.release")
         async with self._reading[host.release]:
-            releases = self._releases  # `renew` replaces it while this reads
-            release = releases.get(host.release)
-            if release is None:
+            if host.release not in self._releases:
                 try:
-                    release = await asyncio.to_thread(read_release, self._content, host.release)
+                    self._releases[host.release] = await asyncio.to_thread(read_release, self._content, host.release)
                 except OSError as error:
                     raise cannot_read(EntryKind.RELEASE.path(self._content, host.release), error) from error
-                releases[host.release] = release
-        return release
-
-    def commit_of(self, release: str) -> str | None:
-        """Read the commit that a release names at this moment; None where it cannot be read. Not on the loop."""
-        return commit_named(self._content, release)
+        return self._releases[host.release]
 
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, before a script needs them; errors are reported then."""
@@ -150,11 +145,11 @@ class Documents:
             with suppress(RenderError, ContentError):
                 await self.release(host)
 
-    async def renew(self, hosts: Iterable[Host]) -> None:
-        """Forget the releases that were read, and read those of these hosts: the content directory changed."""
+    async def renewed(self, hosts: Iterable[Host]) -> "Documents":
+        """Return documents that read the releases of these hosts anew: the content directory changed."""
         fresh = Documents(self._engine, self._content, place=self._place)
         await fresh.warm(hosts)
-        self._releases = fresh._releases
+        return fresh
 
     def object_count(self, name: str) -> int | None:
         """Return how many objects the ref of a release reaches; None where it was not read yet. From memory."""
@@ -168,7 +163,7 @@ class Documents:
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         for attempt in (
-            self._medium(host),
+            self._check_medium(host.boot_media),
             self.release(host),
             self.ignition(host, tokens, mac=host.mac, base_url=base_url),
         ):
@@ -180,14 +175,20 @@ class Documents:
                 reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
                 cure = "let the user that runs netboot read it"
                 found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))
-        plan, major = InstallPlan(host, tokens.kickstart, host.mac), await self._installer_major(host)
+        major = await self._installer_major(host)
         released = replace(host, release=host.release or "none")  # a missing release is reported above
-        renders: tuple[Callable[[], str], ...] = (
-            lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
-            *(partial(self.script, plan, language, base_url=base_url) for language in languages),
+        plan = InstallPlan(host, tokens.kickstart, host.mac)
+        found += _failures(
+            [
+                lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
+                *(partial(self.script, plan, language, base_url=base_url) for language in languages),
+            ]
         )
-        found.extend(_failures(renders))
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
+
+    async def _check_medium(self, boot_media: str | None) -> None:
+        if boot_media is not None:  # the script's own error names a missing one
+            await asyncio.to_thread(check_medium, self._content, boot_media)
 
     def script_problems(self, mac: Mac, host: Host | None) -> list[RenderError]:
         """Render every script that a machine may get before and after an install; list what cannot be rendered."""
@@ -204,11 +205,6 @@ class Documents:
         return _failures(
             partial(boot_script.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
         )
-
-    async def _medium(self, host: Host) -> None:
-        if host.boot_media is None:
-            return  # the script's own error names it
-        await asyncio.to_thread(check_medium, self._content, host.boot_media)
 
 
 def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:

@@ -15,11 +15,11 @@ import structlog
 
 from netboot.errors import StoreError, TransitionError
 from netboot.events.event_log import EventLog
-from netboot.model.host.host import Cluster, Host, HostName, HostSet
+from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
-from netboot.model.install.event import Event, Step
+from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move
-from netboot.model.install.token import TokenKind, Tokens
+from netboot.model.install.token import TokenKind, Tokens, is_well_formed
 from netboot.model.words import first_line
 from netboot.store.installs import Change, Installs
 
@@ -52,19 +52,24 @@ class HostChangedError(TransitionError):
 class InstallMoves:
     """The only way to read and change installs. Async methods raise StoreError and TransitionError."""
 
-    def __init__(self, installs: Installs, events: EventLog, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        installs: Installs,
+        events: EventLog,
+        *,
+        hosts: Callable[[], HostSet],
+        commit_of: Callable[[str], str | None],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`hosts` returns those in force; `commit_of` reads the commit of a release, in a thread."""
         self._installs = installs
         self._events = events
+        self._hosts = hosts
+        self._commit_of = commit_of
         self._now = now
-        self._hosts = HostSet.of(Cluster(""), ())
-        self._commit_of: Callable[[str], str | None] = _no_commit
         self._known: dict[HostName, Install] = {}
         self._offered: set[HostName] = set()  # armed hosts whose offer is not stored yet
         self._has_offered = asyncio.Event()
-
-    def use(self, hosts: HostSet, commit_of: Callable[[str], str | None]) -> None:
-        """Compare armings with these hosts from now on. `commit_of` reads a release's commit, in a thread."""
-        self._hosts, self._commit_of = hosts, commit_of
 
     async def load(self) -> None:
         """Read all installs into memory, at start."""
@@ -84,8 +89,8 @@ class InstallMoves:
         return {install.host: install for install in await self._installs.all()}
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
-        """Find the install of a token in the store."""
-        return await self._installs.by_token(kind, token)
+        """Find the install of a token in the store; another text costs no query."""
+        return await self._installs.by_token(kind, token) if is_well_formed(token) else None
 
     async def history(self, host: HostName) -> list[Move]:
         """Read the history of a host."""
@@ -139,7 +144,7 @@ class InstallMoves:
         commit = await self._commit(host)
 
         def moved(install: Install) -> Install:
-            if self._hosts.get(host.name) != host:
+            if self._hosts().get(host.name) != host:
                 raise HostChangedError(f"{host.name} was declared anew while its script was made")
             if install.arming_changes(InstallTarget.of(host, commit)):
                 raise HostChangedError(f"{host.name} is not what it was when it was armed")
@@ -170,7 +175,7 @@ class InstallMoves:
 
     async def target(self, name: HostName) -> InstallTarget | None:
         """Return what an arming of a host would be bound to now; None where no file declares it."""
-        host = self._hosts.get(name)
+        host = self._hosts().get(name)
         return InstallTarget.of(host, await self._commit(host)) if host else None
 
     async def _commit(self, host: Host) -> str | None:
@@ -184,7 +189,7 @@ class InstallMoves:
         ended = []
         commits: dict[str | None, str | None] = {}  # by release, which many hosts share
         for install in (await self.all()).values():
-            host = self._hosts.get(install.host)
+            host = self._hosts().get(install.host)
             if not install.is_armed:
                 continue
             if host and host.release not in commits:
@@ -238,14 +243,10 @@ class InstallMoves:
         }
         if cause.actor is not None:
             data["actor"] = cause.actor
+        host, mac = after.host, cause.mac
         if what == ARMING_ENDED:
-            event = Event("install.arming_ended", self._now(), after.host, cause.mac, None, data)
-            self._events.record(event, level=logging.WARNING)
+            self._events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)
             return
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
         level = logging.ERROR if step is Step.FAILED else logging.INFO
-        self._events.record(Event("install.moved", self._now(), after.host, cause.mac, step, data), level=level)
-
-
-def _no_commit(_release: str) -> str | None:
-    return None
+        self._events.emit("install.moved", data, host=host, mac=mac, step=step, level=level)

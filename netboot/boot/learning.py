@@ -1,115 +1,77 @@
 """Which boot variant each machine's firmware is offered: judges each boot at its end, reports, stores.
 
-The rules are in `boot.firmware.reply_variants`; this applies them to machines. In memory, with `boot.machines_seen`; a
+The rules are in `boot.firmware.learning_states`; this applies them to machines. In memory, with `boot.machines_seen`; a
 variant that led a machine to its script is stored with the machine, so that it comes first after a restart.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import assert_never
 
-from netboot.boot.firmware.reply_variants import (
-    BootTrace,
-    Choices,
-    DeadEnd,
-    Learned,
-    Moved,
-    Verdict,
-    Verified,
-    choices_for,
-    judge,
-    reached,
-)
-from netboot.boot.machines_seen import SeenMachine
+from netboot.boot.firmware.learning_states import DeadEnd, Moved, Verdict, Verified, judge
+from netboot.boot.firmware.reply_variants import BootTrace, Choices, choices_for
+from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_log import EventLog
-from netboot.model.boot.boot_client import BootClient, Stage
-from netboot.model.boot.offer import Offer, OfferKind, Policy
+from netboot.model.boot.boot_client import BootClient
+from netboot.model.boot.offer import Policy
 from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import Host
-from netboot.model.install.event import Event
-from netboot.store.machines import Machines
 
 
 class VariantLearning:
     """The only place that changes a machine's boot variant."""
 
-    def __init__(self, events: EventLog, machines: Machines, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, seen: SeenMachines, events: EventLog) -> None:
+        self._seen = seen
         self._events = events
-        self._machines = machines
-        self._now = now
 
-    def variant_for(
-        self, seen: SeenMachine, client: BootClient, host: Host | None, *, policy: Policy, now_s: float
-    ) -> BootVariant | None:
-        """Return the variant of this boot; None: the first. Judges the previous boot, where one has just ended."""
-        if client.stage is not Stage.FIRMWARE:
-            return None
+    def judge_ended(self, seen: SeenMachine, host: Host | None, *, policy: Policy, now_s: float) -> None:
+        """Learn from the previous boot, where one has ended and was not judged yet."""
         ended, seen.ended = seen.ended, None
-        if ended is not None and ended.client is not None:
+        if ended is not None:
             self._judge(seen, ended, host, policy=policy, now_s=now_s)
-        return seen.learned_of(client).variant
 
-    def offered(self, seen: SeenMachine, client: BootClient, offer: Offer) -> None:
-        """Record what a firmware was offered."""
-        if client.stage is Stage.FIRMWARE:
-            is_loader = offer.kind is OfferKind.LOADER
-            seen.trace.client = client
-            seen.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
-
-    def reached_script(self, seen: SeenMachine, host: Host | None, policy: Policy) -> None:
-        """Record that a machine requested its script, as iPXE or as GRUB."""
-        trace = seen.trace
-        if trace.reached_script:
-            return
-        trace.reached_script = True
-        if trace.client is None or trace.variant is None:
-            return
-        choices = choices_for(trace.client, host, policy)
-        if isinstance(choices, Choices):
-            learned, news = reached(seen.learned_of(trace.client), trace.variant, choices)
-            self._learn(seen, trace.client, learned, news, host=host)
+    def record_script(self, seen: SeenMachine, host: Host | None, *, policy: Policy, now_s: float) -> None:
+        """Record that a machine requested its script, as iPXE or as GRUB, and learn from it."""
+        trace = seen.boot.trace
+        if not trace.reached_script:
+            trace.reached_script = True
+            self._judge(seen, trace, host, policy=policy, now_s=now_s)
 
     def _judge(self, seen: SeenMachine, trace: BootTrace, host: Host | None, *, policy: Policy, now_s: float) -> None:
-        assert trace.client is not None
+        if trace.client is None:
+            return
         choices = choices_for(trace.client, host, policy)
         if not isinstance(choices, Choices):
             return
         is_pinned = host is not None and (host.loader is not None or host.firmware is not None)
         known = seen.learned_of(trace.client)
         learned, verdict = judge(known, trace, choices, now_s=now_s, is_pinned=is_pinned)
-        if learned is not known:
-            self._learn(seen, trace.client, learned, verdict, host=host)
+        seen.learned[trace.client.firmware] = learned
+        self._report(seen, trace.client, verdict, host)
 
-    def _learn(
-        self, seen: SeenMachine, client: BootClient, learned: Learned, news: Verdict | None, *, host: Host | None
-    ) -> None:
-        seen.learn(client, learned)
-        match news:
+    def _report(self, seen: SeenMachine, client: BootClient, verdict: Verdict | None, host: Host | None) -> None:
+        match verdict:
             case None:
                 return
             case Moved(reason, before, after):
                 moved = {"reason": reason.value, "from": str(before), "to": str(after)}
-                self._emit("boot.variant_changed", seen, host, logging.WARNING, moved)
+                self._events.emit("boot.variant_changed", moved, host=host, mac=seen.mac, level=logging.WARNING)
             case DeadEnd(reason, variant, cure):
                 data = {"reason": reason.value, "variant": str(variant), "cure": cure}
-                self._emit("boot.dead_end_met", seen, host, logging.ERROR, data)
+                self._events.emit("boot.dead_end_met", data, host=host, mac=seen.mac, level=logging.ERROR)
                 self._remember(seen, client, None)
+            case Verified(variant) if seen.machine.variants.get(client.firmware) == str(variant):
+                return
             case Verified(variant):
-                self._emit("boot.variant_learned", seen, host, logging.INFO, {"variant": str(variant)})
+                self._events.emit("boot.variant_learned", {"variant": str(variant)}, host=host, mac=seen.mac)
                 self._remember(seen, client, variant)
             case _:
-                assert_never(news)
+                assert_never(verdict)
 
     def _remember(self, seen: SeenMachine, client: BootClient, variant: BootVariant | None) -> None:
         variants = {name: kept for name, kept in seen.machine.variants.items() if name != client.firmware}
         if variant is not None:
             variants[client.firmware] = str(variant)
         if variants != seen.machine.variants:
-            seen.machine = replace(seen.machine, variants=variants)
-            self._machines.keep(seen.machine)
-
-    def _emit(self, event: str, seen: SeenMachine, host: Host | None, level: int, data: dict[str, str]) -> None:
-        name = host.name if host else None
-        self._events.record(Event(event, self._now(), name, seen.mac, None, data), level=level)
+            self._seen.keep(seen, replace(seen.machine, variants=variants))

@@ -10,13 +10,17 @@ from ipaddress import IPv4Address
 from typing import Final, assert_never
 
 from netboot.boot.firmware import requested_names as names
-from netboot.boot.machines_seen import SeenMachine
+from netboot.boot.identity import Identification
+from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.boot.script_service import ScriptService
 from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
+from netboot.events.event_log import EventLog
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
+from netboot.model.clock import Clock
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
@@ -34,9 +38,24 @@ _STEP_OF_CONTENT: Final = {
 class FileService:
     """Answers TFTP and HTTP requests for boot files; records served content."""
 
-    def __init__(self, script_service: ScriptService, content: ContentIndex) -> None:
+    def __init__(
+        self,
+        registry: LiveRegistry,
+        seen: SeenMachines,
+        *,
+        identification: Identification,
+        script_service: ScriptService,
+        content: ContentIndex,
+        events: EventLog,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._seen = seen
+        self._identification = identification
         self._script_service = script_service
         self._content = content
+        self._events = events
+        self._clock = clock
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
         """Return the name that a machine means: without the tail that its ROM appended to an offered name.
@@ -44,15 +63,15 @@ class FileService:
         The name of a file or document of ours is returned as it is. Where it is not known what the machine at this
         address was offered, every loader that is offered here counts.
         """
-        script_service = self._script_service
-        script_service.renew_boot_files()
-        if names.document_named(name) is not None or names.find_loader(script_service.bootfiles, name) is not None:
+        self._registry.renew_boot_files()
+        registry = self._registry.now
+        if names.document_named(name) is not None or names.find_loader(registry.boot_files, name) is not None:
             return name
-        requester, host = script_service.machine_at(address)
-        macs = host.macs if host is not None else (requester.mac,) if requester is not None else ()
-        machines = [seen for mac in macs if (seen := script_service.seen.get(mac)) is not None]
-        offered = [seen.trace.variant.loader for seen in machines if seen.trace.variant is not None]
-        return names.without_tail(name, offered or script_service.policy.every_loader()) or name
+        mac, host = self._identification.machine_at(address)
+        macs = host.macs if host is not None else (mac,) if mac is not None else ()
+        machines = [seen for each in macs if (seen := self._seen.get(each)) is not None]
+        offered = [variant.loader for seen in machines if (variant := seen.boot.trace.variant) is not None]
+        return names.without_tail(name, offered or registry.policy.every_loader()) or name
 
     def loader_for(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
@@ -61,15 +80,16 @@ class FileService:
 
         `mac` is the MAC in the URL, where it has one. A document is rendered by `document_for`.
         """
-        seen, _host = self._script_service.machine_at(address)
+        mac_there, host = self._identification.machine_at(address)
         document = names.document_named(name)
         if document is not None:
             kind, named = document
-            return MachineDocument(kind, mac or self._mac_in_name(named, address) or (seen.mac if seen else None))
-        self._script_service.renew_boot_files()
-        file = names.find_loader(self._script_service.bootfiles, name)
+            return MachineDocument(kind, mac or self._mac_in_name(named, mac_there, host) or mac_there)
+        self._registry.renew_boot_files()
+        file = names.find_loader(self._registry.now.boot_files, name)
+        seen = self._seen.get(mac_there) if mac_there else None
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
-            seen.trace.note_file_request(name, file)
+            seen.boot.trace.note_file_request(name, file)
         return file
 
     async def document_for(
@@ -81,7 +101,7 @@ class FileService:
         """
         match document.kind:
             case DocumentKind.IPXE_AUTOEXEC:
-                return self._script_service.documents.autoexec(document.mac, base_url=base_url)
+                return self._registry.now.documents.autoexec(document.mac, base_url=base_url)
             case DocumentKind.GRUB_CONFIG:
                 if document.mac is None:
                     return None
@@ -92,76 +112,69 @@ class FileService:
             case _:
                 assert_never(document.kind)
 
-    def _mac_in_name(self, named: Mac | None, address: IPv4Address) -> Mac | None:
+    def _mac_in_name(self, named: Mac | None, mac_there: Mac | None, there: Host | None) -> Mac | None:
         """Return the MAC in a name, unless another machine is known to have the requesting address."""
-        seen, there = self._script_service.machine_at(address)
-        host = self._script_service.hosts.by_mac(named) if named else None
-        is_another = (
-            seen is not None and seen.mac != named and (host is None or there is None or there.name != host.name)
-        )
-        return None if is_another else named
+        host = self._registry.now.hosts.by_mac(named) if named else None
+        is_known = mac_there in (None, named) or (host is not None and there is not None and there.name == host.name)
+        return named if is_known else None
 
     def loader_sent(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         """Record how a transfer of a network boot program ended, by TFTP or HTTP."""
-        seen, host = self._script_service.machine_at(address)
-        if seen is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
+        mac, host = self._identification.machine_at(address)
+        if mac is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
-        seen.trace.got(name)
-        if seen.trace.got_loader:
-            seen.loader_shown_s = self._script_service.clock.monotonic()
-        if seen.record_step(Step.LOADER):
+        seen = self._seen.find_or_add(mac)
+        seen.boot.trace.note_file_sent(name)
+        if seen.boot.trace.got_loader:
+            seen.loader_shown_s = self._clock.monotonic()
+        if step := seen.boot.record_step(Step.LOADER):
             data: dict[str, str | int | float] = {"name": name, "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
-            self._script_service.emit("boot.loader_sent", seen, host, data, step=Step.LOADER)
+            self._events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
 
     def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""
-        seen, host = self._script_service.machine_at(address)
-        if seen is None:
+        mac, host = self._identification.machine_at(address)
+        if mac is None:
             return
-        step = _STEP_OF_CONTENT.get(file.kind)
+        seen, step = self._seen.find_or_add(mac), _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
-            if bytes_sent >= file.size_bytes and seen.record_step(step):
-                self._script_service.emit(
-                    "boot.content_sent", seen, host, {"name": file.member, "bytes": bytes_sent}, step=step
-                )
+            if bytes_sent >= file.size_bytes and seen.boot.record_step(step):
+                data: dict[str, str | int] = {"name": file.member, "bytes": bytes_sent}
+                self._events.emit("boot.content_sent", data, host=host, mac=mac, step=step)
         elif file.kind is ContentKind.OSTREE_OBJECT:
-            self._pulled(seen, host, file)
+            self._record_pull(seen, host, file)
 
-    def _pulled(self, seen: SeenMachine, host: Host | None, file: ServedFile) -> None:
-        pull = seen.pull
-        if pull is None or pull.release != file.owner:
-            pull = seen.pull = self._begin_pull(file.owner)
-            if pull is None:
+    def _record_pull(self, seen: SeenMachine, host: Host | None, file: ServedFile) -> None:
+        boot = seen.boot
+        if boot.pull is None or boot.pull.release != file.owner:
+            boot.pull = self._begin_pull(file.owner)
+            if boot.pull is None:
                 return
-        seen.pulled_s = self._script_service.clock.monotonic()
-        before, percent = pull.percent, pull.record_request(file.member, file.size_bytes)
+        boot.pulled_s = self._clock.monotonic()
+        before, percent = boot.pull.percent, boot.pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
-            self._script_service.emit("boot.content_pulled", seen, host, data, step=Step.OSTREE)
+            self._events.emit("boot.content_pulled", data, host=host, mac=seen.mac, step=Step.OSTREE)
 
     def _begin_pull(self, release: str) -> PullProgress | None:
-        tree, object_count = self._content.release_tree(release), self._script_service.documents.object_count(release)
+        tree, object_count = self._content.release_tree(release), self._registry.now.documents.object_count(release)
         return PullProgress(tree, object_count) if tree is not None and object_count is not None else None
 
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
         seen = host = None
         with suppress(ValueError):  # no IPv4: no machine of ours
-            seen = self._script_service.seen.by_address(IPv4Address(address))
-            host = (
-                self._script_service.hosts.by_mac(seen.mac)
-                if seen
-                else self._script_service.hosts.by_address(IPv4Address(address))
-            )
+            seen, hosts = self._seen.by_address(IPv4Address(address)), self._registry.now.hosts
+            host = hosts.by_mac(seen.mac) if seen else hosts.by_address(IPv4Address(address))
         data = {"address": address, "reason": str(reason)}
-        self._script_service.emit("http.refused", seen, host, data, level=logging.WARNING)
+        mac = seen.mac if seen else None
+        self._events.emit("http.refused", data, host=host, mac=mac, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now; these must not be removed."""
-        since_s = self._script_service.clock.monotonic() - PULLS_FOR_S
-        present = self._script_service.seen.present()
-        pulling = [seen.pull for seen in present if seen.pulled_s is not None and seen.pulled_s >= since_s]
-        return sorted({pull.release for pull in pulling if pull is not None and pull.percent < 100})
+        since_s = self._clock.monotonic() - PULLS_FOR_S
+        pulls = [seen.boot.pull for seen in self._seen if seen.boot.pull is not None and seen.boot.pulled_s >= since_s]
+        return sorted({pull.release for pull in pulls if pull.percent < 100})

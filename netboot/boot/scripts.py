@@ -3,7 +3,7 @@
 Decides nothing and changes no state.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from netboot.boot.documents import Documents
 from netboot.errors import NetbootError, RenderError
@@ -27,17 +27,14 @@ class ScriptWriter:
     language: ScriptLanguage
     base_url: str
 
-    def write(self, plan: ScriptPlan) -> Script:
-        """Write the script for a plan, or one that waits."""
+    def write(self, plan: ScriptPlan, fault: NetbootError | None = None) -> Script:
+        """Write the script for a plan, or one that waits; `fault` is why the plan is one that waits."""
         try:
-            return Script(plan, self.documents.script(plan, self.language, base_url=self.base_url))
+            return Script(plan, self.documents.script(plan, self.language, base_url=self.base_url), fault)
         except RenderError as error:
-            waiting = _waiting_plan(plan)
-            return Script(waiting, self.documents.built_in_wait(waiting, self.language, base_url=self.base_url), error)
-
-    def write_waiting(self, plan: WaitPlan, fault: NetbootError) -> Script:
-        """Write a script that waits because of a fault."""
-        return replace(self.write(plan), fault=fault)
+            plan = _waiting_plan(plan)
+            text = self.documents.script(plan, self.language, base_url=self.base_url, is_built_in=True)
+            return Script(plan, text, fault or error)
 
 
 def _waiting_plan(plan: ScriptPlan) -> WaitPlan:

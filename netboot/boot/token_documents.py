@@ -5,22 +5,25 @@ a request from another address raises an alarm. Tokens and documents are never l
 """
 
 import logging
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Final, assert_never
+from typing import Final
 
 import structlog
 
-from netboot.boot.documents import IgnitionSet
-from netboot.boot.install_moves import Cause
-from netboot.boot.script_service import ScriptService
+from netboot.boot.documents import IgnitionPart, IgnitionSet
+from netboot.boot.identity import Identification
+from netboot.boot.install_moves import Cause, InstallMoves
+from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.machines_seen import SeenMachines
 from netboot.errors import TransitionError
+from netboot.events.event_log import EventLog
+from netboot.model.boot.reasons import Alarm
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
-from netboot.model.install.event import Event, Step
+from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
-from netboot.model.install.token import TokenKind, hidden_in, is_well_formed
+from netboot.model.install.token import TokenKind, hidden_in
 from netboot.model.words import printable
 
 log = structlog.get_logger()
@@ -37,14 +40,8 @@ class Refusal(StrEnum):
     UNAUTHORISED = "unauthorised-address"  # a live token from an address that is not the machine's
 
 
-class Alarm(StrEnum):
-    """Why a document that was served raises an alarm."""
-
-    SECOND_ADDRESS = "second-address"  # another address of the host received it before
-
-
 class Report(StrEnum):
-    """What a machine reports."""
+    """What a machine reports: `reported-…` of `InstallEvent`."""
 
     STARTED = "started"
     DONE = "done"
@@ -52,25 +49,23 @@ class Report(StrEnum):
     READY = "ready"
 
 
-class IgnitionPart(StrEnum):
-    """The wrapper and the two documents that it merges."""
-
-    WRAPPER = "wrapper"
-    ROLE = "role"
-    OVERLAY = "overlay"
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    host: Host
-    install: Install
-
-
 class DocumentService:
     """Answers requests with a token. Async methods raise StoreError, and RenderError where a document fails."""
 
-    def __init__(self, script_service: ScriptService) -> None:
-        self._script_service = script_service
+    def __init__(
+        self,
+        registry: LiveRegistry,
+        seen: SeenMachines,
+        *,
+        identification: Identification,
+        install_moves: InstallMoves,
+        events: EventLog,
+    ) -> None:
+        self._registry = registry
+        self._seen = seen
+        self._identification = identification
+        self._install_moves = install_moves
+        self._events = events
         self._pinned: dict[str, IgnitionSet] = {}
         self._served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = {}  # token, receivers
 
@@ -84,15 +79,16 @@ class DocumentService:
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
             return opened
-        is_changed = await self._script_service.install_moves.end_changed_arming(opened.install)
-        if is_changed or self._script_service.hosts.get(opened.host.name) != opened.host:
-            return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, opened.host, address)
-        mac = self._mac_at(opened.host, address)
-        document = await self._script_service.documents.kickstart(
-            opened.host, opened.install.tokens, mac=mac, base_url=base_url
-        )
-        if not is_head and self._record_served(opened.host, TokenKind.KICKSTART, token, address):
-            self._emit("boot.kickstart_served", opened.host, Step.KICKSTART, address=str(address))
+        host, install = opened
+        is_changed = await self._install_moves.end_changed_arming(install)
+        registry = self._registry.now
+        if is_changed or registry.hosts.get(host.name) != host:
+            return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, host, address)
+        mac = self._mac_at(host, address)
+        document = await registry.documents.kickstart(host, install.tokens, mac=mac, base_url=base_url)
+        if not is_head and self._record_served(host, TokenKind.KICKSTART, token, address):
+            data = {"address": str(address)}
+            self._events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
         return document
 
     async def ignition_for(
@@ -107,84 +103,70 @@ class DocumentService:
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
             return opened
-        if part is not IgnitionPart.WRAPPER and opened.install.state is not InstallState.INSTALLED:
-            return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
+        host, install = opened
+        if part is not IgnitionPart.WRAPPER and install.state is not InstallState.INSTALLED:
+            return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         documents = self._pinned.get(token)
         if documents is None or part is IgnitionPart.WRAPPER:
-            documents = await self._script_service.documents.ignition(
-                opened.host, opened.install.tokens, mac=self._mac_at(opened.host, address), base_url=base_url
-            )
+            mac = self._mac_at(host, address)
+            documents = await self._registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
             self._pin(token, documents)
         if is_head:
-            return _part(documents, part)
+            return documents[part]
         if part is IgnitionPart.WRAPPER:
             try:
-                cause = Cause(opened.host.mac)
-                await self._move(opened.install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=cause)
+                await self._move(install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=Cause(host.mac))
             except TransitionError:
-                return self._refuse(Refusal.SPENT, TokenKind.IGNITION, opened.host, address)
-        if self._record_served(opened.host, TokenKind.IGNITION, token, address):
-            self._emit("boot.ignition_served", opened.host, Step.IGNITION, address=str(address))
-        return _part(documents, part)
+                return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
+        if self._record_served(host, TokenKind.IGNITION, token, address):
+            data = {"address": str(address)}
+            self._events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
+        return documents[part]
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
-        """Record a machine's report. None acknowledges it: it is stored.
+        """Record a machine's report, also where its host was changed or removed meanwhile; None: it is stored.
 
         A repeated report is acknowledged again; one without a transition in the table finds a spent token.
         """
-        install = await self._open_report(token, address)
-        if isinstance(install, Refusal):
-            return install
+        install = await self._install_moves.by_token(TokenKind.REPORT, token)
+        if install is None:
+            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
+        host = self._registry.now.hosts.get(install.host)
+        is_its_own = host is not None and self._identification.is_at(host, address)
+        if not is_its_own and not self._identification.is_target_at(install.target, address):
+            refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
+            return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
         if report is Report.STARTED:  # the last check before the disk is written
-            await self._script_service.install_moves.end_changed_arming(install)
-        host = self._script_service.hosts.get(install.host)
+            await self._install_moves.end_changed_arming(install)
         try:
             note = printable(hidden_in(body, install.tokens))  # an installer's log names its own URLs
             mac = self._mac_at(host, address) if host else None
-            await self._move(install, _EVENT_OF_REPORT[report], TokenKind.REPORT, cause=Cause(mac, note))
+            await self._move(install, InstallEvent(f"reported-{report}"), TokenKind.REPORT, cause=Cause(mac, note))
         except TransitionError:
             return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
         if report is Report.READY:
             self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
         return None
 
-    async def _open_report(self, token: str, address: IPv4Address) -> Install | Refusal:
-        """Find the install of the reporting machine, also where its host was changed or removed meanwhile."""
-        install = (
-            await self._script_service.install_moves.by_token(TokenKind.REPORT, token)
-            if is_well_formed(token)
-            else None
-        )
-        host = self._script_service.hosts.get(install.host) if install else None
-        if install is None:
-            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
-        if self._script_service.is_target_at(install.target, address) or (
-            host and self._script_service.is_at(host, address)
-        ):
-            return install
-        refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
-        return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
-
-    async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> _Opened | Refusal:
-        if not is_well_formed(token):
-            return self._refuse(Refusal.UNKNOWN, kind, None, address)
-        install = await self._script_service.install_moves.by_token(kind, token)
-        host = self._script_service.hosts.get(install.host) if install else None
+    async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> tuple[Host, Install] | Refusal:
+        install = await self._install_moves.by_token(kind, token)
         if install is None:
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
+        host = self._registry.now.hosts.get(install.host)
         if host is None:
             return self._refuse(Refusal.REMOVED, kind, install.host, address)
-        is_its_own = self._script_service.is_at(host, address)
+        is_its_own = self._identification.is_at(host, address)
         if not _is_alive(install, kind):
             self._refuse(Refusal.SPENT if is_its_own else Refusal.UNAUTHORISED, kind, host, address)
             return Refusal.SPENT  # the same answer as for a token that never existed
         if not is_its_own:
             return self._refuse(Refusal.UNAUTHORISED, kind, host, address)
-        return _Opened(host, install)
+        return host, install
 
-    async def _move(self, opened: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
-        await self._script_service.install_moves.move(
-            opened.host, event, cause=cause, may_move=lambda install: install.tokens.of(kind) == opened.tokens.of(kind)
+    async def _move(self, install: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
+        token = install.tokens.of(kind)
+        await self._install_moves.move(
+            install.host, event, cause=cause, may_move=lambda now: now.tokens.of(kind) == token
         )
 
     def _record_served(self, host: Host, kind: TokenKind, token: str, address: IPv4Address) -> bool:
@@ -200,7 +182,8 @@ class DocumentService:
             earlier = ", ".join(map(str, sorted(receivers)))
             receivers.add(address)
             data = {"document": kind.value, "address": str(address), "earlier": earlier}
-            self._emit("boot.alarm_raised", host, None, level=logging.ERROR, reason=Alarm.SECOND_ADDRESS.value, **data)
+            data |= {"reason": Alarm.SECOND_ADDRESS.value}
+            self._events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
         return False
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
@@ -210,69 +193,26 @@ class DocumentService:
             del self._pinned[next(iter(self._pinned))]
 
     def _mac_at(self, host: Host, address: IPv4Address) -> Mac:
-        seen = self._script_service.seen.by_address(address)
+        seen = self._seen.by_address(address)
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
         """Record why a token opens nothing; for a removed host only its name is known."""
         data = {"document": kind.value, "address": str(address), "reason": refusal.value}
-        match refusal:
-            case Refusal.UNKNOWN:
-                _, owner = self._script_service.machine_at(address)
-                if owner is None:
-                    log.debug("boot.token_refused", **data)
-                else:  # its own token perhaps, of a boot that another request has replaced
-                    self._emit("boot.token_refused", owner, None, level=logging.WARNING, **data)
-            case Refusal.SPENT | Refusal.REMOVED:
-                self._emit("boot.token_refused", host, None, level=logging.WARNING, **data)
-            case Refusal.UNAUTHORISED:
-                self._emit("boot.alarm_raised", host, None, level=logging.ERROR, **data)
-            case _:
-                assert_never(refusal)
+        if refusal is Refusal.UNKNOWN:  # its own token perhaps, of a boot that another request has replaced
+            host = self._identification.machine_at(address)[1]
+        mac = host.mac if isinstance(host, Host) else None
+        if host is None:
+            log.debug("boot.token_refused", **data)
+        elif refusal is Refusal.UNAUTHORISED:
+            self._events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
+        else:
+            self._events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
         return refusal
-
-    def _emit(
-        self,
-        event: str,
-        host: Host | HostName | None,
-        step: Step | None,
-        *,
-        level: int = logging.INFO,
-        **data: str,
-    ) -> None:
-        name, mac = (host.name, host.mac) if isinstance(host, Host) else (host, None)
-        self._script_service.events.record(
-            Event(event, self._script_service.clock.now(), name, mac, step, data), level=level
-        )
-
-
-_EVENT_OF_REPORT: Final = {
-    Report.STARTED: InstallEvent.REPORTED_STARTED,
-    Report.DONE: InstallEvent.REPORTED_DONE,
-    Report.FAILED: InstallEvent.REPORTED_FAILED,
-    Report.READY: InstallEvent.REPORTED_READY,
-}
-
-
-def _part(documents: IgnitionSet, part: IgnitionPart) -> bytes:
-    match part:
-        case IgnitionPart.WRAPPER:
-            return documents.wrapper
-        case IgnitionPart.ROLE:
-            return documents.role
-        case IgnitionPart.OVERLAY:
-            return documents.overlay
-        case _:
-            assert_never(part)
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:
-    match kind:
-        case TokenKind.KICKSTART:
-            return install.is_armed and install.state in (InstallState.OFFERED, InstallState.LOADING)
-        case TokenKind.IGNITION:
-            return install.state is not InstallState.READY
-        case TokenKind.REPORT:
-            return True  # a late or repeated report is always accepted; the table decides
-        case _:
-            assert_never(kind)
+    """Return whether a token opens its document; a report has no document, and the table decides what it moves."""
+    if kind is TokenKind.KICKSTART:
+        return install.is_armed and install.state in (InstallState.OFFERED, InstallState.LOADING)
+    return install.state is not InstallState.READY

@@ -7,7 +7,7 @@ a program that reads the events after id 17 misses none and gets none twice.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping, delete, func, insert, select
 
 from netboot.errors import StoreError
 from netboot.events.event_limits import EventLimits
-from netboot.model.host.host import HostName
+from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.store import tables
@@ -50,6 +50,20 @@ class EventLog:
         self._grown = asyncio.Condition()
         self._writes = 0
         self._is_ending = False
+
+    def emit(
+        self,
+        name: str,
+        data: Mapping[str, str | int | float | None],
+        *,
+        host: Host | HostName | None = None,
+        mac: Mac | None = None,
+        step: Step | None = None,
+        level: int = logging.INFO,
+    ) -> None:
+        """Record what happens now. Of a host that no file declares any more only the name is known."""
+        host_name = host.name if isinstance(host, Host) else host
+        self.record(Event(name, self._now(), host_name, mac, step, data), level=level)
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
         """Take an event at once, and log it; it is on record within a moment, or counted as lost.

@@ -5,7 +5,7 @@ A lease is on disk before its ACK is sent; where the store fails, no address is 
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -18,7 +18,6 @@ from netboot.leasing.rules import Leases, Networks
 from netboot.model.clock import Clock
 from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
-from netboot.model.install.event import Event
 from netboot.model.lease import (
     LeaseClosed,
     LeaseDropReason,
@@ -39,10 +38,12 @@ log = structlog.get_logger()
 
 
 class LeaseService:
-    """Leases addresses. `use` swaps the registered hosts."""
+    """Leases addresses; `hosts` returns the registered hosts in force."""
 
-    def __init__(self, policy: LeasePolicy, store: LeaseStore, *, events: EventLog, clock: Clock) -> None:
-        self._leases = Leases(policy)
+    def __init__(
+        self, policy: LeasePolicy, store: LeaseStore, *, hosts: Callable[[], HostSet], events: EventLog, clock: Clock
+    ) -> None:
+        self._leases = Leases(policy, hosts)
         self._store = store
         self._events = events
         self._clock = clock
@@ -51,10 +52,6 @@ class LeaseService:
     async def load(self) -> None:
         """Load the stored leases; raise StoreError."""
         self._leases.load(await self._store.all(), self._now())
-
-    def use(self, hosts: HostSet) -> None:
-        """Use these registered hosts from now on."""
-        self._leases.use(hosts)
 
     def decide(self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address]) -> LeaseVerdict:
         """Answer a request from memory; a grant or an end takes effect by `keep`."""
@@ -123,7 +120,5 @@ class LeaseService:
             if not self._reports.allows(f"{event} {address}"):
                 return
             data = {**data, "cure": cure}
-        host = self._leases.host_of(mac)
-        fields = {"address": shown, **data}
-        happened = Event(event, self._clock.now(), host.name if host else None, mac, data=fields)
-        self._events.record(happened, level=logging.ERROR if cure else logging.INFO)
+        level = logging.ERROR if cure else logging.INFO
+        self._events.emit(event, {"address": shown, **data}, host=self._leases.host_of(mac), mac=mac, level=level)

@@ -7,14 +7,14 @@ every recorded lease runs its whole time again, because the length of the pause 
 RFC 2131 §4.3 (each request), §2.2 (a probe before an address is given), §4.3.2 with table 4 (REQUEST by state).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, assert_never
 
 from netboot.leasing.cards import LeaseClient, is_another_card, may_be_taken_over, taken_by
 from netboot.leasing.holdings import Held, Holding, Holdings, Moment
-from netboot.model.host.host import Cluster, Host, HostSet
+from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     Lease,
@@ -49,13 +49,19 @@ Networks = Sequence[IPv4Network]
 class Leases:
     """All leases, decided from memory. What `decide` grants must be on disk before it is sent."""
 
-    def __init__(self, policy: LeasePolicy) -> None:
+    def __init__(self, policy: LeasePolicy, hosts: Callable[[], HostSet]) -> None:
+        """`hosts` returns the registered hosts in force."""
         self._policy = policy
         self._held = Holdings()
-        self.use(HostSet(Cluster("")))
+        self._hosts_in_force = hosts
+        self._hosts: HostSet | None = None
+        self._follow_hosts()
 
-    def use(self, hosts: HostSet) -> None:
-        """Take these hosts as the registered ones from now on."""
+    def _follow_hosts(self) -> None:
+        """Derive from the hosts what every request needs, where they were replaced."""
+        hosts = self._hosts_in_force()
+        if hosts is self._hosts:
+            return
         self._hosts = hosts
         self._pools: dict[tuple[tuple[IPv4Network, ...], frozenset[IPv4Address]], Mapping[IPv4Address, None]] = {}
         self._reserved = {address for host in hosts for address in host.addresses}
@@ -65,7 +71,7 @@ class Leases:
 
     def host_of(self, mac: Mac | None) -> Host | None:
         """Find the registered host that owns a card."""
-        return self._hosts.by_mac(mac) if mac is not None else None
+        return self._hosts_in_force().by_mac(mac) if mac is not None else None
 
     def load(self, records: Iterable[Lease], at: Moment) -> None:
         """Load the stored leases."""
@@ -85,6 +91,7 @@ class Leases:
         self, request: LeaseRequest, networks: Networks, ours: Collection[IPv4Address], at: Moment
     ) -> LeaseVerdict:
         """Answer one request. `networks` are those of the receiving interface, `ours` its addresses."""
+        self._follow_hosts()
         client = self._client(request, at)
         if request.subnet is not None:
             networks = [each for each in (*self._known_networks, *networks) if request.subnet in each]

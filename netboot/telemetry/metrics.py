@@ -40,7 +40,6 @@ class Metrics:
             name: Counter(f"netboot_{name}", text, labels, registry=self._registry)
             for name, (text, labels) in COUNTERS.items()
         }
-        self._of_content: dict[tuple[ContentKind, int], tuple[Counter, Counter]] = {}  # of requests, of bytes
         self._children: dict[tuple[str, tuple[str, ...]], Counter] = {}
 
     def count(self, name: str, **labels: str) -> None:
@@ -49,16 +48,8 @@ class Metrics:
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         """Count one answer of the content trees."""
-        counters = self._of_content.get((kind, status))
-        if counters is None:
-            labels = {"kind": kind.value}
-            counters = (
-                self._child("content_requests", {**labels, "status": str(int(status))}),
-                self._child("content_bytes", labels),
-            )
-            self._of_content[kind, status] = counters
-        counters[0].inc()
-        counters[1].inc(bytes_sent)
+        self.count("content_requests", kind=kind.value, status=str(int(status)))
+        self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
 
     def request_malformed(self) -> None:
         """Count one request that is no HTTP."""

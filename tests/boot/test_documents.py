@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents import Documents, IgnitionPart
 from netboot.content.assets import assets_directory
+from netboot.content.ostree.repository import commit_named
 from netboot.errors import ContentError, RenderError
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
@@ -55,7 +56,7 @@ def test_a_release_that_this_user_cannot_read_is_a_reason_and_ends_neither_start
     (tmp_path / "ostree").chmod(0)
     with as_nobody():
         asyncio.run(documents.warm([host]))
-        commit = documents.commit_of("ock-1.31-amd64")
+        commit = commit_named(tmp_path, "ock-1.31-amd64")
         with pytest.raises(ContentError) as caught:
             asyncio.run(documents.release(host))
 
@@ -115,7 +116,7 @@ def test_a_role_file_with_its_own_chrony_conf_keeps_it(tmp_path: Path):
 
     made = asyncio.run(documents.ignition(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
 
-    assert b"chrony" not in made.overlay
+    assert b"chrony" not in made[IgnitionPart.OVERLAY]
 
 
 def test_an_overlay_from_a_faulty_template_is_not_served(tmp_path: Path):

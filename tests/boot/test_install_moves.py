@@ -1,21 +1,17 @@
 """An arming holds for one host with its MACs, one disk and one release, and ends visibly when one of them changes."""
 
-import shutil
 import sqlite3
-import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 from fixtures.services import BASE_URL as URL
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents import IgnitionPart
 from netboot.boot.install_moves import Cause, HostChangedError
-from netboot.boot.token_documents import IgnitionPart, Refusal, Report
-from netboot.content.assets import assets_directory
+from netboot.boot.token_documents import Refusal, Report
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind
 from netboot.model.boot.reasons import explain
 from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
@@ -23,7 +19,6 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState
 from netboot.model.install.token import Tokens, draw
-from netboot.render.template_engine import Engine
 
 CP1 = HostName("cp1")
 NEW_MAC = Mac.parse("52:54:00:aa:bb:0f")
@@ -48,13 +43,10 @@ CHANGES = [
 
 def declare(services: BuiltServices, values: dict[str, Any] | None) -> Host | None:
     """Swap the hosts as a reload does; None: cp1 is removed."""
-    script_service = services.script_service
-    changed = replace(script_service.hosts.hosts[CP1], **values) if values is not None else None
-    others = [host for host in script_service.hosts if host.name != CP1]
-    hosts = HostSet.of(script_service.hosts.cluster, [*others, changed] if changed else others)
-    script_service.use(
-        hosts, script_service.policy, documents=script_service.documents, bootfiles=script_service.bootfiles
-    )
+    changed = replace(services.hosts.hosts[CP1], **values) if values is not None else None
+    others = [host for host in services.hosts if host.name != CP1]
+    hosts = HostSet.of(services.hosts.cluster, [*others, changed] if changed else others)
+    services.use(hosts=hosts)
     return changed
 
 
@@ -113,16 +105,11 @@ def test_what_an_arming_is_not_bound_to_and_the_order_of_macs_end_nothing(with_s
 def test_a_host_declared_anew_under_the_name_of_a_removed_one_is_not_armed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        before = services.script_service.hosts.hosts[CP1]
+        before = services.hosts.hosts[CP1]
         declare(services, None)
         await services.install_moves.end_changed_armings()
-        hosts = HostSet.of(services.script_service.hosts.cluster, [replace(before, macs=(MAC,), disk="/dev/sdz")])
-        services.script_service.use(
-            hosts,
-            services.script_service.policy,
-            documents=services.script_service.documents,
-            bootfiles=services.script_service.bootfiles,
-        )
+        hosts = HostSet.of(services.hosts.cluster, [replace(before, macs=(MAC,), disk="/dev/sdz")])
+        services.use(hosts=hosts)
 
         services.boots(FIRMWARE, IPXE)
 
@@ -153,7 +140,7 @@ def test_a_script_compares_also_where_no_reload_did_and_spends_nothing(
 def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        before = services.script_service.hosts.hosts[CP1]
+        before = services.hosts.hosts[CP1]
         changed = declare(services, {"disk": "/dev/vdb"})
         assert changed is not None
 
@@ -168,36 +155,6 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
     with_services(scenario)
 
 
-def test_a_promoted_alias_ends_the_armings_that_were_for_the_commit_before(
-    with_services: WithServices, content: Path, tmp_path: Path
-):
-    releases = tmp_path / "content" / "ostree"
-    shutil.copytree(content, tmp_path / "content")
-    shutil.copytree(releases / "ock-1.31-amd64", releases / "new")
-    tree = tmp_path / "content" / "tree" / "usr"
-    command = ["ostree", f"--repo={releases / 'new'}", "commit", "--branch=ock", f"--tree=dir={tree}"]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-    (releases / "prod").symlink_to("ock-1.31-amd64")
-
-    async def scenario(services: BuiltServices) -> tuple[list[HostName], list[HostName], str]:
-        services.script_service.documents = Documents(Engine([assets_directory() / "templates"]), tmp_path / "content")
-        declare(services, {"release": "prod"})
-        await arm(services)
-        unchanged = await services.install_moves.end_changed_armings()
-        (releases / "prod").unlink()
-        (releases / "prod").symlink_to("new")
-        return (
-            unchanged,
-            await services.install_moves.end_changed_armings(),
-            (await services.install_moves.history(CP1))[-1].note,
-        )
-
-    unchanged, ended, note = with_services(scenario)
-
-    assert (unchanged, ended) == ([], [CP1])
-    assert note.startswith("its release prod named commit ")
-
-
 def test_an_arming_of_an_earlier_version_ends_and_says_to_arm_again(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
@@ -206,7 +163,7 @@ def test_an_arming_of_an_earlier_version_ends_and_says_to_arm_again(with_service
         old.close()
         services.boots(FIRMWARE, IPXE)
 
-        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.script_service.hosts.hosts[CP1])
+        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.hosts.hosts[CP1])
         assert (await services.install_moves.history(CP1))[-1].note == (
             "it was armed by an earlier version of netboot, which did not record MACs, disk and release" + CURE
         )

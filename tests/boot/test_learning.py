@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
-from netboot.boot.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu
 from netboot.model.boot.machine import Machine
@@ -32,9 +31,7 @@ async def arm(services: BuiltServices) -> None:
     (directory / "undionly.kpxe").write_bytes(b"x")
     bootfiles = BootFiles([directory])
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders(), others=bootfiles.other_loaders())
-    services.script_service.use(
-        services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
-    )
+    services.use(policy=policy, boot_files=bootfiles)
     await services.install_moves.arm_all([CP1], reason="test", attempts=3)
 
 
@@ -124,7 +121,7 @@ def test_a_loader_that_never_requests_its_script_is_replaced_by_the_next_which_i
             ("boot.variant_changed", "with-43 ipxe.efi"),
             ("boot.variant_learned", "with-43 ipxe.efi"),
         ]
-        kept = services.script_service.seen.all()[0]
+        kept = next(iter(services.seen)).machine
         assert kept.variants == {"pxe/x64": "with-43 ipxe.efi"}
 
     with_services(scenario)
@@ -156,7 +153,7 @@ def test_what_worked_is_offered_first_after_a_restart(with_services: WithService
         await arm(services)
         now = services.clock.now()
         recorded = Machine(MAC, now, now, variants={"pxe/x64": "without-43 ipxe.efi"})
-        services.script_service.seen = SeenMachines({MAC: recorded})
+        services.seen.keep(services.seen.find_or_add(MAC), recorded)
 
         assert Machine1(services).discovers() == [(WITHOUT, "ipxe.efi")]
 
@@ -167,7 +164,8 @@ def test_what_is_on_record_and_cannot_be_read_is_as_if_it_were_not(with_services
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         now = services.clock.now()
-        services.script_service.seen = SeenMachines({MAC: Machine(MAC, now, now, variants={"pxe/x64": "by pigeon"})})
+        recorded = Machine(MAC, now, now, variants={"pxe/x64": "by pigeon"})
+        services.seen.keep(services.seen.find_or_add(MAC), recorded)
 
         assert Machine1(services).discovers() == [(WITH, "snponly.efi")]
 
@@ -320,12 +318,7 @@ def test_a_name_that_begins_alike_and_is_a_file_is_that_file(with_services: With
         await arm(services)
         (services.directory / "loaders" / "snponly.efi.sig").write_bytes(b"signature")
         bootfiles = BootFiles([services.directory / "loaders"])
-        services.script_service.use(
-            services.script_service.hosts,
-            services.script_service.policy,
-            documents=services.script_service.documents,
-            bootfiles=bootfiles,
-        )
+        services.use(boot_files=bootfiles)
         Machine1(services).discovers()
 
         assert services.file_service.requested_name(ADDRESS, "snponly.efi.sig") == "snponly.efi.sig"
@@ -363,12 +356,10 @@ def test_what_a_loader_requests_by_itself_accuses_nobody(with_services: WithServ
 def test_a_pinned_machine_is_never_moved_and_the_cure_says_why(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        pinned = [replace(host, firmware=WITHOUT, loader="ipxe.efi") for host in services.script_service.hosts]
-        policy = replace(services.script_service.policy, cpus={"ipxe.efi": Cpu.X64})
-        hosts = HostSet.of(services.script_service.hosts.cluster, pinned)
-        services.script_service.use(
-            hosts, policy, documents=services.script_service.documents, bootfiles=services.script_service.bootfiles
-        )
+        pinned = [replace(host, firmware=WITHOUT, loader="ipxe.efi") for host in services.hosts]
+        policy = replace(services.policy, cpus={"ipxe.efi": Cpu.X64})
+        hosts = HostSet.of(services.hosts.cluster, pinned)
+        services.use(hosts=hosts, policy=policy)
         machine = Machine1(services)
 
         answers = [machine.discovers(4)[0] for _ in range(5)]

@@ -64,7 +64,7 @@ def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_serv
     async def scenario(services: BuiltServices) -> list[str | None]:
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE)
-        await services.script_service.documents.release(services.script_service.hosts.get("cp1"))  # type: ignore[arg-type]
+        await services.documents.release(services.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
         services.file_service.loader_for(UNKNOWN_ADDRESS, "snponly.efi", mac=MAC)
         services.file_service.loader_sent(UNKNOWN_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_serv
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
             services.file_service.content_served(UNKNOWN_ADDRESS, file, 1)
         assert services.file_service.pulls() == []
-        assert services.script_service.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
+        assert services.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
         return [event.step for event in await services.events() if event.step]
 
     assert with_services(scenario) == ["offer"]
@@ -85,17 +85,10 @@ def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wi
     with_services: WithServices,
 ):
     async def scenario(services: BuiltServices) -> None:
-        cp1 = services.script_service.hosts.get("cp1")
+        cp1 = services.hosts.get("cp1")
         assert cp1 is not None
-        hosts = HostSet.of(
-            services.script_service.hosts.cluster, [replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.50/24")))]
-        )
-        services.script_service.use(
-            hosts,
-            services.script_service.policy,
-            documents=services.script_service.documents,
-            bootfiles=services.script_service.bootfiles,
-        )
+        hosts = HostSet.of(services.hosts.cluster, [replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.50/24")))])
+        services.use(hosts=hosts)
         services.boots(replace(FIRMWARE, mac=UNKNOWN_MAC), address=ADDRESS)
 
         named = services.file_service.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")

@@ -28,7 +28,7 @@ def test_an_unknown_machine_is_discovered_once_and_gets_no_reply(with_services: 
         for _ in range(3):
             services.offer_service.offer_for(unregistered)
 
-        assert [machine.mac for machine in services.script_service.discovered()] == [UNKNOWN_MAC]
+        assert [machine.mac for machine in services.seen.unregistered()] == [UNKNOWN_MAC]
         assert await services.event_names() == ["boot.machine_discovered"]
 
     with_services(scenario)
@@ -49,27 +49,27 @@ def test_why_a_host_gets_no_answer_is_recorded_once_and_again_under_a_new_arming
 
 def test_an_address_belongs_to_the_machine_that_the_wire_showed_it_for_last(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        cp1, w1 = services.script_service.hosts.get("cp1"), services.script_service.hosts.get("w1")
+        cp1, w1 = services.hosts.get("cp1"), services.hosts.get("w1")
         assert cp1 is not None
         assert w1 is not None
         services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
         services.offer_service.saw_address(OTHER_MAC, ADDRESS, exchange=1)
 
-        assert not services.script_service.is_at(cp1, ADDRESS)
-        assert services.script_service.is_at(w1, ADDRESS)
+        assert not services.identification.is_at(cp1, ADDRESS)
+        assert services.identification.is_at(w1, ADDRESS)
 
     with_services(scenario)
 
 
 def test_a_machine_keeps_its_last_addresses_and_no_more(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        cp1 = services.script_service.hosts.get("cp1")
+        cp1 = services.hosts.get("cp1")
         assert cp1 is not None
         addresses = [ADDRESS + n for n in range(6)]
         for address in addresses:
             services.offer_service.saw_address(MAC, address, exchange=1)
 
-        assert [services.script_service.is_at(cp1, address) for address in addresses] == [
+        assert [services.identification.is_at(cp1, address) for address in addresses] == [
             False,
             False,
             True,
@@ -85,7 +85,7 @@ def test_an_address_of_a_machine_that_does_not_boot_from_us_is_not_kept(with_ser
     async def scenario(services: BuiltServices) -> None:
         services.offer_service.saw_address(UNKNOWN_MAC, OTHER_ADDRESS, exchange=1)
 
-        assert services.script_service.seen.by_address(OTHER_ADDRESS) is None
+        assert services.seen.by_address(OTHER_ADDRESS) is None
 
     with_services(scenario)
 
@@ -102,7 +102,7 @@ def test_a_flood_of_forged_machines_evicts_no_registered_one_and_does_not_fill_t
             )
 
         assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
-        assert len(services.script_service.discovered()) == UNREGISTERED_KEPT
+        assert len(services.seen.unregistered()) == UNREGISTERED_KEPT
         assert (await services.event_names()).count("boot.machine_discovered") == PER_UNREGISTERED
 
     with_services(scenario)
@@ -150,12 +150,9 @@ def test_the_cure_for_an_architecture_without_a_cpu_is_a_rule_for_it(with_servic
 
 def test_a_host_loader_for_another_cpu_is_named_in_the_event(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        script_service = services.script_service
-        hosts = HostSet.of(
-            script_service.hosts.cluster, [replace(host, loader="mine.efi") for host in script_service.hosts]
-        )
-        policy = replace(script_service.policy, cpus={"mine.efi": Cpu.ARM64})
-        script_service.use(hosts, policy, documents=script_service.documents, bootfiles=script_service.bootfiles)
+        hosts = HostSet.of(services.hosts.cluster, [replace(host, loader="mine.efi") for host in services.hosts])
+        policy = replace(services.policy, cpus={"mine.efi": Cpu.ARM64})
+        services.use(hosts=hosts, policy=policy)
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.offer_service.offer_for(FIRMWARE)
 

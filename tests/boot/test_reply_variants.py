@@ -5,23 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.firmware.reply_variants import (
+from netboot.boot.firmware.learning_states import (
     FORGET_S,
-    LEAST_S,
+    LEARNING,
     REST_S,
-    WHOLE_CYCLE,
-    BootTrace,
-    Choices,
     DeadEnd,
-    Ending,
     Learned,
+    LearningEvent,
+    LearningState,
     Moved,
     Verdict,
     Verified,
+    judge,
+)
+from netboot.boot.firmware.reply_variants import (
+    LEAST_S,
+    WHOLE_CYCLE,
+    BootTrace,
+    Choices,
+    Ending,
     choices_for,
     cure_for,
     ending,
-    judge,
     next_variant,
 )
 from netboot.content.bootfiles.directories import BootFile
@@ -138,15 +143,16 @@ def test_a_boot_that_was_cut_short_counts_for_nothing():
 
 @pytest.mark.parametrize("seen", [LEASED, {**LEASED, "other_file": "x"}, {**LEASED, "requested_loader": True}])
 def test_a_boot_that_was_begun_again_at_once_counts_for_nothing(seen: dict[str, object]):
-    once = Learned(failure=ending(trace(**seen)), boots=1)
+    now_s = LEAST_S - 1
+    once = Learned(LearningState.DOUBTED, failure=ending(trace(**seen)))
 
-    assert judge(once, trace(**seen), CHOICES, now_s=LEAST_S - 1) == (Learned(), None)
+    assert judge(once, trace(**seen), CHOICES, now_s=now_s) == (Learned(LearningState.UNTRIED, since_s=now_s), None)
 
 
 def test_a_file_of_another_server_that_was_sent_completely_counts_at_once():
     boot = trace(**LEASED, other_file="x", got_other_file=True)
 
-    _, verdict = judge(Learned(failure=Ending.WRONG_LOADER, boots=1), boot, CHOICES, now_s=1)
+    _, verdict = judge(Learned(LearningState.DOUBTED, failure=Ending.WRONG_LOADER), boot, CHOICES, now_s=1)
 
     assert verdict == Moved(Ending.WRONG_LOADER, FIRST, BY_4011)
 
@@ -172,7 +178,7 @@ def test_a_firmware_that_needs_4011_and_another_loader_is_led_there_in_six_boots
         None,
         Moved(Ending.NO_SCRIPT, BY_4011, found),
         Verified(found),
-        None,
+        Verified(found),
     ]
 
 
@@ -188,9 +194,8 @@ def test_a_dead_end_is_reported_once_with_its_cure_and_the_machine_gets_the_firs
 
 
 def test_after_an_hour_of_rest_the_order_begins_again():
-    learned, _ = judge(
-        Learned(BY_4011, failure=Ending.NO_REQUEST, boots=1), trace(BY_4011, **UNANSWERED), CHOICES, now_s=9
-    )
+    doubted = Learned(LearningState.DOUBTED, BY_4011, Ending.NO_REQUEST)
+    learned, _ = judge(doubted, trace(BY_4011, **UNANSWERED), CHOICES, now_s=9)
     resting, verdict = judge(learned, trace(**UNANSWERED), CHOICES, now_s=REST_S)
     assert (resting, verdict) == (learned, None)
 
@@ -201,9 +206,50 @@ def test_after_an_hour_of_rest_the_order_begins_again():
 
 
 def test_a_script_that_is_reached_while_resting_ends_the_rest():
-    resting = Learned(rests_until_s=REST_S)
+    resting, verified = Learned(LearningState.RESTING), Learned(LearningState.VERIFIED, FIRST, since_s=1)
 
-    assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (Learned(FIRST, is_verified=True), None)
+    assert judge(resting, trace(reached_script=True), CHOICES, now_s=1) == (verified, None)
+
+
+S, E = LearningState, LearningEvent
+CUT = {**LEASED, "began_s": 8_000.0}
+
+
+@pytest.mark.parametrize(
+    ("learned", "seen", "event"),
+    [
+        pytest.param(Learned(), {"reached_script": True}, E.SCRIPT_REACHED, id="untried-reached"),
+        pytest.param(Learned(), LEASED, E.FAILED, id="untried-failed"),
+        pytest.param(Learned(), CUT, E.CUT_SHORT, id="untried-cut-short"),
+        pytest.param(
+            Learned(S.DOUBTED, failure=Ending.NO_LOADER), {"reached_script": True}, E.SCRIPT_REACHED, id="reached"
+        ),
+        pytest.param(Learned(S.DOUBTED, failure=Ending.NO_SCRIPT), LEASED, E.FAILED, id="failed-otherwise"),
+        pytest.param(Learned(S.DOUBTED, failure=Ending.NO_LOADER), LEASED, E.FAILED_AGAIN, id="failed-alike"),
+        pytest.param(
+            Learned(S.DOUBTED, failure=Ending.LOADER_CUT),
+            {**LEASED, "requested_loader": True},
+            E.NOTHING_LEFT,
+            id="nothing-left",
+        ),
+        pytest.param(Learned(S.DOUBTED, failure=Ending.NO_LOADER), CUT, E.CUT_SHORT, id="doubted-cut-short"),
+        pytest.param(Learned(S.VERIFIED, FIRST), {"reached_script": True}, E.SCRIPT_REACHED, id="reached-again"),
+        pytest.param(Learned(S.VERIFIED, FIRST), LEASED, E.FAILED, id="verified-failed"),
+        pytest.param(Learned(S.VERIFIED, FIRST), CUT, E.CUT_SHORT, id="verified-cut-short"),
+        pytest.param(Learned(S.RESTING, since_s=7_000), {"reached_script": True}, E.SCRIPT_REACHED, id="rest-ended"),
+    ],
+)
+def test_each_move_of_the_table(learned: Learned, seen: dict[str, object], event: LearningEvent):
+    found, _verdict = judge(learned, trace(**seen), CHOICES, now_s=8_000.0)
+
+    assert found.state is LEARNING[learned.state][event]
+
+
+def test_the_end_of_a_rest_begins_with_the_first_variant_and_a_failure_within_it_changes_nothing():
+    resting = Learned(S.RESTING, since_s=1_000.0)
+
+    assert judge(resting, trace(**LEASED), CHOICES, now_s=1_000.0 + REST_S - 1) == (resting, None)
+    assert judge(resting, trace(**CUT), CHOICES, now_s=8_000.0) == (Learned(S.UNTRIED, since_s=8_000.0), None)
 
 
 def test_nothing_is_learned_from_a_boot_with_a_variant_that_is_gone():
@@ -226,7 +272,7 @@ def test_every_dead_end_has_a_cure(reason: Ending, client: BootClient):
     one = Choices((WITH,), ("snponly.efi",))
     boot = replace(trace(**seen[reason]), client=client)
 
-    _, end = judge(Learned(failure=reason, boots=1), boot, one, now_s=LEAST_S, is_pinned=True)
+    _, end = judge(Learned(LearningState.DOUBTED, failure=reason), boot, one, now_s=LEAST_S, is_pinned=True)
 
     assert isinstance(end, DeadEnd)
     assert "{" not in end.cure
@@ -317,7 +363,7 @@ def test_a_file_of_another_cpu_that_arrives_is_not_the_loader():
     boot = trace(**LEASED)
     boot.note_file_request("undionly.kpxe", BootFile(Path("/x"), 1, "undionly.kpxe"))
 
-    boot.got("undionly.kpxe")
+    boot.note_file_sent("undionly.kpxe")
 
     assert ending(boot) is Ending.WRONG_LOADER
 

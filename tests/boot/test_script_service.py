@@ -74,7 +74,7 @@ def test_a_loader_that_sends_two_requests_at_once_gets_one_script_and_spends_one
 def test_an_operator_reads_once_a_boot_why_a_machine_waits(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
+        services.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
         for _ in range(2):
             services.clock.pass_(300)
             services.boots(FIRMWARE, IPXE)
@@ -129,7 +129,7 @@ def test_a_curious_reader_sees_a_script_without_tokens_and_moves_nothing(with_se
 
         plan = await services.script_for(MAC, UNKNOWN_ADDRESS)
 
-        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
+        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.hosts.get("cp1"))
         assert await services.install_moves.read(CP1) == before
 
     with_services(scenario)
@@ -142,7 +142,7 @@ def test_a_script_request_from_another_address_changes_nothing_for_an_announced_
 
         plan = await services.script_for(MAC, UNKNOWN_ADDRESS)
 
-        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
+        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.hosts.get("cp1"))
         assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
 
     with_services(scenario)
@@ -180,7 +180,7 @@ def test_an_unarmed_host_is_led_to_its_disk_on_every_path(with_services: WithSer
         services.boots(FIRMWARE, IPXE)
 
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
-        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.script_service.hosts.get("cp1"))
+        assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.hosts.get("cp1"))
 
     with_services(scenario)
 
@@ -194,7 +194,7 @@ def test_a_store_that_does_not_answer_makes_the_machine_wait_and_never_install(w
 
         plan = await services.script_for(MAC, ADDRESS)
 
-        assert plan == WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, services.script_service.hosts.get("cp1"))
+        assert plan == WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, services.hosts.get("cp1"))
         assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOADER  # type: ignore[union-attr]
 
     with_services(scenario)
@@ -203,14 +203,14 @@ def test_a_store_that_does_not_answer_makes_the_machine_wait_and_never_install(w
 def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_services: WithServices, hosts: object):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        role_file = services.script_service.hosts.get("cp1").ignition  # type: ignore[union-attr]
+        role_file = services.hosts.get("cp1").ignition  # type: ignore[union-attr]
         assert isinstance(role_file, Path)
         role_file.unlink()
         services.boots(FIRMWARE, IPXE)
 
         plan = await services.script_for(MAC, ADDRESS)
 
-        assert plan == WaitPlan(MAC, WaitReason.NOT_READY, services.script_service.hosts.get("cp1"))
+        assert plan == WaitPlan(MAC, WaitReason.NOT_READY, services.hosts.get("cp1"))
         assert (await services.install_moves.read(CP1)).arming.spent == 0  # type: ignore[union-attr]
         held_back = [event for event in await services.events() if event.name == "boot.script_held_back"]
         reason = str(held_back[0].data["reason"])
@@ -222,20 +222,15 @@ def test_a_host_whose_documents_cannot_be_made_waits_and_spends_nothing(with_ser
 
 def test_where_unknown_machines_wait_their_script_says_so(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        policy = Policy(UnknownHosts.WAIT, services.script_service.policy.loaders)
-        services.script_service.use(
-            services.script_service.hosts,
-            policy,
-            documents=services.script_service.documents,
-            bootfiles=services.script_service.bootfiles,
-        )
+        policy = Policy(UnknownHosts.WAIT, services.policy.loaders)
+        services.use(policy=policy)
         unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
         services.boots(unregistered)
 
         assert services.offer_service.offer_for(unregistered).kind is OfferKind.LOADER  # type: ignore[union-attr]
         plan = await services.script_for(UNKNOWN_MAC, ADDRESS)
         assert plan == WaitPlan(UNKNOWN_MAC, WaitReason.UNKNOWN_HOST)
-        assert "systemctl reload netboot" in services.script_service.documents.script(
+        assert "systemctl reload netboot" in services.documents.script(
             plan, ScriptLanguage.IPXE, base_url="http://192.0.2.10:8080"
         )
 
@@ -268,7 +263,7 @@ def test_a_script_requested_by_another_machine_of_the_rack_is_refused_though_the
         services.boots(FIRMWARE, IPXE)
         plan = await services.script_for(MAC, OTHER_ADDRESS)
         assert isinstance(plan, WaitPlan)
-        assert services.script_service.seen.get(MAC).trace.reached_script is False  # type: ignore[union-attr]
+        assert services.seen.get(MAC).boot.trace.reached_script is False  # type: ignore[union-attr]
         return [event.name for event in await services.events() if event.host == "cp1"][-1:]
 
     assert with_services(scenario) == ["boot.request_refused"]
@@ -281,7 +276,7 @@ def test_a_forged_request_keeps_no_loader_alive(with_services: WithServices):
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
         services.file_service.loader_for(ADDRESS, "snponly.efi")
         services.file_service.loader_sent(ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
-        seen = services.script_service.seen.get(MAC)
+        seen = services.seen.get(MAC)
         assert seen is not None
         shown_s = seen.loader_shown_s
 
@@ -301,7 +296,7 @@ def test_a_machine_at_its_registered_address_that_the_wire_never_showed_waits_an
         await arm(services)
         for _ in range(3):
             plan = await services.script_for(MAC, ADDRESS)
-            assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.get("cp1"))
+            assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.hosts.get("cp1"))
         return [(event.name, event.host, event.data.get("reason")) for event in (await services.events())[1:]]
 
     assert with_services(scenario) == [("boot.script_served", "cp1", "not-announced")]
@@ -309,7 +304,7 @@ def test_a_machine_at_its_registered_address_that_the_wire_never_showed_waits_an
 
 def test_why_a_machine_waits_is_recorded_again_under_a_new_arming(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
+        services.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
         services.boots(FIRMWARE, IPXE)
         for _ in range(2):
             services.clock.pass_(1)
@@ -326,12 +321,12 @@ def test_an_address_that_the_registry_gives_to_a_host_is_no_unregistered_machine
     async def scenario(services: BuiltServices) -> None:
         give_address(services, "w1", OTHER_ADDRESS)
         services.boots(replace(FIRMWARE, mac=UNKNOWN_MAC), address=OTHER_ADDRESS)
-        w1 = services.script_service.hosts.get("w1")
+        w1 = services.hosts.get("w1")
         assert w1 is not None
 
-        assert services.script_service.is_at(w1, OTHER_ADDRESS)
-        assert services.script_service.machine_at(OTHER_ADDRESS) == (services.script_service.seen.get(OTHER_MAC), w1)
-        assert services.script_service.requester(UNKNOWN_MAC, None, OTHER_ADDRESS) is None
+        assert services.identification.is_at(w1, OTHER_ADDRESS)
+        assert services.identification.machine_at(OTHER_ADDRESS) == (OTHER_MAC, w1)
+        assert not services.identification.is_own(UNKNOWN_MAC, None, OTHER_ADDRESS)
 
     with_services(scenario)
 
@@ -344,9 +339,9 @@ def test_a_host_that_leased_an_address_which_the_registry_gives_to_another_host_
         await arm(services)
         services.boots(FIRMWARE, IPXE, address=OTHER_ADDRESS)
 
-        assert services.script_service.machine_at(OTHER_ADDRESS) == (
-            services.script_service.seen.get(MAC),
-            services.script_service.hosts.get("cp1"),
+        assert services.identification.machine_at(OTHER_ADDRESS) == (
+            MAC,
+            services.hosts.get("cp1"),
         )
         assert isinstance(await services.script_for(MAC, OTHER_ADDRESS), InstallPlan)
 
@@ -384,11 +379,6 @@ def test_a_store_that_fails_is_logged_once_a_boot_however_often_and_whoever_requ
 def give_address(services: BuiltServices, name: str, address: IPv4Address) -> None:
     """Register a static address for a host."""
     network = HostNetwork(IPv4Interface(f"{address}/24"))
-    hosts = [replace(host, network=network) if host.name == name else host for host in services.script_service.hosts]
-    registry = HostSet.of(services.script_service.hosts.cluster, hosts)
-    services.script_service.use(
-        registry,
-        services.script_service.policy,
-        documents=services.script_service.documents,
-        bootfiles=services.script_service.bootfiles,
-    )
+    hosts = [replace(host, network=network) if host.name == name else host for host in services.hosts]
+    registry = HostSet.of(services.hosts.cluster, hosts)
+    services.use(hosts=registry)

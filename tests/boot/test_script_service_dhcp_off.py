@@ -18,14 +18,10 @@ REGISTERED = IPv4Address("192.0.2.101")
 
 
 def switch_dhcp_off(services: BuiltServices, *, has_address: bool = True) -> None:
-    script_service = services.script_service
     network = HostNetwork(IPv4Interface(f"{REGISTERED}/24")) if has_address else None
-    hosts = [replace(host, network=network) if host.name == CP1 else host for host in script_service.hosts]
-    script_service.use(
-        HostSet.of(script_service.hosts.cluster, hosts),
-        replace(script_service.policy, address_announces=True),
-        documents=script_service.documents,
-        bootfiles=script_service.bootfiles,
+    hosts = [replace(host, network=network) if host.name == CP1 else host for host in services.hosts]
+    services.use(
+        hosts=HostSet.of(services.hosts.cluster, hosts), policy=replace(services.policy, address_announces=True)
     )
 
 
@@ -68,7 +64,7 @@ def test_no_other_address_does_not_even_one_that_the_wire_showed_for_the_machine
 
         plan = await services.script_for(MAC, address)
 
-        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.script_service.hosts.hosts[CP1])
+        assert plan == WaitPlan(MAC, WaitReason.NOT_ANNOUNCED, services.hosts.hosts[CP1])
         assert await spent(services) == 0
 
     with_services(scenario)
@@ -90,7 +86,7 @@ def test_a_host_without_a_registered_address_and_another_hosts_script_get_nothin
 def test_with_dhcp_a_registered_address_alone_announces_nothing_and_the_operator_reads_why(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         switch_dhcp_off(services)
-        services.script_service.policy = replace(services.script_service.policy, address_announces=False)
+        services.use(policy=replace(services.policy, address_announces=False))
         await arm(services)
 
         plan = await services.script_for(MAC, REGISTERED)

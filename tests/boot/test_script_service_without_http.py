@@ -26,9 +26,7 @@ async def arm(services: BuiltServices) -> None:
         (directory / name).write_bytes(pe_image(0x8664))
     bootfiles = BootFiles([directory])
     policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders(), others=bootfiles.other_loaders())
-    services.script_service.use(
-        services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
-    )
+    services.use(policy=policy, boot_files=bootfiles)
     await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
 
 
@@ -132,6 +130,6 @@ def test_an_unarmed_gpxe_is_led_to_its_disk_by_a_loader_and_its_script(with_serv
         assert offered(services, GPXE, 1) == LOADER
         loads(services, "snponly.efi", 1)
         plan = await services.script_for(MAC, ADDRESS)
-        assert "exit" in services.script_service.documents.script(plan, ScriptLanguage.IPXE, base_url=BASE_URL)
+        assert "exit" in services.documents.script(plan, ScriptLanguage.IPXE, base_url=BASE_URL)
 
     with_services(scenario)

@@ -45,15 +45,8 @@ SECOND_MAC = Mac.parse("52:54:00:aa:bb:81")
 
 def use_templates(services: BuiltServices, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
     """Let the script service render these templates first, as `render.templates` does."""
-    documents = Documents(
-        Engine([directory, assets_directory() / "templates"]), services.script_service.documents._content
-    )
-    services.script_service.use(
-        services.script_service.hosts,
-        Policy(unknown, LOADERS),
-        documents=documents,
-        bootfiles=services.script_service.bootfiles,
-    )
+    documents = Documents(Engine([directory, assets_directory() / "templates"]), services.documents._content)
+    services.use(policy=Policy(unknown, LOADERS), documents=documents)
 
 
 def templates(directory: Path, **sources: str) -> Path:
@@ -90,7 +83,7 @@ def test_a_faulty_template_of_the_local_boot_gives_a_script_that_waits(with_serv
         written = [await script(services) for _ in range(3)]
 
         assert {found.plan for found in written} == {
-            WaitPlan(MAC, WaitReason.TEMPLATE_FAULT, services.script_service.hosts.get("cp1"))
+            WaitPlan(MAC, WaitReason.TEMPLATE_FAULT, services.hosts.get("cp1"))
         }
         assert written[0].text.startswith("#!ipxe\n")
         assert "chain --replace --autofree http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.ipxe" in written[0].text
@@ -157,10 +150,10 @@ def test_a_template_that_fails_for_the_card_that_boots_spends_no_attempt(with_se
     directory = templates(tmp_path, ipxe__install=source)
 
     async def scenario(services: BuiltServices) -> None:
-        host = services.script_service.hosts.get("cp1")
+        host = services.hosts.get("cp1")
         assert host is not None
         two_cards = replace(host, macs=(MAC, SECOND_MAC))
-        services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [two_cards])
+        services.use(hosts=HostSet.of(services.hosts.cluster, [two_cards]))
         use_templates(services, directory)
         await services.install_moves.arm_all([CP1], reason="test", attempts=1)
         services.boots(replace(FIRMWARE, mac=SECOND_MAC), replace(IPXE, mac=SECOND_MAC), address=OTHER_ADDRESS)
@@ -188,10 +181,10 @@ def test_a_kernel_line_that_is_too_long_gives_a_script_that_waits_to_any_address
     with_services: WithServices, language: ScriptLanguage
 ):
     async def scenario(services: BuiltServices) -> None:
-        host = services.script_service.hosts.get("cp1")
+        host = services.hosts.get("cp1")
         assert host is not None
         long = replace(host, kernel_arguments=tuple(f"argument{number}=value" for number in range(200)))
-        services.script_service.hosts = HostSet.of(services.script_service.hosts.cluster, [long])
+        services.use(hosts=HostSet.of(services.hosts.cluster, [long]))
         use_templates(services, assets_directory() / "templates")
         await services.install_moves.arm_all([CP1], reason="test", attempts=1)
 
@@ -259,7 +252,7 @@ def test_every_script_that_a_machine_may_be_sent_is_made_by_the_check(with_servi
 
     async def scenario(services: BuiltServices) -> None:
         use_templates(services, directory)
-        documents, host = services.script_service.documents, services.script_service.hosts.get("cp1")
+        documents, host = services.documents, services.hosts.get("cp1")
         assert host is not None
 
         before_and_after = [str(fault) for fault in documents.script_problems(MAC, host)]
@@ -292,7 +285,7 @@ def test_every_reason_to_wait_has_its_own_branch_of_the_check(
 
     async def scenario(services: BuiltServices) -> None:
         use_templates(services, directory)
-        documents, host = services.script_service.documents, services.script_service.hosts.get("cp1")
+        documents, host = services.documents, services.hosts.get("cp1")
 
         found = [*documents.script_problems(MAC, host), *documents.script_problems(UNKNOWN_MAC, None)]
 

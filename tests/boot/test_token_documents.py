@@ -17,8 +17,10 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot.token_documents import IgnitionPart, Refusal, Report
+from netboot.boot.documents import IgnitionPart
+from netboot.boot.token_documents import Refusal, Report
 from netboot.errors import StoreError
+from netboot.model.boot.offer import InstallPlan
 from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
 from netboot.model.install.token import Tokens
@@ -185,7 +187,7 @@ def test_the_wrapper_names_the_very_bytes_of_its_children(with_services: WithSer
         assert [child["verification"]["hash"] for child in merged] == [
             f"sha512-{hashlib.sha512(part).hexdigest()}" for part in (role, overlay)
         ]
-        assert role == services.script_service.hosts.get("cp1").ignition.read_bytes()  # type: ignore[union-attr]
+        assert role == services.hosts.get("cp1").ignition.read_bytes()  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -194,7 +196,7 @@ def test_the_children_stay_what_the_wrapper_said_though_the_file_was_replaced(wi
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
         await ignition(services, tokens.ignition)
-        role_file = services.script_service.hosts.get("cp1").ignition  # type: ignore[union-attr]
+        role_file = services.hosts.get("cp1").ignition  # type: ignore[union-attr]
         before = role_file.read_bytes()  # type: ignore[union-attr]
         role_file.write_bytes(before.replace(b"nginx_script", b"nginx_scripx"))  # type: ignore[union-attr]
 
@@ -270,6 +272,34 @@ def test_a_document_that_two_addresses_of_one_host_request_raises_an_alarm(with_
         ]
 
     with_services(scenario)
+
+
+@pytest.mark.parametrize(("address", "alarms"), [(UNKNOWN_ADDRESS, 1), (ADDRESS, 0)])
+def test_a_boot_that_another_address_begins_while_the_host_installs_raises_an_alarm(
+    with_services: WithServices, address: IPv4Address, alarms: int
+):
+    async def scenario(services: BuiltServices) -> list[dict[str, object]]:
+        tokens = await boot_the_installer(services)
+        await report(services, tokens.report, Report.STARTED)
+        services.boots(FIRMWARE, IPXE, address=address)
+        assert isinstance(await services.script_for(MAC, address), InstallPlan)
+        return [dict(event.data) for event in await services.events() if event.name == "boot.alarm_raised"]
+
+    alarm = {"document": "script", "address": str(address), "earlier": str(ADDRESS), "reason": "second-address"}
+    assert with_services(scenario) == [alarm] * alarms
+
+
+def test_a_host_that_is_armed_again_may_boot_the_installer_from_another_address(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        tokens = await boot_the_installer(services)
+        for each in (Report.STARTED, Report.DONE):
+            await report(services, tokens.report, each)
+        await services.install_moves.arm_all([CP1], reason="again", attempts=3)
+        services.boots(FIRMWARE, IPXE, address=UNKNOWN_ADDRESS)
+        assert isinstance(await services.script_for(MAC, UNKNOWN_ADDRESS), InstallPlan)
+        return await services.event_names()
+
+    assert "boot.alarm_raised" not in with_services(scenario)
 
 
 def test_a_token_that_a_forged_boot_replaced_is_in_the_timeline_of_the_host(with_services: WithServices):

@@ -43,16 +43,16 @@ HOLDER = Mac("52:54:00:00:00:77")
 class Leasing:
     """A lease service with a real store; only the clock is ours."""
 
-    script_service: LeaseService
+    lease_service: LeaseService
     database: Database
     event_log: EventLog
     clock: FakeClock
 
     def decide(self, kind: LeaseRequestKind, mac: Mac, address: IPv4Address | None = None) -> LeaseVerdict:
         request = LeaseRequest(kind, f"hw:01:{mac}", mac, address)
-        verdict = self.script_service.decide(request, [LAN], [OURS])
-        if isinstance(verdict, LeaseToProbe) and self.script_service.probed(request, verdict.address, None):
-            verdict = self.script_service.decide(request, [LAN], [OURS])
+        verdict = self.lease_service.decide(request, [LAN], [OURS])
+        if isinstance(verdict, LeaseToProbe) and self.lease_service.probed(request, verdict.address, None):
+            verdict = self.lease_service.decide(request, [LAN], [OURS])
         return verdict
 
     def granted(self, mac: Mac) -> LeaseGranted:
@@ -74,16 +74,16 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
         clock = FakeClock()
         database = await Database.open(f"sqlite+aiosqlite:///{directory}/netboot.db")
         try:
-            events = EventLog(database, now=clock.now)
-            script_service = LeaseService(
+            events, hosts = EventLog(database, now=clock.now), HostSet.of(Cluster("test"), [CP1])
+            lease_service = LeaseService(
                 LeasePolicy((AddressRange(POOLED, POOLED),), 3600),
                 LeaseStore(database),
+                hosts=lambda: hosts,
                 events=events,
                 clock=Clock(clock.now, clock.monotonic, clock.random_bytes),
             )
-            await script_service.load()
-            script_service.use(HostSet.of(Cluster("test"), [CP1]))
-            return await use(Leasing(script_service, database, events, clock))
+            await lease_service.load()
+            return await use(Leasing(lease_service, database, events, clock))
         finally:
             await database.close()
 
@@ -92,10 +92,10 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
 
 def test_a_new_lease_is_an_event_and_a_renewal_is_not(tmp_path: Path):
     async def use(services: Leasing) -> list[tuple[str, str | None]]:
-        assert await services.script_service.keep(services.granted(MAC)) is None
+        assert await services.lease_service.keep(services.granted(MAC)) is None
         renewed = services.decide(LeaseRequestKind.RENEWING, MAC, RESERVED)
         assert isinstance(renewed, LeaseGranted)
-        assert await services.script_service.keep(renewed) is None
+        assert await services.lease_service.keep(renewed) is None
         return await services.reported()
 
     assert leasing(tmp_path, use) == [("lease.granted", "cp1")]
@@ -103,7 +103,7 @@ def test_a_new_lease_is_an_event_and_a_renewal_is_not(tmp_path: Path):
 
 def test_a_lease_that_is_kept_is_there_after_a_restart(tmp_path: Path):
     async def first(services: Leasing) -> None:
-        await services.script_service.keep(services.granted(UNKNOWN_MAC))
+        await services.lease_service.keep(services.granted(UNKNOWN_MAC))
 
     async def second(services: Leasing) -> list[object]:
         return [
@@ -123,7 +123,7 @@ def test_without_a_store_nothing_is_leased_and_the_address_stays_free(tmp_path: 
         granted = services.granted(UNKNOWN_MAC)
         async with services.database.transaction() as connection:
             await connection.exec_driver_sql("DROP TABLE leases")
-        drop_reason = await services.script_service.keep(granted)
+        drop_reason = await services.lease_service.keep(granted)
         services.clock.pass_(61)
         return drop_reason, services.decide(LeaseRequestKind.DISCOVER, OTHER_MAC)
 
@@ -137,7 +137,7 @@ def test_a_grant_that_was_declined_while_it_was_written_is_not_acknowledged(tmp_
     async def use(services: Leasing) -> LeaseDropReason | None:
         granted = services.granted(UNKNOWN_MAC)
         services.decide(LeaseRequestKind.DECLINE, UNKNOWN_MAC, POOLED)
-        return await services.script_service.keep(granted)
+        return await services.lease_service.keep(granted)
 
     assert leasing(tmp_path, use) is LeaseDropReason.NOT_ITS_ADDRESS
 
@@ -146,10 +146,10 @@ def test_release_and_decline_are_stored_and_reported(tmp_path: Path):
     async def use(services: Leasing) -> tuple[list[LeaseState], list[tuple[str, str | None]]]:
         states = []
         for kind in (LeaseRequestKind.RELEASE, LeaseRequestKind.DECLINE):
-            await services.script_service.keep(services.granted(MAC))
+            await services.lease_service.keep(services.granted(MAC))
             closed = services.decide(kind, MAC, RESERVED)
             assert isinstance(closed, LeaseClosed)
-            assert await services.script_service.keep(closed) is None
+            assert await services.lease_service.keep(closed) is None
             states += [lease.state for lease in await LeaseStore(services.database).all()]
         return states, await services.reported()
 
@@ -165,8 +165,8 @@ def test_a_problem_is_reported_once_in_ten_minutes_for_each_address(tmp_path: Pa
         request = LeaseRequest(LeaseRequestKind.DISCOVER, "x", MAC)
         for pause_s in (0, 4, 600):
             services.clock.pass_(pause_s)
-            assert services.script_service.decide(request, [LAN], [OURS]) == LeaseToProbe(RESERVED, False)
-            assert not services.script_service.probed(request, RESERVED, HOLDER)
+            assert services.lease_service.decide(request, [LAN], [OURS]) == LeaseToProbe(RESERVED, False)
+            assert not services.lease_service.probed(request, RESERVED, HOLDER)
         await services.event_log.flush()
         return await services.event_log.after(0)
 
@@ -180,13 +180,13 @@ def test_a_problem_is_reported_once_in_ten_minutes_for_each_address(tmp_path: Pa
 def test_an_end_that_is_written_late_never_covers_the_lease_that_came_after_it(tmp_path: Path):
     async def use(services: Leasing) -> dict[IPv4Address, LeaseState]:
         for mac in (MAC, UNKNOWN_MAC):
-            await services.script_service.keep(services.granted(mac))
+            await services.lease_service.keep(services.granted(mac))
         services.clock.pass_(3600)
-        sweeping = asyncio.create_task(services.script_service.sweep())
+        sweeping = asyncio.create_task(services.lease_service.sweep())
         await asyncio.sleep(0)
         again = services.granted(UNKNOWN_MAC)
         assert again.lease.address == POOLED
-        await services.script_service.keep(again)
+        await services.lease_service.keep(again)
         await sweeping
         return {lease.address: lease.state for lease in await LeaseStore(services.database).all()}
 

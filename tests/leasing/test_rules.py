@@ -59,8 +59,8 @@ class BuiltServices:
     """A state machine with a clock, and a LAN where nobody has an address but those in `taken`."""
 
     def __init__(self, policy: LeasePolicy | None = None) -> None:
-        self.leases = Leases(policy or LeasePolicy(POOL, LEASE_S))
-        self.leases.use(HOSTS)
+        self.hosts = HOSTS
+        self.leases = Leases(policy or LeasePolicy(POOL, LEASE_S), lambda: self.hosts)
         self.now_s = 1000.0
         self.taken: set[IPv4Address] = set()
 
@@ -177,7 +177,7 @@ def test_an_offer_carries_what_the_registry_and_the_settings_say():
 
 def test_a_lease_names_the_time_servers_of_the_host_that_have_an_address_before_those_of_the_settings():
     services = BuiltServices(LeasePolicy(POOL, 600, ntp_servers=(TIME,)))
-    services.leases.use(HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))]))
+    services.hosts = HostSet.of(HOSTS.cluster, [replace(CP1, ntp=("192.0.2.7", "ntp.example.com"))])
 
     ours, theirs = services.decide(A.DISCOVER, CARD), services.decide(A.DISCOVER, UNKNOWN)
 
@@ -644,7 +644,7 @@ def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
 def test_a_machine_that_was_registered_meanwhile_is_refused_its_old_address():
     services = BuiltServices()
     services.leased(UNKNOWN)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNKNOWN], "192.0.2.55/24")]))
+    services.hosts = HostSet.of(Cluster("test"), [a_host("new1", [UNKNOWN], "192.0.2.55/24")])
 
     assert in_short(services.decide(A.RENEWING, UNKNOWN, FIRST)) == WRONG_ADDRESS
     assert services.leased(UNKNOWN) == IPv4Address("192.0.2.55")
@@ -653,7 +653,7 @@ def test_a_machine_that_was_registered_meanwhile_is_refused_its_old_address():
 def test_an_address_that_was_registered_for_another_host_is_refused_to_its_holder():
     services = BuiltServices()
     services.leased(UNKNOWN)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")]))
+    services.hosts = HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")])
 
     assert services.offered(UNREGISTERED_KEPT[1]) is LeaseDropReason.ADDRESS_IN_USE
     assert in_short(services.decide(A.RENEWING, UNKNOWN, FIRST)) == WRONG_ADDRESS
@@ -664,7 +664,7 @@ def test_an_address_that_was_registered_for_another_host_is_refused_to_its_holde
 def test_an_offer_is_void_once_its_address_is_registered_for_another():
     services = BuiltServices()
     services.offered(UNKNOWN)
-    services.leases.use(HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")]))
+    services.hosts = HostSet.of(Cluster("test"), [a_host("new1", [UNREGISTERED_KEPT[1]], f"{FIRST}/24")])
 
     assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == WRONG_ADDRESS
 

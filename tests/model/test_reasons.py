@@ -57,6 +57,16 @@ def test_an_alarm_names_the_document_and_the_address():
     )
 
 
+def test_an_alarm_of_a_second_address_names_both_addresses():
+    data = {"document": "script", "address": "192.0.2.66", "earlier": "192.0.2.50", "reason": "second-address"}
+
+    assert explain("boot.alarm_raised", data, host="cp1") == Explanation(
+        "ALARM",
+        "the script of cp1 was served to 192.0.2.66, and before that to 192.0.2.50",
+        "compare both with the leases of the LAN's DHCP server; cancel the arming if one is not its own",
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

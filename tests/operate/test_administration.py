@@ -23,12 +23,9 @@ CLUSTER_INIT = "cp1 is cluster.init: its installed system starts a new cluster r
 def administration(
     services: BuiltServices, server: ServerFacts | None = None, warnings: list[str] | None = None
 ) -> Administration:
-    script_service = services.script_service
-    made = Administration(services.install_moves, services.event_log, machines=script_service.machines, attempts=3)
-    readiness = Readiness(
-        script_service.documents, script_service.policy, bootfiles=BootFiles([]), server=server or ServerFacts()
-    )
-    made.use(script_service.hosts, lambda: readiness, warnings=lambda: warnings or [])
+    made = Administration(services.install_moves, services.event_log, machines=services.machines, attempts=3)
+    readiness = Readiness(services.documents, services.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
+    made.use(services.hosts, lambda: readiness, warnings=lambda: warnings or [])
     return made
 
 
@@ -39,13 +36,8 @@ async def shown(found: Awaitable[Any]) -> Any:
 
 def declare(services: BuiltServices, change: Callable[[Host], Host | None]) -> None:
     """Swap the hosts as a reload does."""
-    script_service = services.script_service
-    hosts = HostSet.of(
-        script_service.hosts.cluster, [changed for host in script_service.hosts if (changed := change(host))]
-    )
-    script_service.use(
-        hosts, script_service.policy, documents=script_service.documents, bootfiles=script_service.bootfiles
-    )
+    hosts = HostSet.of(services.hosts.cluster, [changed for host in services.hosts if (changed := change(host))])
+    services.use(hosts=hosts)
 
 
 def without_disk(name: HostName) -> Callable[[Host], Host]:
@@ -179,7 +171,7 @@ def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
         admin = administration(services)
         services.boots(UNKNOWN)
-        await services.script_service.machines.flush()
+        await services.machines.flush()
         await admin.arm_all(["w1"], reason="x")
         await services.event_log.flush()
         events = [event async for event in admin.events(host="w1", follow=False)]

@@ -31,11 +31,9 @@ def never_armed_here() -> Readiness:
 async def shown(services: BuiltServices) -> dict[str, Any]:
     """What `host show cp1 --json` prints."""
     await services.event_log.flush()
-    await services.script_service.machines.flush()
-    administration = Administration(
-        services.install_moves, services.event_log, machines=services.script_service.machines, attempts=3
-    )
-    administration.use(services.script_service.hosts, never_armed_here, warnings=())
+    await services.machines.flush()
+    administration = Administration(services.install_moves, services.event_log, machines=services.machines, attempts=3)
+    administration.use(services.hosts, never_armed_here, warnings=())
     found = dict(json_view(await administration.host("cp1")))
     install = json_view(await administration.install("cp1"))
     assert install == found["install"]
@@ -55,7 +53,7 @@ async def code(services: BuiltServices) -> str | None:
 def test_a_missing_document_is_reported_with_its_cure_until_the_machine_gets_its_script(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        role_file = services.script_service.hosts.get("cp1").ignition  # type: ignore[union-attr]
+        role_file = services.hosts.get("cp1").ignition  # type: ignore[union-attr]
         assert role_file is not None
         text = role_file.read_bytes()
         role_file.unlink()
@@ -81,9 +79,7 @@ def test_a_dead_end_stays_reported_over_further_boots_and_over_another_arming(wi
         (directory / "undionly.kpxe").write_bytes(b"x")
         bootfiles = BootFiles([directory])
         policy = Policy(UnknownHosts.IGNORE, bootfiles.loaders())
-        services.script_service.use(
-            services.script_service.hosts, policy, documents=services.script_service.documents, bootfiles=bootfiles
-        )
+        services.use(policy=policy, boot_files=bootfiles)
         await arm(services)
         bios = replace(FIRMWARE, arch=Arch.X86_BIOS)
         for exchange in range(1, 5):
@@ -124,15 +120,10 @@ def test_a_machine_that_is_refused_is_shown_with_the_reason_and_the_package_to_i
 
 def test_a_machine_whose_named_loader_is_for_another_cpu_is_shown_so(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        cp1 = services.script_service.hosts.get("cp1")
+        cp1 = services.hosts.get("cp1")
         assert cp1 is not None
-        hosts = HostSet.of(services.script_service.hosts.cluster, [replace(cp1, loader="undionly.kpxe")])
-        services.script_service.use(
-            hosts,
-            services.script_service.policy,
-            documents=services.script_service.documents,
-            bootfiles=services.script_service.bootfiles,
-        )
+        hosts = HostSet.of(services.hosts.cluster, [replace(cp1, loader="undionly.kpxe")])
+        services.use(hosts=hosts)
         await arm(services)
         services.offer_service.offer_for(FIRMWARE)
 
@@ -171,7 +162,7 @@ def test_behind_a_router_that_translates_addresses_the_reason_is_the_address(wit
 def test_another_address_hides_no_reason_of_the_machine_itself(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
-        services.script_service.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
+        services.hosts.get("cp1").ignition.unlink()  # type: ignore[union-attr]
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
         await services.script_for(MAC, UNKNOWN_ADDRESS)

@@ -22,16 +22,16 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "any machine that the wire showed counts as every host",
-        "boot/script_service.py",
+        "boot/identity.py",
         "        return seen is not None and seen.mac in host.macs\n\n    def is_target_at",
         "        return seen is not None\n\n    def is_target_at",
         Invariant.UNARMED,
     ),
     Mutation(
         "a script with tokens goes to whoever requests it",
-        "boot/script_service.py",
-        "return self.seen.of(mac, now=self.clock.now()) if self.is_at(host, address) else None",
-        "return self.seen.of(mac, now=self.clock.now())",
+        "boot/identity.py",
+        "            return self.is_at(host, address)\n",
+        "            return True\n",
         Invariant.UNARMED,
     ),
     Mutation(
@@ -51,8 +51,8 @@ MUTATIONS = (
     Mutation(
         "a new boot gets the script of the boot before",
         "boot/machines_seen.py",
-        "        last_s, seen.announced_s = seen.announced_s, now_s\n        seen.took_installer = False\n",
-        "        last_s, seen.announced_s = seen.announced_s, now_s\n",
+        "        last_s, self.announced_s = self.announced_s, now_s\n        self.took_installer = False\n",
+        "        last_s, self.announced_s = self.announced_s, now_s\n",
         Invariant.ATTEMPTS,
     ),
     Mutation(
@@ -155,9 +155,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a registered address is every host's",
-        "boot/script_service.py",
+        "boot/identity.py",
         "        if address in host.addresses:\n            return True\n",
-        "        if self.hosts.by_address(address) is not None:\n            return True\n",
+        "        if self._hosts().by_address(address) is not None:\n            return True\n",
         Invariant.UNARMED,
     ),
 )

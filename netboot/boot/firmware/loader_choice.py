@@ -36,39 +36,20 @@ def policy(
         if host.loader is None:
             continue
         what = _fault(host.loader, bootfiles)
-        file = find_loader(bootfiles, host.loader)
         if what is not None:
             unusable[host.loader] = "; ".join(what)
             problems.append(Problem(*_place(host), f"hosts.{host.name}.loader", *what))
-        elif file is not None and file.cpu is not None:
+        elif (file := find_loader(bootfiles, host.loader)) is not None and file.cpu is not None:
             cpus[host.loader] = file.cpu
-    made = Policy(
-        unknown,
-        bootfiles.loaders(),
-        bootfiles.other_loaders(),
-        tuple(sound),
-        declared_rules=tuple(rules),
-        cpus=cpus,
-        unusable=unusable,
-    )
+    loaders, others = bootfiles.loaders(), bootfiles.other_loaders()
+    made = Policy(unknown, loaders, others, tuple(sound), tuple(rules), cpus=cpus, unusable=unusable)
     return made, tuple(sorted(problems))
 
 
-def renewed(policy: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
+def renewed(before: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
     """Choose the loaders anew after the boot files changed, for the hosts and rules that were read."""
-    named = {host.loader for host in hosts if host.loader is not None}
-    found = {name: file.cpu for name in named if (file := find_loader(bootfiles, name)) is not None}
-    cpus = {**policy.cpus, **{name: cpu for name, cpu in found.items() if cpu is not None}}
-    unusable = {name: "; ".join(what) for name in named if (what := _fault(name, bootfiles)) is not None}
-    rules = (rule for rule in policy.declared_rules if _fault(rule.loader, bootfiles, wanted=rule.required_cpu) is None)
-    return replace(
-        policy,
-        loaders=bootfiles.loaders(),
-        others=bootfiles.other_loaders(),
-        rules=tuple(rules),
-        cpus=cpus,
-        unusable=unusable,
-    )
+    made, _ = policy(before.unknown, before.declared_rules, hosts=hosts, bootfiles=bootfiles)
+    return replace(made, address_announces=before.address_announces, left_out=before.left_out)
 
 
 def _place(host: Host) -> tuple[str, int, int]:

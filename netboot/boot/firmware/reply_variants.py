@@ -1,15 +1,13 @@
-"""Which boot variant a firmware is offered, learned from how its boots ended. Pure; time is an argument.
+"""Which boot variants a firmware may be offered, how a boot ended, and which variant follows. Pure.
 
 A variant is a reply (with option 43, or without it, so that firmware goes to port 4011) and a loader. Fixed order:
 
     at first                                           the first reply, the first loader
     a boot that got no loader, or another server's  -> the next reply, the same loader
     a boot whose loader requested no script         -> the same reply, the next loader
-    nothing is left                                 -> a dead end: one event, the first variant, no change for an hour
 
-Only whole boots count, `BOOTS_PER_VARIANT` in a row; within one boot the same request gets the same reply. What a
-machine did without taking an address is ignored: firmware takes one before it goes on, a test program does not.
-docs/firmware.md is the operator's view.
+Only whole boots count. What a machine did without taking an address is ignored: firmware takes one before it goes on,
+a test program does not. docs/firmware.md is the operator's view.
 """
 
 import re
@@ -24,12 +22,9 @@ from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.words import printable_line
 
-BOOTS_PER_VARIANT: Final = 2  # one alone may be a person at the power button
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
 LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
 _REPLIES: Final = tuple(ReplyVariant)
-REST_S: Final = 3600.0  # after a dead end
-FORGET_S: Final = 86_400.0  # older failures do not count as a row
 
 
 class Ending(StrEnum):
@@ -83,7 +78,7 @@ class BootTrace:
         else:
             self.other_file = printable_line(name, longest=80)
 
-    def got(self, name: str) -> None:
+    def note_file_sent(self, name: str) -> None:
         """Record a file that was sent completely."""
         is_unregistered = bool(self.other_file) and printable_line(name, longest=80) == self.other_file
         self.got_other_file = self.got_other_file or is_unregistered
@@ -107,46 +102,6 @@ class Choices:
         if variant is None or variant.reply not in self.replies or variant.loader not in self.loaders:
             return self.first
         return variant
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What is known of one firmware of one machine. Times are seconds on the monotonic clock."""
-
-    variant: BootVariant | None = None  # None: the first
-    is_verified: bool = False  # a script was reached by it
-    failure: Ending | None = None
-    boots: int = 0  # that ended so, in a row, with this variant
-    ended_s: float = 0.0
-    rests_until_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The machine gets another variant from its next boot on."""
-
-    reason: Ending
-    before: BootVariant
-    after: BootVariant
-
-
-@dataclass(frozen=True, slots=True)
-class DeadEnd:
-    """No variant is left; the operator has to act."""
-
-    reason: Ending
-    variant: BootVariant
-    cure: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A variant that is not the first led to the script, so it is stored."""
-
-    variant: BootVariant
-
-
-Verdict = Moved | DeadEnd | Verified
 
 
 def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
@@ -181,42 +136,6 @@ def ending(trace: BootTrace) -> Ending | None:
     if trace.other_file:
         return Ending.WRONG_LOADER
     return Ending.LOADER_CUT if trace.requested_loader else Ending.NO_LOADER
-
-
-def judge(
-    learned: Learned, trace: BootTrace, choices: Choices, *, now_s: float, is_pinned: bool = False
-) -> tuple[Learned, Verdict | None]:
-    """Learn from a boot that ended. `is_pinned`: the hosts file sets firmware or loader."""
-    reason = ending(trace)
-    if reason is None or trace.variant is None or choices.fit(trace.variant) is not trace.variant:
-        return learned, None
-    if reason is Ending.REACHED:
-        return reached(learned, trace.variant, choices)
-    if learned.rests_until_s is not None and now_s < learned.rests_until_s:
-        return learned, None
-    if _is_cut_short(trace, reason, now_s):
-        return replace(learned, failure=None, boots=0), None
-    is_same = learned.failure is reason and choices.fit(learned.variant) == trace.variant
-    boots = learned.boots + 1 if is_same and now_s - learned.ended_s <= FORGET_S else 1
-    if boots < BOOTS_PER_VARIANT:
-        return replace(learned, failure=reason, boots=boots, ended_s=now_s, rests_until_s=None), None
-    after = next_variant(trace.variant, reason, choices)
-    if after is None:
-        cure = cure_for(reason, trace, is_pinned=is_pinned)
-        return Learned(ended_s=now_s, rests_until_s=now_s + REST_S), DeadEnd(reason, trace.variant, cure)
-    return Learned(after, ended_s=now_s), Moved(reason, trace.variant, after)
-
-
-def _is_cut_short(trace: BootTrace, reason: Ending, now_s: float) -> bool:
-    """Return whether the boot was restarted before it could fail by itself."""
-    is_plain = reason in (Ending.NO_REQUEST, Ending.NO_SCRIPT, Ending.NO_HTTP) or trace.got_other_file
-    return not is_plain and now_s - trace.began_s < LEAST_S
-
-
-def reached(learned: Learned, variant: BootVariant, choices: Choices) -> tuple[Learned, Verified | None]:
-    """Learn that a variant led to the script; earlier failures are forgotten."""
-    is_news = variant != choices.first and not (learned.is_verified and learned.variant == variant)
-    return Learned(variant, is_verified=True), Verified(variant) if is_news else None
 
 
 def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> BootVariant | None:

@@ -10,10 +10,10 @@ import click
 
 from netboot.app import from_settings
 from netboot.boot.documents import Documents
+from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.views.output import json_option, print_json
-from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
@@ -63,11 +63,10 @@ def check(config: Path, as_json: bool) -> None:
         raise SystemExit(2) from None
     findings = Findings(warnings=list(map(str, configuration.warnings)), faults=configuration.faults)
     findings.add(check_access(configuration))  # it changes the user for a moment, so it comes before the threads
-    bootfiles = BootFiles(configuration.settings.bootfiles.directories)
-    policy, problems = from_settings.policy_for(configuration.settings, bootfiles, configuration.hosts)
-    findings.problems += [*map(str, problems), *missing_uefi_loader(policy, bootfiles)]
-    asyncio.run(_check(config, configuration, bootfiles, findings=findings))
-    lines = loader_lines(policy, bootfiles)
+    registry, problems = from_settings.registry_for(configuration.settings, configuration)
+    findings.problems += [*map(str, problems), *missing_uefi_loader(registry.policy, registry.boot_files)]
+    asyncio.run(_check(config, configuration, registry, findings=findings))
+    lines = loader_lines(registry.policy, registry.boot_files)
     if as_json:
         _print_as_json(findings, lines)
     else:
@@ -97,7 +96,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
 
 
-async def _check(config: Path, configuration: Configuration, bootfiles: BootFiles, *, findings: Findings) -> None:
+async def _check(config: Path, configuration: Configuration, registry: Registry, *, findings: Findings) -> None:
     settings = configuration.settings
     if not settings.network.interfaces:
         findings.problems.append(NO_INTERFACE)
@@ -107,14 +106,13 @@ async def _check(config: Path, configuration: Configuration, bootfiles: BootFile
     links = await links_here()
     findings.add(check_hosts(configuration, links))
     findings.add(await _check_box(config, settings, links, known=set(map(str, findings.faults))))
-    documents = from_settings.documents_for(settings)
-    readiness = from_settings.readiness_for(settings, documents, bootfiles=bootfiles, hosts=configuration.hosts)
+    readiness = from_settings.readiness_for(settings, registry)
     reasons: dict[str, list[Host]] = {}
     for host in configuration.hosts:
         for reason in await readiness.reasons(host):
             reasons.setdefault(reason, []).append(host)
     findings.problems += [_placed(why, hosts) for why, hosts in reasons.items() if why not in findings.problems]
-    findings.problems += _script_problems(documents, configuration.hosts)
+    findings.problems += _script_problems(registry.documents, configuration.hosts)
 
 
 def _placed(reason: str, hosts: Sequence[Host]) -> str:

@@ -9,9 +9,8 @@ import click
 
 from netboot.app import from_settings
 from netboot.boot.decide import decide
-from netboot.boot.documents import Documents
+from netboot.boot.documents import Documents, IgnitionPart
 from netboot.cli.views.output import json_option, print_json
-from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, NetbootError, RenderError
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
@@ -68,9 +67,8 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 
 
 async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
-    settings = configuration.settings
-    documents, base_url = from_settings.documents_for(settings), _base_url(settings)
-    policy, _ = from_settings.policy_for(settings, BootFiles(settings.bootfiles.directories), configuration.hosts)
+    registry, _ = from_settings.registry_for(configuration.settings, configuration)
+    documents, policy, base_url = registry.documents, registry.policy, _base_url(configuration.settings)
     return {
         host.name: HostPlan(
             offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
@@ -105,8 +103,8 @@ async def _ignition(documents: Documents, host: Host, base_url: str, *, show_sec
         made = await documents.ignition(host, HIDDEN, mac=host.mac, base_url=base_url)
     except (RenderError, ContentError) as error:
         return {"error": str(error)}
-    role = made.role.decode("utf-8", "replace") if show_secrets else f"hidden, {len(made.role)} bytes; --show-secrets"
-    return {"wrapper": made.wrapper.decode(), "role": role, "overlay": made.overlay.decode()}
+    parts = {part.value: text.decode("utf-8", "replace") for part, text in made.items()}
+    return parts if show_secrets else {**parts, "role": f"hidden, {len(made[IgnitionPart.ROLE])} bytes; --show-secrets"}
 
 
 def _script(documents: Documents, plan: ScriptPlan, base_url: str) -> str:

@@ -20,6 +20,12 @@ class RequestRefusal(StrEnum):
     NO_ADDRESS = "no-registered-address"  # `dhcp.mode: off` identifies a host by one, and this host has none
 
 
+class Alarm(StrEnum):
+    """Why what was served raises an alarm."""
+
+    SECOND_ADDRESS = "second-address"  # another address of the host received it before
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What an event means. `word` is its place in a timeline; `is_blocking`: the machine waits because of it."""
@@ -58,6 +64,15 @@ def _sentence(
         return Explanation(word, sentence.format_map(named), cure.format_map(named), is_blocking)
 
     return explained
+
+
+def _alarm(data: Data, host: str) -> Explanation:
+    if data.get("reason") == Alarm.SECOND_ADDRESS:
+        what = f"the {data['document']} of {host} was served to {data['address']}, and before that to {data['earlier']}"
+        cure = "compare both with the leases of the LAN's DHCP server; cancel the arming if one is not its own"
+        return Explanation("ALARM", what, cure)
+    what = f"the {data['document']} of {host} was requested from {data['address']}, which is not an address of {host}"
+    return Explanation("ALARM", what, f"find the machine that has {data['address']} now")
 
 
 def _request_refused(data: Data, host: str) -> Explanation:
@@ -168,11 +183,7 @@ _ENDINGS: Final = {
 }
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
-    "boot.alarm_raised": _sentence(
-        "ALARM",
-        "the {document} of {host} was requested from {address}, which is not an address of {host}",
-        "find the machine that has {address} now",
-    ),
+    "boot.alarm_raised": _alarm,
     "boot.dead_end_met": _dead_end,
     "boot.document_held_back": _held_back,
     "boot.request_refused": _request_refused,

@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from netboot.boot.documents import IgnitionPart
 from netboot.boot.script_service import ScriptService
-from netboot.boot.token_documents import DocumentService, IgnitionPart, Refusal, Report
+from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model import urls
 from netboot.model.boot.offer import ScriptLanguage

@@ -1,0 +1,66 @@
+"""Builds what answers machines: the services behind the listeners, each with its dependencies."""
+
+from dataclasses import dataclass
+
+from netboot.boot.identity import Identification
+from netboot.boot.install_moves import InstallMoves
+from netboot.boot.learning import VariantLearning
+from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.machines_seen import SeenMachines
+from netboot.boot.named_files import FileService
+from netboot.boot.offers import OfferService
+from netboot.boot.script_service import ScriptService
+from netboot.boot.token_documents import DocumentService
+from netboot.content.serving.index import ContentIndex
+from netboot.events.event_log import EventLog
+from netboot.model.clock import Clock
+from netboot.store.machines import Machines
+
+
+@dataclass(frozen=True, slots=True)
+class BootServices:
+    """The services of one daemon."""
+
+    offers: OfferService
+    scripts: ScriptService
+    files: FileService
+    documents: DocumentService
+
+
+def boot_services(
+    registry: LiveRegistry,
+    seen: SeenMachines,
+    *,
+    install_moves: InstallMoves,
+    machines: Machines,
+    content: ContentIndex,
+    events: EventLog,
+    clock: Clock,
+) -> BootServices:
+    """Build the services on one registry and one record of machines."""
+    identification = Identification(seen, registry.hosts)
+    learning = VariantLearning(seen, events)
+    scripts = ScriptService(
+        registry,
+        seen,
+        identification=identification,
+        install_moves=install_moves,
+        learning=learning,
+        machines=machines,
+        events=events,
+        clock=clock,
+    )
+    return BootServices(
+        OfferService(registry, seen, install_moves=install_moves, learning=learning, events=events, clock=clock),
+        scripts,
+        FileService(
+            registry,
+            seen,
+            identification=identification,
+            script_service=scripts,
+            content=content,
+            events=events,
+            clock=clock,
+        ),
+        DocumentService(registry, seen, identification=identification, install_moves=install_moves, events=events),
+    )

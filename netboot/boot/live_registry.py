@@ -1,0 +1,51 @@
+"""What boot requests are answered from: one frozen value, which a reload verifies first and then replaces whole."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from netboot.boot.documents import Documents
+from netboot.boot.firmware import loader_choice
+from netboot.content.bootfiles.directories import BootFiles
+from netboot.model.boot.offer import Policy
+from netboot.model.host.host import HostSet
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What requests are answered from; never changed in place."""
+
+    hosts: HostSet
+    policy: Policy
+    documents: Documents
+    boot_files: BootFiles
+
+
+class LiveRegistry:
+    """Holds the registry in force. An assignment to `now` replaces it; a request under way keeps the value it read."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.now = registry
+
+    def hosts(self) -> HostSet:
+        """Return the hosts in force."""
+        return self.now.hosts
+
+    def renew_boot_files(self) -> bool:
+        """Read the boot files anew where a name came or went; True where one did. For a request that needs it now."""
+        boot_files = self.now.boot_files
+        if not boot_files.is_outdated():
+            return False
+        self.replace_boot_files(BootFiles(boot_files.directories))
+        return True
+
+    def replace_boot_files(self, boot_files: BootFiles) -> None:
+        """Serve and offer these boot files from now on."""
+        before = self.now.policy
+        policy = loader_choice.renewed(before, self.now.hosts, boot_files)
+        self.now = replace(self.now, policy=policy, boot_files=boot_files)
+        if policy != before:
+            chosen = {f"{protocol}/{cpu}": name for (protocol, cpu), name in policy.loaders.items()}
+            log.info("bootfiles.loaders_changed", loaders=chosen)
