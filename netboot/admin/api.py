@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from netboot.admin.json_views import View, json_view
 from netboot.content.library.disk import http_status
@@ -34,7 +35,6 @@ _PEER: Final = Struct("3i")  # pid, uid, gid
 HEARTBEAT_S: Final = 15.0
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
-
 
 log = structlog.get_logger()
 
@@ -171,7 +171,7 @@ class _Api:
                 last_sent_s = time.monotonic()
 
 
-def _answer(query: Callable[..., Awaitable[object]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answer(query: Callable[..., Awaitable[object]]) -> Handler:
     """Make the handler that answers with what `query` returns, as JSON; its arguments are those in the path."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -214,9 +214,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 
 @web.middleware
-async def _no_browser_from_elsewhere(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _no_browser_from_elsewhere(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another site makes a browser on this box send: loopback alone shows no person."""
     origins = request.headers.getall("Origin", [])  # `null` from a sandboxed frame: no page of ours either
     hosts = {request.host, request.headers.get("Host", request.host)}  # they differ if the request names a whole URL
@@ -232,13 +230,11 @@ async def _no_browser_from_elsewhere(
     return await handler(request)
 
 
-def _of_configuration(daemon: RunningDaemon) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _of_configuration(daemon: RunningDaemon) -> Middleware:
     """Refuse what was meant for the daemon of another configuration with the same control socket."""
 
     @web.middleware
-    async def check(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         wanted, ours = request.headers.get(CONFIGURATION_HEADER), daemon.configuration()
         if wanted is not None and unquote(wanted) != str(ours):
             raise web.HTTPMisdirectedRequest(
@@ -251,9 +247,7 @@ def _of_configuration(daemon: RunningDaemon) -> Callable[..., Awaitable[web.Stre
 
 
 @web.middleware
-async def errors_as_json(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:

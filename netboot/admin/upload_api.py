@@ -55,7 +55,8 @@ class UploadApi:
         """Import what is complete, one after another, until cancelled; what a restart broke off is done again."""
         with _faults_logged("all"):
             for upload in await asyncio.to_thread(self._uploads.all):
-                if upload.state is UploadState.IMPORTING or (upload.offset == upload.length and _is_open(upload)):
+                is_received = upload.state is UploadState.RECEIVING and upload.offset == upload.length
+                if is_received or upload.state is UploadState.IMPORTING:
                     self._complete.put_nowait(upload.id)
         while True:
             id_ = await self._complete.get()
@@ -115,10 +116,6 @@ class UploadApi:
         else:
             log.info("content.upload_imported", upload=upload.id, name=result.get("name"))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.DONE, result=result)
-
-
-def _is_open(upload: Upload) -> bool:
-    return upload.state is UploadState.RECEIVING
 
 
 def _offset(upload: Upload) -> dict[str, str]:

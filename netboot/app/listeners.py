@@ -15,17 +15,15 @@ from netboot.errors import NetbootError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode, Interface
 from netboot.operate.readiness import NO_INTERFACE
-from netboot.serve.boot_http.boot_listener import BootHttpListener, counted
+from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted
 from netboot.serve.boot_http.document_handler import DocumentHandler
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
-from netboot.serve.static_http.bootfile_handler import BootFileHandler
-from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-from netboot.serve.static_http.request_origin import ADVERTISED
 from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.static_http.static_files import StaticFiles
 from netboot.serve.tftp.request_handler import TftpSettings
 from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.serve.tftp.transfers import TransferLimits
@@ -62,9 +60,11 @@ class BootListeners:
         self._services, self._leases = services, leases
         self._metrics = metrics
         limits = ShareLimits(settings.http.max_streams, settings.http.client_rate)
-        self._content = ContentHandler(content, services.files, counters=metrics, limits=limits)
+        self._static_files = StaticFiles(
+            content, services.files, counters=metrics, limits=limits, advertised=self._advertised
+        )
         self._http = BootHttpListener(
-            self._application(), content=self._content, port=settings.http.port, drain_s=DRAIN_S
+            self._application(), files=self._static_files, port=settings.http.port, drain_s=DRAIN_S
         )
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
@@ -73,7 +73,7 @@ class BootListeners:
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
-        self._content.reloaded()
+        self._static_files.bodies.clear()
 
     async def open(
         self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
@@ -122,11 +122,9 @@ class BootListeners:
         self._shadows = found
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[counted(self._metrics)])
-        app[ADVERTISED] = self._advertised
-        app.add_routes(DocumentHandler(self._services.scripts, self._services.documents).routes())
-        app.add_routes(BootFileHandler(self._services.files).routes())
-        app.add_routes(content_routes(self._content))
+        app = web.Application(middlewares=[last_and_counted(self._metrics)])
+        documents = DocumentHandler(self._services.scripts, self._services.documents, advertised=self._advertised)
+        app.add_routes(documents.routes())
         return app
 
     async def _listen(self, interfaces: Interfaces) -> None:

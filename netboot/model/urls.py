@@ -3,16 +3,15 @@
 `base_url` is `http://ADDRESS:PORT` of this server as a machine reaches it, without a slash at its end.
 """
 
+import re
 from ipaddress import IPv4Address
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from netboot.model.host.mac import Mac
 
-# Routes in aiohttp's syntax.
+# Routes of documents, in aiohttp's syntax.
 IPXE_SCRIPT_ROUTE: Final = "/boot/{mac}.ipxe"
-MACHINE_FILE_ROUTE: Final = "/boot/{mac}/{name:.+}"
-BOOT_FILE_ROUTE: Final = "/bootfiles/{name:.*}"
 KICKSTART_ROUTE: Final = "/ks/{token}"
 IGNITION_ROUTE: Final = "/ign/{token}"
 IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay}"
@@ -21,6 +20,8 @@ REPORT_ROUTE: Final = "/report/{token}/{event}"
 MEDIA_ROOT: Final = "content"
 RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
+STATIC_TREES: Final = "|".join((*CONTENT_PREFIXES, "/bootfiles/", "/boot/[^/? ]++/"))  # how a path of a file begins
+_BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
 LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
@@ -39,6 +40,15 @@ def ipxe_script(base_url: str, mac: Mac | None) -> str:
 def machine_file(base_url: str, mac: Mac, name: str) -> str:
     """Return the URL of a file beside which a loader finds what is this machine's."""
     return f"{base_url}/boot/{mac.hyphenated}/{quote(name)}"
+
+
+def boot_file_in(path: str) -> tuple[str | None, str] | None:
+    """Read the path of a boot file, as a client wrote it: what it has as the MAC, if it names a machine, and the name.
+
+    None for every other path.
+    """
+    found = _BOOT_FILE.match(path)
+    return found and (found[1] and unquote(found[1]), unquote(found[2]))
 
 
 def boot_file(base_url: str, name: str) -> str:

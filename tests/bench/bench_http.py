@@ -1,7 +1,7 @@
 """Content beside nginx on loopback, in turns within one run: `python tests/bench/bench_http.py [OBJECTS]`.
 
-Small requests are told in processor time of the server for each, which other work on the box moves little; a large
-file and `ostree pull` in seconds. Three servers: nginx with one worker, our engine, our handlers on aiohttp alone.
+Small requests are measured in processor time of the server for each, which other work on the box affects little; a
+large file and `ostree pull` in seconds. Two servers: nginx with one worker, and our engine.
 Measures and prints a table. Needs nginx and ostree.
 """
 
@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 HOST = "127.0.0.1"
-PORTS = {"nginx": 8081, "engine": 8082, "aiohttp": 8083}
+PORTS = {"nginx": 8081, "engine": 8082}
 CONNECTIONS, SMALL_S, ROUNDS = 16, 2.0, 3
 SMALL_BYTES, LARGE_BYTES, LARGE_READS = 8192, 100_000_000, 45
 AT_MOST_S = 300.0
@@ -50,8 +50,11 @@ def in_memory():
 READERS_PLACE = in_memory()  # a reader's disk is not what is measured
 
 
-class Deaf:
-    """A desk and counters that note nothing down."""
+class Unrecorded:
+    """A file service and counters that record nothing."""
+
+    def loader_for(self, *_, **__):
+        """Find no boot file."""
 
     def content_served(self, address, file, bytes_sent):
         """Let it pass."""
@@ -66,28 +69,23 @@ class Deaf:
         """Let it pass."""
 
 
-async def serve(directory, kind, port):
-    """Be one of our two servers until killed."""
+async def serve(directory, port):
+    """Be our server until killed."""
     import logging
 
     import structlog
-    from aiohttp import web
 
     from netboot.content.serving.index import ContentIndex
-    from netboot.serve.static_http.content_handler import ContentHandler, content_routes
-    from netboot.serve.static_http.engine import ContentEngine
+    from netboot.serve.static_http.engine import HttpEngine
     from netboot.serve.static_http.shares import ShareLimits
+    from netboot.serve.static_http.static_files import StaticFiles
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    content = ContentIndex(Path(directory))
+    content, limits = ContentIndex(Path(directory)), ShareLimits(128, client_rate=0)
     await asyncio.to_thread(content.refresh)
-    handler = ContentHandler(content, Deaf(), counters=Deaf(), limits=ShareLimits(128, client_rate=0))
-    app = web.Application()
-    app.add_routes(content_routes(handler))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    factory = ContentEngine(handler, runner.server).protocol if kind == "engine" else runner.server
-    await asyncio.get_running_loop().create_server(factory, HOST, port, backlog=1024)
+    files = StaticFiles(content, Unrecorded(), counters=Unrecorded(), limits=limits, advertised={})
+    engine = HttpEngine(files, asyncio.Protocol)
+    await asyncio.get_running_loop().create_server(engine.protocol, HOST, port, backlog=1024)
     await asyncio.sleep(3600)
 
 
@@ -119,7 +117,7 @@ def start(name, root):
         (root / "nginx.conf").write_text(NGINX.format(root, HOST, PORTS[name]))
         command = ["nginx", "-p", str(root), "-c", str(root / "nginx.conf")]
     else:
-        command = [sys.executable, __file__, "--serve", str(root / "content"), name, str(PORTS[name])]
+        command = [sys.executable, __file__, "--serve", str(root / "content"), str(PORTS[name])]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:
@@ -258,6 +256,6 @@ def main(objects):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(serve(sys.argv[2], sys.argv[3], int(sys.argv[4])))
+        asyncio.run(serve(sys.argv[2], int(sys.argv[3])))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000)

@@ -105,14 +105,13 @@ def test_what_no_handler_may_get_is_refused_at_its_head_and_named_once(rack: Rac
 def test_a_later_request_of_a_connection_is_refused_like_the_first(rack: Rack):
     for request, status in REFUSED:
         with connect(rack) as line:
-            line.sendall(b"GET /healthz" + HOST + b"\r\n")
-            assert line.recv(65536).endswith(b"ok\n")
-            line.sendall(request + b"\r\n\r\n")
+            line.sendall(b"GET /bootfiles/nothing" + HOST + b"\r\n")
+            assert line.recv(65536).endswith(b"404 Not Found: no such file\n")
+            line.sendall(request)
             answer = b"".join(iter(lambda line=line: line.recv(65536), b""))
-            got = re.match(rb"HTTP/1\.[01] ([0-9]{3}) ", answer)
 
-        assert got is not None, request[:60]
-        assert int(got[1]) == (400 if status == 505 else status), request[:60]
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode()), request[:60]
+        assert answer.count(b"HTTP/1.") == 1, request[:60]
 
 
 def test_a_report_in_chunks_without_an_end_is_refused_when_it_is_too_long(rack: Rack):
@@ -180,7 +179,7 @@ def test_a_client_that_reads_nothing_delays_the_stop_for_one_grace_only(rack: Ra
     stuck = []
     for request in (
         b"GET /content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",
-        b"GET http://x/content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",  # through aiohttp
+        b"GET http://x/content/ol8u10-x86_64/vmlinuz" + HOST + b"\r\n",
         REPORT + b"Content-Length: 100\r\n\r\nhalf",
     ):
         line = rack.client_socket(socket.AF_INET, socket.SOCK_STREAM)

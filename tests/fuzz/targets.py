@@ -17,7 +17,7 @@ from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.mac import Mac
 from netboot.model.lease import LeaseRequest, LeaseTerms
 from netboot.serve.static_http.conditional import byte_range
-from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, read_head
+from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, StaticRequest, read_head
 from netboot.wire.dhcp import lease_request as lease
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
@@ -133,11 +133,11 @@ def _block(datagram: bytes) -> int:
 def http_request(data: bytes) -> None:
     """Whatever arrives on 8080: the head's judgement, and the range that it asks for."""
     found = read_head(data)
-    if not isinstance(found, ContentRequest):
+    if not isinstance(found, StaticRequest):
         return
     assert 0 < found.length <= LONGEST_HEAD_BYTES + 4
     assert data[found.length - 4 : found.length] == b"\r\n\r\n"
-    assert found.path.startswith(("/content/", "/ostree/"))
+    assert found.path.startswith(("/content/", "/ostree/", "/bootfiles/", "/boot/"))
     chosen = byte_range(found.fields.get("range", ""), 1000)
     assert chosen is None or (0 <= chosen.start <= chosen.stop <= 1000)
 

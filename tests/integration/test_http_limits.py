@@ -26,8 +26,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def serving(directory: Path, limits: ShareLimits, *, kind: str) -> AbstractContextManager[int]:
-    return content_listener(directory, Recorder(), kind=kind, limits=limits)
+def serving(directory: Path, limits: ShareLimits) -> AbstractContextManager[int]:
+    return content_listener(directory, Recorder(), limits=limits)
 
 
 @contextmanager
@@ -49,9 +49,8 @@ def curl(port: int, *arguments: str, name: str = "vmlinuz") -> subprocess.Popen[
     )
 
 
-@pytest.mark.parametrize("kind", ["engine", "aiohttp"])
-def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path, kind: str) -> None:
-    with serving(directory, ShareLimits(1, client_rate=0), kind=kind) as port:
+def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path) -> None:
+    with serving(directory, ShareLimits(1, client_rate=0)) as port:
         with slow_reader(port) as reader:
             waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
             reported = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=TIMEOUT_S)[0]
@@ -69,7 +68,7 @@ def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path
 
 
 def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: Path) -> None:
-    with serving(directory, ShareLimits(1, client_rate=0), kind="engine") as port:
+    with serving(directory, ShareLimits(1, client_rate=0)) as port:
         with slow_reader(port) as reader:
             gone, stays = curl(port), curl(port)
             gone.kill()
@@ -81,11 +80,10 @@ def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: 
     assert answer == f"200 {len(LARGE)}".encode()
 
 
-@pytest.mark.parametrize("kind", ["engine", "aiohttp"])
-def test_a_machine_goes_no_faster_than_its_rate(directory: Path, kind: str) -> None:
+def test_a_machine_goes_no_faster_than_its_rate(directory: Path) -> None:
     rate = 8_000_000  # a second's worth leaves at once, the rest takes its time
 
-    with serving(directory, ShareLimits(128, client_rate=rate), kind=kind) as port:
+    with serving(directory, ShareLimits(128, client_rate=rate)) as port:
         began = time.monotonic()
         answer = curl(port).communicate(timeout=TIMEOUT_S)[0]
         took_s = time.monotonic() - began

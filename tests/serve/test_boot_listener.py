@@ -12,7 +12,7 @@ from fixtures.listeners import share_limits
 
 from netboot.content.serving.index import ContentIndex
 from netboot.serve.boot_http.boot_listener import BootHttpListener
-from netboot.serve.static_http.content_handler import ContentHandler
+from netboot.serve.static_http.static_files import StaticFiles
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +31,9 @@ def port() -> int:
 def with_listener(directory: Path, port: int, talk: Callable[[BootHttpListener], Awaitable[None]]) -> None:
     async def run() -> None:
         recorder = Recorder()
-        content = ContentHandler(ContentIndex(directory), recorder, counters=recorder, limits=share_limits())
-        listener = BootHttpListener(web.Application(), content=content, port=port, drain_s=1.0)
+        index, limits = ContentIndex(directory), share_limits()
+        files = StaticFiles(index, recorder, counters=recorder, limits=limits, advertised={})
+        listener = BootHttpListener(web.Application(), files=files, port=port, drain_s=1.0)
         await listener.open()
         try:
             await talk(listener)

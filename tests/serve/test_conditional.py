@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from netboot.content.serving.served_file import IMMUTABLE, ServedFile
 from netboot.model.release import ContentKind
 from netboot.serve.static_http.conditional import (
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
     FileAnswer,
     answer_for,
     byte_range,
     head_of,
     head_of_whole,
-    method_not_allowed,
-    not_found,
     refusal,
 )
 
@@ -92,10 +92,10 @@ def test_a_head_says_the_whole_length_whatever_range_it_names() -> None:
 
 
 def test_every_refusal_says_its_length_and_what_is_wrong() -> None:
-    for answer in (not_found(), method_not_allowed(), UNSATISFIABLE, PRECONDITION_FAILED):
+    for answer in (NOT_FOUND, METHOD_NOT_ALLOWED, UNSATISFIABLE, PRECONDITION_FAILED):
         assert dict(answer.headers)["Content-Length"] == str(len(answer.text))
         assert answer.text.decode().startswith(f"{answer.status.value} {answer.status.phrase}: ")
-    assert dict(method_not_allowed().headers)["Allow"] == "GET, HEAD"
+    assert dict(METHOD_NOT_ALLOWED.headers)["Allow"] == "GET, HEAD"
 
 
 def test_a_head_is_written_as_grub_wants_it() -> None:

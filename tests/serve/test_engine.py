@@ -18,10 +18,16 @@ from hypothesis import strategies as st
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.release import ContentKind
-from netboot.serve.static_http.connection import HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINE_TIMEOUT_S, ContentConnection
-from netboot.serve.static_http.content_handler import ContentHandler
-from netboot.serve.static_http.engine import ContentEngine
+from netboot.serve.static_http.connection import (
+    HEAD_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
+    LINE_TIMEOUT_S,
+    BootConnection,
+    ConnectionState,
+)
+from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.send import SLICE_BYTES, SLICE_TIMEOUT_S
+from netboot.serve.static_http.static_files import StaticFiles
 
 OBJECT = f"objects/ab/{'cd' * 31}.filez"
 LARGE = bytes(range(256)) * 4096
@@ -48,6 +54,10 @@ class Recorder:
         """Counted elsewhere."""
 
 
+def static_files(content: ContentIndex, store: Recorder) -> StaticFiles:
+    return StaticFiles(content, store, counters=store, limits=share_limits(), advertised={})
+
+
 class Other(asyncio.Protocol):
     """Stands where aiohttp stands: says what it got."""
 
@@ -63,15 +73,15 @@ class Other(asyncio.Protocol):
 class Line:
     """One connection: the machine's end as streams, the engine at the other."""
 
-    engine: ContentEngine
+    engine: HttpEngine
     store: Recorder
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     root: Path
 
     @property
-    def connection(self) -> ContentConnection:
-        (connection,) = self.engine.connections
+    def connection(self) -> BootConnection:
+        (connection,) = self.engine.open.connections
         return connection
 
     def send_request(self, *requests: bytes) -> None:
@@ -106,7 +116,7 @@ def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_byt
         store = Recorder()
         content = ContentIndex(root)
         content.refresh()
-        engine = ContentEngine(ContentHandler(content, store, counters=store, limits=share_limits()), Other)
+        engine = HttpEngine(static_files(content, store), Other)
         ours, theirs = socket.socketpair()
         if buffer_bytes is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
@@ -218,7 +228,7 @@ def test_another_request_takes_the_connection_along_with_all_that_was_read(root:
         assert await line.reader.readexactly(10 + len(get("/boot/x.ipxe")) + 8) == (
             b"other got " + get("/boot/x.ipxe") + b"and more"
         )
-        assert line.engine.connections == set()
+        assert line.engine.open.connections == set()
         line.send_request(get("/ostree/ock/config"))
         assert await line.reader.readexactly(10) == b"other got "
 
@@ -297,7 +307,7 @@ def test_a_reader_that_closes_half_way_is_reported_with_what_it_got(root: Path) 
         line.send_request(get("/content/ol8/vmlinuz"))
         await line.reader.read(1000)
         line.writer.transport.abort()
-        await until(lambda: not line.engine.connections)
+        await until(lambda: not line.engine.open.connections)
 
     store = on_a_line(root, talk, buffer_bytes=4096)
 
@@ -323,7 +333,7 @@ def test_a_connection_that_nobody_uses_is_closed(root: Path, begun: bytes, limit
         assert not line.connection._transport.is_closing()
         line.connection.close_if_overdue(time.monotonic() + limit_s + 1)
         await line.reader.read()
-        assert line.engine.connections == set()
+        assert line.engine.open.connections == set()
 
     on_a_line(root, talk)
 
@@ -333,12 +343,12 @@ def test_a_reader_that_takes_nothing_is_let_go(root: Path) -> None:
         line.writer.transport.pause_reading()
         line.send_request(get("/ostree/ock/" + OBJECT) * 2000)
         connection = line.connection
-        await until(lambda: connection._is_blocked)
+        await until(lambda: connection._state is ConnectionState.BLOCKED)
         await until(lambda: not connection._transport.is_reading())  # nor is more of it held than one read
         connection.close_if_overdue(time.monotonic() + SLICE_TIMEOUT_S - 1)
         assert not connection._transport.is_closing()
         connection.close_if_overdue(time.monotonic() + SLICE_TIMEOUT_S + 1)
-        await until(lambda: not line.engine.connections)
+        await until(lambda: not line.engine.open.connections)
 
     on_a_line(root, talk, buffer_bytes=4096)
 
@@ -346,7 +356,7 @@ def test_a_reader_that_takes_nothing_is_let_go(root: Path) -> None:
 def test_a_stop_lets_an_answer_end_and_closes_the_rest(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.send_request(get("/content/ol8/vmlinuz"))
-        await until(lambda: bool(line.engine.tasks))
+        await until(lambda: bool(line.engine.open.tasks))
         stopping = asyncio.create_task(line.engine.stop(TIMEOUT_S))
 
         assert (await line.answer())[2] == LARGE
@@ -362,11 +372,11 @@ def test_a_reader_that_goes_away_before_it_took_the_first_bytes_leaves_no_fault_
     async def talk(line: Line) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         line.send_request(get("/content/ol8/vmlinuz"))
-        await until(lambda: line.connection._is_blocked)
+        await until(lambda: line.connection._transport.get_write_buffer_size() > 0)
         for _ in range(10):
             await asyncio.sleep(0)
         line.writer.transport.abort()
-        await until(lambda: not line.engine.connections and not line.engine.tasks)
+        await until(lambda: not line.engine.open.connections and not line.engine.open.tasks)
         for _ in range(10):
             await asyncio.sleep(0)
 
@@ -394,9 +404,7 @@ def test_a_machine_that_has_too_many_connections_gets_no_more_until_it_closes_on
         content = ContentIndex(root)
         content.refresh()
         store = Recorder()
-        engine = ContentEngine(
-            ContentHandler(content, store, counters=store, limits=share_limits()), Other, most_of_machine=2
-        )
+        engine = HttpEngine(static_files(content, store), Other, most_of_machine=2)
 
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             ours, theirs = socket.socketpair()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
+from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES, RefusalReason, Refused
 
 GET = b"GET /content/ol8/vmlinuz HTTP/1.1\r\n"
@@ -17,7 +17,7 @@ HOST = b"Host: 192.0.2.1:8080\r\n"
 def test_a_content_request_is_understood() -> None:
     head = GET + HOST + b"User-Agent: iPXE/1.21\r\nRANGE:bytes=1-2 \r\nConnection: keep-alive\r\n\r\n"
 
-    assert read_head(head + b"GET /next") == ContentRequest(
+    assert read_head(head + b"GET /next") == StaticRequest(
         "GET",
         "/content/ol8/vmlinuz",
         {"host": "192.0.2.1:8080", "user-agent": "iPXE/1.21", "range": "bytes=1-2", "connection": "keep-alive"},
@@ -34,7 +34,7 @@ def test_libostrees_wish_for_http2_changes_nothing() -> None:
 
     request = read_head(head)
 
-    assert isinstance(request, ContentRequest)
+    assert isinstance(request, StaticRequest)
     assert not request.is_last
 
 
@@ -42,7 +42,7 @@ def test_libostrees_wish_for_http2_changes_nothing() -> None:
 def test_the_last_request_of_a_connection_is_recognised(value: bytes) -> None:
     request = read_head(GET + HOST + b"Connection: " + value + b"\r\n\r\n")
 
-    assert isinstance(request, ContentRequest)
+    assert isinstance(request, StaticRequest)
     assert request.is_last
 
 
@@ -50,19 +50,65 @@ def test_the_last_request_of_a_connection_is_recognised(value: bytes) -> None:
     "head",
     [
         b"GET /boot/52:54:00:aa:bb:01.ipxe HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"POST /content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n12345",
-        b"DELETE /content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET http://192.0.2.1/content/ol8/vmlinuz HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET /content/ol8/vmlinuz HTTP/1.0\r\n\r\n",
-        GET + HOST + b"Content-Length: 1\r\n\r\n1",
-        GET + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        GET + HOST + b"Expect: 100-continue\r\n\r\n",
+        b"POST /report/x/done HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n12345",
+        b"GET http://192.0.2.1/healthz HTTP/1.1\r\n" + HOST + b"\r\n",
         b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /contents HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /boot/ HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /boot//x HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /boot/x?a/b HTTP/1.1\r\n" + HOST + b"\r\n",
     ],
 )
-def test_another_request_is_somebody_elses(head: bytes) -> None:
-    assert read_head(head) is Judgement.OTHER
+def test_a_request_that_is_below_no_static_tree_is_for_a_document(head: bytes) -> None:
+    assert read_head(head) is Judgement.DOCUMENT
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/content/ol8/vmlinuz",
+        "/ostree/ock/config",
+        "/bootfiles/shimx64.efi",
+        "/bootfiles/",
+        "/boot/52-54-00-aa-bb-01/EFI/BOOT/grub.cfg",
+        "/boot/52%3A54:00:aa:bb:01/x?y",
+    ],
+)
+def test_each_static_tree_is_recognised_in_every_form_of_a_request(path: str) -> None:
+    def judged(method: str, target: str, version: str, fields: str) -> StaticRequest | Judgement | Refused:
+        return read_head(f"{method} {target} HTTP/{version}\r\n{fields}\r\n".encode())
+
+    host = {"host": "x"}
+    absolute = judged("GET", f"http://x:8080{path}", "1.1", "Host: x\r\n")
+
+    assert judged("HEAD", path, "1.1", "Host: x\r\n") == StaticRequest("HEAD", path, host, 23 + 4 + len(path))
+    assert absolute == StaticRequest("GET", path, host, 22 + 13 + 4 + len(path))
+    assert judged("GET", path, "1.0", "") == StaticRequest("GET", path, {}, 17 + len(path), is_http_11=False)
+    assert judged("PUT", path, "1.1", "Host: x\r\n") == StaticRequest("PUT", path, host, 26 + len(path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_body"),
+    [
+        (b"", False),
+        (b"Content-Length: 0\r\n", False),
+        (b"Content-Length: 1\r\n", True),
+        (b"Transfer-Encoding: chunked\r\n", True),
+        (b"Expect: 100-continue\r\nContent-Length: 1\r\n", True),
+    ],
+)
+def test_a_request_with_a_body_is_the_last_of_its_connection(fields: bytes, has_body: bool) -> None:
+    request = read_head(GET + HOST + fields + b"\r\n")
+
+    assert isinstance(request, StaticRequest)
+    assert (request.has_body, request.is_last) == (has_body, has_body)
+
+
+def test_a_request_of_http_1_0_is_the_last_of_its_connection() -> None:
+    request = read_head(b"GET /content/ol8/vmlinuz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+
+    assert isinstance(request, StaticRequest)
+    assert (request.has_body, request.is_last) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +220,7 @@ def test_bytes_that_cannot_become_http_are_refused_before_the_head_ends(begun: b
     "host", [b"x", b"x:", b"x:80", b"192.0.2.1:8080", b"[2001:db8::1]:8080", b"a_b.example", b"%20"]
 )
 def test_a_valid_host_is_served(host: bytes) -> None:
-    assert isinstance(read_head(GET + b"Host: " + host + b"\r\n\r\n"), ContentRequest)
+    assert isinstance(read_head(GET + b"Host: " + host + b"\r\n\r\n"), StaticRequest)
 
 
 @given(st.integers(0, len(GET + HOST) + 1))
@@ -186,7 +232,7 @@ def test_a_head_that_has_not_ended_is_waited_for(length: int) -> None:
 def test_any_bytes_are_judged(data: bytes) -> None:
     judged = read_head(data)
 
-    if isinstance(judged, ContentRequest):
+    if isinstance(judged, StaticRequest):
         assert data[: judged.length].endswith(b"\r\n\r\n")
         assert judged.method in ("GET", "HEAD")
 
@@ -206,6 +252,6 @@ def test_a_field_of_nothing_but_blanks_costs_no_more_than_its_length() -> None:
 
     began = time.process_time()
     for _ in range(20):
-        assert isinstance(read_head(head), ContentRequest)
+        assert isinstance(read_head(head), StaticRequest)
 
     assert time.process_time() - began < 0.5

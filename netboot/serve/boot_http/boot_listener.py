@@ -1,19 +1,20 @@
-"""The HTTP listener of the boot LAN: one aiohttp application on each address that machines reach us by.
+"""The HTTP listener of the boot LAN: one engine, and behind it one aiohttp application, on each address.
 
 Opens and closes its listeners as addresses come and go.
 """
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from netboot.serve.boot_http.runner import check_every_head, quiet_runner
-from netboot.serve.static_http.content_handler import ContentHandler
-from netboot.serve.static_http.engine import ContentEngine
+from netboot.serve.boot_http.runner import quiet_runner
+from netboot.serve.static_http.engine import HttpEngine
+from netboot.serve.static_http.static_files import StaticFiles
 from netboot.telemetry.metrics import Metrics
 
 BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
@@ -22,15 +23,15 @@ log = structlog.get_logger()
 
 
 class BootHttpListener:
-    """One application, several listeners."""
+    """One engine, several listeners."""
 
-    def __init__(self, app: web.Application, *, port: int, drain_s: float, content: ContentHandler) -> None:
-        """Serve `app` on `port`; at the end requests that run have `drain_s` seconds to finish."""
-        self._runner = quiet_runner(app, content.counters, drain_s=drain_s, refused=content.record_refused)
-        self._content = content
+    def __init__(self, app: web.Application, *, port: int, drain_s: float, files: StaticFiles) -> None:
+        """Serve `files`, and `app` for documents, on `port`; at the end requests have `drain_s` seconds to finish."""
+        self._runner = quiet_runner(app, files.counters, drain_s=drain_s, refused=files.record_refused)
+        self._files = files
         self._port = port
         self._drain_s = drain_s
-        self._engine: ContentEngine
+        self._engine: HttpEngine
         self._listeners: dict[str, asyncio.Server] = {}
         self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
 
@@ -38,8 +39,7 @@ class BootHttpListener:
         """Make ready to listen."""
         await self._runner.setup()
         assert self._runner.server is not None
-        check_every_head(self._runner.server, self._content.counters, self._content.record_refused)
-        self._engine = ContentEngine(self._content, self._runner.server)
+        self._engine = HttpEngine(self._files, self._runner.server)
 
     @property
     def problems(self) -> list[str]:
@@ -91,20 +91,22 @@ def _reason(error: OSError, address: str, port: int) -> str:
             return f"{what}: {error.strerror}; see http.listen and http.port"
 
 
-def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Make the middleware that counts each request of the boot LAN by its area and status."""
+def last_and_counted(metrics: Metrics) -> Middleware:
+    """Make the middleware that counts each request by its area and status, and closes its connection.
+
+    So aiohttp sees one request of a connection, whose head the engine has checked.
+    """
 
     @web.middleware
-    async def count(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = 500
         try:
             response = await handler(request)
             status = response.status
         except web.HTTPException as error:
             status = error.status
-            return web.Response(status=status, text=f"{error.reason.lower()}\n", headers=_without_body_headers(error))
+            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            response = web.Response(status=status, text=f"{error.reason.lower()}\n", headers=headers)
         except asyncio.CancelledError:
             status = 499  # the machine went away
             raise
@@ -112,10 +114,7 @@ def counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
             resource = request.match_info.route.resource
             area = resource.canonical.split("/")[1] if resource else "none"
             metrics.count("http_requests", area=area, status=str(status))
+        response.force_close()
         return response
 
     return count
-
-
-def _without_body_headers(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}

@@ -1,11 +1,13 @@
-"""Requests and reports of a booting machine by HTTP: scripts, boot files, Kickstart, Ignition.
+"""Documents and reports of a booting machine by HTTP: iPXE script, Kickstart, Ignition.
 
-Thin: parses the request, calls the service, writes the reply with its length. Content is served by `serve.static_http`.
+Thin: parses the request, calls the service, writes the reply with its length. `serve.static_http` serves what shim and
+GRUB request beside their loader: its files and grub.cfg.
 Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from ipaddress import IPv4Address
 from typing import Final
 
 import structlog
@@ -17,9 +19,10 @@ from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model import urls
 from netboot.model.boot.offer import ScriptLanguage
+from netboot.model.host.mac import Mac
 from netboot.serve.boot_http.report_body import read_report
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
-from netboot.serve.static_http.request_origin import base_url, mac_in_path, remote_address
+from netboot.serve.static_http.request_origin import base_url_at
 from netboot.telemetry.logs import LineLimit
 
 REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin one: its token is checked at the end
@@ -30,9 +33,13 @@ log = structlog.get_logger()
 class DocumentHandler:
     """The handlers of the boot LAN that need the boot services."""
 
-    def __init__(self, script_service: ScriptService, document_service: DocumentService) -> None:
+    def __init__(
+        self, script_service: ScriptService, document_service: DocumentService, *, advertised: Mapping[str, str]
+    ) -> None:
+        """`advertised` has, by our address, the address that machines are given instead."""
         self._script_service = script_service
         self._document_service = document_service
+        self._advertised = advertised
         self._taken = LineLimit()
 
     def routes(self) -> list[web.RouteDef]:
@@ -47,13 +54,15 @@ class DocumentHandler:
         ]
 
     async def ipxe_script(self, request: web.Request) -> web.Response:
-        mac = mac_in_path(request)
-        assert mac is not None
+        try:
+            mac = Mac.parse(request.match_info["mac"])
+        except ValueError:
+            raise web.HTTPNotFound from None
         script = await self._script_service.script(
             mac,
-            remote_address(request),
+            _remote_address(request),
             ScriptLanguage.IPXE,
-            base_url=base_url(request),
+            base_url=self._base_url(request),
             is_head=request.method == "HEAD",
         )
         return _text(script.text)
@@ -62,8 +71,8 @@ class DocumentHandler:
         try:
             found = await self._document_service.kickstart_for(
                 request.match_info["token"],
-                remote_address(request),
-                base_url=base_url(request),
+                _remote_address(request),
+                base_url=self._base_url(request),
                 is_head=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
@@ -75,8 +84,8 @@ class DocumentHandler:
             found = await self._document_service.ignition_for(
                 request.match_info["token"],
                 IgnitionPart(request.match_info.get("part", "wrapper")),
-                address=remote_address(request),
-                base_url=base_url(request),
+                address=_remote_address(request),
+                base_url=self._base_url(request),
                 is_head=request.method == "HEAD",
             )
         except (StoreError, RenderError, ContentError) as error:
@@ -97,18 +106,23 @@ class DocumentHandler:
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
             refusal = await self._document_service.report(
-                request.match_info["token"], report, address=remote_address(request), body=body
+                request.match_info["token"], report, address=_remote_address(request), body=body
             )
         except StoreError as error:
             return self._not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
         if self._taken.allows(f"{request.match_info['token']} {report.value}"):
-            log.info("boot.report_taken", report=report.value, address=str(remote_address(request)))
+            log.info("boot.report_taken", report=report.value, address=str(_remote_address(request)))
         return _text("taken\n")
 
+    def _base_url(self, request: web.Request) -> str:
+        if request.transport is None:
+            raise ConnectionResetError("the machine went away")
+        return base_url_at(request.transport, self._advertised)
+
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
-        self._script_service.record_held_back(what, remote_address(request), error)
+        self._script_service.record_held_back(what, _remote_address(request), error)
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -116,6 +130,10 @@ class DocumentHandler:
 
 
 _SECRET: Final = {"Cache-Control": "no-store"}
+
+
+def _remote_address(request: web.Request) -> IPv4Address:
+    return IPv4Address(request.remote or "0.0.0.0")
 
 
 def _text(body: str) -> web.Response:

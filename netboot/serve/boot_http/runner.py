@@ -4,24 +4,22 @@ Idle connections are closed, request bodies are not decompressed, and no respons
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web, web_protocol, web_response, web_server
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_writer import HttpVersion11
 
 from netboot.serve.static_http.conditional import SERVER
-from netboot.serve.static_http.refused import NOT_HTTP, RefusalReason, refusal_of
+from netboot.serve.static_http.refused import NOT_HTTP, RefusalReason
 from netboot.telemetry.metrics import Metrics
 
-KEEPALIVE_S: Final = 75.0  # iPXE keeps the connection of its script for kernel and initrd
+KEEPALIVE_S: Final = 75.0  # on the administrators' listeners
 LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
 RecordRefused = Callable[[str, RefusalReason], None]
 
 _ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than those of `static_http.head`
-_JOINED: Final = ("host", "content-length", "transfer-encoding", "expect")
 
 
 class _RequestHandler(web_protocol.RequestHandler):
@@ -72,29 +70,6 @@ def quiet_runner(
         max_field_size=_ABOVE_OURS,
         shutdown_timeout=drain_s / 2,  # aiohttp waits this long twice: for the answer, then for its reader
     )
-
-
-def check_every_head(server: web.Server, counters: Metrics, refused: RecordRefused) -> None:
-    """Apply the checks of the boot LAN to requests that come on a connection which aiohttp has already.
-
-    The first head of a connection was checked by `static_http.head`. This comes before aiohttp answers an `Expect`.
-    """
-    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = server.request_handler
-
-    async def checked(request: web.BaseRequest) -> web.StreamResponse:
-        fields = {name: ", ".join(values) for name in _JOINED if (values := request.headers.getall(name, None))}
-        found = refusal_of(fields, is_http_11=request.version >= HttpVersion11)
-        if found is None:
-            return await handle(request)
-        if found.status == web.HTTPBadRequest.status_code:
-            counters.request_malformed()
-        refused(request.remote or "", found.reason)
-        text = f"{found.status.value} {found.status.phrase}: {found.text}\n"
-        response = web.Response(status=found.status, text=text)
-        response.force_close()
-        return response
-
-    server.request_handler = checked
 
 
 class _OnlyFaultsOfOurs(logging.Filter):

@@ -15,7 +15,6 @@ from typing import Final
 
 from netboot.content.serving.served_file import ServedFile
 
-ALLOWED_METHODS: Final = "GET, HEAD"
 SERVER: Final = "netboot"
 
 _SINGLE_RANGE: Final = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.IGNORECASE | re.ASCII)
@@ -29,7 +28,7 @@ Header = Callable[[str], str | None]  # gives a request's field by its name in l
 class FileAnswer:
     """What goes out for one request. `length` bytes from `start` are the body of a GET; a HEAD sends none.
 
-    `text` is the body of a refusal, and empty for everything that comes from a file.
+    `text` is the body of a refusal or of a document, and empty for everything that comes from a file.
     """
 
     status: HTTPStatus
@@ -80,25 +79,22 @@ def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnsw
     return FileAnswer(status, (*about, *headers), text=text)
 
 
-def not_found() -> FileAnswer:
-    """Answer for what is not there."""
-    return refusal(HTTPStatus.NOT_FOUND, "no such file")
-
-
-def unreadable() -> FileAnswer:
-    """Answer for a file that is there and cannot be read: a fault of ours, worth another try."""
-    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
-
-
 def busy(retry_after_s: int) -> FileAnswer:
     """Answer a client that comes back by itself when every place for a large body is taken."""
     why = "as many machines as may be served at once are served now; retry"
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
 
 
-def method_not_allowed() -> FileAnswer:
-    """Answer for a method other than GET and HEAD."""
-    return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "files are only given", ("Allow", ALLOWED_METHODS))
+def document(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> FileAnswer:
+    """Answer with a text that is made for one request and that no cache keeps."""
+    body = text.encode()
+    about = (("Cache-Control", "no-store"), ("Content-Type", "text/plain; charset=utf-8"))
+    return FileAnswer(status, (*about, ("Content-Length", str(len(body))), *headers), text=body)
+
+
+NOT_FOUND: Final = refusal(HTTPStatus.NOT_FOUND, "no such file")
+METHOD_NOT_ALLOWED: Final = refusal(HTTPStatus.METHOD_NOT_ALLOWED, "files are only given", ("Allow", "GET, HEAD"))
+NOT_NOW: Final = document(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n", ("Retry-After", "5"))
 
 
 def byte_range(field: str, total_bytes: int) -> range | None:

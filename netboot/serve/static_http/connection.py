@@ -1,91 +1,82 @@
-"""One connection of a machine that fetches content: bytes in, answers out, in the order of the requests.
+"""One connection of a machine: bytes in, answers out, in the order of the requests.
 
 If the page cache has the requested file, head and body are sent at once in one write, without a task or a thread; if
-the reply needs a disk or time, a task sends it. At the first well-formed request for anything else, aiohttp takes the
-connection over and keeps it. If `static_http.head` refuses a request, the refusal is sent and recorded, and the
-connection is closed. Never waits for a disk on the loop, never holds more than one read and one small body of a client.
+the reply needs a disk or time, a task sends it. A request that is not below a static tree goes to aiohttp with the
+connection, and aiohttp closes it after its answer. If `static_http.head` refuses a request, the refusal is sent and
+recorded, and the connection is closed. Never waits for a disk on the loop, never holds more than one read and one small
+body of a client.
 RFC 9112 §9.3 (keep-alive, pipelining).
 """
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from netboot.content.serving.bodies import FileChangedError, check_unchanged
 from netboot.content.serving.served_file import ServedFile
 from netboot.errors import ContentError
+from netboot.model.boot.offer import MachineDocument
 from netboot.serve.static_http.conditional import (
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
     FileAnswer,
     answer_for,
     busy,
     head_of,
     head_of_whole,
-    not_found,
     refusal,
-    unreadable,
 )
-from netboot.serve.static_http.content_handler import ContentHandler
-from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, ContentRequest, Judgement, read_head
+from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
+from netboot.serve.static_http.lingering import Lingering
+from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import HEAD_TIMEOUT, RefusalReason, Refused
+from netboot.serve.static_http.request_origin import base_url_at
 from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
-from netboot.serve.static_http.turns import ComeBackError
+from netboot.serve.static_http.static_files import StaticFiles
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
-LINGER_S: Final = 1.0  # what a refused client still sends is read so long: a reset would take the answer from it
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold up an offer
 
 
-class ConnectionOwner(Protocol):
-    """Who holds the connections: `engine.ContentEngine`."""
+class ConnectionState(Enum):
+    """What a connection waits for."""
 
-    handler: ContentHandler
-
-    def admits(self, machine: str, transport: asyncio.Transport) -> bool:
-        """Return whether a machine may have one more connection."""
-        ...
-
-    def opened(self, connection: "ContentConnection") -> None:
-        """Take a connection in."""
-
-    def closed(self, connection: "ContentConnection") -> None:
-        """Forget a connection: it ended, or went to aiohttp."""
-
-    def start(self, task: asyncio.Task[None]) -> None:
-        """Hold an answer that takes its time."""
-
-    def other_protocol(self) -> asyncio.Protocol:
-        """Make the protocol that takes over connections with any other request."""
-        ...
+    READING = auto()  # for a head, or the rest of one
+    ANSWERING = auto()  # for the task that answers, or for the next turn of the loop
+    ANSWERING_LAST = auto()  # as ANSWERING; the connection is closed then
+    BLOCKED = auto()  # for the client, which does not read what was written
+    RESTING = auto()  # for the time at which the machine may get more, by its rate
+    ENDED = auto()  # for nothing: it is closed, or will be when all is sent, or another protocol has it
 
 
-class _Lingering(asyncio.Protocol):
-    """A connection that was refused: nothing it sends is kept, and it is closed when its client closes, or soon."""
+@dataclass(slots=True, eq=False)
+class OpenConnections:
+    """The connections of one engine, and what they share. `documents` makes aiohttp's protocol of a connection."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        transport.resume_reading()
-        if transport.can_write_eof():
-            transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+    files: StaticFiles
+    documents: Callable[[], asyncio.Protocol]
+    limit: MachineLimit
+    connections: set["BootConnection"] = field(default_factory=set)  # without those that aiohttp has
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # answers that take their time
 
 
-class ContentConnection(asyncio.Protocol):
+class BootConnection(asyncio.Protocol):
     """One connection: one request after the other, in the order in which they came."""
 
-    def __init__(self, owner: ConnectionOwner) -> None:
-        self._owner = owner
-        self._handler = owner.handler
+    def __init__(self, shared: OpenConnections) -> None:
+        self._shared = shared
+        self._files = shared.files
         self._transport: asyncio.Transport
         self._remote = ""
         self._buffer = b""
-        self._is_busy = False  # a task answers, or the next turn of the loop will
-        self._is_resting = False  # the machine has had its rate
-        self._is_blocked = False  # the reader does not take what was written
-        self._is_held_back = False  # we do not read: it pipelines more than it reads
-        self._is_ending = False  # the answer under way is the last
-        self._is_handed_over = False  # aiohttp has it
+        self._state = ConnectionState.READING
         self._peer_is_done = False  # it sends nothing more, but may still read
         self._unblocked: asyncio.Future[None] | None = None
         self._since = 0.0  # monotonic: when the head under way began, or the last answer left
@@ -98,19 +89,20 @@ class ContentConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
         self._since = time.monotonic()
-        self._owner.opened(self)
-        if not self._owner.admits(self._remote, transport):
-            self._handler.record_refused(self._remote, RefusalReason.CONNECTIONS)
+        self._shared.connections.add(self)
+        if not self._shared.limit.admit(self._remote, transport):
+            self._files.record_refused(self._remote, RefusalReason.CONNECTIONS)
+            self._state = ConnectionState.ENDED
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End; a task that still sends finds the transport closed."""
         self._wake()
-        self._owner.closed(self)
+        self._leave()
 
     def data_received(self, data: bytes) -> None:
         """Take what came and answer what is whole."""
-        if not self._buffer and not self._is_busy:
+        if not self._buffer and self._state is ConnectionState.READING:
             self._since = time.monotonic()
         self._buffer += data
         self._work()
@@ -118,38 +110,43 @@ class ContentConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what was requested before closing: `printf … | nc -N` is a client too."""
         self._peer_is_done = True
-        return self._has_to_wait()
+        return self._state is not ConnectionState.READING
 
     def pause_writing(self) -> None:
         """Stop answering: the reader is slower than the disk."""
-        self._is_blocked = True
+        if self._state is ConnectionState.READING:
+            self._state = ConnectionState.BLOCKED
 
     def resume_writing(self) -> None:
         """Go on answering."""
-        self._is_blocked = False
-        self._since = time.monotonic()
         self._wake()
-        self._work()
+        if self._state is ConnectionState.BLOCKED:
+            self._go_on()
 
     def close_if_overdue(self, now: float) -> None:
         """Let go of a reader that stands still, a head that does not end, a connection that nobody uses."""
-        if self._is_busy or self._is_resting:
-            return  # the task has timeouts of its own
         waited_s = now - self._since
-        if self._is_blocked or self._transport.is_closing():
-            if waited_s > SLICE_TIMEOUT_S:
-                self._transport.abort()
-        elif self._buffer:
-            if waited_s > (HEAD_TIMEOUT_S if b"\n" in self._buffer else LINE_TIMEOUT_S):
-                self._refuse(HEAD_TIMEOUT)
-        elif waited_s > IDLE_TIMEOUT_S:
-            self._transport.close()
+        match self._state:
+            case ConnectionState.ANSWERING | ConnectionState.ANSWERING_LAST | ConnectionState.RESTING:
+                pass  # these have timeouts of their own
+            case ConnectionState.BLOCKED | ConnectionState.ENDED:
+                if waited_s > SLICE_TIMEOUT_S:
+                    self._transport.abort()
+            case ConnectionState.READING:
+                if not self._buffer:
+                    if waited_s > IDLE_TIMEOUT_S:
+                        self._end()
+                elif waited_s > (HEAD_TIMEOUT_S if b"\n" in self._buffer else LINE_TIMEOUT_S):
+                    self._refuse(HEAD_TIMEOUT)
+            case unexpected:
+                assert_never(unexpected)
 
     def close_when_idle(self) -> None:
         """Close after the answer under way, or now."""
-        self._is_ending = True
-        if not self._is_busy:
-            self._transport.close()
+        if self._state is ConnectionState.ANSWERING:
+            self._state = ConnectionState.ANSWERING_LAST
+        elif self._state is not ConnectionState.ANSWERING_LAST:
+            self._end()
 
     def abort(self) -> None:
         """Close at once."""
@@ -158,180 +155,191 @@ class ContentConnection(asyncio.Protocol):
     def _work(self) -> None:
         """Answer the whole requests in the buffer, some in each turn, as long as nothing has to be waited for."""
         for _ in range(_REQUESTS_PER_TURN):
-            if not self._take_one():
+            if self._state is not ConnectionState.READING or not self._take_one():
                 break
         else:
-            self._go_on_next_turn()
-        if self._peer_is_done and not self._has_to_wait():
-            self._transport.close()
-        self._read_on_or_hold_back()
+            self._state = ConnectionState.ANSWERING
+            asyncio.get_running_loop().call_soon(self._go_on)
+        if self._peer_is_done and self._state is ConnectionState.READING:
+            self._end()
+        if self._state is not ConnectionState.ENDED:
+            self._read_on_or_hold_back()
+
+    def _go_on(self) -> None:
+        """End a wait: read on, unless what was written has not left."""
+        if self._state is ConnectionState.ENDED or self._transport.is_closing():
+            return
+        if self._state is ConnectionState.ANSWERING_LAST:
+            self._end()
+            return
+        self._state = ConnectionState.BLOCKED if self._transport.get_write_buffer_size() else ConnectionState.READING
+        self._since = time.monotonic()
+        self._work()
 
     def _read_on_or_hold_back(self) -> None:
-        """Read nothing more of a client that pipelines while it has to wait; once handed over, reading is aiohttp's."""
-        if self._is_handed_over:
-            return
-        if self._has_to_wait() and len(self._buffer) > LONGEST_HEAD_BYTES:
+        """Read nothing more of a client that pipelines while it has to wait."""
+        if self._state is not ConnectionState.READING and len(self._buffer) > LONGEST_HEAD_BYTES:
             self._transport.pause_reading()
-            self._is_held_back = True
-        elif self._is_held_back:
+        elif not self._transport.is_reading():
             self._transport.resume_reading()
-            self._is_held_back = False
 
     def _take_one(self) -> bool:
-        """Act on the head at the beginning of the buffer; False where there is nothing more to do now."""
-        if not self._buffer or self._has_to_wait() or self._transport.is_closing():
+        """Act on the head at the beginning of the buffer; False if there is no whole one."""
+        if not self._buffer or self._transport.is_closing():
             return False
         match read_head(self._buffer):
-            case ContentRequest() as request:
+            case StaticRequest() as request:
                 self._buffer = self._buffer[request.length :]
-                self._is_ending = self._is_ending or request.is_last
                 self._answer(request)
-                return True
             case Judgement.INCOMPLETE:
                 return False
-            case Judgement.OTHER:
+            case Judgement.DOCUMENT:
                 self._hand_over()
             case Refused() as refused:
                 self._refuse(refused)
             case unexpected:
                 assert_never(unexpected)
-        return False
+        return True
 
-    def _has_to_wait(self) -> bool:
-        return self._is_busy or self._is_blocked or self._is_resting
-
-    def _go_on_next_turn(self) -> None:
-        self._is_busy = True
-        asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        self._is_busy = False
-        if not self._transport.is_closing():
-            self._work()
-
-    def _answer(self, request: ContentRequest) -> None:
+    def _answer(self, request: StaticRequest) -> None:
         """Answer from memory and page cache, or leave it to a task."""
-        file = self._handler.content.find(request.path)
-        if file is None or (request.is_get and is_large(file)):
-            self._answer_by_task(request, file)
+        if request.method not in ("GET", "HEAD"):
+            self._write(request, None, METHOD_NOT_ALLOWED)
             return
-        if request.is_plain:
-            self._answer_whole(request, file)
+        found = self._files.find(request.path, self._remote)
+        if not isinstance(found, ServedFile) or (request.is_get and is_large(found)):
+            self._answer_by_task(request, found)
             return
-        answer = answer_for(file, request.method, request.fields.get)
+        answer = None if request.is_plain else answer_for(found, request.method, request.fields.get)
         body: bytes | None
         try:
-            if request.is_get and answer.length:
-                body = self._handler.bodies.read_now(file)
+            if answer is None or (request.is_get and answer.length):
+                body = self._files.bodies.read_now(found)
             else:
-                check_unchanged(file)
+                check_unchanged(found)
                 body = answer.text
         except ContentError:  # the task finds the file again, or logs the error
             body = None
         if body is None:
-            self._answer_by_task(request, file)
+            self._answer_by_task(request, found)
+        elif answer is None:
+            self._write_whole(request, found, body)
         else:
-            self._write(request, file, answer, body=answer.piece_of(body))
+            self._write(request, found, answer, body=answer.piece_of(body))
 
-    def _answer_whole(self, request: ContentRequest, file: ServedFile) -> None:
+    def _write_whole(self, request: StaticRequest, file: ServedFile, body: bytes) -> None:
         """Send a small file as it is: each object of a pull, so nothing is made here that it does not need."""
-        try:
-            body = self._handler.bodies.read_now(file)
-        except ContentError:
-            body = None
-        if body is None:
-            self._answer_by_task(request, file)
-            return
-        self._transport.write(head_of_whole(file, int(time.time()), is_last=self._is_ending) + body)
-        self._wrote(file, HTTPStatus.OK, len(body))
+        is_last = request.is_last
+        self._transport.write(head_of_whole(file, int(time.time()), is_last=is_last) + body)
+        self._end_answer(request, file, status=HTTPStatus.OK, bytes_sent=len(body), is_last=is_last)
 
-    def _write(self, request: ContentRequest, file: ServedFile | None, answer: FileAnswer, *, body: bytes) -> None:
+    def _write(
+        self, request: StaticRequest, file: ServedFile | None, answer: FileAnswer, *, body: bytes | None = None
+    ) -> None:
+        """Send an answer that is whole; without `body`, its text."""
         if self._transport.is_closing():
             return  # the client went away meanwhile
-        head = head_of(answer, int(time.time()), is_last=self._is_ending)
-        self._transport.write(head + body if request.is_get else head)
+        is_last = request.is_last or self._state is ConnectionState.ANSWERING_LAST
+        head = head_of(answer, int(time.time()), is_last=is_last)
+        body = answer.text if body is None else body
+        self._transport.write(head if request.method == "HEAD" else head + body)
         sent = answer.length if request.is_get else 0
-        self._wrote(file, answer.status, sent)
+        self._end_answer(request, file, status=answer.status, bytes_sent=sent, is_last=is_last)
 
-    def _wrote(self, file: ServedFile | None, status: HTTPStatus, bytes_sent: int) -> None:
-        self._handler.emit(self._remote, file, status=status, bytes_sent=bytes_sent, began=self._since)
+    def _end_answer(
+        self, request: StaticRequest, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, is_last: bool
+    ) -> None:
+        """Record an answer that was written, and close, rest or go on."""
+        self._files.record_answer(
+            request, file, remote=self._remote, status=status, bytes_sent=bytes_sent, began=self._since
+        )
         self._since = time.monotonic()
-        if self._is_ending:
-            self._transport.close()
-        elif self._handler.turns.has_rate and (delay_s := self._handler.turns.charge(self._remote, bytes_sent)):
-            self._is_resting = True
-            asyncio.get_running_loop().call_later(delay_s, self._rested)
+        turns = self._files.turns
+        if is_last:
+            self._end(lingers=request.has_body)
+        elif turns.has_rate and request.is_content and (delay_s := turns.charge(self._remote, bytes_sent)):
+            self._state = ConnectionState.RESTING
+            asyncio.get_running_loop().call_later(delay_s, self._go_on)
 
-    def _rested(self) -> None:
-        self._is_resting = False
-        self._since = time.monotonic()
-        if not self._transport.is_closing():
-            self._work()
+    def _answer_by_task(self, request: StaticRequest, found: ServedFile | MachineDocument | None) -> None:
+        self._state = ConnectionState.ANSWERING_LAST if request.is_last else ConnectionState.ANSWERING
+        task = asyncio.create_task(self._answer_later(request, found))
+        self._shared.tasks.add(task)
+        task.add_done_callback(self._shared.tasks.discard)
 
-    def _answer_by_task(self, request: ContentRequest, file: ServedFile | None) -> None:
-        self._is_busy = True
-        self._owner.start(asyncio.create_task(self._answer_later(request, file)))
-
-    async def _answer_later(self, request: ContentRequest, file: ServedFile | None) -> None:
+    async def _answer_later(self, request: StaticRequest, found: ServedFile | MachineDocument | None) -> None:
         try:
-            await self._answer_waiting(request, file)
+            if isinstance(found, MachineDocument):
+                await self._send_document(request, found)
+            else:
+                await self._send_found(request, found)
         except BaseException:  # a stop, or a fault of ours: the client must see a closed connection
             self._transport.abort()
             raise
-        self._go_on()
+        if self._state is ConnectionState.ANSWERING:
+            self._go_on()
 
-    async def _answer_waiting(self, request: ContentRequest, file: ServedFile | None) -> None:
+    async def _send_document(self, request: StaticRequest, document: MachineDocument) -> None:
+        base_url = base_url_at(self._transport, self._files.advertised)
+        answer = await self._files.render(document, self._remote, base_url=base_url, is_head=not request.is_get)
+        self._write(request, None, answer)
+
+    async def _send_found(self, request: StaticRequest, file: ServedFile | None) -> None:
         """Answer what needs a disk, a directory or time."""
+        content = self._files.content
         try:
             try:
-                await self._send(request, file or await self._handler.content.find_new(request.path))
+                await self._send(request, file or await content.find_new(request.path))
             except FileChangedError:
-                await self._send(request, await self._handler.content.find_new(request.path))
+                await self._send(request, await content.find_new(request.path))
         except FileChangedError:  # it changes while it is read: it is being copied in
-            await self._send(request, None)
-        except ComeBackError as error:
-            answer = busy(error.retry_after_s)
-            self._write(request, None, answer, body=answer.text)
+            self._write(request, None, NOT_FOUND)
         except (ContentError, OSError) as error:
-            self._handler.record_unreadable(request.path, error)
-            answer = unreadable()
-            self._write(request, None, answer, body=answer.text)
+            self._write(request, None, self._files.record_unreadable(request.path, error))
 
-    async def _send(self, request: ContentRequest, file: ServedFile | None) -> None:
+    async def _send(self, request: StaticRequest, file: ServedFile | None) -> None:
         if file is None:
-            answer = not_found()
-            self._write(request, None, answer, body=answer.text)
+            self._write(request, None, NOT_FOUND)
             return
         answer = answer_for(file, request.method, request.fields.get)
         if not request.is_get or not answer.length:
             check_unchanged(file)
-            self._write(request, file, answer, body=answer.text)
+            self._write(request, file, answer)
         elif is_large(file):
-            async with self._handler.turns.turn(self._remote, request.fields.get("user-agent", "")):
-                if not self._transport.is_closing():  # it may have gone while it waited
-                    await self._send_large(file, answer)
+            await self._send_large(request, file, answer)
         else:
-            body = await read_small(file, self._handler.bodies)
+            body = await read_small(file, self._files.bodies)
             self._write(request, file, answer, body=answer.piece_of(body))
 
-    async def _send_large(self, file: ServedFile, answer: FileAnswer) -> None:
-        opened, first = await open_large(file, answer)
-        with opened:
-            self._transport.write(head_of(answer, int(time.time()), is_last=self._is_ending) + first)
-            await self._drained()
-            sent = await copy_rest(
-                self._transport, opened, answer, sent=len(first), machine=self._remote, turns=self._handler.turns
-            )
-        self._handler.emit(self._remote, file, status=answer.status, bytes_sent=sent, began=self._since)
-        self._since = time.monotonic()
+    async def _send_large(self, request: StaticRequest, file: ServedFile, answer: FileAnswer) -> None:
+        """Send a large file when it is its turn; a boot file, which firmware does not request again, at once."""
+        turns = self._files.turns if request.is_content else None
+        turn = turns.turn(self._remote, request.fields.get("user-agent", "")) if turns else nullcontext()
+        async with turn as come_back:
+            if come_back is not None:
+                self._write(request, None, busy(come_back.retry_after_s))
+                return
+            if self._transport.is_closing():  # it may have gone while it waited
+                return
+            opened, first = await open_large(file, answer)
+            with opened:
+                is_last = self._state is ConnectionState.ANSWERING_LAST
+                self._transport.write(head_of(answer, int(time.time()), is_last=is_last) + first)
+                await self._drained()
+                sent = await copy_rest(
+                    self._transport, opened, answer, sent=len(first), machine=self._remote, turns=turns
+                )
+        self._files.record_answer(
+            request, file, remote=self._remote, status=answer.status, bytes_sent=sent, began=self._since
+        )
         if sent < answer.length:
             self._transport.abort()
-        elif self._is_ending:
-            self._transport.close()
+        elif self._state is ConnectionState.ANSWERING_LAST:
+            self._end(lingers=request.has_body)
 
     async def _drained(self) -> None:
         """Wait until the kernel has what was written, for as long as a reader may stand still."""
-        if self._is_blocked:
+        if self._transport.get_write_buffer_size():
             self._unblocked = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._unblocked], timeout=SLICE_TIMEOUT_S)
 
@@ -342,23 +350,33 @@ class ContentConnection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         """Answer, say that nothing more is answered, and close when the client has read it."""
         if refused.status is HTTPStatus.BAD_REQUEST:
-            self._handler.counters.request_malformed()
-        self._handler.record_refused(self._remote, refused.reason)
+            self._files.counters.request_malformed()
+        self._files.record_refused(self._remote, refused.reason)
         answer = refusal(refused.status, refused.text)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
-        self._owner.closed(self)
-        self._is_handed_over = True
-        self._transport.set_protocol(_Lingering(self._transport))
+        self._end(lingers=True)
+
+    def _end(self, *, lingers: bool = False) -> None:
+        """Close when what was written has left; with `lingers`, read on meanwhile what the client still sends."""
+        self._state = ConnectionState.ENDED
+        if lingers:
+            self._leave()
+            self._transport.set_protocol(Lingering(self._transport))
+        else:
+            self._transport.close()
 
     def _hand_over(self) -> None:
-        """Give the connection, with what was read of it, to aiohttp for good."""
-        self._owner.closed(self)
-        self._is_handed_over = True
+        """Give the connection, with what was read of it, to aiohttp."""
+        self._leave()
         self._transport.resume_reading()
-        other = self._owner.other_protocol()
-        self._transport.set_protocol(other)
-        other.connection_made(self._transport)
-        other.data_received(self._buffer)
+        documents = self._shared.documents()
+        self._transport.set_protocol(documents)
+        documents.connection_made(self._transport)
+        documents.data_received(self._buffer)
         if self._peer_is_done:
-            self._peer_is_done = False
-            other.eof_received()
+            documents.eof_received()
+
+    def _leave(self) -> None:
+        """Belong to the engine no longer: the connection ended, or another protocol has it."""
+        self._state = ConnectionState.ENDED
+        self._shared.connections.discard(self)

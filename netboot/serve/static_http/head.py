@@ -1,8 +1,8 @@
 """The head of an HTTP request, judged before anything acts on it. Pure.
 
-A complete head has one of three outcomes: a content request, which the engine answers; another well-formed request,
-which aiohttp answers; or a refusal. A head is refused as soon as no further bytes can make it valid.
-`static_http.refused` checks the fields that describe host and body.
+A complete head has one of three outcomes: a request below a static tree, which the connection answers; another
+well-formed request, which aiohttp answers; or a refusal. A head is refused as soon as no further bytes can make it
+valid. `static_http.refused` checks the fields that describe host and body.
 RFC 9112 §2.2 (CRLF only, no leading blank), §3 (request line), §5 (fields, no folding).
 """
 
@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from netboot.model.urls import CONTENT_PREFIXES
+from netboot.model.urls import CONTENT_PREFIXES, STATIC_TREES
 from netboot.serve.static_http.refused import HEAD_TOO_LARGE, HTTP_VERSION, NOT_HTTP, Refused, is_host, refusal_of
 
 LONGEST_HEAD_BYTES: Final = 16 * 1024
@@ -23,10 +23,10 @@ _MOST_FIELDS: Final = 100
 # Possessive quantifiers: a hostile head costs one pass, whatever is in it.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINES: Final = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
-_PREFIXES: Final = "|".join(CONTENT_PREFIXES).encode()
-_CONTENT: Final = re.compile(rb"(GET|HEAD) ((?:" + _PREFIXES + rb")[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
+_STATIC: Final = re.compile(rb"(GET|HEAD) ((?:" + STATIC_TREES.encode() + rb")[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
+_STATIC_PATH: Final = re.compile(STATIC_TREES)
 _ALL_LINES: Final = re.compile(_LINES)
-_ANY: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/1\.([01])\r\n" + _LINES)
+_ANY: Final = re.compile(rb"(" + _TOKEN + rb") ([!-~]++) HTTP/1\.([01])\r\n" + _LINES)
 _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
 # A head that has not ended: whole lines, then the beginning of one. What does not match can no more become HTTP.
 _BEGUN_LINE: Final = re.compile(
@@ -48,15 +48,15 @@ _LONGEST_REMEMBERED: Final = 1024
 
 
 class Judgement(StrEnum):
-    """What a buffer holds that is no content request."""
+    """What a buffer holds that is no request below a static tree."""
 
     INCOMPLETE = "incomplete"
-    OTHER = "other"
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
-class ContentRequest:
-    """A GET or HEAD below `/content/` or `/ostree/` without a body.
+class StaticRequest:
+    """A request below a static tree (`model.urls.STATIC_TREES`).
 
     `path` is as the client wrote it. `fields` has those that change an answer, by their names in lower case.
     `length` counts the bytes of the head in the buffer.
@@ -66,6 +66,7 @@ class ContentRequest:
     path: str
     fields: Mapping[str, str]
     length: int
+    is_http_11: bool = True
 
     @property
     def is_get(self) -> bool:
@@ -78,25 +79,35 @@ class ContentRequest:
         return self.method == "GET" and _CONDITIONS.isdisjoint(self.fields)
 
     @property
+    def is_content(self) -> bool:
+        """The file is of a boot medium or a release, not a boot file."""
+        return self.path.startswith(CONTENT_PREFIXES)
+
+    @property
+    def has_body(self) -> bool:
+        """A body follows, which is not read."""
+        return "transfer-encoding" in self.fields or int(self.fields.get("content-length", 0)) > 0
+
+    @property
     def is_last(self) -> bool:
-        """The client wants the connection closed after the answer."""
-        return "close" in self.fields.get("connection", "").lower()
+        """The connection is closed after the answer."""
+        return not self.is_http_11 or self.has_body or "close" in self.fields.get("connection", "").lower()
 
 
-def read_head(buffer: bytes) -> ContentRequest | Judgement | Refused:
+def read_head(buffer: bytes) -> StaticRequest | Judgement | Refused:
     """Judge the request at the beginning of what a connection has sent."""
     end = buffer.find(b"\r\n\r\n", 0, LONGEST_HEAD_BYTES)
     if end < 0:
         return _judge_incomplete(buffer)
-    found = _CONTENT.match(buffer)
+    found = _STATIC.match(buffer)
     if found is None:
-        return _judge_other(buffer, end)
+        return _judge_any(buffer, end)
     lines = buffer[found.end() : end + 4]
-    fields = _remembered_fields(lines) if len(lines) <= _LONGEST_REMEMBERED else _content_fields(lines)
+    fields = _remembered_fields(lines) if len(lines) <= _LONGEST_REMEMBERED else _static_fields(lines)
     if fields is None:
-        return _judge_other(buffer, end)
+        return _judge_any(buffer, end)
     path = found[2].decode("utf-8", "surrogateescape")
-    return ContentRequest(found[1].decode(), path, fields, end + 4)
+    return StaticRequest(found[1].decode(), path, fields, end + 4)
 
 
 def _judge_incomplete(buffer: bytes) -> Judgement | Refused:
@@ -105,18 +116,34 @@ def _judge_incomplete(buffer: bytes) -> Judgement | Refused:
     return HEAD_TOO_LARGE if len(buffer) >= LONGEST_HEAD_BYTES else Judgement.INCOMPLETE
 
 
-def _judge_other(buffer: bytes, end: int) -> Judgement | Refused:
+def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | Refused:
+    """Judge a complete head in any valid form: every method, a target in absolute form, HTTP 1.0, with a body."""
     found = _ANY.match(buffer)
     if found is None:
         return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP
     lines = buffer[:end].split(b"\r\n")
     if len(lines) > _MOST_FIELDS + 1 or max(map(len, lines)) > _LONGEST_LINE_BYTES:
         return HEAD_TOO_LARGE
-    return refusal_of(_fields(found[2]), is_http_11=found[1] == b"1") or Judgement.OTHER
+    fields, is_http_11 = _fields(found[4]), found[3] == b"1"
+    refused = refusal_of(fields, is_http_11=is_http_11)
+    if refused is not None:
+        return refused
+    path = _path_of_target(found[2].decode())
+    if not _STATIC_PATH.match(path):
+        return Judgement.DOCUMENT
+    return StaticRequest(found[1].decode(), path, fields, end + 4, is_http_11)
 
 
-def _content_fields(lines: bytes) -> Mapping[str, str] | None:
-    """Read the fields of a content request up to its blank line; None where it is not one."""
+def _path_of_target(target: str) -> str:
+    """Return the path of a request target; proxies' clients write the absolute form (RFC 9112 §3.2.2)."""
+    if target.startswith("/"):
+        return target
+    _, separator, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if separator else target
+
+
+def _static_fields(lines: bytes) -> Mapping[str, str] | None:
+    """Read the fields of a request without a body up to its blank line; None where it is not one."""
     if not _ALL_LINES.fullmatch(lines):
         return None
     fields = _fields(lines)
@@ -124,7 +151,7 @@ def _content_fields(lines: bytes) -> Mapping[str, str] | None:
 
 
 # A pull says the same lines ten thousand times over.
-_remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_content_fields)
+_remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_static_fields)
 
 
 def _fields(lines: bytes) -> dict[str, str]:

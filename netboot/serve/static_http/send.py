@@ -1,70 +1,22 @@
-"""A served file through aiohttp: one write for a small file with its head, the kernel's sendfile for a large one.
+"""The bytes of a served file: small ones in memory, large ones by sendfile, no faster than a machine's rate.
 
-Shared by `/content/`, `/ostree/` and `/bootfiles/`. Whatever may wait for a disk runs in a thread. aiohttp's own
-FileResponse is not used: it ignores If-Range, serves `.gz` siblings, and needs a thread and a stat for each request.
+Whatever may wait for a disk runs in a thread.
 """
 
 import asyncio
 import os
-from dataclasses import dataclass
-from http import HTTPStatus
 from io import FileIO
 from typing import Final
 
-from aiohttp import web
-
-from netboot.content.serving.bodies import SMALL_BODY_BYTES, Bodies, check_unchanged, open_file
+from netboot.content.serving.bodies import SMALL_BODY_BYTES, Bodies, open_file
 from netboot.content.serving.served_file import ServedFile, etag_of
-from netboot.serve.static_http.conditional import SERVER, FileAnswer, answer_for, busy, method_not_allowed, not_found
-from netboot.serve.static_http.turns import ComeBackError, Turns
+from netboot.serve.static_http.conditional import FileAnswer
+from netboot.serve.static_http.turns import Turns
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; its slot is worth more
 FIRST_PIECE_BYTES: Final = 64 * 1024  # leaves with the head of a large file
 PIECE_BYTES: Final = 256 * 1024  # copied in one go: more falls out of the processor's cache, and an offer waits for it
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What happened to one request: the response for aiohttp, the answer in it, and how much of a body left."""
-
-    response: web.StreamResponse
-    answer: FileAnswer
-    bytes_sent: int
-
-
-async def send_file(
-    request: web.Request, file: ServedFile | None, *, bodies: Bodies, turns: Turns | None = None
-) -> Sent:
-    """Answer a request with a file, or with the refusal that it earns; None is a file that is not there.
-
-    With `turns` a large body waits for its place and every machine is held to its rate.
-
-    Raises FileChangedError, before anything was sent, where the disk no longer has what `file` says.
-    """
-    if request.method not in ("GET", "HEAD"):
-        return refused(method_not_allowed())
-    if file is None:
-        return refused(not_found())
-    answer = answer_for(file, request.method, request.headers.get)
-    if request.method == "HEAD" or not answer.length:
-        check_unchanged(file)
-    if answer.text:
-        return refused(answer)
-    if request.method == "HEAD" or answer.status is HTTPStatus.NOT_MODIFIED:
-        return Sent(web.Response(status=answer.status, headers=_headers(answer)), answer, 0)
-    if is_large(file):
-        if turns is None:
-            return await _send_large(request, file, answer)
-        try:
-            async with turns.turn(request.remote or "", request.headers.get("User-Agent", "")):
-                return await _send_large(request, file, answer, turns=turns)
-        except ComeBackError as error:
-            return refused(busy(error.retry_after_s))
-    if turns is not None and turns.has_rate:
-        await asyncio.sleep(turns.charge(request.remote or "", answer.length))
-    piece = answer.piece_of(await read_small(file, bodies))
-    return Sent(web.Response(status=answer.status, headers=_headers(answer), body=piece), answer, len(piece))
 
 
 def is_large(file: ServedFile) -> bool:
@@ -148,43 +100,3 @@ def _copy_now(transport: asyncio.Transport, opened: FileIO, start: int, *, most_
         return os.sendfile(transport.get_extra_info("socket").fileno(), opened.fileno(), start, most_bytes)
     except BlockingIOError:
         return None
-
-
-def _headers(answer: FileAnswer) -> dict[str, str]:
-    return {**dict(answer.headers), "Server": SERVER}
-
-
-def refused(answer: FileAnswer) -> Sent:
-    """Turn a refusal into a response."""
-    return Sent(web.Response(status=answer.status, headers=_headers(answer), body=answer.text), answer, 0)
-
-
-async def _send_large(
-    request: web.Request, file: ServedFile, answer: FileAnswer, *, turns: Turns | None = None
-) -> Sent:
-    response = web.StreamResponse(status=answer.status, headers=_headers(answer))
-    opened, first = await open_large(file, answer)
-    with opened:
-        try:
-            await response.prepare(request)
-            if request.transport is not None:
-                request.transport.set_write_buffer_limits(high=0)  # `write` returns when the kernel has it
-            async with asyncio.timeout(SLICE_TIMEOUT_S):
-                await response.write(first)
-        except (OSError, TimeoutError):
-            return Sent(_given_up(request, response), answer, 0)
-        transport = request.transport
-        sent = len(first)
-        if transport is not None:
-            machine = request.remote or ""
-            sent = await copy_rest(transport, opened, answer, sent=sent, machine=machine, turns=turns)
-    if sent < answer.length:
-        return Sent(_given_up(request, response), answer, sent)
-    await response.write_eof()
-    return Sent(response, answer, sent)
-
-
-def _given_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return response

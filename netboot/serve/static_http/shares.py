@@ -70,16 +70,6 @@ class Shares:
         self._free_at: dict[str, float] = {}  # when a machine has paid for what it was sent
         self._numbers = count()
 
-    @property
-    def running(self) -> int:
-        """Large bodies on their way."""
-        return len(self._running)
-
-    @property
-    def waiting(self) -> int:
-        """Large bodies in line."""
-        return len(self._line)
-
     def is_running(self, stream: Stream) -> bool:
         """Return whether a stream may send."""
         return stream in self._running

@@ -15,14 +15,6 @@ PACED_SLICE_S: Final = 0.25  # with a rate, a slice is what may leave in so long
 _SMALLEST_SLICE: Final = 64 * 1024
 
 
-class ComeBackError(Exception):
-    """Every place is taken, and this client has to retry."""
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(retry_after_s)
-        self.retry_after_s = retry_after_s
-
-
 class Turns:
     """One line for one process."""
 
@@ -32,15 +24,16 @@ class Turns:
         self._woken: dict[Stream, asyncio.Future[None]] = {}
 
     @asynccontextmanager
-    async def turn(self, machine: str, user_agent: str) -> AsyncIterator[None]:
-        """Hold a place for a large body; raise ComeBackError, or wait as long as this kind of client can."""
+    async def turn(self, machine: str, user_agent: str) -> AsyncIterator[ComeBack | None]:
+        """Hold a place for a large body, after a wait if this kind of client can; otherwise yield when to retry."""
         stream = self._shares.enter(machine, RetryBehaviour.of(user_agent), time.monotonic())
         if isinstance(stream, ComeBack):
-            raise ComeBackError(stream.retry_after_s)
+            yield stream
+            return
         try:
             if not self._shares.is_running(stream):
                 await self._wait(stream)
-            yield
+            yield None
         finally:
             for started in self._shares.leave(stream):
                 woken = self._woken.get(started)

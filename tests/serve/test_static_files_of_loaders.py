@@ -5,26 +5,34 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
+from fixtures.listeners import share_limits
 
 from netboot.boot.firmware.requested_names import document_named, find_loader
 from netboot.content.bootfiles.directories import BootFile, BootFiles
+from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.served_file import ServedFile
 from netboot.errors import NetbootError, RenderError
 from netboot.model.boot.offer import DocumentKind, MachineDocument
 from netboot.model.host.mac import Mac
-from netboot.serve.static_http.bootfile_handler import BootFileHandler
+from netboot.serve.static_http.engine import HttpEngine
+from netboot.serve.static_http.static_files import StaticFiles
+from netboot.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.integration
 
 MAC = Mac.parse("52:54:00:aa:bb:01")
 LOADER = os.urandom(5000)
 LARGE = os.urandom(900_000)
+TIMEOUT_S = 60.0
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
@@ -62,6 +70,9 @@ class RecordingFiles:
         assert seconds >= 0
         self.sent.append((name, bytes_sent))
 
+    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        """Recorded elsewhere."""
+
 
 @dataclass
 class Site:
@@ -86,22 +97,26 @@ def at_site(tmp_path: Path) -> At:
     (tmp_path / "grubnetx64.efi.signed").write_bytes(LOADER)
     (tmp_path / "local-disk.efi").write_bytes(b"an operator's")
     (tmp_path / "grub.cfg").write_bytes(b"an operator's")
+    medium = tmp_path / "content" / "media" / "ol8"
+    medium.mkdir(parents=True)
+    (medium / "vmlinuz").write_bytes(LOADER)
+    (medium / "initrd.img").write_bytes(LARGE)
 
     def run(scenario: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:
             service = RecordingFiles(BootFiles([tmp_path]))
-            app = web.Application()
-            app.add_routes(BootFileHandler(service).routes())
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-            await runner.setup()
+            index = ContentIndex(tmp_path / "content")
+            index.refresh()
+            files = StaticFiles(index, service, counters=Metrics(), limits=share_limits(), advertised={})
+            engine = HttpEngine(files, asyncio.Protocol)
+            listener = await asyncio.get_running_loop().create_server(engine.protocol, "127.0.0.1", 0)
             try:
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                await scenario(Site(service, runner.addresses[0][1]))
+                await scenario(Site(service, listener.sockets[0].getsockname()[1]))
             finally:
-                await runner.cleanup()
+                listener.close()
+                await engine.stop(1.0)
 
-        asyncio.run(asyncio.wait_for(inside(), 20))
+        asyncio.run(asyncio.wait_for(inside(), TIMEOUT_S))
 
     return run
 
@@ -205,6 +220,49 @@ def test_a_small_answer_leaves_in_one_segment_with_the_field_names_that_grub_rea
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"\r\nContent-Length: " in answer
         assert segments == 1
+
+    at_site(scenario)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/bootfiles/shimx64.efi",
+        "/bootfiles/large.efi",
+        "/bootfiles/autoexec.ipxe",
+        "/boot/52-54-00-aa-bb-01/shimx64.efi",
+        "/boot/52-54-00-aa-bb-01/grubx64.efi",
+        "/boot/52-54-00-aa-bb-01/revocations_sbat.efi",
+        "/boot/52-54-00-aa-bb-01/grub.cfg",
+        "/boot/52-54-00-aa-bb-01/autoexec.ipxe",
+        "/content/ol8/vmlinuz",
+        "/content/ol8/initrd.img",
+    ],
+)
+def test_a_head_and_a_get_on_one_connection_a_thousand_times_for_what_firmware_and_loaders_fetch(
+    at_site: At, path: str
+):
+    """EDK2 sends HEAD and GET on one connection, and fails if it is closed between them."""
+    times = 1000 if path not in ("/bootfiles/large.efi", "/content/ol8/initrd.img") else 100
+
+    def exchange(port: int) -> set[tuple[str, int, str, int]]:
+        seen = set()
+        with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+            for _ in range(times):
+                for method in ("HEAD", "GET"):
+                    connection.request(method, path)
+                    ours = connection.sock
+                    answer = connection.getresponse()
+                    body = answer.read()
+                    assert connection.sock is ours  # not closed after the answer
+                    seen.add((method, answer.status, answer.headers["Content-Length"], len(body)))
+        return seen
+
+    async def scenario(site: Site) -> None:
+        head, get = sorted(await asyncio.to_thread(exchange, site.port), reverse=True)
+
+        assert head == ("HEAD", get[1], get[2], 0)
+        assert int(get[2]) == get[3] > 0
 
     at_site(scenario)
 

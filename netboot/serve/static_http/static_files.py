@@ -1,0 +1,146 @@
+"""What lies below the static trees: content and boot files, found by path; what was sent of them is recorded.
+
+Content is the same for every machine and contains no secrets. A boot file is found for the machine that requests it:
+shim and GRUB request further files from the directory that they were loaded from, and below `/boot/{mac}/` they find
+the files and the documents of this machine.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import IPv4Address
+from typing import Final
+
+import structlog
+
+from netboot.boot.named_files import FileService
+from netboot.content.serving.bodies import Bodies
+from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.served_file import ServedFile, served_file
+from netboot.errors import NetbootError
+from netboot.model import urls
+from netboot.model.boot.offer import MachineDocument
+from netboot.model.host.mac import Mac
+from netboot.model.release import ContentKind
+from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
+from netboot.serve.static_http.head import StaticRequest
+from netboot.serve.static_http.refused import RefusalReason
+from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.static_http.turns import Turns
+from netboot.telemetry.logs import LineLimit
+from netboot.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+_LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, ContentKind.STAGE2, ContentKind.TREEINFO})
+_NO_ADDRESS: Final = IPv4Address(0)
+
+
+class StaticFiles:
+    """What the connections of the boot LAN share: the index, the bodies, the file service, the limits."""
+
+    def __init__(
+        self,
+        content: ContentIndex,
+        file_service: FileService,
+        *,
+        counters: Metrics,
+        limits: ShareLimits,
+        advertised: Mapping[str, str],
+    ) -> None:
+        """`advertised` has, by our address, the address that machines are given instead."""
+        self.content = content
+        self.turns = Turns(limits)
+        self.bodies = Bodies()
+        self.counters = counters
+        self.advertised = advertised
+        self._file_service = file_service
+        self._faults = LineLimit()
+
+    def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
+        """Find what a path means for the machine at the address `remote`, without reading a directory."""
+        return self.content.find(path) or self._find_boot_file(path, remote)
+
+    def _find_boot_file(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
+        named = urls.boot_file_in(path)
+        if named is None or named[1] == urls.LOCAL_DISK_NAME:
+            return None
+        try:
+            mac = Mac.parse(named[0]) if named[0] is not None else None
+            found = self._file_service.loader_for(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
+            if found is None or isinstance(found, MachineDocument):
+                return found
+            return served_file(str(found.path), found.path.stat(), member=found.name)
+        except (ValueError, OSError):  # no MAC; a file that was removed meanwhile
+            return None
+
+    async def render(self, found: MachineDocument, remote: str, *, base_url: str, is_head: bool) -> FileAnswer:
+        """Write a machine's document; `base_url` is ours as the machine reached it."""
+        address = _ipv4(remote) or _NO_ADDRESS
+        try:
+            text = await self._file_service.document_for(found, address, base_url=base_url, is_head=is_head)
+        except NetbootError as error:
+            log.error("boot.document_held_back", document=found.kind, address=remote, reason=str(error))
+            return NOT_NOW
+        return document(HTTPStatus.NOT_FOUND, "not found\n") if text is None else document(HTTPStatus.OK, text)
+
+    def record_answer(
+        self,
+        request: StaticRequest,
+        file: ServedFile | None,
+        *,
+        remote: str,
+        status: HTTPStatus,
+        bytes_sent: int,
+        began: float,
+    ) -> None:
+        """Count an answer, log it, and report the bytes to the file service. `began` is monotonic seconds.
+
+        The file service gets each object of a pull and knows its progress; a pull is not logged object by object.
+        """
+        if not request.is_content:
+            self._record_boot_file(request.path, file, remote=remote, status=status, bytes_sent=bytes_sent, began=began)
+            return
+        kind = file.kind if file else ContentKind.OTHER
+        self.counters.content_sent(kind, status, bytes_sent)
+        if file is None or status >= HTTPStatus.BAD_REQUEST:
+            log.debug("http.content_refused", address=remote, status=status.value)
+            return
+        if kind in _LOGGED_KINDS:
+            ms = round((time.monotonic() - began) * 1000)
+            name = f"{file.owner}/{file.member}"
+            log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
+        if bytes_sent and (address := _ipv4(remote)):
+            self._file_service.content_served(address, file, bytes_sent)
+
+    def _record_boot_file(
+        self, path: str, file: ServedFile | None, *, remote: str, status: HTTPStatus, bytes_sent: int, began: float
+    ) -> None:
+        self.counters.count("http_requests", area=path.split("/", 2)[1], status=str(status.value))
+        named, address = urls.boot_file_in(path), _ipv4(remote)
+        if named and address and file is not None and bytes_sent >= file.size_bytes:
+            seconds = time.monotonic() - began
+            self._file_service.loader_sent(
+                address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
+            )
+
+    def record_refused(self, address: str, reason: RefusalReason) -> None:
+        """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""
+        self.counters.request_refused(reason)
+        self._file_service.request_refused(address, reason)
+
+    def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
+        """Log that a served file cannot be read, once a minute for each fault; return the answer."""
+        if self._faults.allows(str(error)):
+            log.error("http.content_unreadable", path=path, reason=str(error))
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
+
+
+@lru_cache(maxsize=1024)
+def _ipv4(remote: str) -> IPv4Address | None:
+    """Read a peer's address; None for IPv6, by which no machine of ours boots."""
+    try:
+        return IPv4Address(remote)
+    except ValueError:
+        return None

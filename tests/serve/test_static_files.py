@@ -1,0 +1,62 @@
+"""What the connections share: what is found below a static tree, and the record of what was sent."""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from fixtures.listeners import share_limits
+
+from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.served_file import NO_CACHE, ServedFile
+from netboot.model.release import ContentKind
+from netboot.serve.static_http.head import StaticRequest
+from netboot.serve.static_http.static_files import StaticFiles
+
+
+@dataclass
+class Recorder:
+    """Records its calls, as file service and counters."""
+
+    served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
+    counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
+    malformed: int = 0
+
+    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        self.served.append((address, file, bytes_sent))
+
+    def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
+        self.counted.append((kind, status, bytes_sent))
+
+    def request_malformed(self) -> None:
+        self.malformed += 1
+
+    def request_refused(self, *_: str) -> None:
+        """Counted elsewhere."""
+
+
+REQUEST = StaticRequest("GET", "/content/ol8/vmlinuz", {"host": "x"}, 100)
+KERNEL = ServedFile("/k", 10, '"a"', "application/octet-stream", NO_CACHE, ContentKind.KERNEL, "ol8", "vmlinuz")
+
+
+def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
+    store = Recorder()
+    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, limits=share_limits(), advertised={})
+
+    files.record_answer(REQUEST, KERNEL, remote="192.0.2.101", status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+
+    assert store.served == [(IPv4Address("192.0.2.101"), KERNEL, 10)]
+    assert store.counted == [(ContentKind.KERNEL, 200, 10)]
+
+
+def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Path) -> None:
+    store = Recorder()
+    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, limits=share_limits(), advertised={})
+
+    files.record_answer(REQUEST, None, remote="192.0.2.101", status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
+    files.record_answer(REQUEST, KERNEL, remote="192.0.2.101", status=HTTPStatus.OK, bytes_sent=0, began=0.0)
+    files.record_answer(REQUEST, KERNEL, remote="2001:db8::1", status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+    files.record_answer(REQUEST, KERNEL, remote="", status=HTTPStatus.OK, bytes_sent=10, began=0.0)
+
+    assert store.served == []
+    assert [count[1] for count in store.counted] == [404, 200, 200, 200]
