@@ -10,7 +10,9 @@ from typing import Final
 from netboot.errors import NO_RIGHT, NetbootError
 
 CONNECT_S: Final = 5.0
-CONFIGURATION_HEADER: Final = "Netboot-Configuration"  # the file whose daemon a client wants, percent-encoded
+CONFIGURATION_HEADER: Final = (
+    "Netboot-Configuration"  # the settings file of the daemon that a client requests, percent-encoded
+)
 
 
 class NoDaemonError(NetbootError):

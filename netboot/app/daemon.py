@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 
 async def serve(path: Path) -> None:
-    """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError where it cannot start."""
+    """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError if it cannot start."""
     signals = Signals()
     signals.listen()
     process_limits.disable_core_files()

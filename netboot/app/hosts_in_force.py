@@ -28,7 +28,7 @@ async def in_force(read: Configuration, accepted: AcceptedFiles) -> Configuratio
 
 
 async def last_accepted(read: Configuration, accepted: AcceptedFiles) -> Configuration | None:
-    """Return what was read with the hosts that were accepted last; None where none were. Raises StoreError."""
+    """Return what was read with the hosts that were accepted last; None if none were. Raises StoreError."""
     files = [HostsFile(path, text) for path, text in await accepted.all()]
     if not files:
         return None

@@ -174,7 +174,7 @@ class AdminListener:
         self.problem: str | None = None  # why `admin.listen` is not served now
 
     async def open(self) -> None:
-        """Open both; raise NetbootError where the socket cannot be. `admin.listen` may be opened by a later `retry`."""
+        """Open both; raise NetbootError if the socket cannot be. `admin.listen` may be opened by a later `retry`."""
         await self._runner.setup()
         socket = self._settings.socket
         try:

@@ -5,7 +5,7 @@ import socket
 
 
 def notify(*assignments: str) -> bool:
-    """Send lines such as `READY=1` to the service manager; False where there is none.
+    """Send lines such as `READY=1` to the service manager; False if there is none.
 
     Never raises, because a failed notification must not stop the daemon.
     """

@@ -98,9 +98,9 @@ def _needs_a_script_for_its_disk(client: BootClient) -> bool:
 def script_without_install(
     mac: Mac, host: Host | None, install: Install | None, policy: Policy
 ) -> WaitPlan | LocalBootPlan | None:
-    """Return the plan of a machine that must not install; None where an armed host may.
+    """Return the plan of a machine that must not install; None if an armed host may.
 
-    `install` was read from the store for this request; None where the store did not answer.
+    `install` was read from the store for this request; None if the store did not answer.
     """
     if mac in policy.left_out:
         return LocalBootPlan(mac, host)

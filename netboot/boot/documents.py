@@ -1,6 +1,6 @@
 """The documents of one host, rendered at each request: script, Kickstart, Ignition.
 
-Knows the paths of the inputs; decides nothing and changes no state. Files are read in threads.
+Has the paths of the inputs; decides nothing and changes no state. Files are read in threads.
 """
 
 import asyncio
@@ -152,7 +152,7 @@ class Documents:
         return fresh
 
     def object_count(self, name: str) -> int | None:
-        """Return how many objects the ref of a release reaches; None where it was not read yet. From memory."""
+        """Return how many objects the ref of a release reaches; None if it was not read yet. From memory."""
         release = self._releases.get(name)
         return release.object_count if release else None
 

@@ -97,7 +97,7 @@ class InstallMoves:
         return await self._installs.history(host)
 
     def offered(self, host: HostName) -> None:
-        """Have it stored later that a host was offered its boot; nothing where it is not armed."""
+        """Have it stored later that a host was offered its boot; nothing if it is not armed."""
         install = self.known(host)
         if install.is_armed and install.state is not InstallState.OFFERED:
             self._offered.add(host)
@@ -125,7 +125,7 @@ class InstallMoves:
         cause: Cause,
         may_move: Callable[[Install], bool] = lambda _install: True,
     ) -> Install:
-        """Change one install by what a machine did; TransitionError where `may_move` is false in the store."""
+        """Change one install by what a machine did; TransitionError if `may_move` is false in the store."""
 
         def moved(install: Install) -> Install:
             if not may_move(install):
@@ -137,8 +137,8 @@ class InstallMoves:
     async def boot_the_installer(self, host: Host, tokens: Tokens, *, cause: Cause) -> Install:
         """Spend one boot into the installer and give it its tokens.
 
-        Raises HostChangedError where the arming is for another machine, disk or release than `host` has, or where the
-        files declare another host by now; TransitionError where no boot is left.
+        Raises HostChangedError if the arming is for another machine, disk or release than `host` has, or where the
+        files declare another host by now; TransitionError if no boot is left.
         """
         self._offered.discard(host.name)  # the change below covers it
         commit = await self._commit(host)
@@ -174,7 +174,7 @@ class InstallMoves:
         return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
 
     async def target(self, name: HostName) -> InstallTarget | None:
-        """Return what an arming of a host would be bound to now; None where no file declares it."""
+        """Return what an arming of a host would be bound to now; None if no file declares it."""
         host = self._hosts().get(name)
         return InstallTarget.of(host, await self._commit(host)) if host else None
 
@@ -199,7 +199,7 @@ class InstallMoves:
         return ended
 
     async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
-        """End the arming of one host if it no longer fits the host; True where it ended."""
+        """End the arming of one host if it no longer fits the host; True if it ended."""
         return await self._end_if_changed(install, await self.target(install.host), mac=mac)
 
     async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
@@ -217,7 +217,7 @@ class InstallMoves:
         return True
 
     async def _change(self, host: HostName, move: Callable[[Install], Install], *, what: str, cause: Cause) -> Change:
-        """Change the store, the memory and the events: all three, also where the caller is cancelled meanwhile."""
+        """Change the store, the memory and the events: all three, also if the caller is cancelled meanwhile."""
 
         async def moved() -> Change:
             change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)

@@ -34,7 +34,7 @@ class LiveRegistry:
         return self.now.hosts
 
     def renew_boot_files(self) -> bool:
-        """Read the boot files anew where a name came or went; True where one did. For a request that needs it now."""
+        """Read the boot files anew where a name came or went; True if one did. For a request that needs it now."""
         boot_files = self.now.boot_files
         if not boot_files.is_outdated():
             return False

@@ -46,7 +46,7 @@ class BootSession:
     refused_because: str = ""  # why it gets no offer, as reported
 
     def record_step(self, step: Step) -> Step | None:
-        """Record a step, and return it; None where this boot had it already."""
+        """Record a step, and return it; None if this boot had it already."""
         if step in self.steps:
             return None
         self.steps.add(step)
@@ -94,7 +94,7 @@ class SeenMachine:
     def announce(self, client: BootClient, now_s: float) -> bool:
         """Record a boot request; firmware that had gone on, paused or started a new exchange begins another boot.
 
-        True where it does.
+        True if it does.
         """
         is_firmware = client.stage is Stage.FIRMWARE
         last_s, self.announced_s = self.announced_s, now_s
@@ -116,7 +116,7 @@ class SeenMachine:
         self.ended, self.boot = self.boot.trace, BootSession(BootTrace(began_s=now_s))
 
     def _note_exchange(self, exchange: int, elapsed: int) -> bool:
-        """Record a DISCOVER of its firmware; True where it begins a new exchange."""
+        """Record a DISCOVER of its firmware; True if it begins a new exchange."""
         is_new = self.exchange is not None and (exchange != self.exchange or elapsed < self.elapsed)
         self.exchange, self.elapsed = exchange, elapsed
         return is_new

@@ -95,7 +95,7 @@ class FileService:
     async def document_for(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
-        """Render what `loader_for` found; None where its machine is not known.
+        """Render what `loader_for` found; None if its machine is not known.
 
         `base_url` is this server as the machine reaches it. `is_head`: a HEAD request changes nothing.
         """

@@ -50,7 +50,7 @@ class Report(StrEnum):
 
 
 class DocumentService:
-    """Answers requests with a token. Async methods raise StoreError, and RenderError where a document fails."""
+    """Answers requests with a token. Async methods raise StoreError, and RenderError if a document fails."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class DocumentService:
         return documents[part]
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
-        """Record a machine's report, also where its host was changed or removed meanwhile; None: it is stored.
+        """Record a machine's report, also if its host was changed or removed meanwhile; None: it is stored.
 
         A repeated report is acknowledged again; one without a transition in the table finds a spent token.
         """

@@ -1,7 +1,7 @@
 """Limits how many events of one kind a machine or an address causes in a minute; what is over the limit is counted.
 
 A window begins with the first event of its key. Events within the limit are recorded at once, the rest are counted,
-and one event with `count` says at the end of the window how many there were. Bounded in memory. No clock, no I/O: the
+and one event with `count` reports their number at the end of the window. Bounded in memory. No clock, no I/O: the
 time is that of the events.
 """
 
@@ -31,7 +31,7 @@ BY_ADDRESS: Final = frozenset(
         "http.refused",
     }
 )
-# What an operator or a machine with a live token did, and what the event log says of itself.
+# Actions of an operator or of a machine with a valid token, and events about the event log.
 UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.events_lost"})
 
 
@@ -146,5 +146,5 @@ def _limit(key: _Key) -> int:
 
 
 def _count(window: _Window, now: datetime) -> Event:
-    """Make the event that says how many were not recorded: no step of a boot, with the data of the last of them."""
+    """Make the event that reports how many were not recorded: not a step of a boot, with the data of the last one."""
     return replace(window.last, at=now, step=None, data={**window.last.data, "count": window.count})

@@ -111,7 +111,7 @@ class EventLog:
                 await self._has_work.wait()
 
     async def flush(self) -> bool:
-        """Write all that was recorded before this call; False where the store does not accept it."""
+        """Write all that was recorded before this call; False if the store does not accept it."""
         for recorded in self._limits.due(self._now()):
             self._keep(*recorded)
         async with self._writing:
@@ -170,12 +170,12 @@ class EventLog:
         return [_event(row) for row in reversed(rows)]
 
     async def last_id(self) -> int:
-        """Read the newest event's id; 0 where there is none."""
+        """Read the newest event's id; 0 if there is none."""
         async with self._database.reading() as connection:
             return await connection.scalar(select(func.max(tables.events.c.id))) or 0
 
     async def follow(self, last_id: int, *, host: HostName | None = None) -> AsyncIterator[Event | None]:
-        """Give the events that follow `last_id` until `end_followers`; None where nothing came for `BEAT_S`."""
+        """Give the events that follow `last_id` until `end_followers`; None if nothing came for `BEAT_S`."""
         while True:
             writes = self._writes
             found = await self.after(last_id, host=host)

@@ -18,7 +18,7 @@ from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
 
 HTTP_PORT: Final = 8080
-IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 knows nothing newer
+IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 reads nothing newer
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(directory: Path) -> bool:
-    """Return whether a process holds the lock on this directory; False where there is none."""
+    """Return whether a process holds the lock on this directory; False if there is none."""
     try:
         lock = os.open(directory, os.O_RDONLY)
     except FileNotFoundError:

@@ -62,7 +62,7 @@ class LeaseService:
         return verdict
 
     def probed(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
-        """Take the result of a probe, the holder or None; True where the request may be decided again."""
+        """Take the result of a probe, the holder or None; True if the request may be decided again."""
         host = self._leases.host_of(request.mac)
         if holder is not None and (host is None or holder not in host.macs):  # else its own other network card
             cure = f"find the machine with the MAC {holder} and take the address from it"
@@ -70,7 +70,7 @@ class LeaseService:
         return self._leases.probed(request, address, is_in_use=holder is not None, at=self._now())
 
     async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
-        """Store a verdict; return the reason where a grant must not be answered after all."""
+        """Store a verdict; return the reason if a grant must not be answered after all."""
         lease = verdict.lease
         try:
             await self._store.keep(lease)

@@ -116,7 +116,7 @@ class Leases:
                 assert_never(request.kind)
 
     def probed(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
-        """Take the result of a probe that `decide` returned; True where the request may be decided again.
+        """Take the result of a probe that `decide` returned; True if the request may be decided again.
 
         An address of the pool that somebody has rests, and another is found; a registered one has no other.
         """

@@ -21,7 +21,7 @@ def printable_line(text: str, *, longest: int | None = 128) -> str:
 
 
 def first_line(text: str) -> str:
-    """Give the first line that is not blank, at most `LONGEST_LINE` characters of it; empty where there is none."""
+    """Give the first line that is not blank, at most `LONGEST_LINE` characters of it; empty if there is none."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 

@@ -54,7 +54,7 @@ class Administration:
     ) -> None:
         """Answer from these hosts from now on.
 
-        When a host is armed, `readiness` is built, and `warnings` says what keeps this server from answering machines.
+        When a host is armed, `readiness` is built, and `warnings` lists why this server cannot answer machines.
         `are_complete`: the files declare no other host.
         """
         self._hosts, self._readiness, self._warnings, self._are_complete = hosts, readiness, warnings, are_complete
@@ -155,16 +155,16 @@ class Administration:
                 yield event
 
     async def followed_events(self, *, after: int = 0, host: str | None = None) -> AsyncGenerator[Event | None, None]:
-        """Give the events after an id and those to come, until the daemon stops; None where none came for a second."""
+        """Give the events after an id and those to come, until the daemon stops; None if none came for a second."""
         async for event in self._events.follow(after, host=await self._known(host) if host else None):
             yield event
 
     async def check_host(self, name: str) -> None:
-        """Raise UnknownHostError where no file declares the host and no install of it is on record."""
+        """Raise UnknownHostError if no file declares the host and no install of it is on record."""
         await self._known(name)
 
     async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
-        """Read what says why a host does not proceed: its newest events and its history."""
+        """Read the newest events and the history of a host, which show why it does not proceed."""
         events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
         return events, await self._install_moves.history(host)
 

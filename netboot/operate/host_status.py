@@ -1,4 +1,4 @@
-"""What the store knows of a host beside its declaration: why it does not proceed, and what was last heard of it.
+"""The state of a host that the store contains: why it does not proceed, its last request and its last offer.
 
 Pure: the same answer with a daemon and without one, from the newest events, the history and the install.
 """
@@ -35,7 +35,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """When a host's machine was last heard, its last offer, the last reason and the disks that it reported."""
+    """When a host's machine sent its last request, its last offer, the last reason and the disks that it reported."""
 
     at: datetime | None
     last_offer: Event | None
@@ -79,7 +79,7 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class ArmedHost:
-    """A host that was armed, why it could not be installed now, and what an operator wants to know before it is."""
+    """A host that was armed, why it could not be installed now, and what an operator needs to read before that."""
 
     status: InstallStatus
     boot_media: str | None
@@ -96,7 +96,7 @@ class CancelledInstall:
 
 
 def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) -> Blocked | None:
-    """Say why a host does not proceed; None where it does, or has nothing to do. Both lists: oldest first."""
+    """Say why a host does not proceed; None if it does, or has nothing to do. Both lists: oldest first."""
     if install.state is InstallState.FAILED and (failure := _failure(install, history)) is not None:
         return failure
     if install.state is InstallState.READY and not install.is_armed:
@@ -106,7 +106,7 @@ def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) 
 
 
 def heard(events: Sequence[Event], history: Sequence[Move], last_seen: datetime | None) -> Heard:
-    """Find when a host's machine was last heard, in its newest events and history, oldest first."""
+    """Find the last request of a host's machine in its newest events and its history, both oldest first."""
     own = [
         event
         for event in events
@@ -120,7 +120,7 @@ def heard(events: Sequence[Event], history: Sequence[Move], last_seen: datetime 
 
 
 def reason_of(move: Move) -> str:
-    """Say why an install moved: the first line of a person's reason or of a report; empty where nobody gave one."""
+    """Say why an install moved: the first line of a person's reason or of a report; empty if nobody gave one."""
     match move.what:
         case InstallEvent.ATTEMPTS_SPENT:
             return ATTEMPTS_SPENT
@@ -175,7 +175,7 @@ def _not_armed(install: Install) -> Blocked | None:
 
 
 def _not_heard(install: Install, events: Sequence[Event]) -> Blocked | None:
-    """Say that an armed host was not heard since it was armed."""
+    """Return the sentence for an armed host whose machine sent no request since the arming."""
     armed_at = install.arming.at if install.arming is not None else None
     if armed_at is None or install.arming is None or install.arming.spent:
         return None

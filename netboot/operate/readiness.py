@@ -20,7 +20,7 @@ from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 
 NO_INTERFACE: Final = (
-    "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # as `check` says it
+    "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # the text of `check`
 )
 _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
@@ -53,7 +53,7 @@ class Readiness:
         return list(dict.fromkeys(found))
 
     def warnings(self, host: Host, install: Install, cluster: Cluster) -> list[str]:
-        """List what does not stop an install of this host, and what an operator wants to know before it."""
+        """List what does not prevent an install of this host, but must be read by the operator before it."""
         found = []
         if install.arming is not None:
             found.append(
@@ -132,7 +132,7 @@ def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
 
 
 def _client(machine: Machine) -> BootClient | None:
-    """Make the client that this machine was when it was last seen; None where its firmware is not on record."""
+    """Make the client that this machine was when it was last seen; None if its firmware is not on record."""
     arch = arch_named(machine.arch or "")
     if arch is None:
         return None

@@ -11,7 +11,7 @@ NamedText = tuple[str, str]  # a path and the file's text
 
 
 class AcceptedFiles:
-    """One set of texts, replaced as a whole. Every method raises StoreError where the store fails."""
+    """One set of texts, replaced as a whole. Every method raises StoreError if the store fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

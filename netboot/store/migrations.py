@@ -99,7 +99,7 @@ def lacking(connection: Connection) -> list[int]:
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations that the store lacks; raise StoreError where a newer program migrated it."""
+    """Run the migrations that the store lacks; raise StoreError if a newer program migrated it."""
     dialect = connection.dialect.name
     if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))

@@ -66,7 +66,7 @@ def checksum(data: bytes) -> int:
 
 
 def read_ip(packet: bytes) -> IpPacket | None:
-    """Read an IPv4 packet that begins at its header; None where it is malformed or carries no UDP."""
+    """Read an IPv4 packet that begins at its header; None if it is malformed or carries no UDP."""
     if len(packet) < _IP.size:
         return None
     first, _, length, identification, fragment, _, protocol, _, source, destination = _IP.unpack_from(packet)
@@ -84,9 +84,9 @@ def read_ip(packet: bytes) -> IpPacket | None:
 
 
 def read_udp(packet: IpPacket, *, is_verified: bool = False) -> UdpDatagram | None:
-    """Read the datagram of a whole packet; None where its length or checksum is wrong.
+    """Read the datagram of a whole packet; None if its length or checksum is wrong.
 
-    `is_verified`: the kernel says that the checksum is right, or that none was made, as on its own virtual wires.
+    `is_verified`: the kernel reports that the checksum is right, or that none was computed, as on virtual links.
     """
     if len(packet.payload) < _UDP.size:
         return None
@@ -103,7 +103,9 @@ def write(datagram: UdpDatagram) -> bytes:
     """Write a whole IPv4 packet with both checksums; its identification is 0, for the kernel to fill in."""
     length = _UDP.size + len(datagram.data)
     segment = _UDP.pack(datagram.source_port, datagram.destination_port, length, 0) + datagram.data
-    sum_ = checksum(_pseudo(datagram.source, datagram.destination, length) + segment) or 0xFFFF  # 0 says "none made"
+    sum_ = (
+        checksum(_pseudo(datagram.source, datagram.destination, length) + segment) or 0xFFFF
+    )  # 0 means "not computed"
     ends = datagram.source.packed, datagram.destination.packed
     header = _IP.pack(0x45, 0, _IP.size + length, 0, 0, _TTL, UDP, 0, *ends)
     header = _IP.pack(0x45, 0, _IP.size + length, 0, 0, _TTL, UDP, checksum(header), *ends)

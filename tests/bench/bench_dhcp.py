@@ -106,7 +106,7 @@ class Load:
 
 
 def load(outstanding: int, sent_messages: list[bytes], first_xid: int) -> Load:
-    """Send these DISCOVERs, each once, and wait for the rest; raise IndexError where nothing at all came back."""
+    """Send these DISCOVERs, each once, and wait for the rest; raise IndexError if nothing at all came back."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)

@@ -42,7 +42,7 @@ http {{
 
 
 def in_memory():
-    """Give a directory that no disk slows down, where there is one with room; else None, the usual place."""
+    """Return a directory in memory if it has enough space; otherwise None: the usual directory is used."""
     is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > FREE_BYTES
     return MEMORY if is_roomy else None
 

@@ -1,9 +1,9 @@
 """`import-archive` beside `tar x` and `ostree fsck`, on a made repository of small files.
 
-Run: `python tests/bench/bench_import.py [OBJECTS] [MEAN_BYTES] [DIRECTORY]`. Needs `ostree` and `tar`, and room for
-three copies, in memory unless DIRECTORY says otherwise. The peer unpacks the outer archive and its layer as
-`podman load` and `podman cp` would, checks no digest, and proves the objects by `ostree fsck`; ours checks digests and
-DiffIDs too. Wall-clock and CPU time of both, with children; on a busy machine the CPU time tells more.
+Run: `python tests/bench/bench_import.py [OBJECTS] [MEAN_BYTES] [DIRECTORY]`. Needs `ostree` and `tar`, and space for
+three copies, in memory unless DIRECTORY is given. The peer unpacks the outer archive and its layer as
+`podman load` and `podman cp` would, checks no digest, and verifies the objects by `ostree fsck`; ours checks digests
+and DiffIDs too. Wall-clock and CPU time of both, with children; on a busy machine compare the CPU time.
 """
 
 # ruff: noqa: T201

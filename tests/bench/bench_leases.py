@@ -106,7 +106,7 @@ def serving(server: str, directory: Path) -> Iterator[int]:
 
 
 def exchanged(*, rate: int, seconds: int) -> str:
-    """Give what perfdhcp reports; nothing where no exchange was completed."""
+    """Give what perfdhcp reports; nothing if no exchange was completed."""
     command = [
         *("perfdhcp", "-4", "-l", RELAY, "-r", str(rate), "-p", str(seconds), "-W", "1000000", "-R", str(MACHINES)),
         *("-b", f"mac={FIRST_MAC.to_bytes(6, 'big').hex(':')}", "-g", "single", ADDRESS),

@@ -1,4 +1,4 @@
-"""What an import says of itself where no terminal is."""
+"""The progress of an import without a terminal."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who watches a host that does nothing is told why."""
+"""`install watch` prints why a host does not proceed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `netboot check` says of the loader of each architecture."""
+"""The lines of `netboot check` about the loader of each architecture."""
 
 from pathlib import Path
 

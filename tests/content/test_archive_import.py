@@ -107,7 +107,7 @@ def test_the_archives_of_docker_save_and_podman_save_are_read(
 
     imported = put(library, images.write(images.docker_members(layers), "ock-1.31-amd64-ostree.tar"))
 
-    assert imported.name == "ock-1.31-arm64"  # the image says so, whatever the file is called
+    assert imported.name == "ock-1.31-arm64"  # the image contains it; the file's name is not used
     assert files_of(library.directory / "ostree" / imported.name) == files_of(small_archive)
 
 
@@ -156,7 +156,7 @@ def test_a_whiteout_removes_members_of_lower_layers(
 def test_hard_links_within_the_repository_are_kept(library: Library, images: "Images", small_archive: Path) -> None:
     files = images.repository(small_archive)
     first, second = [name for name in files if name.endswith(".filez")][:2]
-    linked = files | {second: files[first]}  # not what its name says: it shows that the link was made
+    linked = files | {second: files[first]}  # other bytes than its name states: they show that the link was made
     linked = {name: data for name, data in linked.items() if name != second} | {second: first}
 
     with pytest.raises(ContentError, match=second.removeprefix(f"{REPOSITORY}/").replace(".", r"\.")):

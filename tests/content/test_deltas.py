@@ -75,7 +75,7 @@ def test_the_server_serves_them(library: Library) -> None:
 
 
 class Rounds(asyncio.Event):
-    """Tells each time that its waiter has nothing to do."""
+    """Releases `over` each time that its waiter begins to wait."""
 
     def __init__(self) -> None:
         super().__init__()

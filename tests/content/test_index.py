@@ -1,4 +1,4 @@
-"""The index knows what may be served, from memory, and finds what somebody copies in."""
+"""The index finds served files in memory, and files that are copied in later."""
 
 import asyncio
 import os

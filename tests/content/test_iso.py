@@ -425,7 +425,7 @@ def test_a_damaged_iso_is_imported_or_refused_in_one_sentence(tmp_path: Path, li
             if len(data) > 2048 * 16:
                 data[rng.randrange(2048 * 16, min(len(data), 2048 * 60))] = rng.choice((0, 1, 0x7F, 0xFF, 0x80))
         if number % 3 == 0 and len(data) >= 2048 * 16 + 84:
-            data[2048 * 16 + 80 : 2048 * 16 + 84] = bytes(4)  # the length says nothing, so that more is read
+            data[2048 * 16 + 80 : 2048 * 16 + 84] = bytes(4)  # no length limit, so that more is read
         iso.write_bytes(data)
         try:
             import_iso(library, iso, f"m{number}", now=NOW)

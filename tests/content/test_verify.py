@@ -1,4 +1,4 @@
-"""What lies in the library is proved again, and mended from what it came from."""
+"""Media and releases of the library are verified, and repaired from their source."""
 
 import hashlib
 import shutil
@@ -27,7 +27,7 @@ def library(tmp_path: Path, small_archive: Path) -> Library:
 
 
 def damage(root: Path) -> dict[str, str]:
-    """Spoil one object, remove another; return what must be said of them."""
+    """Damage one object, remove another; return the expected faults."""
     spoilt = max(root.rglob("*.filez"), key=lambda path: path.stat().st_size)
     spoilt.write_bytes(b"")
     (missing,) = root.rglob("*.dirmeta")

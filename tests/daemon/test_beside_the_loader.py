@@ -14,7 +14,7 @@ PE_IMAGE = b"MZ" + bytes(0x3A) + (0x40).to_bytes(4, "little") + b"PE\0\0\x64\x86
 
 
 def tftp(machine: Machine, name: str) -> str | None:
-    """Read a file by TFTP with curl; None where it is not there."""
+    """Read a file by TFTP with curl; None if it is not there."""
     command = ["ip", "netns", "exec", machine.rack.client_namespace, "curl", "-sS", "--max-time", "10"]
     done = subprocess.run(
         [*command, "--interface", machine.address, f"tftp://{SERVER}/{name}"],

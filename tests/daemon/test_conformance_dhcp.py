@@ -453,7 +453,7 @@ def test_4011_decides_as_67_does_for_ipxe_too(wire: Wire):
 
 
 def ignored_so_far(rack: Rack) -> int:
-    """Read the counter of silences from `/metrics`."""
+    """Read the counter of dropped messages from `/metrics`."""
     with rack.server_socket(socket.AF_INET, socket.SOCK_STREAM) as admin:
         admin.connect(("127.0.0.1", 8470))
         admin.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:8470\r\nConnection: close\r\n\r\n")

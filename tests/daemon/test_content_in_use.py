@@ -77,7 +77,7 @@ def test_what_an_install_uses_stays_whatever_the_files_say(rack: Rack) -> None:
 
     refused = rack.netboot("content", "remove", "ock-1.31-amd64", status=1)
     assert "cp1 is installing from it; wait until its install has ended" in refused
-    rack.kill()  # and where no daemon runs, the store says so
+    rack.kill()  # without a daemon, the command reads it from the store
     assert "cp1 is installing from it" in rack.netboot("content", "remove", "ock-1.31-amd64", status=1)
 
 

@@ -84,7 +84,9 @@ def test_a_first_start_leaves_the_faulty_host_out_and_its_machine_boots_its_own_
         w7 = rack.machine(*W7)
 
         assert gets_a_loader(rack, CP1)
-        assert spoil is unreadable or gets_its_own_disk(rack, W7)  # nobody knows the MACs of a file that is not read
+        assert spoil is unreadable or gets_its_own_disk(
+            rack, W7
+        )  # the MACs of a file that cannot be read are not known
         assert "wait" not in w7.script()
         assert "exit" in w7.script()
         assert len(problems(rack)) == 1

@@ -39,7 +39,7 @@ _SHIM: Final = _Download(SHIM_X64, "shim-signed", "amd64", "usr/lib/shim/shimx64
 _SIGNED_GRUB: Final = _Download(
     GRUB_X64, "grub-efi-amd64-signed", "amd64", "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
 )
-# Upstream's GRUB does not read the URL of its device path, as Red Hat's does: it is told in which directory it lies.
+# Upstream's GRUB does not read the URL of its device path, as Red Hat's does: its directory is passed to it.
 _EARLY_CONFIG: Final = """\
 net_bootp
 normal (http,{server})/boot/$net_efinet0_dhcp_mac/grub.cfg

@@ -53,7 +53,7 @@ async def add_loaders(lab: Lab, add: Callable[[Path], None]) -> None:
 
 
 async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
-    """Arm every machine, switch them on together, and wait until each has said its words; `others` by its name."""
+    """Arm every machine, power all on, and wait until each console shows its expected text; `others` by its name."""
     async with lab.appliance.control() as daemon:
         for name in lab.guests:
             await daemon.arm_all([name], reason="test")
@@ -64,7 +64,7 @@ async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
 
 
 def loaded(lab: Lab, name: str) -> list[str]:
-    """What the daemon's log says that one machine was offered and loaded, in order, nothing twice in a row."""
+    """List what one machine was offered and loaded, in the order of the daemon's log, without direct repetitions."""
     said: list[str] = []
     for line in lab.appliance.log.read_text().splitlines():
         entry = json.loads(line)

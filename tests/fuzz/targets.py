@@ -38,7 +38,7 @@ FILE = bytes(range(256)) * 16
 
 
 def dhcp_message(data: bytes) -> None:
-    """Whatever arrives on 67 or 4011: a refusal, a silence, or an answer that is a message and fits."""
+    """Any datagram on 67 or 4011 is refused, dropped, or answered by a valid message that fits."""
     try:
         message = dhcp.parse(data)
     except WireError:
@@ -74,7 +74,7 @@ def _check_reply(message: DhcpMessage, answer: Reply) -> None:
 
 
 def _check_lease(message: DhcpMessage, request: LeaseRequest) -> None:
-    """Whoever asks for an address: an answer that is a message, fits, and gives back what states the subnet."""
+    """Any request for an address is answered by a valid message that fits and returns the option of the subnet."""
     client = pxe.boot_client(message)
     boot = (client, Offer(OfferKind.LOADER, client.mac, "snponly.efi")) if isinstance(client, BootClient) else None
     for kind in (LeaseAnswer.OFFER, LeaseAnswer.ACK):
@@ -131,7 +131,7 @@ def _block(datagram: bytes) -> int:
 
 
 def http_request(data: bytes) -> None:
-    """Whatever arrives on 8080: the head's judgement, and the range that it asks for."""
+    """Any bytes on 8080: the result for the head, and the range that it requests."""
     found = read_head(data)
     if not isinstance(found, StaticRequest):
         return

@@ -22,7 +22,7 @@ FILES = sorted(path.name for path in SAMPLES.glob("*.ign"))
 
 
 def refusal_by_validate(data: bytes, directory: Path, tool: Callable[[str], str]) -> str:
-    """Return what Debian's ignition-validate (2.14: spec 3.4 is experimental there) says of a file; empty: nothing."""
+    """Return the output of Debian's ignition-validate (2.14: spec 3.4 is experimental) for a file; empty: no fault."""
     path = directory / "config.ign"
     path.write_bytes(data.replace(b'"3.4.0"', b'"3.4.0-experimental"'))
     judged = subprocess.run([tool("ignition-validate"), path], check=False, capture_output=True, text=True, timeout=20)

@@ -1,4 +1,4 @@
-"""Several LANs that come and go, relays, and no interfaces: the daemon as a process, heard from outside."""
+"""Several LANs that appear and disappear, relays, and no interfaces: the daemon as a process, tested from outside."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -78,7 +78,7 @@ class Machine:
         self.wire.send(bytes(message), source=(ciaddr, 68), to=(to or "255.255.255.255", 67), ether=ether)
 
     def hears(self, timeout_s: float = 2.0) -> Any:
-        """Wait for the next answer to this machine; None where none comes."""
+        """Wait for the next answer to this machine; None if none comes."""
         while (frame := self.wire.receive(timeout_s=timeout_s)) is not None:
             if frame[BOOTP].xid == self.xid:
                 return frame

@@ -1,5 +1,5 @@
 """`dhcp.listen: packet`: frames beside another DHCP server that holds port 67 on the same box, and nothing that the
-kernel's own socket would not have heard."""
+kernel's own socket would not have received."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ def kea(directory: Path) -> tuple[list[str], str]:
 
 @contextmanager
 def running(namespace: str, command: list[str], ready: str) -> Iterator[None]:
-    """Run a server in the namespace until it says that it is ready, and then until the end."""
+    """Start a server in the namespace, wait until it reports that it is ready, and stop it at the end."""
     netns = ["ip", "netns", "exec", namespace]
     server = subprocess.Popen([*netns, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -117,7 +117,7 @@ def test_beside_a_server_that_holds_the_port_a_machine_gets_its_lease_and_its_lo
         assert [serving.service.offers.get(timeout=5).boot_file for _ in range(2)] == ["undionly.kpxe", "snponly.efi"]
 
 
-# What is heard
+# What is received
 
 
 @pytest.fixture

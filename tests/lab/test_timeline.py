@@ -1,4 +1,4 @@
-"""A timeline takes the daemon's events and says where a machine stands."""
+"""A timeline reads the daemon's events and returns the current step of a machine."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -24,7 +24,7 @@ def test_labs_of_one_name_have_directories_of_their_own_and_remove_them(tmp_path
 
 
 def test_a_killed_labs_directory_is_removed_by_the_next_lab_and_a_running_labs_is_not(tmp_path: Path):
-    # In a PID namespace of its own, as the tests run: its process number says nothing here.
+    # In a PID namespace of its own, as the tests run: its process number has no meaning here.
     command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", HOLD, str(tmp_path / "labs")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

@@ -1,4 +1,4 @@
-"""Why a host does not proceed, as `install show` and `host show` say it: from what the store knows."""
+"""Why a host does not proceed, as `install show` and `host show` print it: from the data in the store."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address

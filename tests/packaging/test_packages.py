@@ -90,7 +90,7 @@ def _text(word: ast.expr) -> str:
 
 
 def packages_of(programs: Iterable[str]) -> dict[str, str | None]:
-    """Ask dpkg for each program's package; it knows some files by their name before /bin became a link to /usr/bin."""
+    """Find each program's package by dpkg, which lists some files below /bin, now a link to /usr/bin."""
     paths = {name: str(Path(shutil.which(name, path=PATH) or "/missing").resolve()) for name in programs}
     known = _output("dpkg", "-S", *paths.values(), *(path.removeprefix("/usr") for path in paths.values()))
     owners = {

@@ -1,4 +1,4 @@
-"""`.ci/proof` reads how a part ended from its output, and ends a part that takes too long."""
+"""The script of `make proof` reads the result of a part from its output, and ends a part that takes too long."""
 
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader

@@ -1,4 +1,4 @@
-"""systemd's own tools judge the unit, the user and the directories; the unit says why each line is there."""
+"""systemd's own tools verify the unit, the user and the directories; the unit has a comment for each setting."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 def test_systemd_analyze_finds_no_fault(tmp_path: Path):
-    # It wants the program to exist; nothing else of the unit is changed.
+    # It requires that the program exists; nothing else of the unit is changed.
     file = tmp_path / "netboot.service"
     file.write_text(UNIT.replace("/opt/netboot/bin/netboot", "/bin/true"))
 

@@ -47,7 +47,7 @@ def test_a_faulty_host_is_left_out_with_its_mac_and_the_others_stay(site, w7: st
     found = read(Path("netboot.yaml"))
 
     assert found.faults
-    if not w7.startswith("w7"):  # a section that nobody knows may be what all hosts share
+    if not w7.startswith("w7"):  # an unknown section may be one that all hosts share
         assert list(found.hosts.hosts) == ["cp1", "w1"]
         assert not found.left_out & EVERYBODY
     assert W7 in found.left_out

@@ -1,4 +1,4 @@
-"""The front door: whole configurations in, one Configuration or every fault out."""
+"""Whole configurations are read: one Configuration or every fault is the result."""
 
 import textwrap
 from ipaddress import IPv4Address, IPv4Interface

@@ -1,4 +1,4 @@
-"""GRUB is told what iPXE is told; its own checker judges every file."""
+"""GRUB's script has the same commands as iPXE's; `grub-script-check` verifies every file."""
 
 import subprocess
 from collections.abc import Callable

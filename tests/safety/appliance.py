@@ -1,4 +1,4 @@
-"""The appliance under test: bytes in, bytes out, and what an operator does. The only module here that knows netboot.
+"""The appliance under test: bytes in, bytes out, and an operator's actions. The only module here that uses netboot.
 
 One process, a real store (a SQLite file), real files; the clock, chance and the network are fakes. After each call
 nothing is under way; what netboot writes behind is written when `advance` moves the clock.

@@ -151,7 +151,7 @@ class Rack(RuleBasedStateMachine):
         self._boot(self._booted, self.firmware[self._booted], way, *data.draw(courses, label="course"))
 
     def _boot(self, card: str, firmware: wire.Firmware, way: str, steps: int, between: str, at: int) -> None:
-        """Boot, as far as `steps`; `between` happens before the step `at`, and the machine knows nothing of it."""
+        """Boot, as far as `steps`; `between` happens before the step `at`, without an effect on the machine."""
         self._power_on(card, firmware)
         self._request_address(card)
         self._discover_as_ipxe(card)

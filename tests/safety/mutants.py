@@ -18,7 +18,7 @@ _TIMEOUT_S = 600
 
 
 def seeded(mutation: Mutation, directory: Path) -> Path:
-    """Copy netboot to `directory` with the fault in it; raise ValueError where its place is not found once."""
+    """Copy netboot to `directory` with the fault in it; raise ValueError if its place is not found once."""
     shutil.copytree(REPOSITORY / "netboot", directory / "netboot", ignore=shutil.ignore_patterns("__pycache__"))
     (directory / "assets").symlink_to(REPOSITORY / "assets")
     file = directory / "netboot" / mutation.file

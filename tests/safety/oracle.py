@@ -1,6 +1,6 @@
 """What must hold of everything that the appliance sends, judged from bytes and from what the operator did.
 
-Knows no class of netboot's. Where a killed daemon may have lost what the wire showed, both answers are right.
+Uses no class of netboot. If a killed daemon may have lost what the packets showed, both answers are right.
 """
 
 from collections.abc import Iterable

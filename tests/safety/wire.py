@@ -39,7 +39,7 @@ def message(
 
 
 def of_firmware(firmware: Firmware, mac: str, *, is_ipxe: bool = False) -> list[tuple[int, bytes]]:
-    """Write the options by which a firmware, or the iPXE that it started, asks for a boot."""
+    """Write the options by which a firmware, or the iPXE that it started, requests a boot."""
     uuid = b"\0" + bytes.fromhex(mac.replace(":", "")) * 2 + b"1234"
     options = [(60, firmware.vendor_class), (93, firmware.arch.to_bytes(2, "big")), (94, b"\1\3\x10"), (97, uuid)]
     options += [(77, b"iPXE"), (175, _FEATURES)] if is_ipxe else []

@@ -44,7 +44,7 @@ def with_listener(directory: Path, port: int, talk: Callable[[BootHttpListener],
 
 
 async def status_at(address: str, port: int) -> int | None:
-    """Return the status of a request there; None where nobody listens."""
+    """Return the status of a request there; None if nobody listens."""
     try:
         async with ClientSession() as session, session.get(f"http://{address}:{port}/") as answer:
             return answer.status

@@ -59,7 +59,7 @@ def static_files(content: ContentIndex, store: Recorder) -> StaticFiles:
 
 
 class Other(asyncio.Protocol):
-    """Stands where aiohttp stands: says what it got."""
+    """Takes the place of aiohttp's protocol: sends back what it received."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport

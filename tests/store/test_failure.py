@@ -1,4 +1,4 @@
-"""A store that fails says what to do, in the sentence that the log and the operator get."""
+"""The error of a store that fails contains the cure, for the log and for the operator."""
 
 import asyncio
 import errno

@@ -21,7 +21,7 @@ LEASE = Lease(IPv4Address("192.0.2.50"), MAC, MAC, LeaseState.BOUND, 3600, NOW)
 
 
 def in_store(url: str, use: Callable[[LeaseStore], Awaitable[None]]) -> list[Lease]:
-    """Use a ledger, then read it after it was opened again."""
+    """Use a table of leases, then read it after it was opened again."""
 
     async def scenario() -> list[Lease]:
         for step in (use, None):

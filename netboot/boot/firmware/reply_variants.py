@@ -121,7 +121,7 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
 
 
 def ending(trace: BootTrace) -> Ending | None:
-    """Return how a boot ended; None where it was no whole boot, or was offered no loader."""
+    """Return how a boot ended; None if it was no whole boot, or was offered no loader."""
     if trace.variant is None:
         return None
     if trace.reached_script:
@@ -139,7 +139,7 @@ def ending(trace: BootTrace) -> Ending | None:
 
 
 def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> BootVariant | None:
-    """Return the next variant that differs in what failed; None where there is none."""
+    """Return the next variant that differs in what failed; None if there is none."""
     match reason:
         case Ending.NO_REQUEST | Ending.NO_LOADER | Ending.WRONG_LOADER:
             replies = choices.replies[choices.replies.index(variant.reply) + 1 :]
@@ -152,7 +152,7 @@ def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> Boot
 
 
 def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
-    """Return the cure where no variant is left."""
+    """Return the cure if no variant is left."""
     assert trace.variant is not None
     loader = trace.variant.loader
     cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None

@@ -55,12 +55,12 @@ def document_named(name: str) -> tuple[DocumentKind, Mac | None] | None:
 
 
 def is_requested_by_loaders(name: str) -> bool:
-    """Return whether a loader requests this name by itself: no server has to name it, so it says nothing of one."""
+    """Return whether a loader requests this name by itself: then the name does not show that a server sent it."""
     return document_named(name) is not None or _REQUESTED_BY_LOADERS.fullmatch(name) is not None
 
 
 def without_tail(name: str, offered: Iterable[str]) -> str | None:
-    """Return the longest offered name that `name` continues with a tail; None where it continues none of them.
+    """Return the longest offered name that `name` continues with a tail; None if it continues none of them.
 
     Old ROMs read option 67 up to the next zero byte, so that END or the next option follows the name
     (netboot.xyz 1198). A `/` begins no tail: the name is then another file's.

@@ -108,7 +108,7 @@ def made_treeinfo(root: Path, version: str = "") -> bytes | None:
     """Generate the `.treeinfo` of a medium that has none; None if kernel or stage 2 is missing.
 
     Anaconda reads only `[stage2] mainimage`; the other keys are for people and other tools.
-    `version` is the release (`8.10`) if the caller knows it.
+    `version` is the release (`8.10`); empty if the caller has not found it.
     """
     kernel, stage2 = _present(root, KERNEL), _present(root, STAGE2)
     if kernel is None or stage2 is None:

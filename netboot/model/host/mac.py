@@ -25,7 +25,7 @@ class Mac(str):
         """Read any usual spelling: colons, hyphens, Cisco's dots, bare hex, or `01-…` as PXELINUX and GRUB write it.
 
         Of the 20 bytes of an IPoIB address only the last 8, the port's GUID, are used: the others change from boot to
-        boot. Raises ValueError where the text is neither a unicast Ethernet address nor a GUID.
+        boot. Raises ValueError if the text is neither a unicast Ethernet address nor a GUID.
         """
         digits = _SEPARATORS.sub("", text.strip().lower())
         if _ARP_TYPES.get(digits[:2]) == len(digits) - 2:

@@ -92,7 +92,7 @@ NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED
 class InstallTarget:
     """What an arming is bound to when the operator sets it: MACs, disk and release.
 
-    `commit` is what the release named; None where it could not be read. `addresses` are the registered ones: they
+    `commit` is what the release named; None if it could not be read. `addresses` are the registered ones: they
     identify the machine's late reports and may change.
     """
 
@@ -184,7 +184,7 @@ class Install:
         return self.target.changes(now)
 
     def moved_by(self, event: InstallEvent, *, at: datetime) -> "Install":
-        """Return this install after `event`; raise TransitionError where the table has no such move."""
+        """Return this install after `event`; raise TransitionError if the table has no such move."""
         if event in NEEDS_ARMING and self.arming is None:
             raise TransitionError(
                 f"{self.host} is not armed, so {event} cannot change its state; netboot install arm {self.host}"

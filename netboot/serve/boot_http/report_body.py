@@ -1,6 +1,6 @@
 """Reads the body of a machine's report: all of a short one, the beginning and the end of a long one.
 
-The first line says why an install failed, and the end of a log says what happened last.
+The first line is the reason for which an install failed; the end of a log shows the last actions.
 """
 
 import re

@@ -73,7 +73,7 @@ def quiet_runner(
 
 
 class _OnlyFaultsOfOurs(logging.Filter):
-    """Holds back what aiohttp says of clients: they sent no HTTP, or went away."""
+    """Drops aiohttp's log lines about clients that sent no HTTP or closed the connection."""
 
     def __init__(self, counters: Metrics, refused: RecordRefused | None) -> None:
         super().__init__()

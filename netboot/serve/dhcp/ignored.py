@@ -46,7 +46,7 @@ class IgnoredRequests:
         self._counters = counters
 
     def drop(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
-        """Count, log and record one; `message` is None where it could not be read."""
+        """Count, log and record one; `message` is None if it could not be read."""
         self._counters.count("dhcp_ignored", reason=reason.value)
         mac = pxe.client_mac(message) if message is not None else None
         log.debug("dhcp.ignored", mac=mac, reason=reason.value, iface=self._interface.name, port=self._port)

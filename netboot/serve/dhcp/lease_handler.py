@@ -76,7 +76,7 @@ class LeaseHandler:
         counters: Metrics,
         ours: Container[IPv4Address],
     ) -> None:
-        """Raises PortError where ARP cannot be watched."""
+        """Raises PortError if ARP cannot be watched."""
         self._socket = socket
         self._interface = socket.interface
         self._leasing = leasing
@@ -159,7 +159,7 @@ class LeaseHandler:
         self._ignored.drop(self._in_use_by(holder, incoming.request.mac), incoming.message)
 
     def _in_use_by(self, holder: Mac | None, mac: Mac | None) -> LeaseDropReason:
-        """Return the reason where an address is in use: by another machine, or by the host's other card."""
+        """Return the reason if an address is in use: by another machine, or by the host's other card."""
         host = self._offer_service.hosts.by_mac(mac) if mac is not None else None
         is_own = host is not None and holder in host.macs
         return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE

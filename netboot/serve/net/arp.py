@@ -38,7 +38,7 @@ class ArpProber:
     """One packet socket; any number of probes at a time."""
 
     def __init__(self, interface: Interface, *, counters: Metrics) -> None:
-        """Open the socket; raise PortError where the right to (CAP_NET_RAW) or the interface is missing."""
+        """Open the socket; raise PortError if the right to (CAP_NET_RAW) or the interface is missing."""
         self._counters = counters
         self._waiting: dict[IPv4Address, list[_Probe]] = {}
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK)
@@ -99,7 +99,7 @@ class ArpProber:
                 self._heard(mac, IPv4Address(address))
 
     def _heard(self, raw: bytes, address: IPv4Address) -> None:
-        """Take any ARP frame of a machine that says it has an address, request or reply."""
+        """Process an ARP frame, request or reply, in which a machine claims an address."""
         waiting = self._waiting.get(address)
         if not waiting or raw == self._mac:
             return

@@ -41,7 +41,7 @@ class PacketSocket(DatagramPort):
     _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
-        """Open both; raise PortError where the right (CAP_NET_RAW) or the interface is missing."""
+        """Open both; raise PortError if the right (CAP_NET_RAW) or the interface is missing."""
         super().__init__(port, interface, counters=counters)
         broadcast_addresses = {each.broadcast_address for each in interface.networks}
         self._accepted = {BROADCAST, *interface.addresses, *broadcast_addresses}
@@ -83,7 +83,7 @@ class PacketSocket(DatagramPort):
         return True
 
     def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
-        """Read a frame from its IP header on; None where a UDP socket would not receive it either."""
+        """Read a frame from its IP header on; None if a UDP socket would not receive it either."""
         if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
             return None  # our own, or another machine's
         status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)

@@ -29,7 +29,7 @@ class PortHolder:
 
 
 def holders(protocol: str, port: int) -> list[PortHolder]:
-    """List the IPv4 sockets on a port: `udp`, or `tcp` that listen. Empty where /proc cannot be read."""
+    """List the IPv4 sockets on a port: `udp`, or `tcp` that listen. Empty if /proc cannot be read."""
     found = [(address, inode) for address, held, inode in _sockets(protocol) if held == port]
     programs = _programs({inode for _, inode in found})
     return [PortHolder(address, port, programs.get(inode, "")) for address, inode in found]

@@ -86,7 +86,7 @@ class DatagramPort(ABC):
 
     @abstractmethod
     def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
-        """Read what the kernel gave; None where it is not for us."""
+        """Read what the kernel gave; None if it is not for us."""
 
     def _drain(self, receive: Callable[[Datagram], None]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
@@ -121,7 +121,7 @@ class UdpSocket(DatagramPort):
     _ancillary_bytes = socket.CMSG_SPACE(_PKTINFO.size)
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
-        """Bind; raise PortError where another holds the port without SO_REUSEADDR, or the right to bind is missing."""
+        """Bind; raise PortError if another holds the port without SO_REUSEADDR, or the right to bind is missing."""
         super().__init__(port, interface, counters=counters)
         self._receiver = _bound(port, interface)
         self._sent_from: dict[bytes, tuple[tuple[int, int, bytes]]] = {}  # one for each address of the interface

@@ -73,7 +73,7 @@ def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
 
 
 def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnswer:
-    """Answer with a status and one line of text, its length always said."""
+    """Answer with a status and one line of text, always with Content-Length."""
     text = f"{status.value} {status.phrase}: {why}\n".encode()
     about = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text))))
     return FileAnswer(status, (*about, *headers), text=text)
@@ -100,7 +100,7 @@ NOT_NOW: Final = document(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n", ("Retry-A
 def byte_range(field: str, total_bytes: int) -> range | None:
     """Read a Range field against a file's length.
 
-    None where it is to be ignored and the whole file sent: several ranges, another unit, no valid range.
+    None if it is to be ignored and the whole file sent: several ranges, another unit, no valid range.
     An empty range where no byte of the file is in it (416).
     """
     found = _SINGLE_RANGE.fullmatch(field)

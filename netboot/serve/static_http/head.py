@@ -70,12 +70,12 @@ class StaticRequest:
 
     @property
     def is_get(self) -> bool:
-        """The client wants the body too."""
+        """The client requests the body too."""
         return self.method == "GET"
 
     @property
     def is_plain(self) -> bool:
-        """The client wants the whole file, whatever it may have of it: each object of a pull."""
+        """The client requests the whole file without a condition, as for each object of a pull."""
         return self.method == "GET" and _CONDITIONS.isdisjoint(self.fields)
 
     @property
@@ -143,14 +143,14 @@ def _path_of_target(target: str) -> str:
 
 
 def _static_fields(lines: bytes) -> Mapping[str, str] | None:
-    """Read the fields of a request without a body up to its blank line; None where it is not one."""
+    """Read the fields of a request without a body up to its blank line; None if it is not one."""
     if not _ALL_LINES.fullmatch(lines):
         return None
     fields = _fields(lines)
     return fields if is_host(fields.get("host", "")) and _BODY_FIELDS.isdisjoint(fields) else None
 
 
-# A pull says the same lines ten thousand times over.
+# A pull repeats the same lines ten thousand times.
 _remembered_fields: Final = lru_cache(maxsize=_REMEMBERED_LINES)(_static_fields)
 
 

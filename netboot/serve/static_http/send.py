@@ -25,7 +25,7 @@ def is_large(file: ServedFile) -> bool:
 
 
 async def read_small(file: ServedFile, bodies: Bodies) -> bytes:
-    """Read a file that is not large; raise FileChangedError where it is not what the index knows."""
+    """Read a file that is not large; raise FileChangedError if it does not match its index entry."""
     body = bodies.read_now(file)
     return body if body is not None else await asyncio.to_thread(bodies.read_later, file)
 
@@ -93,7 +93,7 @@ async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, 
 
 
 def _copy_now(transport: asyncio.Transport, opened: FileIO, start: int, *, most_bytes: int) -> int | None:
-    """Copy what the socket takes at once; None where it takes nothing, or something has to leave before."""
+    """Copy what the socket takes at once; None if it takes nothing, or something has to leave before."""
     if transport.get_write_buffer_size():
         return None
     try:

@@ -97,7 +97,7 @@ class StaticFiles:
     ) -> None:
         """Count an answer, log it, and report the bytes to the file service. `began` is monotonic seconds.
 
-        The file service gets each object of a pull and knows its progress; a pull is not logged object by object.
+        The file service gets each object of a pull and computes its progress; a pull is not logged object by object.
         """
         if not request.is_content:
             self._record_boot_file(request.path, file, remote=remote, status=status, bytes_sent=bytes_sent, began=began)

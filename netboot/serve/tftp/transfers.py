@@ -51,7 +51,7 @@ class TransferLimits:
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """One read with its way out. `connection` is its own socket; None where all share the server's."""
+    """One read with its way out. `connection` is its own socket; None if all share the server's."""
 
     peer: Address
     request: ReadRequest
@@ -144,7 +144,7 @@ class Transfers:
         return False
 
     def admit(self, address: str) -> str | None:
-        """Return None where this client may have one more transfer, else the reason: the machine will retry."""
+        """Return None if this client may have one more transfer, else the reason: the machine will retry."""
         limits = self._limits
         if len(self._half_open) >= limits.half_open_per_client:
             of_client = [transfer for peer, transfer in self._half_open.items() if peer[0] == address]

@@ -93,7 +93,7 @@ def _after_the_server(options: Mapping[int, bytes], added: Mapping[int, bytes]) 
 
 
 def _subnet_selection(message: DhcpMessage) -> dict[int, bytes]:
-    """Return option 118 where it was used, so that its sender knows (RFC 3011 §3); 82.5 goes back within 82."""
+    """Return option 118 if it was used: its sender needs it (RFC 3011 §3). Option 82.5 is returned within 82."""
     is_obeyed = selected_subnet(message) is not None and link_selection(message) is None
     return {Option.SUBNET_SELECTION: message.options[Option.SUBNET_SELECTION]} if is_obeyed else {}
 

@@ -28,7 +28,10 @@ SMALLEST_MESSAGE_BYTES: Final = 300  # RFC 1542 §2.1; some relays and ROMs drop
 COOKIE: Final = bytes.fromhex("63825363")
 _HEADER: Final = Struct("!4BIHH4s4s4s4s16s64s128s4s")
 HEADER_BYTES: Final = _HEADER.size  # 240, the magic cookie included
-_IPOIB: Final = (32, 20)  # htype and hlen of a client whose address does not fit into `chaddr`; RFC 4390 wants hlen 0
+_IPOIB: Final = (
+    32,
+    20,
+)  # htype and hlen of a client whose address does not fit into `chaddr`; RFC 4390 requires hlen 0
 _ZERO: Final = bytes(4)
 
 
@@ -81,7 +84,7 @@ class MessageType(IntEnum):
 # Plain integers and a tuple: an enum would convert each code again, tens of thousands of times a second.
 _OVERLOAD, _MESSAGE_TYPE, _PAD, _END = int(Option.OVERLOAD), int(Option.MESSAGE_TYPE), int(Option.PAD), int(Option.END)
 _NEVER_WRITTEN: Final = frozenset({_PAD, _OVERLOAD, _END})
-# Old ROMs read the boot file's name up to the next zero byte, whatever the length byte says (Kontron, Lenovo T460,
+# Old ROMs read the boot file's name up to the next zero byte and ignore the length byte (Kontron, Lenovo T460,
 # Intel Z77: netboot.xyz 1198). Only behind this option is a PAD needed: no other is read as a file name.
 _FOLLOWED_BY_PAD: Final = int(Option.BOOT_FILE)
 _MESSAGE_TYPES: Final[tuple[MessageType | None, ...]] = (None, *MessageType)
@@ -91,7 +94,7 @@ _MESSAGE_TYPES: Final[tuple[MessageType | None, ...]] = (None, *MessageType)
 class DhcpMessage:
     """One message by the names of RFC 2131; `options` in the order of their first piece.
 
-    `chaddr` has all 16 bytes; `sname` and `file` come without the zeros behind them, and empty where option 52
+    `chaddr` has all 16 bytes; `sname` and `file` come without the zeros behind them, and empty if option 52
     made them carry options instead.
     """
 
@@ -113,7 +116,7 @@ class DhcpMessage:
 
     @property
     def message_type(self) -> MessageType | None:
-        """Option 53; None where it is absent (BOOTP), of another length, or unassigned."""
+        """Option 53; None if it is absent (BOOTP), of another length, or unassigned."""
         value = self.options.get(_MESSAGE_TYPE)
         if value is None or len(value) != 1 or value[0] >= len(_MESSAGE_TYPES):
             return None
@@ -126,13 +129,13 @@ class DhcpMessage:
         return max(576, int.from_bytes(value, "big")) if value is not None and len(value) == 2 else 576
 
     def address_option(self, code: int) -> IPv4Address | None:
-        """Read an option that holds one address; None where it is absent or of another length."""
+        """Read an option that holds one address; None if it is absent or of another length."""
         value = self.options.get(code)
         return IPv4Address(value) if value is not None and len(value) == 4 else None
 
 
 def parse(data: bytes) -> DhcpMessage:
-    """Read one datagram; raise WireError where RFC 2131 would not call it a message.
+    """Read one datagram; raise WireError if RFC 2131 would not call it a message.
 
     Options in pieces are joined (RFC 3396), overloaded `file` and `sname` are read after the options field. Without
     option 52 they are kept as they came and mean nothing in a request: ROMs leave junk there.
@@ -218,7 +221,7 @@ def build(message: DhcpMessage) -> bytes:
 def reply_address(message: DhcpMessage) -> tuple[str, int]:
     """Return where the reply to a request on port 67 goes where no address is leased: the relay, or broadcast.
 
-    RFC 2131 §4.1: a relay hears on the server's port, also where the broadcast flag is set. `yiaddr` 0 rules out its
+    RFC 2131 §4.1: a relay receives on the server's port, also if the broadcast flag is set. `yiaddr` 0 rules out its
     unicast, and a `ciaddr` in a DISCOVER is invalid: nothing is ever sent there.
     """
     if message.giaddr != NO_ADDRESS:

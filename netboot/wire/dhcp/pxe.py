@@ -33,7 +33,7 @@ _GUID_BYTES: Final = 16
 _DUID_LLT, _DUID_EN, _DUID_LL = 1, 2, 3
 _ETHERNET_CLIENT_ID: Final = 1  # the type byte of an option 61 that holds a MAC
 
-# The Raspberry Pi ROM says PXEClient, x86 BIOS, and wants a menu entry of its own and then start4.elf: it must not
+# The Raspberry Pi ROM sends PXEClient, x86 BIOS, and needs a menu entry of its own and then start4.elf: it must not
 # get undionly.kpxe. UEFI on the same board sends architecture 11 and is a client like any other.
 _RASPBERRY_PI: Final = frozenset(
     bytes.fromhex(oui) for oui in ("b827eb", "dca632", "e45f01", "28cdc1", "d83add", "2ccf67")
@@ -144,7 +144,7 @@ def client_mac(message: DhcpMessage) -> Mac | None:
     """Find the MAC of the client: `chaddr`, or an option 61 of type 1 where `chaddr` holds no Ethernet address.
 
     A system GUID in `chaddr` (EDK2 with SendGUID) has a MAC that stands for it; over InfiniBand the port's GUID counts.
-    None where nothing identifies the machine.
+    None if nothing identifies the machine.
     """
     is_ethernet = message.htype in _ETHERNET
     if is_ethernet and message.hlen == 6:

@@ -112,7 +112,7 @@ class Layout:
 
 
 # A UEFI machine led to its disk: by PXE "take the file" without a file is PXE-E21 and the next boot entry after 4 s,
-# by HTTP a 404 is. iPXE requests its script in any case: the script says `exit`.
+# by HTTP a 404 is. iPXE requests its script in any case: the script contains `exit`.
 # iPXE requires "PXEClient" in any offer that it takes for a proxy's, whatever class it sent itself.
 # fmt: off
 VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
@@ -140,7 +140,7 @@ def reader_of(client: BootClient) -> Reader:
 
 
 def offer_reply(message: DhcpMessage, client: BootClient, offer: Offer, server: ServerAddress) -> Reply | DropReason:
-    """Write the OFFER to a DISCOVER on port 67; `dhcp.reply_address` says where it goes."""
+    """Write the OFFER to a DISCOVER on port 67; `dhcp.reply_address` returns its destination."""
     answer = boot_answer(message, client, offer, server, kind=MessageType.OFFER)
     return answer if isinstance(answer, DropReason) else written(message, answer, server)
 
@@ -231,7 +231,7 @@ def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) ->
 
 
 def returned(request: Mapping[int, bytes], code: Option, *, shortest: int, longest: int = LONGEST_OPTION) -> bytes:
-    """Return an option as it came; empty where it is absent or of another length."""
+    """Return an option as it came; empty if it is absent or of another length."""
     value = request.get(code, b"")
     return value if shortest <= len(value) <= longest else b""
 

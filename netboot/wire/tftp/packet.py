@@ -82,7 +82,7 @@ HEADERS: Final = 32  # IP 20, UDP 8, TFTP 4
 
 
 def parse(datagram: bytes) -> ReadRequest | Ack | Error:
-    """Read a packet to the server; raise RefusedRequestError where an ERROR is due, WireError for a drop."""
+    """Read a packet to the server; raise RefusedRequestError if an ERROR is due, WireError for a drop."""
     if len(datagram) < 2:
         raise WireError("cannot read a TFTP packet: it has no opcode")
     opcode, rest = int.from_bytes(datagram[:2], "big"), datagram[2:]
