@@ -47,6 +47,7 @@ Moving = TypeVar("Moving", bound=StrEnum)
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
+TEMPLATES = sorted((REPOSITORY / "assets/templates").rglob("*.j2"))
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
@@ -105,6 +106,7 @@ def test_every_exception_is_needed():
 def test_documents_docstrings_and_comments_use_plain_words():
     prose = {page: page.read_text() for page in DOCUMENTS if not _is_superseded(page)}
     prose |= {source: "\n".join(_prose(source)) for source in (*SOURCES, *TESTS)}
+    prose |= {page: "\n".join(re.findall(r"{#.*?#}|(?m:^ *#.*)", page.read_text())) for page in TEMPLATES}
     found = {
         f"{word} in {_place(path)}"
         for path, text in prose.items()
