@@ -1,6 +1,6 @@
-"""Where every `netboot` begins: `python -m netboot` and the installed command.
+"""The entry point of `python -m netboot` and of the installed command `netboot`.
 
-`serve` takes a second to load; a signal that comes meanwhile is held until the daemon's loop takes it. One that comes
+`serve` takes a second to load; a signal during this time is held until the daemon's loop handles it. A signal
 before this module is loaded, while the interpreter starts, ends the process.
 """
 
@@ -8,7 +8,7 @@ import gc
 import signal
 import sys
 
-_GARBAGE: int = 50_000  # objects; by default 700: loading modules leaves none, and its search takes a tenth of the time
+_GARBAGE: int = 50_000  # objects, not 700: loading modules makes no garbage to search for
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ class NoDaemonError(NetbootError):
 
 
 class DeafDaemonError(NetbootError):
-    """A daemon runs or may run but does not answer, so no command may act as if none ran."""
+    """A daemon runs or may run but does not answer, so a command must not use the store itself."""
 
 
 def connection_error(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

@@ -43,19 +43,19 @@ class RunningDaemon(Protocol):
     """What the API needs of the running daemon."""
 
     def status(self) -> View:
-        """Say how the daemon is."""
+        """Return the daemon's status."""
 
     async def reload(self) -> View:
-        """Read the files again; raise ConfigError, and keep the old ones."""
+        """Read the files again; if they have faults, keep the previous ones and raise ConfigError."""
 
     async def rescan_content(self) -> View:
-        """Read the content directory anew."""
+        """Read the content directory again."""
 
     async def content_uses(self) -> list[ContentUse]:
-        """List who uses which boot medium and release now."""
+        """List the users of each boot medium and release."""
 
     def discovered(self) -> list[Machine]:
-        """List the machines that nobody registered."""
+        """List the unregistered machines that requested a boot."""
 
     def configuration(self) -> Path:
         """Name the file that the daemon was started with, links resolved."""
@@ -134,17 +134,17 @@ class _Api:
         return _json(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events; `after`, `host`, `follow=0` for those on record only."""
+        """Send events as server-sent events: `after` an id, of one `host`; `follow=0` sends only the stored ones."""
         after = request.query.get("after") or request.headers.get("Last-Event-ID") or "0"
         if not after.isdecimal() or len(after) > _LONGEST_ID:
             raise web.HTTPBadRequest(text="after is the id of an event")
         follow, host = request.query.get("follow", "1") != "0", request.query.get("host") or None
         if host:
-            await self._administration.check_host(host)  # what can be refused is refused before the stream begins
+            await self._administration.check_host(host)  # before the stream begins, a refusal can have its status
         await self._administration.last_event_id()
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await answer.prepare(request)
-        with suppress(ConnectionError):  # the client went away
+        with suppress(ConnectionError):  # the client closed the connection
             await answer.write(EVENT_HEARTBEAT)
             try:
                 if follow:
@@ -159,7 +159,7 @@ class _Api:
     async def _send_followed(
         self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None
     ) -> None:
-        """Send events as they come, and a heartbeat, until the client or the daemon goes."""
+        """Send events as they occur, and a heartbeat, until the client disconnects or the daemon stops."""
         last_sent_s = time.monotonic()
         async with aclosing(self._administration.followed_events(after=after, host=host)) as events:
             async for event in events:
@@ -172,7 +172,7 @@ class _Api:
 
 
 def _answer(query: Callable[..., Awaitable[object]]) -> Handler:
-    """Make the handler that answers with what `query` returns, as JSON; its arguments are those in the path."""
+    """Make a handler that calls `query` with the arguments in the path and sends its result as JSON."""
 
     async def handle(request: web.Request) -> web.Response:
         return _json(await query(*request.match_info.values()))
@@ -203,10 +203,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """Read the body of a request; raise HTTPBadRequest for what is no JSON object."""
+    """Read the body of a request; raise HTTPBadRequest if it is not a JSON object."""
     try:
         body = await request.json()
-    except (ValueError, LookupError, RecursionError):  # no JSON, no such charset, a thousand brackets
+    except (ValueError, LookupError, RecursionError):  # not JSON, an unknown charset, a thousand brackets
         raise web.HTTPBadRequest(text="the body is no JSON") from None
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(text="the body is no JSON object")
@@ -215,8 +215,8 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 @web.middleware
 async def _no_browser_from_elsewhere(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a page of another site makes a browser on this box send: loopback alone shows no person."""
-    origins = request.headers.getall("Origin", [])  # `null` from a sandboxed frame: no page of ours either
+    """Refuse requests that a page of another site sends by a browser on this box: loopback does not exclude them."""
+    origins = request.headers.getall("Origin", [])  # `null` from a sandboxed frame, which is not a page of ours
     hosts = {request.host, request.headers.get("Host", request.host)}  # they differ if the request names a whole URL
     try:
         is_ours = all(urlsplit(origin).netloc == request.host for origin in origins)
@@ -231,7 +231,7 @@ async def _no_browser_from_elsewhere(request: web.Request, handler: Handler) -> 
 
 
 def _of_configuration(daemon: RunningDaemon) -> Middleware:
-    """Refuse what was meant for the daemon of another configuration with the same control socket."""
+    """Refuse a request for the daemon of another configuration that has the same control socket."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -258,7 +258,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except NetbootError as error:
         return web.json_response({"error": str(error)}, status=_status_of(error))
     except ConnectionError:
-        raise  # the client went away
+        raise  # the client closed the connection
     except OSError as error:  # of this box, not of the request
         log.error("api.failed", path=request.path, reason=str(error))
         return web.json_response({"error": f"cannot do it now: {error}"}, status=http_status(error))

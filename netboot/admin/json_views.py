@@ -1,4 +1,4 @@
-"""What an operator sees as JSON: the answers of the API and of `--json`, from what `operate` returns. Never a token."""
+"""The JSON of the API and of `--json`, made from the results of `operate`. It never contains a token."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,7 +27,7 @@ View = Mapping[str, Any]
 
 
 def json_view(found: Any) -> Any:
-    """Return what `operate.administration` found as JSON has it; lists item by item, other values unchanged."""
+    """Convert a result of `operate.administration` to JSON: lists item by item, other values unchanged."""
     match found:
         case list():
             return [json_view(each) for each in found]
@@ -118,7 +118,7 @@ def _install(status: InstallStatus) -> View:
 
 
 def _progress(blocked: Blocked | None) -> View:
-    """Show why a host does not proceed: `reason` in one sentence, `blocked` in its parts."""
+    """Return why a host does not proceed: `reason` is one sentence, `blocked` has its parts."""
     if blocked is None:
         return {"reason": None, "blocked": None}
     return {"reason": str(blocked), "blocked": {**asdict(blocked), "since": _moment(blocked.since)}}
@@ -135,7 +135,7 @@ def _heard(heard: Heard) -> View:
 
 
 def _move(move: Move) -> View:
-    """Show one line of a host's history; the list of disks that a report ended with stays apart."""
+    """Return one line of a host's history; `disks` is the list with which a report ended."""
     note, disks = without_disks(move.note)
     return {
         "at": move.at.isoformat(),

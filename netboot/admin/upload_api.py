@@ -1,7 +1,7 @@
 """`/api/v1/uploads`: ISOs and archives sent to a running daemon, resumable, ending in the same import as by command.
 
-On the administration's listeners only. `POST` begins, `PATCH` with `Upload-Offset` goes on, `GET` and `HEAD` say how
-far it is, `DELETE` forgets it. The import runs as a process of its own at low priority: machines that boot come first.
+On the administration's listeners only. `POST` begins an upload, `PATCH` with `Upload-Offset` continues it, `GET` and
+`HEAD` return its offset, `DELETE` deletes it. The import is a process of low priority: machines that boot come first.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class UploadApi:
         ]
 
     async def run(self) -> None:
-        """Import what is complete, one after another, until cancelled; what a restart broke off is done again."""
+        """Import complete uploads, one after another, until cancelled; repeat an import that a restart interrupted."""
         with _faults_logged("all"):
             for upload in await asyncio.to_thread(self._uploads.all):
                 is_received = upload.state is UploadState.RECEIVING and upload.offset == upload.length
@@ -76,12 +76,12 @@ class UploadApi:
         return web.json_response([asdict(upload) for upload in await asyncio.to_thread(self._uploads.all)])
 
     async def show(self, request: web.Request) -> web.Response:
-        """Say how far an upload is, also in the header `Upload-Offset`."""
+        """Return an upload's state and offset; the offset is also in the header `Upload-Offset`."""
         upload = await asyncio.to_thread(self._uploads.get, request.match_info["id"])
         return web.json_response(asdict(upload), headers=_offset(upload))
 
     async def go_on(self, request: web.Request) -> web.Response:
-        """Take the bytes from `Upload-Offset` on; what came before a break is kept."""
+        """Receive the bytes from `Upload-Offset` on; bytes received before an interruption are kept."""
         id_, offset = request.match_info["id"], request.headers.get("Upload-Offset", "")
         if not _OFFSET.fullmatch(offset):
             raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET shows how far the upload is")
@@ -96,14 +96,14 @@ class UploadApi:
         return web.Response(status=204, headers=_offset(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Forget an upload."""
+        """Delete an upload."""
         await asyncio.to_thread(self._uploads.remove, request.match_info["id"])
         return web.Response(status=204)
 
     async def _import(self, id_: str) -> None:
         upload = await asyncio.to_thread(self._uploads.get, id_)
         if upload.state in (UploadState.DONE, UploadState.FAILED):
-            return  # two writers brought its last byte
+            return  # two writers sent its last byte
         if upload.state is UploadState.RECEIVING:
             upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)
         command = self._command(upload, str(self._uploads.data(upload)))
@@ -152,7 +152,7 @@ async def _run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def _sentence(complaint: str, status: int | None) -> str:
-    """Take the one sentence out of what a failed import printed on stderr, where notes may stand before it."""
+    """Return the error of a failed import from its stderr, in which notes may come before it."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     said = [line.removeprefix("netboot: ") for line in lines if line.startswith("netboot: ")]
     if said:

@@ -92,7 +92,7 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
         await daemon.begin(configuration, problems)
         try:
             await daemon.run(signals)
-        except ExceptionGroup as group:  # what ends a TaskGroup: one sentence where one thing was wrong
+        except ExceptionGroup as group:  # a TaskGroup ended: one fault is raised as one sentence
             if len(group.exceptions) == 1 and isinstance(group.exceptions[0], NetbootError):
                 raise group.exceptions[0] from None
             raise
@@ -288,7 +288,7 @@ class Daemon:
         }
 
     def problems(self) -> list[str]:
-        """List what keeps machines from being served as declared: faults of the files, problems of this appliance."""
+        """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
         content = [self._content_fault] if self._content_fault else []
         return [*self._rejected, *self._not_ready, *self._listeners.problems(), *admin, *content]
@@ -369,7 +369,7 @@ class Daemon:
             before = self._registry.now.boot_files
             if await asyncio.to_thread(before.is_changed):
                 boot_files = await asyncio.to_thread(BootFiles, before.directories)
-                if self._registry.now.boot_files is before:  # no reload happened meanwhile
+                if self._registry.now.boot_files is before:  # no reload replaced them
                     self._registry.replace_boot_files(boot_files)
             took_s = time.monotonic() - began
             await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))

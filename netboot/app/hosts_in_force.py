@@ -1,4 +1,4 @@
-"""Which hosts are served while a hosts file is faulty: those that were accepted last, else those without a fault.
+"""Chooses the hosts to serve while a hosts file is faulty: those accepted last, else those without a fault.
 
 The same rule applies to start and reload. Accepted hosts are kept in the store, so a restart has them too.
 """
@@ -38,7 +38,7 @@ async def last_accepted(read: Configuration, accepted: AcceptedFiles) -> Configu
 
 
 async def keep_accepted(read: Configuration, accepted: AcceptedFiles) -> None:
-    """Keep a configuration without a fault for the next start; a store that fails is logged."""
+    """Store a configuration without a fault for the next start; log an error of the store."""
     if read.faults:
         return
     try:

@@ -1,4 +1,4 @@
-"""The daemon's listeners: TFTP and HTTP, to which an offer directs, are open before DHCP and closed after it."""
+"""The daemon's listeners. An offer directs a machine to TFTP or HTTP: both open before DHCP and close after it."""
 
 import asyncio
 import time

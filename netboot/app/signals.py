@@ -1,7 +1,7 @@
-"""Handles signals from the start of the process to its end: none is lost and none kills it.
+"""Handles signals from the start of the process to its end: no signal is lost, and none kills the process.
 
 `netboot.__main__` blocks them before the daemon's modules are loaded, which takes a second; `Signals` handles those
-that came meanwhile.
+that were received during this time.
 """
 
 import asyncio

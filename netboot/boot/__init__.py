@@ -1,1 +1,1 @@
-"""What a machine should do next. Never sees a packet."""
+"""Decides what a machine does next. Handles no packets."""

@@ -1,6 +1,6 @@
-"""The decision: what one machine is offered now. Pure; the only place that decides.
+"""The decision: what one machine is offered now. Pure; no other module decides.
 
-DHCP on 67 and 4011, TFTP and HTTP all come here, so every protocol leads a machine to the same place.
+DHCP on 67 and 4011, TFTP and HTTP all call it, so every protocol gives a machine the same result.
 Every branch has a row in tests/boot/test_decide.py.
 """
 
@@ -55,7 +55,7 @@ def decide(
 ) -> Offer | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
-    `variant` is what its firmware was found to understand; the first one for None, or where it is not available.
+    `variant` is the reply variant that its firmware accepted; the first one if it is None or not available.
     """
     if client.stage is Stage.IPXE_WITHOUT_HTTP:
         return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # offering a loader again would loop
@@ -90,7 +90,7 @@ def _lead_to_script(
 
 
 def _needs_a_script_for_its_disk(client: BootClient) -> bool:
-    """BIOS ROMs share no reply that means "boot the disk", nor has gPXE one; iPXE's script boots it."""
+    """No reply makes every BIOS ROM, or gPXE, boot the disk; iPXE's script does."""
     is_bios = client.protocol is BootProtocol.PXE and client.cpu is Cpu.X86_BIOS
     return client.stage is Stage.IPXE or client.is_etherboot or is_bios
 
@@ -98,7 +98,7 @@ def _needs_a_script_for_its_disk(client: BootClient) -> bool:
 def script_without_install(
     mac: Mac, host: Host | None, install: Install | None, policy: Policy
 ) -> WaitPlan | LocalBootPlan | None:
-    """Return the plan of a machine that must not install; None if an armed host may.
+    """Return the plan of a machine that must not install; None if its host is armed and may.
 
     `install` was read from the store for this request; None if the store did not answer.
     """

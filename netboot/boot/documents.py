@@ -78,7 +78,7 @@ class Documents:
 
     async def _installer_major(self, host: Host) -> int | None:
         if host.boot_media is None or not host.ntp:
-            return None  # nothing else depends on it
+            return None  # nothing else uses it
         return await asyncio.to_thread(installer_major, self._content, host.boot_media)
 
     def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None) -> str:
@@ -246,7 +246,7 @@ def _read_role(host: Host) -> bytes:
             f"{host.name} has no Ignition file; set roles.{host.role}.ignition to what ocne cluster start or join wrote"
         )
     try:
-        if not stat.S_ISREG(host.ignition.stat().st_mode):  # a FIFO would block the reader
+        if not stat.S_ISREG(host.ignition.stat().st_mode):  # reading a FIFO would block
             raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is no regular file")
         return host.ignition.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reads and changes of installs: a copy in memory for offers, the store for everything that can wipe a disk.
+"""Reads and changes installs: from memory for offers, from the store for everything that can wipe a disk.
 
 Every change is made in the store first, then in memory, then emitted as an event. One change is stored later: the offer
 of a boot to an armed host, because an offer never waits for the store.
@@ -38,7 +38,7 @@ ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself ended the
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who or what changes an install, for history and events. `actor` is the person's user, where a person does."""
+    """The cause of a change of an install, for history and events. `actor` is the user of an operator's command."""
 
     mac: Mac | None = None
     note: str = ""
@@ -46,7 +46,7 @@ class Cause:
 
 
 class HostChangedError(TransitionError):
-    """The host changed since its script was begun, or is not the one that its arming is bound to."""
+    """The host changed while its script was written, or is not the host to which its arming is bound."""
 
 
 class InstallMoves:
@@ -97,7 +97,7 @@ class InstallMoves:
         return await self._installs.history(host)
 
     def offered(self, host: HostName) -> None:
-        """Have it stored later that a host was offered its boot; nothing if it is not armed."""
+        """Let `store_offers` store that a host was offered its boot; does nothing if the host is not armed."""
         install = self.known(host)
         if install.is_armed and install.state is not InstallState.OFFERED:
             self._offered.add(host)
@@ -113,7 +113,7 @@ class InstallMoves:
                 try:
                     await self.move(host, InstallEvent.OFFER_SENT, cause=Cause())
                 except TransitionError:
-                    continue  # disarmed since
+                    continue  # disarmed in the meantime
                 except StoreError as error:
                     log.warning("store.offer_delayed", host=host, reason=str(error))
 
@@ -199,7 +199,7 @@ class InstallMoves:
         return ended
 
     async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
-        """End the arming of one host if it no longer fits the host; True if it ended."""
+        """End the arming of one host if the host differs from it; return whether it ended."""
         return await self._end_if_changed(install, await self.target(install.host), mac=mac)
 
     async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Which boot variant each machine's firmware is offered: judges each boot at its end, reports, stores.
+"""Chooses the boot variant for each machine's firmware: evaluates each boot at its end, reports, stores.
 
 The rules are in `boot.firmware.learning_states`; this applies them to machines. In memory, with `boot.machines_seen`; a
 variant that led a machine to its script is stored with the machine, so that it comes first after a restart.

@@ -1,4 +1,4 @@
-"""What packets showed of each machine: its announcement, its addresses, the progress of its current boot.
+"""The state of each machine as its packets showed it: announcement, addresses, progress of the current boot.
 
 In memory, bounded; `store.machines` keeps what must survive a restart. Decides nothing.
 """
@@ -24,12 +24,12 @@ from netboot.model.install.event import Step
 from netboot.model.install.install import Arming
 from netboot.store.machines import Machines
 
-UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one not seen for longest is forgotten
+UNREGISTERED_KEPT: Final = 1024  # unregistered machines; the one that was not seen for the longest time is removed
 ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each get another lease
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a slow loader by TFTP
 SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
-SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests in less; such packets are tests or forged
+SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests again so soon: a test, or forged
 
 
 @dataclass(slots=True)
@@ -78,13 +78,13 @@ class SeenMachine:
         return self.announced_s is not None and now_s - self.announced_s <= ANNOUNCED_S
 
     def runs_loader(self, now_s: float) -> bool:
-        """Return whether an iPXE request now comes from the loader that it was given, not from its ROM."""
+        """Return whether an iPXE request now comes from the loader that it got from us, not from its ROM."""
         return self.loader_shown_s is not None and now_s - self.loader_shown_s <= LOADER_RUNS_S
 
     def announce_by_request(self, now_s: float) -> None:
-        """Treat a request for its script as its announcement, where no DHCP request is seen.
+        """Treat a request for its script as its announcement; used if no DHCP requests are received.
 
-        After a pause it counts as another boot: a boot loader repeats its request within seconds.
+        After a pause it begins another boot: within one boot, a boot loader repeats its request within seconds.
         """
         if self.announced_s is None or now_s - self.announced_s > SAME_BOOT_S:
             self._begin_boot(now_s)
@@ -148,7 +148,7 @@ class SeenMachines:
         self._clock = clock
         self._grouped_for = hosts()
         self._registered: dict[Mac, SeenMachine] = {}
-        self._unregistered: OrderedDict[Mac, SeenMachine] = OrderedDict()  # a flood evicts only these
+        self._unregistered: OrderedDict[Mac, SeenMachine] = OrderedDict()  # a flood removes only these
         self._by_address: dict[IPv4Address, Mac] = {}
         for machine in recorded.values():
             self._add(machine)

@@ -1,6 +1,6 @@
-"""What a loader, its kernel and its installer fetch by name, by TFTP or HTTP, and each machine's progress.
+"""Files that a loader and an installer fetch by name, by TFTP or HTTP, and the progress of each machine.
 
-Boot programs and content are harmless to every machine and are served without the store. A document is made for one
+Boot programs and content cannot harm a machine and are served without the store. A document is made for one
 machine; `boot.script_service` writes every document that can start an installer.
 """
 
@@ -58,7 +58,7 @@ class FileService:
         self._clock = clock
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
-        """Return the name that a machine means: without the tail that its ROM appended to an offered name.
+        """Return the requested name without the tail that a ROM appends to an offered name.
 
         The name of a file or document of ours is returned as it is. Where it is not known what the machine at this
         address was offered, every loader that is offered here counts.
@@ -166,7 +166,7 @@ class FileService:
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
         seen = host = None
-        with suppress(ValueError):  # no IPv4: no machine of ours
+        with suppress(ValueError):  # not IPv4, so not a machine of ours
             seen, hosts = self._seen.by_address(IPv4Address(address)), self._registry.now.hosts
             host = hosts.by_mac(seen.mac) if seen else hosts.by_address(IPv4Address(address))
         data = {"address": address, "reason": str(reason)}

@@ -1,4 +1,4 @@
-"""Boot requests by DHCP: which offer a machine gets now, and what its packets show.
+"""Answers boot requests by DHCP: chooses the offer, and records what a machine's packets show.
 
 Decided from memory without waiting: an offer is harmless, because the script that it leads to reads the store.
 """
@@ -22,7 +22,7 @@ from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 
-REFUSED_ARCHES: Final = 32  # architectures of unregistered machines: each sends any number that it likes
+REFUSED_ARCHES: Final = 32  # architectures of unregistered machines, which may send any number
 
 
 class OfferService:
@@ -87,7 +87,7 @@ class OfferService:
         seen = self._seen.find_or_add(client.mac)
         host = self.hosts.by_mac(client.mac)
         is_loader = offer.kind is OfferKind.LOADER
-        if is_loader:  # a client that is offered a loader is firmware, an iPXE in a ROM too
+        if is_loader:  # a client that is offered a loader counts as firmware, also an iPXE in a ROM
             client = replace(client, stage=Stage.FIRMWARE)
         if client.stage is Stage.FIRMWARE:
             trace = seen.boot.trace
@@ -121,7 +121,7 @@ class OfferService:
         known = self._seen.get(mac)
         if known is not None:
             known.note_request(exchange)
-        if known is None and self.hosts.by_mac(mac) is None:  # not a machine that boots from us
+        if known is None and self.hosts.by_mac(mac) is None:  # a machine that does not boot from us
             self._seen.free_address(address)
         else:
             self._seen.give_address(mac, address)

@@ -149,7 +149,7 @@ class ScriptService:
         install = await self._install_moves.read(host.name)  # again: rendering the documents took time
         registry = self._registry.now
         if registry.hosts.get(host.name) != host:
-            # a reload came between; the next request gets the script
+            # a reload replaced the host; the next request gets the script
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         if await self._install_moves.end_changed_arming(install, mac=seen.mac):
             return writer.write(LocalBootPlan(seen.mac, host))
@@ -175,7 +175,7 @@ class ScriptService:
         except HostChangedError:
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
-            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed between the read and the change
+            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed after the read
         seen.took_installer = True
         self._record_receiver(host, address, is_repeated=install.arming is not None and install.arming.spent > 0)
         return script

@@ -12,7 +12,7 @@ from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage,
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a machine gets, and the fault for which it is not what was planned."""
+    """The script that a machine gets, and the fault if it is not the planned one."""
 
     plan: ScriptPlan
     text: str = field(repr=False)  # holds tokens

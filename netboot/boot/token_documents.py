@@ -1,4 +1,4 @@
-"""Requests with a token: a machine's Kickstart, its Ignition, and its reports.
+"""Answers requests with a token: for a machine's Kickstart and Ignition, and its reports.
 
 Each request reads the store. A token opens one document of one install, for the machine's own addresses;
 a request from another address raises an alarm. Tokens and documents are never logged.
@@ -32,12 +32,12 @@ PINNED: Final = 256  # Ignition sets kept for their children; the oldest are ren
 
 
 class Refusal(StrEnum):
-    """Why a token opens nothing. The client gets only 404 or 403; the reason goes to the event."""
+    """Why a token is refused. The client gets only 404 or 403; the reason is in the event."""
 
     UNKNOWN = "unknown-token"
     SPENT = "spent-token"
     REMOVED = "removed-host"  # no file declares the host of this install any longer
-    UNAUTHORISED = "unauthorised-address"  # a live token from an address that is not the machine's
+    UNAUTHORISED = "unauthorised-address"  # a valid token from an address that is not the machine's
 
 
 class Report(StrEnum):
@@ -74,7 +74,7 @@ class DocumentService:
     ) -> str | Refusal:
         """Return the Kickstart of one boot; the token is spent once the installer has reported that it started.
 
-        `is_head`: a HEAD request is no step of the boot.
+        `is_head`: a HEAD request is not a step of the boot.
         """
         opened = await self._open(TokenKind.KICKSTART, token, address)
         if isinstance(opened, Refusal):
@@ -98,7 +98,7 @@ class DocumentService:
 
         The three parts of one install do not change: the wrapper has the hashes of the other two.
         `is_head`: a HEAD request changes nothing. Role and overlay are served after the wrapper, which names them:
-        until the install is done, or the wrapper was requested, their URLs open nothing.
+        until the install is done, or the wrapper was requested, their URLs return 404.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
@@ -170,7 +170,7 @@ class DocumentService:
         )
 
     def _record_served(self, host: Host, kind: TokenKind, token: str, address: IPv4Address) -> bool:
-        """Record who receives a token's document; return whether it is the first time, for a repeat is no step.
+        """Record the address that receives a token's document; return whether it is the first request in this boot.
 
         Raises an alarm if another address of the host received it before: one of the two may be forged.
         """
@@ -197,9 +197,9 @@ class DocumentService:
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
-        """Record why a token opens nothing; for a removed host only its name is known."""
+        """Record why a token is refused; of a removed host only the name is known."""
         data = {"document": kind.value, "address": str(address), "reason": refusal.value}
-        if refusal is Refusal.UNKNOWN:  # its own token perhaps, of a boot that another request has replaced
+        if refusal is Refusal.UNKNOWN:  # it may be the machine's own token, of a boot that another request has replaced
             host = self._identification.machine_at(address)[1]
         mac = host.mac if isinstance(host, Host) else None
         if host is None:

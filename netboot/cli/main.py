@@ -99,14 +99,16 @@ def main() -> None:
         try:
             cli(prog_name="netboot")
         finally:
-            sys.stdout.flush()  # here a full disk gets a message; at the interpreter's end it would not
+            sys.stdout.flush()  # so that a full disk is reported, which the interpreter's end does not do
     except (NetbootError, PermissionError) as error:
         print(fault_text(error), file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        place = error.filename or "the output"  # a print has no file name
+        place = error.filename or "the output"  # an error of `print` has no file name
         print(f"netboot: cannot write {place}: {error.strerror}; free some space", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # because the interpreter flushes again at its end
         sys.exit(1)

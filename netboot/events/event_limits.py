@@ -1,4 +1,4 @@
-"""Limits how many events of one kind a machine or an address causes in a minute; what is over the limit is counted.
+"""Limits the events of one kind that a machine or an address causes in a minute; counts the others.
 
 A window begins with the first event of its key. Events within the limit are recorded at once, the rest are counted,
 and one event with `count` reports their number at the end of the window. Bounded in memory. No clock, no I/O: the
@@ -16,12 +16,12 @@ from netboot.model.install.event import Event
 WINDOW: Final = timedelta(minutes=1)
 PER_HOST: Final = 10  # events of one kind that a registered host causes in a window
 PER_PULL: Final = 40  # of a pull: one for each five per cent, and a second pull
-PER_UNREGISTERED: Final = 100  # of all unregistered machines together
+PER_UNREGISTERED: Final = 100  # all unregistered machines together
 ADDRESSES_PER_HOST: Final = 16  # that have a window of their own
 HOSTS_PER_ADDRESS: Final = 16
-ADDRESSES: Final = 512  # windows of one kind in all; what is beyond has one window together
+ADDRESSES: Final = 512  # windows of one kind; all further keys share one window
 
-# Requests that are refused: the first is recorded, and one count a minute for as long as they go on.
+# Refused requests: the first is recorded, then one count a minute while they continue.
 BY_ADDRESS: Final = frozenset(
     {
         "boot.alarm_raised",
@@ -37,7 +37,7 @@ UNLIMITED: Final = frozenset({"install.arming_ended", "install.moved", "store.ev
 
 class _Key(NamedTuple):
     name: str
-    subject: str  # a host or a MAC; empty: of all that have no window of their own
+    subject: str  # a host or a MAC; empty: the shared window
     address: str = ""
 
 
@@ -50,7 +50,7 @@ class _Window:
     count: int = 0  # events that were not recorded
 
     def is_open(self, at: datetime) -> bool:
-        """Return whether the window is open; one that begins in the future is from before the clock was set back."""
+        """Return whether the window is open. One that begins in the future is not: the clock was set back."""
         return timedelta(0) < self.ends_at - at <= WINDOW
 
 
@@ -79,7 +79,7 @@ class EventLimits:
             window.last, window.level = event, level
 
     def due(self, now: datetime) -> Iterator[tuple[Event, int]]:
-        """Close the windows that have ended; give the counts of what was not recorded."""
+        """Close the windows that have ended; return the counts of the events that were not recorded."""
         while self._windows:
             key, window = next(iter(self._windows.items()))
             if window.is_open(now):
@@ -91,14 +91,14 @@ class EventLimits:
                     self._open(key, _Window(now + WINDOW, 0, window.last, window.level))
 
     def close(self, now: datetime) -> Iterator[tuple[Event, int]]:
-        """Close every window; give the counts of what was not recorded."""
+        """Close every window; return the counts of the events that were not recorded."""
         windows = list(self._windows.values())
         self._windows.clear()
         self._held.clear()
         yield from ((_count(window, now), window.level) for window in windows if window.count)
 
     def seconds_to_next(self, now: datetime) -> float | None:
-        """Say in how many seconds the next window ends; None: none is open."""
+        """Return in how many seconds the next window ends; None: none is open."""
         first = next(iter(self._windows.values()), None)
         return None if first is None else max(0.0, (first.ends_at - now).total_seconds())
 
@@ -106,7 +106,7 @@ class EventLimits:
         if event.name not in BY_ADDRESS:
             return _Key(event.name, event.host or "")
         subject, address = event.host or event.mac or "", str(event.data.get("address") or "")
-        if event.name == "boot.alarm_raised":  # that somebody has a second document is another alarm
+        if event.name == "boot.alarm_raised":  # a second address for another document is another alarm
             address = f"{address} {event.data.get('document')}"
         key = _Key(event.name, subject, address)
         if key in self._windows:

@@ -24,13 +24,13 @@ from netboot.store import tables
 from netboot.store.database import Database
 
 BUFFERED = 10_000  # events held while the store does not answer
-KEPT = 100_000  # events on record; the oldest go
+KEPT = 100_000  # stored events; the oldest are deleted
 BATCH = 500
 PRUNE_EVERY = 5_000
-PRUNED_AT_ONCE = 5_000  # ids in one transaction: a move that waits for the store does not wait long
+PRUNED_AT_ONCE = 5_000  # ids deleted in one transaction, so that a change of an install does not wait long
 RETRY_S = 1.0
-BEAT_S = 1.0  # how soon a follower learns that its reader has gone
-GATHER_S = 0.05  # a batch gathers this long: a boot storm makes few writes
+BEAT_S = 1.0  # the time in which a follower detects that its reader disconnected
+GATHER_S = 0.05  # time in which a batch is collected: many boots cause few writes
 
 log = structlog.get_logger()
 
@@ -66,9 +66,9 @@ class EventLog:
         self.record(Event(name, self._now(), host_name, mac, step, data), level=level)
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
-        """Take an event at once, and log it; it is on record within a moment, or counted as lost.
+        """Log an event and buffer it; it is stored shortly after, or counted as lost.
 
-        One that is over the limit of its kind is counted, and the count is an event at the end of the minute.
+        An event over the limit of its kind is counted; the count is an event at the end of the minute.
         """
         for recorded in self._limits.admit(event, level):
             self._keep(*recorded)
@@ -86,10 +86,10 @@ class EventLog:
         try:
             while True:
                 if self._unpruned >= PRUNE_EVERY:
-                    await self._database.finish(self._prune())  # a stop soon after the start waits for it
+                    await self._database.finish(self._prune())  # a stop right after the start waits for it
                 await self._wait_for_work()
                 await asyncio.sleep(GATHER_S)
-                if not await asyncio.shield(self.flush()):  # a batch half written ends whole: the last flush waits
+                if not await asyncio.shield(self.flush()):  # a running write ends; the last flush waits for it
                     await asyncio.sleep(RETRY_S)
         finally:
             for recorded in self._limits.close(self._now()):
@@ -97,7 +97,7 @@ class EventLog:
             await self.flush()
 
     async def close(self) -> None:
-        """Write what is left; log how many are lost where the store does not accept them at the second attempt."""
+        """Write the rest; log how many are lost if the store does not accept them at the second attempt."""
         if not await self.flush():
             await asyncio.sleep(RETRY_S)
             await self.flush()
@@ -105,7 +105,7 @@ class EventLog:
             log.error("store.events_lost", count=lost)
 
     async def _wait_for_work(self) -> None:
-        """Wait for an event, or until a count of what was over its limit is due."""
+        """Wait for an event, or until the count of a window is due."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.seconds_to_next(self._now())):
                 await self._has_work.wait()
@@ -139,7 +139,7 @@ class EventLog:
             self._grown.notify_all()
 
     async def _prune(self) -> None:
-        """Delete all but the newest `KEPT`; a store that fails is tried again after the next batch."""
+        """Delete all but the newest `KEPT`; if the store fails, try again after the next batch."""
         ids = tables.events.c.id
         try:
             last = await self.last_id() - KEPT
@@ -175,7 +175,7 @@ class EventLog:
             return await connection.scalar(select(func.max(tables.events.c.id))) or 0
 
     async def follow(self, last_id: int, *, host: HostName | None = None) -> AsyncIterator[Event | None]:
-        """Give the events that follow `last_id` until `end_followers`; None if nothing came for `BEAT_S`."""
+        """Yield the events after `last_id` until `end_followers`; None after `BEAT_S` without an event."""
         while True:
             writes = self._writes
             found = await self.after(last_id, host=host)

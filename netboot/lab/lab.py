@@ -1,6 +1,6 @@
 """One lab: LAN, DHCP server, appliance and guests, started together and always removed together.
 
-The next lab cleans up after one that was killed: its records below /run list what it left (see `records`).
+The next lab removes the remains of a killed one, which its records below /run list (see `records`).
 """
 
 import asyncio

@@ -33,7 +33,7 @@ PACKAGES: Final[Mapping[str, str]] = {
 
 
 def require_lab_packages(packages: Mapping[str, str] = PACKAGES) -> None:
-    """Raise LabError, with the command that cures it, when something is missing."""
+    """Raise LabError with the command to run if a requirement is missing."""
     if os.geteuid() != 0:
         raise LabError("cannot make the lab's network namespaces: this is not root; run it with sudo")
     missing = [package for package, file in packages.items() if not Path(file).exists()]

@@ -1,4 +1,4 @@
-"""The client of a lease, and which of a host's network cards may have its one address. Pure."""
+"""The client of a lease, and the choice between a host's network cards, which share one address. Pure."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -11,7 +11,7 @@ from netboot.model.lease import LeaseDropReason
 
 @dataclass(frozen=True, slots=True)
 class LeaseClient:
-    """A client: a registered host is known by its MAC, since each stage of a boot sends its own option 61."""
+    """A client. A registered host is identified by its MAC, because each stage of a boot sends another option 61."""
 
     key: str
     mac: Mac | None
@@ -34,5 +34,5 @@ def may_be_taken_over(client: LeaseClient, holding: Holding, at: Moment) -> bool
 
 
 def taken_by(client: LeaseClient, holding: Holding) -> LeaseDropReason:
-    """Name the reason why a client gets no answer about an address that another holds."""
+    """Return the reason why a client gets no reply about an address that another client holds."""
     return LeaseDropReason.HELD_BY_OTHER_CARD if is_another_card(client, holding) else LeaseDropReason.ADDRESS_IN_USE

@@ -1,4 +1,4 @@
-"""Which client holds which address, and until when: the state of `leasing.rules`, which decides.
+"""Stores in memory which client holds which address until when: the state of `leasing.rules`, which decides.
 
 Times ending in `_s` are on the monotonic clock.
 """
@@ -37,7 +37,7 @@ class Holding:
     mac: Mac | None
     held: Held
     until_s: float
-    before: "Holding | None" = None  # what a lost probe or write goes back to
+    before: "Holding | None" = None  # restored after a lost probe or a failed write
     settles_until_s: float = 0.0  # of a lease: until then its card may not answer a probe yet
 
 
@@ -81,7 +81,7 @@ class Holdings:
             if before.held is Held.PROBED and before.client == client:
                 before = before.before
             elif before.before is not None:
-                before.before = None  # one step back is enough
+                before.before = None  # one undo step is enough
         holding = self._by_address[address] = Holding(client, mac, held, until_s, before)
         if client:
             self._address_of[client] = address

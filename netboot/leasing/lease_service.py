@@ -1,6 +1,6 @@
 """Address leases: decides by `leasing.rules`, stores in `store.leases`, emits events.
 
-A lease is on disk before its ACK is sent; where the store fails, no address is given.
+A lease is on disk before its ACK is sent; if the store fails, no address is leased.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from netboot.model.lease import (
 from netboot.store.leases import LeaseStore
 from netboot.telemetry.logs import LineLimit
 
-SWEEP_S: Final = 30.0  # how soon an ended lease is stored as ended
+SWEEP_S: Final = 30.0  # time until an ended lease is stored as ended
 REPORT_AGAIN_S: Final = 600.0  # the same problem with the same address
 REPORTS_HELD: Final = 1024  # problems that are remembered for that time
 
@@ -62,7 +62,7 @@ class LeaseService:
         return verdict
 
     def probed(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
-        """Take the result of a probe, the holder or None; True if the request may be decided again."""
+        """Process the result of a probe, the holder or None; return whether the request may be decided again."""
         host = self._leases.host_of(request.mac)
         if holder is not None and (host is None or holder not in host.macs):  # else its own other network card
             cure = f"find the machine with the MAC {holder} and take the address from it"

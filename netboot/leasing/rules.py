@@ -1,4 +1,4 @@
-"""Which client may have which address: the leases of a LAN without another DHCP server, as one state machine.
+"""Decides which client may have which address, on a LAN without another DHCP server: one state machine.
 
 No clock, no socket, no disk: the caller passes the time as a `Moment`, and the returned verdict states what the caller
 must store, probe or send. Uses the monotonic clock, so that a jump of the time of day ends no lease. After a restart
@@ -116,9 +116,9 @@ class Leases:
                 assert_never(request.kind)
 
     def probed(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
-        """Take the result of a probe that `decide` returned; True if the request may be decided again.
+        """Process the result of a probe that `decide` returned; return whether the request may be decided again.
 
-        An address of the pool that somebody has rests, and another is found; a registered one has no other.
+        A pool address that another machine uses is not leased for a while, and another is chosen; a host has one only.
         """
         client, holding = self._client(request, at), self._held.get(address)
         if holding is None or holding.held is not Held.PROBED or holding.client != client.key:
@@ -143,12 +143,12 @@ class Leases:
         return holding is not None and holding.held is Held.ENDED and holding.client == lease.client
 
     def take_back(self, lease: Lease) -> None:
-        """Forget a grant that did not reach the disk."""
+        """Undo a grant that could not be stored."""
         if self.is_held(lease):
             self._held.undo(lease.address)
 
     def end_expired(self, at: Moment) -> list[Lease]:
-        """End the leases whose time is over, and say which."""
+        """End the leases whose time is over, and return them."""
         over = self._held.end_expired(at)
         return [self._record(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
 

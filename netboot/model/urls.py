@@ -24,7 +24,9 @@ STATIC_TREES: Final = "|".join((*CONTENT_PREFIXES, "/bootfiles/", "/boot/[^/? ]+
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
-LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # what fits with it on a kernel line fits with any
+LONGEST_BASE_URL: Final = (
+    "http://255.255.255.255:65535"  # the longest one: a kernel line that fits with it fits with any
+)
 
 
 def base_url(address: IPv4Address | str, port: int) -> str:

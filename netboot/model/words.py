@@ -1,4 +1,4 @@
-"""What machines say of themselves, as it may be shown: a vendor class, the end of an installer's log."""
+"""Makes text of machines printable: a vendor class, the end of an installer's log."""
 
 import re
 from typing import Final
@@ -9,25 +9,25 @@ LONGEST_LINE: Final = 500  # characters
 
 
 def printable(text: str) -> str:
-    """Replace what a terminal would obey in text that a machine sent by U+FFFD; line feeds and tabs stay."""
+    """Replace control characters in a machine's text by U+FFFD, for a terminal; keep line feeds and tabs."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def printable_line(text: str, *, longest: int | None = 128) -> str:
-    """Write what a machine sent as one line of ASCII, at most `longest` characters; the rest is escaped: `\\x1b`."""
+    """Write a machine's text as one line of at most `longest` ASCII characters; escape all others: `\\x1b`."""
     text = text[:longest]
     safe = text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
     return safe[:longest]
 
 
 def first_line(text: str) -> str:
-    """Give the first line that is not blank, at most `LONGEST_LINE` characters of it; empty if there is none."""
+    """Return the first line that is not blank, at most `LONGEST_LINE` characters of it; empty if there is none."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 
 def without_disks(report: str) -> tuple[str, str]:
-    """Take the list of the machine's disks, with which a refusing Kickstart ends its report, apart from the rest."""
+    """Split a Kickstart's report into the text and the list of the machine's disks at its end."""
     found = _DISKS_PRESENT.search(report)
     if found is None:
         return report, ""

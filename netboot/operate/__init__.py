@@ -1,1 +1,1 @@
-"""What an operator may request, with a daemon or without one: arm, cancel, show, use of content."""
+"""The requests of an operator, with a daemon or without one: arm, cancel, show, use of content."""

@@ -1,6 +1,6 @@
-"""What an operator may read and do: hosts, installs, machines, events; as values of `model` and `operate.host_status`.
+"""The functions of an operator: hosts, installs, machines, events. Returns values of `model` and `operate`.
 
-The daemon's API and the commands that run without a daemon both go through here. Never shows a token.
+Used by the daemon's API and by the commands that run without a daemon. Never returns a token.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
@@ -86,10 +86,10 @@ class Administration:
         force: bool = False,
         actor: str | None = None,
     ) -> list[ArmedHost]:
-        """Allow one install of each host, of all of them or of none, and say what will happen.
+        """Allow one install of each host, of all of them or of none, and return what will happen.
 
         Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
-        be installed now, and not those that an install gives that runs.
+        be installed now, but not a running install.
         """
         hosts = list({name: self._host(name) for name in names}.values())
         readiness = self._readiness()
@@ -118,21 +118,21 @@ class Administration:
         ]
 
     async def cancel(self, name: str, *, reason: str = "", actor: str | None = None) -> CancelledInstall:
-        """Take a host's arming back, also that of a host that no file declares any more; say what goes on."""
+        """Cancel a host's arming, also of a host that is no longer declared; return what continues."""
         change = await self._install_moves.cancel(await self._known(name), reason=reason, actor=actor)
         return CancelledInstall(self._status(change.after), cancel_notes(change.before))
 
     async def install(self, name: str) -> InstallReport:
-        """Show a host's install, also that of a host that no file declares any more."""
+        """Return a host's install, also of a host that is no longer declared."""
         install = await self._install_moves.read(await self._known(name))
         return self._report(install, *await self._progress(install.host))
 
     async def installs(self) -> list[InstallStatus]:
-        """List every install on record, also those of hosts that no file declares any more."""
+        """List every stored install, also of hosts that are no longer declared."""
         return [self._status(install) for _, install in sorted((await self._install_moves.all()).items())]
 
     async def history(self, name: str) -> list[Move]:
-        """Return every move of a host, oldest first."""
+        """Return every transition of a host, oldest first."""
         return await self._install_moves.history(await self._known(name))
 
     async def content_uses(self, *, pulls: Iterable[str] = (), now: datetime) -> list[ContentUse]:
@@ -140,11 +140,11 @@ class Administration:
         return content_uses(self._hosts, await self._install_moves.all(), pulls=pulls, now=now)
 
     async def last_event_id(self) -> int:
-        """Give the id of the newest event."""
+        """Return the id of the newest event."""
         return await self._events.last_id()
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[Event]:
-        """Give the events after an id; then those to come, where `follow`."""
+        """Yield the events after an id; with `follow`, also later ones."""
         if follow:
             async for event in self.followed_events(after=after, host=host):
                 if event is not None:
@@ -155,7 +155,7 @@ class Administration:
                 yield event
 
     async def followed_events(self, *, after: int = 0, host: str | None = None) -> AsyncGenerator[Event | None, None]:
-        """Give the events after an id and those to come, until the daemon stops; None if none came for a second."""
+        """Yield the events after an id and later ones until the daemon stops; None after a second without an event."""
         async for event in self._events.follow(after, host=await self._known(host) if host else None):
             yield event
 
@@ -176,13 +176,13 @@ class Administration:
         return host
 
     async def _known(self, name: str) -> HostName:
-        """Find a host that the files declare, or one that has an install on record."""
+        """Find a declared host, or one with a stored install."""
         if self._hosts.get(name) is None and HostName(name) not in await self._install_moves.all():
             self._host(name)
         return HostName(name)
 
     def _status(self, install: Install) -> InstallStatus:
-        """Say of an install why its arming is about to end: what a reload or the next script will find."""
+        """Return why the arming of an install will end at a reload or at the next script."""
         host = self._hosts.get(install.host)
         is_removed = host is None and self._are_complete
         changes = install.arming_changes(InstallTarget.of(host, None) if host else None) if host or is_removed else ()

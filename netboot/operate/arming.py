@@ -1,4 +1,4 @@
-"""What an operator reads when a host cannot be armed, and when its arming is taken back. Pure."""
+"""The messages of an arming that is refused, and of a cancelled one. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,13 +20,13 @@ class ArmingRefusedError(NetbootError):
 
 
 def arming_refusals(installs: Mapping[HostName, Install], unready: Reasons) -> Reasons:
-    """Gather for each host that cannot be armed why: its install that runs, and why it could not be installed now."""
+    """Collect the reasons of each host that cannot be armed: a running install, and why it cannot be installed now."""
     found = {host: [*install.arming_refusals(), *unready.get(host, ())] for host, install in installs.items()}
     return {host: reasons for host, reasons in found.items() if reasons}
 
 
 def cancel_notes(before: Install) -> list[str]:
-    """Say what a cancel did, and what it cannot take back."""
+    """Return what a cancel did, and what it cannot undo."""
     host, state = before.host, before.state
     is_mid_install = state in MID_INSTALL
     if not before.is_armed:

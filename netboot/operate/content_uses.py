@@ -1,4 +1,4 @@
-"""What of the content is in use, and by whom: hosts, armed and running installs, pulls. Pure.
+"""Lists the media and releases in use, and their users: hosts, armed and running installs, pulls. Pure.
 
 A medium or release that is listed here must not be removed, and an alias that is listed must not be moved. Names are
 those that the hosts files contain: an alias is listed under its own name, and it keeps its target from being removed.
@@ -13,7 +13,7 @@ from typing import Final
 from netboot.model.host.host import Host, HostName
 from netboot.model.install.install import MID_INSTALL, Install
 
-RUNNING_FOR: Final = timedelta(hours=24)  # an install that reported nothing for so long has ended without a word
+RUNNING_FOR: Final = timedelta(hours=24)  # an install without a report for this time has ended without one
 
 
 class Use(StrEnum):

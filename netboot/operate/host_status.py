@@ -1,6 +1,6 @@
 """The state of a host that the store contains: why it does not proceed, its last request and its last offer.
 
-Pure: the same answer with a daemon and without one, from the newest events, the history and the install.
+Pure: the same result with and without a daemon, from the newest events, the history and the install.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from netboot.model.words import first_line, without_disks
 
 NEWEST_EVENTS: Final = 500  # of one host, in which the reason is searched
 
-# Anybody on the LAN causes these; they never take the place of a reason that the machine's own requests have.
+# Any machine on the LAN can cause these, so they never replace a reason from the machine's own requests.
 _BY_ANYBODY: Final = frozenset({"boot.alarm_raised", "boot.request_refused", "http.refused"})
 
 
@@ -89,14 +89,14 @@ class ArmedHost:
 
 @dataclass(frozen=True, slots=True)
 class CancelledInstall:
-    """An install whose arming was taken back; `notes` say what goes on all the same."""
+    """An install whose arming was cancelled; `notes` lists what continues nevertheless."""
 
     status: InstallStatus
     notes: Sequence[str]
 
 
 def blocked(install: Install, events: Sequence[Event], history: Sequence[Move]) -> Blocked | None:
-    """Say why a host does not proceed; None if it does, or has nothing to do. Both lists: oldest first."""
+    """Return why a host does not proceed; None if it does, or has nothing to do. Both lists: oldest first."""
     if install.state is InstallState.FAILED and (failure := _failure(install, history)) is not None:
         return failure
     if install.state is InstallState.READY and not install.is_armed:
@@ -120,7 +120,7 @@ def heard(events: Sequence[Event], history: Sequence[Move], last_seen: datetime 
 
 
 def reason_of(move: Move) -> str:
-    """Say why an install moved: the first line of a person's reason or of a report; empty if nobody gave one."""
+    """Return the reason of a transition: the first line of an operator's reason or of a report; empty without one."""
     match move.what:
         case InstallEvent.ATTEMPTS_SPENT:
             return ATTEMPTS_SPENT
@@ -139,7 +139,7 @@ def _failure(install: Install, history: Sequence[Move]) -> Blocked | None:
 
 
 def _last_block(install: Install, events: Sequence[Event]) -> Blocked | None:
-    """Find the last event that holds the host back and that no progress came after."""
+    """Find the last event that stops the host, if no progress followed it."""
     last: Event | None = None
     for event in events:
         said = _explained(event)
@@ -156,13 +156,13 @@ def _last_block(install: Install, events: Sequence[Event]) -> Blocked | None:
 
 
 def _clears(event: Event, last: Event | None) -> bool:
-    """Return whether an event shows that the host is no longer held back."""
+    """Return whether an event shows that the host proceeds again."""
     if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
         return last is None or last.name not in _OUTLIVE_ARMING
     if last is not None and event.step is Step.OFFER:
         return last.name in _NO_OFFER
     if last is not None and event.step is Step.LOADER:
-        return last.name not in _OUTLIVE_LOADER  # it may be the next boot that ends with it
+        return last.name not in _OUTLIVE_LOADER  # it may be caused by the next boot
     return event.step is not None and event.step not in (Step.LOCAL_BOOT, Step.FAILED)
 
 

@@ -1,7 +1,7 @@
-"""Why a host cannot be installed now, and what an operator has to know before it is armed.
+"""Computes why a host cannot be installed now, and the warnings that an operator must read before arming it.
 
 The only place that computes this: `check`, `install arm`, the API and the commands without a daemon use it, so that all
-of them say the same sentences. Reads files through `boot.documents`; moves nothing.
+of them print the same sentences. Reads files through `boot.documents`; changes no state.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the settings say of this server. `faults` are the files' faults that keep hosts or loaders from use."""
+    """The settings that affect readiness. `faults` are the faults of the files that exclude hosts or loaders."""
 
     dhcp_mode: DhcpMode = DhcpMode.PROXY
     names_interfaces: bool = True
@@ -46,7 +46,7 @@ class Readiness:
     async def reasons(self, host: Host, *, machines: Sequence[Machine] = ()) -> list[str]:
         """List every reason for which this host could not be installed, each with its cure; empty: it is ready.
 
-        `machines` are the host's network cards as they were seen on the wire, as far as they are on record.
+        `machines` are the stored states of the host's network cards.
         """
         documents = [str(problem) for problem in await self._documents.problems(host)]
         found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
@@ -112,7 +112,7 @@ class Readiness:
         return f"{name} was added after the configuration was read; systemctl reload netboot"
 
     def _announcement(self, host: Host) -> list[str]:
-        """Find a host that is never announced, so that its script waits for ever."""
+        """Return why a host is never announced, so that its script waits for ever; empty: it can be."""
         if self._server.dhcp_mode is not DhcpMode.OFF or host.network is not None:
             return []
         return [
@@ -123,7 +123,7 @@ class Readiness:
 
 
 def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
-    """Say that UEFI machines, which OCK needs, have no boot loader; empty: they have one."""
+    """Return the problem of UEFI machines, which OCK needs, without a boot loader; empty: there is one."""
     rules = {(rule.protocol or BootProtocol.PXE, rule.required_cpu) for rule in policy.rules}
     if any((BootProtocol.PXE, cpu) in (policy.loaders.keys() | rules) for cpu in _UEFI_CPUS):
         return []

@@ -59,7 +59,7 @@ def _check_gateway(gateway: Said[IPv4Address], address: IPv4Interface, *, at: Gi
 
 
 def check_init(entries: Entries, applied: Applied, *, init: Given | None) -> None:
-    """Refuse a `cluster.init` that is no control-plane host or has no `init` file, and unused `init` files."""
+    """Refuse a `cluster.init` that is not a control-plane host or has no `init` file, and unused `init` files."""
     if init is None:
         _check_nobody_starts(entries, applied)
         return

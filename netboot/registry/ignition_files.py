@@ -1,6 +1,6 @@
 """Reads the Ignition files that `ocne` wrote: a file that Ignition would refuse, or a file for another use, is a fault.
 
-A file that is missing or cannot be read is no fault of the hosts files: its hosts are loaded, and are not ready.
+If a file is missing or cannot be read, the hosts files have no fault: its hosts are loaded, but are not ready.
 
 No content of a file is kept or shown, because it contains cluster keys.
 """

@@ -47,7 +47,7 @@ events = Table(
     Column("step", Text),
     Column("data", JSON, nullable=False),
     Index("events_by_host", "host", "id"),
-    sqlite_autoincrement=True,  # an id is never used twice, even after the oldest events were pruned
+    sqlite_autoincrement=True,  # an id is never used again, even after the oldest events were deleted
 )
 
 machines = Table(

@@ -50,7 +50,7 @@ def _is_journal(stream: TextIO) -> bool:
 
 
 class Lines:
-    """Lines on their way to a stream. Within a running loop they leave at the end of its turn, elsewhere at once."""
+    """Buffered lines for a stream. A running loop writes them at the end of its iteration."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class Lines:
         if len(self._held) == 1:
             try:
                 asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:  # a thread's, or before the loop and after it
+            except RuntimeError:  # a line of a thread, or before or after the loop
                 self.flush()
         elif len(self._held) >= _LINES_HELD:
             self.flush()
@@ -70,7 +70,7 @@ class Lines:
     debug = info = warning = error = critical = exception = write
 
     def flush(self) -> None:
-        """Write what is held. A log that nobody takes stops no boot."""
+        """Write the buffered lines. If they cannot be written, they are dropped: a log must not stop a boot."""
         held, self._held = self._held, []
         if held:
             with suppress(OSError, ValueError):
@@ -79,7 +79,7 @@ class Lines:
 
 
 class LineLimit:
-    """Allows a line about one fault once in an interval, however often requests meet it. Bounded in memory."""
+    """Allows one line about a fault in an interval, for any number of requests. Bounded in memory."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ def configure(*, level: str, form: str) -> None:
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
-    # What libraries say is worth a line only when it is a warning.
+    # Lines of libraries are logged only at level warning and above.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 

@@ -52,7 +52,7 @@ class Metrics:
         self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
 
     def request_malformed(self) -> None:
-        """Count one request that is no HTTP."""
+        """Count one request that is not HTTP."""
         self.count("http_malformed")
 
     def request_refused(self, reason: str) -> None:

@@ -1,6 +1,6 @@
 """Read and write UDP over IPv4 below the kernel: checksums, fragments, bounded memory for what is incomplete.
 
-Never opens a socket, never reads a datagram's payload. What is malformed gives None: its sender gets
+Never opens a socket, never reads a datagram's payload. The result is None for malformed data: its sender gets
 no reply, and the kernel's own sockets would have dropped it too.
 
 RFC 791 §3.1, §3.2 (header, fragments) · RFC 768 (UDP) · RFC 1071 (the checksum) · RFC 1858 §3 (tiny fragments).
@@ -59,7 +59,7 @@ def checksum(data: bytes) -> int:
     """Sum 16-bit words in one's complement and invert (RFC 1071); 0 over data that holds its own right checksum."""
     if len(data) % 2:
         data += b"\0"
-    total = sum(memoryview(data).cast("H"))  # the sum is the same in either byte order, but for its own bytes
+    total = sum(memoryview(data).cast("H"))  # in the other byte order the sum has the same value with its bytes swapped
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return int.from_bytes((~total & 0xFFFF).to_bytes(2, byteorder), "big")
@@ -125,7 +125,7 @@ class Reassembly:
         self._waiting: OrderedDict[tuple[IPv4Address, IPv4Address, int], _Pieces] = OrderedDict()
 
     def take(self, packet: IpPacket, now_s: float) -> IpPacket | None:
-        """Take a fragment; give the whole packet once the last one is there.
+        """Add a fragment; return the whole packet when all fragments are present.
 
         Fragments that overlap, or of which there are too many, are dropped with all that belong to them.
         """

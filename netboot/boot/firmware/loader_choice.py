@@ -18,9 +18,9 @@ from netboot.model.host.host import Host
 def policy(
     unknown: UnknownHosts, rules: Sequence[LoaderRule], *, hosts: Iterable[Host], bootfiles: BootFiles
 ) -> tuple[Policy, tuple[Problem, ...]]:
-    """Gather what decides beside client, host and install, and every problem of a loader that is named.
+    """Make the policy, and list every problem of a loader that the files name.
 
-    A rule whose loader cannot be used is left out; a host's is not offered, its machine gets the usual one.
+    A rule whose loader cannot be used is left out. If a host's loader cannot be used, its machine gets the default one.
     """
     problems: list[Problem] = []
     sound: list[LoaderRule] = []
@@ -47,7 +47,7 @@ def policy(
 
 
 def renewed(before: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
-    """Choose the loaders anew after the boot files changed, for the hosts and rules that were read."""
+    """Choose the loaders again after the boot files changed, for the same hosts and rules."""
     made, _ = policy(before.unknown, before.declared_rules, hosts=hosts, bootfiles=bootfiles)
     return replace(made, address_announces=before.address_announces, left_out=before.left_out)
 
@@ -58,7 +58,7 @@ def _place(host: Host) -> tuple[str, int, int]:
 
 
 def _fault(name: str, bootfiles: BootFiles, *, wanted: Cpu | None = None) -> tuple[str, str] | None:
-    """Say what is wrong with a loader and what to do; `wanted` is the CPU that it has to be built for, if one is."""
+    """Return the fault of a loader and its cure; `wanted` is the CPU for which it must be built, None for any."""
     file = find_loader(bootfiles, name)
     if file is None:
         searched = ", ".join(map(str, bootfiles.directories)) or "no directory"

@@ -3,7 +3,7 @@
 A variant is a reply (with option 43, or without it, so that firmware goes to port 4011) and a loader. Fixed order:
 
     at first                                           the first reply, the first loader
-    a boot that got no loader, or another server's  -> the next reply, the same loader
+    a boot without our loader                       -> the next reply, the same loader
     a boot whose loader requested no script         -> the same reply, the next loader
 
 Only whole boots count. What a machine did without taking an address is ignored: firmware takes one before it goes on,
@@ -23,7 +23,7 @@ from netboot.model.host.host import Host
 from netboot.model.words import printable_line
 
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
-LEAST_S: Final = 10.0  # firmware gives up no sooner: a whole cycle takes 12 s to its third DISCOVER
+LEAST_S: Final = 10.0  # firmware does not give up earlier: a whole cycle takes 12 s to its third DISCOVER
 _REPLIES: Final = tuple(ReplyVariant)
 
 
@@ -35,13 +35,13 @@ class Ending(StrEnum):
     NO_LOADER = "no-loader"  # it took an address and did not request its loader
     WRONG_LOADER = "wrong-loader"  # it requested a file that we did not offer and that cannot run there
     LOADER_CUT = "loader-cut"  # its loader was not sent completely
-    NO_HTTP = "no-http"  # its loader runs, and is an iPXE built without HTTP
+    NO_HTTP = "no-http"  # its loader runs and is an iPXE built without HTTP
     NO_SCRIPT = "no-script"  # its loader was sent, and did not request its script
 
 
 @dataclass(slots=True)
 class BootTrace:
-    """What packets showed of one boot."""
+    """What the packets of one boot showed."""
 
     client: BootClient | None = None  # its firmware, as it was offered a loader
     variant: BootVariant | None = None  # None: it was offered none
@@ -56,11 +56,11 @@ class BootTrace:
     got_loader: bool = False
     lacks_http: bool = False  # its loader sent a DISCOVER as an iPXE without HTTP
     reached_script: bool = False
-    is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from how it ended
+    is_jumbled: bool = False  # exchanges faster than any machine boots: nothing is learned from its end
 
     @property
     def is_whole_cycle(self) -> bool:
-        """Return whether it sent requests as often and as long as firmware does: `secs` alone is only its own claim."""
+        """Return whether it sent requests as often and for as long as firmware does; `secs` alone can be forged."""
         return self.discovers >= WHOLE_CYCLE and self.last_discover_s - self.began_s >= LEAST_S
 
     def note_discover(self, elapsed: int, now_s: float) -> None:
@@ -87,7 +87,7 @@ class BootTrace:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What one machine's firmware may be offered, in order."""
+    """The variants that one machine's firmware may be offered, in order."""
 
     replies: tuple[ReplyVariant, ...]
     loaders: tuple[str, ...]
@@ -105,7 +105,7 @@ class Choices:
 
 
 def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choices | IgnoreReason:
-    """Return what a firmware may be offered: what the host pins, else the rules, else what its architecture has."""
+    """Return the variants of a firmware: those of the host's entry, else of the rules, else of its architecture."""
     replies = _REPLIES if client.protocol is BootProtocol.PXE else _REPLIES[:1]
     if host is not None and host.firmware is not None:
         replies = (host.firmware,)
@@ -121,7 +121,7 @@ def choices_for(client: BootClient, host: Host | None, policy: Policy) -> Choice
 
 
 def ending(trace: BootTrace) -> Ending | None:
-    """Return how a boot ended; None if it was no whole boot, or was offered no loader."""
+    """Return how a boot ended; None if it was not a whole boot, or was offered no loader."""
     if trace.variant is None:
         return None
     if trace.reached_script:
@@ -163,7 +163,7 @@ def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
 
 
 def _was_named_by_a_server(name: str, loader: str) -> bool:
-    """Return whether a requested name can only come from another server: a plain file name that is no piece of ours."""
+    """Return whether a requested name comes from another server: a plain file name that is not a part of ours."""
     last, ours = (each.rpartition("/")[2].casefold() for each in (name, loader))
     return _PLAIN_NAME.fullmatch(name) is not None and not ours.startswith(last) and not last.startswith(ours)
 

@@ -1,8 +1,8 @@
 """The names of a machine's second and third files, as iPXE, shim and GRUB request them. Pure.
 
 shim requests `grubx64.efi` beside itself; GRUB `grub.cfg-<uuid>`, `grub.cfg-01-<mac>`, `grub.cfg-<address in hex>`
-and `grub.cfg` by TFTP, `grub.cfg` alone by HTTP; iPXE `autoexec.ipxe`. The directories before such a name are
-chosen by whoever built the loader, so they are ignored.
+and `grub.cfg` by TFTP, only `grub.cfg` by HTTP; iPXE `autoexec.ipxe`. The directories before such a name were
+chosen when the loader was built, so they are ignored.
 """
 
 import re
@@ -63,7 +63,7 @@ def without_tail(name: str, offered: Iterable[str]) -> str | None:
     """Return the longest offered name that `name` continues with a tail; None if it continues none of them.
 
     Old ROMs read option 67 up to the next zero byte, so that END or the next option follows the name
-    (netboot.xyz 1198). A `/` begins no tail: the name is then another file's.
+    (netboot.xyz 1198). If a `/` follows the offered name, the requested name is that of another file.
     """
     plain = name.replace("\\", "/").lstrip("/")
     meant = [each for each in offered if plain.startswith(each) and plain[len(each) : len(each) + 1] not in ("", "/")]
@@ -71,7 +71,7 @@ def without_tail(name: str, offered: Iterable[str]) -> str | None:
 
 
 def find_loader(files: BootFiles, name: str) -> BootFile | None:
-    """Find a boot file; shim, GRUB and MokManager in whichever directory and under whichever name they lie."""
+    """Find a boot file; shim, GRUB and MokManager in any directory and under each distribution's name."""
     file = files.find(name)
     last = name.rpartition("/")[2].casefold()
     if file is not None or last not in _OTHER_NAMES:

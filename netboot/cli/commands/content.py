@@ -40,7 +40,7 @@ def content() -> None:
 @content.command("publish", hidden=True, context_settings={"ignore_unknown_options": True})
 @click.argument("_words", metavar="...", nargs=-1, type=click.UNPROCESSED)
 def removed_publish_command(_words: tuple[str, ...]) -> None:
-    """Answer a command that was removed; this goes after one release."""
+    """Print the replacement of a removed command; delete this after one release."""
     raise click.UsageError(
         "netboot content publish was removed; copy the content directory with rclone sync (S3) or rsync: "
         "docs/content.md, On another web server, has the commands"

@@ -162,7 +162,7 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
 
 
 def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) -> list[str]:
-    """Explain why the timeline is empty; returns nothing if an install runs or has ended."""
+    """Return why the timeline is empty; empty if an install runs or has ended."""
     if not armed_at:
         return [f"{host} was never armed: it boots its own disk; netboot install arm {host}"]
     words = []

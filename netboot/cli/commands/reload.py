@@ -56,7 +56,7 @@ async def _reload(config: Path) -> Mapping[str, Any]:
             return await client.reload()
     except NetbootError as error:
         if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
-            raise ConfigError(faults.problems) from None  # the faults may hide which socket it is
+            raise ConfigError(faults.problems) from None  # because of the faults, the socket may be another one
         raise
 
 

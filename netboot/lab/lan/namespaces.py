@@ -119,7 +119,7 @@ def index_of(ip: Any, name: str) -> int:
 
 
 def within(namespace: str, work: Callable[[Any], Result]) -> Result:
-    """Run `work` with a netlink socket of that namespace, in a thread of its own: a namespace belongs to a thread."""
+    """Run `work` with a netlink socket of that namespace, in a new thread, because each thread has one namespace."""
 
     def body() -> Result:
         netns.setns(namespace)

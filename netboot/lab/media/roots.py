@@ -13,7 +13,9 @@ from netboot.errors import LabError
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _DIRECTORIES = ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "proc", "sys", "run", "tmp")
-_NOT_BUSYBOX = frozenset({"blkid", "findfs", "mkfs.vfat"})  # the real ones are copied; these would shadow them
+_NOT_BUSYBOX = frozenset(
+    {"blkid", "findfs", "mkfs.vfat"}
+)  # the real programs are copied; these applets would take precedence
 
 
 def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = None) -> bytes:

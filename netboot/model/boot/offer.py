@@ -80,7 +80,7 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True)
 class LocalBootPlan:
-    """Leave the network and boot the disk."""
+    """End the network boot and boot the disk."""
 
     mac: Mac
     host: Host | None
@@ -114,7 +114,7 @@ class DocumentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineDocument:
-    """The meaning of a requested name for which no file exists; `mac` is None for an unidentified machine."""
+    """The document that a requested name means if no such file exists; `mac` is None if it is not in the name."""
 
     kind: DocumentKind
     mac: Mac | None

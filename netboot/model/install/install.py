@@ -39,7 +39,7 @@ class InstallEvent(StrEnum):
     REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
     IGNITION_SENT = "ignition-sent"  # the installed system requested its configuration
     REPORTED_READY = "reported-ready"  # the installed system is up
-    ATTEMPTS_SPENT = "attempts-spent"  # the next boot into the installer would be one too many
+    ATTEMPTS_SPENT = "attempts-spent"  # no boot into the installer is left
 
 
 S = InstallState
@@ -174,7 +174,7 @@ class Install:
         return self.arming is not None and self.arming.is_spent
 
     def arming_changes(self, now: InstallTarget | None) -> list[str]:
-        """List why this arming no longer holds for what its host is now; None: no file declares the host any more."""
+        """List the differences that end this arming. `now` is None if no file declares the host any longer."""
         if self.arming is None:
             return []
         if self.target is None:
@@ -218,7 +218,7 @@ class Install:
         ]
 
     def cancelled(self) -> "Install":
-        """Return this install without its arming; what the machine has begun may still report its end."""
+        """Return this install without its arming; a running installer may still report its end."""
         return replace(self, arming=None)
 
     def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":

@@ -1,6 +1,6 @@
 """The HTTP listener of the boot LAN: one engine, and behind it one aiohttp application, on each address.
 
-Opens and closes its listeners as addresses come and go.
+Opens and closes its listeners as addresses appear and disappear.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.telemetry.metrics import Metrics
 
-BACKLOG: Final = 1024  # a rack that powers on at once waits here, it is not refused
+BACKLOG: Final = 1024  # a whole rack that powers on at once waits here and is not refused
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class BootHttpListener:
         self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
 
     async def open(self) -> None:
-        """Make ready to listen."""
+        """Prepare the application; `serve` opens the listeners."""
         await self._runner.setup()
         assert self._runner.server is not None
         self._engine = HttpEngine(self._files, self._runner.server)
@@ -49,7 +49,7 @@ class BootHttpListener:
     async def listen(self, addresses: Iterable[str]) -> None:
         """Listen on these addresses from now on, and on no others.
 
-        One that is not there, or whose port is taken, is awaited: the next call tries it again.
+        If an address does not exist or its port is in use, the next call tries it again.
         """
         wanted = set(addresses)
         for address in self._listeners.keys() - wanted:
@@ -74,7 +74,7 @@ class BootHttpListener:
         self._awaited[address] = reason
 
     async def close(self) -> None:
-        """Take no more requests, let the running ones end within one grace for all, and stop."""
+        """Accept no more requests, let the running ones end within one common timeout, and stop."""
         for listener in self._listeners.values():
             listener.close()
         await asyncio.gather(self._engine.stop(self._drain_s), self._runner.cleanup())
@@ -108,7 +108,7 @@ def last_and_counted(metrics: Metrics) -> Middleware:
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             response = web.Response(status=status, text=f"{error.reason.lower()}\n", headers=headers)
         except asyncio.CancelledError:
-            status = 499  # the machine went away
+            status = 499  # the machine closed the connection
             raise
         finally:
             resource = request.match_info.route.resource

@@ -25,7 +25,7 @@ from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.request_origin import base_url_at
 from netboot.telemetry.logs import LineLimit
 
-REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin one: its token is checked at the end
+REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin a report: its token is checked at the end
 
 log = structlog.get_logger()
 
@@ -147,7 +147,7 @@ def _refused(refusal: Refusal) -> web.Response:
 
 
 async def _at_most(most_bytes: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass a body on; raise HTTPRequestEntityTooLarge where one that did not state its length is longer."""
+    """Yield a body; raise HTTPRequestEntityTooLarge if a body without a stated length is too long."""
     total_bytes = 0
     async for chunk in chunks:
         total_bytes += len(chunk)

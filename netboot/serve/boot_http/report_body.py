@@ -15,10 +15,10 @@ _CUT_TOKEN_AFTER: Final = re.compile(rb"\A[0-9a-f]*")
 
 
 async def read_report(chunks: AsyncIterator[bytes]) -> str:
-    """Return a report; of one that is longer than both limits the beginning, a line with what is left out, and the end.
+    """Return a report. Of one longer than both limits: the beginning, a line with the omitted size, and the end.
 
-    Takes a bounded amount of memory, whatever comes; how long it may take is the caller's affair. A token that a cut
-    would divide is left out: half of one would not be recognised and hidden.
+    Uses bounded memory for any body; the caller sets the timeout. A token that a cut
+    would divide is omitted, because half of a token would not be recognised and hidden.
     """
     beginning, end, total_bytes = bytearray(), bytearray(), 0
     async for chunk in chunks:

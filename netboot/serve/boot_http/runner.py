@@ -16,7 +16,7 @@ from netboot.serve.static_http.refused import NOT_HTTP, RefusalReason
 from netboot.telemetry.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # on the administrators' listeners
-LINGER_S: Final = 1.0  # what a client still sends of a body that nobody reads
+LINGER_S: Final = 1.0  # what a client still sends of a body that is not read
 RecordRefused = Callable[[str, RefusalReason], None]
 
 _ABOVE_OURS: Final = 64 * 1024  # aiohttp's own limits of a line, wider than those of `static_http.head`
@@ -68,7 +68,7 @@ def quiet_runner(
         lingering_time=LINGER_S,
         max_line_size=_ABOVE_OURS,
         max_field_size=_ABOVE_OURS,
-        shutdown_timeout=drain_s / 2,  # aiohttp waits this long twice: for the answer, then for its reader
+        shutdown_timeout=drain_s / 2,  # aiohttp waits this time twice: for the answer, then for its reader
     )
 
 

@@ -65,7 +65,7 @@ class DhcpServer:
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others, in the running loop.
 
-        A port that is taken is awaited: `retry` tries it again.
+        If a port is in use, `retry` tries it again.
         """
         for interface, number in tuple(self._listeners):
             if interface not in interfaces:
@@ -130,9 +130,9 @@ class DhcpServer:
             log.info("dhcp.opened", iface=interface.name, port=number)
 
     def _datagram_port(self, number: int, interface: Interface) -> DatagramPort:
-        """Open one port. Taking frames, port 4011 is still held where nobody else does.
+        """Open one port. With packet sockets, port 4011 is also opened as a UDP socket if no other program has it.
 
-        A unicast to a port that nobody holds is answered "port unreachable" by the kernel, and firmware gives up.
+        The kernel answers a unicast to a port without a socket with "port unreachable", and firmware gives up.
         """
         if self._settings.listen is DhcpListen.UDP:
             return UdpSocket(number, interface, counters=self._counters)

@@ -20,7 +20,7 @@ from netboot.wire.dhcp.pxe import DropReason
 
 log = structlog.get_logger()
 
-# What an operator can do for a registered machine that requests a boot and gets no answer to this packet.
+# The cures for a registered machine that requests a boot and gets no reply to this packet.
 PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason | IgnoreReason, str]] = {
     DropReason.NO_ARCHITECTURE: "its firmware sends no option 93, nor Arch:NNNNN in option 60; update its firmware",
     DropReason.RASPBERRY_PI_ROM: "its own boot ROM reads no boot file; boot it from an SD card with UEFI firmware",

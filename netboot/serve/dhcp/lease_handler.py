@@ -43,7 +43,7 @@ from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
 log = structlog.get_logger()
 
 AT_WORK: Final = 512  # requests that wait for a probe or the disk; more are dropped, and the clients retry
-PROBES_PER_REQUEST: Final = 3  # addresses of the pool; then the client has timed out
+PROBES_PER_REQUEST: Final = 3  # addresses of the pool that are probed for one request; then the client has timed out
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -133,7 +133,7 @@ class LeaseHandler:
     # Requests that wait
 
     async def _work(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run what waits; a fault of ours in it must not end the daemon."""
+        """Run a waiting request; a fault of ours in it must not end the daemon."""
         self._at_work += 1
         try:
             await job
@@ -227,7 +227,7 @@ class LeaseHandler:
                 return reason
 
     def _server_for(self, incoming: _IncomingLeaseRequest, terms: LeaseTerms | None) -> ServerAddress:
-        """Choose our address: the one that the client named or sent to, else the one in its network."""
+        """Choose our address: the one to which the client sent or that it named, else the one in its network."""
         named = incoming.message.address_option(Option.SERVER_ID)
         interface = self._interface
         chosen = interface.address

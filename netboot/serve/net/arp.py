@@ -1,6 +1,6 @@
 """Probe the LAN for an address before it is leased: ARP probes on one interface.
 
-Sent from 0.0.0.0, so that no neighbour learns a wrong entry. Never waits longer than `PROBE_S`: ROMs go on after
+Sent from 0.0.0.0, so that no neighbour learns a wrong entry. Never waits longer than `PROBE_S`: ROMs continue after
 one to four seconds.
 
 RFC 5227 §2.1.1 (probe), §1.1 (what counts as an answer) · RFC 826 (the frame).

@@ -45,12 +45,12 @@ class Interfaces:
 
     @property
     def current(self) -> tuple[Interface, ...]:
-        """Those that are there and have an address, in the order of the settings."""
+        """The existing interfaces with an address, in the order of the settings."""
         return tuple(self._current.values())
 
     @property
     def awaited(self) -> dict[str, str]:
-        """Those that cannot be served now, each with the reason."""
+        """The interfaces that cannot be served now, each with the reason."""
         unserved = [name for name in self._wanted if name not in self._current]
         return {name: self._why_unserved(name) for name in unserved}
 
@@ -95,7 +95,7 @@ class Interfaces:
         }
 
     def _use(self, found: Mapping[str, Interface]) -> None:
-        """Keep what can serve; log what came and went."""
+        """Keep the interfaces that can be served; log those that were added or lost."""
         before, self._found = self._current, found
         self._current = {name: each for name, each in found.items() if each.address in each.addresses}
         for name in sorted(before.keys() - self._current.keys()):

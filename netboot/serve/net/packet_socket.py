@@ -68,12 +68,12 @@ class PacketSocket(DatagramPort):
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.name.encode())
 
     def close(self) -> None:
-        """Close both sockets; closing twice is no fault."""
+        """Close both sockets; a second call does nothing."""
         super().close()
         self._sender.close()
 
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
-        """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
+        """Send on this interface from the address `source` (4 bytes); return False and count it if that fails."""
         packet = write(UdpDatagram(IPv4Address(source), self.port, IPv4Address(to[0]), to[1], data))
         try:
             self._sender.sendto(packet, (to[0], 0))

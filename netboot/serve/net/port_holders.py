@@ -36,7 +36,7 @@ def holders(protocol: str, port: int) -> list[PortHolder]:
 
 
 def shadow_problems(port: int, addresses: Iterable[IPv4Address], *, what: str) -> list[str]:
-    """Say for which of our addresses another program gets the packets to a UDP port that `what` are sent to."""
+    """Return a problem for each of our addresses at which another program receives the packets `what` to a UDP port."""
     ours = set(addresses)
     return [
         f"UDP port {port} on {holder.address} belongs to {holder}, whose socket is bound to that address: {what} "
@@ -57,7 +57,7 @@ def _sockets(protocol: str) -> Iterator[tuple[IPv4Address, int, str]]:
 
 
 def _programs(inodes: set[str]) -> dict[str, str]:
-    """Name the programs that have these sockets open, as far as this user may see."""
+    """Name the programs that have these sockets open, as far as this user may read /proc."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, str] = {}
     for process in _PROC.iterdir() if wanted else ():

@@ -1,9 +1,9 @@
-"""Who may send a large body now, who waits, and how fast one machine is served. Pure: time is an argument.
+"""Decides which large body is sent now, which waits, and the rate of one machine. Pure: time is an argument.
 
-A large body holds a place from its head to its last byte. When every place is taken, the reply depends on the client.
+A large body holds a slot from its head to its last byte. If every slot is in use, the reply depends on the client.
 iPXE and Ignition repeat a refused request without limit, so they get 503 with `Retry-After`. Other clients fail when
-they are refused (curl after three refusals, libostree after one), so they wait in line. A freed place goes to the
-waiting machine that holds the fewest places. A client that has waited as long as it can is served beyond the limit: a
+they are refused (curl after three refusals, libostree after one), so they wait in a queue. A freed slot goes to the
+waiting machine that holds the fewest slots. A client that has waited as long as it can is served beyond the limit: a
 boot storm delays machines, but none fails. Times are seconds of the caller's monotonic clock.
 """
 
@@ -13,13 +13,13 @@ from enum import Enum
 from itertools import count
 from typing import Final
 
-_KEPT_FOR_COMEBACKS: Final = 4  # one place in so many: whoever stands in line cannot starve those who cannot
-_BURST_S: Final = 1.0  # a machine may use at once what it was given for this long
+_KEPT_FOR_COMEBACKS: Final = 4  # one slot of this number is for clients that cannot wait in the queue
+_BURST_S: Final = 1.0  # a machine may use the bytes of this time at once
 _MOST_MACHINES: Final = 4096
 
 
 class RetryBehaviour(Enum):
-    """How a kind of client waits when every place is taken: seconds in line, or None for `Retry-After`."""
+    """How a kind of client waits if every slot is in use: seconds in the queue, or None for `Retry-After`."""
 
     COMES_BACK = None
     WAITS = 60.0
@@ -27,7 +27,7 @@ class RetryBehaviour(Enum):
 
     @classmethod
     def of(cls, user_agent: str) -> "RetryBehaviour":
-        """Choose by the User-Agent; an unknown client waits: every client can."""
+        """Choose by the User-Agent; an unknown client waits, because every client can."""
         if user_agent.startswith(("iPXE/", "Ignition/")):
             return cls.COMES_BACK
         return cls.WAITS_BRIEFLY if user_agent.startswith("libostree/") else cls.WAITS
@@ -43,7 +43,7 @@ class ShareLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """A large body of one machine: it runs, or it stands in line until `waits_until`."""
+    """A large body of one machine: it is sent, or it waits in the queue until `waits_until`."""
 
     machine: str
     number: int
@@ -58,16 +58,16 @@ class ComeBack:
 
 
 class Shares:
-    """Keeps the places, the line and each machine's rate."""
+    """The slots, the queue and each machine's rate."""
 
     def __init__(self, limits: ShareLimits) -> None:
         self.limits = limits
         kept = limits.max_streams // _KEPT_FOR_COMEBACKS
         self._places_of_line = max(1, limits.max_streams - kept)
         self._running: set[Stream] = set()
-        self._held = Counter[str]()  # places by machine
+        self._held = Counter[str]()  # slots by machine
         self._line: list[Stream] = []
-        self._free_at: dict[str, float] = {}  # when a machine has paid for what it was sent
+        self._free_at: dict[str, float] = {}  # when the bytes sent to a machine are within its rate again
         self._numbers = count()
 
     def is_running(self, stream: Stream) -> bool:
@@ -75,18 +75,20 @@ class Shares:
         return stream in self._running
 
     def enter(self, machine: str, retry_behaviour: RetryBehaviour, now: float) -> Stream | ComeBack:
-        """Request a place: a stream that runs or waits in line, or the time to retry after."""
+        """Request a slot; return a stream that runs or waits, or the time after which to retry."""
         timeout_s = retry_behaviour.value
         places = self.limits.max_streams if timeout_s is None else self._places_of_line
         has_place = len(self._running) < places and (timeout_s is None or not self._line)
         if timeout_s is None and not has_place:
-            return ComeBack(min(30, 2 + len(self._line) // 8 + next(self._numbers) % 5))  # not all in the same second
+            return ComeBack(
+                min(30, 2 + len(self._line) // 8 + next(self._numbers) % 5)
+            )  # so that clients do not all retry in the same second
         stream = Stream(machine, next(self._numbers), now + (timeout_s or 0.0))
         self._start(stream) if has_place else self._line.append(stream)
         return stream
 
     def leave(self, stream: Stream) -> list[Stream]:
-        """Give a place back, or step out of the line; the streams that run from now on are returned."""
+        """Return a slot, or leave the queue; return the streams that run from now on."""
         if stream in self._running:
             self._running.remove(stream)
             self._held[stream.machine] -= 1
@@ -103,7 +105,7 @@ class Shares:
         return started
 
     def time_out(self, stream: Stream) -> None:
-        """Let a stream run that stood in line for as long as it can."""
+        """Let a stream run that has waited as long as it can."""
         if stream in self._line:
             self._line.remove(stream)
             self._start(stream)

@@ -1,4 +1,4 @@
-"""Lets large bodies wait on the event loop: takes a place, gives it back, and limits a machine to its rate.
+"""Lets large bodies wait on the event loop: takes a slot, returns it, and limits a machine to its rate.
 
 `static_http.shares` decides which body may be sent; this module only waits. The engine and aiohttp's handlers use it.
 """
@@ -11,12 +11,12 @@ from typing import Final
 
 from netboot.serve.static_http.shares import ComeBack, RetryBehaviour, ShareLimits, Shares, Stream
 
-PACED_SLICE_S: Final = 0.25  # with a rate, a slice is what may leave in so long
+PACED_SLICE_S: Final = 0.25  # with a rate, a slice is the bytes of this time
 _SMALLEST_SLICE: Final = 64 * 1024
 
 
 class Turns:
-    """One line for one process."""
+    """The queue of one process."""
 
     def __init__(self, limits: ShareLimits) -> None:
         self._shares = Shares(limits)

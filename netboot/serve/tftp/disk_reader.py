@@ -1,6 +1,6 @@
 """Reads boot files for TFTP: at once if they are in memory, otherwise from the disk in one of two threads of its own.
 
-Must never read the disk on the loop, and never wait for other work that the daemon does in threads.
+Must never read the disk on the loop, and never wait for the daemon's other threads.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ class TftpServer:
         self._counters = counters
         self._disk = BootFileDisk(BootFileCache())
         self._listeners: dict[Interface, TftpHandler] = {}
-        self._retired: list[TftpHandler] = []  # their interface changed while machines were reading
+        self._retired: list[TftpHandler] = []  # listeners whose interface changed while machines were reading
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[str, str] = {}  # interfaces whose port cannot be opened now, each with the reason
 
@@ -46,7 +46,7 @@ class TftpServer:
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others; reads that run go on.
 
-        An interface whose port is taken is awaited: `retry` tries it again.
+        If a port is in use, `retry` tries it again.
         """
         self._retired = [handler for handler in self._retired if handler.is_busy]
         for gone in self._listeners.keys() - set(interfaces):

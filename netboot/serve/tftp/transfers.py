@@ -51,7 +51,7 @@ class TransferLimits:
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """One read with its way out. `connection` is its own socket; None if all share the server's."""
+    """One read and its socket. `connection` is its own socket; None if all share the server's."""
 
     peer: Address
     request: ReadRequest
@@ -191,7 +191,7 @@ class Transfers:
         for _ in range(_DATAGRAMS_PER_TURN):
             try:
                 datagram, peer = connection.recvfrom(_LONGEST_FROM_PEER)
-            except OSError:  # nothing more now
+            except OSError:  # nothing more to send now
                 return
             if peer == transfer.peer:
                 self.receive(transfer, datagram)
@@ -208,7 +208,7 @@ class Transfers:
             connection.sendto(_UNKNOWN_TID, peer)
 
     def _advance(self, transfer: Transfer, now: float) -> None:
-        """Send what is due; then end, or see to more of the file."""
+        """Send what is due; then end the transfer, or request more of the file."""
         sender = transfer.sender
         try:
             for datagram in sender.datagrams_to_send(now):

@@ -22,7 +22,7 @@ from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress, boot_answer, reply_to, returned, written
 
-_SERVERS: Final = 8  # of each kind, at most: 32 bytes
+_SERVERS: Final = 8  # maximum number of each kind: 32 bytes
 
 
 class LeaseAnswer(StrEnum):
@@ -87,7 +87,7 @@ def _plain(message: DhcpMessage, server: IPv4Address, *, kind: MessageType) -> D
 
 
 def _after_the_server(options: Mapping[int, bytes], added: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Put options behind 53 and 54, which come first, and before all others, since 67 and 82 come last."""
+    """Insert options after 53 and 54, which come first, and before all others, because 67 and 82 come last."""
     first = {int(code): options[code] for code in (Option.MESSAGE_TYPE, Option.SERVER_ID)}
     return {**first, **added, **options}
 

@@ -60,7 +60,7 @@ def lease_request(
 def selected_subnet(message: DhcpMessage) -> IPv4Address | None:
     """Find the subnet that a message requests, by an address in it: option 82.5 before option 118; None: by neither.
 
-    An option of another length, or one that holds no unicast address, counts for nothing.
+    An option of another length, or without a unicast address, is ignored.
     """
     return link_selection(message) or _unicast(message.options.get(Option.SUBNET_SELECTION, b""))
 

@@ -1,6 +1,6 @@
 """Read and write DHCPv4 messages: the fixed header and the options, not their meaning.
 
-Never decides whom to answer (`wire.dhcp.pxe`). Reads option overload and split options, but never writes them.
+Never decides whether to answer (`wire.dhcp.pxe`). Reads option overload and split options, but never writes them.
 
 RFC 2131 §2, §3, §4.1 (format, overload, where replies go) · RFC 2132 §2, §3.1, §9.3 (options, PAD, overload) ·
 RFC 1542 §2.1 (300 bytes at least) · RFC 3396 (an option in pieces) · RFC 951 (what is left of BOOTP).
@@ -135,10 +135,10 @@ class DhcpMessage:
 
 
 def parse(data: bytes) -> DhcpMessage:
-    """Read one datagram; raise WireError if RFC 2131 would not call it a message.
+    """Read one datagram; raise WireError if it is not a message of RFC 2131.
 
     Options in pieces are joined (RFC 3396), overloaded `file` and `sname` are read after the options field. Without
-    option 52 they are kept as they came and mean nothing in a request: ROMs leave junk there.
+    option 52 they are kept unchanged and have no meaning in a request: ROMs leave garbage there.
     """
     if len(data) < HEADER_BYTES:
         raise WireError(f"cannot read a DHCP message of {len(data)} bytes; {HEADER_BYTES} are the least")
@@ -185,7 +185,7 @@ def build(message: DhcpMessage) -> bytes:
 
     RFC 2132 §3.1 allows a PAD between any two options.
 
-    Raises ValueError for what is never sent: an option of no or of more than 255 bytes, option 52, a `file` or
+    Raises ValueError for what is never sent: an option of 0 or of more than 255 bytes, option 52, a `file` or
     `sname` that does not fit.
     """
     if len(message.sname) > 64 or len(message.file) > 128:
@@ -244,7 +244,7 @@ def is_unicast(address: IPv4Address) -> bool:
 def sub_options(data: bytes) -> dict[int, bytes]:
     """Read the options within an option (43, 82, 175), the first of each code.
 
-    What is malformed ends the reading and discards nothing else.
+    A malformed option ends the reading; the options before it are kept.
     """
     found: dict[int, bytes] = {}
     at = 0
@@ -269,9 +269,9 @@ def _packed(address: IPv4Address) -> bytes:
 
 
 def _read_options(data: bytes, at: int, options: dict[int, bytes]) -> bool:
-    """Add what `data` holds from `at` on to `options`, joining pieces; say whether it ended well.
+    """Add the options of `data` from `at` on to `options`, joining pieces; return whether it is well-formed.
 
-    Zeros are padding anywhere; after 255 nothing is read; where 255 alone is missing all is well.
+    Zeros are padding anywhere; nothing is read after 255; a missing 255 is accepted.
     """
     end = len(data)
     while at < end:

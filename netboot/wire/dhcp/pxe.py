@@ -23,7 +23,7 @@ HTTP_CLIENT: Final = b"HTTPClient"
 
 BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware requests
 _HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
-_SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which nobody has
+_SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which no server implements
 
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
 _INFINIBAND: Final = 32  # htype
@@ -43,7 +43,7 @@ _RASPBERRY_PI: Final = frozenset(
 class DropReason(StrEnum):
     """Why a datagram gets no reply."""
 
-    MALFORMED = "malformed"  # counted by the handler: `dhcp.parse` refused it
+    MALFORMED = "malformed"  # counted by the handler: `message.parse` refused it
     NOT_A_REQUEST = "not-a-request"  # a server's reply
     NO_MESSAGE_TYPE = "no-message-type"  # plain BOOTP, or an option 53 that is none
     OTHER_MESSAGE_TYPE = "other-message-type"  # for the lease server, or for the other port
@@ -61,7 +61,7 @@ class DropReason(StrEnum):
 def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
     """Read a message to port 67: a DISCOVER of a boot client, or why it gets no reply.
 
-    `ours` are this box's addresses; a relay that claims one of them is none.
+    `ours` are this box's addresses; a relay cannot have one of them.
     """
     if message.op != dhcp.REQUEST:
         return DropReason.NOT_A_REQUEST

@@ -22,9 +22,9 @@ from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 from netboot.wire.dhcp.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, DropReason, boot_item
 
 IP_AND_UDP_BYTES: Final = 28
-LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs want behind them
+LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs require after them
 LONGEST_OPTION: Final = 255
-# The first that a reply does without.
+# The options that a reply omits first.
 _SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option.RELAY_INFORMATION)
 
 
@@ -62,9 +62,9 @@ class Reply:
 
 
 class Reader(StrEnum):
-    """Whose code reads the reply."""
+    """The code that reads the reply."""
 
-    BIOS = "bios"  # Intel's ROMs and what descends from them
+    BIOS = "bios"  # Intel's ROMs and their derivatives
     UEFI = "uefi"  # EDK2 by PXE
     UEFI_HTTP = "uefi-http"  # EDK2 by HTTP
     IPXE = "ipxe"
@@ -75,7 +75,7 @@ def _tftp_name(offer: Offer, _server: ServerAddress) -> str:
 
 
 def _bootfile_url(offer: Offer, server: ServerAddress) -> str:
-    if offer.needs_own_directory:  # beside it shim finds its GRUB, and GRUB the machine's grub.cfg
+    if offer.needs_own_directory:  # the directory in which shim finds its GRUB, and GRUB the machine's grub.cfg
         return urls.machine_file(server.base_url, offer.mac, offer.boot_file.rpartition("/")[2])
     return urls.boot_file(server.base_url, offer.boot_file)
 
@@ -131,7 +131,7 @@ VARIANTS: Final[Mapping[tuple[Reader, OfferKind], Layout]] = {
 
 
 def reader_of(client: BootClient) -> Reader:
-    """Return whose code reads the reply to this client."""
+    """Return the code that reads the reply to this client."""
     if client.stage is Stage.IPXE or client.is_etherboot:
         return Reader.IPXE
     if client.protocol is BootProtocol.HTTP:
@@ -248,7 +248,7 @@ def _options(
         Option.MESSAGE_TYPE: bytes((kind,)),
         Option.SERVER_ID: server.packed,
         Option.VENDOR_CLASS: variant.option_60,
-        # never invented: old Intel ROMs refuse an offer with another's
+        # only the client's own: old Intel ROMs refuse an offer with another one
         Option.CLIENT_UUID: returned(request, Option.CLIENT_UUID, shortest=17, longest=17),
         Option.VENDOR_OPTIONS: variant.option_43,
         Option.CLIENT_ID: returned(request, Option.CLIENT_ID, shortest=2),
@@ -260,7 +260,7 @@ def _options(
 
 
 def _fitted(answer: DhcpMessage, reply: Reply, *, longest_bytes: int) -> Reply:
-    """Leave out whole options until the reply fits: 67 where `file` has the name, a lease's names, 61, then 82."""
+    """Omit whole options until the reply fits: 67 if `file` has the name, a lease's names, 61, then 82."""
     droppable = (Option.BOOT_FILE, *_SPARED) if answer.file else _SPARED
     options = dict(answer.options)
     for option in droppable:

@@ -150,7 +150,7 @@ class Terms:
 
 
 def negotiate(request: ReadRequest, size_bytes: int, *, mtu: int) -> Terms:
-    """Take the options that we know and whose values are good; ignore the rest (RFC 2347).
+    """Accept the known options with valid values; ignore the rest (RFC 2347).
 
     Only requested options are acknowledged, no value larger than requested: else EDK2 aborts (Mtftp4RrqOackValid).
     `mtu` is the interface's: many ROMs lose fragments.

@@ -1,7 +1,7 @@
 """One TFTP read, from the first answer to the last ACK (RFC 1350, 2347-2349, 7440; RFC 1123 §4.2.3).
 
-No socket, no clock, no file: the caller brings datagrams, the time and the file's bytes, and sends what it is given.
-Must never answer a repeated or older ACK: that doubles every datagram to the end (the Sorcerer's Apprentice).
+No socket, clock or file: the caller passes datagrams, the time and the file's bytes, and sends the results.
+Must never answer a repeated or older ACK: that would double every later datagram (Sorcerer's Apprentice Syndrome).
 
 Blocks are counted here without wrapping: 0 is the OACK, 1 the first DATA; on the wire 65,535 is followed by 0.
 """
@@ -20,9 +20,9 @@ _ERROR: Final = b"\0\5"
 FIRST_TIMEOUT_S: Final = 1.0
 LONGEST_TIMEOUT_S: Final = 8.0
 SHORTEST_TIMEOUT_S: Final = 0.2
-TRUSTED_ROUND_TRIPS: Final = 16  # before so many were timed, no resend comes sooner than after FIRST_TIMEOUT_S
+TRUSTED_ROUND_TRIPS: Final = 16  # before this number was measured, no resend comes before FIRST_TIMEOUT_S
 TRIES: Final = 6
-TRIES_BEFORE_FIRST_ACK: Final = 3  # a forged request must not make us send much
+TRIES_BEFORE_FIRST_ACK: Final = 3  # limits the bytes that a forged request can cause
 LOW_WATER_BYTES: Final = 1 << 20
 
 
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed-out"  # ACKs stopped coming
     UNANSWERED = "unanswered"  # not one ACK came
     REPLACED = "replaced"  # the machine began another read from the same port, or the limit was reached
-    UNREADABLE = "unreadable"  # our file went away or shrank
+    UNREADABLE = "unreadable"  # our file was removed or became shorter
     STOPPED = "stopped"  # the server ends
 
 
@@ -96,7 +96,7 @@ class Sender:
         return max(self._acked, 0)
 
     def wanted(self) -> tuple[int, int] | None:
-        """Say which bytes of the file to supply next, as offset and length; None while enough are here."""
+        """Return which bytes of the file to supply next, as offset and length; None while enough are present."""
         held_to = self._base + len(self._buffer)
         if held_to >= self._size or self.outcome is not None:
             return None
@@ -107,11 +107,11 @@ class Sender:
         return offset, min(4 * low_water, self._size - offset)
 
     def supply(self, offset: int, content: bytes) -> None:
-        """Take the file's bytes from `offset` on, in place of those that were here."""
+        """Replace the supplied bytes by the file's bytes from `offset` on."""
         self._base, self._buffer = offset, content
 
     def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram of this transfer's peer; what is neither ACK nor ERROR changes nothing."""
+        """Process a datagram of this transfer's peer; ignore all but ACK and ERROR."""
         if self.outcome is not None:
             return
         if len(data) < 4:
@@ -144,7 +144,7 @@ class Sender:
         return datagrams
 
     def deadline(self) -> float | None:
-        """Say when `handle_deadline` is due; None when done, or while the caller owes bytes of the file."""
+        """Return when `handle_deadline` is due; None when done, or while the caller has to supply bytes."""
         return self._deadline if self.outcome is None else None
 
     def handle_deadline(self, now: float) -> None:
