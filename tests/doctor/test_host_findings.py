@@ -48,12 +48,12 @@ def test_a_file_of_another_role_is_a_problem(appliance: Write, tmp_path: Path, f
 
     (problem,) = check_hosts(appliance(hosts=hosts), LINKS).problems
 
-    host, other, flag = ("w1", "worker", "-w") if role == "control-plane" else ("cp2", "control-plane", "-n")
+    host, other, option = ("w1", "worker", "w") if role == "control-plane" else ("cp2", "control-plane", "n")
     name = "worker-join.ign" if host == "w1" else "controlplane-join.ign"
     line = 8 if host == "w1" else 9
     assert problem == (
         f"{tmp_path}/hosts.yaml:{line}:3: hosts.{host}: {tmp_path}/ign/{name} joins a {role}, and {host} is a {other}; "
-        f"give it what `ocne cluster join … {flag} 1` printed"
+        f"give it what `ocne cluster join … -{option} 1` printed"
     )
 
 

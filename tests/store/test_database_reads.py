@@ -71,7 +71,14 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
 }
 WRITES: Final = {"Installs.change", "Installs.change_all", "EventLog.flush", "EventLog.close", "EventLog.run"}
 WRITES_BEHIND: Final = {"Machines.flush", "Machines.run", "Machines.close", "LeaseStore.keep", "AcceptedFiles.keep"}
-NO_STORE: Final = {"Installs.finish", "EventLog.record", "EventLog.end_followers", "Machines.keep", "Machines.forget"}
+NO_STORE: Final = {
+    "Installs.finish",
+    "EventLog.emit",
+    "EventLog.record",
+    "EventLog.end_followers",
+    "Machines.keep",
+    "Machines.forget",
+}
 
 
 def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
