@@ -24,6 +24,7 @@ from netboot.control_socket import CONFIGURATION_HEADER
 from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
 from netboot.model.boot.machine import Machine
 from netboot.model.install.event import Event
+from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.operate.administration import Administration, UnknownHostError
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.content_uses import ContentUse
@@ -120,8 +121,8 @@ class _Api:
 
     async def _armed(self, names: list[str], body: Mapping[str, Any], request: web.Request) -> list[ArmedHost]:
         attempts, force = body.get("attempts"), body.get("force", False)
-        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= 100):  # True is an int too
-            raise web.HTTPBadRequest(text="attempts is a whole number from 1 to 100")
+        if attempts is not None and not (type(attempts) is int and 1 <= attempts <= MOST_ATTEMPTS):  # True is an int
+            raise web.HTTPBadRequest(text=f"attempts is a whole number from 1 to {MOST_ATTEMPTS}")
         if not isinstance(force, bool):
             raise web.HTTPBadRequest(text="force is true or false")
         return await self._administration.arm_all(

@@ -18,7 +18,7 @@ from netboot.admin.json_views import View
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process_limits, systemd
 from netboot.app.boot_services import boot_services
-from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted
+from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted, warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.signals import Signals
 from netboot.app.store_access import OpenStore, open_store
@@ -76,7 +76,8 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
     """Run the appliance that `configuration`, read from `path`, declares until a stop is signalled; as `serve`."""
     settings = configuration.settings
     socket = settings.admin.socket
-    owner = _described(path, settings)
+    configured_by = path.resolve()  # noqa: ASYNC240 - before any machine is served
+    owner = f"the daemon with pid {os.getpid()}, configuration {configured_by} and socket {socket}"
     async with AsyncExitStack() as stack:
         lock = held_alone(FileLock(socket), owner=owner, what=f"the control socket {socket} (admin.socket)")
         await stack.enter_async_context(lock)
@@ -254,7 +255,9 @@ class Daemon:
                 if configuration.faults:
                     await self._keep(configuration)
                     raise ConfigError(configuration.faults)
+                before = self._registry.now.hosts
                 armings_ended = await self.use(configuration)
+                removals = warn_of_removed(before, configuration.hosts, disarmed=armings_ended)
             except ConfigError as error:
                 self._reject(error.problems)
                 systemd.notify(f"STATUS=kept the old configuration: {error.problems[0]}")
@@ -268,7 +271,7 @@ class Daemon:
             "needs_restart": needs_restart,
             "armings_ended": armings_ended,
             "problems": self.problems(),
-            "warnings": list(map(str, configuration.warnings)),
+            "warnings": [*map(str, configuration.warnings), *removals],
         }
 
     def status(self) -> View:
@@ -392,8 +395,3 @@ class Daemon:
             log.exception("config.reload_failed")
             status = "kept the old configuration: a fault of netboot's own, see the log"
         systemd.notify("READY=1", f"STATUS={status}")
-
-
-def _described(path: Path, settings: Settings) -> str:
-    """Name this daemon for programs that find its locks held."""
-    return f"the daemon with pid {os.getpid()}, configuration {path.resolve()} and socket {settings.admin.socket}"

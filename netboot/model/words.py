@@ -22,7 +22,15 @@ def printable_line(text: str, *, longest: int | None = 128) -> str:
 
 def first_line(text: str) -> str:
     """Return the first line that is not blank, at most `LONGEST_LINE` characters of it; empty if there is none."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return _shortened(next((line.strip() for line in text.splitlines() if line.strip()), ""))
+
+
+def one_line(text: str) -> str:
+    """Write an operator's text as one printable line of at most `LONGEST_LINE` characters."""
+    return _shortened(printable(" ".join(text.split())))
+
+
+def _shortened(line: str) -> str:
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 

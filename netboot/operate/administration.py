@@ -14,6 +14,7 @@ from netboot.model.boot.machine import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallTarget, Move
+from netboot.model.words import one_line
 from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, arming_refusals, cancel_notes
 from netboot.operate.content_uses import ContentUse, content_uses
@@ -103,7 +104,7 @@ class Administration:
         if refusals:
             raise ArmingRefusedError(refusals, is_forcible=not force and not arming_refusals(before, {}))
         armed = await self._install_moves.arm_all(
-            list(before), reason=reason or "no reason given", attempts=attempts or self._attempts, actor=actor
+            list(before), reason=one_line(reason) or "no reason given", attempts=attempts or self._attempts, actor=actor
         )
         found = {install.host: install for install in armed}
         cluster, server = self._hosts.cluster, self._warnings()
@@ -119,7 +120,7 @@ class Administration:
 
     async def cancel(self, name: str, *, reason: str = "", actor: str | None = None) -> CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""
-        change = await self._install_moves.cancel(await self._known(name), reason=reason, actor=actor)
+        change = await self._install_moves.cancel(await self._known(name), reason=one_line(reason), actor=actor)
         return CancelledInstall(self._status(change.after), cancel_notes(change.before))
 
     async def install(self, name: str) -> InstallReport:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from netboot.model.boot.boot_client import ARCH_NAMES, LARGEST_ARCH, Cpu, arch_name, arch_named
+from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.lease import AddressRange
 from netboot.yamlfile.faults import did_you_mean, shown
 from netboot.yamlfile.nodes import Scalar
@@ -306,7 +307,9 @@ def choice(*, described: str) -> Any:
 
 Port = Annotated[int, BeforeValidator(whole_number(1, 65535)), SettingKind("port, 1–65535")]
 Count = Annotated[int, BeforeValidator(whole_number(1, 100_000)), SettingKind("whole number, at least 1")]
-Attempts = Annotated[int, BeforeValidator(whole_number(1, 100)), SettingKind("whole number, 1–100")]
+Attempts = Annotated[
+    int, BeforeValidator(whole_number(1, MOST_ATTEMPTS)), SettingKind(f"whole number, 1–{MOST_ATTEMPTS}")
+]
 Rate = Annotated[
     int,
     BeforeValidator(whole_number(0, 1_000_000_000_000)),

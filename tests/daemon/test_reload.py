@@ -60,6 +60,24 @@ def test_settings_that_are_no_yaml_are_named_though_the_socket_is_not_known(rack
     assert f"{rack.config}:1:" in done.stderr
 
 
+def test_a_reload_that_empties_the_hosts_files_warns_and_names_the_hosts(rack: Rack):
+    rack.netboot("install", "arm", "w1")
+    (rack.directory / "hosts.yaml").write_text("hosts: {}\n")
+
+    done = rack.run("reload")
+
+    cure = "; if that is a mistake, restore the hosts files and reload"
+    warnings = [
+        f"no host is declared any longer; removed: cp1, w1{cure}",
+        f"armed hosts are no longer declared, so their armings ended: w1{cure}",
+    ]
+    assert done.stdout.splitlines()[0] == "reloaded: 0 hosts"
+    assert [line for line in done.stdout.splitlines() if line.startswith("warning: ")] == [
+        f"warning: {warning}" for warning in warnings
+    ]
+    assert (done.returncode, [line["reason"] for line in rack.lines("config.hosts_removed")]) == (0, warnings)
+
+
 def test_without_a_daemon_the_exit_code_is_1(rack: Rack):
     rack.kill()
 

@@ -1,6 +1,6 @@
 """What machines sent is shown, never obeyed."""
 
-from netboot.model.words import LONGEST_DISK_LIST, first_line, printable, printable_line, without_disks
+from netboot.model.words import LONGEST_DISK_LIST, first_line, one_line, printable, printable_line, without_disks
 
 
 def test_nothing_that_a_terminal_obeys_is_left_in_a_text():
@@ -19,6 +19,13 @@ def test_the_first_line_that_says_something_is_a_reason():
     assert first_line("\n  no space left \nand more") == "no space left"
     assert first_line(" \n\n") == first_line("") == ""
     assert first_line("x" * 600) == "x" * 499 + "…"
+
+
+def test_an_operators_reason_is_one_printable_line():
+    assert one_line(" second\r\ntry\tof\u2028cp1\x1b[2J ") == "second try of cp1\ufffd[2J"
+    assert one_line("Größe") == "Größe"
+    assert one_line("x " * 600) == "x " * 249 + "x…"
+    assert one_line(" \n") == ""
 
 
 def test_the_list_of_disks_stays_apart_from_the_report():

@@ -51,7 +51,7 @@ def removed(name: HostName) -> Callable[[Host], Host | None]:
 def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
         return await shown(
-            administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first", attempts=2)
+            administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first\ntry", attempts=2)
         )
 
     [armed] = with_services(scenario)
@@ -60,7 +60,7 @@ def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_s
     assert len(arming.pop("commit")) == 64
     assert arming == {
         "at": arming["at"],
-        "reason": "first",
+        "reason": "first try",
         "attempts": 2,
         "spent": 0,
         "left": 2,

@@ -13,6 +13,7 @@ from netboot.cli.groups import Group
 from netboot.cli.views.boot_timeline import Timeline
 from netboot.cli.views.output import ago, json_option, print_found, print_table
 from netboot.errors import NetbootError
+from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def install() -> None:
 @install.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 @click.option("--reason", default="", help="The reason, recorded in the host's history.")
-@click.option("--attempts", type=click.IntRange(1, 100), help="Boots into the installer; default: install.attempts.")
+@click.option(
+    "--attempts", type=click.IntRange(1, MOST_ATTEMPTS), help="Boots into the installer; default: install.attempts."
+)
 @click.option("--force", is_flag=True, help="Arm a host even if it cannot be installed now.")
 @json_option
 @click.pass_obj

@@ -16,6 +16,8 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 
+MOST_ATTEMPTS: Final = 100  # boots into the installer that one arming can allow
+
 
 class InstallState(StrEnum):
     """The state of a host's install."""

@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import count
 from typing import Final
 
-_KEPT_FOR_COMEBACKS: Final = 4  # one slot of this number is for clients that cannot wait in the queue
+_KEPT_FOR_COMEBACKS: Final = 4  # one slot of four is for clients that cannot wait in the queue
 _BURST_S: Final = 1.0  # a machine may use the bytes of this time at once
 _MOST_MACHINES: Final = 4096
 
