@@ -1,4 +1,4 @@
-"""A wire that loses frames and takes its time, for kernels without `netem`: two veth ends, frames carried between them.
+"""A wire that loses and delays frames, for kernels without `netem`: this process carries frames between two veth ends.
 
 Runs in the test's own process and ends with it. Frames are lost by a seeded generator, so that a run can be repeated;
 late ones keep their order, and no more than `QUEUE` are on the way, as in a switch whose buffer is full.
@@ -31,7 +31,7 @@ _OFFLOADS: Final = (0x17, 0x1F, 0x24)  # ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_
 
 @dataclass(slots=True)
 class Carried:
-    """What became of the frames in one direction."""
+    """The numbers of frames in one direction."""
 
     frames: int = 0
     lost: int = 0
@@ -48,7 +48,7 @@ class BadWire:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        """Carry from now on, in the running loop."""
+        """Carry frames from now on, in the running loop."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._guests, self._from_guests)
         loop.add_reader(self._appliance, self._from_appliance)
@@ -123,10 +123,10 @@ def _frames(end: socket.socket) -> Iterable[bytes]:
             frame, address = end.recvfrom(FRAME_BYTES)
         except BlockingIOError:
             return
-        if address[2] != socket.PACKET_OUTGOING:  # what we put there ourselves
+        if address[2] != socket.PACKET_OUTGOING:  # a frame that we sent
             yield frame
 
 
 def _put(end: socket.socket, frame: bytes) -> None:
-    with suppress(OSError):  # a full queue loses frames too; that is what this wire is for
+    with suppress(OSError):  # a full queue loses frames too, as this wire should
         end.send(frame)

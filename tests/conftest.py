@@ -1,4 +1,4 @@
-"""What holds for all tests: a skipped test is a failed one, and fixtures that several folders use."""
+"""Rules for all tests: a skipped test fails. Fixtures that several directories use."""
 
 from collections.abc import Generator, Iterator
 from typing import Final
@@ -18,7 +18,7 @@ PERMITTED_SKIPS: Final = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run write the golden files anew."""
+    """Add the option that writes the golden files again."""
     parser.addoption("--golden", action="store_true", help="write the golden files anew instead of comparing")
 
 

@@ -1,4 +1,4 @@
-"""Less plain boot LANs for the lab: no DHCP server but the appliance, two of them, a relay, a bad wire."""
+"""Special boot LANs for the lab: no DHCP server but the appliance, two DHCP servers, a relay, a bad wire."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface

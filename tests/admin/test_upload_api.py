@@ -1,4 +1,4 @@
-"""What is complete is imported once, and no import that goes wrong ends the others."""
+"""A complete upload is imported once, and an import that fails does not end the others."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Uploader:
 def importing(
     directory: Path, command: Callable[[Upload, str], Sequence[str]], talk: Callable[[Uploader], Awaitable[None]]
 ) -> None:
-    """Serve uploads whose import is `command`, and talk to them."""
+    """Serve uploads whose import is `command`, and run `use` with a client."""
 
     async def run() -> None:
         uploads = Uploads(directory)

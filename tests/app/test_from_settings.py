@@ -1,4 +1,4 @@
-"""What a reload takes of new settings, and what it leaves to a restart."""
+"""Which new settings a reload applies, and which need a restart."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How long an operator waits: commands beside `python -c "import click"`, and the daemon's way to READY.
+"""The duration of commands beside `python -c "import click"`, and of the daemon's start until READY.
 
 Run as root: `python tests/bench/bench_commands.py`. Wall-clock and CPU seconds of whole processes, the median of five;
 everything in a temporary directory, the daemon on loopback. Measures and prints a table.

@@ -47,7 +47,7 @@ def in_memory():
     return MEMORY if is_roomy else None
 
 
-READERS_PLACE = in_memory()  # a reader's disk is not what is measured
+READERS_PLACE = in_memory()  # the reader's disk is not measured
 
 
 class Unrecorded:
@@ -70,7 +70,7 @@ class Unrecorded:
 
 
 async def serve(directory, port):
-    """Be our server until killed."""
+    """Run our server until killed."""
     import logging
 
     import structlog
@@ -107,7 +107,7 @@ def make_content(root, objects):
 
 
 def ostree(*arguments):
-    """Run ostree to its good end."""
+    """Run ostree; raise an error if it fails."""
     subprocess.run(["ostree", *arguments], check=True, capture_output=True, timeout=AT_MOST_S)
 
 

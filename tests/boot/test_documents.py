@@ -1,4 +1,4 @@
-"""`netboot check` names everything that one host's documents lack, not the first of it."""
+"""`netboot check` names everything that one host's documents lack, not only the first fault."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ def problems(content: Path, *, release: str | None) -> list[str]:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Have no right to what root made."""
-    asyncio.run(asyncio.to_thread(os.getpid))  # imports a module, which nobody perhaps cannot read
+    """Run as a user who may not read root's files."""
+    asyncio.run(asyncio.to_thread(os.getpid))  # imports a module that this user may not be able to read
     user = os.geteuid()
     try:
         if user == 0:

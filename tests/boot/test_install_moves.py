@@ -144,7 +144,7 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
         changed = declare(services, {"disk": "/dev/vdb"})
         assert changed is not None
 
-        for host in (before, changed):  # the one that the script began with, the one that it would name
+        for host in (before, changed):  # the commit when the script was begun, and the commit that it would contain
             with pytest.raises(HostChangedError):
                 await services.install_moves.boot_the_installer(host, draw(services.clock.random_bytes), cause=Cause())
 

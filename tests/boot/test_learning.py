@@ -1,4 +1,4 @@
-"""Machines whose boots fail again and again: what is learned and what they are offered next."""
+"""Machines whose boots fail repeatedly: what is learned, and what they are offered next."""
 
 from dataclasses import replace
 
@@ -215,7 +215,7 @@ def test_a_whole_cycle_in_an_instant_is_no_firmwares(with_services: WithServices
     async def scenario(services: BuiltServices) -> None:
         await arm(services)
         for exchange in range(20):
-            for elapsed in (0, 4, 12, 28):  # what a tester plays back, without the pauses
+            for elapsed in (0, 4, 12, 28):  # a tester's replay, without the pauses
                 client = replace(FIRMWARE, exchange=exchange, elapsed=elapsed)
                 offer = services.offer_service.offer_for(client)
                 assert isinstance(offer, Offer)
@@ -272,7 +272,7 @@ def test_nothing_is_learned_from_a_running_system_that_requests_its_address(with
         for _ in range(3):
             machine.discovers(4)
             services.clock.pass_(30)
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
+            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # the Linux on its disk
 
         moved = [event for event in await services.events() if event.name == "boot.variant_changed"]
         assert [event.data["reason"] for event in moved] == ["no-request"]

@@ -1,4 +1,4 @@
-"""What a machine gets before it has a token, and what that changes."""
+"""The replies to a machine without a token, and the state that they change."""
 
 import asyncio
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """No path serves an installer to an unarmed host: every protocol, every client, every state of its install.
 
-Requests go to the services as the listeners send them: offers for 67 and 4011, names for TFTP, paths for HTTP. What an
-answer leads to is followed to its end; a last test shows that the same paths do lead there once the host is armed.
+Requests go to the services as the listeners send them: offers for 67 and 4011, names for TFTP, paths for HTTP. Each
+reply is followed to its end; the last test shows that the same paths lead to an installer if the host is armed.
 """
 
 import itertools
@@ -101,7 +101,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
 
 
 def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
-    """Put loaders there, and files of an operator's that bear the names of our documents."""
+    """Write loaders, and an operator's files that have the names of our documents."""
     directory = services.directory / "loaders"
     directory.mkdir(exist_ok=True)
     pe_image = b"MZ" + bytes(0x3A) + (64).to_bytes(4, "little") + b"PE\0\0\x64\x86" + bytes(64)
@@ -113,7 +113,7 @@ def furnish(services: BuiltServices, unknown: UnknownHosts = UnknownHosts.IGNORE
 
 
 async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, str]]:
-    """Walk every path: the text of each answer, under the path's name."""
+    """Request every path; return the text of each reply by the path's name."""
     for path, said in every_offer(services):
         yield path, said
     for address in ADDRESSES:

@@ -1,4 +1,4 @@
-"""What a token opens, for whom, and until when."""
+"""Which document a token returns, to which address, and until when."""
 
 import hashlib
 import json

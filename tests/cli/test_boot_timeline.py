@@ -1,4 +1,4 @@
-"""What a person who watches a boot reads: its steps, and why it does not go on."""
+"""The output of `install watch`: the steps of a boot, and why it does not proceed."""
 
 import json
 from typing import Any

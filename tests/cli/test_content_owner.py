@@ -1,4 +1,4 @@
-"""What root imports belongs to the daemon's user afterwards, who makes its deltas."""
+"""Files that root imports then belong to the daemon's user, who makes their deltas."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Whether a daemon runs is known for certain before anybody works without it."""
+"""A command works without a daemon only if certainly no daemon runs."""
 
 import asyncio
 import os

@@ -103,7 +103,7 @@ def test_a_check_reports_the_problems_of_the_running_daemon(netboot: CommandLine
 def test_a_watch_shows_the_events_on_record(netboot: CommandLine):
     netboot("install", "arm", "cp1", "--reason", "x")
 
-    for _ in range(50):  # an event is on record within a moment
+    for _ in range(50):  # an event is stored shortly after
         watched = netboot("install", "watch", "cp1", "--no-follow", "--json")
         if watched.stdout:
             break

@@ -1,4 +1,4 @@
-"""`--config` on every command, before it and behind it; the nearest name for a command that is not there."""
+"""`--config` before and after every command; the nearest name for an unknown command."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A lab's name becomes a directory's that is emptied: it leads nowhere else."""
+"""A lab's name is also that of a directory, which is emptied, so it must not lead elsewhere."""
 
 import pytest
 from click.testing import CliRunner

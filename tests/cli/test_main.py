@@ -1,4 +1,4 @@
-"""What a command loads: libraries that it does not use would make each question of an operator take seconds."""
+"""What a command loads: with libraries that it does not use, each command would take seconds."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What machines sent is shown, never obeyed."""
+"""Text of machines is printed without its control characters."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a reload prints: one line for each thing that a person may have to do."""
+"""The output of a reload: one line for each action that an operator may have to take."""
 
 from netboot.cli.commands.reload import report
 

@@ -69,7 +69,7 @@ def content_directory(tmp_path: Path, archive: Path) -> Path:
     root = tmp_path / "content"
     repo = root / "ostree" / "ock-1"
     shutil.copytree(archive, repo, ignore=shutil.ignore_patterns("objects"))
-    shutil.copytree(archive / "objects", repo / "objects", copy_function=os.link)  # nobody writes into an object
+    shutil.copytree(archive / "objects", repo / "objects", copy_function=os.link)  # no test writes into an object
     medium = root / "media" / "ol8"
     (medium / "images").mkdir(parents=True)
     (medium / "vmlinuz").write_bytes(b"kernel")

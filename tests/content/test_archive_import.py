@@ -308,7 +308,7 @@ def corrupted(members: dict[str, bytes], *, name: str | None = None) -> dict[str
 
 
 def replaced_diff_id(members: dict[str, bytes], images: "Images", layer: bytes) -> dict[str, bytes]:
-    """Lie about a layer in the configuration, with every digest right."""
+    """Write a wrong layer digest into the configuration, with all other digests right."""
     lying = images.oci_blobs([layer + bytes(512)])
     honest = json.loads(members["index.json"])["manifests"][0]["digest"].partition(":")[2]
     manifest = json.loads(members[f"blobs/sha256/{honest}"])
@@ -617,7 +617,7 @@ def test_a_damaged_archive_is_imported_or_refused_in_one_sentence(
 
 
 def garbled(data: bytes, rng: random.Random) -> bytes:
-    """Cut off or write over some of it, mostly near its beginning and end, where what names other bytes stands."""
+    """Cut or overwrite a part, mostly near the beginning or end, which contain the names of other parts."""
     made = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.3 else data)
     for _ in range(rng.choice((1, 3, 30))):
         if made:

@@ -1,4 +1,4 @@
-"""Bodies are read whole or not at all, and only what cannot change is kept."""
+"""Bodies are read whole or not at all, and only immutable ones are cached."""
 
 from dataclasses import replace
 from pathlib import Path

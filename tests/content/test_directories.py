@@ -64,7 +64,7 @@ class TestWhatIsServed:
     def test_a_link_only_to_a_file_below_one_of_the_directories(self, tree):
         root = tree({"boot/ipxe.efi": X64, "a/one": b"1", "b/two": b"22"})
         tree({
-            "a/ipxe.efi": root / "boot/ipxe.efi",  # as Debian's package has it
+            "a/ipxe.efi": root / "boot/ipxe.efi",  # as in Debian's package
             "a/to-b": "../b/two",
             "a/dangling": "nowhere",
             "a/circle": "circle",
@@ -165,7 +165,7 @@ class TestLoaders:
     def test_are_the_first_names_that_are_there_and_built_for_the_cpu(self, tree):
         root = tree({
             "a/ipxe.efi": X64,
-            "a/snponly.efi": ARM64,  # the wrong one by that name
+            "a/snponly.efi": ARM64,  # the wrong file of that name
             "a/arm64-efi/snponly.efi": ARM64,
             "a/ipxe-ia32.efi": IA32,
             "a/ipxe.pxe": b"a BIOS loader",

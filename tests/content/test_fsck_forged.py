@@ -1,4 +1,4 @@
-"""Archives whose every checksum is right and that are wrong all the same: our check beside `ostree fsck`.
+"""Archives with right checksums but other faults: our check beside `ostree fsck`.
 
 Forged by hand from the formats (libostree's ostree-core.c), because no program makes such archives.
 """
@@ -22,7 +22,7 @@ from netboot.errors import ContentError
 
 
 class Forge:
-    """An archive on its way; each method writes one object and returns its digest."""
+    """An archive that is being written; each method writes one object and returns its digest."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -198,7 +198,7 @@ def test_a_ref_that_names_no_commit_is_refused(forge: Forge, text: str) -> None:
 
 
 def test_an_object_that_is_no_file_is_damaged(forge: Forge) -> None:
-    """`ostree fsck` waits for ever where a pipe lies in the place of an object."""
+    """`ostree fsck` waits for ever if a pipe has the name of an object."""
     digest = forge.file()
     path = forge.root / "objects" / digest.hex()[:2] / f"{digest.hex()[2:]}.filez"
     forge.commit([(b"a", digest)])

@@ -1,4 +1,4 @@
-"""The little of GVariant that an archive needs, on good and on any other bytes."""
+"""The part of GVariant that an archive uses, on valid and on any other bytes."""
 
 import pytest
 from hypothesis import given

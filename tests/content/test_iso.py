@@ -54,7 +54,7 @@ FULL_TREEINFO = (
 
 
 def make_iso(directory: Path, files: Mapping[str, bytes], *, volume: str, program: str = "xorriso") -> Path:
-    """Write an ISO by somebody else's program: Rock Ridge by xorriso, UDF or plain ISO 9660 by genisoimage."""
+    """Write an ISO by another program: Rock Ridge by xorriso, UDF or plain ISO 9660 by genisoimage."""
     tree = directory / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     for name, data in files.items():

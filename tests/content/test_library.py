@@ -1,4 +1,4 @@
-"""The content directory as it is changed: names, other names, removal, what a crash leaves."""
+"""Changes of the content directory: names, aliases, removal, the remains of a crash."""
 
 import os
 import signal
@@ -104,7 +104,7 @@ def test_the_remains_of_a_crash_are_collected(library: Library) -> None:
 
 
 def weird_remains(library: Library, outside: Path) -> None:
-    """Everything that no import leaves, and a link to a directory that is somebody's."""
+    """Entries that no import leaves, and a link to another user's directory."""
     (outside / "release" / "objects").mkdir(parents=True)
     (outside / "release" / "config").write_bytes(b"12345")
     staging = library.directory / ".staging"

@@ -1,4 +1,4 @@
-"""The record of an import is read as an import writes it, or is none: it may have been copied in with a medium."""
+"""A record is read only in the form that an import writes; another file may have been copied in with a medium."""
 
 import json
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""An archive as `ostree` itself made it is read; what is none is refused with its cure."""
+"""An archive of the real `ostree` is read; anything else is refused with its cure."""
 
 import shutil
 import subprocess
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_named(content_directory: Path) -> None:
 def test_damaged_metadata_is_refused_with_the_name_of_the_object(
     archive: Path, tmp_path: Path, data: st.DataObject
 ) -> None:
-    """A damaged dirtree may still read as one: then some other object is missing, or merely another name is in it."""
+    """A damaged dirtree may still be valid: then an object is missing, or only a name in it differs."""
     repo = tmp_path / "ostree" / "r"
     if not repo.exists():
         shutil.copytree(archive, repo)

@@ -1,4 +1,4 @@
-"""What a served file is called on the wire."""
+"""The ETag and content type of a served file."""
 
 import os
 from pathlib import Path

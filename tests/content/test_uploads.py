@@ -1,4 +1,4 @@
-"""Uploads on disk: what begins, goes on and is refused; a full disk."""
+"""Uploads on disk: which begin, continue or are refused; a full disk."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A box behind a router: machines are given the address that leads to it."""
+"""An appliance behind a router: machines get the router's address, which forwards to it."""
 
 import re
 import subprocess

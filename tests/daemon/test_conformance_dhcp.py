@@ -95,7 +95,7 @@ def test_ipxe_gets_its_script_and_never_a_loader(wire: Wire):
     assert reply.header[7:11] == (bytes(4), bytes(4), socket.inet_aton(SERVER), bytes(4))
 
 
-# §1: whom to answer, and whom never
+# §1: which requests are answered, and which never
 
 
 @pytest.mark.parametrize(

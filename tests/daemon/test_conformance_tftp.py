@@ -21,7 +21,7 @@ LOADER = FILES["undionly.kpxe"]
 
 
 class Reader:
-    """A TFTP client that keeps no rule by itself."""
+    """A TFTP client that follows no rule by itself."""
 
     def __init__(self, rack: Rack, address: str = ADDRESS) -> None:
         self.socket = rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM)

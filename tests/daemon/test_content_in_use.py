@@ -1,4 +1,4 @@
-"""New content is announced whatever the hosts files say, and what the daemon uses is not removed."""
+"""New content is announced also with faulty hosts files, and content in use is not removed."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The daemon makes a release's delta behind, a machine pulls by it, and nobody takes the release away meanwhile."""
+"""The daemon makes a release's delta in the background, a machine pulls by it, and the release cannot be removed."""
 
 import json
 import subprocess

@@ -42,7 +42,7 @@ def boot(rack: Rack, wire: Wire, xid: int) -> bytes:
     command = ["curl", "-sS", "--max-time", "10", "--interface", ADDRESS, "-o", "/dev/null"]
     read = [*command, f"tftp://{SERVER}/{name.decode()}"]
     subprocess.run(["ip", "netns", "exec", rack.client_namespace, *read], check=True, timeout=20)
-    time.sleep(3.5)  # no machine fails and boots again sooner
+    time.sleep(3.5)  # no machine fails and boots again in less time
     return name
 
 

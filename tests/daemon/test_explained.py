@@ -1,4 +1,4 @@
-"""What an operator reads of machines that do not proceed, and what a flood of refused requests leaves behind."""
+"""What an operator reads about machines that do not proceed, and the events of a flood of refused requests."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""One faulty file stops nobody: hosts that were accepted stay in force over a restart, and the fault is reported."""
+"""One faulty file stops no machine: the accepted hosts stay in force after a restart, and the fault is reported."""
 
 from collections.abc import Callable
 from pathlib import Path

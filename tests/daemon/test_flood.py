@@ -45,7 +45,7 @@ def rubbish(chance: random.Random) -> bytes:
 
 
 def flood(rack: Rack, datagrams: int, *, seed: int) -> None:
-    """Send so many in bursts that a daemon on a busy box can take; the rest of each pause is its own."""
+    """Send in bursts that a daemon on a busy box can process, with a pause after each."""
     chance = random.Random(seed)
     deadline = time.monotonic() + AT_MOST_S
     with rack.client_socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -75,7 +75,7 @@ def answered(wire: Wire, datagram: bytes, **way: tuple[str, int]) -> Reply:
 
 
 def test_a_flood_of_rubbish_changes_nothing_for_the_machines_that_boot(open_rack: Rack, wire: Wire):
-    flood(open_rack, 10_000, seed=1)  # what grows once has grown now
+    flood(open_rack, 10_000, seed=1)  # all memory that grows once has grown now
     before_kib, before_lines = resident_kib(open_rack), open_rack.log.count("\n")
     offered_before = open_rack.log.count('"dhcp.offered"')
 

@@ -1,4 +1,4 @@
-"""What a hostile client on the LAN sends by HTTP, and what it costs: no line in the log, no offer, no slow end."""
+"""HTTP of a hostile client on the LAN costs no log line, delays no offer and no stop."""
 
 import json
 import re
@@ -71,7 +71,7 @@ TOO_MUCH = b"Content-Length: 1048577\r\n"
 REFUSED = [
     (REPORT + TOO_MUCH + b"\r\n", 413),
     (REPORT + TOO_MUCH + b"Expect: 100-continue\r\n\r\n", 413),
-    (REPORT + TOO_MUCH + b"\r\n" + b"x" * 500_000, 413),  # what it sends all the same takes no answer from it
+    (REPORT + TOO_MUCH + b"\r\n" + b"x" * 500_000, 413),  # bytes that it still sends do not remove the answer
     (b"GET /boot/52:54:00:aa:bb:01.ipxe" + HOST + TOO_MUCH + b"\r\n", 413),
     (b"PUT /no/such/path" + HOST + TOO_MUCH + b"\r\n", 413),
     (b"GET /content/x/y" + HOST + TOO_MUCH + b"\r\n", 413),

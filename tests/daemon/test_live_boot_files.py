@@ -1,4 +1,4 @@
-"""Boot files that come, change and go while the daemon runs: the next request sees them, by HTTP, TFTP and DHCP."""
+"""Boot files that are added, changed and removed while the daemon runs: HTTP, TFTP and DHCP use them at once."""
 
 import subprocess
 import time
@@ -43,7 +43,7 @@ def test_a_file_that_comes_changes_or_goes_is_seen_by_the_next_request(rack: Rac
     assert both(machine, "new.efi") == (b"404 Not Found: no such file\n", b"")
 
     loaders.mkdir()
-    for content in (b"first", b"other", b"a longer one", b"third"):  # written over in place
+    for content in (b"first", b"other", b"a longer one", b"third"):  # overwritten in place
         (loaders / "new.efi").write_bytes(content)
         assert both(machine, "new.efi") == (content, content)
     (loaders / "fresh").write_bytes(b"renamed over")

@@ -1,4 +1,4 @@
-"""One daemon for each store and each control socket; commands reach that daemon or say why they do nothing."""
+"""One daemon for each store and each control socket; commands reach that daemon or print why they do nothing."""
 
 import shutil
 import signal

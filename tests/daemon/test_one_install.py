@@ -1,4 +1,4 @@
-"""The daemon from outside: one machine's packets and requests from power-on to ready, and what goes wrong between."""
+"""The daemon from outside: one machine's packets and requests from power-on to ready, and failures in between."""
 
 import json
 import re

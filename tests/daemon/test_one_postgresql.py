@@ -1,4 +1,4 @@
-"""One daemon for each PostgreSQL store, from whichever box: refused, retaken, never changed behind its back."""
+"""One daemon for each PostgreSQL store, from any box: a second one is refused, and no command changes the store."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""`netboot reload` against the daemon: what it took, what it kept and why, and the exit code that systemd sees."""
+"""`netboot reload` with a daemon: what is applied, what is kept and why, and the exit code for systemd."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A signal at any moment: nothing that was logged is lost without a word, and nothing is left locked."""
+"""A signal at any moment: no logged event is lost without a message, and no lock remains."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Uploads to a running daemon: resumed, refused, survived, and imported by the same import."""
+"""Uploads to a running daemon: resumed, refused, kept over a restart, and imported as by the command."""
 
 import hashlib
 import json
@@ -118,7 +118,7 @@ def test_what_does_not_fit_an_upload_is_refused_with_the_reason(rack: Rack, tmp_
     upload = uploader.begin(kind="iso", length=10)
     path = f"/api/v1/uploads/{upload['id']}"
 
-    assert uploader.send(upload, 5, b"x", tmp_path) == 409  # not where it stands
+    assert uploader.send(upload, 5, b"x", tmp_path) == 409  # not at its offset
     assert uploader.send(upload, 0, b"x" * 11, tmp_path) == 400  # more than announced
     assert uploader.query("PATCH", path, "-d", "x")[0] == 400  # no offset
     assert uploader.query("POST", "/api/v1/uploads", "-d", '{"kind": "iso", "length": -1}')[0] == 400
@@ -179,7 +179,7 @@ def test_an_uploader_that_goes_away_keeps_what_it_sent_and_is_no_fault_in_the_lo
         while uploader.show(upload)["offset"] < 10:
             time.sleep(0.01)
         path = f"/api/v1/uploads/{upload['id']}"
-        assert uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # somebody else writes
+        assert uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409  # another client writes
         assert uploader.query("DELETE", path)[0] == 409
 
     while uploader.query("PATCH", path, "-H", "Upload-Offset: 10", "-d", "x")[0] == 409:

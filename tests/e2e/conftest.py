@@ -1,6 +1,6 @@
 """Runs the selected coroutine tests of this package, two at a time, each in a lab of its own.
 
-A guest keeps one core busy and mostly waits for itself, so two at once take hardly longer than one. Every test makes
+A guest uses one core and mostly waits, so two at once take hardly longer than one. Every test makes
 its own LAN, appliance and machines: they share nothing but the media, and their order does not matter.
 """
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Play a coroutine test to its end, while the others of the session go on beside it."""
+    """Run a coroutine test to its end, while the other tests of the session run beside it."""
     if not _is_coroutine_test(pyfuncitem):
         return None
     session = pyfuncitem.session
@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Cancel what still plays; each lab removes itself."""
+    """Cancel the running tests; each lab removes itself."""
     if _RUNNER in session.stash:
         session.stash[_RUNNER].close()
 

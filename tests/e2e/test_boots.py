@@ -1,4 +1,4 @@
-"""Real firmware, the real daemon, real disks: what a rack would see."""
+"""Real firmware, the real daemon and real disks, as in a rack."""
 
 from dataclasses import replace
 

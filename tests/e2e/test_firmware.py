@@ -1,4 +1,4 @@
-"""Every firmware of the lab on every kind of LAN, from power-on to userspace: the installer's first words."""
+"""Every firmware of the lab on every kind of LAN, from power-on to userspace: the installer's first output."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A flood of one kind of event is a few rows and a count, and hides no other machine's events."""
+"""A flood of one kind of event causes a few rows and a count, and hides no other machine's events."""
 
 import asyncio
 import logging

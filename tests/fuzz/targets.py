@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes, and raises where a promise of a parser is broken.
+"""The fuzz targets: each one takes any bytes and raises an error if a parser violates a rule.
 
 Grow the corpus with `python tests/fuzz/run.py dhcp tests/fuzz/corpus/dhcp` (Ctrl-C ends it; see libFuzzer's options).
 """
@@ -96,7 +96,7 @@ def _check_lease(message: DhcpMessage, request: LeaseRequest) -> None:
 
 
 def tftp_read(data: bytes) -> None:
-    """Whatever arrives on 69, and then whatever its sender answers to what we send it."""
+    """Any datagram on 69, and then any answers of its sender to our packets."""
     first, *others = data.split(b"\n--\n")
     try:
         packet = tftp.parse(first)
@@ -143,7 +143,7 @@ def http_request(data: bytes) -> None:
 
 
 def yaml_text(data: bytes) -> None:
-    """Whatever an operator wrote: a tree, or faults with their places."""
+    """Any text in a YAML file gives a tree, or faults with their places."""
     faults = Faults()
     tree = yaml_lines.parse(data.decode("utf-8", "replace"), "hosts.yaml", faults)
     assert tree is not None or len(faults)
@@ -152,7 +152,7 @@ def yaml_text(data: bytes) -> None:
 
 
 def ignition_file(data: bytes) -> None:
-    """Whatever stands in an Ignition file: problems, each in one line, and never an exception."""
+    """Any bytes in an Ignition file give problems, each in one line, and never an exception."""
     for problem in read_ignition(data).problems:
         assert str(problem).isprintable(), problem
 

@@ -1,4 +1,4 @@
-"""Finds the programs of others that judge our files."""
+"""Finds the programs of other projects that verify our files."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
-    """Find a program of somebody else's, or fail: the Makefile installs them all."""
+    """Find a program of another project, or fail: the Makefile installs them all."""
 
     def find(name: str) -> str:
         for directory in (None, "/usr/lib/dracut/modules.d/30ignition"):

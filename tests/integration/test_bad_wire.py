@@ -1,4 +1,4 @@
-"""The bad wire loses its 2 percent each way, and is late towards the guests alone."""
+"""The bad wire loses 2 percent in each direction, and delays only frames to the guests."""
 
 import asyncio
 import secrets

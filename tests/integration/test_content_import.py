@@ -1,4 +1,4 @@
-"""`netboot content` as an operator runs it: killed at any moment, with other people's archives, pulled by `ostree`."""
+"""`netboot content` as an operator runs it: killed at any moment, with foreign archives, pulled by `ostree`."""
 
 import functools
 import hashlib
@@ -171,7 +171,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_the_next_one_works(netboot:
     assert {view["name"] for view in netboot.json("list")} == {"before"} | finished
     assert all(
         verdict["ok"] for verdict in netboot.json("verify")
-    )  # what was put in its place before the kill is whole
+    )  # all that was published before the kill is complete
     netboot.json("import-archive", archive, "--name", "killed-0")
     assert (netboot.content / "ostree" / "killed-0").is_dir()
     netboot.json("gc")

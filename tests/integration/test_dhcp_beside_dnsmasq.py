@@ -1,4 +1,4 @@
-"""Beside a DHCP server that nobody may change: dnsmasq leases, on the same box and port, and netboot leads the boot."""
+"""Beside a DHCP server that is not changed: dnsmasq leases on the same box and port, netboot sends the boot data."""
 
 import subprocess
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Content over loopback to other people's clients, through the engine."""
+"""Content over loopback to foreign clients, through the engine."""
 
 import filecmp
 import re

@@ -1,4 +1,4 @@
-"""When every place is taken: iPXE gets a Retry-After, curl and libostree wait, and everybody gets everything."""
+"""If every slot is in use, iPXE gets a Retry-After, curl and libostree wait, and each client gets the whole file."""
 
 import socket
 import subprocess
@@ -32,7 +32,7 @@ def serving(directory: Path, limits: ShareLimits) -> AbstractContextManager[int]
 
 @contextmanager
 def slow_reader(port: int) -> Iterator[socket.socket]:
-    """Hold the only place: request the large file and read no more than its first bytes."""
+    """Hold the only slot: request the large file and read only its first bytes."""
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         reader.settimeout(TIMEOUT_S)
@@ -81,7 +81,7 @@ def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: 
 
 
 def test_a_machine_goes_no_faster_than_its_rate(directory: Path) -> None:
-    rate = 8_000_000  # a second's worth leaves at once, the rest takes its time
+    rate = 8_000_000  # the bytes of one second are sent at once, the rest at the rate
 
     with serving(directory, ShareLimits(128, client_rate=rate)) as port:
         began = time.monotonic()

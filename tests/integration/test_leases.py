@@ -1,4 +1,4 @@
-"""The LAN's only DHCP server, met by other people's clients: busybox' udhcpc, ISC's dhclient, scapy; read by tshark."""
+"""The LAN's only DHCP server with foreign clients: busybox' udhcpc, ISC's dhclient, scapy; read by tshark."""
 
 import os
 import signal
@@ -107,7 +107,7 @@ def reported(frame: Any) -> dict[Any, Any]:
     return {each[0]: each[1] if len(each) == 2 else each[1:] for each in options}
 
 
-# Other people's clients
+# Foreign clients
 
 UDHCPC_SCRIPT = """\
 #!/bin/sh

@@ -1,4 +1,4 @@
-"""What this box lacks never stops the rest: an address, an interface or a port that is taken is awaited."""
+"""A missing address or interface, or a port in use, is awaited and never stops the rest."""
 
 import json
 import socket

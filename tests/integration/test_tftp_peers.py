@@ -33,7 +33,7 @@ AT_MOST_S = 30.0
 
 
 class RecordingFiles:
-    """Hands out one directory to everybody."""
+    """Serves one directory to every client."""
 
     def __init__(self, directory):
         self.files = BootFiles([directory])
@@ -175,7 +175,7 @@ def test_fifty_clients_read_at_once(port, tmp_path):
 class LossyLine:
     """Carries datagrams between clients and a single-port server; 2 % get lost, each way takes 25 ms.
 
-    In the test's own process because not every kernel has netem. The dice are always the same.
+    In the test's own process because not every kernel has netem. The random numbers are always the same.
     """
 
     LOSS, DELAY_S = 0.02, 0.025

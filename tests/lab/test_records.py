@@ -1,4 +1,4 @@
-"""What a dead lab leaves is known, and nothing else is ever touched."""
+"""The remains of a dead lab are found, and nothing else is ever changed."""
 
 import os
 from pathlib import Path

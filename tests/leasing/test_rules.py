@@ -1,4 +1,4 @@
-"""Who may have which address: a row for each state of RFC 2131 §4.3.2, and never an address twice."""
+"""Which client may have which address: a row for each state of RFC 2131 §4.3.2, and no address is leased twice."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -379,7 +379,7 @@ def test_a_lease_that_is_written_during_a_request_of_the_other_card_is_still_hel
 
 
 class TwoCards(RuleBasedStateMachine):
-    """Whatever two cards of one host say: who holds our offer or our lease is never refused its address."""
+    """For any messages of two cards of one host: the holder of our offer or lease is never refused its address."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -670,7 +670,7 @@ def test_an_offer_is_void_once_its_address_is_registered_for_another():
 
 
 class ManyMachines(RuleBasedStateMachine):
-    """Whatever machines say in whatever order: no address is ever leased to two of them."""
+    """For any messages in any order: no address is ever leased to two machines."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What holds a machine back is one sentence with its cure, for every reason that there is."""
+"""Every reason why a machine waits is one sentence with its cure."""
 
 import pytest
 

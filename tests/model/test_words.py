@@ -1,4 +1,4 @@
-"""What machines sent is shown, never obeyed."""
+"""Text of machines and operators is shown without its control characters."""
 
 from netboot.model.words import LONGEST_DISK_LIST, first_line, one_line, printable, printable_line, without_disks
 

@@ -1,4 +1,4 @@
-"""What an operator may request: which hosts are armed, with what, and what of it is listed and taken back."""
+"""The requests of an operator: hosts are armed, with their disk and release, listed and cancelled."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What an operator reads when a host is not armed, and when an arming is taken back."""
+"""The messages of an arming that is refused, and of a cancelled one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

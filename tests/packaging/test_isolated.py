@@ -59,7 +59,7 @@ def test_a_signal_to_make_ends_everything_that_it_started(tmp_path: Path, mark: 
         assert with_mark(mark) != []
         make.send_signal(number)
         assert make.stdout is not None
-        assert make.stdout.read() == ""  # nobody has it open any more
+        assert make.stdout.read() == ""  # no process has it open any longer
 
     assert gone(mark)
 
@@ -96,7 +96,7 @@ def test_the_commands_input_and_exit_status_are_its_own():
 
 
 def test_a_user_who_may_not_unshare_gets_the_cure():
-    public = Path(tempfile.mkdtemp())  # the project may lie where nobody may read
+    public = Path(tempfile.mkdtemp())  # the user `nobody` may not be able to read the project
     public.chmod(0o755)
     script = Path(shutil.copy(ISOLATED, public))
     as_nobody = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]

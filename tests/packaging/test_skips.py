@@ -1,4 +1,4 @@
-"""A skipped test fails the run, unless `PERMITTED_SKIPS` has it with this very reason."""
+"""A skipped test fails the run, unless `PERMITTED_SKIPS` has it with the same reason."""
 
 import os
 import subprocess

@@ -107,7 +107,7 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture
 def tool() -> Callable[[str], str]:
-    """Find a judge of somebody else's, or fail: the Makefile installs them all."""
+    """Find a validator of another project, or fail: the Makefile installs them all."""
 
     def find(name: str) -> str:
         for directory in (None, str(PROJECT / ".venv" / "bin"), "/usr/lib/dracut/modules.d/30ignition"):

@@ -1,4 +1,4 @@
-"""Where machines fetch the two big trees from, in every document that names them."""
+"""The server of media and releases, in every document that names it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Wrapper and overlay as golden files; the real Ignition judges and merges them with what `ocne` writes."""
+"""Wrapper and overlay as golden files; the real Ignition verifies them and merges them with files of `ocne`."""
 
 import hashlib
 import json

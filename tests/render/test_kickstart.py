@@ -1,4 +1,4 @@
-"""The Kickstart of each host as a golden file; pykickstart's validator judges it for EL8, EL9 and EL10."""
+"""The Kickstart of each host as a golden file; pykickstart validates it for EL8, EL9 and EL10."""
 
 import re
 import subprocess

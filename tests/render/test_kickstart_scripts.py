@@ -27,7 +27,7 @@ REPORT = "a" * 32
 
 @dataclass
 class ReportServer:
-    """Answers each report with the next of its statuses, the last one for ever; remembers what came."""
+    """Answers each report with the next of its statuses, and then always with the last one; records the reports."""
 
     statuses: list[int]
     reports: list[tuple[str, bytes]] = field(default_factory=list)
@@ -73,7 +73,7 @@ def reports_answered_with(*statuses: int) -> Iterator[ReportServer]:
 
 @dataclass
 class Machine:
-    """A place of its own to run one script section: its /tmp, and a `sleep` that does not."""
+    """A directory in which to run one script section: its /tmp, and a `sleep` that returns at once."""
 
     engine: Engine
     host: Host

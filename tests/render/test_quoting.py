@@ -1,4 +1,4 @@
-"""Values come through another program's parser as they went in, or are refused."""
+"""Another program's parser reads each value unchanged, or the value is refused."""
 
 import shlex
 import subprocess

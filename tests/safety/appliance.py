@@ -1,7 +1,7 @@
 """The appliance under test: bytes in, bytes out, and an operator's actions. The only module here that uses netboot.
 
-One process, a real store (a SQLite file), real files; the clock, chance and the network are fakes. After each call
-nothing is under way; what netboot writes behind is written when `advance` moves the clock.
+One process, a real store (a SQLite file), real files; the clock, random bytes and the network are fakes. After each
+call nothing is under way; what netboot writes behind is written when `advance` moves the clock.
 """
 
 import json
@@ -169,7 +169,7 @@ class Appliance:
         return self.api("POST", f"/hosts/{host}/arm", wanted).status
 
     def cancel(self, host: str) -> int:
-        """Take an arming back; return the status of the answer."""
+        """Cancel an arming; return the status of the answer."""
         return self.api("POST", f"/hosts/{host}/cancel", {"reason": "a test"}).status
 
     def edit_hosts(self, text: str) -> None:
@@ -182,7 +182,7 @@ class Appliance:
 
     @contextmanager
     def failing_store(self, table: str = "installs") -> Iterator[None]:
-        """Make the store fail for what needs this table: it has another name meanwhile."""
+        """Make the store fail for queries of this table, by renaming it."""
         with closing(sqlite3.connect(self.directory / "netboot.db")) as store:
             store.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
             try:
@@ -272,7 +272,7 @@ def _dechunked(data: bytes) -> tuple[bytes, int]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold netboot's log back: it is no part of what is compared here."""
+    """Drop netboot's log, which is not compared here."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
     try:
@@ -281,7 +281,7 @@ def _quiet() -> Iterator[None]:
         structlog.configure(**before)
 
 
-# What lies on the disk of every appliance here
+# The files of every appliance here
 
 RELEASES = ("ock-1.31-amd64", "ock-1.32-amd64")
 MEDIUM = "ol8u10-x86_64"

@@ -11,7 +11,7 @@ RELEASES = ("ock-1.31-amd64", "ock-1.32-amd64")
 
 @dataclass(frozen=True)
 class Declared:
-    """One host: what its arming is bound to, and `comment`, which changes nothing that matters."""
+    """One host: the values to which its arming is bound, and `comment`, which has no effect."""
 
     name: str
     role: str

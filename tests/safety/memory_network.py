@@ -201,7 +201,7 @@ class MemoryTransport(asyncio.Transport):
 
 
 class MemorySocket(_Socket):
-    """A datagram or packet socket that nothing leaves and nothing reaches but through the network in memory."""
+    """A datagram or packet socket that is connected only to the network in memory."""
 
     network: "MemoryNetwork"
 
@@ -228,7 +228,7 @@ class MemorySocket(_Socket):
         return (INTERFACE, 0, 0, 0, bytes.fromhex("525400000001")) if self.bound[0] == INTERFACE else self.bound
 
     def send(self, data: Any, *_flags: int) -> int:
-        return len(data)  # an ARP probe: nobody answers
+        return len(data)  # an ARP probe: no machine answers
 
     def sendto(self, data: Any, *where: Any) -> int:
         return self.sendmsg((data,), (), 0, where[-1])
@@ -259,7 +259,7 @@ class MemorySocket(_Socket):
 
 
 class _SocketFactory(_Socket):
-    """What `socket.socket` is while the network is in memory: other kinds of sockets stay the kernel's."""
+    """Replaces `socket.socket` while the network is in memory; other kinds of sockets are the kernel's."""
 
     def __new__(cls, family: int = -1, type: int = -1, _proto: int = -1, fileno: int | None = None) -> Any:  # noqa: A002
         is_datagram = family == socket.AF_INET and (type & 0xF) == socket.SOCK_DGRAM
@@ -355,7 +355,7 @@ class _WatchedQueue:
 
 @contextmanager
 def in_memory(loop: MemoryLoop) -> Iterator[None]:
-    """Let this process have the network of `loop`, and let the loop know what threads do."""
+    """Give this process the network of `loop`, and let the loop count the work of threads."""
     MemorySocket.network = loop.network
     _WatchedQueue.loop = loop
     wrap = asyncio.wrap_future

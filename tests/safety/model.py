@@ -1,6 +1,6 @@
-"""All paths of the appliance together, driven at random; after each answer the oracle judges it.
+"""All paths of the appliance together, driven at random; the oracle verifies each answer.
 
-Bytes in, bytes out: this file survives any change of what is inside. A failure prints the calls that lead to it.
+Bytes in, bytes out: this file does not depend on netboot's classes. A failure prints the calls that lead to it.
 """
 
 import itertools
@@ -297,7 +297,9 @@ class Rack(RuleBasedStateMachine):
         source = self.addresses[card]
         expects = wanted == card and method == "GET" and self._expects(card)
         body = self._script(source, wanted, way, method)
-        requested = CARDS if way.startswith("grub-tftp") else (wanted,)  # a name is a hint: what counts is the address
+        requested = (
+            CARDS if way.startswith("grub-tftp") else (wanted,)
+        )  # the name is only a hint: the address identifies the machine
         token = self.oracle.check_script(body, source, requested) if method == "GET" else None
         if expects and token is None and way != "grub-tftp":
             raise ViolationError(Invariant.PROGRESS, f"{card} at {source} got by {way}: {body.decode()}")
@@ -370,7 +372,7 @@ class Rack(RuleBasedStateMachine):
 
 
 def walk(shared: Path) -> None:
-    """Go through what may happen to each host in the middle of each step of an install; then try every token."""
+    """Cause each interruption of each host at each step of an install; then try every token."""
     interrupted = [(9, between, at) for between, at in product(("cancel", "edit", "kill"), range(3))]
     courses = [(9, "", 0), (2, "", 0), (4, "", 0), (6, "lost done", 0), *interrupted]
     for card, (steps, between, at) in product((A1, B, C), courses):

@@ -1,4 +1,4 @@
-"""What must hold of everything that the appliance sends, judged from bytes and from what the operator did.
+"""The invariants of everything that the appliance sends, verified from the bytes and the operator's actions.
 
 Uses no class of netboot. If a killed daemon may have lost what the packets showed, both answers are right.
 """
@@ -60,7 +60,7 @@ class Boot:
 
 
 class Oracle:
-    """Holds the truth as far as the operator and the wire made it."""
+    """The expected state, as far as the operator's actions and the packets determine it."""
 
     def __init__(self, init_ignition: Path) -> None:
         self.in_force: Hosts = AT_FIRST
@@ -82,14 +82,14 @@ class Oracle:
         assert declared is not None, f"{host} was armed, and no file declares it"
         self.end(host)
         self.armings[host] = Arming(host, attempts, declared.target)
-        self.latest[host] = None  # the tokens of an earlier arming open nothing any more
+        self.latest[host] = None  # the tokens of an earlier arming are invalid
 
     def end(self, host: str) -> None:
         if host in self.armings:
             self.armings[host].is_ended = True
 
     def took_files(self) -> None:
-        """Note that what the file holds is in force now: an arming whose host is another ends."""
+        """Note that the content of the file is in force now: the arming of a changed host ends."""
         if self.written.fault:
             return
         self.in_force = self.written
@@ -110,7 +110,7 @@ class Oracle:
         self._on_disk = {address: set(cards) for address, cards in self.shown.items()}
 
     def may_be_written(self) -> None:
-        """Note that what the wire showed is perhaps on disk: a request for a script may have it written at once."""
+        """Note that what the packets showed may be on disk: a request for a script may write it at once."""
         self._on_disk = self._shown_or_on_disk()
 
     def _shown_or_on_disk(self) -> dict[str, set[str]]:
@@ -184,7 +184,7 @@ class Oracle:
                 arming.is_uncertain = True
 
     def expects_installer(self, card: str, source: str, now_s: float) -> bool:
-        """Tell whether this machine must be led to its installer now."""
+        """Return whether this machine must get its installer now."""
         host = self.in_force.of_card(card)
         arming = self.armings.get(host.name) if host else None
         if host is None or arming is None or arming.is_ended or arming.is_uncertain:
@@ -215,7 +215,7 @@ class Oracle:
         return boot
 
     def check_report(self, token: str, event: str) -> None:
-        """Take a report that was acknowledged."""
+        """Record a report that was acknowledged."""
         boot = self.boots.get(token)
         assert boot is not None, "a report with a token that was never given"
         arming = boot.arming
@@ -246,7 +246,7 @@ class Oracle:
         self._check_tokens(body, source)
 
     def check_other(self, body: bytes, source: str) -> None:
-        """Check what is no script and no document of one machine."""
+        """Check a reply that is neither a script nor a document of one machine."""
         if wire.installer_token(body) is not None:
             raise ViolationError(Invariant.UNARMED, f"{source} is led to an installer by what is no script")
         self._check_tokens(body, source)

@@ -1,4 +1,4 @@
-"""Whose an address is, where machines take it from each other: sequences that the model found."""
+"""The owner of an address that machines take from each other: sequences that the model found."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the appliance answers today, byte for byte: packets, scripts, documents, files, the API.
+"""The appliance's present answers, byte for byte: packets, scripts, documents, files, the API.
 
 `make golden` writes `golden/` anew; read the difference: each line of it is a change that machines or programs see.
 Times, tokens and transaction numbers come from the fakes; only paths, the process and validators are normalised.

@@ -1,6 +1,6 @@
-"""What machines put on the wire and how they read it: DHCP, boot scripts and documents, byte by byte.
+"""Packets of machines, and how machines read replies: DHCP, boot scripts and documents, byte by byte.
 
-Shares no line with netboot: what both got wrong would pass.
+Shares no line with netboot, so that a common error is not hidden.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The prober on a wire of its own: who answers, who does not count, and how long it waits. Peer: the kernel's ARP."""
+"""The prober on a wire of its own: which answers count, and how long it waits. The peer is the kernel's ARP."""
 
 import asyncio
 from collections import Counter
@@ -36,7 +36,7 @@ def namespace() -> Iterator[str]:
 
 
 def holders(namespace: str, *probes: tuple[IPv4Address, Mac | None]) -> tuple[list[Mac | None], float]:
-    """Probe these addresses all at once; say how long it took."""
+    """Probe these addresses all at once; return also the duration."""
 
     async def scenario() -> tuple[list[Mac | None], float]:
         loop = asyncio.get_running_loop()

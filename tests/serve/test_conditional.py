@@ -1,4 +1,4 @@
-"""Which bytes and fields a request for a file earns."""
+"""The bytes and fields of the response to a request for a file."""
 
 from http import HTTPStatus
 

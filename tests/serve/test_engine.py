@@ -110,7 +110,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def on_a_line(root: Path, talk: Callable[[Line], Awaitable[None]], *, buffer_bytes: int | None = None) -> Recorder:
-    """Connect a machine to an engine and let them talk."""
+    """Connect a machine to an engine, and run `use` with both."""
 
     async def run() -> Recorder:
         store = Recorder()

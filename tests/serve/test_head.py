@@ -1,4 +1,4 @@
-"""A request's head is understood whole, another's, or no HTTP."""
+"""A request's head is a static request, a request for aiohttp, or not HTTP."""
 
 import time
 from http import HTTPStatus

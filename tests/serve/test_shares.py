@@ -1,4 +1,4 @@
-"""Who gets a place, who waits and how fast a machine goes, in virtual time."""
+"""Which client gets a slot, which waits, and the rate of a machine, in virtual time."""
 
 import heapq
 
@@ -105,7 +105,7 @@ def test_without_a_rate_nobody_waits() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))
 def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, float]]) -> None:
-    """Every client that may wait is served at last, within its timeout; no place is lost."""
+    """Every client that may wait is served within its timeout; no slot is lost."""
     shares = Shares(ShareLimits(max_streams=4, client_rate=0))
     agenda: list[tuple[float, int, str, object]] = []
     for number, (machine, at, lasts_s) in enumerate(arrivals):

@@ -180,7 +180,9 @@ def read(machine, port, request, blksize=512, windowsize=1, host=HOST):
     content, block = b"", 0
     while True:
         assert first[:2] == b"\0\3", first
-        if first[2:4] != struct.pack("!H", (block + 1) % 65536):  # a window again: this machine was too slow for it
+        if first[2:4] != struct.pack(
+            "!H", (block + 1) % 65536
+        ):  # the window is repeated: this machine was too slow for it
             first, _ = machine.recvfrom(70000)
             continue
         block += 1

@@ -1,4 +1,4 @@
-"""A caller that is cancelled leaves no lock behind, and what was to be finished is finished."""
+"""A cancelled caller leaves no lock behind, and its writes are completed."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""Reads wait for no writer: SQLite's write lock is held by somebody else, and every read still answers."""
+"""Reads do not wait for a writer: every read succeeds while another connection holds SQLite's write lock."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""The installs on record survive a restart, and of two writers one wins."""
+"""Stored installs remain after a restart, and of two simultaneous writers one succeeds."""
 
 import asyncio
 import os

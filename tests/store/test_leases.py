@@ -1,4 +1,4 @@
-"""The leases on record survive a restart, and many writers share a write."""
+"""Stored leases remain after a restart, and many writers share a write."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Machines survive a restart; those that memory let go are gone."""
+"""Machines remain after a restart; those that were removed from memory are removed."""
 
 import asyncio
 from collections.abc import AsyncIterator

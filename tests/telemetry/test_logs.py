@@ -1,4 +1,4 @@
-"""The log: one JSON line per event, whoever logs it, and nothing lost at the end of a turn."""
+"""The log: one JSON line per event of any library, and no line is lost at the end of an iteration."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Whose state a message is of: RFC 2131's table 4 row by row, whom it names, and what is nobody's."""
+"""The state of a client by its message: RFC 2131's table 4 row by row, its identity, and invalid messages."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The DHCPv4 codec against captures, scapy and whatever Hypothesis thinks of."""
+"""The DHCPv4 codec against captures, scapy and messages that Hypothesis generates."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the lab's own firmware sent, replayed: each is recognised, and answered with what it can use."""
+"""Replayed packets of the lab's firmware: each is recognised, and its reply is one that this firmware can use."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
