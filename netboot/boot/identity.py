@@ -1,4 +1,4 @@
-"""Which machine sent a request: its address compared with the registry and with what packets showed.
+"""Finds the machine that sent a request: compares its address with the registry and with addresses in packets.
 
 A registered address belongs to its host, whichever machine uses it. Changes nothing.
 """
@@ -27,7 +27,7 @@ class Identification:
         return seen is not None and seen.mac in host.macs
 
     def is_target_at(self, target: InstallTarget | None, address: IPv4Address) -> bool:
-        """Return whether an address is of the machine that an arming was for, whatever the hosts files say now."""
+        """Return whether an address is of the machine that was armed, also if the hosts files have changed."""
         if target is None:
             return False
         seen = self._seen.by_address(address)

@@ -26,7 +26,7 @@ class VariantLearning:
         self._events = events
 
     def judge_ended(self, seen: SeenMachine, host: Host | None, *, policy: Policy, now_s: float) -> None:
-        """Learn from the previous boot, where one has ended and was not judged yet."""
+        """Learn from the previous boot, if one has ended and was not evaluated yet."""
         ended, seen.ended = seen.ended, None
         if ended is not None:
             self._judge(seen, ended, host, policy=policy, now_s=now_s)

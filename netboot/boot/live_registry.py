@@ -1,4 +1,4 @@
-"""What boot requests are answered from: one frozen value, which a reload verifies first and then replaces whole."""
+"""The data for replies to boot requests: one frozen value, which a reload verifies first and then replaces whole."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What requests are answered from; never changed in place."""
+    """The data for replies to requests; never changed in place."""
 
     hosts: HostSet
     policy: Policy
@@ -34,7 +34,7 @@ class LiveRegistry:
         return self.now.hosts
 
     def renew_boot_files(self) -> bool:
-        """Read the boot files anew where a name came or went; True if one did. For a request that needs it now."""
+        """Read the boot files again if a name was added or removed; return whether that is so."""
         boot_files = self.now.boot_files
         if not boot_files.is_outdated():
             return False

@@ -34,7 +34,7 @@ SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests again so
 
 @dataclass(slots=True)
 class BootSession:
-    """The boot under way of one machine: what it did, and what was reported of it. Replaced at the next boot."""
+    """The running boot of one machine: its steps, and what was reported about it. Replaced at the next boot."""
 
     trace: BootTrace = field(default_factory=BootTrace)
     steps: set[Step] = field(default_factory=set)
@@ -59,7 +59,7 @@ class SeenMachine:
 
     machine: Machine
     boot: BootSession = field(default_factory=BootSession)
-    ended: BootTrace | None = None  # of the boot before, until it is judged
+    ended: BootTrace | None = None  # of the boot before, until it is evaluated
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer
@@ -92,7 +92,7 @@ class SeenMachine:
         self.announced_s = now_s
 
     def announce(self, client: BootClient, now_s: float) -> bool:
-        """Record a boot request; firmware that had gone on, paused or started a new exchange begins another boot.
+        """Record a boot request. Firmware that had continued, paused or begun a new exchange begins another boot.
 
         True if it does.
         """
@@ -122,7 +122,7 @@ class SeenMachine:
         return is_new
 
     def note_arming(self, arming: Arming | None) -> None:
-        """Record the arming of its host; a new arming lets what it gets, or why it gets nothing, be reported again."""
+        """Record the arming of its host; after a new one, what it gets, or why it gets nothing, is reported again."""
         if (self.arming and self.arming.at) != (arming and arming.at):
             self.boot.held_back_by, self.boot.refused_because, self.boot.served = "", "", None
         self.arming = arming
@@ -167,7 +167,7 @@ class SeenMachines:
         return self.get(mac) if mac else None
 
     def __iter__(self) -> Iterator[SeenMachine]:
-        """Iterate over registered machines, then over the others, the one not seen for longest first."""
+        """Iterate over registered machines, then over the others, the longest unseen first."""
         return chain(self._registered.values(), self._unregistered.values())
 
     def unregistered(self) -> list[Machine]:
@@ -199,7 +199,7 @@ class SeenMachines:
     def give_address(self, mac: Mac, address: IPv4Address) -> None:
         """Record that this machine uses this address; another machine that had it loses it."""
         owner = self.by_address(address)
-        if owner is not None and owner.mac != mac:  # otherwise it would have this address again after a restart
+        if owner is not None and owner.mac != mac:  # without this it would get the address back after a restart
             self._take_address(owner, address)
         seen = self.find_or_add(mac)
         if seen.machine.addresses[-1:] != (address,):

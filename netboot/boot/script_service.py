@@ -1,4 +1,4 @@
-"""A machine's script, the only answer that may lead into an installer.
+"""A machine's script, the only reply that can start an installer.
 
 Each request reads the store; nothing that can wipe a disk is answered from memory. `boot.offers` answers DHCP,
 `boot.named_files` requests by name, `boot.token_documents` requests with a token.
@@ -71,11 +71,11 @@ class ScriptService:
     async def script(
         self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
     ) -> Script:
-        """Write a machine's script for now; one that leads into the installer spends a boot of the arming.
+        """Write a machine's script; one that boots the installer spends a boot of the arming.
 
         Only a request from the machine's own address changes anything, and only a machine that announced
-        itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. Never fails: where a template
-        or the store does, the script waits.
+        itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. Never fails: if a template
+        or the store fails, the script waits.
         """
         registry = self._registry.now
         host = registry.hosts.by_mac(mac)
@@ -181,7 +181,7 @@ class ScriptService:
         return script
 
     def _record_receiver(self, host: Host, address: IPv4Address, *, is_repeated: bool) -> None:
-        """Record who boots the installer. Raises an alarm if another address did before, under the same arming:
+        """Record the address that boots the installer. Raises an alarm if another address did under the same arming:
 
         its tokens are void now, and one of the two machines may be forged.
         """
@@ -192,7 +192,7 @@ class ScriptService:
             self._events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
 
     def _emit_script(self, seen: SeenMachine, host: Host | None, address: IPv4Address, plan: ScriptPlan) -> None:
-        """Emit what a machine got, unless it got the same before in this boot and under this arming."""
+        """Emit the script of a machine, unless it got the same one before in this boot and under this arming."""
         reason, step = None, None
         match plan:
             case InstallPlan():

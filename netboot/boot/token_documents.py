@@ -212,7 +212,7 @@ class DocumentService:
 
 
 def _is_alive(install: Install, kind: TokenKind) -> bool:
-    """Return whether a token opens its document; a report has no document, and the table decides what it moves."""
+    """Return whether a token is valid for its document; a report has none, and the table decides its transition."""
     if kind is TokenKind.KICKSTART:
         return install.is_armed and install.state in (InstallState.OFFERED, InstallState.LOADING)
     return install.state is not InstallState.READY

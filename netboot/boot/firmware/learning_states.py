@@ -1,7 +1,7 @@
-"""What one firmware of one machine was found to understand: its states and the events that move it. Pure.
+"""What was learned about one firmware of one machine: the states and the events that move them. Pure.
 
-Two whole boots in a row that fail alike move a machine to the next variant: one alone may be a person at the power
-button. What is not in the table changes nothing.
+If two whole boots in a row fail for the same reason, a machine gets the next variant: one may be caused by a person
+who presses the power button. An event that is not in the table changes nothing.
 Time is an argument. Within one boot the same request gets the same reply.
 """
 
@@ -18,7 +18,7 @@ FORGET_S: Final = 86_400.0  # an older failure does not count as one in a row
 
 
 class LearningState(StrEnum):
-    """What is known of the variant that a firmware is offered."""
+    """The state of the variant that a firmware is offered."""
 
     UNTRIED = "untried"
     DOUBTED = "doubted"  # the last whole boot with it failed
@@ -30,10 +30,10 @@ class LearningEvent(StrEnum):
     """How a boot ended, compared with the boot before."""
 
     SCRIPT_REACHED = "script-reached"
-    FAILED = "failed"  # otherwise than the boot before, or long after it
-    FAILED_AGAIN = "failed-again"  # as the boot before: the next variant is offered
-    NOTHING_LEFT = "nothing-left"  # as the boot before, and no variant follows
-    CUT_SHORT = "cut-short"  # started again before it could fail by itself
+    FAILED = "failed"  # for another reason than the boot before, or long after it
+    FAILED_AGAIN = "failed-again"  # for the same reason as the boot before: the next variant is offered
+    NOTHING_LEFT = "nothing-left"  # for the same reason as the boot before, and no variant follows
+    CUT_SHORT = "cut-short"  # restarted before it could fail by itself
     REST_OVER = "rest-over"
 
 

@@ -1,4 +1,4 @@
-"""Which boot variants a firmware may be offered, how a boot ended, and which variant follows. Pure.
+"""Lists the boot variants of a firmware, evaluates the end of a boot, and chooses the next variant. Pure.
 
 A variant is a reply (with option 43, or without it, so that firmware goes to port 4011) and a loader. Fixed order:
 
@@ -6,7 +6,7 @@ A variant is a reply (with option 43, or without it, so that firmware goes to po
     a boot without our loader                       -> the next reply, the same loader
     a boot whose loader requested no script         -> the same reply, the next loader
 
-Only whole boots count. What a machine did without taking an address is ignored: firmware takes one before it goes on,
+Only whole boots count. A machine that requested no address is ignored: firmware requests one before it continues,
 a test program does not. docs/firmware.md is the operator's view.
 """
 

@@ -26,7 +26,7 @@ Header = Callable[[str], str | None]  # gives a request's field by its name in l
 
 @dataclass(frozen=True, slots=True)
 class FileAnswer:
-    """What goes out for one request. `length` bytes from `start` are the body of a GET; a HEAD sends none.
+    """The response to one request. `length` bytes from `start` are the body of a GET; a HEAD sends none.
 
     `text` is the body of a refusal or of a document, and empty for everything that comes from a file.
     """
@@ -43,7 +43,7 @@ class FileAnswer:
 
 
 def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
-    """Say how a GET or HEAD of this file is answered."""
+    """Return the response to a GET or HEAD of this file."""
     about = (
         ("Content-Type", file.content_type),
         ("ETag", file.etag),
@@ -80,7 +80,7 @@ def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnsw
 
 
 def busy(retry_after_s: int) -> FileAnswer:
-    """Answer a client that comes back by itself when every place for a large body is taken."""
+    """Answer a client that retries by itself if every slot for a large body is in use."""
     why = "as many machines as may be served at once are served now; retry"
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
 
@@ -100,8 +100,8 @@ NOT_NOW: Final = document(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n", ("Retry-A
 def byte_range(field: str, total_bytes: int) -> range | None:
     """Read a Range field against a file's length.
 
-    None if it is to be ignored and the whole file sent: several ranges, another unit, no valid range.
-    An empty range where no byte of the file is in it (416).
+    None if it is ignored and the whole file is sent: several ranges, another unit, an invalid range.
+    An empty range if it contains no byte of the file (416).
     """
     found = _SINGLE_RANGE.fullmatch(field)
     if found is None:
@@ -125,7 +125,7 @@ def _position(digits: str) -> int | None:
 
 
 def _range_holds(if_range: str | None, etag: str) -> bool:
-    """RFC 9110 §13.1.5: strong comparison; a date never matches, for we send no Last-Modified."""
+    """RFC 9110 §13.1.5: strong comparison; a date never matches, because we send no Last-Modified."""
     return if_range is None or if_range.strip() == etag
 
 
@@ -138,14 +138,14 @@ def _names(field: str, etag: str, *, weakly: bool) -> bool:
 
 
 def head_of(answer: FileAnswer, second: int, *, is_last: bool) -> bytes:
-    """Write the head of an answer that leaves at this second of the epoch; the body follows in the same write."""
+    """Write the head of an answer for this second of the epoch; the body follows in the same write."""
     fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
     ending = "Connection: close\r\n" if is_last else ""
     return f"{_status_line(answer.status)}{_date_and_server(second)}{fields}{ending}\r\n".encode("latin-1")
 
 
 def head_of_whole(file: ServedFile, second: int, *, is_last: bool) -> bytes:
-    """Write the head of a whole file, as `head_of(answer_for(…))` does, without its detours: each object of a pull."""
+    """Write the head of a whole file, as `head_of(answer_for(…))`, but faster: used for each object of a pull."""
     ending = "Connection: close\r\n" if is_last else ""
     return (
         f"HTTP/1.1 200 OK\r\n{_date_and_server(second)}Content-Type: {file.content_type}\r\nETag: {file.etag}\r\n"

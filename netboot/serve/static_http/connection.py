@@ -42,7 +42,7 @@ from netboot.serve.static_http.static_files import StaticFiles
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
-_REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not hold up an offer
+_REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not delay an offer
 
 
 class ConnectionState(Enum):
@@ -52,8 +52,8 @@ class ConnectionState(Enum):
     ANSWERING = auto()  # for the task that answers, or for the next turn of the loop
     ANSWERING_LAST = auto()  # as ANSWERING; the connection is closed then
     BLOCKED = auto()  # for the client, which does not read what was written
-    RESTING = auto()  # for the time at which the machine may get more, by its rate
-    ENDED = auto()  # for nothing: it is closed, or will be when all is sent, or another protocol has it
+    RESTING = auto()  # for the time at which the machine's rate allows more
+    ENDED = auto()  # for nothing: it is closed, or closes when all is sent, or another protocol has it
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +64,7 @@ class OpenConnections:
     documents: Callable[[], asyncio.Protocol]
     limit: MachineLimit
     connections: set["BootConnection"] = field(default_factory=set)  # without those that aiohttp has
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # answers that take their time
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # tasks that answer
 
 
 class BootConnection(asyncio.Protocol):
@@ -79,7 +79,7 @@ class BootConnection(asyncio.Protocol):
         self._state = ConnectionState.READING
         self._peer_is_done = False  # it sends nothing more, but may still read
         self._unblocked: asyncio.Future[None] | None = None
-        self._since = 0.0  # monotonic: when the head under way began, or the last answer left
+        self._since = 0.0  # monotonic: when the current head began, or the last answer was sent
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; asyncio has set TCP_NODELAY."""
@@ -101,14 +101,14 @@ class BootConnection(asyncio.Protocol):
         self._leave()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came and answer what is whole."""
+        """Receive bytes and answer every complete request."""
         if not self._buffer and self._state is ConnectionState.READING:
             self._since = time.monotonic()
         self._buffer += data
         self._work()
 
     def eof_received(self) -> bool:
-        """Answer what was requested before closing: `printf … | nc -N` is a client too."""
+        """Answer what was requested before the client closed its side, as `printf … | nc -N` does."""
         self._peer_is_done = True
         return self._state is not ConnectionState.READING
 
@@ -118,13 +118,13 @@ class BootConnection(asyncio.Protocol):
             self._state = ConnectionState.BLOCKED
 
     def resume_writing(self) -> None:
-        """Go on answering."""
+        """Continue answering."""
         self._wake()
         if self._state is ConnectionState.BLOCKED:
             self._go_on()
 
     def close_if_overdue(self, now: float) -> None:
-        """Let go of a reader that stands still, a head that does not end, a connection that nobody uses."""
+        """Close a connection whose reader does not read, whose head does not end, or which is idle."""
         waited_s = now - self._since
         match self._state:
             case ConnectionState.ANSWERING | ConnectionState.ANSWERING_LAST | ConnectionState.RESTING:
@@ -142,7 +142,7 @@ class BootConnection(asyncio.Protocol):
                 assert_never(unexpected)
 
     def close_when_idle(self) -> None:
-        """Close after the answer under way, or now."""
+        """Close after the current answer, or now."""
         if self._state is ConnectionState.ANSWERING:
             self._state = ConnectionState.ANSWERING_LAST
         elif self._state is not ConnectionState.ANSWERING_LAST:
@@ -228,7 +228,7 @@ class BootConnection(asyncio.Protocol):
             self._write(request, found, answer, body=answer.piece_of(body))
 
     def _write_whole(self, request: StaticRequest, file: ServedFile, body: bytes) -> None:
-        """Send a small file as it is: each object of a pull, so nothing is made here that it does not need."""
+        """Send a small file. Used for each object of a pull, so it creates no object that is not needed."""
         is_last = request.is_last
         self._transport.write(head_of_whole(file, int(time.time()), is_last=is_last) + body)
         self._end_answer(request, file, status=HTTPStatus.OK, bytes_sent=len(body), is_last=is_last)
@@ -238,7 +238,7 @@ class BootConnection(asyncio.Protocol):
     ) -> None:
         """Send an answer that is whole; without `body`, its text."""
         if self._transport.is_closing():
-            return  # the client went away meanwhile
+            return  # the client closed the connection
         is_last = request.is_last or self._state is ConnectionState.ANSWERING_LAST
         head = head_of(answer, int(time.time()), is_last=is_last)
         body = answer.text if body is None else body
@@ -249,7 +249,7 @@ class BootConnection(asyncio.Protocol):
     def _end_answer(
         self, request: StaticRequest, file: ServedFile | None, *, status: HTTPStatus, bytes_sent: int, is_last: bool
     ) -> None:
-        """Record an answer that was written, and close, rest or go on."""
+        """Record an answer that was written; then close, wait for the rate, or continue."""
         self._files.record_answer(
             request, file, remote=self._remote, status=status, bytes_sent=bytes_sent, began=self._since
         )
@@ -319,7 +319,7 @@ class BootConnection(asyncio.Protocol):
             if come_back is not None:
                 self._write(request, None, busy(come_back.retry_after_s))
                 return
-            if self._transport.is_closing():  # it may have gone while it waited
+            if self._transport.is_closing():  # the client may have disconnected while it waited
                 return
             opened, first = await open_large(file, answer)
             with opened:
@@ -338,7 +338,7 @@ class BootConnection(asyncio.Protocol):
             self._end(lingers=request.has_body)
 
     async def _drained(self) -> None:
-        """Wait until the kernel has what was written, for as long as a reader may stand still."""
+        """Wait until the kernel has accepted the written bytes, at most for the timeout of a reader."""
         if self._transport.get_write_buffer_size():
             self._unblocked = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._unblocked], timeout=SLICE_TIMEOUT_S)
@@ -348,7 +348,7 @@ class BootConnection(asyncio.Protocol):
             self._unblocked.set_result(None)
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer, say that nothing more is answered, and close when the client has read it."""
+        """Send a refusal as the last answer, and close when the client has read it."""
         if refused.status is HTTPStatus.BAD_REQUEST:
             self._files.counters.request_malformed()
         self._files.record_refused(self._remote, refused.reason)
@@ -357,7 +357,7 @@ class BootConnection(asyncio.Protocol):
         self._end(lingers=True)
 
     def _end(self, *, lingers: bool = False) -> None:
-        """Close when what was written has left; with `lingers`, read on meanwhile what the client still sends."""
+        """Close when the written bytes are sent; with `lingers`, read and drop what the client still sends."""
         self._state = ConnectionState.ENDED
         if lingers:
             self._leave()
@@ -366,7 +366,7 @@ class BootConnection(asyncio.Protocol):
             self._transport.close()
 
     def _hand_over(self) -> None:
-        """Give the connection, with what was read of it, to aiohttp."""
+        """Pass the connection, with the bytes that were read, to aiohttp."""
         self._leave()
         self._transport.resume_reading()
         documents = self._shared.documents()
@@ -377,6 +377,6 @@ class BootConnection(asyncio.Protocol):
             documents.eof_received()
 
     def _leave(self) -> None:
-        """Belong to the engine no longer: the connection ended, or another protocol has it."""
+        """Leave the engine's set: the connection ended, or another protocol has it."""
         self._state = ConnectionState.ENDED
         self._shared.connections.discard(self)

@@ -32,7 +32,7 @@ class HttpEngine:
         return BootConnection(self.open)
 
     async def stop(self, timeout_s: float) -> None:
-        """Let what is being sent end within `timeout_s`, then close every connection. Close the listener before."""
+        """Let running answers end within `timeout_s`, then close every connection. Close the listener before."""
         self._sweeper.cancel()
         for connection in tuple(self.open.connections):
             connection.close_when_idle()

@@ -1,4 +1,4 @@
-"""The head of an HTTP request, judged before anything acts on it. Pure.
+"""Parses and classifies the head of an HTTP request before it is answered. Pure.
 
 A complete head has one of three outcomes: a request below a static tree, which the connection answers; another
 well-formed request, which aiohttp answers; or a refusal. A head is refused as soon as no further bytes can make it
@@ -20,7 +20,7 @@ LONGEST_HEAD_BYTES: Final = 16 * 1024
 _LONGEST_LINE_BYTES: Final = 8190  # of a request for aiohttp, whose own limits are wider, so that ours are met
 _MOST_FIELDS: Final = 100
 
-# Possessive quantifiers: a hostile head costs one pass, whatever is in it.
+# Possessive quantifiers: any hostile head costs one pass.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINES: Final = rb"((?:" + _TOKEN + rb":[^\r\n\x00]*+\r\n)*+)\r\n"
 _STATIC: Final = re.compile(rb"(GET|HEAD) ((?:" + STATIC_TREES.encode() + rb")[!-~\x80-\xff]*+) HTTP/1\.1\r\n")
@@ -28,7 +28,7 @@ _STATIC_PATH: Final = re.compile(STATIC_TREES)
 _ALL_LINES: Final = re.compile(_LINES)
 _ANY: Final = re.compile(rb"(" + _TOKEN + rb") ([!-~]++) HTTP/1\.([01])\r\n" + _LINES)
 _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!-~]++ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
-# A head that has not ended: whole lines, then the beginning of one. What does not match can no more become HTTP.
+# A head that has not ended: whole lines, then the beginning of one. Other bytes can no longer become HTTP.
 _BEGUN_LINE: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}+(?: (?:[!-~\x80-\xff]++(?: [HTP/0-9.]{0,8}+\r?+)?+)?+)?+"
 )
@@ -48,7 +48,7 @@ _LONGEST_REMEMBERED: Final = 1024
 
 
 class Judgement(StrEnum):
-    """What a buffer holds that is no request below a static tree."""
+    """The content of a buffer that is not a request below a static tree."""
 
     INCOMPLETE = "incomplete"
     DOCUMENT = "document"
@@ -95,7 +95,7 @@ class StaticRequest:
 
 
 def read_head(buffer: bytes) -> StaticRequest | Judgement | Refused:
-    """Judge the request at the beginning of what a connection has sent."""
+    """Classify the request at the beginning of a connection's bytes."""
     end = buffer.find(b"\r\n\r\n", 0, LONGEST_HEAD_BYTES)
     if end < 0:
         return _judge_incomplete(buffer)
@@ -117,7 +117,7 @@ def _judge_incomplete(buffer: bytes) -> Judgement | Refused:
 
 
 def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | Refused:
-    """Judge a complete head in any valid form: every method, a target in absolute form, HTTP 1.0, with a body."""
+    """Classify a complete head in any valid form: every method, a target in absolute form, HTTP 1.0, with a body."""
     found = _ANY.match(buffer)
     if found is None:
         return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP

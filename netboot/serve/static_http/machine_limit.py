@@ -1,4 +1,4 @@
-"""How many connections one machine may have: a rack behind one router's address, and never every descriptor."""
+"""Limits the connections of one address: enough for a rack behind one router, but never all descriptors."""
 
 import asyncio
 from collections import defaultdict

@@ -72,7 +72,7 @@ _EXPECT: Final = Refused(
 
 
 def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> Refused | None:
-    """Say why a request with these fields is refused; None if a handler may have it.
+    """Return why a request with these fields is refused; None if a handler may answer it.
 
     `fields` are by their names in lower case; those that came several times are one list, joined by commas.
     """

@@ -1,6 +1,6 @@
 """The bytes of a served file: small ones in memory, large ones by sendfile, no faster than a machine's rate.
 
-Whatever may wait for a disk runs in a thread.
+Every operation that may wait for a disk runs in a thread.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from netboot.serve.static_http.conditional import FileAnswer
 from netboot.serve.static_http.turns import Turns
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
-SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is gone or hung; its slot is worth more
-FIRST_PIECE_BYTES: Final = 64 * 1024  # leaves with the head of a large file
-PIECE_BYTES: Final = 256 * 1024  # copied in one go: more falls out of the processor's cache, and an offer waits for it
+SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is disconnected or hangs; other machines need its slot
+FIRST_PIECE_BYTES: Final = 64 * 1024  # sent together with the head of a large file
+PIECE_BYTES: Final = 256 * 1024  # copied at once: more does not fit into the processor's cache and delays an offer
 
 
 def is_large(file: ServedFile) -> bool:
@@ -31,7 +31,7 @@ async def read_small(file: ServedFile, bodies: Bodies) -> bytes:
 
 
 async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:
-    """Open a large file and read what leaves with the head; raise FileChangedError. The caller closes the file."""
+    """Open a large file and read the bytes to send with the head; raise FileChangedError. The caller closes it."""
 
     def read() -> tuple[FileIO, bytes]:
         opened = FileIO(open_file(file), "rb")
@@ -51,10 +51,10 @@ async def copy_rest(
 ) -> int:
     """Let the kernel copy an answer's bytes after the first `sent`, no faster than the machine's rate.
 
-    Returns how many left in all.
+    Returns the number of all sent bytes.
 
-    Fewer than the answer's length where the reader went away or stood still, or somebody wrote over the file: the
-    promise cannot be kept then, and the caller aborts the connection so that the reader sees it.
+    They are fewer than the answer's length if the reader disconnected or hangs, or the file was overwritten. Then the
+    caller aborts the connection, so that the reader detects it.
     """
     as_opened = etag_of(os.fstat(opened.fileno()))
     slice_bytes = turns.slice_bytes(SLICE_BYTES) if turns else SLICE_BYTES
@@ -74,9 +74,9 @@ async def copy_rest(
 
 
 async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, *, count: int) -> int:
-    """Copy piece by piece, others' turns between them; let asyncio do the waiting where the reader is slower.
+    """Copy piece by piece, with other tasks in between; if the reader is slower, asyncio waits for it.
 
-    What was written before has left already: a reader that goes away while asyncio's sendfile waits for that makes
+    All earlier bytes are sent already: if a reader disconnects while asyncio's sendfile waits for them, it makes
     asyncio log a fault of its own (CPython 3.11: two ends set one future).
     """
     moved = 0
@@ -93,7 +93,7 @@ async def _copy_slice(transport: asyncio.Transport, opened: FileIO, start: int, 
 
 
 def _copy_now(transport: asyncio.Transport, opened: FileIO, start: int, *, most_bytes: int) -> int | None:
-    """Copy what the socket takes at once; None if it takes nothing, or something has to leave before."""
+    """Copy what the socket accepts at once; None if it accepts nothing, or earlier bytes have to be sent first."""
     if transport.get_write_buffer_size():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What lies below the static trees: content and boot files, found by path; what was sent of them is recorded.
+"""The static trees, content and boot files: finds files by path and records what was sent.
 
 Content is the same for every machine and contains no secrets. A boot file is found for the machine that requests it:
 shim and GRUB request further files from the directory that they were loaded from, and below `/boot/{mac}/` they find
@@ -38,7 +38,7 @@ _NO_ADDRESS: Final = IPv4Address(0)
 
 
 class StaticFiles:
-    """What the connections of the boot LAN share: the index, the bodies, the file service, the limits."""
+    """The shared state of the boot LAN's connections: the index, the bodies, the file service, the limits."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class StaticFiles:
         limits: ShareLimits,
         advertised: Mapping[str, str],
     ) -> None:
-        """`advertised` has, by our address, the address that machines are given instead."""
+        """`advertised` maps our address to the one that machines get instead."""
         self.content = content
         self.turns = Turns(limits)
         self.bodies = Bodies()

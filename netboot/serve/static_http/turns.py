@@ -25,7 +25,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, machine: str, user_agent: str) -> AsyncIterator[ComeBack | None]:
-        """Hold a place for a large body, after a wait if this kind of client can; otherwise yield when to retry."""
+        """Hold a slot for a large body, after a wait if this kind of client can wait; otherwise yield when to retry."""
         stream = self._shares.enter(machine, RetryBehaviour.of(user_agent), time.monotonic())
         if isinstance(stream, ComeBack):
             yield stream

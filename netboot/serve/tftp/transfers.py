@@ -30,7 +30,7 @@ from netboot.wire.tftp.transfer import Outcome, Sender
 
 log = structlog.get_logger()
 
-_DATAGRAMS_PER_TURN: Final = 8  # of one transfer, before the others have theirs
+_DATAGRAMS_PER_TURN: Final = 8  # datagrams of one transfer before the other transfers continue
 _LONGEST_FROM_PEER: Final = 2048
 _LATE_DUPLICATE_S: Final = 1.0  # a request repeated this soon in a transfer is a duplicate
 _CHECK_EVERY_S: Final = 1.0  # each transfer: a machine may request a timeout of 255 s, and its end frees memory
