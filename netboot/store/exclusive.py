@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,20 +17,7 @@ COMMAND_S: Final = 30.0  # time that a daemon waits for commands that use the st
 _TRY_AGAIN_S: Final = 0.1
 
 
-class Lock(Protocol):
-    """A lock that is exclusive for daemons and shared by commands."""
-
-    async def take(self, *, owner: str | None) -> bool:
-        """Take it exclusively for the daemon `owner`, or shared if it is None; return False if it is held."""
-
-    async def release(self) -> None:
-        """Release it, if it is taken."""
-
-    async def owner(self) -> str:
-        """Return the daemon that holds it."""
-
-    async def watch(self) -> None:
-        """Monitor it; raise StoreError if another daemon took it."""
+Lock = AdvisoryLock | FileLock  # exclusive for a daemon, shared by commands
 
 
 class HeldError(StoreError):
