@@ -14,6 +14,7 @@ import aiohttp
 
 from netboot.control_socket import CONFIGURATION_HEADER, CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
 from netboot.errors import NetbootError
+from netboot.model.release import EntryKind
 
 View = Mapping[str, Any]
 
@@ -59,9 +60,9 @@ class ControlClient:
         """Make the daemon read its files again; if it keeps the previous ones, raise RefusedError with every fault."""
         return dict(await self._request("POST", "reload"))
 
-    async def rescan_content(self) -> View:
-        """Make the daemon read the content directory again, but not the configuration."""
-        return dict(await self._request("POST", "content/rescan"))
+    async def rescan_content(self, kind: EntryKind, name: str) -> View:
+        """Make the daemon read one boot medium or release again, but not the configuration."""
+        return dict(await self._request("POST", "content/rescan", {"kind": kind.word, "name": name}))
 
     async def content_uses(self) -> list[View]:
         """List the users of each boot medium and release."""

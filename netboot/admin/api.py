@@ -19,12 +19,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from netboot.admin.json_views import View, json_view
 from netboot.content.library.disk import http_status
+from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import CONFIGURATION_HEADER
 from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
 from netboot.model.boot.machine import Machine
 from netboot.model.install.event import Event
 from netboot.model.install.install import MOST_ATTEMPTS
+from netboot.model.release import EntryKind, EntryName
 from netboot.operate.administration import Administration, UnknownHostError
 from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.content_uses import ContentUse
@@ -49,8 +51,8 @@ class RunningDaemon(Protocol):
     async def reload(self) -> View:
         """Read the files again; if they have faults, keep the previous ones and raise ConfigError."""
 
-    async def rescan_content(self) -> View:
-        """Read the content directory again."""
+    async def rescan_content(self, entry: EntryName | None = None) -> View:
+        """Read the content directory again, or only one medium or release."""
 
     async def content_uses(self) -> list[ContentUse]:
         """List the users of each boot medium and release."""
@@ -71,7 +73,7 @@ def admin_application(administration: Administration, daemon: RunningDaemon, met
             web.get("/metrics", api.metrics),
             web.get("/api/v1/status", api.status),
             web.post("/api/v1/reload", _answer(daemon.reload)),
-            web.post("/api/v1/content/rescan", _answer(daemon.rescan_content)),
+            web.post("/api/v1/content/rescan", api.rescan_content),
             web.get("/api/v1/content/uses", _answer(daemon.content_uses)),
             web.get("/api/v1/machines", api.machines),
             web.get("/api/v1/hosts", _answer(administration.hosts)),
@@ -104,6 +106,20 @@ class _Api:
         except StoreError as error:
             status["store"] = str(error)
         return web.json_response(status)
+
+    async def rescan_content(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        if not body:
+            return _json(await self._daemon.rescan_content())
+        kinds = {kind.word: kind for kind in EntryKind}
+        kind, name = kinds.get(str(body.get("kind"))), body.get("name")
+        if kind is None or not isinstance(name, str):
+            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(kinds)}, and name is a name; or neither is given")
+        try:
+            entry = (kind, checked_name(name))
+        except ContentError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        return _json(await self._daemon.rescan_content(entry))
 
     async def machines(self, _request: web.Request) -> web.Response:
         return _json(self._daemon.discovered())

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +30,14 @@ from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.trees import Tree
 from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.machine import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
+from netboot.model.release import EntryKind, EntryName
 from netboot.operate.content_uses import ContentUse
 from netboot.operate.readiness import NO_INTERFACE, Readiness
 from netboot.registry.load import Configuration, read
@@ -160,7 +162,7 @@ class Daemon:
         settings = from_settings.as_reloaded(self._settings, configuration.settings)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration)
         await registry.documents.warm(registry.hosts)
-        await self._read_content()
+        await self._replace_content(await asyncio.to_thread(self._content.read))
         self._registry.now = registry
         self._in_force = configuration
         return await self._administer(settings, problems)
@@ -178,28 +180,26 @@ class Daemon:
         self._administration.use(self._registry.now.hosts, readiness, warnings=self.problems)
         return await self._end_changed_armings()
 
-    async def rescan_content(self) -> View:
-        """Read the content directory again, but not the configuration."""
+    async def rescan_content(self, entry: EntryName | None = None) -> View:
+        """Read the content directory, or one entry of it, again, but not the configuration."""
         async with self._reloading:
-            documents = await self._registry.now.documents.renewed(self._registry.now.hosts)
-            await self._read_content()
+            trees = await asyncio.to_thread(self._content.read, entry)
+            changed = {name for kind, name in trees if kind is EntryKind.RELEASE}
+            documents = await self._registry.now.documents.renewed(self._registry.now.hosts, changed)
+            await self._replace_content(trees)
             self._registry.now = replace(self._registry.now, documents=documents)
             armings_ended = await self._end_changed_armings()
-        media, releases = list(self._content.media), list(self._content.releases)
-        log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
-        return {
-            "media": media,
-            "releases": releases,
-            "problems": list(self._content.problems),
-            "armings_ended": armings_ended,
-        }
+        served = {"media": list(self._content.media), "releases": list(self._content.releases)}
+        counts = {kind: len(names) for kind, names in served.items()}
+        log.info("content.rescanned", **counts, armings_ended=armings_ended)
+        return {**served, "problems": list(self._content.problems), "armings_ended": armings_ended}
 
-    async def _read_content(self) -> None:
-        await asyncio.to_thread(self._content.refresh)
+    async def _replace_content(self, trees: Mapping[EntryName, Tree | None]) -> None:
         fault = await asyncio.to_thread(write_fault, self._content.directory)
         if fault is not None and fault != self._content_fault:
             log.warning("content.not_writable", reason=fault)
         self._content_fault = fault
+        self._content.replace(trees)
         self._listeners.content_changed()
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
@@ -220,7 +220,7 @@ class Daemon:
         """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
         self._warn(read)
         self._reject(read.faults)
-        await self._read_content()
+        await self._replace_content(await asyncio.to_thread(self._content.read))
         await self._administer(self._settings, problems)
         await keep_accepted(read, self._store.accepted)
 

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -145,9 +145,10 @@ class Documents:
             with suppress(RenderError, ContentError):
                 await self.release(host)
 
-    async def renewed(self, hosts: Iterable[Host]) -> "Documents":
-        """Return documents that read the releases of these hosts anew: the content directory changed."""
+    async def renewed(self, hosts: Iterable[Host], changed: Collection[str]) -> "Documents":
+        """Return documents that read the `changed` releases of these hosts anew: the content directory changed."""
         fresh = Documents(self._engine, self._content, place=self._place)
+        fresh._releases = {name: release for name, release in self._releases.items() if name not in changed}
         await fresh.warm(hosts)
         return fresh
 

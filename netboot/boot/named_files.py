@@ -153,6 +153,8 @@ class FileService:
             boot.pull = self._begin_pull(file.owner)
             if boot.pull is None:
                 return
+        if boot.pull.object_count is None:
+            boot.pull.object_count = self._registry.now.documents.object_count(file.owner)
         boot.pulled_s = self._clock.monotonic()
         before, percent = boot.pull.percent, boot.pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:
@@ -160,8 +162,8 @@ class FileService:
             self._events.emit("boot.content_pulled", data, host=host, mac=seen.mac, step=Step.OSTREE)
 
     def _begin_pull(self, release: str) -> PullProgress | None:
-        tree, object_count = self._content.release_tree(release), self._registry.now.documents.object_count(release)
-        return PullProgress(tree, object_count) if tree is not None and object_count is not None else None
+        tree = self._content.release_tree(release)
+        return PullProgress(tree) if tree else None
 
     def request_refused(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""

@@ -26,6 +26,9 @@ class EntryKind(StrEnum):
         return content / self / name
 
 
+EntryName = tuple[EntryKind, str]
+
+
 class ContentKind(StrEnum):
     """A served file as the timeline of a boot names it."""
 

@@ -1,6 +1,7 @@
 """Every refusal and error of the API, on the whole appliance in one process. tests/safety records the other answers."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ def answer(box: Appliance, method: str, path: str, body: Any = None, **headers: 
 
 ATTEMPTS = {"error": "attempts is a whole number from 1 to 100"}
 HOSTS = {"error": "hosts is a list of names, one at least"}
+ENTRY = {"error": "kind is one of boot medium, release, and name is a name; or neither is given"}
+NAME = {"error": "'../x' is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first"}
 NO_JSON = {"error": "the body is no JSON"}
 NO_OBJECT = {"error": "the body is no JSON object"}
 NO_ID = {"error": "after is the id of an event"}
@@ -46,6 +49,11 @@ NO_ID = {"error": "after is the id of an event"}
         *[("POST", "/hosts/w1/arm", wrong, (400, NO_JSON)) for wrong in (b"{", b"\xff", b"[" * 100_000)],
         *[("POST", "/hosts/w1/cancel", wrong, (400, NO_OBJECT)) for wrong in (b"[]", b"1", b"null")],
         *[("GET", f"/events?follow=0&after={wrong}", None, (400, NO_ID)) for wrong in ("-1", "x", "9" * 19, "1.0")],
+        *[
+            ("POST", "/content/rescan", wrong, (400, ENTRY))
+            for wrong in ({"kind": "iso", "name": "x"}, {"name": "x"}, {"kind": "release", "name": 1})
+        ],
+        ("POST", "/content/rescan", {"kind": "release", "name": "../x"}, (400, NAME)),
         ("GET", "/nothing", None, (404, {"error": "404: Not Found"})),
         ("DELETE", "/hosts", None, (405, {"error": "405: Method Not Allowed"})),
     ],
@@ -285,3 +293,18 @@ def test_events_are_followed_until_the_client_goes(appliance: Appliance):
 
     assert (answers.status, answers.headers["content-type"]) == (200, "text/event-stream")
     assert answers.body.startswith(b": \n\n")
+
+
+def test_one_release_is_read_again_and_the_others_are_not(appliance: Appliance):
+    _, before = answer(appliance, "GET", "/status")
+    releases = appliance.directory / "content" / "ostree"
+    for name in ("read-again", "not-read"):
+        shutil.copytree(releases / before["releases"][0], releases / name)
+
+    status, body = answer(appliance, "POST", "/content/rescan", {"kind": "release", "name": "read-again"})
+
+    served = sorted([*before["releases"], "read-again"])
+    assert (status, body) == (
+        200,
+        {"media": before["media"], "releases": served, "problems": [], "armings_ended": []},
+    )

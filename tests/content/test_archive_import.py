@@ -21,11 +21,12 @@ from netboot.content.imports.archive_import import ImportedRelease, import_archi
 from netboot.content.library.disk import tree_size
 from netboot.content.library.library import Library
 from netboot.content.library.progress import Progress
+from netboot.content.library.record import Record
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref, read_release
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
-from netboot.model.release import EntryKind
+from netboot.model.release import EntryKind, Release
 
 if TYPE_CHECKING:
     Images = Any  # of conftest.py
@@ -44,11 +45,15 @@ def put(library: Library, path: Path, name: str | None = None) -> ImportedReleas
     return import_archive(library, path, name, now=NOW)
 
 
+def ostree(*arguments: str) -> str:
+    return subprocess.run(["ostree", *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
+
+
 def files_of(repo: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(repo)): path.read_bytes()
         for path in sorted(repo.rglob("*"))
-        if path.is_file() and path.name not in (".lock", ".netboot.json")
+        if path.is_file() and not path.name.startswith((".lock", ".netboot"))
     }
 
 
@@ -90,7 +95,7 @@ def test_an_archive_of_ocne_becomes_a_release(
         ref=ref,
         commit=commit,
         architecture="amd64",
-        object_count=read_release(library.directory, "ock-1.31-amd64").object_count,
+        object_count=len(list((small_archive / "objects").rglob("*.*"))),
         size_bytes=sum(path.stat().st_size for path in (small_archive / "objects").rglob("*.*")),
         linked_bytes=0,
         source_digest=f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
@@ -650,3 +655,40 @@ def test_an_unreadable_source_is_one_sentence(library: Library, small_archive: P
     for source in (tmp_path / "\0", tmp_path / ("x" * 300), Path("/proc/self/mem")):
         with pytest.raises(ContentError):
             import_archive(library, source, "ock", now=NOW)
+
+
+def test_an_imported_release_is_not_walked_again_until_an_object_comes_or_goes(
+    library: Library, small_archive: Path
+) -> None:
+    imported = put(library, small_archive)
+    root = library.directory / "ostree" / imported.name
+    (dirtree, *_) = sorted(root.glob("objects/??/*.dirtree"))
+    with dirtree.open("r+b") as file:  # a walk reads it, an index does not
+        file.truncate(1)
+
+    release = Release(imported.name, imported.ref, imported.commit, imported.object_count)
+    assert read_release(library.directory, imported.name) == release
+
+    (dirtree.parent / "new").touch()
+    with pytest.raises(ContentError, match=rf"{dirtree.name} is damaged: "):
+        read_release(library.directory, imported.name)
+
+
+def test_an_imported_release_whose_ref_moved_is_walked(library: Library, small_archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("other")
+    archive = tmp_path / "ock-2"
+    shutil.copytree(small_archive, archive)
+    second = ostree("commit", f"--repo={archive}", "--branch=ock", f"--tree=dir={tmp_path / 'other'}").strip()
+    first = ostree("rev-parse", f"--repo={archive}", "ock^").strip()
+
+    imported = put(library, archive)
+
+    record = Record.read(library.directory / "ostree" / imported.name)
+    assert record is not None
+    assert (record.commit, record.pull_count) == (second, 4)  # commit, dirtree, dirmeta, file
+    assert record.object_count == imported.object_count > 4
+    assert read_release(library.directory, imported.name) == Release(imported.name, "ock", second, 4)
+    (library.directory / "ostree" / imported.name / "refs/heads/ock").write_text(first + "\n")
+    reached = len(list((small_archive / "objects").rglob("*.*")))
+    assert read_release(library.directory, imported.name) == Release(imported.name, "ock", first, reached)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netboot.content.serving.index import RESCAN_INTERVAL_S, ContentIndex
 from netboot.content.serving.served_file import IMMUTABLE, NO_CACHE, ServedFile
-from netboot.model.release import ContentKind
+from netboot.model.release import ContentKind, EntryKind
 
 _NAMES = ["..", ".", "", "%2e%2e", "%2f", "etc", "passwd", "content", "ostree", "ol8", "ock-1", "media", "\0"]
 
@@ -187,6 +187,38 @@ def test_a_release_that_was_pulled_and_then_removed_is_forgotten(content_directo
     content.refresh()
 
     assert content.find(url) is None
+
+
+def test_one_release_is_read_again_with_its_aliases_and_nothing_else(content_directory: Path) -> None:
+    releases = content_directory / "ostree"
+    shutil.copytree(releases / "ock-1", releases / "ock-2")
+    for alias, target in (("stable", "ock-1"), ("next", "ock-2")):
+        (releases / alias).symlink_to(target)
+    content = loaded(content_directory)
+    for name in ("ock-1", "ock-2"):
+        (releases / name / "config").write_text("changed")
+    paths = [f"/ostree/{name}/config" for name in ("ock-1", "stable", "ock-2", "next")]
+    before = [found(content, path) for path in paths]
+
+    trees = content.read((EntryKind.RELEASE, "ock-1"))
+
+    assert [found(content, path) for path in paths] == before  # nothing is replaced yet
+    assert trees.keys() == {(EntryKind.RELEASE, "ock-1"), (EntryKind.RELEASE, "stable")}
+    content.replace(trees)
+    assert [found(content, path).size_bytes == 7 for path in paths] == [True, True, False, False]
+    assert content.read((EntryKind.RELEASE, "stable")).keys() == {(EntryKind.RELEASE, "stable")}
+
+
+def test_a_release_that_is_gone_is_not_served_after_it_was_read_again(content_directory: Path) -> None:
+    (content_directory / "ostree" / "stable").symlink_to("ock-1")
+    content = loaded(content_directory)
+    shutil.rmtree(content_directory / "ostree" / "ock-1")
+
+    trees = content.read((EntryKind.RELEASE, "ock-1"))
+    content.replace(trees)
+
+    assert trees == {(EntryKind.RELEASE, "ock-1"): None, (EntryKind.RELEASE, "stable"): None}
+    assert (content.releases, content.media) == ((), ("ol8",))
 
 
 def test_a_file_that_goes_away_is_forgotten(content_directory: Path) -> None:

@@ -25,6 +25,7 @@ from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.disk import explaining_import_errors, megabytes, tree_size
 from netboot.content.library.library import Library
 from netboot.errors import ContentError, NetbootError
+from netboot.model.release import EntryKind
 from netboot.registry.load import load_settings
 from netboot.settings.settings import Settings
 
@@ -58,7 +59,7 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
     settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_iso(library, file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
-    _rescan_in_daemon(config, settings)
+    _rescan_in_daemon(config, settings, EntryKind.MEDIUM, done.name)
     text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
     _print_imported(done, text, as_json)
 
@@ -73,7 +74,7 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
     settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_archive(library, source, name, now=datetime.now(UTC), progress=progress)
-    _rescan_in_daemon(config, settings)
+    _rescan_in_daemon(config, settings, EntryKind.RELEASE, done.name)
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     text = f"commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, {megabytes(done.size_bytes)}{shared}"
     _print_imported(done, f"{text}, every object verified", as_json)
@@ -158,8 +159,9 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
                     repaired = repair(staging, entry, verdict, repair_from, progress=progress)
                 verdict = verify(entry, progress)
             results.append((verdict, repaired))
-    if any(repaired for _, repaired in results):
-        _rescan_in_daemon(config, settings)
+    for verdict, repaired in results:
+        if repaired:
+            _rescan_in_daemon(config, settings, verdict.kind, verdict.name)
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
     else:
@@ -185,7 +187,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
             raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _rescan_in_daemon(config, settings)
+    _rescan_in_daemon(config, settings, entry.kind, name)
     print_found({"removed": name, "size_bytes": freed}, as_json, [f"{name} is removed"])
 
 
@@ -216,7 +218,7 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
         if running := users(config, settings).running(entry.kind, alias):
             raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
-    _rescan_in_daemon(config, settings)
+    _rescan_in_daemon(config, settings, entry.kind, alias)
     name = entry.alias_of or name
     print_found({"alias": alias, "name": name}, as_json, [f"{alias} is {name} now"])
 
@@ -226,10 +228,10 @@ def _opened(config: Path) -> tuple[Settings, Library]:
     return settings, Library(settings.content.directory)
 
 
-def _rescan_in_daemon(config: Path, settings: Settings) -> None:
-    """Make a running daemon read the content directory again; print a note if it fails, and for each ended arming."""
+def _rescan_in_daemon(config: Path, settings: Settings, kind: EntryKind, name: str) -> None:
+    """Make a running daemon read a medium or release again; print a note if it fails, and for each ended arming."""
     try:
-        result = asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.rescan_content()))
+        result = asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.rescan_content(kind, name)))
     except NetbootError as error:
         click.echo(f"note: the daemon did not read the content again: {error}", err=True)
         return

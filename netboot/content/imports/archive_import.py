@@ -22,6 +22,7 @@ from netboot.content.library.record import Record
 from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image
 from netboot.content.ostree.fsck import ArchiveCheck, Checker, evaluate
+from netboot.content.ostree.object_table import write_index
 from netboot.content.ostree.release_writer import ReleaseWriter
 from netboot.content.ostree.repository import read_ref
 from netboot.content.ostree.summary import NAME as SUMMARY
@@ -129,6 +130,7 @@ class _ArchiveImport:
             ref=check.ref,
             commit=check.commit,
             object_count=check.object_count,
+            pull_count=check.pull_count,
             size_bytes=check.size_bytes,
         )
         if existing is not None:
@@ -138,6 +140,7 @@ class _ArchiveImport:
         notes = _without_stale_summary(root, self.record.source)
         record = replace(record, source_digest=self.digest.finish() if self.digest else self.record.source_digest)
         record.write(root)
+        write_index(root)
         self.staging.publish(root, EntryKind.RELEASE, self.name)
         return replace(_imported(self.name, record, is_new=True, linked_bytes=writer.linked_bytes), notes=notes)
 

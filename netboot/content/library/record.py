@@ -25,6 +25,7 @@ class Record:
     ref: str = ""
     commit: str = ""
     object_count: int = 0
+    pull_count: int = 0  # objects that `commit` reaches; 0: imported by an earlier version
     size_bytes: int = 0
     content_digest: str = ""  # of the image's manifest, or the commit: equal content, equal digest
     files: dict[str, str] = field(default_factory=dict)  # of a medium: each member and its SHA-256
@@ -43,10 +44,8 @@ class Record:
     def _is_valid(self) -> bool:
         """Return whether each field has the type that an import writes: a record may be copied in by hand."""
         read: Any = self  # JSON: any field may be anything
-        texts = (each for each in fields(self) if each.name not in ("object_count", "size_bytes", "files"))
         return (
-            all(isinstance(getattr(read, each.name), str) for each in texts)
-            and all(type(number) is int for number in (read.object_count, read.size_bytes))
+            all(type(getattr(read, each.name)) is each.type for each in fields(self) if each.name != "files")
             and isinstance(read.files, dict)
             and all(isinstance(checksum, str) for checksum in self.files.values())
             and not any(".." in member.split("/") or member.startswith("/") for member in self.files)

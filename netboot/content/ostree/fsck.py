@@ -46,11 +46,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCheck:
-    """The result of a check. `object_count` counts the present objects that are referred to, sound or damaged."""
+    """The result of a check. `object_count` counts the present objects that are referred to, sound or damaged.
+
+    `pull_count` counts those that a pull of `ref` requests; objects of other commits and refs are not among them.
+    """
 
     ref: str
     commit: str
     object_count: int
+    pull_count: int
     size_bytes: int
     faults: tuple[Fault, ...]
     unreferred: tuple[str, ...]  # objects that nothing refers to
@@ -161,6 +165,7 @@ def evaluate(root: Path, name: str, found: dict[str, DirectoryCheck]) -> Archive
         ref=ref,
         commit=commit,
         object_count=len(reached & present),
+        pull_count=len(_reached(refers, {commit}) & present),
         size_bytes=sum(directory.size_bytes for directory in found.values()),
         faults=tuple(sorted(faults)),
         unreferred=tuple(sorted(present - reached)),

@@ -8,21 +8,19 @@ Never serves a file outside the directory (a link that leads out is listed in `p
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from netboot.content.serving.served_file import ServedFile
 from netboot.content.serving.trees import TREES, ReleaseTree, Tree, sorted_entries
 from netboot.content.serving.url_path import is_plain, segments
-from netboot.model.release import EntryKind
+from netboot.model.release import EntryKind, EntryName
 from netboot.model.urls import MEDIA_ROOT, RELEASES_ROOT
 
 RESCAN_INTERVAL_S: Final = 2.0  # minimum time between two scans of one name
 _MOST_RECENT: Final = 8192  # files, a kilobyte each
 _KIND_OF_ROOT: Final = {MEDIA_ROOT: EntryKind.MEDIUM, RELEASES_ROOT: EntryKind.RELEASE}  # by the first part of a path
-
-_Key = tuple[EntryKind, str]
 
 
 class ContentIndex:
@@ -32,10 +30,10 @@ class ContentIndex:
         """Start empty; `refresh` reads the directory. `monotonic` returns seconds."""
         self.directory = directory
         self._monotonic = monotonic
-        self._trees: Mapping[_Key, Tree] = {}
+        self._trees: Mapping[EntryName, Tree] = {}
         self._recent: dict[str, ServedFile] = {}  # machines that install at once request the same objects
-        self._read_at: dict[_Key, float] = {}
-        self._reading: dict[_Key, asyncio.Task[None]] = {}
+        self._read_at: dict[EntryName, float] = {}
+        self._reading: dict[EntryName, asyncio.Task[None]] = {}
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -62,9 +60,27 @@ class ContentIndex:
 
     def refresh(self) -> None:
         """Read the whole directory again and replace the index at once. Blocks: call it off the loop."""
-        names = [(kind, entry.name) for kind in EntryKind for entry in sorted_entries(self.directory / kind)]
-        read = {(kind, name): TREES[kind].read(self.directory, name) for kind, name in names if name[0] != "."}
-        self._trees = {key: tree for key, tree in read.items() if tree}
+        self.replace(self.read())
+
+    def read(self, entry: EntryName | None = None) -> Mapping[EntryName, Tree | None]:
+        """Read the whole directory, or one entry and its aliases, for `replace`; None: it is gone. Blocks."""
+        entries = {*self._trees, *self._on_disk()} if entry is None else {entry, *self._aliases_of(*entry)}
+        return {(kind, name): TREES[kind].read(self.directory, name) for kind, name in sorted(entries)}
+
+    def _on_disk(self) -> Iterator[EntryName]:
+        for kind in EntryKind:
+            names = (entry.name for entry in sorted_entries(self.directory / kind))
+            yield from ((kind, name) for name in names if not name.startswith("."))
+
+    def _aliases_of(self, kind: EntryKind, name: str) -> Iterator[EntryName]:
+        path = kind.path(self.directory, name)
+        if not path.is_symlink():
+            root = path.resolve()
+            yield from (known for known, tree in self._trees.items() if known[0] is kind and tree.root == root)
+
+    def replace(self, trees: Mapping[EntryName, Tree | None]) -> None:
+        """Serve these instead of what was read before, and nothing of those that are gone."""
+        self._trees = {key: tree for key, tree in {**self._trees, **trees}.items() if tree}
         self._recent = {}
 
     def find(self, url_path: str) -> ServedFile | None:
@@ -117,9 +133,7 @@ class ContentIndex:
         await asyncio.shield(reading)
 
     async def _read(self, kind: EntryKind, name: str) -> None:
-        tree = await asyncio.to_thread(TREES[kind].read, self.directory, name)
-        if tree is not None:
-            self._trees = {**self._trees, (kind, name): tree}
+        self.replace({(kind, name): await asyncio.to_thread(TREES[kind].read, self.directory, name)})
 
 
 def _named(url_path: str) -> tuple[str, ...] | None:
@@ -128,5 +142,5 @@ def _named(url_path: str) -> tuple[str, ...] | None:
     return names if names and len(names) > 2 and names[0] in _KIND_OF_ROOT else None
 
 
-def _key(names: tuple[str, ...]) -> _Key:
+def _key(names: tuple[str, ...]) -> EntryName:
     return _KIND_OF_ROOT[names[0]], names[1]

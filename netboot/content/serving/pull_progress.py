@@ -12,16 +12,19 @@ class PullProgress:
 
     An estimate: objects differ in size by six orders of magnitude, and a cache on the installer skips some. One bit
     per object, 6 kB for an OCK release. Never decreases, and is 100 only when all were requested.
+
+    `object_count` is the number of objects that the ref of the release reaches. It may be set later: a release that was
+    copied in by hand is walked while machines pull it. Until then the share of objects is 0, and requests are counted.
     """
 
-    __slots__ = ("_delta_bytes", "_delta_parts", "_object_count", "_objects", "_requested", "_root", "_seen", "release")
+    __slots__ = ("_delta_bytes", "_delta_parts", "_objects", "_requested", "_root", "_seen", "object_count", "release")
 
-    def __init__(self, tree: ReleaseTree, object_count: int) -> None:
-        """Begin to count a pull of `tree`, whose ref reaches `object_count` objects."""
+    def __init__(self, tree: ReleaseTree, object_count: int | None = None) -> None:
+        """Begin to count a pull of `tree`."""
         self.release = tree.name
         self._root = tree.root
         self._objects = tree.objects
-        self._object_count = object_count
+        self.object_count = object_count
         self._seen = bytearray((len(tree.objects) + 7) // 8)
         self._requested = 0
         self._delta_bytes = 0  # of the whole delta; 0 until the machine requests it
@@ -30,7 +33,7 @@ class PullProgress:
     @property
     def percent(self) -> int:
         """The whole percent reached."""
-        by_objects = min(100, self._requested * 100 // max(1, self._object_count))
+        by_objects = min(100, self._requested * 100 // self.object_count) if self.object_count else 0
         if not self._delta_bytes:
             return by_objects
         return max(by_objects, min(100, sum(self._delta_parts.values()) * 100 // self._delta_bytes))

@@ -14,8 +14,8 @@ from typing import ClassVar, Final, Self
 
 from netboot.content.media.boot_media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
 from netboot.content.ostree.object_name import object_key
+from netboot.content.ostree.object_table import ObjectTable
 from netboot.content.ostree.summary import summary_fault
-from netboot.content.serving.object_table import ObjectTable
 from netboot.content.serving.served_file import (
     IMMUTABLE,
     NO_CACHE,
@@ -35,7 +35,6 @@ _DEEPEST: Final = 16
 _SUMMARIES: Final = ("summary", "summary.sig")
 _REPOSITORY_FILES: Final = ("config", *_SUMMARIES)
 _REPOSITORY_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
-_COMMITMETA: Final = ".commitmeta"  # detached signatures: named by the commit, yet may change
 
 
 @dataclass(slots=True)
@@ -180,7 +179,7 @@ class ReleaseTree(Tree):
     objects: ObjectTable = field(default_factory=ObjectTable)
 
     def read_files(self) -> None:
-        """Read the objects and what else a pull requests: about a second for 50,000 objects."""
+        """Read the objects and what else a pull requests; detached signatures are found at their first request."""
         for member in _REPOSITORY_FILES:
             self.read_again((member,))
         if (fault := summary_fault(self.root)) is not None:
@@ -189,7 +188,7 @@ class ReleaseTree(Tree):
             )
         for directory in _REPOSITORY_DIRECTORIES:
             self.add_all(directory)
-        self.objects = ObjectTable(self._objects_on_disk())
+        self.objects = ObjectTable.read(self.root, self.problems)
         self.late_files = 0
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
@@ -236,26 +235,6 @@ class ReleaseTree(Tree):
             member=member,
             cache_control=IMMUTABLE if is_object or parts[0] == "deltas" else NO_CACHE,
         )
-
-    def _objects_on_disk(self) -> Iterator[tuple[bytes, int, int, int]]:
-        """Yield the entries of the table; add the detached metadata beside them to the files."""
-        for directory in sorted_entries(self.root / "objects"):
-            if len(directory.name) != 2 or not directory.is_dir(follow_symlinks=False):
-                continue
-            for entry in sorted_entries(Path(directory.path)):
-                key = object_key(directory.name, entry.name)
-                if key is None and not entry.name.endswith(_COMMITMETA):
-                    continue
-                status = entry.stat(follow_symlinks=False)
-                if not stat.S_ISREG(status.st_mode):
-                    self.problems.append(
-                        f"{entry.path} is not served: it is not a regular file; copy the release again"
-                    )
-                elif key is not None:
-                    yield key, status.st_size, status.st_mtime_ns, status.st_ino
-                else:
-                    member = f"objects/{directory.name}/{entry.name}"
-                    self.files[member] = self.describe(member, Path(entry.path), status)
 
 
 def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:
