@@ -4,7 +4,8 @@ Used by the commands and by the lab. Never opens the store or a file of the daem
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,7 +15,8 @@ import aiohttp
 
 from netboot.control_socket import CONFIGURATION_HEADER, CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
 from netboot.errors import NetbootError
-from netboot.model.release import EntryKind
+from netboot.operate.arming import ArmRequest
+from netboot.operate.running_daemon import RescanRequest
 
 View = Mapping[str, Any]
 
@@ -60,9 +62,10 @@ class ControlClient:
         """Make the daemon read its files again; if it keeps the previous ones, raise RefusedError with every fault."""
         return dict(await self._request("POST", "reload"))
 
-    async def rescan_content(self, kind: EntryKind, name: str) -> View:
-        """Make the daemon read one boot medium or release again, but not the configuration."""
-        return dict(await self._request("POST", "content/rescan", {"kind": kind.word, "name": name}))
+    async def rescan_content(self, request: RescanRequest) -> View:
+        """Make the daemon read the content directory, or one entry of it, again, but not the configuration."""
+        entry = {"kind": request.entry[0].word, "name": request.entry[1]} if request.entry else {}
+        return dict(await self._request("POST", "content/rescan", {**entry, "change": request.change}))
 
     async def content_uses(self) -> list[View]:
         """List the users of each boot medium and release."""
@@ -80,12 +83,9 @@ class ControlClient:
         """Show one host."""
         return dict(await self._request("GET", f"hosts/{name}"))
 
-    async def arm_all(
-        self, names: Sequence[str], *, reason: str = "", attempts: int | None = None, force: bool = False
-    ) -> list[View]:
+    async def arm(self, request: ArmRequest) -> list[View]:
         """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
-        body = {"hosts": [*names], "reason": reason, "attempts": attempts, "force": force}
-        return list(await self._request("POST", "installs/arm", body))
+        return list(await self._request("POST", "installs/arm", asdict(request)))
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         """Cancel a host's arming."""

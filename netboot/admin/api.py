@@ -10,27 +10,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from netboot.admin.json_views import View, json_view
+from netboot.admin.json_views import json_view
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import CONFIGURATION_HEADER
 from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
-from netboot.model.boot.machine import Machine
+from netboot.model.actor import Actor, Source
 from netboot.model.install.event import Event
 from netboot.model.install.install import MOST_ATTEMPTS
-from netboot.model.release import EntryKind, EntryName
+from netboot.model.release import EntryKind
 from netboot.operate.administration import Administration, UnknownHostError
-from netboot.operate.arming import ArmingRefusedError
-from netboot.operate.content_uses import ContentUse
+from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.host_status import ArmedHost
+from netboot.operate.running_daemon import RescanRequest
 from netboot.telemetry.metrics import Metrics
 
 EVENT_HEARTBEAT = b": \n\n"
@@ -42,40 +42,18 @@ _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # t
 log = structlog.get_logger()
 
 
-class RunningDaemon(Protocol):
-    """What the API needs of the running daemon."""
-
-    def status(self) -> View:
-        """Return the daemon's status."""
-
-    async def reload(self) -> View:
-        """Read the files again; if they have faults, keep the previous ones and raise ConfigError."""
-
-    async def rescan_content(self, entry: EntryName | None = None) -> View:
-        """Read the content directory again, or only one medium or release."""
-
-    async def content_uses(self) -> list[ContentUse]:
-        """List the users of each boot medium and release."""
-
-    def discovered(self) -> list[Machine]:
-        """List the unregistered machines that requested a boot."""
-
-    def configuration(self) -> Path:
-        """Name the file that the daemon was started with, links resolved."""
-
-
-def admin_application(administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> web.Application:
-    """Make the application that both listeners serve."""
-    api = _Api(administration, daemon, metrics)
-    app = web.Application(middlewares=[errors_as_json, _no_browser_from_elsewhere, _of_configuration(daemon)])
+def admin_application(administration: Administration, metrics: Metrics, *, configuration: Path) -> web.Application:
+    """Make the application that both listeners serve; `configuration` is the daemon's file, links resolved."""
+    api = _Api(administration, metrics)
+    app = web.Application(middlewares=[errors_as_json, _no_browser_from_elsewhere, _of_configuration(configuration)])
     app.add_routes(
         [
             web.get("/metrics", api.metrics),
-            web.get("/api/v1/status", api.status),
-            web.post("/api/v1/reload", _answer(daemon.reload)),
+            web.get("/api/v1/status", _answer(administration.status)),
+            web.post("/api/v1/reload", api.reload),
             web.post("/api/v1/content/rescan", api.rescan_content),
-            web.get("/api/v1/content/uses", _answer(daemon.content_uses)),
-            web.get("/api/v1/machines", api.machines),
+            web.get("/api/v1/content/uses", _answer(administration.content_uses)),
+            web.get("/api/v1/machines", _answer(administration.machines)),
             web.get("/api/v1/hosts", _answer(administration.hosts)),
             web.get("/api/v1/hosts/{host}", _answer(administration.host)),
             web.post("/api/v1/hosts/{host}/arm", api.arm),
@@ -91,38 +69,30 @@ def admin_application(administration: Administration, daemon: RunningDaemon, met
 
 
 class _Api:
-    def __init__(self, administration: Administration, daemon: RunningDaemon, metrics: Metrics) -> None:
+    def __init__(self, administration: Administration, metrics: Metrics) -> None:
         self._administration = administration
-        self._daemon = daemon
         self._metrics = metrics
 
     async def metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
 
-    async def status(self, _request: web.Request) -> web.Response:
-        status = dict(self._daemon.status())
-        try:
-            status["last_event_id"] = await self._administration.last_event_id()
-        except StoreError as error:
-            status["store"] = str(error)
-        return web.json_response(status)
+    async def reload(self, request: web.Request) -> web.Response:
+        return _json(await self._administration.reload(actor=actor_of(request)))
 
     async def rescan_content(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        if not body:
-            return _json(await self._daemon.rescan_content())
-        kinds = {kind.word: kind for kind in EntryKind}
-        kind, name = kinds.get(str(body.get("kind"))), body.get("name")
-        if kind is None or not isinstance(name, str):
-            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(kinds)}, and name is a name; or neither is given")
-        try:
-            entry = (kind, checked_name(name))
-        except ContentError as error:
-            raise web.HTTPBadRequest(text=str(error)) from None
-        return _json(await self._daemon.rescan_content(entry))
-
-    async def machines(self, _request: web.Request) -> web.Response:
-        return _json(self._daemon.discovered())
+        entry, kinds = None, {kind.word: kind for kind in EntryKind}
+        if body.keys() & {"kind", "name"}:
+            kind, name = kinds.get(str(body.get("kind"))), body.get("name")
+            if kind is None or not isinstance(name, str):
+                known = ", ".join(kinds)
+                raise web.HTTPBadRequest(text=f"kind is one of {known}, and name is a name; or neither is given")
+            try:
+                entry = (kind, checked_name(name))
+            except ContentError as error:
+                raise web.HTTPBadRequest(text=str(error)) from None
+        wanted = RescanRequest(entry, str(body.get("change", "")))
+        return _json(await self._administration.rescan_content(wanted, actor=actor_of(request)))
 
     async def arm(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -141,14 +111,13 @@ class _Api:
             raise web.HTTPBadRequest(text=f"attempts is a whole number from 1 to {MOST_ATTEMPTS}")
         if not isinstance(force, bool):
             raise web.HTTPBadRequest(text="force is true or false")
-        return await self._administration.arm_all(
-            names, reason=str(body.get("reason", "")), attempts=attempts, force=force, actor=_actor(request)
-        )
+        wanted = ArmRequest(names, str(body.get("reason", "")), attempts, force)
+        return await self._administration.arm(wanted, actor=actor_of(request))
 
     async def cancel(self, request: web.Request) -> web.Response:
         reason = str((await _body(request)).get("reason", ""))
         host = request.match_info["host"]
-        return _json(await self._administration.cancel(host, reason=reason, actor=_actor(request)))
+        return _json(await self._administration.cancel(host, reason=reason, actor=actor_of(request)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events as server-sent events: `after` an id, of one `host`; `follow=0` sends only the stored ones."""
@@ -164,21 +133,17 @@ class _Api:
         with suppress(ConnectionError):  # the client closed the connection
             await answer.write(EVENT_HEARTBEAT)
             try:
-                if follow:
-                    await self._send_followed(request, answer, after=int(after), host=host)
-                else:
-                    async for event in self._administration.events(after=int(after), host=host, follow=False):
-                        await answer.write(_server_sent(event))
+                await self._send_events(request, answer, after=int(after), host=host, follow=follow)
             except NetbootError as error:  # too late for a status
                 await answer.write(f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n".encode())
         return answer
 
-    async def _send_followed(
-        self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None
+    async def _send_events(
+        self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None, follow: bool
     ) -> None:
-        """Send events as they occur, and a heartbeat, until the client disconnects or the daemon stops."""
+        """Send events, later ones with a heartbeat, until the client disconnects or the daemon stops."""
         last_sent_s = time.monotonic()
-        async with aclosing(self._administration.followed_events(after=after, host=host)) as events:
+        async with aclosing(self._administration.events(after=after, host=host, follow=follow)) as events:
             async for event in events:
                 if request.transport is None or request.transport.is_closing():
                     return
@@ -197,13 +162,13 @@ def _answer(query: Callable[..., Awaitable[object]]) -> Handler:
     return handle
 
 
-def _actor(request: web.Request) -> str:
-    """Name who sends a request: the user of a process on the Unix socket (unix(7), SO_PEERCRED), or an address."""
+def actor_of(request: web.Request) -> Actor:
+    """Return who sends a request: the user of a process on the Unix socket (unix(7), SO_PEERCRED), or an address."""
     peer = request.transport.get_extra_info("socket") if request.transport else None
     if peer is None or peer.family is not socket.AF_UNIX:
-        return f"a process on {request.remote or 'this box'}"
+        return Actor(f"a process on {request.remote or 'this box'}", Source.API)
     _pid, uid, _gid = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return f"uid {uid}"
+    return Actor(f"uid {uid}", Source.CONTROL_SOCKET)
 
 
 def _json(found: object) -> web.Response:
@@ -247,12 +212,12 @@ async def _no_browser_from_elsewhere(request: web.Request, handler: Handler) -> 
     return await handler(request)
 
 
-def _of_configuration(daemon: RunningDaemon) -> Middleware:
+def _of_configuration(ours: Path) -> Middleware:
     """Refuse a request for the daemon of another configuration that has the same control socket."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        wanted, ours = request.headers.get(CONFIGURATION_HEADER), daemon.configuration()
+        wanted = request.headers.get(CONFIGURATION_HEADER)
         if wanted is not None and unquote(wanted) != str(ours):
             raise web.HTTPMisdirectedRequest(
                 text=f"the daemon that answers runs with {ours}, not with {unquote(wanted)}; "

@@ -22,6 +22,7 @@ from netboot.operate.host_status import (
     InstallStatus,
     reason_of,
 )
+from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanResult
 
 View = Mapping[str, Any]
 
@@ -45,6 +46,11 @@ def json_view(found: Any) -> Any:
             return {**shown, "boot_media": boot_media, "reasons": list(reasons), "warnings": list(warnings)}
         case CancelledInstall(status, notes):
             return {**_install(status), "notes": list(notes)}
+        case ApplianceStatus(daemon, last_event_id, store_fault):
+            store = {"last_event_id": last_event_id} if store_fault is None else {"store": store_fault}
+            return {**asdict(daemon), "started_at": daemon.started_at.isoformat(), **store}
+        case ReloadResult() | RescanResult():
+            return asdict(found)
         case _:
             return _record(found)
 
@@ -145,6 +151,8 @@ def _move(move: Move) -> View:
         "reason": reason_of(move),
         "note": note,
         "disks": disks.splitlines(),
+        "actor": move.actor and move.actor.name,
+        "source": move.actor and move.actor.source.value,
     }
 
 

@@ -14,7 +14,6 @@ import structlog
 
 from netboot import __version__
 from netboot.admin.api import admin_application
-from netboot.admin.json_views import View
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process_limits, systemd
 from netboot.app.boot_services import boot_services
@@ -34,15 +33,17 @@ from netboot.content.serving.trees import Tree
 from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.leasing.lease_service import LeaseService
+from netboot.model.actor import Actor, Source
 from netboot.model.boot.machine import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
-from netboot.operate.content_uses import ContentUse
+from netboot.operate.administration import Administration
 from netboot.operate.readiness import NO_INTERFACE, Readiness
+from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
+from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, read
 from netboot.serve.net.interfaces import Interfaces
-from netboot.settings.settings import Settings
 from netboot.store.exclusive import held_alone
 from netboot.store.file_lock import FileLock
 from netboot.telemetry import logs
@@ -117,11 +118,8 @@ class Daemon:
         settings = configuration.settings
         self._path = path.absolute()
         self._settings = settings
-        self._clock = clock
         self._started_at = clock.now()
-        self._store = store
-        self._registry = registry
-        self._seen = seen
+        self._store, self._registry, self._seen = store, registry, seen
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
@@ -138,10 +136,20 @@ class Daemon:
         )
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
-        self._administration = store.administration(settings, self._install_moves)
-        self._uploads = UploadApi(Uploads(settings.content.directory), self._import_command, now=clock.now)
-        admin = admin_application(self._administration, self, self._metrics)
-        admin.add_routes(self._uploads.routes())
+        self._administration = Administration(
+            self._install_moves,
+            store.events,
+            machines=store.machines,
+            hosts=registry.hosts,
+            readiness=self._readiness,
+            attempts=settings.install.attempts,
+            now=clock.now,
+            daemon=self,
+        )
+        uploads = Uploads(settings.content.directory)
+        self._uploads = UploadImports(uploads, self._import_command, events=store.events, now=clock.now)
+        admin = admin_application(self._administration, self._metrics, configuration=self._path.resolve())
+        admin.add_routes(UploadApi(self._uploads).routes())
         self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
         self._listeners = BootListeners(
             settings,
@@ -165,22 +173,21 @@ class Daemon:
         await self._replace_content(await asyncio.to_thread(self._content.read))
         self._registry.now = registry
         self._in_force = configuration
-        return await self._administer(settings, problems)
+        return await self._take_up(problems)
 
-    async def _administer(self, settings: Settings, problems: Sequence[Problem]) -> list[HostName]:
-        """Let the administration answer from the registry in force; return the hosts whose arming ended."""
+    async def _take_up(self, problems: Sequence[Problem]) -> list[HostName]:
+        """Report the problems of the registry in force; return the hosts whose arming it ends."""
         for unready in problems:
             log.error("config.not_ready", problem=str(unready))
         self._not_ready = tuple(map(str, problems))
-
-        def readiness() -> Readiness:
-            self._registry.renew_boot_files()
-            return from_settings.readiness_for(settings, self._registry.now)
-
-        self._administration.use(self._registry.now.hosts, readiness, warnings=self.problems)
         return await self._end_changed_armings()
 
-    async def rescan_content(self, entry: EntryName | None = None) -> View:
+    def _readiness(self) -> Readiness:
+        self._registry.renew_boot_files()
+        settings = from_settings.as_reloaded(self._settings, self._in_force.settings)
+        return from_settings.readiness_for(settings, self._registry.now)
+
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
         """Read the content directory, or one entry of it, again, but not the configuration."""
         async with self._reloading:
             trees = await asyncio.to_thread(self._content.read, entry)
@@ -189,10 +196,9 @@ class Daemon:
             await self._replace_content(trees)
             self._registry.now = replace(self._registry.now, documents=documents)
             armings_ended = await self._end_changed_armings()
-        served = {"media": list(self._content.media), "releases": list(self._content.releases)}
-        counts = {kind: len(names) for kind, names in served.items()}
-        log.info("content.rescanned", **counts, armings_ended=armings_ended)
-        return {**served, "problems": list(self._content.problems), "armings_ended": armings_ended}
+        media, releases = list(self._content.media), list(self._content.releases)
+        log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
+        return RescanResult(media, releases, list(self._content.problems), armings_ended)
 
     async def _replace_content(self, trees: Mapping[EntryName, Tree | None]) -> None:
         fault = await asyncio.to_thread(write_fault, self._content.directory)
@@ -204,10 +210,6 @@ class Daemon:
         for problem in self._content.problems:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
-
-    async def content_uses(self) -> list[ContentUse]:
-        """List the users of each boot medium and release."""
-        return await self._administration.content_uses(pulls=self._services.files.pulls(), now=self._clock.now())
 
     async def _end_changed_armings(self) -> list[HostName]:
         try:
@@ -221,7 +223,7 @@ class Daemon:
         self._warn(read)
         self._reject(read.faults)
         await self._replace_content(await asyncio.to_thread(self._content.read))
-        await self._administer(self._settings, problems)
+        await self._take_up(problems)
         await keep_accepted(read, self._store.accepted)
 
     async def _keep(self, rejected: Configuration) -> None:
@@ -245,7 +247,7 @@ class Daemon:
             log.error("config.rejected", problem=str(problem))
         self._rejected = tuple(map(str, problems))
 
-    async def reload(self) -> View:
+    async def reload(self) -> ReloadResult:
         """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
         async with self._reloading:  # of two at once, the one that read last must be applied last
             try:
@@ -266,29 +268,24 @@ class Daemon:
             await keep_accepted(configuration, self._store.accepted)
         systemd.notify(f"STATUS={self._status_line()}")
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
-        return {
-            "hosts": len(configuration.hosts),
-            "needs_restart": needs_restart,
-            "armings_ended": armings_ended,
-            "problems": self.problems(),
-            "warnings": [*map(str, configuration.warnings), *removals],
-        }
+        warnings = [*map(str, configuration.warnings), *removals]
+        return ReloadResult(len(configuration.hosts), needs_restart, armings_ended, self.problems(), warnings)
 
-    def status(self) -> View:
+    def status(self) -> DaemonStatus:
         """Return the daemon's status."""
         loaders = self._registry.now.policy.loaders
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "started_at": self._started_at.isoformat(),
-            "hosts": len(self._registry.now.hosts),
-            "machines": len(self.discovered()),
-            "media": list(self._content.media),
-            "releases": list(self._content.releases),
-            "pulls": self._services.files.pulls(),
-            "problems": self.problems(),
-            "loaders": {f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
-        }
+        return DaemonStatus(
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            hosts=len(self._registry.now.hosts),
+            machines=len(self.discovered()),
+            media=list(self._content.media),
+            releases=list(self._content.releases),
+            pulls=self.pulls(),
+            problems=self.problems(),
+            loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
+        )
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
@@ -296,9 +293,9 @@ class Daemon:
         content = [self._content_fault] if self._content_fault else []
         return [*self._rejected, *self._not_ready, *self._listeners.problems(), *admin, *content]
 
-    def configuration(self) -> Path:
-        """Name the file that the daemon was started with, links resolved."""
-        return self._path.resolve()
+    def pulls(self) -> list[str]:
+        """List the releases that machines pull now."""
+        return self._services.files.pulls()
 
     def discovered(self) -> list[Machine]:
         """List the unregistered machines."""
@@ -387,7 +384,7 @@ class Daemon:
     async def _reload_for_systemd(self) -> None:
         systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            await self.reload()
+            await self._administration.reload(actor=Actor("a process", Source.SIGNAL))
             status = self._status_line()
         except NetbootError as error:
             status = f"kept the old configuration: {str(error).splitlines()[0]}"

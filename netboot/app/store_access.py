@@ -1,5 +1,6 @@
 """Opens the store and the administration on it, for the daemon or for a command."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, StoreError
 from netboot.events.event_log import EventLog
+from netboot.model.actor import Actor, Source
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
+from netboot.operate.audit import AuditTrail
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -48,10 +51,6 @@ class OpenStore:
         commit_of = partial(commit_named, settings.content.directory)
         return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now)
 
-    def administration(self, settings: Settings, install_moves: InstallMoves) -> Administration:
-        """Build the administration; call its `use` to give it the hosts."""
-        return Administration(install_moves, self.events, machines=self.machines, attempts=settings.install.attempts)
-
 
 @asynccontextmanager
 async def open_store(
@@ -81,9 +80,16 @@ async def offline_administration(
             raise ConfigError(configuration.faults)
         used = kept or configuration
         install_moves = store.install_moves(configuration.settings, lambda: used.hosts, utc_now)
-        administration = store.administration(configuration.settings, install_moves)
-        administration.use(used.hosts, lambda: _readiness(used), warnings=list, are_complete=kept is not None)
-        yield administration
+        yield Administration(
+            install_moves,
+            store.events,
+            machines=store.machines,
+            hosts=lambda: used.hosts,
+            readiness=lambda: _readiness(used),
+            attempts=configuration.settings.install.attempts,
+            now=utc_now,
+            are_complete=kept is not None,
+        )
 
 
 async def offline_content_uses(settings: Settings) -> list[ContentUse]:
@@ -94,6 +100,14 @@ async def offline_content_uses(settings: Settings) -> list[ContentUse]:
     async with _offline_store(settings) as store:
         installs = {install.host: install for install in await store.installs.all()}
         return content_uses((), installs, pulls=(), now=utc_now())
+
+
+async def record_content_change(settings: Settings, change: str) -> None:
+    """Record among the events that a command of this user changed the content, if no daemon runs; raise StoreError."""
+    async with _offline_store(settings) as store:
+        actor = Actor(f"uid {os.getuid()}", Source.COMMAND)
+        with AuditTrail(store.events, now=utc_now).change("change content", actor, subject=change):
+            pass
 
 
 @asynccontextmanager

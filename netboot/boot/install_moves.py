@@ -15,6 +15,7 @@ import structlog
 
 from netboot.errors import StoreError, TransitionError
 from netboot.events.event_log import EventLog
+from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
@@ -38,11 +39,11 @@ ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself ended the
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The cause of a change of an install, for history and events. `actor` is the user of an operator's command."""
+    """The cause of a change of an install, for history and events. `actor` is the operator who requests it."""
 
     mac: Mac | None = None
     note: str = ""
-    actor: str | None = None
+    actor: Actor | None = None
 
 
 class HostChangedError(TransitionError):
@@ -153,7 +154,7 @@ class InstallMoves:
         return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
 
     async def arm_all(
-        self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: str | None = None
+        self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: Actor | None = None
     ) -> list[Install]:
         """Allow one install of each host, of all of them or of none; raise TransitionError."""
         at, targets = self._now(), {host: await self.target(host) for host in hosts}
@@ -164,12 +165,12 @@ class InstallMoves:
         moves = {host: arming(target) for host, target in targets.items()}
 
         async def armed() -> list[Install]:
-            changes = await self._installs.change_all(moves, at=at, what="armed", note=reason)
+            changes = await self._installs.change_all(moves, at=at, what="armed", note=reason, actor=actor)
             return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
 
         return await self._installs.finish(armed())
 
-    async def cancel(self, host: HostName, *, reason: str, actor: str | None = None) -> Change:
+    async def cancel(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
         """End an arming; return the install before and after."""
         return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
 
@@ -220,7 +221,8 @@ class InstallMoves:
         """Change the store, the memory and the events: all three, also if the caller is cancelled meanwhile."""
 
         async def moved() -> Change:
-            change = await self._installs.change(host, move, at=self._now(), what=what, note=cause.note)
+            at, note, actor = self._now(), cause.note, cause.actor
+            change = await self._installs.change(host, move, at=at, what=what, note=note, actor=actor)
             return self._take(change, what, cause)
 
         return await self._installs.finish(moved())
@@ -242,7 +244,7 @@ class InstallMoves:
             "note": first_line(cause.note) or None,
         }
         if cause.actor is not None:
-            data["actor"] = cause.actor
+            data |= {"actor": cause.actor.name, "source": cause.actor.source.value}
         host, mac = after.host, cause.mac
         if what == ARMING_ENDED:
             self._events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)

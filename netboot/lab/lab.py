@@ -25,6 +25,7 @@ from netboot.lab.media.stand_ins import Say, build_media, cache_directory
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
 from netboot.lab.work import work_directory
+from netboot.operate.arming import ArmRequest
 
 SOCKET_NAME: Final = "control.sock"
 
@@ -111,7 +112,7 @@ async def running_lab(
 async def run_demo(*, say: Say, on_change: OnChange) -> dict[str, BootTimeline]:
     """Install a control-plane node (UEFI PXE) and a worker (UEFI HTTP boot); raise LabError if one stalls."""
     async with running_lab((CP1, W1), say=say) as lab, lab.appliance.control() as daemon:
-        await daemon.arm_all([*lab.guests], reason="demo")
+        await daemon.arm(ArmRequest([*lab.guests], "demo"))
         return await boot_to_the_end(daemon, lab.guests.values(), on_change=on_change)
 
 

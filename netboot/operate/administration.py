@@ -1,22 +1,25 @@
-"""The functions of an operator: hosts, installs, machines, events. Returns values of `model` and `operate`.
+"""The use cases of an operator, one method each; they return values of `model` and `operate`.
 
 Used by the daemon's API and by the commands that run without a daemon. Never returns a token.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, StoreError
 from netboot.events.event_log import EventLog
+from netboot.model.actor import Actor, Source
 from netboot.model.boot.machine import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.words import one_line
 from netboot.operate import host_status
-from netboot.operate.arming import ArmingRefusedError, arming_refusals, cancel_notes
+from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, cancel_notes
+from netboot.operate.audit import AuditTrail
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.host_status import (
     ArmedHost,
@@ -26,10 +29,11 @@ from netboot.operate.host_status import (
     InstallReport,
     InstallStatus,
 )
+from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
 from netboot.store.machines import Machines
 
 if TYPE_CHECKING:
-    from netboot.operate.readiness import Readiness
+    from netboot.operate.readiness import Readiness  # slow to load
 
 
 class UnknownHostError(NetbootError):
@@ -37,38 +41,73 @@ class UnknownHostError(NetbootError):
 
 
 class Administration:
-    """The operator's functions."""
+    """The use cases of an operator."""
 
-    def __init__(self, install_moves: InstallMoves, events: EventLog, *, machines: Machines, attempts: int) -> None:
+    def __init__(
+        self,
+        install_moves: InstallMoves,
+        events: EventLog,
+        *,
+        machines: Machines,
+        hosts: Callable[[], HostSet],
+        readiness: "Callable[[], Readiness]",
+        attempts: int,
+        now: Callable[[], datetime],
+        daemon: RunningDaemon | None = None,
+        are_complete: bool = True,
+    ) -> None:
+        """Work on the store, and through `daemon` if this is its process.
+
+        `hosts` are those in force, and `readiness` is built when hosts are armed; `are_complete`: the files declare no
+        other host. `attempts` is the default of an arming. The actor of a change that names none is the user of this
+        process.
+        """
         self._install_moves = install_moves
         self._events = events
         self._machines = machines
+        self._hosts = hosts
+        self._readiness = readiness
+        self._are_complete = are_complete
         self._attempts = attempts
+        self._now = now
+        self._daemon = daemon
+        self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
+        self._audit = AuditTrail(events, now=now)
 
-    def use(
-        self,
-        hosts: HostSet,
-        readiness: "Callable[[], Readiness]",
-        *,
-        warnings: "Callable[[], Sequence[str]]",
-        are_complete: bool = True,
-    ) -> None:
-        """Answer from these hosts from now on.
+    def _running(self) -> RunningDaemon:
+        if self._daemon is None:
+            raise NetbootError("no daemon runs; start it with systemctl start netboot")
+        return self._daemon
 
-        When a host is armed, `readiness` is built, and `warnings` lists why this server cannot answer machines.
-        `are_complete`: the files declare no other host.
-        """
-        self._hosts, self._readiness, self._warnings, self._are_complete = hosts, readiness, warnings, are_complete
+    async def status(self) -> ApplianceStatus:
+        """Return the state of the daemon and of its store."""
+        status = self._running().status()
+        try:
+            return ApplianceStatus(status, await self.last_event_id(), None)
+        except StoreError as error:
+            return ApplianceStatus(status, None, str(error))
+
+    async def reload(self, *, actor: Actor | None = None) -> ReloadResult:
+        """Put the files in force as they are now; raise ConfigError if the previous ones stay."""
+        with self._audit.change("reload", actor or self._user):
+            return await self._running().reload()
+
+    async def rescan_content(self, request: RescanRequest, *, actor: Actor | None = None) -> RescanResult:
+        """Read the content directory, or one entry of it, again, but not the configuration."""
+        with self._audit.change("change content", actor or self._user, subject=request.change):
+            return await self._running().rescan_content(request.entry)
 
     async def hosts(self) -> list[HostStatus]:
         """List every host with its install."""
         installs = await self._install_moves.all()
-        return [HostStatus(host, self._status(installs.get(host.name) or Install(host.name))) for host in self._hosts]
+        return [HostStatus(host, self._status(installs.get(host.name) or Install(host.name))) for host in self._hosts()]
 
     async def machines(self) -> list[Machine]:
-        """List the stored machines that requested a boot and are not registered."""
+        """List the machines that requested a boot and are not registered."""
+        if self._daemon is not None:
+            return self._daemon.discovered()
         recorded = (await self._machines.all()).values()
-        return [found for found in recorded if found.arch and self._hosts.by_mac(found.mac) is None]
+        return [found for found in recorded if found.arch and self._hosts().by_mac(found.mac) is None]
 
     async def host(self, name: str) -> HostReport:
         """Show one host; raise UnknownHostError."""
@@ -78,21 +117,13 @@ class Administration:
         seen = await self._machines.last_seen(host.macs)
         return HostReport(host, self._report(install, events, history), host_status.heard(events, history, seen))
 
-    async def arm_all(
-        self,
-        names: Sequence[str],
-        *,
-        reason: str = "",
-        attempts: int | None = None,
-        force: bool = False,
-        actor: str | None = None,
-    ) -> list[ArmedHost]:
+    async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.
 
         Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
         be installed now, but not a running install.
         """
-        hosts = list({name: self._host(name) for name in names}.values())
+        hosts = list({name: self._host(name) for name in request.hosts}.values())
         readiness = self._readiness()
         recorded = await self._machines.all()
         unready = {
@@ -100,27 +131,31 @@ class Administration:
             for host in hosts
         }
         before = {host.name: await self._install_moves.read(host.name) for host in hosts}
-        refusals = arming_refusals(before, {} if force else unready)
+        refusals = arming_refusals(before, {} if request.force else unready)
         if refusals:
-            raise ArmingRefusedError(refusals, is_forcible=not force and not arming_refusals(before, {}))
+            raise ArmingRefusedError(refusals, is_forcible=not request.force and not arming_refusals(before, {}))
         armed = await self._install_moves.arm_all(
-            list(before), reason=one_line(reason) or "no reason given", attempts=attempts or self._attempts, actor=actor
+            list(before),
+            reason=one_line(request.reason) or "no reason given",
+            attempts=request.attempts or self._attempts,
+            actor=actor or self._user,
         )
         found = {install.host: install for install in armed}
-        cluster, server = self._hosts.cluster, self._warnings()
+        server = self._daemon.problems() if self._daemon else []
         return [
             ArmedHost(
                 self._status(found[host.name]),
                 host.boot_media,
                 unready[host.name],
-                list(dict.fromkeys([*readiness.warnings(host, before[host.name], cluster), *server])),
+                list(dict.fromkeys([*readiness.warnings(host, before[host.name], self._hosts().cluster), *server])),
             )
             for host in hosts
         ]
 
-    async def cancel(self, name: str, *, reason: str = "", actor: str | None = None) -> CancelledInstall:
+    async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""
-        change = await self._install_moves.cancel(await self._known(name), reason=one_line(reason), actor=actor)
+        host, by = await self._known(name), actor or self._user
+        change = await self._install_moves.cancel(host, reason=one_line(reason), actor=by)
         return CancelledInstall(self._status(change.after), cancel_notes(change.before))
 
     async def install(self, name: str) -> InstallReport:
@@ -136,28 +171,25 @@ class Administration:
         """Return every transition of a host, oldest first."""
         return await self._install_moves.history(await self._known(name))
 
-    async def content_uses(self, *, pulls: Iterable[str] = (), now: datetime) -> list[ContentUse]:
-        """List who uses which boot medium and release; `pulls` are the releases that machines pull now."""
-        return content_uses(self._hosts, await self._install_moves.all(), pulls=pulls, now=now)
+    async def content_uses(self) -> list[ContentUse]:
+        """List the users of each boot medium and release."""
+        pulls = self._daemon.pulls() if self._daemon else ()
+        return content_uses(self._hosts(), await self._install_moves.all(), pulls=pulls, now=self._now())
 
     async def last_event_id(self) -> int:
         """Return the id of the newest event."""
         return await self._events.last_id()
 
-    async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[Event]:
-        """Yield the events after an id; with `follow`, also later ones."""
+    async def events(
+        self, *, after: int = 0, host: str | None = None, follow: bool = True
+    ) -> AsyncGenerator[Event | None, None]:
+        """Yield the events after an id; with `follow`, also later ones until the daemon stops, and None each second."""
+        name = await self._known(host) if host else None
         if follow:
-            async for event in self.followed_events(after=after, host=host):
-                if event is not None:
-                    yield event
-        else:
-            name = await self._known(host) if host else None
-            for event in await self._events.after(after, host=name, limit=100_000):
-                yield event
-
-    async def followed_events(self, *, after: int = 0, host: str | None = None) -> AsyncGenerator[Event | None, None]:
-        """Yield the events after an id and later ones until the daemon stops; None after a second without an event."""
-        async for event in self._events.follow(after, host=await self._known(host) if host else None):
+            async for each in self._events.follow(after, host=name):
+                yield each
+            return
+        for event in await self._events.after(after, host=name, limit=100_000):
             yield event
 
     async def check_host(self, name: str) -> None:
@@ -170,21 +202,21 @@ class Administration:
         return events, await self._install_moves.history(host)
 
     def _host(self, name: str) -> Host:
-        host = self._hosts.get(name)
+        host = self._hosts().get(name)
         if host is None:
-            known = ", ".join(sorted(self._hosts.hosts)[:20]) or "none"
+            known = ", ".join(sorted(self._hosts().hosts)[:20]) or "none"
             raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
         return host
 
     async def _known(self, name: str) -> HostName:
         """Find a declared host, or one with a stored install."""
-        if self._hosts.get(name) is None and HostName(name) not in await self._install_moves.all():
+        if self._hosts().get(name) is None and HostName(name) not in await self._install_moves.all():
             self._host(name)
         return HostName(name)
 
     def _status(self, install: Install) -> InstallStatus:
         """Return why the arming of an install will end at a reload or at the next script."""
-        host = self._hosts.get(install.host)
+        host = self._hosts().get(install.host)
         is_removed = host is None and self._are_complete
         changes = install.arming_changes(InstallTarget.of(host, None) if host else None) if host or is_removed else ()
         return InstallStatus(install, changes, is_declared=not is_removed)

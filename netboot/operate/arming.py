@@ -1,12 +1,23 @@
 """The messages of an arming that is refused, and of a cancelled one. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from netboot.errors import NetbootError
 from netboot.model.host.host import HostName
 from netboot.model.install.install import MID_INSTALL, Install, InstallState
 
 Reasons = Mapping[HostName, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRequest:
+    """Hosts to arm. Without `attempts`, the setting `install.attempts` applies."""
+
+    hosts: Sequence[str]
+    reason: str = ""
+    attempts: int | None = None
+    force: bool = False
 
 
 class ArmingRefusedError(NetbootError):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
+from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Move
@@ -63,19 +64,34 @@ class Installs:
         return await self._database.finish(work)
 
     async def change(
-        self, host: HostName, move: Callable[[Install], Install], *, at: datetime, what: str, note: str = ""
+        self,
+        host: HostName,
+        move: Callable[[Install], Install],
+        *,
+        at: datetime,
+        what: str,
+        note: str = "",
+        actor: Actor | None = None,
     ) -> Change:
         """Apply `move` to the stored install, and write it and a line of history together.
 
         `move` is called again if another writer changed the install meanwhile; its TransitionError passes through.
         """
-        return (await self.change_all({host: move}, at=at, what=what, note=note))[0]
+        return (await self.change_all({host: move}, at=at, what=what, note=note, actor=actor))[0]
 
     async def change_all(
-        self, moves: Mapping[HostName, Callable[[Install], Install]], *, at: datetime, what: str, note: str = ""
+        self,
+        moves: Mapping[HostName, Callable[[Install], Install]],
+        *,
+        at: datetime,
+        what: str,
+        note: str = "",
+        actor: Actor | None = None,
     ) -> list[Change]:
         """Apply the move of each host, all in one transaction or none; otherwise as `change`."""
         line = {"at": at.isoformat(), "what": what, "note": note}
+        if actor is not None:
+            line |= {"actor": actor.name, "source": actor.source.value}
         for _attempt in range(ATTEMPTS):
             with suppress(_OvertakenError):
                 async with self._database.transaction() as connection:
@@ -96,6 +112,7 @@ class Installs:
                 before=InstallState(row["from_state"]),
                 after=InstallState(row["to_state"]),
                 note=row["note"],
+                actor=Actor(row["actor"], Source(row["source"])) if row["actor"] else None,
             )
             for row in reversed(rows)
         ]

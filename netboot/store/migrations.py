@@ -85,6 +85,7 @@ MIGRATIONS: Final[Sequence[Sequence[Statement]]] = (
         )
         """,
     ),
+    ("ALTER TABLE moves ADD COLUMN actor TEXT", "ALTER TABLE moves ADD COLUMN source TEXT"),
 )
 
 

@@ -33,6 +33,8 @@ moves = Table(
     Column("from_state", Text, nullable=False),
     Column("to_state", Text, nullable=False),
     Column("note", Text, nullable=False),
+    Column("actor", Text),  # NULL where a machine or netboot itself moved the install, or an older version wrote it
+    Column("source", Text),
     Index("moves_by_host", "host", "id"),
 )
 

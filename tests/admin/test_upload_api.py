@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, web
+from structlog.testing import capture_logs
 
 from netboot.admin.api import errors_as_json
 from netboot.admin.upload_api import UploadApi
 from netboot.content.library.uploads import Upload, Uploads, UploadState
+from netboot.events.event_log import EventLog
+from netboot.model.clock import utc_now
+from netboot.operate.upload_imports import UploadImports
+from netboot.store.database import Database
 
 TIMEOUT_S = 20.0
 GOOD = 'import sys; open(sys.argv[1] + ".seen", "a").write("x"); print("{}")'
@@ -39,6 +44,10 @@ class Uploader:
         async with self._session.patch(f"http://netboot/api/v1/uploads/{id_}", data=data, headers=headers) as answer:
             return answer.status
 
+    async def remove(self, id_: str) -> int:
+        async with self._session.delete(f"http://netboot/api/v1/uploads/{id_}") as answer:
+            return answer.status
+
     async def end_of(self, id_: str) -> Upload:
         async with asyncio.timeout(TIMEOUT_S):
             while (upload := self.uploads.get(id_)).state not in (UploadState.DONE, UploadState.FAILED):  # noqa: ASYNC110
@@ -52,15 +61,16 @@ def importing(
     """Serve uploads whose import is `command`, and run `use` with a client."""
 
     async def run() -> None:
-        uploads = Uploads(directory)
-        http = UploadApi(uploads, command, now=lambda: datetime.now(UTC))
+        uploads, database = Uploads(directory), await Database.open(f"sqlite+aiosqlite:///{directory}/netboot.db")
+        events = EventLog(database, now=utc_now)
+        imports = UploadImports(uploads, command, events=events, now=utc_now)
         app = web.Application(middlewares=[errors_as_json])
-        app.add_routes(http.routes())
+        app.add_routes(UploadApi(imports).routes())
         runner = web.AppRunner(app)
         await runner.setup()
         socket = str(directory / "control.sock")
         await web.UnixSite(runner, socket).start()
-        importer = asyncio.create_task(http.run())
+        importer = asyncio.create_task(imports.run())
         try:
             async with ClientSession(connector=UnixConnector(socket)) as session:
                 await talk(Uploader(session, uploads))
@@ -68,6 +78,7 @@ def importing(
         finally:
             importer.cancel()
             await runner.cleanup()
+            await database.close()
 
     asyncio.run(run())
 
@@ -144,3 +155,21 @@ def test_the_reason_of_a_failed_import_is_one_sentence(tmp_path: Path, program: 
         assert (upload.state, upload.error) == (UploadState.FAILED, reason)
 
     importing(tmp_path, lambda _upload, _data: [sys.executable, "-c", f"import sys; {program}"], talk)
+
+
+def test_an_upload_that_begins_or_is_removed_is_in_the_audit_trail_with_its_actor(tmp_path: Path) -> None:
+    async def talk(uploader: Uploader) -> None:
+        id_ = await uploader.send(b"da", length=4)
+        assert await uploader.remove(id_) == 204
+        assert await uploader.remove(id_) == 404
+
+    with capture_logs() as logs:
+        importing(tmp_path, lambda _, data: python(GOOD, data), talk)
+
+    kept = ("action", "actor", "source", "outcome", "reason")
+    by = (f"uid {os.getuid()}", "control-socket")
+    assert [tuple(line[key] for key in kept) for line in logs if line["event"] == "audit.recorded"] == [
+        ("begin upload", *by, "done", None),
+        ("remove upload", *by, "done", None),
+        ("remove upload", *by, "refused", "no such upload; POST /api/v1/uploads begins one"),
+    ]

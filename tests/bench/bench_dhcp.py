@@ -27,6 +27,7 @@ from pathlib import Path
 import structlog
 
 from netboot.app.store_access import offline_administration
+from netboot.operate.arming import ArmRequest
 from netboot.registry.load import load as load_configuration
 
 MACHINES = 5000
@@ -73,7 +74,7 @@ async def arm(settings: Path, machines: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     async with offline_administration(load_configuration(settings)) as administration:
         for number in range(machines):
-            await administration.arm_all([name_of(number)], reason="bench", force=True)
+            await administration.arm(ArmRequest([name_of(number)], reason="bench", force=True))
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from fixtures.services import BASE_URL as URL
 from netboot.boot.documents import IgnitionPart
 from netboot.boot.install_moves import Cause, HostChangedError
 from netboot.boot.token_documents import Refusal, Report
+from netboot.model.actor import Actor, Source
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind
 from netboot.model.boot.reasons import explain
 from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
@@ -20,6 +21,7 @@ from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState
 from netboot.model.install.token import Tokens, draw
 
+ROOT, PROGRAM = Actor("uid 0", Source.CONTROL_SOCKET), Actor("a process on 127.0.0.1", Source.API)
 CP1 = HostName("cp1")
 NEW_MAC = Mac.parse("52:54:00:aa:bb:0f")
 NEW_ADDRESS = "192.0.2.59"
@@ -263,7 +265,7 @@ def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operato
 
 def test_armings_of_many_hosts_are_all_or_none(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[Install]:
-        await services.install_moves.arm_all([HostName("w1"), CP1], reason="both", attempts=2, actor="uid 0")
+        await services.install_moves.arm_all([HostName("w1"), CP1], reason="both", attempts=2, actor=ROOT)
         return [await services.install_moves.read(name) for name in (CP1, HostName("w1"))]
 
     armed = with_services(scenario)
@@ -271,18 +273,23 @@ def test_armings_of_many_hosts_are_all_or_none(with_services: WithServices):
     assert [(each.is_armed, each.target and each.target.disk) for each in armed] == [(True, "/dev/vda")] * 2
 
 
-def test_the_actor_of_an_arming_and_of_a_cancel_is_in_the_event(with_services: WithServices):
-    async def scenario(services: BuiltServices) -> list[tuple[Any, Any]]:
-        await services.install_moves.arm_all([CP1], reason="new", attempts=3, actor="uid 1000")
-        await services.install_moves.cancel(CP1, reason="no", actor="uid 0")
+def test_the_actor_of_an_arming_and_of_a_cancel_is_in_the_event_and_in_the_history(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> tuple[list[tuple[Any, Any, Any]], list[Actor | None]]:
+        await services.install_moves.arm_all([CP1], reason="new", attempts=3, actor=PROGRAM)
+        await services.install_moves.cancel(CP1, reason="no", actor=ROOT)
         await services.install_moves.arm_all([CP1], reason="new", attempts=3)
         services.boots(FIRMWARE, IPXE)
         assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
-        return [(e.data["by"], e.data.get("actor")) for e in await services.events() if e.name == "install.moved"]
+        moves = [event.data for event in await services.events() if event.name == "install.moved"]
+        history = await services.install_moves.history(CP1)
+        return [(e["by"], e.get("actor"), e.get("source")) for e in moves], [move.actor for move in history]
 
-    assert with_services(scenario) == [
-        ("armed", "uid 1000"),
-        ("cancelled", "uid 0"),
-        ("armed", None),
-        ("script-sent", None),
-    ]
+    assert with_services(scenario) == (
+        [
+            ("armed", "a process on 127.0.0.1", "api"),
+            ("cancelled", "uid 0", "control-socket"),
+            ("armed", None, None),
+            ("script-sent", None, None),
+        ],
+        [PROGRAM, ROOT, None, None],
+    )

@@ -1,5 +1,7 @@
 """`netboot content` on a library without a daemon: import, list, show, verify, promote, remove."""
 
+import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +9,10 @@ import pytest
 from fixtures.command_line import CommandLine
 
 from netboot.errors import ContentError
+from netboot.events.event_log import EventLog
+from netboot.model.clock import utc_now
+from netboot.model.install.event import Event
+from netboot.store.database import Database
 
 RELEASE = "ock-1.31-amd64"
 
@@ -115,6 +121,26 @@ def test_an_armed_release_is_not_removed_although_no_file_names_it(netboot: Comm
     refused = netboot("content", "remove", RELEASE)
 
     assert str(refused.exception) == (f"cannot remove {RELEASE}: cp1 is armed with it; netboot install cancel cp1")
+
+
+def test_a_change_of_content_without_a_daemon_is_recorded_in_a_store_that_exists(netboot: CommandLine):
+    netboot("content", "promote", RELEASE, "early")
+    netboot("host", "list")
+
+    netboot("content", "promote", RELEASE, "stable")
+
+    events = asyncio.run(recorded(netboot))
+    assert [(event.name, event.data["subject"], event.data["actor"], event.data["source"]) for event in events] == [
+        ("audit.recorded", f"promote {RELEASE} stable", f"uid {os.getuid()}", "command")
+    ]
+
+
+async def recorded(netboot: CommandLine) -> list[Event]:
+    database = await Database.open(f"sqlite+aiosqlite:///{netboot.directory}/netboot.db")
+    try:
+        return await EventLog(database, now=utc_now).after(0)
+    finally:
+        await database.close()
 
 
 def test_a_removed_command_names_its_replacement(netboot: CommandLine):

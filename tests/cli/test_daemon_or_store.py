@@ -12,6 +12,7 @@ from netboot.cli.commands.daemon_or_store import administration
 from netboot.client import ControlClient
 from netboot.control_socket import DeafDaemonError, NoDaemonError, is_answered
 from netboot.errors import ConfigError
+from netboot.operate.arming import ArmRequest
 
 
 def test_no_socket_and_one_that_a_crash_left_behind_are_no_daemon(tmp_path: Path):
@@ -91,7 +92,7 @@ def test_faulty_hosts_files_that_were_never_accepted_do_not_hide_what_is_armed(
 
     async def arm() -> None:
         async with administration(config) as opened:
-            await opened.arm_all(["w1"], force=True)
+            await opened.arm(ArmRequest(["w1"], force=True))
 
     async def cancel() -> tuple[list[tuple[str, bool, bool]], list[str]]:
         async with administration(config, needs_hosts=False) as opened:

@@ -71,8 +71,7 @@ def test_content_changes_reach_the_daemon(netboot: CommandLine):
     assert netboot.json("content", "list")[-1]["used_by"] == ["cp1", "w1"]
 
 
-@pytest.mark.usefixtures("daemon")
-def test_a_promoted_alias_ends_the_arming_that_it_changes(netboot: CommandLine, content: Path):
+def test_an_alias_of_the_same_commit_keeps_the_arming(netboot: CommandLine, daemon: Daemon, content: Path):
     netboot("content", "import-archive", str(content / "ostree" / "ock-1.31-amd64"), "--name", "next")
     netboot("content", "promote", "ock-1.31-amd64", "stable")
     netboot.hosts.write_text(netboot.hosts.read_text().replace("release: ock-1.31-amd64", "release: stable"))
@@ -83,6 +82,7 @@ def test_a_promoted_alias_ends_the_arming_that_it_changes(netboot: CommandLine, 
 
     assert promoted.stdout == "stable is next now\n"
     assert promoted.stderr == ""  # the same commit
+    assert '"subject": "promote next stable", "actor": "uid 0", "source": "control-socket"' in daemon.log
 
 
 def test_a_check_reports_the_problems_of_the_running_daemon(netboot: CommandLine, daemon: Daemon):

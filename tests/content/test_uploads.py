@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.content.library.uploads import Upload, UploadError, UploadKind, Uploads, UploadState
+from netboot.content.library.uploads import Upload, UploadError, UploadKind, UploadRequest, Uploads, UploadState
 
 ID = "0" * 32
 NOW = "2026-11-21T00:00:00+00:00"
@@ -12,7 +12,7 @@ NOW = "2026-11-21T00:00:00+00:00"
 
 def test_a_full_disk_is_reported_with_its_cure_and_the_received_bytes_stay(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path)
-    upload = uploads.begin({"kind": "iso", "length": 10}, id_=ID, now=NOW)
+    upload = uploads.begin(UploadRequest(UploadKind.ISO, 10), id_=ID, now=NOW)
     uploads.data(upload).unlink()
     uploads.data(upload).symlink_to("/dev/full")
 
@@ -33,14 +33,14 @@ def test_an_upload_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / ".uploads").write_text("")
 
     with pytest.raises(UploadError) as raised:
-        uploads.begin({"kind": "iso", "length": 10}, id_=ID, now=NOW)
+        uploads.begin(UploadRequest(UploadKind.ISO, 10), id_=ID, now=NOW)
 
     assert raised.value.status == 500
     assert uploads.all() == []
 
 
 def begun(uploads: Uploads, length: int = 10) -> Upload:
-    return uploads.begin({"kind": "iso", "length": length}, id_=ID, now=NOW)
+    return uploads.begin(UploadRequest(UploadKind.ISO, length), id_=ID, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,11 @@ def begun(uploads: Uploads, length: int = 10) -> Upload:
         ),
     ],
 )
-def test_a_request_that_is_not_valid_begins_nothing(
-    tmp_path: Path, request_: dict[str, object], status: int, message: str
-) -> None:
+def test_a_request_that_is_not_valid_is_refused(request_: dict[str, object], status: int, message: str) -> None:
     with pytest.raises(UploadError) as raised:
-        Uploads(tmp_path).begin(request_, id_=ID, now=NOW)
+        UploadRequest.read(request_)
 
     assert (raised.value.status, str(raised.value)) == (status, message)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_that_does_not_fit_is_refused(tmp_path: Path) -> None:

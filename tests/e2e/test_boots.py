@@ -9,6 +9,7 @@ from netboot.lab.lab_hosts import BIOS1, CP1, W1, LabHost
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.machines.guest import Guest
 from netboot.model.install.event import Step
+from netboot.operate.arming import ArmRequest
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +34,7 @@ async def installed(lab: Lab, guest: Guest) -> list[Step]:
     """Arm a host, switch it on, and return the steps that it went through to ready."""
     name = guest.machine.name
     async with lab.appliance.control() as daemon:
-        await daemon.arm_all([name], reason="test")
+        await daemon.arm(ArmRequest([name], reason="test"))
         timelines = await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
     return list(timelines[name].moments)
 
@@ -48,7 +49,7 @@ async def test_three_kinds_of_firmware_boot_to_userspace():
     machines = (without_disk(CP1, "cp1"), without_disk(W1, "w1"), BIOS1)
     async with running_lab(machines, say=quiet) as lab, lab.appliance.control() as daemon:
         for name, guest in lab.guests.items():
-            await daemon.arm_all([name], reason="test")
+            await daemon.arm(ArmRequest([name], reason="test"))
             await guest.power_on()
 
         for guest in lab.guests.values():
@@ -95,7 +96,7 @@ async def test_a_registered_host_that_is_not_armed_boots_its_disk_even_with_a_ne
 async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
     async with running_lab([CP1], say=quiet) as lab, lab.appliance.control() as daemon:
         guest = lab.guest("cp1")
-        await daemon.arm_all(["cp1"], reason="test")
+        await daemon.arm(ArmRequest(["cp1"], reason="test"))
         console = await guest.power_on()
         await console.wait_for(PULLING, timeout_s=BOOT_S)
         await guest.power_off()
@@ -110,7 +111,7 @@ async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
 @pytest.mark.proof
 async def test_an_installer_that_always_fails_stops_after_its_attempts():
     async with running_lab([BIOS1], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
-        await daemon.arm_all(["bios1"], reason="test: it has no disk")
+        await daemon.arm(ArmRequest(["bios1"], reason="test: it has no disk"))
 
         console = await lab.guest("bios1").power_on()
 
@@ -124,7 +125,7 @@ async def test_an_install_ends_well_though_the_daemon_is_killed_in_its_middle():
     async with running_lab([CP1], say=quiet) as lab:
         guest = lab.guest("cp1")
         async with lab.appliance.control() as daemon:
-            await daemon.arm_all(["cp1"], reason="test")
+            await daemon.arm(ArmRequest(["cp1"], reason="test"))
         console = await guest.power_on()
         await console.wait_for(PULLING, timeout_s=BOOT_S)
 

@@ -17,6 +17,7 @@ from netboot.lab.lab_hosts import LabHost
 from netboot.lab.machines.qemu import Firmware, LabMachine
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Role
+from netboot.operate.arming import ArmRequest
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +57,7 @@ async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
     """Arm every machine, power all on, and wait until each console shows its expected text; `others` by its name."""
     async with lab.appliance.control() as daemon:
         for name in lab.guests:
-            await daemon.arm_all([name], reason="test")
+            await daemon.arm(ArmRequest([name], reason="test"))
     for guest in lab.guests.values():
         await guest.power_on()
     for name, guest in lab.guests.items():

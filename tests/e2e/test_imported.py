@@ -13,6 +13,7 @@ from netboot.lab.lab_hosts import CP1
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
 from netboot.model.install.event import Step
+from netboot.operate.arming import ArmRequest
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +24,7 @@ INSTALL_S = 480.0
 async def test_a_machine_is_installed_from_an_imported_iso_and_archive():
     async with running_lab([CP1], say=lambda *_: None) as lab, lab.appliance.control() as daemon:
         await asyncio.to_thread(import_everything, lab)
-        await daemon.arm_all(["cp1"], reason="test")
+        await daemon.arm(ArmRequest(["cp1"], reason="test"))
 
         timelines = await boot_to_the_end(daemon, [lab.guest("cp1")], on_change=lambda *_: None, limit_s=INSTALL_S)
 

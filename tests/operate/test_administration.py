@@ -1,5 +1,6 @@
 """The requests of an operator: hosts are armed, with their disk and release, listed and cancelled."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -9,10 +10,12 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltSe
 
 from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
+from netboot.errors import NetbootError
+from netboot.model.actor import Actor, Source
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.network import DhcpMode
 from netboot.operate.administration import Administration, UnknownHostError
-from netboot.operate.arming import ArmingRefusedError
+from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.readiness import Readiness, ServerFacts
 
 UNKNOWN = replace(FIRMWARE, mac=UNKNOWN_MAC)
@@ -20,13 +23,17 @@ CP1, W1 = HostName("cp1"), HostName("w1")
 CLUSTER_INIT = "cp1 is cluster.init: its installed system starts a new cluster rackone"
 
 
-def administration(
-    services: BuiltServices, server: ServerFacts | None = None, warnings: list[str] | None = None
-) -> Administration:
-    made = Administration(services.install_moves, services.event_log, machines=services.machines, attempts=3)
+def administration(services: BuiltServices, server: ServerFacts | None = None) -> Administration:
     readiness = Readiness(services.documents, services.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
-    made.use(services.hosts, lambda: readiness, warnings=lambda: warnings or [])
-    return made
+    return Administration(
+        services.install_moves,
+        services.event_log,
+        machines=services.machines,
+        hosts=lambda: services.hosts,
+        readiness=lambda: readiness,
+        attempts=3,
+        now=services.clock.now,
+    )
 
 
 async def shown(found: Awaitable[Any]) -> Any:
@@ -50,9 +57,7 @@ def removed(name: HostName) -> Callable[[Host], Host | None]:
 
 def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await shown(
-            administration(services, warnings=["no daemon runs"]).arm_all(["cp1"], reason="first\ntry", attempts=2)
-        )
+        return await shown(administration(services).arm(ArmRequest(["cp1"], reason="first\ntry", attempts=2)))
 
     [armed] = with_services(scenario)
 
@@ -72,7 +77,7 @@ def test_an_armed_host_is_answered_with_what_will_happen_and_what_to_know(with_s
     assert (armed["boot_media"], armed["reasons"], armed["warnings"]) == (
         "ol8u10-x86_64",
         [],
-        [CLUSTER_INIT, "no daemon runs"],
+        [CLUSTER_INIT],
     )
 
 
@@ -80,7 +85,7 @@ def test_of_several_hosts_none_is_armed_where_one_cannot_be(with_services: WithS
     async def scenario(services: BuiltServices) -> list[bool]:
         declare(services, without_disk(W1))
         with pytest.raises(ArmingRefusedError) as refused:
-            await administration(services).arm_all(["cp1", "w1"])
+            await administration(services).arm(ArmRequest(["cp1", "w1"]))
         assert list(refused.value.reasons) == [W1]
         assert str(refused.value).endswith("nothing was armed; correct this, or arm anyway with --force")
         return [(await services.install_moves.read(name)).is_armed for name in (CP1, W1)]
@@ -90,7 +95,7 @@ def test_of_several_hosts_none_is_armed_where_one_cannot_be(with_services: WithS
 
 def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
     async def scenario(services: BuiltServices) -> tuple[list[Any], int]:
-        armed = await shown(administration(services).arm_all(["w1", "cp1", "w1"]))
+        armed = await shown(administration(services).arm(ArmRequest(["w1", "cp1", "w1"])))
         return [view["host"] for view in armed], len(await services.install_moves.history(W1))
 
     assert with_services(scenario) == (["w1", "cp1"], 1)
@@ -98,7 +103,7 @@ def test_of_several_hosts_all_are_armed_once_each(with_services: WithServices):
 
 def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
-        return await shown(administration(services, ServerFacts(DhcpMode.OFF)).arm_all(["w1"], force=True))
+        return await shown(administration(services, ServerFacts(DhcpMode.OFF)).arm(ArmRequest(["w1"], force=True)))
 
     [armed] = with_services(scenario)
 
@@ -108,11 +113,11 @@ def test_force_arms_what_is_not_ready_and_shows_the_reasons_all_the_same(with_se
 
 def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServices):
     async def scenario(services: BuiltServices) -> str:
-        await administration(services).arm_all(["cp1"])
+        await administration(services).arm(ArmRequest(["cp1"]))
         services.boots(FIRMWARE, IPXE)
         await services.script_for(MAC, ADDRESS)
         with pytest.raises(ArmingRefusedError) as refused:
-            await administration(services).arm_all(["cp1"], force=True)
+            await administration(services).arm(ArmRequest(["cp1"], force=True))
         return str(refused.value)
 
     assert with_services(scenario) == (
@@ -123,7 +128,7 @@ def test_force_does_not_arm_in_the_middle_of_an_install(with_services: WithServi
 
 def test_the_arming_of_a_removed_host_is_listed_with_its_reason_and_taken_back(with_services: WithServices):
     async def scenario(services: BuiltServices) -> tuple[list[Any], Any, list[Any]]:
-        await administration(services).arm_all(["w1"])
+        await administration(services).arm(ArmRequest(["w1"]))
         declare(services, removed(W1))
         admin = administration(services)
         listed = await shown(admin.installs())
@@ -150,7 +155,7 @@ def test_a_host_that_no_file_and_no_record_names_is_unknown(with_services: WithS
 def test_of_several_hosts_none_is_armed_where_one_is_unknown(with_services: WithServices):
     async def scenario(services: BuiltServices) -> Any:
         with pytest.raises(UnknownHostError, match="no host is called cp9; the registry has: cp1, w1"):
-            await administration(services).arm_all(["cp1", "cp9"])
+            await administration(services).arm(ArmRequest(["cp1", "cp9"]))
         return await shown(administration(services).installs())
 
     assert with_services(scenario) == []
@@ -158,11 +163,11 @@ def test_of_several_hosts_none_is_armed_where_one_is_unknown(with_services: With
 
 def test_a_removed_host_cannot_be_armed(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        await administration(services).arm_all(["w1"])
+        await administration(services).arm(ArmRequest(["w1"]))
         declare(services, removed(W1))
 
         with pytest.raises(UnknownHostError):
-            await administration(services).arm_all(["w1"], force=True)
+            await administration(services).arm(ArmRequest(["w1"], force=True))
 
     with_services(scenario)
 
@@ -172,7 +177,7 @@ def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
         admin = administration(services)
         services.boots(UNKNOWN)
         await services.machines.flush()
-        await admin.arm_all(["w1"], reason="x")
+        await admin.arm(ArmRequest(["w1"], reason="x"))
         await services.event_log.flush()
         events = [event async for event in admin.events(host="w1", follow=False)]
         with pytest.raises(UnknownHostError):
@@ -182,7 +187,7 @@ def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
             [machine["mac"] for machine in await shown(admin.machines())],
             [(event["event"], event["data"]["by"]) for event in json_view(events)],
             await admin.last_event_id() >= events[-1].id,
-            [use["use"] for use in await shown(admin.content_uses(now=services.clock.now())) if use["host"] == "w1"],
+            [use["use"] for use in await shown(admin.content_uses()) if use["host"] == "w1"],
         )
 
     assert with_services(scenario) == (
@@ -197,9 +202,40 @@ def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
 def test_followed_events_begin_with_those_on_record_and_end_with_the_daemon(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[str]:
         admin = administration(services)
-        await admin.arm_all(["w1"])
+        await admin.arm(ArmRequest(["w1"]))
         await services.event_log.flush()
         await services.event_log.end_followers()
-        return [event.name async for event in admin.events(host="w1")]
+        return [event.name async for event in admin.events(host="w1") if event]
 
     assert with_services(scenario) == ["install.moved"]
+
+
+@pytest.mark.parametrize("operation", ["status", "reload"])
+def test_what_only_a_daemon_can_do_is_refused_without_one(with_services: WithServices, operation: str):
+    async def scenario(services: BuiltServices) -> None:
+        with pytest.raises(NetbootError, match="no daemon runs; start it with systemctl start netboot"):
+            await getattr(administration(services), operation)()
+
+    with_services(scenario)
+
+
+def test_a_change_without_a_named_actor_is_by_the_user_of_this_process(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[Actor | None]:
+        admin = administration(services)
+        await admin.arm(ArmRequest(["w1"]))
+        await admin.cancel("w1", actor=Actor("uid 1000", Source.CONTROL_SOCKET))
+        return [move.actor for move in await admin.history("w1")]
+
+    user = Actor(f"uid {os.getuid()}", Source.COMMAND)
+    assert with_services(scenario) == [user, Actor("uid 1000", Source.CONTROL_SOCKET)]
+
+
+def test_a_change_that_is_refused_is_in_the_audit_trail_with_the_reason(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[tuple[str, Any]]:
+        with pytest.raises(NetbootError):
+            await administration(services).reload(actor=Actor("a process", Source.SIGNAL))
+        return [(event.name, dict(event.data)) for event in await services.events()]
+
+    refused = {"outcome": "refused", "reason": "no daemon runs; start it with systemctl start netboot"}
+    by = {"actor": "a process", "source": "signal"}
+    assert with_services(scenario) == [("audit.recorded", {"action": "reload", "subject": None, **by, **refused})]

@@ -32,8 +32,15 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
     """What `host show cp1 --json` prints."""
     await services.event_log.flush()
     await services.machines.flush()
-    administration = Administration(services.install_moves, services.event_log, machines=services.machines, attempts=3)
-    administration.use(services.hosts, never_armed_here, warnings=())
+    administration = Administration(
+        services.install_moves,
+        services.event_log,
+        machines=services.machines,
+        hosts=lambda: services.hosts,
+        readiness=never_armed_here,
+        attempts=3,
+        now=services.clock.now,
+    )
     found = dict(json_view(await administration.host("cp1")))
     install = json_view(await administration.install("cp1"))
     assert install == found["install"]

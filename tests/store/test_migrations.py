@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect, make_url
 
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
+from netboot.model.actor import Actor, Source
 from netboot.model.boot.machine import Machine
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -63,6 +64,7 @@ MACHINE: Final = Machine(
     MAC, at(1), at(2), "x64-uefi", "PXEClient:Arch:00007:UNDI:003016", None, (ADDRESS,), {"pxe/x64": "with-43"}
 )
 OTHER: Final = Mac("52:54:00:aa:bb:02")
+ROOT: Final = Actor("uid 0", Source.CONTROL_SOCKET)
 LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
 
@@ -154,7 +156,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
             installs, events = Installs(database), EventLog(database, now=lambda: at(30))
             return {
                 "installs": {install.host: install for install in await installs.all()},
-                "history": [(move.at, move.what, move.note) for move in await installs.history(CP1)],
+                "history": [(move.at, move.what, move.note, move.actor) for move in await installs.history(CP1)],
                 "events": await events.after(0),
                 "machines": await Machines(database).all(),
                 "leases": await LeaseStore(database).all(),
@@ -165,7 +167,10 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
 
     assert asyncio.run(scenario()) == {
         "installs": {CP1: replace(INSTALLING, target=TARGET if version >= 4 else None), READY.host: READY},
-        "history": [(at(0), "armed", "first install"), (at(3), "script-sent", "")],
+        "history": [
+            (at(0), "armed", "first install", ROOT if version >= 6 else None),
+            (at(3), "script-sent", "", None),
+        ],
         "events": EVENTS,
         "machines": {MAC: MACHINE if version >= 2 else replace(MACHINE, variants={})},
         "leases": [LEASE] if version >= 3 else [],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.cli.commands.content_owner import handed_over
-from netboot.cli.commands.content_users import users, users_for_a_list
+from netboot.cli.commands.content_users import store_may_exist, users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
@@ -25,7 +25,8 @@ from netboot.content.imports.verify import Verdict, repair, verify
 from netboot.content.library.disk import explaining_import_errors, megabytes, tree_size
 from netboot.content.library.library import Library
 from netboot.errors import ContentError, NetbootError
-from netboot.model.release import EntryKind
+from netboot.model.release import EntryKind, EntryName
+from netboot.operate.running_daemon import RescanRequest
 from netboot.registry.load import load_settings
 from netboot.settings.settings import Settings
 
@@ -59,7 +60,7 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
     settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_iso(library, file, name, now=datetime.now(UTC), checksum=checksum, progress=progress)
-    _rescan_in_daemon(config, settings, EntryKind.MEDIUM, done.name)
+    _announce(config, settings, f"import-iso {done.name}", (EntryKind.MEDIUM, done.name))
     text = f"{done.description}, {megabytes(done.size_bytes)}, kernel {done.kernel or 'unknown'}"
     _print_imported(done, text, as_json)
 
@@ -74,7 +75,7 @@ def import_archive_command(config: Path, source: Path, name: str | None, as_json
     settings, library = _opened(config)
     with handed_over(settings.content.directory), shown_progress(as_json=as_json) as progress:
         done = import_archive(library, source, name, now=datetime.now(UTC), progress=progress)
-    _rescan_in_daemon(config, settings, EntryKind.RELEASE, done.name)
+    _announce(config, settings, f"import-archive {done.name}", (EntryKind.RELEASE, done.name))
     shared = f", {megabytes(done.linked_bytes)} of it were there already" if done.is_new and done.linked_bytes else ""
     text = f"commit {done.commit[:12]} on {done.ref}, {done.object_count} objects, {megabytes(done.size_bytes)}{shared}"
     _print_imported(done, f"{text}, every object verified", as_json)
@@ -161,7 +162,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
             results.append((verdict, repaired))
     for verdict, repaired in results:
         if repaired:
-            _rescan_in_daemon(config, settings, verdict.kind, verdict.name)
+            _announce(config, settings, f"repair {verdict.name}", (verdict.kind, verdict.name))
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
     else:
@@ -187,7 +188,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
             raise ContentError("\n".join(f"cannot remove {name}: {reason}" for reason in reasons))
         freed = 0 if entry.alias_of else tree_size(entry.path)
         staging.remove(entry)
-    _rescan_in_daemon(config, settings, entry.kind, name)
+    _announce(config, settings, f"remove {name}", (entry.kind, name))
     print_found({"removed": name, "size_bytes": freed}, as_json, [f"{name} is removed"])
 
 
@@ -201,6 +202,8 @@ def gc(config: Path, as_json: bool) -> None:
         raise ContentError(f"cannot collect: machines are pulling now ({', '.join(pulls)}); wait until they are done")
     with handed_over(settings.content.directory), library.changing() as staging:
         count, size_bytes = staging.collect()
+    if count:
+        _announce(config, settings, "gc")
     text = f"{count} remains deleted, {megabytes(size_bytes)} freed" if count else "nothing was left behind"
     print_found({"deleted": count, "size_bytes": size_bytes}, as_json, [text])
 
@@ -218,7 +221,7 @@ def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
         if running := users(config, settings).running(entry.kind, alias):
             raise ContentError(f"cannot move {alias}: {'; '.join(running)}; wait until they have ended")
         staging.promote(entry, alias)
-    _rescan_in_daemon(config, settings, entry.kind, alias)
+    _announce(config, settings, f"promote {name} {alias}", (entry.kind, alias))
     name = entry.alias_of or name
     print_found({"alias": alias, "name": name}, as_json, [f"{alias} is {name} now"])
 
@@ -228,15 +231,28 @@ def _opened(config: Path) -> tuple[Settings, Library]:
     return settings, Library(settings.content.directory)
 
 
-def _rescan_in_daemon(config: Path, settings: Settings, kind: EntryKind, name: str) -> None:
-    """Make a running daemon read a medium or release again; print a note if it fails, and for each ended arming."""
+def _announce(config: Path, settings: Settings, change: str, entry: EntryName | None = None) -> None:
+    """Make a running daemon read the changed entry again and record `change`; without a daemon, only record it.
+
+    Prints a note if that fails, and for each ended arming.
+    """
     try:
-        result = asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.rescan_content(kind, name)))
+        result = asyncio.run(_announced(config, settings, RescanRequest(entry, change)))
     except NetbootError as error:
-        click.echo(f"note: the daemon did not read the content again: {error}", err=True)
+        click.echo(f"note: the content is changed, but the daemon or its store could not take it up: {error}", err=True)
         return
     for host in result.get("armings_ended", ()):
         click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
+
+
+async def _announced(config: Path, settings: Settings, request: RescanRequest) -> "View":
+    if result := await _of_daemon(config, settings, lambda daemon: daemon.rescan_content(request)):
+        return result
+    if store_may_exist(settings.store.url):
+        from netboot.app.store_access import record_content_change  # slow to load
+
+        await record_content_change(settings, request.change)
+    return {}
 
 
 async def _of_daemon(config: Path, settings: Settings, request: "Callable[[ControlClient], Awaitable[View]]") -> "View":

@@ -106,14 +106,14 @@ async def _uses(settings: Settings, config: Path, *, reads_store: bool = True) -
         async with client:
             listed = await client.content_uses()
         return [ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in listed]
-    if not reads_store or not _is_there(settings.store.url):
+    if not reads_store or not store_may_exist(settings.store.url):
         return ()
     from netboot.app.store_access import offline_content_uses  # slow to load
 
     return await offline_content_uses(settings)
 
 
-def _is_there(store_url: str) -> bool:
+def store_may_exist(store_url: str) -> bool:
     """Return whether there may be a store: only the daemon makes one."""
     scheme, _, path = store_url.partition(":///")
     return not scheme.startswith("sqlite") or Path(path).exists()

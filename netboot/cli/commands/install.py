@@ -15,6 +15,7 @@ from netboot.cli.views.output import ago, json_option, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
+from netboot.operate.arming import ArmRequest
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
@@ -43,9 +44,8 @@ def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None,
 
     Of several hosts all are armed or none. A host that cannot be installed now is refused, with every reason.
     """
-    armed = run_with_administration(
-        config, lambda daemon: daemon.arm_all(hosts, reason=reason, attempts=attempts, force=force), is_change=True
-    )
+    request = ArmRequest(hosts, reason, attempts, force)
+    armed = run_with_administration(config, lambda daemon: daemon.arm(request), is_change=True)
     print_found(armed[0] if len(hosts) == 1 else armed, as_json, map(armed_summary, armed))
     if as_json:
         return
@@ -130,10 +130,20 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def history(config: Path, host: str, as_json: bool) -> None:
-    """List every transition of HOST's install, oldest first, each with its reason: the first line of the report."""
+    """List every transition of HOST's install, oldest first, with reason (the first line of a report) and actor."""
     moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
-    rows = ((m["at"][:19].replace("T", " "), m["what"], m["from"], m["to"], m["reason"]) for m in moves)
-    print_table(moves, as_json, ("AT (UTC)", "WHAT", "FROM", "TO", "NOTE"), rows)
+    rows = (
+        (
+            move["at"][:19].replace("T", " "),
+            move["what"],
+            move["from"],
+            move["to"],
+            move["reason"],
+            f"{move['actor']} ({move['source']})" if move["actor"] else "",
+        )
+        for move in moves
+    )
+    print_table(moves, as_json, ("AT (UTC)", "WHAT", "FROM", "TO", "NOTE", "BY"), rows)
 
 
 @install.command()

@@ -23,6 +23,7 @@ from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import build_media
 from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import Records, all_records
+from netboot.operate.arming import ArmRequest
 
 DEFAULT_NAME = "lab"
 _DOWN_S = 30.0
@@ -124,7 +125,7 @@ async def _boot(running: Lab, host: str, *, arm: bool, as_json: bool, view: Boot
     guest = running.guest(host)
     async with running.appliance.control() as daemon:
         if arm:
-            await daemon.arm_all([host], reason="netboot lab boot --arm")
+            await daemon.arm(ArmRequest([host], "netboot lab boot --arm"))
         try:
             if arm:
                 timelines = await boot_to_the_end(daemon, [guest], on_change=view.show)

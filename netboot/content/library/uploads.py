@@ -1,7 +1,7 @@
 """Resumable uploads: each is a directory below `.uploads`, never served.
 
 The offset is the size of the file on disk, so it is right after a crash or a power cut. One writer at a time; a second
-gets 409. `admin.upload_api` imports a complete upload.
+gets 409. `operate.upload_imports` imports a complete upload.
 Blocks: call it off the loop.
 """
 
@@ -9,13 +9,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from netboot.content.library.disk import explaining_write_errors, http_status, nearest_existing
 from netboot.content.library.library import checked_name
@@ -65,6 +65,31 @@ class Upload:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """A file to upload: its kind and size, and the name of its medium or release."""
+
+    kind: UploadKind
+    length: int
+    name: str | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """Read a request in JSON; raise UploadError for an invalid one."""
+        if body.get("kind") not in tuple(UploadKind):
+            raise UploadError(400, f"kind must be one of {', '.join(UploadKind)}")
+        kind, name, length = UploadKind(body["kind"]), body.get("name"), body.get("length")
+        try:
+            name = None if name is None else checked_name(str(name))
+        except ContentError as error:
+            raise UploadError(400, str(error)) from None
+        if type(length) is not int or not 0 < length <= LONGEST_BYTES:  # True is an int too
+            raise UploadError(400, "length must be the file's size in bytes")
+        if kind is UploadKind.ARCHIVE and name is None:
+            raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
+        return cls(kind, length, name)
+
+
 class Uploads:
     """The uploads of one content directory."""
 
@@ -72,11 +97,9 @@ class Uploads:
         self._root = content / DIRECTORY
         self._in_use: set[str] = set()
 
-    def begin(self, request: dict[str, Any], *, id_: str, now: str) -> Upload:
-        """Begin an upload of `kind`, `length` and optional `name`; raise UploadError for an invalid request."""
-        upload = Upload(id_, _kind(request), _name(request), _length(request), now)
-        if upload.kind is UploadKind.ARCHIVE and upload.name is None:
-            raise UploadError(400, "an archive needs a name, for example ock-1.31-amd64: the file contains none")
+    def begin(self, request: UploadRequest, *, id_: str, now: str) -> Upload:
+        """Begin an upload; raise UploadError if it does not fit, or cannot be written."""
+        upload = Upload(id_, request.kind, request.name, request.length, now)
         with _refusing_write_errors(self._root.parent):
             free = shutil.disk_usage(nearest_existing(self._root)).free
             if upload.length > free:
@@ -208,25 +231,3 @@ def _refusing_write_errors(directory: Path) -> Iterator[None]:
     except ContentError as error:
         cause = error.__cause__
         raise UploadError(http_status(cause), str(error)) from cause
-
-
-def _kind(request: dict[str, Any]) -> UploadKind:
-    try:
-        return UploadKind(request.get("kind", ""))
-    except ValueError:
-        raise UploadError(400, f"kind must be one of {', '.join(UploadKind)}") from None
-
-
-def _name(request: dict[str, Any]) -> str | None:
-    name = request.get("name")
-    try:
-        return None if name is None else checked_name(str(name))
-    except ContentError as error:
-        raise UploadError(400, str(error)) from None
-
-
-def _length(request: dict[str, Any]) -> int:
-    length = request.get("length")
-    if not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= LONGEST_BYTES:
-        raise UploadError(400, "length must be the file's size in bytes")
-    return length

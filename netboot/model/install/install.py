@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.errors import TransitionError
+from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
@@ -144,13 +145,17 @@ class Arming:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One line of a host's history. `note` is an operator's reason, or the tail of a failed installer's log."""
+    """One line of a host's history. `note` is an operator's reason, or the tail of a failed installer's log.
+
+    `actor` is the operator who armed or cancelled.
+    """
 
     at: datetime
     what: str
     before: InstallState
     after: InstallState
     note: str
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""What only a running daemon can do for an operator, and its results. `app` has the daemon itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from netboot.model.boot.machine import Machine
+from netboot.model.release import EntryName
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    """The state of a running daemon. `problems` keep machines from being served as declared."""
+
+    version: str
+    pid: int
+    started_at: datetime
+    hosts: int
+    machines: int
+    media: Sequence[str]
+    releases: Sequence[str]
+    pulls: Sequence[str]
+    problems: Sequence[str]
+    loaders: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceStatus:
+    """The daemon's state, with the id of the newest event, or why the store does not answer."""
+
+    daemon: DaemonStatus
+    last_event_id: int | None
+    store_fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """What a reload put in force, what waits for a restart, and the hosts whose arming ended."""
+
+    hosts: int
+    needs_restart: Sequence[str]
+    armings_ended: Sequence[str]
+    problems: Sequence[str]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RescanRequest:
+    """The entry of the content to read again, or None for all; `change` is what was done to it, for the audit trail."""
+
+    entry: EntryName | None = None
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RescanResult:
+    """The content that is served now, what is not served, and the hosts whose arming ended."""
+
+    media: Sequence[str]
+    releases: Sequence[str]
+    problems: Sequence[str]
+    armings_ended: Sequence[str]
+
+
+class RunningDaemon(Protocol):
+    """The running daemon."""
+
+    def status(self) -> DaemonStatus:
+        """Return the state of the daemon."""
+
+    def problems(self) -> list[str]:
+        """List what keeps machines from being served as declared."""
+
+    def pulls(self) -> list[str]:
+        """List the releases that machines pull now."""
+
+    def discovered(self) -> list[Machine]:
+        """List the unregistered machines."""
+
+    async def reload(self) -> ReloadResult:
+        """Put the files in force as they are now; raise ConfigError and keep the previous ones if they have faults."""
+
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
+        """Read the content directory, or one entry of it, again, but not the configuration."""
