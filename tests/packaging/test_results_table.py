@@ -43,3 +43,18 @@ def test_a_part_that_takes_too_long_is_ended(script: ModuleType):
 
 def test_a_part_keeps_its_exit_code_and_output(script: ModuleType):
     assert script.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_s=10) == (3, "out\nerr\n")
+
+
+def test_a_part_that_passed_on_the_same_commit_is_kept(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    passed, failed, earlier = (
+        "| 2026-11-28 20:40 | abc1234 | integration | 512 | 0 | 1 | 300 | rack1 |\n",
+        "| 2026-11-28 20:45 | abc1234 | real firmware | 40 | 1 | 0 | 900 | rack1 |\n",
+        "| 2026-11-28 19:00 | 0123456 | demo | 1 | 0 | 0 | 80 | rack1 |\n",
+    )
+    monkeypatch.setattr(script, "RESULT", tmp_path / "proof.md")
+    assert script.passed_before("abc1234") == {}
+    script.RESULT.write_text(script.HEADER + passed + failed + earlier)
+
+    assert script.passed_before("abc1234") == {"integration": passed}
