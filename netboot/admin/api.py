@@ -189,9 +189,9 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
     except (ValueError, LookupError, RecursionError):  # not JSON, an unknown charset, a thousand brackets
-        raise web.HTTPBadRequest(text="the body is no JSON") from None
+        raise web.HTTPBadRequest(text="the body is not JSON") from None
     if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text="the body is no JSON object")
+        raise web.HTTPBadRequest(text="the body is not a JSON object")
     return body
 
 

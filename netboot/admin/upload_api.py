@@ -53,7 +53,9 @@ class UploadApi:
         """Receive the bytes from `Upload-Offset` on; bytes received before an interruption are kept."""
         offset = request.headers.get("Upload-Offset", "")
         if not _OFFSET.fullmatch(offset):
-            raise web.HTTPBadRequest(text="Upload-Offset says where the bytes begin; GET shows how far the upload is")
+            raise web.HTTPBadRequest(
+                text="Upload-Offset is the offset of the first byte; GET returns the upload's offset"
+            )
         pieces = request.content.iter_chunked(PIECE_BYTES)
         id_, announced = request.match_info["id"], request.content_length
         return web.Response(

@@ -248,7 +248,7 @@ def _read_role(host: Host) -> bytes:
         )
     try:
         if not stat.S_ISREG(host.ignition.stat().st_mode):  # reading a FIFO would block
-            raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is no regular file")
+            raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is not a regular file")
         return host.ignition.read_bytes()
     except OSError as error:
         path, is_closed = host.ignition, isinstance(error, PermissionError)

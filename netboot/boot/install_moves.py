@@ -146,7 +146,7 @@ class InstallMoves:
 
         def moved(install: Install) -> Install:
             if self._hosts().get(host.name) != host:
-                raise HostChangedError(f"{host.name} was declared anew while its script was made")
+                raise HostChangedError(f"{host.name} was declared again while its script was written")
             if install.arming_changes(InstallTarget.of(host, commit)):
                 raise HostChangedError(f"{host.name} is not what it was when it was armed")
             return install.booting_the_installer(tokens, at=self._now())

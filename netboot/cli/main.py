@@ -82,7 +82,7 @@ class _Commands(Group):
     default=DEFAULT_CONFIG,
     envvar="NETBOOT_CONFIG",
     show_default=True,
-    help="The settings file; NETBOOT_CONFIG overrides the default. Also accepted after the command, where it wins.",
+    help="The settings file; NETBOOT_CONFIG overrides the default. Also accepted after the command; the last counts.",
 )
 @click.version_option(__version__, prog_name="netboot")
 @click.pass_context

@@ -106,7 +106,7 @@ def _verify_head(head: Json, resources: Resources, *, depth: int) -> None:
         proxy = head.get("proxy", {}).get(name)
         if proxy is not None and not re.match("https?:", proxy, re.IGNORECASE):
             cure = "write http://HOST:PORT"
-            resources.problems.add(f"/ignition/proxy/{name}", "is no http or https URL", cure=cure)
+            resources.problems.add(f"/ignition/proxy/{name}", "is not an http or https URL", cure=cure)
 
 
 def _is_certificate(content: bytes) -> bool:
@@ -123,7 +123,7 @@ def _verify_accounts(config: Json, problems: Problems) -> None:
         for account, pointer in entries(config, path):
             name = account.get("name", "")
             if _NOT_IN_A_NAME.search(name):
-                problems.add(f"{pointer}/name", f"{shown(name)} is no account's name", cure="correct it")
+                problems.add(f"{pointer}/name", f"{shown(name)} is not an account's name", cure="correct it")
             if not 0 <= account.get(number, 0) <= _LARGEST_ID:
                 problems.add(f"{pointer}/{number}", "is out of range", cure=f"write 0 to {_LARGEST_ID}")
             if _LINE_OR_FIELD_END.search(account.get("passwordHash", "")):
@@ -132,4 +132,6 @@ def _verify_accounts(config: Json, problems: Problems) -> None:
             for field_name in ("homeDir", "shell"):
                 given = account.get(field_name, "")
                 if given and (not given.startswith("/") or _LINE_OR_FIELD_END.search(given)):
-                    problems.add(f"{pointer}/{field_name}", f"{shown(given)} is no absolute path", cure="correct it")
+                    problems.add(
+                        f"{pointer}/{field_name}", f"{shown(given)} is not an absolute path", cure="correct it"
+                    )

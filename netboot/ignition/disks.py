@@ -53,7 +53,7 @@ def _verify_partitions(disk: Json, pointer: str, problems: Problems) -> None:
             problems.add(f"{place}/label", "is longer than 36 bytes or has a colon", cure="shorten it")
         for name in ("guid", "typeGuid"):
             if not _GUID.fullmatch(partition.get(name, "")):
-                problems.add(f"{place}/{name}", "is no GUID", cure="write 01234567-89AB-CDEF-EDCB-A98765432101")
+                problems.add(f"{place}/{name}", "is not a GUID", cure="write 01234567-89AB-CDEF-EDCB-A98765432101")
         others = partition.keys() & {"label", "startMiB", "sizeMiB"} or any(map(partition.get, ("guid", "typeGuid")))
         if partition.get("shouldExist") is False and others:
             problems.add(place, "should not exist, and has more than a number", cure="keep the number alone")
@@ -80,7 +80,7 @@ def _verify_extents(disk: Json, pointer: str, problems: Problems) -> None:
 def _verify_raid(array: Json, pointer: str, problems: Problems) -> None:
     level = array.get("level", "")
     if level not in _WITHOUT_SPARES | _WITH_SPARES:
-        problems.add(f"{pointer}/level", f"{shown(level)} is no RAID level", cure="write raid1 or another level")
+        problems.add(f"{pointer}/level", f"{shown(level)} is not a RAID level", cure="write raid1 or another level")
     if level in _WITHOUT_SPARES and array.get("spares"):
         problems.add(f"{pointer}/spares", f"are not possible with {level}", cure="remove them")
     if not array.get("devices"):
@@ -126,7 +126,7 @@ def _verify_luks(volume: Json, pointer: str, problems: Problems) -> None:
 
 def _verify_tang(tang: Json, pointer: str, problems: Problems) -> None:
     if not tang.get("url", "").lower().startswith(("http:", "https:")):
-        problems.add(f"{pointer}/url", "is no http or https URL", cure="correct it")
+        problems.add(f"{pointer}/url", "is not an http or https URL", cure="correct it")
     if not tang.get("thumbprint"):
         problems.add(f"{pointer}/thumbprint", "is missing", cure="write it")
     try:

@@ -83,7 +83,7 @@ def _constant_in(text: str) -> IgnitionProblem:
     """Find the constant that the decoder stopped at: the first that is not part of a string."""
     found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
     return IgnitionProblem(
-        "", f"{found[1]} is no JSON value", "write a number or remove the key", *_position(text, found.start())
+        "", f"{found[1]} is not a JSON value", "write a number or remove the key", *_position(text, found.start())
     )
 
 

@@ -77,7 +77,7 @@ def verify_parents(configs: Sequence[Sequence[Node]], problems: Problems) -> Non
 def path_fault(path: str, *, is_directory: bool = True) -> str | None:
     """Return why Ignition cannot use a path, as the end of a sentence."""
     if not path:
-        return "is no path"
+        return "is not a path"
     if not path.startswith("/"):
         return "is not absolute"
     if path == "/":
@@ -108,7 +108,7 @@ def _verify_owner_and_mode(node: Json, pointer: str, problems: Problems) -> None
     mode = node.get("mode")
     if mode is not None and not 0 <= mode <= 0o7777:
         cure = "write the mode as a decimal number from 0 to 4095 (0644 is 420)"
-        problems.add(f"{pointer}/mode", f"{mode} is no file mode", cure=cure)
+        problems.add(f"{pointer}/mode", f"{mode} is not a file mode", cure=cure)
     for owner in ("user", "group"):
         given = node.get(owner, {})
         if "id" in given and given.get("name"):
@@ -129,12 +129,14 @@ def _verify_target(link: Json, pointer: str, *, nodes: Sequence[Node], problems:
 def _verify_unit(unit: Json, pointer: str, problems: Problems) -> None:
     name = unit.get("name", "")
     if not name.endswith(_UNIT_SUFFIXES):
-        problems.add(f"{pointer}/name", f"{shown(name)} is no unit name", cure=f"end it in {', '.join(_UNIT_SUFFIXES)}")
+        problems.add(
+            f"{pointer}/name", f"{shown(name)} is not a unit name", cure=f"end it in {', '.join(_UNIT_SUFFIXES)}"
+        )
     if fault := unit_fault(unit.get("contents", "")):
         problems.add(f"{pointer}/contents", fault, cure="correct the unit")
     for dropin, place in entries(unit, "dropins", pointer):
         if not dropin.get("name", "").endswith(".conf"):
-            what = f"{shown(dropin.get('name', ''))} is no drop-in name"
+            what = f"{shown(dropin.get('name', ''))} is not a drop-in name"
             problems.add(f"{place}/name", what, cure="end it in .conf")
         if fault := unit_fault(dropin.get("contents", "")):
             problems.add(f"{place}/contents", fault, cure="correct the drop-in")

@@ -47,7 +47,7 @@ class Resources:
         self._verify_headers(resource, pointer)
         compression = resource.get("compression", "")
         if compression not in ("", "gzip"):
-            what = f"{shown(compression)} is no compression that Ignition supports"
+            what = f"{shown(compression)} is not a compression that Ignition supports"
             self.problems.add(f"{pointer}/compression", what, cure='write "gzip" or ""')
         digest = self._digest(resource, pointer)
         if not source:
@@ -88,7 +88,7 @@ class Resources:
             names = " or ".join(f"{name}-HEX" for name in known)
             self.problems.add(place, "names no hash that Ignition knows", cure=f"write {names}")
         elif len(digits) != known[name] // 4 or not re.fullmatch(r"[0-9A-Fa-f]*", digits):
-            what = f"is no {name}: {len(digits)} characters follow"
+            what = f"is not a {name}: {len(digits)} characters follow"
             self.problems.add(place, what, cure=f"write {known[name] // 4} hexadecimal digits")
         else:
             return name, bytes.fromhex(digits)
@@ -119,7 +119,7 @@ class Resources:
             try:
                 return base64.b64decode(data, validate=True)
             except (binascii.Error, ValueError):
-                self.problems.add(pointer, "is no base64, or is cut", cure=_ENCODE_CURE)
+                self.problems.add(pointer, "is not base64, or is cut", cure=_ENCODE_CURE)
                 return None
         for pattern, what in ((_NOT_IN_DATA, "a character that must be escaped"), (_BAD_ESCAPE, "a faulty % escape")):
             fault = pattern.search(data)
@@ -134,7 +134,7 @@ class Resources:
         content = bytearray()
         while True:
             if not packed.startswith(b"\x1f\x8b"):
-                self.problems.add(f"{pointer}/source", "is not gzip, though compression says so", cure=_ENCODE_CURE)
+                self.problems.add(f"{pointer}/source", "is not gzip, although compression states it", cure=_ENCODE_CURE)
                 return None
             member = zlib.decompressobj(wbits=31)
             try:

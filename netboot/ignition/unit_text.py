@@ -106,7 +106,7 @@ def _option(reader: _Reader) -> None:
     while True:
         byte = reader.next_byte()
         if byte is None or byte in (_NEWLINE, ord("\r")):
-            raise _UnitError("has a line in a section that is no KEY=VALUE")
+            raise _UnitError("has a line in a section that is not KEY=VALUE")
         if byte == ord("="):
             break
     while True:

@@ -43,11 +43,11 @@ def cancel_notes(before: Install) -> list[str]:
     if not before.is_armed:
         found = [f"{host} was not armed; nothing was changed"]
     else:
-        found = [f"{host} is not armed any more" if is_mid_install else f"{host} is not armed; it boots its own disk"]
+        found = [f"{host} is no longer armed" if is_mid_install else f"{host} is not armed; it boots its own disk"]
     if state is InstallState.INSTALLING:
         found.append(
-            f"{host} is installing: its installer was allowed to wipe the disk, and goes on; this cannot be taken "
-            "back; its end is still recorded, and its next network boot leads to its own disk"
+            f"{host} is installing: its installer was allowed to wipe the disk, and continues; this cannot be "
+            "undone; its end is still recorded, and its next network boot is directed to its own disk"
         )
     elif before.is_armed and is_mid_install:
         found.append(f"{host} is loading its installer, which is stopped before it writes to the disk")

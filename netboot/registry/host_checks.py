@@ -55,7 +55,7 @@ def _check_gateway(gateway: Said[IPv4Address], address: IPv4Interface, *, at: Gi
     elif gateway.value not in network:
         at.refuse(f"the gateway {gateway.value}{said} is outside {network}", "correct the gateway or the prefix")
     elif network.prefixlen < 31 and gateway.value in (network.network_address, network.broadcast_address):
-        at.refuse(f"the gateway {gateway.value}{said} is no machine's address in {network}", "name the router")
+        at.refuse(f"the gateway {gateway.value}{said} is not a machine's address in {network}", "name the router")
 
 
 def check_init(entries: Entries, applied: Applied, *, init: Given | None) -> None:

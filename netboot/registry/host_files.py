@@ -92,7 +92,9 @@ def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:
             case Scalar() if tree.is_null:
                 continue
             case _:
-                faults.add(tree.place, "", what="is no table of hosts", cure=f"write sections: {', '.join(SECTIONS)}")
+                faults.add(
+                    tree.place, "", what="is not a table of hosts", cure=f"write sections: {', '.join(SECTIONS)}"
+                )
     return declared
 
 

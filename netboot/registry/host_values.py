@@ -45,7 +45,7 @@ def read_host_name(given: Given, name: str) -> HostName | None:
     elif name != name.lower():
         given.refuse(f"{shown(name)} has capital letters, which Kubernetes refuses", f"write {name.lower()}")
     else:
-        given.refuse(f"{shown(name)} is no host name", "use letters, digits and hyphens, as cp1 or cp1.example.com")
+        given.refuse(f"{shown(name)} is not a host name", "use letters, digits and hyphens, as cp1 or cp1.example.com")
     return None
 
 
@@ -72,7 +72,7 @@ def read_mac(given: Given) -> Mac | None:
         cure = "write the card's own, as 52:54:00:aa:bb:01"
         if len(re.sub(r"[:.-]", "", text)) > _LONGEST_ETHERNET:
             cure += ", or of an InfiniBand port the GUID of 8 bytes, the last 8 of its 20, as b8:ce:f6:03:00:31:33:3e"
-        given.refuse(f"{shown(text)} is no unicast MAC address", cure)
+        given.refuse(f"{shown(text)} is not a unicast MAC address", cure)
         return None
 
 
@@ -81,7 +81,7 @@ def read_name(given: Given) -> str | None:
     text = given.text()
     if text is None or NAME.fullmatch(text):
         return text
-    given.refuse(f"{shown(text)} is no name", "use letters, digits, dots, hyphens and underscores, 64 at most")
+    given.refuse(f"{shown(text)} is not a name", "use letters, digits, dots, hyphens and underscores, 64 at most")
     return None
 
 
@@ -95,9 +95,11 @@ def read_disk(given: Given) -> str | None:
             f"{shown(text)} is not below /dev", "write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1"
         )
     elif not _DISK.fullmatch(text) or len(text) > 255:
-        given.refuse(f"{shown(text)} is no path of a disk", "write one path of letters, digits and ._:+@=- below /dev")
+        given.refuse(
+            f"{shown(text)} is not a path of a disk", "write one path of letters, digits and ._:+@=- below /dev"
+        )
     elif _NO_PLAIN_DISK.match(text):
-        given.refuse(f"{text} is no plain disk, and OCK starts from no other", "name the disk itself")
+        given.refuse(f"{text} is not a plain disk, and OCK starts from no other", "name the disk itself")
     elif _PARTITION.fullmatch(text):
         given.refuse(f"{text} is a partition", "name the whole disk")
     else:
@@ -128,7 +130,7 @@ def read_ssh_key(given: Given) -> str | None:
     if "PRIVATE KEY" in text:
         given.refuse("is a private key", "give the public one, the line in the .pub file")
     elif not _SSH_KEY.fullmatch(text) or len(text) > 8192:
-        given.refuse(f"{shown(text, limit=24)} is no public SSH key", "copy the one line of a .pub file")
+        given.refuse(f"{shown(text, limit=24)} is not a public SSH key", "copy the one line of a .pub file")
     else:
         return text
     return None
@@ -144,7 +146,7 @@ def read_ntp_server(given: Given) -> str | None:
         return None if address is None else str(address)
     if DOMAIN_NAME.fullmatch(text) and not text.rpartition(".")[2].isdecimal():
         return text
-    given.refuse(f"{shown(text)} is no time server", "write an IPv4 address or a name, as ntp.example.com")
+    given.refuse(f"{shown(text)} is not a time server", "write an IPv4 address or a name, as ntp.example.com")
     return None
 
 
@@ -169,7 +171,7 @@ def read_interface_name(given: Given) -> str | None:
     text = given.text()
     if text is None or INTERFACE_NAME.fullmatch(text):
         return text
-    given.refuse(f"{shown(text)} is no name of an interface", "write one of at most 15 characters, as enp1s0")
+    given.refuse(f"{shown(text)} is not a name of an interface", "write one of at most 15 characters, as enp1s0")
     return None
 
 
@@ -181,7 +183,7 @@ def read_address(given: Given) -> IPv4Address | None:
     try:
         address = IPv4Address(text)
     except ValueError:
-        given.refuse(f"{shown(text)} is no IPv4 address", "write one, as 192.0.2.1 (IPv6 is not there yet)")
+        given.refuse(f"{shown(text)} is not an IPv4 address", "write one, as 192.0.2.1 (IPv6 is not there yet)")
         return None
     if (
         address.is_multicast
@@ -202,13 +204,13 @@ def read_interface_address(given: Given) -> IPv4Interface | None:
     try:
         interface = IPv4Interface(text)
     except ValueError:
-        given.refuse(f"{shown(text)} is no IPv4 address", "write it as 192.0.2.101/24 (IPv6 is not there yet)")
+        given.refuse(f"{shown(text)} is not an IPv4 address", "write it as 192.0.2.101/24 (IPv6 is not there yet)")
         return None
     network = interface.network
     if not _ADDRESS.fullmatch(text) or network.prefixlen == 0:
         given.refuse(f"{shown(text)} has no prefix length", f"write it as {interface.ip}/24")
     elif interface.is_multicast or interface.is_loopback or interface.ip.is_unspecified:
-        given.refuse(f"{text} is no unicast address", "write it as 192.0.2.101/24")
+        given.refuse(f"{text} is not a unicast address", "write it as 192.0.2.101/24")
     elif network.prefixlen < 31 and interface.ip in (network.network_address, network.broadcast_address):
         kind = "network" if interface.ip == network.network_address else "broadcast"
         given.refuse(f"{text} is the {kind} address of {network}", "give the machine one of its own")
@@ -222,7 +224,7 @@ def read_loader(given: Given) -> str | None:
     text = given.text()
     if text is None or LOADER_NAME.fullmatch(text):
         return text
-    given.refuse(f"{shown(text)} is no name of a boot file", LOADER_NAME_CURE)
+    given.refuse(f"{shown(text)} is not a name of a boot file", LOADER_NAME_CURE)
     return None
 
 

@@ -78,7 +78,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[Any], Any]:
         if isinstance(value, Scalar):
             written, value = text_of(value), value.as_integer()
             if value is None:
-                raise refuse(f"{shown(written)} is no whole number", f"write one from {lowest} to {highest}")
+                raise refuse(f"{shown(written)} is not a whole number", f"write one from {lowest} to {highest}")
         if isinstance(value, int) and not lowest <= value <= highest:
             raise refuse(f"{value} is out of range", f"write a whole number from {lowest} to {highest}")
         return value
@@ -102,7 +102,7 @@ def _address(value: Any) -> Any:
     try:
         return IPv4Address(text)
     except ValueError:
-        raise refuse(f"{shown(text)} is no IPv4 address", "write one, as 192.0.2.10") from None
+        raise refuse(f"{shown(text)} is not an IPv4 address", "write one, as 192.0.2.10") from None
 
 
 def _address_of_a_machine(value: Any) -> Any:
@@ -110,14 +110,14 @@ def _address_of_a_machine(value: Any) -> Any:
     if isinstance(address, IPv4Address) and (
         address.is_multicast or address.is_unspecified or address.is_loopback or address == BROADCAST
     ):
-        raise refuse(f"{address} is no address that machines can reach", "write a unicast address, as 192.0.2.10")
+        raise refuse(f"{address} is not an address that machines can reach", "write a unicast address, as 192.0.2.10")
     return address
 
 
 def _interface(value: Any) -> Any:
     text = text_of(value)
     if isinstance(text, str) and not INTERFACE_NAME.fullmatch(text):
-        raise refuse(f"{shown(text)} is no name of an interface", "`ip link` shows their names")
+        raise refuse(f"{shown(text)} is not a name of an interface", "`ip link` shows their names")
     return text
 
 
@@ -139,7 +139,7 @@ def _address_range(value: Any) -> Any:
     try:
         found = AddressRange(IPv4Address(first.strip()), IPv4Address((last if dash else first).strip()))
     except ValueError:
-        raise refuse(f"{shown(text)} is no range of addresses", "write it as 192.0.2.200-192.0.2.220") from None
+        raise refuse(f"{shown(text)} is not a range of addresses", "write it as 192.0.2.200-192.0.2.220") from None
     if found.last < found.first:
         raise refuse(f"{found} ends before it begins", "write the lower address first")
     if len(found) > LARGEST_POOL:
@@ -153,7 +153,7 @@ def _pool(value: Any) -> Any:
         return _address_range(value)
     for key in value:
         if key not in _POOL_KEYS:
-            raise refuse(f"{shown(str(key))} is no part of a pool", did_you_mean(str(key), _POOL_KEYS))
+            raise refuse(f"{shown(str(key))} is not a part of a pool", did_you_mean(str(key), _POOL_KEYS))
     if "range" not in value or "network" not in value:
         raise refuse("has no range or no network", f"write {_POOL_EXAMPLE}")
     found, network = _address_range(value["range"]), _network(value["network"])
@@ -162,7 +162,7 @@ def _pool(value: Any) -> Any:
         raise refuse("has a list where one value belongs", f"write {_POOL_EXAMPLE}")
     for address in (found.first, found.last, router):
         if address is not None and (not isinstance(address, IPv4Address) or address not in _machines_of(network)):
-            raise refuse(f"{address} is no address of a machine in {network}", "correct the network or the address")
+            raise refuse(f"{address} is not an address of a machine in {network}", "correct the network or the address")
     return replace(found, network=network, router=router)
 
 
@@ -175,7 +175,9 @@ def _network(value: Any) -> Any:
             raise ValueError
         return IPv4Network(text)
     except ValueError:
-        raise refuse(f"{shown(text)} is no IPv4 network", "write its first address and prefix: 192.0.2.0/24") from None
+        raise refuse(
+            f"{shown(text)} is not an IPv4 network", "write its first address and prefix: 192.0.2.0/24"
+        ) from None
 
 
 def _machines_of(network: IPv4Network) -> AddressRange:
@@ -202,7 +204,7 @@ def apart(ranges: tuple[AddressRange, ...]) -> tuple[AddressRange, ...]:
 def _domain(value: Any) -> Any:
     text = text_of(value)
     if isinstance(text, str) and not (len(text) <= 253 and DOMAIN_NAME.fullmatch(text)):
-        raise refuse(f"{shown(text)} is no name of a domain", "write it as rack.example.org")
+        raise refuse(f"{shown(text)} is not a name of a domain", "write it as rack.example.org")
     return text
 
 
@@ -216,7 +218,7 @@ def _endpoint(value: Any) -> Any:
             raise ValueError
         return Endpoint(ip_address(address.removeprefix("[").removesuffix("]")), int(port))
     except ValueError:
-        raise refuse(f"{shown(text)} is no address with a port", "write it as 127.0.0.1:8470") from None
+        raise refuse(f"{shown(text)} is not an address with a port", "write it as 127.0.0.1:8470") from None
 
 
 def _loopback(endpoint: Endpoint) -> Endpoint:
@@ -257,14 +259,14 @@ def _loader_arch(value: Any) -> Any:
     if number is None:
         raise refuse(f"no such architecture {shown(text)}", did_you_mean(text, LOADER_ARCHES))
     if number > LARGEST_ARCH:
-        raise refuse(f"{text} is no architecture of option 93", f"write a number from 0 to {LARGEST_ARCH}")
+        raise refuse(f"{text} is not an architecture of option 93", f"write a number from 0 to {LARGEST_ARCH}")
     return arch_name(number)
 
 
 def _loader_name(value: Any) -> Any:
     text = text_of(value)
     if isinstance(text, str) and not LOADER_NAME.fullmatch(text):
-        raise refuse(f"{shown(text)} is no name of a boot file", LOADER_NAME_CURE)
+        raise refuse(f"{shown(text)} is not a name of a boot file", LOADER_NAME_CURE)
     return text
 
 
@@ -274,7 +276,7 @@ def _oui(value: Any) -> Any:
         return text
     digits = re.sub(r"[:.-]", "", text.lower())
     if not re.fullmatch(r"[0-9a-f]{6}", digits):
-        raise refuse(f"{shown(text)} is no first half of a MAC", 'write three bytes, as "3c:fd:fe"')
+        raise refuse(f"{shown(text)} is not a first half of a MAC", 'write three bytes, as "3c:fd:fe"')
     return bytes.fromhex(digits).hex(":")
 
 
@@ -296,7 +298,7 @@ def _web_url(value: Any) -> Any:
     except ValueError:
         is_web = False
     if not is_web or not _WEB_URL.fullmatch(text):
-        raise refuse(f"{shown(text)} is no URL of a web server", cure)
+        raise refuse(f"{shown(text)} is not a URL of a web server", cure)
     return text.rstrip("/")
 
 

@@ -26,7 +26,9 @@ def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
         return Settings.from_tree({}, directory=directory), None
     if not isinstance(tree, Table):
         if not (isinstance(tree, Scalar) and tree.is_null):
-            faults.add(tree.place, "", what="is no table of settings", cure="write sections, as `http: {port: 8080}`")
+            faults.add(
+                tree.place, "", what="is not a table of settings", cure="write sections, as `http: {port: 8080}`"
+            )
         return Settings.from_tree({}, directory=directory), tree
     data: dict[str, Any] = _bare(tree)
     drop_removed(tree, data, faults)

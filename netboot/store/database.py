@@ -131,7 +131,7 @@ def _engine(url: str) -> AsyncEngine:
         engine = create_async_engine(parsed, pool_pre_ping=not is_sqlite, hide_parameters=True)
     except (SQLAlchemyError, ValueError):  # from None: they show the URL, which may contain a password
         raise StoreError(
-            "cannot open the store: store.url is no URL of a database; "
+            "cannot open the store: store.url is not a URL of a database; "
             "write it as postgresql+asyncpg://user:password@server:5432/netboot, with % for each special character"
         ) from None
     except ImportError as error:

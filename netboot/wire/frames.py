@@ -51,7 +51,7 @@ class IpPacket:
 
     @property
     def is_whole(self) -> bool:
-        """It is no fragment."""
+        """It is not a fragment."""
         return self.offset == 0 and not self.has_more
 
 

@@ -19,7 +19,7 @@ def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> 
         # without O_NONBLOCK a FIFO instead of the file would block the daemon's reload
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                faults.add(place, where, what=f"{subject}is no regular file", cure="name a file")
+                faults.add(place, where, what=f"{subject}is not a regular file", cure="name a file")
                 return None
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -34,8 +34,8 @@ ATTEMPTS = {"error": "attempts is a whole number from 1 to 100"}
 HOSTS = {"error": "hosts is a list of names, one at least"}
 ENTRY = {"error": "kind is one of boot medium, release, and name is a name; or neither is given"}
 NAME = {"error": "'../x' is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first"}
-NO_JSON = {"error": "the body is no JSON"}
-NO_OBJECT = {"error": "the body is no JSON object"}
+NO_JSON = {"error": "the body is not JSON"}
+NO_OBJECT = {"error": "the body is not a JSON object"}
 NO_ID = {"error": "after is the id of an event"}
 
 
@@ -214,7 +214,7 @@ def test_a_store_that_fails_is_503_and_the_status_is_answered_with_the_reason(ap
 
 
 NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one"}
-NO_OFFSET = {"error": "Upload-Offset says where the bytes begin; GET shows how far the upload is"}
+NO_OFFSET = {"error": "Upload-Offset is the offset of the first byte; GET returns the upload's offset"}
 LENGTH = {"error": "length must be the file's size in bytes"}
 
 

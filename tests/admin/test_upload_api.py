@@ -142,7 +142,7 @@ def test_an_offset_of_five_thousand_digits_is_no_offset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ('print("note: x\\nnetboot: it is no ISO; stop", file=sys.stderr); sys.exit(1)', "it is no ISO; stop"),
+        ('print("note: x\\nnetboot: it is not an ISO; stop", file=sys.stderr); sys.exit(1)', "it is not an ISO; stop"),
         ("1 / 0", "the import ended with 1: ZeroDivisionError: division by zero"),
         ("sys.exit(3)", "the import ended with 3: it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", "the import ended with -9: it printed nothing"),

@@ -258,7 +258,7 @@ def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operato
         "removed-host",
     )
     assert str(explain(event.name, event.data, host="cp1")) == (
-        "cp1 requested its ignition, and no hosts file declares cp1 any more; "
+        "cp1 requested its ignition, and no hosts file declares cp1 any longer; "
         "declare it again, or switch the machine off"
     )
 

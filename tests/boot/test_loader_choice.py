@@ -84,7 +84,7 @@ def test_what_is_missing_or_for_another_cpu_is_a_problem_and_is_not_offered(boot
     assert [str(problem) for problem in problems] == [
         f"hosts.yaml:9:3: hosts.cp1.loader: there is no gone.efi below {directory}; "
         "put it there, or see bootfiles.directories",
-        f"hosts.yaml:20:3: hosts.w1.loader: {directory}/page.efi is no EFI program that any firmware would run; "
+        f"hosts.yaml:20:3: hosts.w1.loader: {directory}/page.efi is not an EFI program that any firmware would run; "
         "put a whole one there",
         f"netboot.yaml: bootfiles.loaders[0].loader: {directory}/grubaa64.efi is built for arm64, not for x64; "
         "name one that is",

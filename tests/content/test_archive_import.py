@@ -1,4 +1,4 @@
-"""Archives as `ocne` writes them, whole and damaged, and what is no archive at all."""
+"""Archives as `ocne` writes them, whole and damaged, and what is not an archive at all."""
 
 import errno
 import gzip
@@ -354,7 +354,7 @@ def test_damaged_json_is_refused(library: Library, images: "Images", small_archi
     manifest = f"blobs/{json.loads(members['index.json'])['manifests'][0]['digest'].replace(':', '/')}"
 
     refused(library, images.write(corrupted(members, name=manifest)), "the blob sha256:.* is damaged")
-    refused(library, images.write(members | {"index.json": b"{"}), r"index\.json is no JSON")
+    refused(library, images.write(members | {"index.json": b"{"}), r"index\.json is not JSON")
     refused(library, images.write(members | {"index.json": b"[]"}), "is not a readable image")
 
 

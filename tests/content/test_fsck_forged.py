@@ -139,7 +139,10 @@ FORGED: dict[str, tuple[Callable[[Forge], object], str]] = {
         lambda forge: forge.commit([], [(b"..", forge.tree([], []), forge.meta())]),
         "the name b'..' leads elsewhere",
     ),
-    "a name that is no text": (lambda forge: forge.commit([(b"\xff", forge.file())]), r"the name b'\xff' is not UTF-8"),
+    "a name that is not a text": (
+        lambda forge: forge.commit([(b"\xff", forge.file())]),
+        r"the name b'\xff' is not UTF-8",
+    ),
     "a parent's checksum that is short": (
         lambda forge: forge.commit(parent=b"abc"),
         "a checksum has 3 bytes instead of 32",
@@ -168,7 +171,7 @@ FORGED: dict[str, tuple[Callable[[Forge], object], str]] = {
         lambda forge: forge.commit([(b"a", forge.file(target=b"/etc"))]),
         "its header has the target b'/etc' and it is not a link",
     ),
-    "a target that is no text": (
+    "a target that is not a text": (
         lambda forge: forge.commit([(b"a", forge.file(mode=0o120777, target=b"\xff"))]),
         r"its header has the target b'\xff', which is not UTF-8",
     ),

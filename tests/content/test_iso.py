@@ -327,7 +327,7 @@ def test_the_checksum_that_is_implanted_in_an_iso_is_compared(tmp_path: Path, li
         pytest.param(
             el8(),
             "OL-8-10-0-BaseOS-aarch64",
-            "contradicts itself: its kernel says x86_64, its volume identifier says aarch64; download it again",
+            "contradicts itself: its kernel has x86_64, its volume identifier has aarch64; download it again",
             id="contradiction",
         ),
         pytest.param(

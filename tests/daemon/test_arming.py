@@ -112,8 +112,8 @@ def test_a_cancel_while_the_machine_installs_says_that_the_wipe_goes_on(rack: Ra
 
     reported = rack.netboot("install", "cancel", "cp1")
 
-    assert reported.splitlines()[0] == "cp1 is not armed any more"
-    assert "was allowed to wipe the disk, and goes on; this cannot be taken back" in reported
+    assert reported.splitlines()[0] == "cp1 is no longer armed"
+    assert "was allowed to wipe the disk, and continues; this cannot be undone" in reported
     assert cp1.report(report, "done") == 200
     assert "cp1 was not armed; nothing was changed" in rack.netboot("install", "cancel", "cp1")
 

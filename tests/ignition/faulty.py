@@ -114,12 +114,12 @@ FAULTY = {
     "nan": Faulty(
         V,
         b'{"ignition": {"version": "3.3.0"},\n "a": ["NaN", NaN]}',
-        "line 2, column 15: NaN is no JSON value; write a number or remove the key",
+        "line 2, column 15: NaN is not a JSON value; write a number or remove the key",
     ),
     "infinity": Faulty(
         V,
         b'{"ignition": {"version": "3.3.0"}, "a": -Infinity}',
-        "line 1, column 41: -Infinity is no JSON value; write a number or remove the key",
+        "line 1, column 41: -Infinity is not a JSON value; write a number or remove the key",
     ),
     "trailing-data": Faulty(V, PLAIN + b" {}", f"line 1, column 36: is not JSON (Extra data); {GIVE}"),
     "cut": Faulty(
@@ -141,7 +141,9 @@ FAULTY = {
     "true-for-a-string": Faulty(
         V, files({"path": True}), "/storage/files/0/path: is true or false instead of a string; write a string"
     ),
-    "null-in-a-list": Faulty(V, document(storage={"files": [None]}), f"/storage/files/0/path: '' is no path; {SIMPLE}"),
+    "null-in-a-list": Faulty(
+        V, document(storage={"files": [None]}), f"/storage/files/0/path: '' is not a path; {SIMPLE}"
+    ),
     "key-twice": Faulty(
         N,
         b'{"ignition": {"version": "3.3.0"}, "storage": {"files": [], "Files": []}}',
@@ -170,12 +172,12 @@ FAULTY = {
     ),
     "bad-mode": Faulty(
         V, files({"path": "/a", "mode": 4096}),
-        "/storage/files/0/mode: 4096 is no file mode; "
+        "/storage/files/0/mode: 4096 is not a file mode; "
         "write the mode as a decimal number from 0 to 4095 (0644 is 420)",
     ),
     "negative-mode": Faulty(
         V, document(storage={"directories": [{"path": "/a", "mode": -1}]}),
-        "/storage/directories/0/mode: -1 is no file mode; "
+        "/storage/directories/0/mode: -1 is not a file mode; "
         "write the mode as a decimal number from 0 to 4095 (0644 is 420)",
     ),
     "id-and-name": Faulty(
@@ -185,7 +187,7 @@ FAULTY = {
     "relative-path": Faulty(
         V, files({"path": "etc/a"}), f"/storage/files/0/path: 'etc/a' is not absolute; {SIMPLE}"
     ),
-    "no-path": Faulty(V, files({}), f"/storage/files/0/path: '' is no path; {SIMPLE}"),
+    "no-path": Faulty(V, files({}), f"/storage/files/0/path: '' is not a path; {SIMPLE}"),
     "path-with-dots": Faulty(
         V, files({"path": "/etc/../a"}),
         f"/storage/files/0/path: '/etc/../a' is not simplified: it has //, /./, /../ or a / at its end; {SIMPLE}",
@@ -289,15 +291,16 @@ FAULTY = {
     ),
     "unknown-compression": Faulty(
         V, files(file(compression="xz")),
-        "/storage/files/0/contents/compression: 'xz' is no compression that Ignition supports; write \"gzip\" or \"\"",
+        "/storage/files/0/contents/compression: 'xz' is not a compression that Ignition supports; "
+        'write "gzip" or ""',
     ),
     "plain-as-gzip": Faulty(
-        F, files(file(compression="gzip")), f"{SOURCE}: is not gzip, though compression says so; {ENCODE}"
+        F, files(file(compression="gzip")), f"{SOURCE}: is not gzip, although compression states it; {ENCODE}"
     ),
     "empty-as-gzip": Faulty(
         F,
         files(file(source="data:,", compression="gzip")),
-        f"{SOURCE}: is not gzip, though compression says so; {ENCODE}",
+        f"{SOURCE}: is not gzip, although compression states it; {ENCODE}",
     ),
     "cut-gzip": Faulty(
         F, files(file(source=packed(b"text")[:-12], compression="gzip")), f"{SOURCE}: is gzip that is cut; {ENCODE}"
@@ -305,7 +308,7 @@ FAULTY = {
     "gzip-with-a-tail": Faulty(
         F,
         files(file(source=data(gzip.compress(b"a") + b"tail"), compression="gzip")),
-        f"{SOURCE}: is not gzip, though compression says so; {ENCODE}",
+        f"{SOURCE}: is not gzip, although compression states it; {ENCODE}",
     ),
     "gzip-with-a-false-checksum": Faulty(
         F,
@@ -316,7 +319,7 @@ FAULTY = {
     ),
     "appended-plain-as-gzip": Faulty(
         F, files({"path": "/etc/a", "append": [{"source": "data:,a"}, {"source": "data:,b", "compression": "gzip"}]}),
-        f"/storage/files/0/append/1/source: is not gzip, though compression says so; {ENCODE}",
+        f"/storage/files/0/append/1/source: is not gzip, although compression states it; {ENCODE}",
     ),
     "not-the-hash": Faulty(
         F, files(file(verification=sha512(b"other"))),
@@ -344,21 +347,22 @@ FAULTY = {
     ),
     "short-hash": Faulty(
         V, files(file(verification={"hash": "sha512-00"})),
-        "/storage/files/0/contents/verification/hash: is no sha512: 2 characters follow; "
+        "/storage/files/0/contents/verification/hash: is not a sha512: 2 characters follow; "
         "write 128 hexadecimal digits",
     ),
     "hash-with-other-letters": Faulty(
         F, files(file(verification={"hash": "sha256-" + "z" * 64})),
-        "/storage/files/0/contents/verification/hash: is no sha256: 64 characters follow; write 64 hexadecimal digits",
+        "/storage/files/0/contents/verification/hash: is not a sha256: 64 characters follow; "
+        "write 64 hexadecimal digits",
     ),
     "hash-without-source": Faulty(
         V, files({"path": "/a", "contents": {"verification": sha512(b"")}}),
         "/storage/files/0/contents/verification/hash: is given without a source; remove it",
     ),
-    "cut-base64": Faulty(V, files(file(source="data:;base64,QUI")), f"{SOURCE}: is no base64, or is cut; {ENCODE}"),
-    "no-base64": Faulty(V, files(file(source="data:;base64,QU_-")), f"{SOURCE}: is no base64, or is cut; {ENCODE}"),
+    "cut-base64": Faulty(V, files(file(source="data:;base64,QUI")), f"{SOURCE}: is not base64, or is cut; {ENCODE}"),
+    "no-base64": Faulty(V, files(file(source="data:;base64,QU_-")), f"{SOURCE}: is not base64, or is cut; {ENCODE}"),
     "escaped-base64": Faulty(
-        V, files(file(source="data:;base64,QQ%3D%3D")), f"{SOURCE}: is no base64, or is cut; {ENCODE}"
+        V, files(file(source="data:;base64,QQ%3D%3D")), f"{SOURCE}: is not base64, or is cut; {ENCODE}"
     ),
     "base64-with-a-line-break": Faulty(
         V, files(file(source="data:;base64,QUJD\nREVG")),
@@ -403,7 +407,8 @@ FAULTY = {
     ),
     "unit-without-suffix": Faulty(
         V, units({"name": "kubelet"}),
-        "/systemd/units/0/name: 'kubelet' is no unit name; end it in .service, .socket, .device, .mount, .automount, "
+        "/systemd/units/0/name: 'kubelet' is not a unit name; "
+        "end it in .service, .socket, .device, .mount, .automount, "
         ".swap, .target, .path, .timer, .snapshot, .slice, .scope",
     ),
     "unit-twice": Faulty(
@@ -412,7 +417,7 @@ FAULTY = {
     ),
     "unit-with-a-loose-line": Faulty(
         V, units({"name": "a.service", "contents": "[Unit]\nDescription\n"}),
-        "/systemd/units/0/contents: has a line in a section that is no KEY=VALUE; correct the unit",
+        "/systemd/units/0/contents: has a line in a section that is not KEY=VALUE; correct the unit",
     ),
     "unit-with-an-open-section": Faulty(
         V, units({"name": "a.service", "contents": "[Unit\nA=b\n"}),
@@ -428,7 +433,7 @@ FAULTY = {
     ),
     "dropin-without-suffix": Faulty(
         V, units({"name": "a.service", "dropins": [{"name": "b"}]}),
-        "/systemd/units/0/dropins/0/name: 'b' is no drop-in name; end it in .conf",
+        "/systemd/units/0/dropins/0/name: 'b' is not a drop-in name; end it in .conf",
     ),
     "dropin-twice": Faulty(
         V, units({"name": "a.service", "dropins": [{"name": "b.conf"}, {"name": "b.conf"}]}),
@@ -436,7 +441,7 @@ FAULTY = {
     ),
     "faulty-dropin": Faulty(
         V, units({"name": "a.service", "dropins": [{"name": "b.conf", "contents": "[Service]\nloose"}]}),
-        "/systemd/units/0/dropins/0/contents: has a line in a section that is no KEY=VALUE; correct the drop-in",
+        "/systemd/units/0/dropins/0/contents: has a line in a section that is not KEY=VALUE; correct the drop-in",
     ),
     "user-twice": Faulty(
         V, users({"name": "a"}, {"name": "a"}),
@@ -451,22 +456,22 @@ FAULTY = {
         V, document(passwd={"groups": [{"name": "a"}, {"name": "a"}]}),
         "/passwd/groups/1: has the same name as /passwd/groups/0; keep one of the two",
     ),
-    "user-without-name": Faulty(F, users({}), "/passwd/users/0/name: '' is no account's name; correct it"),
+    "user-without-name": Faulty(F, users({}), "/passwd/users/0/name: '' is not an account's name; correct it"),
     "user-with-a-colon": Faulty(
-        F, users({"name": "a:b"}), "/passwd/users/0/name: 'a:b' is no account's name; correct it"
+        F, users({"name": "a:b"}), "/passwd/users/0/name: 'a:b' is not an account's name; correct it"
     ),
     "user-with-a-blank": Faulty(
-        F, users({"name": "a b"}), "/passwd/users/0/name: 'a b' is no account's name; correct it"
+        F, users({"name": "a b"}), "/passwd/users/0/name: 'a b' is not an account's name; correct it"
     ),
     "negative-uid": Faulty(
         F, users({"name": "a", "uid": -1}), "/passwd/users/0/uid: is out of range; write 0 to 4294967294"
     ),
     "relative-home": Faulty(
         F, users({"name": "a", "homeDir": "home/a"}),
-        "/passwd/users/0/homeDir: 'home/a' is no absolute path; correct it",
+        "/passwd/users/0/homeDir: 'home/a' is not an absolute path; correct it",
     ),
     "relative-shell": Faulty(
-        F, users({"name": "a", "shell": "bash"}), "/passwd/users/0/shell: 'bash' is no absolute path; correct it"
+        F, users({"name": "a", "shell": "bash"}), "/passwd/users/0/shell: 'bash' is not an absolute path; correct it"
     ),
     "hash-with-a-colon": Faulty(
         F, users({"name": "a", "passwordHash": "$6$a:b"}),
@@ -492,7 +497,7 @@ FAULTY = {
     ),
     "ftp-proxy": Faulty(
         V, document(ignition={"proxy": {"httpProxy": "ftp://192.0.2.1"}}),
-        "/ignition/proxy/httpProxy: is no http or https URL; write http://HOST:PORT",
+        "/ignition/proxy/httpProxy: is not an http or https URL; write http://HOST:PORT",
     ),
 }  # fmt: skip
 

@@ -32,7 +32,7 @@ FORMATS = "write one of ext4, btrfs, xfs, swap, vfat, none"
 FAULTY_DISKS = {
     "disk-without-device": Faulty(
         V, document(storage={"disks": [{}]}),
-        "/storage/disks/0/device: '' is no path; write the device's full path",
+        "/storage/disks/0/device: '' is not a path; write the device's full path",
     ),
     "partitions-with-one-number": Faulty(
         V, partitions({"number": 1}, {"number": 1}),
@@ -54,7 +54,7 @@ FAULTY_DISKS = {
     ),
     "partition-with-a-false-guid": Faulty(
         V, partitions({"number": 1, "typeGuid": "linux"}),
-        f"{PARTITION}/typeGuid: is no GUID; write 01234567-89AB-CDEF-EDCB-A98765432101",
+        f"{PARTITION}/typeGuid: is not a GUID; write 01234567-89AB-CDEF-EDCB-A98765432101",
     ),
     "removed-partition-with-a-size": Faulty(
         V, partitions({"number": 1, "shouldExist": False, "sizeMiB": 1}),
@@ -74,7 +74,7 @@ FAULTY_DISKS = {
         "/storage/raid/0/devices/0: 'sda' is not absolute; write the device's full path",
     ),
     "unknown-raid-level": Faulty(
-        V, raid(level="raid7"), "/storage/raid/0/level: 'raid7' is no RAID level; write raid1 or another level"
+        V, raid(level="raid7"), "/storage/raid/0/level: 'raid7' is not a RAID level; write raid1 or another level"
     ),
     "spares-of-raid-0": Faulty(
         V, raid(level="raid0", spares=1), "/storage/raid/0/spares: are not possible with raid0; remove them"
@@ -114,7 +114,7 @@ FAULTY_DISKS = {
     ),
     "tang-by-ftp": Faulty(
         V, luks(clevis={"tang": [{**TANG, "url": "ftp://192.0.2.1"}]}),
-        "/storage/luks/0/clevis/tang/0/url: is no http or https URL; correct it",
+        "/storage/luks/0/clevis/tang/0/url: is not an http or https URL; correct it",
     ),
     "tang-without-thumbprint": Faulty(
         V, luks(clevis={"tang": [{"url": "http://192.0.2.1"}]}),

@@ -96,7 +96,8 @@ def test_what_ocne_writes_is_taken_and_what_the_field_sent_is_not(name: str):
 def test_every_problem_of_a_file_is_listed():
     assert [str(problem) for problem in read_ignition((SAMPLES / "spec.ign").read_bytes()).problems] == [
         "/storage/files/0/path: 'etc/relative' is not absolute; write a full, simplified path",
-        '/storage/files/0/contents/compression: \'bzip2\' is no compression that Ignition supports; write "gzip" or ""',
+        "/storage/files/0/contents/compression: 'bzip2' is not a compression that Ignition supports; "
+        'write "gzip" or ""',
         "/storage/files/0/contents/source: is a URL with 'gopher'; use one of data, http, https, tftp, s3, gs",
     ]
 
@@ -168,6 +169,6 @@ def test_a_problem_in_a_file_is_placed_by_line_by_pointer_or_by_the_file_alone()
 
     assert places == [
         "w.ign:1:34: is not JSON (Expecting ',' delimiter)",
-        "w.ign: /storage/files/0/path: '' is no path",
+        "w.ign: /storage/files/0/path: '' is not a path",
         "w.ign has no ignition.version",
     ]

@@ -13,8 +13,8 @@ CP1, W1 = HostName("cp1"), HostName("w1")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ARMED = Install(CP1).armed(at=NOW, reason="test", attempts=3)
 WIPE = (
-    "cp1 is installing: its installer was allowed to wipe the disk, and goes on; this cannot be taken back; "
-    "its end is still recorded, and its next network boot leads to its own disk"
+    "cp1 is installing: its installer was allowed to wipe the disk, and continues; this cannot be undone; "
+    "its end is still recorded, and its next network boot is directed to its own disk"
 )
 
 
@@ -26,14 +26,12 @@ WIPE = (
         pytest.param(
             replace(ARMED, state=InstallState.LOADING),
             [
-                "cp1 is not armed any more",
+                "cp1 is no longer armed",
                 "cp1 is loading its installer, which is stopped before it writes to the disk",
             ],
             id="loading",
         ),
-        pytest.param(
-            replace(ARMED, state=InstallState.INSTALLING), ["cp1 is not armed any more", WIPE], id="installing"
-        ),
+        pytest.param(replace(ARMED, state=InstallState.INSTALLING), ["cp1 is no longer armed", WIPE], id="installing"),
         pytest.param(
             Install(CP1, InstallState.INSTALLING),
             ["cp1 was not armed; nothing was changed", WIPE],

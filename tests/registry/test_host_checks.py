@@ -46,7 +46,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         pytest.param(
             "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, "
             "network: {address: 192.0.2.5/24, gateway: 192.0.2.255}}}\n",
-            "1:93: hosts.a.network.gateway: the gateway 192.0.2.255 is no machine's address in 192.0.2.0/24; "
+            "1:93: hosts.a.network.gateway: the gateway 192.0.2.255 is not a machine's address in 192.0.2.0/24; "
             "name the router",
             id="a-broadcast-address-as-gateway",
         ),

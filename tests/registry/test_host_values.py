@@ -5,17 +5,17 @@ import pytest
 A_HOST = "hosts: {{cp1: {{role: worker, mac: '52:54:00:00:00:01', {}}}}}\n"
 
 
-NO_DISK = "is no path of a disk; write one path of letters, digits and ._:+@=- below /dev"
-NO_PLAIN_DISK = "is no plain disk, and OCK starts from no other; name the disk itself"
-NO_NAME = "is no name; use letters, digits, dots, hyphens and underscores, 64 at most"
-NO_TIME_SERVER = "is no time server; write an IPv4 address or a name, as ntp.example.com"
+NO_DISK = "is not a path of a disk; write one path of letters, digits and ._:+@=- below /dev"
+NO_PLAIN_DISK = "is not a plain disk, and OCK starts from no other; name the disk itself"
+NO_NAME = "is not a name; use letters, digits, dots, hyphens and underscores, 64 at most"
+NO_TIME_SERVER = "is not a time server; write an IPv4 address or a name, as ntp.example.com"
 NO_ZONE = "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
 UNSAFE = "is not safe on a kernel line; write one argument per item, of letters, digits and ._:,=/@+%~!-"
 OURS = "is written by netboot itself; remove it"
-NO_KEY = "is no public SSH key; copy the one line of a .pub file"
-NO_LOADER = "is no name of a boot file; write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
-NO_MAC = "is no unicast MAC address; write the card's own, as 52:54:00:aa:bb:01"
-NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.example.com"
+NO_KEY = "is not a public SSH key; copy the one line of a .pub file"
+NO_LOADER = "is not a name of a boot file; write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
+NO_MAC = "is not a unicast MAC address; write the card's own, as 52:54:00:aa:bb:01"
+NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or cp1.example.com"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ("ntp: 192.0.2.1", "ntp: must be a list; write it in brackets: [first, second]"),
         (
             "ntp: [192.0.2.300]",
-            "ntp[0]: '192.0.2.300' is no IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+            "ntp[0]: '192.0.2.300' is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
         ),
         (
             "ntp: [224.0.1.1]",
@@ -91,15 +91,16 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ),
         (
             "network: {address: 224.0.0.5/24}",
-            "network.address: 224.0.0.5/24 is no unicast address; write it as 192.0.2.101/24",
+            "network.address: 224.0.0.5/24 is not a unicast address; write it as 192.0.2.101/24",
         ),
         (
             "network: {address: '2001:db8::1/64'}",
-            "network.address: '2001:db8::1/64' is no IPv4 address; write it as 192.0.2.101/24 (IPv6 is not there yet)",
+            "network.address: '2001:db8::1/64' is not an IPv4 address; "
+            "write it as 192.0.2.101/24 (IPv6 is not there yet)",
         ),
         (
             "network: {address: 192.0.2.5/24, gateway: x}",
-            "network.gateway: 'x' is no IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+            "network.gateway: 'x' is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
         ),
         (
             "network: {address: 192.0.2.5/24, nameservers: [127.0.0.1]}",
@@ -108,7 +109,7 @@ NO_HOST_NAME = "is no host name; use letters, digits and hyphens, as cp1 or cp1.
         ),
         (
             "network: {address: 192.0.2.5/24, interface: en/0}",
-            "network.interface: 'en/0' is no name of an interface; write one of at most 15 characters, as enp1s0",
+            "network.interface: 'en/0' is not a name of an interface; write one of at most 15 characters, as enp1s0",
         ),
         (
             "network: {adress: 192.0.2.5/24, address: 192.0.2.6/24}",

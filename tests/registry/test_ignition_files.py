@@ -69,7 +69,7 @@ def test_a_path_is_meant_from_the_file_that_names_it(site):
         ),
         (
             (SAMPLES / "nan.ign").read_bytes(),
-            "join.ign:1:77: NaN is no JSON value; write a number or remove the key",
+            "join.ign:1:77: NaN is not a JSON value; write a number or remove the key",
         ),
         (
             (SAMPLES / "hash.ign").read_bytes(),

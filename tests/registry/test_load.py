@@ -151,7 +151,7 @@ def test_the_hosts_named_beside_a_faulty_setting_are_read_and_no_others(site):
     site.write("hosts.yaml", "never: read\n")
 
     assert [fault.partition(";")[0] for fault in site.faults()] == [
-        "netboot.yaml:1:14: http.port: 'x' is no whole number",
+        "netboot.yaml:1:14: http.port: 'x' is not a whole number",
         "netboot.yaml:2:38: hosts.unknown: 'hide' is none of its values",
         "rack.yaml:1:9: hosts.w1: has no mac",
     ]

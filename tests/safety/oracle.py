@@ -248,7 +248,7 @@ class Oracle:
     def check_other(self, body: bytes, source: str) -> None:
         """Check a reply that is neither a script nor a document of one machine."""
         if wire.installer_token(body) is not None:
-            raise ViolationError(Invariant.UNARMED, f"{source} is led to an installer by what is no script")
+            raise ViolationError(Invariant.UNARMED, f"{source} is led to an installer without a script")
         self._check_tokens(body, source)
 
     def _check_address(self, boot: Boot, source: str, what: str) -> None:

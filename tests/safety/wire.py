@@ -90,7 +90,7 @@ _REPORTS = re.compile(rb"/report/([0-9a-f]{32})")
 def installer_token(script: bytes) -> str | None:
     """Find the Kickstart token of a script that boots an installer; None for a script that does not.
 
-    A script boots an installer if a line of it that is no comment loads a kernel with `inst.ks=`.
+    A script boots an installer if a line of it that is not a comment loads a kernel with `inst.ks=`.
     """
     for line in script.splitlines():
         words = line.strip().removeprefix(b"if ").split()

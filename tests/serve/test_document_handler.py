@@ -179,4 +179,4 @@ def test_a_body_that_is_not_chunked_as_its_head_states_is_refused_in_our_words(a
     answer = appliance.http_bytes(REPORT + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", REGISTERED_ADDRESS)
 
     assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\n")
-    assert answer.endswith(b"\r\n\r\n400 Bad Request: this is no HTTP request\n")
+    assert answer.endswith(b"\r\n\r\n400 Bad Request: this is not an HTTP request\n")

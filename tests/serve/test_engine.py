@@ -240,7 +240,7 @@ def test_what_is_no_http_gets_400_a_counter_and_a_close(root: Path) -> None:
         line.send_request(b"\x16\x03\x01 hello\r\n\r\n")
         status, fields, body = await line.answer()
 
-        assert (status, fields["Connection"], body) == (400, "close", b"400 Bad Request: this is no HTTP request\n")
+        assert (status, fields["Connection"], body) == (400, "close", b"400 Bad Request: this is not an HTTP request\n")
         assert await line.reader.read() == b""
 
     assert on_a_line(root, talk).malformed == 1

@@ -63,7 +63,7 @@ def with_head(first_line: str, text: str, *fields: str) -> bytes:
 )
 def test_what_the_parser_refuses_is_answered_in_our_words_counted_and_recorded(request_: bytes) -> None:
     async def talk(port: int) -> None:
-        refusal = with_head("HTTP/1.0 400 Bad Request", "400 Bad Request: this is no HTTP request\n")
+        refusal = with_head("HTTP/1.0 400 Bad Request", "400 Bad Request: this is not an HTTP request\n")
         assert await answer_to(port, request_) == refusal
 
     counters, refused = at_runner(talk)

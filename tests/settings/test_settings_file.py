@@ -41,7 +41,7 @@ def test_a_pool_behind_a_relay_states_its_network_and_router(site):
     )
 
 
-UNREACHABLE = "is no address that machines can reach; write a unicast address, as 192.0.2.10"
+UNREACHABLE = "is not an address that machines can reach; write a unicast address, as 192.0.2.10"
 
 
 @pytest.mark.parametrize(
@@ -168,16 +168,16 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("http: {prot: 1}", "1:8: http.prot: no such setting; did you mean port?"),
         ("log: {xyzzy: 1}", "1:7: log.xyzzy: no such setting; known here: format, level"),
         ("http: 8080", "1:7: http: must be a table of keys; write `key: value` pairs below it"),
-        ("[http]", "1:1: is no table of settings; write sections, as `http: {port: 8080}`"),
+        ("[http]", "1:1: is not a table of settings; write sections, as `http: {port: 8080}`"),
         ("http: {port: 0}", "1:14: http.port: 0 is out of range; write a whole number from 1 to 65535"),
         ("http: {port: 65536}", "1:14: http.port: 65536 is out of range; write a whole number from 1 to 65535"),
-        ("http: {port: '80'}", "1:14: http.port: '80' is no whole number; write one from 1 to 65535"),
-        ("http: {port: 80.0}", "1:14: http.port: '80.0' is no whole number; write one from 1 to 65535"),
+        ("http: {port: '80'}", "1:14: http.port: '80' is not a whole number; write one from 1 to 65535"),
+        ("http: {port: 80.0}", "1:14: http.port: '80.0' is not a whole number; write one from 1 to 65535"),
         ("http: {port: [80]}", "1:14: http.port: must be one value; write a single word, number or path"),
         ("http: {port: }", "1:13: http.port: is empty; write a value or remove the key"),
         ("http: {listen: 192.0.2.1}", "1:16: http.listen: must be a list; write it in brackets: [first, second]"),
         ("http: {listen: }", "1:15: http.listen: is empty; write a value or remove the key"),
-        ("http: {listen: [eno2]}", "1:17: http.listen[0]: 'eno2' is no IPv4 address; write one, as 192.0.2.10"),
+        ("http: {listen: [eno2]}", "1:17: http.listen[0]: 'eno2' is not an IPv4 address; write one, as 192.0.2.10"),
         ("dhcp: {mode: prox}", "1:14: dhcp.mode: 'prox' is none of its values; use proxy, off, listen or reservation"),
         ("dhcp: {mode: {}}", "1:14: dhcp.mode: must be one value; write a single word, number or path"),
         (
@@ -186,7 +186,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "dhcp: {pool: [192.0.2.0/24]}",
-            "1:15: dhcp.pool[0]: '192.0.2.0/24' is no range of addresses; write it as 192.0.2.200-192.0.2.220",
+            "1:15: dhcp.pool[0]: '192.0.2.0/24' is not a range of addresses; write it as 192.0.2.200-192.0.2.220",
         ),
         (
             "dhcp: {pool: [10.0.0.0-10.0.4.0]}",
@@ -201,26 +201,26 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             for written, refused in (
                 ("range: 192.0.2.5", f"has no range or no network; write {POOL_EXAMPLE}"),
                 ("network: 192.0.2.0/24", f"has no range or no network; write {POOL_EXAMPLE}"),
-                ("ranges: 192.0.2.5", "'ranges' is no part of a pool; did you mean range?"),
+                ("ranges: 192.0.2.5", "'ranges' is not a part of a pool; did you mean range?"),
                 (
                     "range: 192.0.2.5, network: 192.0.2.1/24",
-                    "'192.0.2.1/24' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                    "'192.0.2.1/24' is not an IPv4 network; write its first address and prefix: 192.0.2.0/24",
                 ),
                 (
                     "range: 192.0.2.5, network: 192.0.2.0",
-                    "'192.0.2.0' is no IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                    "'192.0.2.0' is not an IPv4 network; write its first address and prefix: 192.0.2.0/24",
                 ),
                 (
                     "range: 192.0.2.250-192.0.3.5, network: 192.0.2.0/24",
-                    "192.0.3.5 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "192.0.3.5 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
                 ),
                 (
                     "range: 192.0.2.250-192.0.2.255, network: 192.0.2.0/24",
-                    "192.0.2.255 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "192.0.2.255 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
                 ),
                 (
                     "range: 192.0.2.5, network: 192.0.2.0/24, router: 198.51.100.1",
-                    "198.51.100.1 is no address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "198.51.100.1 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
                 ),
                 (
                     "range: [192.0.2.5], network: 192.0.2.0/24",
@@ -233,7 +233,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             "1:14: dhcp.pool: the networks 192.0.2.0/24 and 192.0.2.0/25 overlap; state one network for both",
         ),
         ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
-        ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is no IPv4 address; write one, as 192.0.2.10"),
+        ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is not an IPv4 address; write one, as 192.0.2.10"),
         (
             "network: {interfaces: [{name: s0, advertise: 0.0.0.0}]}",
             f"1:46: network.interfaces[0].advertise: 0.0.0.0 {UNREACHABLE}",
@@ -252,7 +252,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "dhcp: {domain: a..b}",
-            "1:16: dhcp.domain: 'a..b' is no name of a domain; write it as rack.example.org",
+            "1:16: dhcp.domain: 'a..b' is not a name of a domain; write it as rack.example.org",
         ),
         (
             "dhcp: {port: 4011}",
@@ -261,7 +261,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("tftp: {single_port: no}", "1:21: tftp.single_port: 'no' is neither true nor false; write true or false"),
         (
             "network: {interfaces: [a b]}",
-            "1:24: network.interfaces[0].name: 'a b' is no name of an interface; `ip link` shows their names",
+            "1:24: network.interfaces[0].name: 'a b' is not a name of an interface; `ip link` shows their names",
         ),
         (
             "network: {interfaces: [eno2, eno2]}",
@@ -275,7 +275,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         *(
             (
                 f"bootfiles: {{loaders: [{{arch: {number}, loader: x}}]}}",
-                f"1:30: bootfiles.loaders[0].arch: {number} is no architecture of option 93; "
+                f"1:30: bootfiles.loaders[0].arch: {number} is not an architecture of option 93; "
                 "write a number from 0 to 65535",
             )
             for number in ("65536", "0x10000", "4294967295")
@@ -289,12 +289,12 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "bootfiles: {loaders: [{arch: x64, loader: ../x}]}",
-            "1:43: bootfiles.loaders[0].loader: '../x' is no name of a boot file; "
+            "1:43: bootfiles.loaders[0].loader: '../x' is not a name of a boot file; "
             "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi",
         ),
         (
             "bootfiles: {loaders: [{arch: x64, loader: x, oui: 3c:fd}]}",
-            "1:51: bootfiles.loaders[0].oui: '3c:fd' is no first half of a MAC; "
+            "1:51: bootfiles.loaders[0].oui: '3c:fd' is not a first half of a MAC; "
             'write three bytes, as "3c:fd:fe"',
         ),
         (
@@ -318,11 +318,11 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "admin: {listen: '8470'}",
-            "1:17: admin.listen: '8470' is no address with a port; write it as 127.0.0.1:8470",
+            "1:17: admin.listen: '8470' is not an address with a port; write it as 127.0.0.1:8470",
         ),
         (
             "admin: {listen: '127.0.0.1:99999'}",
-            "1:17: admin.listen: '127.0.0.1:99999' is no address with a port; write it as 127.0.0.1:8470",
+            "1:17: admin.listen: '127.0.0.1:99999' is not an address with a port; write it as 127.0.0.1:8470",
         ),
         (
             "store: {url: 'mysql://x'}",

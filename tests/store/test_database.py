@@ -27,7 +27,7 @@ def test_a_url_that_cannot_be_read_is_not_shown(url: str):
     with pytest.raises(StoreError) as caught:
         asyncio.run(Database.open(url))
 
-    assert "store.url is no URL of a database" in str(caught.value)
+    assert "store.url is not a URL of a database" in str(caught.value)
     assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
 
 

@@ -413,7 +413,9 @@ def test_no_options_break_the_parser(options: dict[int, bytes]) -> None:
         pytest.param(INFORM, "192.0.2.52", "192.0.2.52", id="informing"),
         pytest.param(REQUEST, "0.0.0.0", None, id="no address at all"),
         pytest.param({**REQUEST, 50: b"\xff" * 4}, "0.0.0.0", None, id="no machine's address"),
-        pytest.param({**DISCOVER, 50: bytes((192, 0, 2, 50))}, "0.0.0.0", None, id="a wish is no lease"),
+        pytest.param(
+            {**DISCOVER, 50: bytes((192, 0, 2, 50))}, "0.0.0.0", None, id="a requested address is not a lease"
+        ),
     ],
 )
 def test_a_request_shows_its_machines_address(options: dict[int, bytes], ciaddr: str, expected: str | None) -> None:

@@ -507,7 +507,7 @@ class TestAFileInPieces:
     def test_a_file_that_cannot_be_read_ends_with_an_error(self):
         sender = Sender(Terms(), 10_000_000)
 
-        sender.fail("the file cannot be read any more")
+        sender.fail("the file can no longer be read")
 
-        assert sender.datagrams_to_send(0.0) == [b"\0\5\0\0the file cannot be read any more\0"]
+        assert sender.datagrams_to_send(0.0) == [b"\0\5\0\0the file can no longer be read\0"]
         assert (sender.outcome, sender.datagrams_to_send(1.0)) == (Outcome.UNREADABLE, [])

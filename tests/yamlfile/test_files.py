@@ -58,7 +58,7 @@ def test_a_directory_is_no_file():
 def test_a_fifo_in_place_of_a_file_does_not_hang():
     os.mkfifo("f.yaml")
 
-    assert fault_of(Path("f.yaml")) == "f.yaml: is no regular file; name a file"
+    assert fault_of(Path("f.yaml")) == "f.yaml: is not a regular file; name a file"
 
 
 def test_a_file_beyond_four_mebibytes_is_refused():

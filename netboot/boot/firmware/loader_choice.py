@@ -67,5 +67,5 @@ def _fault(name: str, bootfiles: BootFiles, *, wanted: Cpu | None = None) -> tup
     if wanted is not None and built_for is not wanted:
         return f"{file.path} is built for {built_for}, not for {wanted}", "name one that is"
     if file.cpu is None and ".efi" in file.name.lower():
-        return f"{file.path} is no EFI program that any firmware would run", "put a whole one there"
+        return f"{file.path} is not an EFI program that any firmware would run", "put a whole one there"
     return None

@@ -242,7 +242,7 @@ def _announce(config: Path, settings: Settings, change: str, entry: EntryName | 
         click.echo(f"note: the content is changed, but the daemon or its store could not take it up: {error}", err=True)
         return
     for host in result.get("armings_ended", ()):
-        click.echo(f"note: {host} is not armed any more: its release names another commit now", err=True)
+        click.echo(f"note: {host} is no longer armed: its release names another commit now", err=True)
 
 
 async def _announced(config: Path, settings: Settings, request: RescanRequest) -> "View":

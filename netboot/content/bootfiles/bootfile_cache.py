@@ -76,7 +76,7 @@ class BootFileCache:
             stack.callback(os.close, descriptor)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ContentError(f"cannot serve {path}: it is not a regular file any more; put it back")
+                raise ContentError(f"cannot serve {path}: it is no longer a regular file; put it back")
             opened = LargeFile(descriptor, status.st_size)
             if status.st_size < SMALL_BYTES:
                 return self._small(path, opened, _stamp(status))

@@ -64,7 +64,7 @@ def medium_facts(clues: Clues, source: str) -> MediumFacts:
     }
     stated = {each for each in architectures.values() if each}
     if len(stated) > 1:
-        found_in = ", ".join(f"{place} says {value}" for place, value in architectures.items() if value)
+        found_in = ", ".join(f"{place} has {value}" for place, value in architectures.items() if value)
         raise ContentError(f"{source} contradicts itself: {found_in}; download it again")
     version = (
         treeinfo.get("version", "")

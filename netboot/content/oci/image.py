@@ -125,7 +125,7 @@ class _Container:
         try:
             return json.loads(self.parts[name].read(_LARGEST_JSON))
         except ValueError as error:
-            raise ContentError(f"{self.source}: {name} is no JSON: {error}; {_AGAIN}") from error
+            raise ContentError(f"{self.source}: {name} is not JSON: {error}; {_AGAIN}") from error
 
     def _blob(self, descriptor: Any) -> Any:
         data = self._blob_part(descriptor).read(_LARGEST_JSON)

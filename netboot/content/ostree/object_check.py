@@ -104,7 +104,7 @@ def _filez_checksum(file: IO[bytes]) -> str:
 
 
 def _is_symlink(header: bytes) -> bool:
-    """Return whether the header `(uuuusa(ayay))` is that of a link; raise ContentError if it is no file either."""
+    """Return whether the header `(uuuusa(ayay))` is that of a link; raise ContentError if it is not a file either."""
     (end_of_target, _) = tuple_ends(header, 1)
     target = header[16:end_of_target].removesuffix(b"\0")
     is_symlink = _checked_format(header[8:12], stat.S_IFREG, stat.S_IFLNK) == stat.S_IFLNK

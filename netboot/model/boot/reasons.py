@@ -92,7 +92,7 @@ def _request_refused(data: Data, host: str) -> Explanation:
 
 def _token_refused(data: Data, host: str) -> Explanation:
     if data["reason"] == "removed-host":
-        what = f"{host} requested its {data['document']}, and no hosts file declares {host} any more"
+        what = f"{host} requested its {data['document']}, and no hosts file declares {host} any longer"
         return Explanation("refused", what, "declare it again, or switch the machine off")
     what = f"{host} requested its {data['document']} with a token that is spent"
     return Explanation(

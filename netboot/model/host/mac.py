@@ -33,14 +33,14 @@ class Mac(str):
         if len(digits) == _IPOIB_DIGITS:
             digits = digits[-_GUID_DIGITS:]
         if len(digits) not in (_ETHERNET_DIGITS, _GUID_DIGITS) or not _HEX.fullmatch(digits):
-            raise ValueError(f"{text!r} is no MAC address")
+            raise ValueError(f"{text!r} is not a MAC address")
         return cls.from_bytes(bytes.fromhex(digits))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """Take 6 bytes of Ethernet or 8 of a GUID; raise ValueError for another length, a group or a zero address."""
         if len(raw) not in (6, 8) or raw[0] & 1 or not any(raw):
-            raise ValueError(f"{raw.hex()} is no unicast Ethernet address and no GUID")
+            raise ValueError(f"{raw.hex()} is neither a unicast Ethernet address nor a GUID")
         return cls(raw.hex(":"))
 
     @classmethod

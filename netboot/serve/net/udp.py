@@ -66,7 +66,7 @@ class DatagramPort(ABC):
         self._loop.add_reader(self._receiver.fileno(), self._drain, receive)
 
     def close(self) -> None:
-        """Close the port; closing twice is no fault."""
+        """Close the port; closing twice is not a fault."""
         if self._loop is not None:
             self._loop.remove_reader(self._receiver.fileno())
             self._loop = None

@@ -44,7 +44,7 @@ class Refused:
     text: str
 
 
-NOT_HTTP: Final = Refused(RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+NOT_HTTP: Final = Refused(RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST, "this is not an HTTP request")
 HTTP_VERSION: Final = Refused(
     RefusalReason.HTTP_VERSION, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"
 )

@@ -134,7 +134,7 @@ class StaticFiles:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
         if self._faults.allows(str(error)):
             log.error("http.content_unreadable", path=path, reason=str(error))
-        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the log of netboot says why")
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the reason is in netboot's log")
 
 
 @lru_cache(maxsize=1024)

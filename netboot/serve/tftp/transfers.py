@@ -230,7 +230,7 @@ class Transfers:
         if isinstance(piece, ContentError):
             if self._faults.allows(str(piece)):
                 log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(piece))
-            transfer.sender.fail("the file cannot be read any more")
+            transfer.sender.fail("the file can no longer be read")
         else:
             transfer.sender.supply(offset, piece)
         self._advance(transfer, self._loop.time())

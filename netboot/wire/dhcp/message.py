@@ -230,7 +230,7 @@ def reply_address(message: DhcpMessage) -> tuple[str, int]:
 
 
 def is_bogus_relay(message: DhcpMessage, ours: Container[IPv4Address]) -> bool:
-    """Return whether no relay can have this `giaddr`: it is no unicast address, or one of `ours`, which would loop."""
+    """Return whether no relay can have this `giaddr`: not a unicast address, or one of `ours`, which would loop."""
     giaddr = message.giaddr
     return giaddr != NO_ADDRESS and (not is_unicast(giaddr) or giaddr in ours)
 

@@ -75,7 +75,7 @@ class Sender:
 
     @property
     def is_answered(self) -> bool:
-        """The peer acknowledged something: it is no forged request."""
+        """The peer acknowledged something: it is not a forged request."""
         return self._acked >= (1 if not self._terms.acknowledged else 0)
 
     @property
@@ -134,7 +134,7 @@ class Sender:
             datagrams.append(datagram)
             if self._next <= self._highest:
                 self.retransmissions += 1
-                self._timed_block = -1  # an ACK now is no measure of the round trip (Karn)
+                self._timed_block = -1  # an ACK now is not a measure of the round trip (Karn)
             else:
                 self._highest = self._timed_block = self._next
                 self._timed_at = now
