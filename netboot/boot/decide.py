@@ -4,7 +4,7 @@ DHCP on 67 and 4011, TFTP and HTTP all call it, so every protocol gives a machin
 Every branch has a row in tests/boot/test_decide.py.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from netboot.boot.firmware.reply_variants import Choices, choices_for
@@ -26,21 +26,35 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install
 
 
-def effective_client(
-    client: BootClient, host: Host | None, *, runs_loader: bool, firmware: BootClient | None
-) -> BootClient:
-    """Return the client at its stage: a loader that we sent and an iPXE or gPXE in a ROM may send the same packet.
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What is known of the program that sent a request: a loader of ours and a ROM may send the same packet."""
 
-    `runs_loader`: its machine runs the loader that it was sent; `firmware` was offered that loader.
+    runs_loader: bool = False  # its machine runs the loader that it was sent
+    firmware: BootClient | None = None  # that was offered this loader
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a client is offered; `client` is at the stage that it is at, which its packet alone does not show."""
+
+    client: BootClient
+    host: Host | None
+    offer: Offer
+
+
+def effective_client(client: BootClient, host: Host | None, sender: Sender) -> BootClient:
+    """Return the client at its stage.
+
     A ROM's iPXE that the host replaces, or that has no HTTP, counts as firmware and gets a loader. A loader
     with another user class is still iPXE; one built without HTTP cannot fetch its script.
     """
     if client.stage is Stage.IPXE:
-        is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not runs_loader
+        is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not sender.runs_loader
         return replace(client, stage=Stage.FIRMWARE) if is_replaced else client
-    if not client.is_etherboot or not runs_loader or firmware is None:
+    if not client.is_etherboot or not sender.runs_loader or sender.firmware is None:
         return client
-    if firmware.is_etherboot and firmware.has_http == client.has_http:
+    if sender.firmware.is_etherboot and sender.firmware.has_http == client.has_http:
         return client  # the same as the ROM, so it counts as the ROM
     return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
@@ -51,12 +65,26 @@ def decide(
     install: Install | None,
     policy: Policy,
     *,
+    sender: Sender,
     variant: BootVariant | None = None,
-) -> Offer | Ignored:
+) -> Decision | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
     `variant` is the reply variant that its firmware accepted; the first one if it is None or not available.
     """
+    client = effective_client(client, host, sender)
+    answer = _answer(client, host, install, policy, variant=variant)
+    return answer if isinstance(answer, Ignored) else Decision(client, host, answer)
+
+
+def _answer(
+    client: BootClient,
+    host: Host | None,
+    install: Install | None,
+    policy: Policy,
+    *,
+    variant: BootVariant | None,
+) -> Offer | Ignored:
     if client.stage is Stage.IPXE_WITHOUT_HTTP:
         return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # offering a loader again would loop
     if client.cpu is None and client.stage is Stage.FIRMWARE and not policy.loaders_for(client):

@@ -97,7 +97,7 @@ class InstallMoves:
         """Read the history of a host."""
         return await self._installs.history(host)
 
-    def offered(self, host: HostName) -> None:
+    def record_offer(self, host: HostName) -> None:
         """Let `store_offers` store that a host was offered its boot; does nothing if the host is not armed."""
         install = self.known(host)
         if install.is_armed and install.state is not InstallState.OFFERED:

@@ -4,18 +4,17 @@ Decided from memory without waiting: an offer is harmless, because the script th
 """
 
 import logging
-from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.boot.decide import decide, effective_client
+from netboot.boot.decide import Decision, Sender, decide, effective_client
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_log import EventLog
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
-from netboot.model.boot.offer import Ignored, IgnoreReason, Offer, OfferKind
+from netboot.model.boot.offer import Ignored, IgnoreReason, OfferKind
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import Host, HostSet
@@ -51,56 +50,47 @@ class OfferService:
         """The registered hosts of this moment."""
         return self._registry.now.hosts
 
-    def offer_for(self, client: BootClient) -> Offer | Ignored:
-        """Return what a machine is offered now; the same for 67 and 4011. Never waits."""
-        host = self.hosts.by_mac(client.mac)
-        known, now_s = self._seen.get(client.mac), self._clock.monotonic()
-        client = effective_client(
-            client,
-            host,
-            runs_loader=known is not None and known.runs_loader(now_s),
-            firmware=known.boot.trace.client if known else None,
-        )
-        seen = self._seen.announce(client)
+    def decide_offer(self, client: BootClient) -> Decision | Ignored:
+        """Record a boot request, and decide what its machine is offered now; the same for 67 and 4011. Never waits."""
+        host, known, now_s = self.hosts.by_mac(client.mac), self._seen.get(client.mac), self._clock.monotonic()
+        sender = Sender(known.runs_loader(now_s), known.boot.trace.client) if known else Sender()
+        at_its_stage = effective_client(client, host, sender)
+        seen = self._seen.announce(at_its_stage)
         if known is None and host is None:
             data = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
             self._events.emit("boot.machine_discovered", data, mac=client.mac)
-        decision = self._decide(client, host, seen, now_s)
+        if at_its_stage.stage is Stage.FIRMWARE:
+            self._learning.judge_ended(seen, host, policy=self._registry.now.policy, now_s=now_s)
+        decision = self._decide(client, host, seen, sender)
         if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and self._registry.renew_boot_files():
-            decision = self._decide(client, host, seen, now_s)
-        if client.stage is Stage.IPXE_WITHOUT_HTTP:
-            seen.boot.trace.lacks_http = True
+            decision = self._decide(client, host, seen, sender)
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
-            self._emit_refused(client, host, seen, decision.reason)
+            seen.boot.trace.lacks_http |= decision.reason is IgnoreReason.LOADER_WITHOUT_HTTP
+            self._emit_refused(at_its_stage, host, seen, decision.reason)
         return decision
 
-    def _decide(self, client: BootClient, host: Host | None, seen: SeenMachine, now_s: float) -> Offer | Ignored:
-        policy, variant = self._registry.now.policy, None
-        if client.stage is Stage.FIRMWARE:
-            self._learning.judge_ended(seen, host, policy=policy, now_s=now_s)
-            variant = seen.learned_of(client).variant
+    def _decide(self, client: BootClient, host: Host | None, seen: SeenMachine, sender: Sender) -> Decision | Ignored:
         install = self._install_moves.known(host.name) if host else None
-        return decide(client, host, install, policy, variant=variant)
+        variant = seen.learned_of(client).variant
+        return decide(client, host, install, self._registry.now.policy, sender=sender, variant=variant)
 
-    def offered(self, client: BootClient, offer: Offer) -> None:
+    def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""
-        seen = self._seen.find_or_add(client.mac)
-        host = self.hosts.by_mac(client.mac)
-        is_loader = offer.kind is OfferKind.LOADER
-        if is_loader:  # a client that is offered a loader counts as firmware, also an iPXE in a ROM
-            client = replace(client, stage=Stage.FIRMWARE)
+        client, host, offer = decision.client, decision.host, decision.offer
+        boot = self._seen.find_or_add(client.mac).boot
         if client.stage is Stage.FIRMWARE:
-            trace = seen.boot.trace
-            trace.client, trace.variant = client, BootVariant(offer.variant, offer.boot_file) if is_loader else None
-        if seen.boot.last_offer is not offer.kind:
-            seen.boot.last_offer = offer.kind
+            is_loader = offer.kind is OfferKind.LOADER
+            boot.trace.client = client
+            boot.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
+        if boot.last_offer is not offer.kind:
+            boot.last_offer = offer.kind
             data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
-            step = seen.boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
+            step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
             self._events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
-            self._install_moves.offered(host.name)
+            self._install_moves.record_offer(host.name)
 
-    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+    def record_refusal(self, mac: Mac, reason: str, *, cure: str) -> None:
         """Record that a registered machine's packet gets no reply, once for each reason until it boots again."""
         host = self.hosts.by_mac(mac)
         if host is not None and self._is_new_refusal(self._seen.find_or_add(mac), host, reason):
@@ -113,7 +103,7 @@ class OfferService:
         before, seen.boot.refused_because = seen.boot.refused_because, reason
         return before != reason
 
-    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+    def record_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         """Record an address that a machine used: in its REQUEST to a DHCP server, or on 4011.
 
         `exchange` is the transaction id (`xid`) of that packet.

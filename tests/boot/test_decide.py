@@ -1,10 +1,11 @@
 """Every branch of the decision has a row here."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from netboot.boot.decide import decide, script_without_install
+from netboot.boot.decide import Decision, Sender, decide, script_without_install
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import (
     Ignored,
@@ -18,6 +19,7 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.firmware import BootVariant, ReplyVariant, RomIpxe
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install, InstallState
@@ -73,6 +75,14 @@ SCRIPT = Offer(OfferKind.SCRIPT, MAC)
 LOCAL_DISK = Offer(OfferKind.LOCAL_DISK, MAC)
 
 
+def answer(
+    client: BootClient, host: Host | None, install: Install | None, policy: Policy, sender: Sender | None = None
+) -> Offer | Ignored:
+    """What a client is offered, without the client at its stage."""
+    decided = decide(client, host, install, policy, sender=sender or Sender())
+    return decided.offer if isinstance(decided, Decision) else decided
+
+
 @pytest.mark.parametrize(
     ("client", "install", "expected"),
     [
@@ -99,7 +109,7 @@ LOCAL_DISK = Offer(OfferKind.LOCAL_DISK, MAC)
     ],
 )
 def test_a_registered_host_is_offered(client: BootClient, install: Install, expected: Offer | Ignored):
-    assert decide(client, CP1, install, IGNORES) == expected
+    assert answer(client, CP1, install, IGNORES) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,7 @@ def test_a_registered_host_is_offered(client: BootClient, install: Install, expe
     ],
 )
 def test_an_operator_gives_any_architecture_a_loader_by_its_number(client: BootClient, expected: Offer | Ignored):
-    assert decide(client, CP1, armed(), BY_NUMBER) == expected
+    assert answer(client, CP1, armed(), BY_NUMBER) == expected
 
 
 @pytest.mark.parametrize(
@@ -133,7 +143,7 @@ def test_an_operator_gives_any_architecture_a_loader_by_its_number(client: BootC
 def test_u_boot_and_architectures_without_a_cpu(client: BootClient, install: Install, expected: Offer | Ignored):
     policy = Policy(UnknownHosts.IGNORE, {**LOADERS, (BootProtocol.PXE, Cpu.ARM64): "snponly-arm64.efi"})
 
-    assert decide(client, CP1, install, policy) == expected
+    assert answer(client, CP1, install, policy) == expected
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,7 @@ def test_u_boot_and_architectures_without_a_cpu(client: BootClient, install: Ins
     ],
 )
 def test_a_machine_that_nobody_registered_is_offered(client: BootClient, policy: Policy, expected: Offer | Ignored):
-    assert decide(client, None, None, policy) == expected
+    assert answer(client, None, None, policy) == expected
 
 
 @pytest.mark.parametrize(
@@ -178,11 +188,59 @@ LEAVES_OUT = Policy(UnknownHosts.WAIT, LOADERS, left_out=frozenset({MAC}))
 def test_a_mac_of_a_faulty_host_boots_its_own_disk(client: BootClient, host: Host | None, expected: Offer):
     install = armed() if host else None
 
-    assert decide(client, host, install, LEAVES_OUT) == expected
+    assert answer(client, host, install, LEAVES_OUT) == expected
     assert script_without_install(MAC, host, install, LEAVES_OUT) == LocalBootPlan(MAC, host)
 
 
 def test_a_loader_that_cannot_fetch_its_script_is_offered_nothing():
     client = BootClient(MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.IPXE_WITHOUT_HTTP)
 
-    assert decide(client, CP1, armed(), WAITS) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)
+    assert answer(client, CP1, armed(), WAITS) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)
+
+
+ROM_IPXE = replace(IPXE, is_etherboot=True, has_http=True)
+GPXE = replace(UEFI, is_etherboot=True)
+LOADER_WITHOUT_CLASS = replace(UEFI, is_etherboot=True, has_http=True)
+REPLACES = replace(CP1, rom_ipxe=RomIpxe.REPLACE)
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "sender", "stage"),
+    [
+        pytest.param(ROM_IPXE, CP1, Sender(), Stage.IPXE, id="a-roms-ipxe-that-is-kept"),
+        pytest.param(ROM_IPXE, None, Sender(), Stage.IPXE, id="a-roms-ipxe-of-an-unregistered-machine"),
+        pytest.param(ROM_IPXE, REPLACES, Sender(), Stage.FIRMWARE, id="a-roms-ipxe-that-is-replaced"),
+        pytest.param(ROM_IPXE, REPLACES, Sender(runs_loader=True), Stage.IPXE, id="the-loader-that-replaced-it"),
+        pytest.param(UEFI, CP1, Sender(True, UEFI), Stage.FIRMWARE, id="firmware-soon-after-its-loader"),
+        pytest.param(GPXE, CP1, Sender(), Stage.FIRMWARE, id="a-gpxe-in-a-rom"),
+        pytest.param(GPXE, CP1, Sender(runs_loader=True), Stage.FIRMWARE, id="a-gpxe-whose-firmware-is-not-known"),
+        pytest.param(GPXE, CP1, Sender(True, GPXE), Stage.FIRMWARE, id="the-same-gpxe-again"),
+        pytest.param(LOADER_WITHOUT_CLASS, CP1, Sender(True, UEFI), Stage.IPXE, id="a-loader-with-another-user-class"),
+        pytest.param(LOADER_WITHOUT_CLASS, CP1, Sender(True, GPXE), Stage.IPXE, id="a-loader-after-a-gpxe-in-a-rom"),
+    ],
+)
+def test_a_client_is_at_its_stage(client: BootClient, host: Host | None, sender: Sender, stage: Stage):
+    install = armed() if host else None
+    expected = Offer(OfferKind.SCRIPT, MAC) if stage is Stage.IPXE else loader("snponly.efi")
+
+    decided = decide(client, host, install, WAITS, sender=sender)
+
+    assert decided == Decision(replace(client, stage=stage), host, expected)
+
+
+def test_a_loader_of_ours_that_was_built_without_http_is_offered_nothing():
+    assert answer(GPXE, CP1, armed(), WAITS, Sender(True, UEFI)) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        pytest.param(None, ReplyVariant.WITH_43, id="nothing-was-learned"),
+        pytest.param(BootVariant(ReplyVariant.WITHOUT_43, "snponly.efi"), ReplyVariant.WITHOUT_43, id="what-worked"),
+        pytest.param(BootVariant(ReplyVariant.WITHOUT_43, "gone.efi"), ReplyVariant.WITH_43, id="gone"),
+    ],
+)
+def test_a_firmware_is_offered_what_it_was_found_to_understand(variant: BootVariant | None, expected: ReplyVariant):
+    decided = decide(UEFI, CP1, armed(), IGNORES, sender=Sender(), variant=variant)
+
+    assert decided == Decision(UEFI, CP1, Offer(OfferKind.LOADER, MAC, "snponly.efi", expected))

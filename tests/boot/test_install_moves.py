@@ -115,7 +115,7 @@ def test_a_host_declared_anew_under_the_name_of_a_removed_one_is_not_armed(with_
 
         services.boots(FIRMWARE, IPXE)
 
-        assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
+        assert services.offer(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
         assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, hosts.hosts[CP1])
 
     with_services(scenario)

@@ -49,16 +49,15 @@ class Machine1:
         answers = []
         for elapsed in (0, 4, 12, 28)[:times]:
             client = replace(self.client, exchange=self.exchange, elapsed=elapsed)
-            offer = self.services.offer_service.offer_for(client)
+            offer = self.services.offer(client, is_sent=True)
             assert isinstance(offer, Offer)
-            self.services.offer_service.offered(client, offer)
             answers.append((offer.variant, offer.boot_file))
             self.services.clock.pass_(4)
         self.services.clock.pass_(20)
         return answers
 
     def loads(self, name: str) -> None:
-        self.services.offer_service.saw_address(MAC, ADDRESS, exchange=self.exchange)
+        self.services.offer_service.record_address(MAC, ADDRESS, exchange=self.exchange)
         name = self.services.file_service.requested_name(ADDRESS, name)
         self.services.file_service.loader_for(ADDRESS, name)
         self.services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
@@ -195,10 +194,9 @@ def test_nothing_is_learned_from_requests_faster_than_a_machine_boots(with_servi
         for _ in range(20):
             machine.exchange += 1
             for _ in range(4):
-                offer = services.offer_service.offer_for(replace(FIRMWARE, exchange=machine.exchange))
+                offer = services.offer(replace(FIRMWARE, exchange=machine.exchange), is_sent=True)
                 assert isinstance(offer, Offer)
-                services.offer_service.offered(FIRMWARE, offer)
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=machine.exchange)
+            services.offer_service.record_address(MAC, ADDRESS, exchange=machine.exchange)
             services.file_service.loader_for(ADDRESS, "pxelinux.0")
             services.clock.pass_(1)
         services.clock.pass_(60)
@@ -217,9 +215,8 @@ def test_a_whole_cycle_in_an_instant_is_no_firmwares(with_services: WithServices
         for exchange in range(20):
             for elapsed in (0, 4, 12, 28):  # a tester's replay, without the pauses
                 client = replace(FIRMWARE, exchange=exchange, elapsed=elapsed)
-                offer = services.offer_service.offer_for(client)
+                offer = services.offer(client, is_sent=True)
                 assert isinstance(offer, Offer)
-                services.offer_service.offered(client, offer)
             services.clock.pass_(30)
 
         assert Machine1(services).discovers() == [(WITH, "snponly.efi")]
@@ -234,7 +231,7 @@ def test_a_client_that_loads_without_taking_an_address_is_no_firmware(with_servi
         machine = Machine1(services)
         for name in ("snponly.efi", "undionly.kpxe", "", "nosuch", "snponly.efi", "") * 2:
             machine.discovers()
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # a request on 4011
+            services.offer_service.record_address(MAC, ADDRESS, exchange=1)  # a request on 4011
             if name:
                 services.file_service.loader_for(ADDRESS, name)
                 services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
@@ -253,10 +250,9 @@ def test_a_request_on_4011_is_of_the_same_boot(with_services: WithServices):
         for _ in range(3):
             machine.discovers(3)
             on_4011 = replace(FIRMWARE, exchange=None)
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=machine.exchange)
-            offer = services.offer_service.offer_for(on_4011)
+            services.offer_service.record_address(MAC, ADDRESS, exchange=machine.exchange)
+            offer = services.offer(on_4011, is_sent=True)
             assert isinstance(offer, Offer)
-            services.offer_service.offered(on_4011, offer)
             services.clock.pass_(20)
 
         moved = [event for event in await services.events() if event.name == "boot.variant_changed"]
@@ -272,7 +268,7 @@ def test_nothing_is_learned_from_a_running_system_that_requests_its_address(with
         for _ in range(3):
             machine.discovers(4)
             services.clock.pass_(30)
-            services.offer_service.saw_address(MAC, ADDRESS, exchange=1)  # the Linux on its disk
+            services.offer_service.record_address(MAC, ADDRESS, exchange=1)  # the disk's Linux
 
         moved = [event for event in await services.events() if event.name == "boot.variant_changed"]
         assert [event.data["reason"] for event in moved] == ["no-request"]

@@ -26,7 +26,7 @@ def test_an_unknown_machine_is_discovered_once_and_gets_no_reply(with_services: 
     async def scenario(services: BuiltServices) -> None:
         unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
         for _ in range(3):
-            services.offer_service.offer_for(unregistered)
+            services.offer(unregistered)
 
         assert [machine.mac for machine in services.seen.unregistered()] == [UNKNOWN_MAC]
         assert await services.event_names() == ["boot.machine_discovered"]
@@ -40,8 +40,8 @@ def test_why_a_host_gets_no_answer_is_recorded_once_and_again_under_a_new_arming
             services.clock.pass_(1)
             await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
             for _ in range(5):
-                services.offer_service.refused(MAC, "other-network", cure="see where it is plugged in")
-                services.offer_service.refused(UNKNOWN_MAC, "other-network", cure="see where it is plugged in")
+                services.offer_service.record_refusal(MAC, "other-network", cure="see where it is plugged in")
+                services.offer_service.record_refusal(UNKNOWN_MAC, "other-network", cure="see where it is plugged in")
         return [(event.host, event.data["reason"]) for event in await services.events() if event.name[:5] == "dhcp."]
 
     assert with_services(scenario) == [("cp1", "other-network")] * 2
@@ -52,8 +52,8 @@ def test_an_address_belongs_to_the_machine_that_the_wire_showed_it_for_last(with
         cp1, w1 = services.hosts.get("cp1"), services.hosts.get("w1")
         assert cp1 is not None
         assert w1 is not None
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
-        services.offer_service.saw_address(OTHER_MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(OTHER_MAC, ADDRESS, exchange=1)
 
         assert not services.identification.is_at(cp1, ADDRESS)
         assert services.identification.is_at(w1, ADDRESS)
@@ -67,7 +67,7 @@ def test_a_machine_keeps_its_last_addresses_and_no_more(with_services: WithServi
         assert cp1 is not None
         addresses = [ADDRESS + n for n in range(6)]
         for address in addresses:
-            services.offer_service.saw_address(MAC, address, exchange=1)
+            services.offer_service.record_address(MAC, address, exchange=1)
 
         assert [services.identification.is_at(cp1, address) for address in addresses] == [
             False,
@@ -83,7 +83,7 @@ def test_a_machine_keeps_its_last_addresses_and_no_more(with_services: WithServi
 
 def test_an_address_of_a_machine_that_does_not_boot_from_us_is_not_kept(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        services.offer_service.saw_address(UNKNOWN_MAC, OTHER_ADDRESS, exchange=1)
+        services.offer_service.record_address(UNKNOWN_MAC, OTHER_ADDRESS, exchange=1)
 
         assert services.seen.by_address(OTHER_ADDRESS) is None
 
@@ -97,9 +97,7 @@ def test_a_flood_of_forged_machines_evicts_no_registered_one_and_does_not_fill_t
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE, IPXE)
         for number in range(UNREGISTERED_KEPT + 500):
-            services.offer_service.offer_for(
-                replace(FIRMWARE, mac=Mac(f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"))
-            )
+            services.offer(replace(FIRMWARE, mac=Mac(f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}")))
 
         assert isinstance(await services.script_for(MAC, ADDRESS), InstallPlan)
         assert len(services.seen.unregistered()) == UNREGISTERED_KEPT
@@ -124,14 +122,14 @@ def test_a_host_without_a_loader_is_refused_under_its_name_with_the_package_to_i
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         arm64 = replace(FIRMWARE, arch=Arch.ARM64_UEFI)
         for elapsed in (0, 4, 12):
-            services.offer_service.offer_for(replace(arm64, exchange=1, elapsed=elapsed))
+            services.offer(replace(arm64, exchange=1, elapsed=elapsed))
 
         data = {"architecture": 11, "arch": "arm64-uefi", "protocol": "pxe", "reason": "no-loader-for-arch"}
         assert await refusals(services) == [
             ("dhcp.architecture_refused", "cp1", MAC, {**data, "cure": ARM64_CURE}),
         ]
         services.clock.pass_(100)
-        services.offer_service.offer_for(replace(arm64, exchange=2))
+        services.offer(replace(arm64, exchange=2))
         assert len(await refusals(services)) == 2  # its next boot
 
     with_services(scenario)
@@ -139,7 +137,7 @@ def test_a_host_without_a_loader_is_refused_under_its_name_with_the_package_to_i
 
 def test_the_cure_for_an_architecture_without_a_cpu_is_a_rule_for_it(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
-        services.offer_service.offer_for(replace(FIRMWARE, arch=2))
+        services.offer(replace(FIRMWARE, arch=2))
 
         [(name, host, _mac, data)] = await refusals(services)
         assert (name, host, data["reason"]) == ("dhcp.architecture_refused", "cp1", "unknown-architecture")
@@ -154,7 +152,7 @@ def test_a_host_loader_for_another_cpu_is_named_in_the_event(with_services: With
         policy = replace(services.policy, cpus={"mine.efi": Cpu.ARM64})
         services.use(hosts=hosts, policy=policy)
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
-        services.offer_service.offer_for(FIRMWARE)
+        services.offer(FIRMWARE)
 
         [(_name, host, _mac, data)] = await refusals(services)
         assert (host, data["reason"]) == ("cp1", "loader-for-another-cpu")
@@ -168,7 +166,7 @@ def test_unregistered_machines_are_refused_once_for_each_architecture(with_servi
         for number in range(3):
             for arch in (2, 3, *range(100, 200)):
                 mac = Mac.from_bytes(bytes((2, 0, 0, 0, number, arch)))
-                services.offer_service.offer_for(replace(FIRMWARE, mac=mac, arch=arch))
+                services.offer(replace(FIRMWARE, mac=mac, arch=arch))
 
         reported = [data["architecture"] for _name, _host, _mac, data in await refusals(services)]
         assert reported == [2, 3, *range(100, 130)]
@@ -179,7 +177,7 @@ def test_unregistered_machines_are_refused_once_for_each_architecture(with_servi
 def test_a_packet_without_an_architecture_is_recorded_for_a_registered_machine_alone(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         for mac in (MAC, UNKNOWN_MAC, MAC):
-            services.offer_service.refused(mac, "no-architecture", cure="update its firmware")
+            services.offer_service.record_refusal(mac, "no-architecture", cure="update its firmware")
 
         assert await refusals(services) == [
             ("dhcp.boot_refused", "cp1", MAC, {"reason": "no-architecture", "cure": "update its firmware"})

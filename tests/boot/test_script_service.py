@@ -116,7 +116,7 @@ def test_after_the_last_attempt_the_machine_is_led_to_its_disk_and_the_install_h
             services.clock.pass_(300)
         install = await services.install_moves.read(CP1)
         assert (install.state, install.is_armed) == (InstallState.FAILED, False)
-        assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
+        assert services.offer(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
         return [type(plan) for plan in plans]
 
     assert with_services(scenario) == [InstallPlan, InstallPlan, LocalBootPlan, LocalBootPlan]
@@ -179,7 +179,7 @@ def test_an_unarmed_host_is_led_to_its_disk_on_every_path(with_services: WithSer
     async def scenario(services: BuiltServices) -> None:
         services.boots(FIRMWARE, IPXE)
 
-        assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
+        assert services.offer(FIRMWARE).kind is OfferKind.LOCAL_DISK  # type: ignore[union-attr]
         assert await services.script_for(MAC, ADDRESS) == LocalBootPlan(MAC, services.hosts.get("cp1"))
 
     with_services(scenario)
@@ -195,7 +195,7 @@ def test_a_store_that_does_not_answer_makes_the_machine_wait_and_never_install(w
         plan = await services.script_for(MAC, ADDRESS)
 
         assert plan == WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, services.hosts.get("cp1"))
-        assert services.offer_service.offer_for(FIRMWARE).kind is OfferKind.LOADER  # type: ignore[union-attr]
+        assert services.offer(FIRMWARE).kind is OfferKind.LOADER  # type: ignore[union-attr]
 
     with_services(scenario)
 
@@ -227,7 +227,7 @@ def test_where_unknown_machines_wait_their_script_says_so(with_services: WithSer
         unregistered = replace(FIRMWARE, mac=UNKNOWN_MAC)
         services.boots(unregistered)
 
-        assert services.offer_service.offer_for(unregistered).kind is OfferKind.LOADER  # type: ignore[union-attr]
+        assert services.offer(unregistered).kind is OfferKind.LOADER  # type: ignore[union-attr]
         plan = await services.script_for(UNKNOWN_MAC, ADDRESS)
         assert plan == WaitPlan(UNKNOWN_MAC, WaitReason.UNKNOWN_HOST)
         assert "systemctl reload netboot" in services.documents.script(

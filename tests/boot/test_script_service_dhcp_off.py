@@ -56,8 +56,8 @@ def test_no_other_address_does_not_even_one_that_the_wire_showed_for_the_machine
     with_services: WithServices, address: IPv4Address
 ):
     async def scenario(services: BuiltServices) -> None:
-        services.offer_service.offer_for(FIRMWARE)
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=0)
+        services.offer(FIRMWARE)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=0)
         services.clock.pass_(3600)
         switch_dhcp_off(services)
         await arm(services)

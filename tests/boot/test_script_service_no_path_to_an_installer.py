@@ -130,14 +130,13 @@ async def everything_said(services: BuiltServices) -> AsyncIterator[tuple[str, s
 def every_offer(services: BuiltServices) -> Iterator[tuple[str, str]]:
     for client in CLIENTS:
         for exchange in (7, None):  # on 67, on 4011
-            offer = services.offer_service.offer_for(replace(client, exchange=exchange))
+            offer = services.offer(replace(client, exchange=exchange), is_sent=True)
             if isinstance(offer, Offer):
-                services.offer_service.offered(client, offer)
                 yield (
                     f"{client.arch.name} {client.protocol} {client.stage} {exchange}",
                     f"{offer.kind} {offer.boot_file}",
                 )
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=1)
 
 
 async def read(services: BuiltServices, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
@@ -182,7 +181,7 @@ def test_only_bios_gets_a_loader_to_come_to_its_disk(with_services: WithServices
         furnish(services)
         await come_to(services, state)
         for client in CLIENTS:
-            offer = services.offer_service.offer_for(client)
+            offer = services.offer(client)
             assert isinstance(offer, Offer)
             is_bios = client.protocol is BootProtocol.PXE and client.arch is Arch.X86_BIOS
             expected = OfferKind.SCRIPT if client.stage is Stage.IPXE else OfferKind.LOCAL_DISK
@@ -208,7 +207,7 @@ def test_neither_does_a_pinned_one(with_services: WithServices, pin: ReplyVarian
 def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServices, state: InstallState):
     async def scenario(services: BuiltServices) -> None:
         await come_to(services, state)
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=1)
         tokens = (await services.install_moves.read(CP1)).tokens
 
         found = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
@@ -245,7 +244,7 @@ def test_the_same_paths_lead_there_once_it_is_armed(with_services: WithServices)
 def test_the_name_of_another_machine_gets_what_the_requesting_one_may_have(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=1)
 
         found = services.file_service.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
 
@@ -268,7 +267,7 @@ def test_an_unknown_address_gets_no_configuration_by_a_name_without_a_mac(with_s
 def test_autoexec_leads_to_the_script_by_our_own_address(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+        services.offer_service.record_address(MAC, ADDRESS, exchange=1)
         texts = []
         for address in (ADDRESS, UNKNOWN_ADDRESS):
             found = services.file_service.loader_for(address, "ipxe/autoexec.ipxe")

@@ -31,15 +31,14 @@ async def arm(services: BuiltServices, *, rom_ipxe: RomIpxe = RomIpxe.REPLACE) -
 
 def offered(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:
     client = replace(BIOS_IPXE, exchange=exchange)
-    offer = services.offer_service.offer_for(client)
+    offer = services.offer(client, is_sent=True)
     assert isinstance(offer, Offer)
-    services.offer_service.offered(client, offer)
     services.clock.pass_(1)
     return offer.kind, offer.boot_file
 
 
 def loads(services: BuiltServices) -> None:
-    services.offer_service.saw_address(MAC, ADDRESS, exchange=1)
+    services.offer_service.record_address(MAC, ADDRESS, exchange=1)
     services.file_service.loader_for(ADDRESS, "undionly.kpxe")
     services.file_service.loader_sent(
         ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent"

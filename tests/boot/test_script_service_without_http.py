@@ -32,17 +32,16 @@ async def arm(services: BuiltServices) -> None:
 
 def offered(services: BuiltServices, client: BootClient, exchange: int) -> tuple[OfferKind, str] | Ignored:
     client = replace(client, exchange=exchange)
-    offer = services.offer_service.offer_for(client)
+    offer = services.offer(client, is_sent=True)
     services.clock.pass_(5)
     if isinstance(offer, Ignored):
         return offer
     assert isinstance(offer, Offer)
-    services.offer_service.offered(client, offer)
     return offer.kind, offer.boot_file
 
 
 def loads(services: BuiltServices, name: str, exchange: int) -> None:
-    services.offer_service.saw_address(MAC, ADDRESS, exchange=exchange)
+    services.offer_service.record_address(MAC, ADDRESS, exchange=exchange)
     services.file_service.loader_for(ADDRESS, name)
     services.file_service.loader_sent(ADDRESS, name, bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
     services.clock.pass_(5)

@@ -259,9 +259,9 @@ def test_a_document_that_two_addresses_of_one_host_request_raises_an_alarm(with_
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
         forged = IPv4Address("192.0.2.66")
-        services.offer_service.saw_address(MAC, forged, exchange=1)
+        services.offer_service.record_address(MAC, forged, exchange=1)
         for address in (forged, forged, ADDRESS, ADDRESS):
-            services.offer_service.saw_address(MAC, address, exchange=1)
+            services.offer_service.record_address(MAC, address, exchange=1)
             assert isinstance(
                 await services.document_service.kickstart_for(tokens.kickstart, address, base_url=BASE_URL), str
             )
@@ -335,7 +335,7 @@ def test_the_tail_of_a_failed_installers_log_stays_in_its_history(with_services:
 def test_a_request_may_come_from_any_address_of_its_machine_but_not_from_another_hosts(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
-        services.offer_service.saw_address(OTHER_MAC, UNKNOWN_ADDRESS, exchange=1)
+        services.offer_service.record_address(OTHER_MAC, UNKNOWN_ADDRESS, exchange=1)
 
         refused = await services.document_service.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
 

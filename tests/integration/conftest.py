@@ -17,7 +17,7 @@ from fixtures.listeners import dhcp_settings
 from fixtures.wire import TIMEOUT_S
 from netns import inside
 
-from netboot.boot.decide import decide
+from netboot.boot.decide import Decision, Sender, decide
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
 from netboot.model.boot.offer import Ignored, Offer, Policy, UnknownHosts
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
@@ -68,22 +68,23 @@ class PlainFiles:
             },
         )
 
-    def offer_for(self, client: BootClient) -> Offer | Ignored:
+    def decide_offer(self, client: BootClient) -> Decision | Ignored:
         self.requests.put(client)
         if client.mac == self.faulty:
             raise RuntimeError("a bug of ours")
         host = self.hosts.by_mac(client.mac)
         arming = Arming(at=None, reason="test", attempts=1) if self.is_armed else None  # type: ignore[arg-type]
-        return decide(client, host, Install(host.name, arming=arming) if host else None, self._policy)
+        install = Install(host.name, arming=arming) if host else None
+        return decide(client, host, install, self._policy, sender=Sender())
 
-    def offered(self, client: BootClient, offer: Offer) -> None:
-        assert client.mac == offer.mac
-        self.offers.put(offer)
+    def record_offer(self, decision: Decision) -> None:
+        assert decision.client.mac == decision.offer.mac
+        self.offers.put(decision.offer)
 
-    def refused(self, mac: Mac, reason: str, *, cure: str) -> None:
+    def record_refusal(self, mac: Mac, reason: str, *, cure: str) -> None:
         self.refusals.put((mac, reason, cure))
 
-    def saw_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
+    def record_address(self, mac: Mac, address: IPv4Address, *, exchange: int) -> None:
         self.shown.put((mac, address, exchange))
 
 

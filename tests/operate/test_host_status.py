@@ -110,7 +110,7 @@ def test_a_machine_that_is_refused_is_shown_with_the_reason_and_the_package_to_i
         arm64 = replace(FIRMWARE, arch=Arch.ARM64_UEFI)
         await arm(services)
         for _ in range(3):
-            services.offer_service.offer_for(arm64)
+            services.offer(arm64)
 
         assert await reason(services) == (
             "cp1 gets no offer (it boots as arm64-uefi by pxe): no loader for arm64 (option 93 = 11): "
@@ -132,7 +132,7 @@ def test_a_machine_whose_named_loader_is_for_another_cpu_is_shown_so(with_servic
         hosts = HostSet.of(services.hosts.cluster, [replace(cp1, loader="undionly.kpxe")])
         services.use(hosts=hosts)
         await arm(services)
-        services.offer_service.offer_for(FIRMWARE)
+        services.offer(FIRMWARE)
 
         assert await reason(services) == (
             "cp1 gets no offer (it boots as x64-uefi by pxe): undionly.kpxe is built for x86-bios, not for x64; "
@@ -228,7 +228,7 @@ def test_a_host_shows_when_it_was_last_heard_its_last_offer_and_the_last_reason(
         services.clock.pass_(10)
         await services.script_for(MAC, UNKNOWN_ADDRESS)
         await arm(services)
-        services.offer_service.offer_for(replace(FIRMWARE, arch=Arch.ARM64_UEFI))
+        services.offer(replace(FIRMWARE, arch=Arch.ARM64_UEFI))
         return before, await shown(services)
 
     before, after = with_services(scenario)

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from netboot.app import from_settings
-from netboot.boot.decide import decide
+from netboot.boot.decide import Decision, Sender, decide
 from netboot.boot.documents import Documents, IgnitionPart
 from netboot.cli.views.output import json_option, print_json
 from netboot.errors import ContentError, NetbootError, RenderError
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
-from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Offer, Policy, ScriptLanguage, ScriptPlan
+from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
 from netboot.model.install.install import Install
@@ -84,8 +84,8 @@ async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_
 def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
     client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
     armed = Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)
-    match decide(client, host, armed, policy):
-        case Offer() as offer:
+    match decide(client, host, armed, policy, sender=Sender()):
+        case Decision(offer=offer):
             return f"{offer.kind.value} {offer.boot_file}".strip()
         case Ignored(reason):
             return f"no answer: {reason.value}"

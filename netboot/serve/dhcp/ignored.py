@@ -57,4 +57,4 @@ class IgnoredRequests:
         """Record why this machine gets no boot offer, where an operator can remove the cause."""
         cure = PACKET_CURES.get(reason)
         if cure is not None:
-            self._offer_service.refused(mac, reason.value, cure=cure)
+            self._offer_service.record_refusal(mac, reason.value, cure=cure)

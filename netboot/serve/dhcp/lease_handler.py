@@ -10,11 +10,12 @@ from typing import Any, Final, assert_never
 
 import structlog
 
+from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
 from netboot.errors import WireError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.boot.boot_client import BootClient, arch_name
-from netboot.model.boot.offer import Ignored, IgnoreReason, Offer
+from netboot.model.boot.offer import Ignored, IgnoreReason
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     LeaseClosed,
@@ -171,7 +172,7 @@ class LeaseHandler:
             self._ignored.drop(drop_reason, incoming.message)
         elif isinstance(verdict, LeaseGranted):
             if incoming.request.mac is not None:
-                self._offer_service.saw_address(
+                self._offer_service.record_address(
                     incoming.request.mac, verdict.lease.address, exchange=incoming.message.xid
                 )
             self._answer(incoming, LeaseAnswer.ACK, verdict.terms)
@@ -183,7 +184,7 @@ class LeaseHandler:
     def _answer(self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, terms: LeaseTerms) -> None:
         server = self._server_for(incoming, terms)
         boot = self._boot_for(incoming.message)
-        leads = boot if isinstance(boot, tuple) else None
+        leads = (boot[0], boot[1].offer) if isinstance(boot, tuple) else None
         reply = lease_reply(incoming.message, answer, terms, server, boot=leads)
         if not self._send(incoming, answer, reply, server):
             return
@@ -193,10 +194,11 @@ class LeaseHandler:
             why = {} if boot is DropReason.NOT_A_BOOT_CLIENT else {"reason": boot.value}
             log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **why))
             return
-        client, offer = boot
-        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
-        self._offer_service.offered(client, offer)
-        data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": offer.kind.value}
+        client, decision = boot
+        kind = decision.offer.kind.value
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=kind)
+        self._offer_service.record_offer(decision)
+        data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": kind}
         log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **data, boot_file=reply.boot_file))
 
     def _refuse(self, incoming: _IncomingLeaseRequest, reason: str) -> None:
@@ -215,14 +217,14 @@ class LeaseHandler:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         return True
 
-    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Offer] | DropReason | IgnoreReason:
+    def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Decision] | DropReason | IgnoreReason:
         """Return what the client's firmware is offered beside its lease, or why it gets the lease alone."""
         client = pxe.boot_client(message)
         if isinstance(client, DropReason):
             return client
-        match self._offer_service.offer_for(client):
-            case Offer() as offer:
-                return client, offer
+        match self._offer_service.decide_offer(client):
+            case Decision() as decision:
+                return client, decision
             case Ignored(reason):
                 return reason
 

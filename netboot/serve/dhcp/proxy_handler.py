@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 
 import structlog
 
+from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
 from netboot.errors import WireError
 from netboot.model.boot.boot_client import BootClient, arch_name
@@ -76,45 +77,45 @@ class ProxyDhcpHandler:
             return
         shown = pxe.address_shown(message)
         if shown is not None:
-            self._offer_service.saw_address(*shown, exchange=message.xid)
+            self._offer_service.record_address(*shown, exchange=message.xid)
         client = self._port.client_of(message, self._ours)
         if isinstance(client, DropReason):
             self._ignored.drop(client, message)
             return
-        match self._offer_service.offer_for(client):
+        match self._offer_service.decide_offer(client):
             case Ignored(reason):
                 self._ignored.drop(reason, message)
-            case Offer() as offer:
-                self._answer(datagram, message, client=client, offer=offer)
+            case Decision() as decision:
+                self._answer(datagram, message, client=client, decision=decision)
 
-    def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, offer: Offer) -> None:
+    def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, decision: Decision) -> None:
         """Send an offer from the request's destination; from the interface's address if that was a broadcast."""
         server = self._servers.get(datagram.destination, self._server)
-        reply = self._port.reply(message, client, offer, server)
+        reply = self._port.reply(message, client, decision.offer, server)
         if isinstance(reply, DropReason):
             self._ignored.drop(reply, message)
             return
         if self._is_listening_only:
-            log.info("dhcp.offer_withheld", **self._facts(client, offer, reply))
+            log.info("dhcp.offer_withheld", **self._facts(client, decision, reply))
             return
         to = self._port.reply_address(message, datagram.source)
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return
-        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=offer.kind.value)
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=decision.offer.kind.value)
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
-        self._offer_service.offered(client, offer)
-        log.debug("dhcp.offered", **self._facts(client, offer, reply))
+        self._offer_service.record_offer(decision)
+        log.debug("dhcp.offered", **self._facts(client, decision, reply))
 
-    def _facts(self, client: BootClient, offer: Offer, reply: Reply) -> dict[str, object]:
-        host = self._offer_service.hosts.by_mac(client.mac)
+    def _facts(self, client: BootClient, decision: Decision, reply: Reply) -> dict[str, object]:
+        host = decision.host
         return {
             "mac": client.mac,
             "host": host.name if host else None,
             "role": host.role if host else None,
             "arch": arch_name(client.arch),
             "stage": client.stage,
-            "kind": offer.kind,
+            "kind": decision.offer.kind,
             "boot_file": reply.boot_file,
             "iface": self._socket.interface.name,
             "port": self._socket.port,
