@@ -171,7 +171,7 @@ class Daemon:
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration)
         await registry.documents.warm(registry.hosts)
         await self._replace_content(await asyncio.to_thread(self._content.read))
-        self._registry.now = registry
+        self._registry.replace(registry)
         self._in_force = configuration
         return await self._take_up(problems)
 
@@ -194,7 +194,7 @@ class Daemon:
             changed = {name for kind, name in trees if kind is EntryKind.RELEASE}
             documents = await self._registry.now.documents.renewed(self._registry.now.hosts, changed)
             await self._replace_content(trees)
-            self._registry.now = replace(self._registry.now, documents=documents)
+            self._registry.replace(replace(self._registry.now, documents=documents))
             armings_ended = await self._end_changed_armings()
         media, releases = list(self._content.media), list(self._content.releases)
         log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
@@ -319,7 +319,7 @@ class Daemon:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 systemd.notify("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
-                running.append(tasks.create_task(self._registry.now.documents.warm(self._registry.now.hosts)))
+                running.append(tasks.create_task(self._services.scripts.run()))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
                 signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()

@@ -27,11 +27,11 @@ from netboot.model.install.install import Install
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """What is known of the program that sent a request: a loader of ours and a ROM may send the same packet."""
+class KnownFirmware:
+    """What is known of a machine's firmware: a loader of ours and an iPXE in a ROM may send the same packet."""
 
     runs_loader: bool = False  # its machine runs the loader that it was sent
-    firmware: BootClient | None = None  # that was offered this loader
+    client: BootClient | None = None  # its firmware, as it was offered that loader
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Decision:
     offer: Offer
 
 
-def effective_client(client: BootClient, host: Host | None, sender: Sender) -> BootClient:
+def effective_client(client: BootClient, host: Host | None, firmware: KnownFirmware) -> BootClient:
     """Return the client at its stage.
 
     A ROM's iPXE that the host replaces, or that has no HTTP, counts as firmware and gets a loader. A loader
     with another user class is still iPXE; one built without HTTP cannot fetch its script.
     """
     if client.stage is Stage.IPXE:
-        is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not sender.runs_loader
+        is_replaced = host is not None and host.rom_ipxe is RomIpxe.REPLACE and not firmware.runs_loader
         return replace(client, stage=Stage.FIRMWARE) if is_replaced else client
-    if not client.is_etherboot or not sender.runs_loader or sender.firmware is None:
+    if not client.is_etherboot or not firmware.runs_loader or firmware.client is None:
         return client
-    if sender.firmware.is_etherboot and sender.firmware.has_http == client.has_http:
+    if firmware.client.is_etherboot and firmware.client.has_http == client.has_http:
         return client  # the same as the ROM, so it counts as the ROM
     return replace(client, stage=Stage.IPXE if client.has_http else Stage.IPXE_WITHOUT_HTTP)
 
@@ -65,14 +65,14 @@ def decide(
     install: Install | None,
     policy: Policy,
     *,
-    sender: Sender,
+    firmware: KnownFirmware,
     variant: BootVariant | None = None,
 ) -> Decision | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
     `variant` is the reply variant that its firmware accepted; the first one if it is None or not available.
     """
-    client = effective_client(client, host, sender)
+    client = effective_client(client, host, firmware)
     answer = _answer(client, host, install, policy, variant=variant)
     return answer if isinstance(answer, Ignored) else Decision(client, host, answer)
 

@@ -24,7 +24,7 @@ from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
-from netboot.model.host.host import Host
+from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.model.release import EntryKind, Release
@@ -46,6 +46,9 @@ class IgnitionPart(StrEnum):
 IgnitionSet = Mapping[IgnitionPart, bytes]  # the exact bytes; the wrapper has the hashes of the other two
 
 
+_Stamp = tuple[int, int, int] | None
+
+
 class Documents:
     """Renders documents from one set of templates and one content directory, whose releases are read once."""
 
@@ -55,6 +58,7 @@ class Documents:
         self._content = content
         self._sound_roles: dict[str, IgnitionFile] = {}  # by SHA-512 of the file; hosts share them
         self._releases: dict[str, Release] = {}
+        self._ready: dict[tuple[HostName, ScriptLanguage], tuple[Host, _Stamp]] = {}  # found without a problem
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by name: a release is read once
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
@@ -79,7 +83,9 @@ class Documents:
     async def _installer_major(self, host: Host) -> int | None:
         if host.boot_media is None or not host.ntp:
             return None  # nothing else uses it
-        return await asyncio.to_thread(installer_major, self._content, host.boot_media)
+        with suppress(OSError):  # `check_medium` reports it
+            return await asyncio.to_thread(installer_major, self._content, host.boot_media)
+        return None
 
     def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None) -> str:
         return kickstart.kickstart(
@@ -157,10 +163,15 @@ class Documents:
         release = self._releases.get(name)
         return release.object_count if release else None
 
+    def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
+        """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
+        return self._ready.get((host.name, language)) == (host, _stamp(host.ignition))
+
     async def problems(
-        self, host: Host, languages: Iterable[ScriptLanguage] = tuple(ScriptLanguage)
+        self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
-        """Render everything that an install of this host needs, without keeping it; list what cannot be rendered."""
+        """Render everything that an install of this host needs; list what is missing or cannot be rendered."""
+        stamp = _stamp(host.ignition)
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         for attempt in (
@@ -185,6 +196,8 @@ class Documents:
                 *(partial(self.script, plan, language, base_url=base_url) for language in languages),
             ]
         )
+        if not found:
+            self._ready |= {(host.name, language): (host, stamp) for language in languages}
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
 
     async def _check_medium(self, boot_media: str | None) -> None:
@@ -239,6 +252,15 @@ def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
     if problems:
         what = f"the overlay is refused by Ignition: {problems[0]}"
         raise RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
+
+
+def _stamp(path: Path | None) -> _Stamp:
+    """Return what changes where a file is replaced; None: there is none."""
+    try:
+        status = path.stat() if path else None
+    except OSError:
+        return None
+    return status and (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _read_role(host: Host) -> bytes:

@@ -135,23 +135,28 @@ class InstallMoves:
 
         return (await self._change(host, moved, what=event.value, cause=cause)).after
 
-    async def boot_the_installer(self, host: Host, tokens: Tokens, *, cause: Cause) -> Install:
-        """Spend one boot into the installer and give it its tokens.
+    async def boot_the_installer(
+        self, host: Host, tokens: Tokens, *, target: InstallTarget | None, cause: Cause, write: Callable[[], str]
+    ) -> str:
+        """Spend one boot into the installer and give it its tokens; return the script that `write` renders for it.
 
-        Raises HostChangedError if the arming is for another machine, disk or release than `host` has, or where the
-        files declare another host by now; TransitionError if no boot is left.
+        `write` is called in the transaction, and what it raises undoes the boot. Raises HostChangedError if the
+        arming is not for `target`, which `host` is now, or if the files declare another host by now; TransitionError
+        if no boot is left.
         """
         self._offered.discard(host.name)  # the change below covers it
-        commit = await self._commit(host)
+        text = ""
 
         def moved(install: Install) -> Install:
-            if self._hosts().get(host.name) != host:
-                raise HostChangedError(f"{host.name} was declared again while its script was written")
-            if install.arming_changes(InstallTarget.of(host, commit)):
-                raise HostChangedError(f"{host.name} is not what it was when it was armed")
-            return install.booting_the_installer(tokens, at=self._now())
+            nonlocal text
+            if self._hosts().get(host.name) != host or install.arming_changes(target):
+                raise HostChangedError(f"{host.name} is not what it was when its script was requested")
+            booting = install.booting_the_installer(tokens, at=self._now())
+            text = write()
+            return booting
 
-        return (await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)).after
+        await self._change(host.name, moved, what=InstallEvent.SCRIPT_SENT.value, cause=cause)
+        return text
 
     async def arm_all(
         self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: Actor | None = None
@@ -195,15 +200,16 @@ class InstallMoves:
                 continue
             if host and host.release not in commits:
                 commits[host.release] = await self._commit(host)
-            if await self._end_if_changed(install, InstallTarget.of(host, commits[host.release]) if host else None):
+            if await self.end_if_changed(install, InstallTarget.of(host, commits[host.release]) if host else None):
                 ended.append(install.host)
         return ended
 
-    async def end_changed_arming(self, install: Install, *, mac: Mac | None = None) -> bool:
-        """End the arming of one host if the host differs from it; return whether it ended."""
-        return await self._end_if_changed(install, await self.target(install.host), mac=mac)
+    async def end_changed_arming(self, install: Install) -> bool:
+        """End the arming of one host if it no longer fits the host; True where it ended."""
+        return await self.end_if_changed(install, await self.target(install.host))
 
-    async def _end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
+    async def end_if_changed(self, install: Install, target: InstallTarget | None, *, mac: Mac | None = None) -> bool:
+        """End the arming of one host if it is not for `target`, which the host is now; True where it ended."""
         changes = install.arming_changes(target)
         if not changes:
             return False

@@ -1,5 +1,6 @@
 """The data for replies to boot requests: one frozen value, which a reload verifies first and then replaces whole."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
 import structlog
@@ -24,10 +25,16 @@ class Registry:
 
 
 class LiveRegistry:
-    """Holds the registry in force. An assignment to `now` replaces it; a request under way keeps the value it read."""
+    """Holds the registry in force, which a reload replaces whole; a request under way keeps the one that it read."""
 
     def __init__(self, registry: Registry) -> None:
+        self.changed = asyncio.Event()
+        self.replace(registry)
+
+    def replace(self, registry: Registry) -> None:
+        """Answer from this registry from now on."""
         self.now = registry
+        self.changed.set()
 
     def hosts(self) -> HostSet:
         """Return the hosts in force."""
@@ -45,7 +52,7 @@ class LiveRegistry:
         """Serve and offer these boot files from now on."""
         before = self.now.policy
         policy = loader_choice.renewed(before, self.now.hosts, boot_files)
-        self.now = replace(self.now, policy=policy, boot_files=boot_files)
+        self.replace(replace(self.now, policy=policy, boot_files=boot_files))
         if policy != before:
             chosen = {f"{protocol}/{cpu}": name for (protocol, cpu), name in policy.loaders.items()}
             log.info("bootfiles.loaders_changed", loaders=chosen)

@@ -35,7 +35,7 @@ from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
-from netboot.model.install.install import InstallEvent, InstallState
+from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.install.token import draw
 from netboot.store.machines import Machines
 
@@ -68,6 +68,17 @@ class ScriptService:
         self._at_the_script: defaultdict[HostName, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_receiver: dict[HostName, IPv4Address] = {}  # of the installer's script
 
+    async def run(self) -> None:
+        """Compute the readiness of armed hosts when hosts or content have changed, until cancelled."""
+        while True:
+            await self._registry.changed.wait()
+            self._registry.changed.clear()
+            registry = self._registry.now
+            await registry.documents.warm(registry.hosts)
+            for host in registry.hosts:
+                if self._install_moves.known(host.name).is_armed:
+                    await registry.documents.problems(host)
+
     async def script(
         self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
     ) -> Script:
@@ -82,19 +93,12 @@ class ScriptService:
         writer = ScriptWriter(registry.documents, language, base_url)
         is_own = self._identification.is_own(mac, host, address)
         machine = self._seen.find_or_add(mac) if is_own and not is_head else None
-        if machine is not None:
-            self._record_request(machine, host, address, registry.policy)
         try:
-            install = await self._install_moves.read(host.name) if host else None
-            if machine is not None and install is not None:
-                machine.note_arming(install.arming)
-            plan = script_without_install(mac, host, install, registry.policy)
-            if plan is not None:
-                script = writer.write(plan)
-            elif machine is not None and host is not None and machine.is_announced(self._clock.monotonic()):
-                script = await self._installer_for(machine, host, address, registry=registry, writer=writer)
+            if machine is None:
+                script = writer.write(await self._harmless_plan(mac, host, registry.policy))
             else:
-                script = writer.write(WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host))
+                self._record_request(machine, host, address, registry.policy)
+                script = await self._script_of(machine, host, address, registry=registry, writer=writer)
         except StoreError as error:
             script = writer.write(WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host), error)
         if not is_own:
@@ -104,6 +108,35 @@ class ScriptService:
                 self._emit_held_back(machine, host, script.fault)
             self._emit_script(machine, host, address, script.plan)
         return script
+
+    async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> WaitPlan | LocalBootPlan:
+        install = await self._install_moves.read(host.name) if host else None
+        return script_without_install(mac, host, install, policy) or WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
+
+    async def _script_of(
+        self,
+        machine: SeenMachine,
+        host: Host | None,
+        address: IPv4Address,
+        *,
+        registry: Registry,
+        writer: ScriptWriter,
+    ) -> Script:
+        if host is None:
+            return writer.write(await self._harmless_plan(machine.mac, None, registry.policy))
+        async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
+            install = await self._install_moves.read(host.name)
+            machine.note_arming(install.arming)
+            plan = script_without_install(machine.mac, host, install, registry.policy)
+            if plan is None and not machine.is_announced(self._clock.monotonic()):
+                plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
+            if plan is not None:
+                return writer.write(plan)
+            problem = await self._problem(host, registry, writer.language)
+            if problem is not None:
+                return writer.write(WaitPlan(machine.mac, WaitReason.NOT_READY, host), problem)
+            await self._machines.flush()  # the address survives a kill of the daemon
+            return await self._boot_the_installer(machine, host, address, install=install, writer=writer)
 
     def _record_request(self, machine: SeenMachine, host: Host | None, address: IPv4Address, policy: Policy) -> None:
         now_s = self._clock.monotonic()
@@ -130,55 +163,50 @@ class ScriptService:
         data = {"document": document, "address": str(address), "reason": str(error)}
         self._events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
 
-    async def _installer_for(
-        self, seen: SeenMachine, host: Host, address: IPv4Address, *, registry: Registry, writer: ScriptWriter
-    ) -> Script:
-        problems: list[ContentError | RenderError] = [*await writer.documents.problems(host, (writer.language,))]
+    async def _problem(
+        self, host: Host, registry: Registry, language: ScriptLanguage
+    ) -> ContentError | RenderError | None:
+        """Return why an install of this host would fail now."""
         if host.loader is not None and host.loader in registry.policy.unusable:
-            problems.insert(0, ContentError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}"))
-        if problems:
-            return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host), problems[0])
-        await self._machines.flush()  # the address survives a kill of the daemon
-        async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
-            return await self._boot_the_installer(seen, host, address, writer=writer)
+            return ContentError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}")
+        if registry.documents.is_ready(host, language):
+            return None
+        return next(iter(await registry.documents.problems(host, (language,))), None)
 
     async def _boot_the_installer(
-        self, seen: SeenMachine, host: Host, address: IPv4Address, *, writer: ScriptWriter
+        self, seen: SeenMachine, host: Host, address: IPv4Address, *, install: Install, writer: ScriptWriter
     ) -> Script:
-        """Count a boot into the installer, after its script was written: what cannot be sent is not counted."""
-        install = await self._install_moves.read(host.name)  # again: rendering the documents took time
-        registry = self._registry.now
-        if registry.hosts.get(host.name) != host:
-            # a reload replaced the host; the next request gets the script
-            return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
-        if await self._install_moves.end_changed_arming(install, mac=seen.mac):
-            return writer.write(LocalBootPlan(seen.mac, host))
-        if registry.policy.address_announces and install.state is InstallState.INSTALLING:
+        """Move the install as far as this boot does, in one transaction; the script is written within it.
+
+        So a boot whose script cannot be written is not counted.
+        """
+        moves, cause, disk = self._install_moves, Cause(seen.mac), LocalBootPlan(seen.mac, host)
+        target = await moves.target(host.name)
+        if await moves.end_if_changed(install, target, mac=seen.mac):
+            return writer.write(disk)
+        if self._registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was restarted
-        if seen.took_installer and install.is_armed and install.tokens.kickstart:
+        if seen.took_installer and install.tokens.kickstart:
             return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
-        cause = Cause(seen.mac)
+        drawn = draw(self._clock.random_bytes)
+        plan = InstallPlan(host, drawn.kickstart, seen.mac)
         try:
             if install.has_spent_its_arming:
-                await self._install_moves.move(
-                    host.name,
-                    InstallEvent.ATTEMPTS_SPENT,
-                    cause=cause,
-                    may_move=lambda now: now.has_spent_its_arming,
-                )
-                return writer.write(LocalBootPlan(seen.mac, host))
-            drawn = draw(self._clock.random_bytes)
-            script = writer.write(InstallPlan(host, drawn.kickstart, seen.mac))
-            if script.fault is not None:
-                return script
-            await self._install_moves.boot_the_installer(host, drawn, cause=cause)
-        except HostChangedError:
+                event = InstallEvent.ATTEMPTS_SPENT
+                await moves.move(host.name, event, cause=cause, may_move=lambda now: now.has_spent_its_arming)
+                return writer.write(disk)
+            text = await moves.boot_the_installer(
+                host, drawn, target=target, cause=cause, write=lambda: writer.render(plan)
+            )
+        except RenderError as error:
+            return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host), error)
+        except HostChangedError:  # a reload came between; the next request gets the script
             return writer.write(WaitPlan(seen.mac, WaitReason.NOT_READY, host))
         except TransitionError:
-            return writer.write(LocalBootPlan(seen.mac, host))  # disarmed after the read
+            return writer.write(disk)  # disarmed between the read and the change
         seen.took_installer = True
         self._record_receiver(host, address, is_repeated=install.arming is not None and install.arming.spent > 0)
-        return script
+        return Script(plan, text)
 
     def _record_receiver(self, host: Host, address: IPv4Address, *, is_repeated: bool) -> None:
         """Record the address that boots the installer. Raises an alarm if another address did under the same arming:

@@ -27,10 +27,14 @@ class ScriptWriter:
     language: ScriptLanguage
     base_url: str
 
+    def render(self, plan: ScriptPlan) -> str:
+        """Render the script for a plan; raise RenderError."""
+        return self.documents.script(plan, self.language, base_url=self.base_url)
+
     def write(self, plan: ScriptPlan, fault: NetbootError | None = None) -> Script:
         """Write the script for a plan, or one that waits; `fault` is why the plan is one that waits."""
         try:
-            return Script(plan, self.documents.script(plan, self.language, base_url=self.base_url), fault)
+            return Script(plan, self.render(plan), fault)
         except RenderError as error:
             plan = _waiting_plan(plan)
             text = self.documents.script(plan, self.language, base_url=self.base_url, is_built_in=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from netboot.boot.decide import Decision, Sender, decide, script_without_install
+from netboot.boot.decide import Decision, KnownFirmware, decide, script_without_install
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import (
     Ignored,
@@ -76,10 +76,14 @@ LOCAL_DISK = Offer(OfferKind.LOCAL_DISK, MAC)
 
 
 def answer(
-    client: BootClient, host: Host | None, install: Install | None, policy: Policy, sender: Sender | None = None
+    client: BootClient,
+    host: Host | None,
+    install: Install | None,
+    policy: Policy,
+    known: KnownFirmware | None = None,
 ) -> Offer | Ignored:
     """What a client is offered, without the client at its stage."""
-    decided = decide(client, host, install, policy, sender=sender or Sender())
+    decided = decide(client, host, install, policy, firmware=known or KnownFirmware())
     return decided.offer if isinstance(decided, Decision) else decided
 
 
@@ -205,31 +209,31 @@ REPLACES = replace(CP1, rom_ipxe=RomIpxe.REPLACE)
 
 
 @pytest.mark.parametrize(
-    ("client", "host", "sender", "stage"),
+    ("client", "host", "firmware", "stage"),
     [
-        pytest.param(ROM_IPXE, CP1, Sender(), Stage.IPXE, id="a-roms-ipxe-that-is-kept"),
-        pytest.param(ROM_IPXE, None, Sender(), Stage.IPXE, id="a-roms-ipxe-of-an-unregistered-machine"),
-        pytest.param(ROM_IPXE, REPLACES, Sender(), Stage.FIRMWARE, id="a-roms-ipxe-that-is-replaced"),
-        pytest.param(ROM_IPXE, REPLACES, Sender(runs_loader=True), Stage.IPXE, id="the-loader-that-replaced-it"),
-        pytest.param(UEFI, CP1, Sender(True, UEFI), Stage.FIRMWARE, id="firmware-soon-after-its-loader"),
-        pytest.param(GPXE, CP1, Sender(), Stage.FIRMWARE, id="a-gpxe-in-a-rom"),
-        pytest.param(GPXE, CP1, Sender(runs_loader=True), Stage.FIRMWARE, id="a-gpxe-whose-firmware-is-not-known"),
-        pytest.param(GPXE, CP1, Sender(True, GPXE), Stage.FIRMWARE, id="the-same-gpxe-again"),
-        pytest.param(LOADER_WITHOUT_CLASS, CP1, Sender(True, UEFI), Stage.IPXE, id="a-loader-with-another-user-class"),
-        pytest.param(LOADER_WITHOUT_CLASS, CP1, Sender(True, GPXE), Stage.IPXE, id="a-loader-after-a-gpxe-in-a-rom"),
+        pytest.param(ROM_IPXE, CP1, KnownFirmware(), Stage.IPXE, id="a-roms-ipxe-that-is-kept"),
+        pytest.param(ROM_IPXE, None, KnownFirmware(), Stage.IPXE, id="a-roms-ipxe-of-an-unregistered-machine"),
+        pytest.param(ROM_IPXE, REPLACES, KnownFirmware(), Stage.FIRMWARE, id="a-roms-ipxe-that-is-replaced"),
+        pytest.param(ROM_IPXE, REPLACES, KnownFirmware(runs_loader=True), Stage.IPXE, id="the-loader-that-replaced-it"),
+        pytest.param(UEFI, CP1, KnownFirmware(True, UEFI), Stage.FIRMWARE, id="firmware-soon-after-its-loader"),
+        pytest.param(GPXE, CP1, KnownFirmware(), Stage.FIRMWARE, id="a-gpxe-in-a-rom"),
+        pytest.param(GPXE, CP1, KnownFirmware(runs_loader=True), Stage.FIRMWARE, id="a-gpxe-after-no-firmware"),
+        pytest.param(GPXE, CP1, KnownFirmware(True, GPXE), Stage.FIRMWARE, id="the-same-gpxe-again"),
+        pytest.param(LOADER_WITHOUT_CLASS, CP1, KnownFirmware(True, UEFI), Stage.IPXE, id="a-loader-of-another-class"),
+        pytest.param(LOADER_WITHOUT_CLASS, CP1, KnownFirmware(True, GPXE), Stage.IPXE, id="a-loader-after-a-gpxe"),
     ],
 )
-def test_a_client_is_at_its_stage(client: BootClient, host: Host | None, sender: Sender, stage: Stage):
+def test_a_client_is_at_its_stage(client: BootClient, host: Host | None, firmware: KnownFirmware, stage: Stage):
     install = armed() if host else None
     expected = Offer(OfferKind.SCRIPT, MAC) if stage is Stage.IPXE else loader("snponly.efi")
 
-    decided = decide(client, host, install, WAITS, sender=sender)
+    decided = decide(client, host, install, WAITS, firmware=firmware)
 
     assert decided == Decision(replace(client, stage=stage), host, expected)
 
 
 def test_a_loader_of_ours_that_was_built_without_http_is_offered_nothing():
-    assert answer(GPXE, CP1, armed(), WAITS, Sender(True, UEFI)) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)
+    assert answer(GPXE, CP1, armed(), WAITS, KnownFirmware(True, UEFI)) == Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +245,6 @@ def test_a_loader_of_ours_that_was_built_without_http_is_offered_nothing():
     ],
 )
 def test_a_firmware_is_offered_what_it_was_found_to_understand(variant: BootVariant | None, expected: ReplyVariant):
-    decided = decide(UEFI, CP1, armed(), IGNORES, sender=Sender(), variant=variant)
+    decided = decide(UEFI, CP1, armed(), IGNORES, firmware=KnownFirmware(), variant=variant)
 
     assert decided == Decision(UEFI, CP1, Offer(OfferKind.LOADER, MAC, "snponly.efi", expected))

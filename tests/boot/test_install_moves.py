@@ -18,7 +18,7 @@ from netboot.model.boot.reasons import explain
 from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
-from netboot.model.install.install import Install, InstallState
+from netboot.model.install.install import Install, InstallState, InstallTarget
 from netboot.model.install.token import Tokens, draw
 
 ROOT, PROGRAM = Actor("uid 0", Source.CONTROL_SOCKET), Actor("a process on 127.0.0.1", Source.API)
@@ -148,7 +148,13 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
 
         for host in (before, changed):  # the commit when the script was begun, and the commit that it would contain
             with pytest.raises(HostChangedError):
-                await services.install_moves.boot_the_installer(host, draw(services.clock.random_bytes), cause=Cause())
+                await services.install_moves.boot_the_installer(
+                    host,
+                    draw(services.clock.random_bytes),
+                    target=InstallTarget.of(host, None),
+                    cause=Cause(),
+                    write=lambda: "",
+                )
 
         install = await services.install_moves.read(CP1)
         assert install.arming is not None

@@ -85,8 +85,9 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     await services.install_moves.arm_all([CP1], reason="test", attempts=3)
     await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
+        drawn, target = draw(services.clock.random_bytes), await services.install_moves.target(CP1)
         await services.install_moves.boot_the_installer(
-            services.hosts.hosts[CP1], draw(services.clock.random_bytes), cause=Cause()
+            services.hosts.hosts[CP1], drawn, target=target, cause=Cause(), write=lambda: ""
         )
     for event in {
         InstallState.INSTALLING: [InstallEvent.REPORTED_STARTED],

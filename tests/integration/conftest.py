@@ -17,7 +17,7 @@ from fixtures.listeners import dhcp_settings
 from fixtures.wire import TIMEOUT_S
 from netns import inside
 
-from netboot.boot.decide import Decision, Sender, decide
+from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
 from netboot.model.boot.offer import Ignored, Offer, Policy, UnknownHosts
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
@@ -75,7 +75,7 @@ class PlainFiles:
         host = self.hosts.by_mac(client.mac)
         arming = Arming(at=None, reason="test", attempts=1) if self.is_armed else None  # type: ignore[arg-type]
         install = Install(host.name, arming=arming) if host else None
-        return decide(client, host, install, self._policy, sender=Sender())
+        return decide(client, host, install, self._policy, firmware=KnownFirmware())
 
     def record_offer(self, decision: Decision) -> None:
         assert decision.client.mac == decision.offer.mac

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from netboot.app import from_settings
-from netboot.boot.decide import Decision, Sender, decide
+from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents import Documents, IgnitionPart
 from netboot.cli.views.output import json_option, print_json
 from netboot.errors import ContentError, NetbootError, RenderError
@@ -84,7 +84,7 @@ async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_
 def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
     client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
     armed = Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)
-    match decide(client, host, armed, policy, sender=Sender()):
+    match decide(client, host, armed, policy, firmware=KnownFirmware()):
         case Decision(offer=offer):
             return f"{offer.kind.value} {offer.boot_file}".strip()
         case Ignored(reason):
