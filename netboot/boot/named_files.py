@@ -73,12 +73,12 @@ class FileService:
         offered = [variant.loader for seen in machines if (variant := seen.boot.trace.variant) is not None]
         return names.without_tail(name, offered or registry.policy.every_loader()) or name
 
-    def loader_for(
+    def request_file(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
     ) -> BootFile | MachineDocument | None:
         """Find what a name means for the machine at this address: a network boot program, or a document of its own.
 
-        `mac` is the MAC in the URL, where it has one. A document is rendered by `document_for`.
+        `mac` is the MAC in the URL, where it has one. A document is rendered by `render`.
         """
         mac_there, host = self._identification.machine_at(address)
         document = names.document_named(name)
@@ -92,10 +92,10 @@ class FileService:
             seen.boot.trace.note_file_request(name, file)
         return file
 
-    async def document_for(
+    async def render(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
-        """Render what `loader_for` found; None if its machine is not known.
+        """Render what `request_file` found; None if its machine is not known.
 
         `base_url` is this server as the machine reaches it. `is_head`: a HEAD request changes nothing.
         """
@@ -105,7 +105,7 @@ class FileService:
             case DocumentKind.GRUB_CONFIG:
                 if document.mac is None:
                     return None
-                script = await self._script_service.script(
+                script = await self._script_service.serve_script(
                     document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_head=is_head
                 )
                 return script.text
@@ -118,7 +118,7 @@ class FileService:
         is_known = mac_there in (None, named) or (host is not None and there is not None and there.name == host.name)
         return named if is_known else None
 
-    def loader_sent(
+    def record_loader(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         """Record how a transfer of a network boot program ended, by TFTP or HTTP."""
@@ -134,7 +134,7 @@ class FileService:
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self._events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
 
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+    def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""
         mac, host = self._identification.machine_at(address)
         if mac is None:
@@ -165,7 +165,7 @@ class FileService:
         tree = self._content.release_tree(release)
         return PullProgress(tree) if tree else None
 
-    def request_refused(self, address: str, reason: str) -> None:
+    def record_refusal(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
         seen = host = None
         with suppress(ValueError):  # not IPv4, so not a machine of ours

@@ -79,7 +79,7 @@ class ScriptService:
                 if self._install_moves.known(host.name).is_armed:
                     await registry.documents.problems(host)
 
-    async def script(
+    async def serve_script(
         self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
     ) -> Script:
         """Write a machine's script; one that boots the installer spends a boot of the arming.

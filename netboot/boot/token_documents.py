@@ -69,7 +69,7 @@ class DocumentService:
         self._pinned: dict[str, IgnitionSet] = {}
         self._served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = {}  # token, receivers
 
-    async def kickstart_for(
+    async def serve_kickstart(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | Refusal:
         """Return the Kickstart of one boot; the token is spent once the installer has reported that it started.
@@ -91,7 +91,7 @@ class DocumentService:
             self._events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
         return document
 
-    async def ignition_for(
+    async def serve_ignition(
         self, token: str, part: IgnitionPart, *, address: IPv4Address, base_url: str, is_head: bool = False
     ) -> bytes | Refusal:
         """Return one part of an installed system's Ignition; the token is spent once the system is ready.

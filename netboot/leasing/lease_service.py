@@ -61,13 +61,13 @@ class LeaseService:
             self._emit("lease.pool_exhausted", None, request.mac, cure=cure)
         return verdict
 
-    def probed(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
+    def record_probe(self, request: LeaseRequest, address: IPv4Address, holder: Mac | None) -> bool:
         """Process the result of a probe, the holder or None; return whether the request may be decided again."""
         host = self._leases.host_of(request.mac)
         if holder is not None and (host is None or holder not in host.macs):  # else its own other network card
             cure = f"find the machine with the MAC {holder} and take the address from it"
             self._emit("lease.conflict_found", address, request.mac, holder=holder, cure=cure)
-        return self._leases.probed(request, address, is_in_use=holder is not None, at=self._now())
+        return self._leases.record_probe(request, address, is_in_use=holder is not None, at=self._now())
 
     async def keep(self, verdict: LeaseGranted | LeaseClosed) -> LeaseDropReason | None:
         """Store a verdict; return the reason if a grant must not be answered after all."""
@@ -75,7 +75,7 @@ class LeaseService:
         try:
             await self._store.keep(lease)
         except StoreError as error:
-            if self._reports.allows(f"lease.held_back {lease.address}"):
+            if self._reports.note(f"lease.held_back {lease.address}"):
                 log.error("lease.held_back", address=str(lease.address), mac=lease.mac, reason=str(error))
             if isinstance(verdict, LeaseGranted):
                 self._leases.take_back(lease)
@@ -117,7 +117,7 @@ class LeaseService:
         """Emit an event; one with a `cure` is a problem, emitted once in `REPORT_AGAIN_S` for each address."""
         shown = str(address) if address is not None else None
         if cure:
-            if not self._reports.allows(f"{event} {address}"):
+            if not self._reports.note(f"{event} {address}"):
                 return
             data = {**data, "cure": cure}
         level = logging.ERROR if cure else logging.INFO

@@ -115,7 +115,7 @@ class Leases:
             case _:
                 assert_never(request.kind)
 
-    def probed(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
+    def record_probe(self, request: LeaseRequest, address: IPv4Address, *, is_in_use: bool, at: Moment) -> bool:
         """Process the result of a probe that `decide` returned; return whether the request may be decided again.
 
         A pool address that another machine uses is not leased for a while, and another is chosen; a host has one only.

@@ -93,8 +93,8 @@ class LineLimit:
         self._faults_held = faults_held
         self._logged_s: dict[str, float] = {}
 
-    def allows(self, fault: str) -> bool:
-        """Return whether a line about this fault is logged now; `fault` is its text."""
+    def note(self, fault: str) -> bool:
+        """Record a fault by its text; return whether a line about it is logged now."""
         now_s = self._monotonic()
         last_s = self._logged_s.get(fault)
         if last_s is not None and now_s - last_s < self._interval_s:

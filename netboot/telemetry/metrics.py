@@ -51,14 +51,6 @@ class Metrics:
         self.count("content_requests", kind=kind.value, status=str(int(status)))
         self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
 
-    def request_malformed(self) -> None:
-        """Count one request that is not HTTP."""
-        self.count("http_malformed")
-
-    def request_refused(self, reason: str) -> None:
-        """Count one request that was refused before it reached a handler."""
-        self.count("http_refused", reason=reason)
-
     def _child(self, name: str, labels: Mapping[str, str]) -> Counter:
         key = (name, tuple(labels.values()))
         child = self._children.get(key)

@@ -53,19 +53,19 @@ READERS_PLACE = in_memory()  # the reader's disk is not measured
 class Unrecorded:
     """A file service and counters that record nothing."""
 
-    def loader_for(self, *_, **__):
+    def request_file(self, *_, **__):
         """Find no boot file."""
 
-    def content_served(self, address, file, bytes_sent):
+    def record_content(self, address, file, bytes_sent):
         """Let it pass."""
 
     def content_sent(self, kind, status, bytes_sent):
         """Let it pass."""
 
-    def request_malformed(self):
+    def count(self, *_, **__):
         """Let it pass."""
 
-    def request_refused(self, *_):
+    def record_refusal(self, *_):
         """Let it pass."""
 
 

@@ -129,10 +129,10 @@ def serve(directory, port):
         def requested_name(self, _address, name):
             return name
 
-        def loader_for(self, _address, name):
+        def request_file(self, _address, name):
             return self.files.find(name)
 
-        def loader_sent(self, *_address_and_name, **_printed):
+        def record_loader(self, *_address_and_name, **_printed):
             pass
 
     async def run():

@@ -211,7 +211,7 @@ def test_an_installer_that_has_not_begun_gets_no_kickstart_and_is_stopped_when_i
         if is_noticed:
             await services.install_moves.end_changed_armings()
 
-        kickstart = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=URL)
+        kickstart = await services.document_service.serve_kickstart(tokens.kickstart, ADDRESS, base_url=URL)
         started = await report(services, tokens, Report.STARTED)
 
         assert isinstance(kickstart, Refusal)
@@ -248,7 +248,7 @@ def test_the_installed_system_of_a_removed_host_gets_no_ignition_and_the_operato
         await report(services, tokens, Report.STARTED, Report.DONE)
         declare(services, None)
 
-        refused = await services.document_service.ignition_for(
+        refused = await services.document_service.serve_ignition(
             tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=URL
         )
 

@@ -59,8 +59,8 @@ class Machine1:
     def loads(self, name: str) -> None:
         self.services.offer_service.record_address(MAC, ADDRESS, exchange=self.exchange)
         name = self.services.file_service.requested_name(ADDRESS, name)
-        self.services.file_service.loader_for(ADDRESS, name)
-        self.services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+        self.services.file_service.request_file(ADDRESS, name)
+        self.services.file_service.record_loader(ADDRESS, name, **SENT)  # type: ignore[arg-type]
 
 
 async def emitted(services: BuiltServices) -> list[tuple[str, object]]:
@@ -137,9 +137,9 @@ def test_a_script_that_another_address_requests_teaches_nothing(with_services: W
             if path == "ipxe":
                 await services.script_for(MAC, UNKNOWN_ADDRESS)
             else:
-                document = services.file_service.loader_for(UNKNOWN_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+                document = services.file_service.request_file(UNKNOWN_ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
                 assert isinstance(document, MachineDocument)
-                await services.file_service.document_for(document, UNKNOWN_ADDRESS, base_url=BASE_URL)
+                await services.file_service.render(document, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert machine.discovers() == [(WITH, "ipxe.efi")]
         assert await emitted(services) == [("boot.variant_changed", "with-43 ipxe.efi")]
@@ -197,7 +197,7 @@ def test_nothing_is_learned_from_requests_faster_than_a_machine_boots(with_servi
                 offer = services.offer(replace(FIRMWARE, exchange=machine.exchange), is_sent=True)
                 assert isinstance(offer, Offer)
             services.offer_service.record_address(MAC, ADDRESS, exchange=machine.exchange)
-            services.file_service.loader_for(ADDRESS, "pxelinux.0")
+            services.file_service.request_file(ADDRESS, "pxelinux.0")
             services.clock.pass_(1)
         services.clock.pass_(60)
 
@@ -233,8 +233,8 @@ def test_a_client_that_loads_without_taking_an_address_is_no_firmware(with_servi
             machine.discovers()
             services.offer_service.record_address(MAC, ADDRESS, exchange=1)  # a request on 4011
             if name:
-                services.file_service.loader_for(ADDRESS, name)
-                services.file_service.loader_sent(ADDRESS, name, **SENT)  # type: ignore[arg-type]
+                services.file_service.request_file(ADDRESS, name)
+                services.file_service.record_loader(ADDRESS, name, **SENT)  # type: ignore[arg-type]
             services.clock.pass_(20)
 
         assert machine.discovers() == [(WITH, "snponly.efi")]

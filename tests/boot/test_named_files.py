@@ -31,12 +31,12 @@ def test_each_step_of_a_boot_is_emitted_once(with_services: WithServices):
         services.boots(FIRMWARE)
         services.boots(FIRMWARE)
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0}
-        services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="probed", **sent)  # type: ignore[arg-type]
-        services.file_service.loader_sent(ADDRESS, "snponly.efi", outcome="sent", **sent)  # type: ignore[arg-type]
+        services.file_service.record_loader(ADDRESS, "snponly.efi", outcome="probed", **sent)  # type: ignore[arg-type]
+        services.file_service.record_loader(ADDRESS, "snponly.efi", outcome="sent", **sent)  # type: ignore[arg-type]
         services.boots(IPXE)
         await services.script_for(MAC, ADDRESS)
         for _ in range(2):
-            services.file_service.content_served(ADDRESS, kernel(), 100)
+            services.file_service.record_content(ADDRESS, kernel(), 100)
         return [event.step for event in await services.events() if event.step]
 
     assert with_services(scenario) == ["offer", "loader", "script", "kernel"]
@@ -51,7 +51,7 @@ def test_a_pull_is_reported_at_each_five_per_cent_up_to_a_hundred(with_services:
         for path in sorted((repository / "objects").rglob("*.*")):
             member = path.relative_to(repository).as_posix()
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
-            services.file_service.content_served(ADDRESS, file, 1)
+            services.file_service.record_content(ADDRESS, file, 1)
         return [event.data["percent"] for event in await services.events() if event.step == "ostree"]
 
     percents = with_services(scenario)
@@ -66,14 +66,14 @@ def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_serv
         services.boots(FIRMWARE)
         await services.documents.release(services.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
-        services.file_service.loader_for(UNKNOWN_ADDRESS, "snponly.efi", mac=MAC)
-        services.file_service.loader_sent(UNKNOWN_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
-        services.file_service.content_served(UNKNOWN_ADDRESS, kernel(), 100)
+        services.file_service.request_file(UNKNOWN_ADDRESS, "snponly.efi", mac=MAC)
+        services.file_service.record_loader(UNKNOWN_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        services.file_service.record_content(UNKNOWN_ADDRESS, kernel(), 100)
         repository = content / "ostree" / "ock-1.31-amd64"
         for path in (repository / "objects").rglob("*.*"):
             member = path.relative_to(repository).as_posix()
             file = ServedFile(str(path), 1, '"e"', "t", "c", ContentKind.OSTREE_OBJECT, "ock-1.31-amd64", member)
-            services.file_service.content_served(UNKNOWN_ADDRESS, file, 1)
+            services.file_service.record_content(UNKNOWN_ADDRESS, file, 1)
         assert services.file_service.pulls() == []
         assert services.seen.get(MAC).loader_shown_s is None  # type: ignore[union-attr]
         return [event.step for event in await services.events() if event.step]
@@ -91,8 +91,8 @@ def test_a_grub_at_a_registered_address_gets_its_own_configuration_though_the_wi
         services.use(hosts=hosts)
         services.boots(replace(FIRMWARE, mac=UNKNOWN_MAC), address=ADDRESS)
 
-        named = services.file_service.loader_for(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
-        unnamed = services.file_service.loader_for(ADDRESS, "grub.cfg")
+        named = services.file_service.request_file(ADDRESS, "grub.cfg-01-52-54-00-aa-bb-01")
+        unnamed = services.file_service.request_file(ADDRESS, "grub.cfg")
 
         assert named == unnamed == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
@@ -106,7 +106,7 @@ def test_refused_requests_are_one_event_under_the_host_at_their_address_and_chan
         services.boots(FIRMWARE)
         for address in (str(ADDRESS), "203.0.113.9", "not an address"):
             for _ in range(3):
-                services.file_service.request_refused(address, "host")
+                services.file_service.record_refusal(address, "host")
         refused = [event for event in await services.events() if event.name == "http.refused"]
         return [(event.name, event.host, event.step, dict(event.data)) for event in refused]
 

@@ -274,8 +274,8 @@ def test_a_forged_request_keeps_no_loader_alive(with_services: WithServices):
         await arm(services)
         services.boots(FIRMWARE)
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
-        services.file_service.loader_for(ADDRESS, "snponly.efi")
-        services.file_service.loader_sent(ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        services.file_service.request_file(ADDRESS, "snponly.efi")
+        services.file_service.record_loader(ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
         seen = services.seen.get(MAC)
         assert seen is not None
         shown_s = seen.loader_shown_s

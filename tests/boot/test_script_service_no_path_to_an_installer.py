@@ -142,10 +142,10 @@ def every_offer(services: BuiltServices) -> Iterator[tuple[str, str]]:
 
 async def read(services: BuiltServices, address: IPv4Address, name: str, mac: Mac | None) -> AsyncIterator[str]:
     """Read what a name is, as TFTP (no MAC) and HTTP below /boot/{mac}/ do."""
-    match services.file_service.loader_for(address, name, mac=mac):
+    match services.file_service.request_file(address, name, mac=mac):
         case MachineDocument() as document:
             for is_head in (True, False):
-                text = await services.file_service.document_for(document, address, base_url=BASE_URL, is_head=is_head)
+                text = await services.file_service.render(document, address, base_url=BASE_URL, is_head=is_head)
                 if text is not None:
                     yield text
         case BootFile(name=found):
@@ -211,11 +211,11 @@ def test_the_tokens_of_a_boot_before_open_no_kickstart(with_services: WithServic
         services.offer_service.record_address(MAC, ADDRESS, exchange=1)
         tokens = (await services.install_moves.read(CP1)).tokens
 
-        found = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL)
+        found = await services.document_service.serve_kickstart(tokens.kickstart, ADDRESS, base_url=BASE_URL)
 
         assert isinstance(found, Refusal)
         if state is InstallState.READY:
-            ignition = await services.document_service.ignition_for(
+            ignition = await services.document_service.serve_ignition(
                 tokens.ignition, IgnitionPart.ROLE, address=ADDRESS, base_url=BASE_URL
             )
             assert isinstance(ignition, Refusal)
@@ -247,7 +247,7 @@ def test_the_name_of_another_machine_gets_what_the_requesting_one_may_have(with_
         furnish(services)
         services.offer_service.record_address(MAC, ADDRESS, exchange=1)
 
-        found = services.file_service.loader_for(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
+        found = services.file_service.request_file(ADDRESS, f"grub.cfg-01-{OTHER_MAC.hyphenated}")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, MAC)
 
@@ -257,10 +257,10 @@ def test_the_name_of_another_machine_gets_what_the_requesting_one_may_have(with_
 def test_an_unknown_address_gets_no_configuration_by_a_name_without_a_mac(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
         furnish(services)
-        found = services.file_service.loader_for(UNKNOWN_ADDRESS, "grub.cfg")
+        found = services.file_service.request_file(UNKNOWN_ADDRESS, "grub.cfg")
 
         assert found == MachineDocument(DocumentKind.GRUB_CONFIG, None)
-        assert await services.file_service.document_for(found, UNKNOWN_ADDRESS, base_url=BASE_URL) is None
+        assert await services.file_service.render(found, UNKNOWN_ADDRESS, base_url=BASE_URL) is None
 
     with_services(scenario)
 
@@ -271,9 +271,9 @@ def test_autoexec_leads_to_the_script_by_our_own_address(with_services: WithServ
         services.offer_service.record_address(MAC, ADDRESS, exchange=1)
         texts = []
         for address in (ADDRESS, UNKNOWN_ADDRESS):
-            found = services.file_service.loader_for(address, "ipxe/autoexec.ipxe")
+            found = services.file_service.request_file(address, "ipxe/autoexec.ipxe")
             assert isinstance(found, MachineDocument)
-            text = await services.file_service.document_for(found, address, base_url=BASE_URL)
+            text = await services.file_service.render(found, address, base_url=BASE_URL)
             assert text is not None
             texts.append(text)
 

@@ -39,8 +39,8 @@ def offered(services: BuiltServices, exchange: int) -> tuple[OfferKind, str]:
 
 def loads(services: BuiltServices) -> None:
     services.offer_service.record_address(MAC, ADDRESS, exchange=1)
-    services.file_service.loader_for(ADDRESS, "undionly.kpxe")
-    services.file_service.loader_sent(
+    services.file_service.request_file(ADDRESS, "undionly.kpxe")
+    services.file_service.record_loader(
         ADDRESS, "undionly.kpxe", bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent"
     )
 

@@ -42,8 +42,8 @@ def offered(services: BuiltServices, client: BootClient, exchange: int) -> tuple
 
 def loads(services: BuiltServices, name: str, exchange: int) -> None:
     services.offer_service.record_address(MAC, ADDRESS, exchange=exchange)
-    services.file_service.loader_for(ADDRESS, name)
-    services.file_service.loader_sent(ADDRESS, name, bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
+    services.file_service.request_file(ADDRESS, name)
+    services.file_service.record_loader(ADDRESS, name, bytes_sent=1, seconds=0.1, retransmissions=0, outcome="sent")
     services.clock.pass_(5)
 
 

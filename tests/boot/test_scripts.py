@@ -65,7 +65,7 @@ async def script(
     address: IPv4Address = ADDRESS,
     language: ScriptLanguage = ScriptLanguage.IPXE,
 ) -> Script:
-    return await services.script_service.script(mac, address, language, base_url=BASE_URL)
+    return await services.script_service.serve_script(mac, address, language, base_url=BASE_URL)
 
 
 async def reasons(services: BuiltServices) -> list[object]:
@@ -126,7 +126,7 @@ def test_a_faulty_template_of_the_installer_spends_no_attempt(
         await services.install_moves.arm_all([CP1], reason="test", attempts=3)
         for _ in range(4):
             services.boots(FIRMWARE)
-            text = await services.file_service.document_for(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
+            text = await services.file_service.render(MachineDocument(document, MAC), ADDRESS, base_url=BASE_URL)
             assert text is not None
             assert "configfile (http,192.0.2.10:8080)/boot/52-54-00-aa-bb-01/grub.cfg" in text.replace("'", "")
             services.clock.pass_(300)
@@ -222,7 +222,7 @@ def test_whatever_a_template_does_wrong_the_machine_waits(with_services: WithSer
         use_templates(services, directory)
 
         written = await script(services)
-        autoexec = await services.file_service.document_for(
+        autoexec = await services.file_service.render(
             MachineDocument(DocumentKind.IPXE_AUTOEXEC, MAC), ADDRESS, base_url=BASE_URL
         )
 

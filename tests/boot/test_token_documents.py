@@ -36,11 +36,11 @@ async def boot_the_installer(services: BuiltServices) -> Tokens:
 
 
 async def kickstart(services: BuiltServices, token: str) -> str | Refusal:
-    return await services.document_service.kickstart_for(token, ADDRESS, base_url=BASE_URL)
+    return await services.document_service.serve_kickstart(token, ADDRESS, base_url=BASE_URL)
 
 
 async def ignition(services: BuiltServices, token: str, part: IgnitionPart = IgnitionPart.WRAPPER) -> bytes | Refusal:
-    return await services.document_service.ignition_for(token, part, address=ADDRESS, base_url=BASE_URL)
+    return await services.document_service.serve_ignition(token, part, address=ADDRESS, base_url=BASE_URL)
 
 
 async def report(services: BuiltServices, token: str, what: Report, body: str = "") -> Refusal | None:
@@ -121,8 +121,8 @@ def test_an_unauthorised_address_with_a_live_token_is_refused_and_raises_an_alar
         documents = services.document_service
 
         refused = [
-            await documents.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL),
-            await documents.ignition_for(
+            await documents.serve_kickstart(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL),
+            await documents.serve_ignition(
                 tokens.ignition, IgnitionPart.ROLE, address=UNKNOWN_ADDRESS, base_url=BASE_URL
             ),
             await documents.report(tokens.report, Report.DONE, address=UNKNOWN_ADDRESS),
@@ -140,7 +140,7 @@ def test_an_unauthorised_address_with_a_spent_token_gets_404_and_raises_an_alarm
         tokens = await boot_the_installer(services)
         await report(services, tokens.report, Report.READY)
 
-        refused = await services.document_service.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
+        refused = await services.document_service.serve_kickstart(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert refused is Refusal.SPENT
         assert "boot.alarm_raised" in await services.event_names()
@@ -221,7 +221,7 @@ def test_a_head_request_for_the_ignition_changes_nothing(with_services: WithServ
     async def scenario(services: BuiltServices) -> None:
         tokens = await boot_the_installer(services)
 
-        await services.document_service.ignition_for(
+        await services.document_service.serve_ignition(
             tokens.ignition, IgnitionPart.WRAPPER, address=ADDRESS, base_url=BASE_URL, is_head=True
         )
 
@@ -263,7 +263,7 @@ def test_a_document_that_two_addresses_of_one_host_request_raises_an_alarm(with_
         for address in (forged, forged, ADDRESS, ADDRESS):
             services.offer_service.record_address(MAC, address, exchange=1)
             assert isinstance(
-                await services.document_service.kickstart_for(tokens.kickstart, address, base_url=BASE_URL), str
+                await services.document_service.serve_kickstart(tokens.kickstart, address, base_url=BASE_URL), str
             )
 
         alarms = [event.data for event in await services.events() if event.name == "boot.alarm_raised"]
@@ -337,7 +337,7 @@ def test_a_request_may_come_from_any_address_of_its_machine_but_not_from_another
         tokens = await boot_the_installer(services)
         services.offer_service.record_address(OTHER_MAC, UNKNOWN_ADDRESS, exchange=1)
 
-        refused = await services.document_service.kickstart_for(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
+        refused = await services.document_service.serve_kickstart(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
 
         assert refused is Refusal.UNAUTHORISED
 
@@ -382,7 +382,9 @@ def test_nothing_that_a_terminal_obeys_gets_from_a_report_into_history_and_log(w
 def test_a_head_of_a_kickstart_is_no_step_of_the_boot(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[str]:
         tokens = await boot_the_installer(services)
-        seen = await services.document_service.kickstart_for(tokens.kickstart, ADDRESS, base_url=BASE_URL, is_head=True)
+        seen = await services.document_service.serve_kickstart(
+            tokens.kickstart, ADDRESS, base_url=BASE_URL, is_head=True
+        )
         assert seen == await kickstart(services, tokens.kickstart)
         return [event.step for event in await services.events() if event.step]
 
@@ -425,7 +427,7 @@ def test_a_dead_token_that_is_requested_again_and_again_is_one_event_and_a_count
         tokens = await boot_the_installer(services)
         await services.install_moves.cancel(CP1, reason="wrong host")
         for _ in range(100):
-            refused = await services.document_service.kickstart_for(tokens.kickstart, address, base_url=BASE_URL)
+            refused = await services.document_service.serve_kickstart(tokens.kickstart, address, base_url=BASE_URL)
             assert refused is Refusal.SPENT
         services.clock.pass_(61)
         return [event.data.get("count") for event in await services.events() if event.name == name]

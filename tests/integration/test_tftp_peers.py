@@ -43,10 +43,10 @@ class RecordingFiles:
     def requested_name(self, _address, name):
         return name
 
-    def loader_for(self, _address, name):
+    def request_file(self, _address, name):
         return self.files.find(name)
 
-    def loader_sent(self, _address, _name, *, outcome, retransmissions, seconds, **_reported):
+    def record_loader(self, _address, _name, *, outcome, retransmissions, seconds, **_reported):
         self.reported.append((outcome, retransmissions, seconds))
         self.has_reported.set()
 

@@ -51,7 +51,7 @@ class Leasing:
     def decide(self, kind: LeaseRequestKind, mac: Mac, address: IPv4Address | None = None) -> LeaseVerdict:
         request = LeaseRequest(kind, f"hw:01:{mac}", mac, address)
         verdict = self.lease_service.decide(request, [LAN], [OURS])
-        if isinstance(verdict, LeaseToProbe) and self.lease_service.probed(request, verdict.address, None):
+        if isinstance(verdict, LeaseToProbe) and self.lease_service.record_probe(request, verdict.address, None):
             verdict = self.lease_service.decide(request, [LAN], [OURS])
         return verdict
 
@@ -166,7 +166,7 @@ def test_a_problem_is_reported_once_in_ten_minutes_for_each_address(tmp_path: Pa
         for pause_s in (0, 4, 600):
             services.clock.pass_(pause_s)
             assert services.lease_service.decide(request, [LAN], [OURS]) == LeaseToProbe(RESERVED, False)
-            assert not services.lease_service.probed(request, RESERVED, HOLDER)
+            assert not services.lease_service.record_probe(request, RESERVED, HOLDER)
         await services.event_log.flush()
         return await services.event_log.after(0)
 

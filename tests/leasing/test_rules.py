@@ -84,7 +84,7 @@ class BuiltServices:
             if not isinstance(verdict, LeaseToProbe):
                 return verdict
             in_use = verdict.address in self.taken
-            if not self.leases.probed(request, verdict.address, is_in_use=in_use, at=self.at):
+            if not self.leases.record_probe(request, verdict.address, is_in_use=in_use, at=self.at):
                 return LeaseDropReason.ADDRESS_IN_USE
         raise AssertionError("probes without end")
 
@@ -364,7 +364,7 @@ def test_a_lease_is_renewed_while_the_other_card_s_probe_is_under_way():
     assert isinstance(services.leases.decide(request, [LAN], [OURS], services.at), LeaseToProbe)
 
     assert in_short(services.decide(A.RENEWING, ONE, RESERVED)) == RESERVED
-    assert not services.leases.probed(request, RESERVED, is_in_use=False, at=services.at)
+    assert not services.leases.record_probe(request, RESERVED, is_in_use=False, at=services.at)
 
 
 def test_a_lease_that_is_written_during_a_request_of_the_other_card_is_still_held():
@@ -454,7 +454,7 @@ def decide_by_relay(services: BuiltServices, **where: IPv4Address) -> LeaseVerdi
     request = LeaseRequest(A.DISCOVER, "hw:x", UNKNOWN, **where)  # type: ignore[arg-type]
     verdict = services.leases.decide(request, [LAN], [OURS], services.at)
     if isinstance(verdict, LeaseToProbe):
-        services.leases.probed(request, verdict.address, is_in_use=False, at=services.at)
+        services.leases.record_probe(request, verdict.address, is_in_use=False, at=services.at)
         verdict = services.leases.decide(request, [LAN], [OURS], services.at)
     return verdict
 

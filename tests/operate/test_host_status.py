@@ -91,8 +91,8 @@ def test_a_dead_end_stays_reported_over_further_boots_and_over_another_arming(wi
         bios = replace(FIRMWARE, arch=Arch.X86_BIOS)
         for exchange in range(1, 5):
             services.boots(replace(bios, exchange=exchange))
-            services.file_service.loader_for(ADDRESS, "undionly.kpxe")
-            services.file_service.loader_sent(ADDRESS, "undionly.kpxe", **SENT)  # type: ignore[arg-type]
+            services.file_service.request_file(ADDRESS, "undionly.kpxe")
+            services.file_service.record_loader(ADDRESS, "undionly.kpxe", **SENT)  # type: ignore[arg-type]
             services.clock.pass_(100)
         assert await code(services) == "no-script"
         assert "undionly.kpxe runs" in str(await reason(services))
@@ -252,7 +252,7 @@ def test_a_node_that_is_ready_is_held_back_by_nothing(with_services: WithService
         await services.script_for(MAC, ADDRESS)
         tokens = (await services.install_moves.read(CP1)).tokens
         assert await services.document_service.report(tokens.report, Report.READY, address=ADDRESS) is None
-        await services.document_service.kickstart_for(tokens.kickstart, address, base_url="http://192.0.2.10:8080")
+        await services.document_service.serve_kickstart(tokens.kickstart, address, base_url="http://192.0.2.10:8080")
 
         assert await code(services) is None
 

@@ -22,16 +22,16 @@ class Recorder:
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
     malformed: int = 0
 
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+    def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         self.served.append((address, file, bytes_sent))
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         self.counted.append((kind, status, bytes_sent))
 
-    def request_malformed(self) -> None:
-        self.malformed += 1
+    def count(self, name: str, **_: str) -> None:
+        self.malformed += name == "http_malformed"
 
-    def request_refused(self, *_: str) -> None:
+    def record_refusal(self, *_: str) -> None:
         """Counted elsewhere."""
 
 

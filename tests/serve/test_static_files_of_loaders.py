@@ -45,14 +45,14 @@ class RecordingFiles:
     heads: list[bool] = field(default_factory=list)
     sent: list[tuple[str, int]] = field(default_factory=list)
 
-    def loader_for(
+    def request_file(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
     ) -> BootFile | MachineDocument | None:
         assert address == LOOPBACK
         found = document_named(name)
         return MachineDocument(found[0], mac) if found else find_loader(self.files, name)
 
-    async def document_for(
+    async def render(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
     ) -> str | None:
         assert address == LOOPBACK
@@ -63,14 +63,14 @@ class RecordingFiles:
             return None
         return f"{document.kind} of {document.mac} from {base_url.rpartition(':')[0]}\n"
 
-    def loader_sent(
+    def record_loader(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         assert (address, retransmissions, outcome) == (LOOPBACK, 0, "sent")
         assert seconds >= 0
         self.sent.append((name, bytes_sent))
 
-    def content_served(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+    def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Recorded elsewhere."""
 
 

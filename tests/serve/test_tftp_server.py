@@ -41,7 +41,7 @@ class RecordingFiles:
     def requested_name(self, _address, name):
         return name
 
-    def loader_for(self, address, name):
+    def request_file(self, address, name):
         assert isinstance(address, IPv4Address)
         if name == "defective":
             raise RuntimeError("the service is broken")
@@ -49,7 +49,7 @@ class RecordingFiles:
             return MachineDocument(DocumentKind.GRUB_CONFIG, None)
         return self.files.find(name)
 
-    async def document_for(self, document, address, *, base_url):
+    async def render(self, document, address, *, base_url):
         await asyncio.sleep(0)  # as one that reads the store
         assert (document.kind, address, base_url) == (
             DocumentKind.GRUB_CONFIG,
@@ -58,7 +58,7 @@ class RecordingFiles:
         )
         return GRUB_CFG.decode()
 
-    def loader_sent(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
+    def record_loader(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
         assert seconds >= 0
         self.reported.append((str(address), name, bytes_sent, retransmissions, outcome))
 

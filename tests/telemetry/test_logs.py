@@ -103,17 +103,17 @@ def test_a_fault_that_requests_meet_again_and_again_is_logged_once_a_minute():
     now = [0.0]
     limit = LineLimit(lambda: now[0])
 
-    assert [limit.allows("vmlinuz is gone"), limit.allows("vmlinuz is gone"), limit.allows("initrd is gone")] == [
+    assert [limit.note("vmlinuz is gone"), limit.note("vmlinuz is gone"), limit.note("initrd is gone")] == [
         True,
         False,
         True,
     ]
     now[0] = LINE_INTERVAL_S
-    assert limit.allows("vmlinuz is gone")
+    assert limit.note("vmlinuz is gone")
 
 
 def test_the_faults_that_are_remembered_are_bounded():
     limit = LineLimit(lambda: 0.0)
 
-    assert all(limit.allows(str(number)) for number in range(FAULTS_HELD * 3))
+    assert all(limit.note(str(number)) for number in range(FAULTS_HELD * 3))
     assert len(limit._logged_s) <= FAULTS_HELD

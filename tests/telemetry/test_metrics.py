@@ -20,8 +20,8 @@ def test_what_is_counted_is_exposed_with_its_labels():
     metrics.count("lease_probes_lost")
     metrics.content_sent(ContentKind.OSTREE_OBJECT, 200, 1_000)
     metrics.content_sent(ContentKind.OSTREE_OBJECT, 206, 24)
-    metrics.request_malformed()
-    metrics.request_refused("too-large")
+    metrics.count("http_malformed")
+    metrics.count("http_refused", reason="too-large")
 
     assert samples(metrics) == {
         'netboot_dhcp_offered_total{arch="x64-uefi",kind="loader"}': 2,

@@ -58,7 +58,7 @@ class DocumentHandler:
             mac = Mac.parse(request.match_info["mac"])
         except ValueError:
             raise web.HTTPNotFound from None
-        script = await self._script_service.script(
+        script = await self._script_service.serve_script(
             mac,
             _remote_address(request),
             ScriptLanguage.IPXE,
@@ -69,7 +69,7 @@ class DocumentHandler:
 
     async def kickstart(self, request: web.Request) -> web.Response:
         try:
-            found = await self._document_service.kickstart_for(
+            found = await self._document_service.serve_kickstart(
                 request.match_info["token"],
                 _remote_address(request),
                 base_url=self._base_url(request),
@@ -81,7 +81,7 @@ class DocumentHandler:
 
     async def ignition(self, request: web.Request) -> web.Response:
         try:
-            found = await self._document_service.ignition_for(
+            found = await self._document_service.serve_ignition(
                 request.match_info["token"],
                 IgnitionPart(request.match_info.get("part", "wrapper")),
                 address=_remote_address(request),
@@ -112,7 +112,7 @@ class DocumentHandler:
             return self._not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
-        if self._taken.allows(f"{request.match_info['token']} {report.value}"):
+        if self._taken.note(f"{request.match_info['token']} {report.value}"):
             log.info("boot.report_taken", report=report.value, address=str(_remote_address(request)))
         return _text("taken\n")
 

@@ -83,7 +83,7 @@ class _OnlyFaultsOfOurs(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         fault = record.exc_info[1] if record.exc_info else None
         if isinstance(fault, HttpProcessingError | web.RequestPayloadError):
-            self._counters.request_malformed()
+            self._counters.count("http_malformed")
             if self._refused is not None:  # aiohttp's "Error handling request from %s"
                 address = record.args[0] if isinstance(record.args, tuple) and record.args else ""
                 self._refused(str(address or ""), RefusalReason.NOT_HTTP)

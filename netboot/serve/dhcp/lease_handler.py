@@ -150,7 +150,7 @@ class LeaseHandler:
             holder = None
             if not to_probe.is_relayed:
                 holder = await self._prober.holder(to_probe.address, besides=incoming.request.mac)
-            if not self._leasing.service.probed(incoming.request, to_probe.address, holder):
+            if not self._leasing.service.record_probe(incoming.request, to_probe.address, holder):
                 break
             verdict = self._decide(incoming)
             if not isinstance(verdict, LeaseToProbe):

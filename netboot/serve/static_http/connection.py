@@ -350,7 +350,7 @@ class BootConnection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         """Send a refusal as the last answer, and close when the client has read it."""
         if refused.status is HTTPStatus.BAD_REQUEST:
-            self._files.counters.request_malformed()
+            self._files.counters.count("http_malformed")
         self._files.record_refused(self._remote, refused.reason)
         answer = refusal(refused.status, refused.text)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)

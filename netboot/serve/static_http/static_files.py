@@ -68,7 +68,7 @@ class StaticFiles:
             return None
         try:
             mac = Mac.parse(named[0]) if named[0] is not None else None
-            found = self._file_service.loader_for(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
+            found = self._file_service.request_file(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
             if found is None or isinstance(found, MachineDocument):
                 return found
             return served_file(str(found.path), found.path.stat(), member=found.name)
@@ -79,7 +79,7 @@ class StaticFiles:
         """Write a machine's document; `base_url` is ours as the machine reached it."""
         address = _ipv4(remote) or _NO_ADDRESS
         try:
-            text = await self._file_service.document_for(found, address, base_url=base_url, is_head=is_head)
+            text = await self._file_service.render(found, address, base_url=base_url, is_head=is_head)
         except NetbootError as error:
             log.error("boot.document_held_back", document=found.kind, address=remote, reason=str(error))
             return NOT_NOW
@@ -112,7 +112,7 @@ class StaticFiles:
             name = f"{file.owner}/{file.member}"
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and (address := _ipv4(remote)):
-            self._file_service.content_served(address, file, bytes_sent)
+            self._file_service.record_content(address, file, bytes_sent)
 
     def _record_boot_file(
         self, path: str, file: ServedFile | None, *, remote: str, status: HTTPStatus, bytes_sent: int, began: float
@@ -121,18 +121,18 @@ class StaticFiles:
         named, address = urls.boot_file_in(path), _ipv4(remote)
         if named and address and file is not None and bytes_sent >= file.size_bytes:
             seconds = time.monotonic() - began
-            self._file_service.loader_sent(
+            self._file_service.record_loader(
                 address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
             )
 
     def record_refused(self, address: str, reason: RefusalReason) -> None:
         """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""
-        self.counters.request_refused(reason)
-        self._file_service.request_refused(address, reason)
+        self.counters.count("http_refused", reason=reason)
+        self._file_service.record_refusal(address, reason)
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
-        if self._faults.allows(str(error)):
+        if self._faults.note(str(error)):
             log.error("http.content_unreadable", path=path, reason=str(error))
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the reason is in netboot's log")
 

@@ -147,7 +147,7 @@ class TftpHandler:
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
             self._refused("busy")  # dropped: the machine retries, an ERROR would end its boot
             return
-        found = self._file_service.loader_for(IPv4Address(peer[0]), incoming.name)
+        found = self._file_service.request_file(IPv4Address(peer[0]), incoming.name)
         match found:
             case None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
@@ -167,7 +167,7 @@ class TftpHandler:
         content: bytes | NetbootError | None
         try:
             base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
-            text = await self._file_service.document_for(document, IPv4Address(incoming.peer[0]), base_url=base_url)
+            text = await self._file_service.render(document, IPv4Address(incoming.peer[0]), base_url=base_url)
             content = None if text is None else text.encode()
         except NetbootError as error:
             content = error
@@ -181,7 +181,7 @@ class TftpHandler:
             if content is None:
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
             if isinstance(content, NetbootError):
-                if self._faults.allows(str(content)):
+                if self._faults.note(str(content)):
                     log.error("tftp.unreadable", boot_file=printable_line(incoming.name), reason=str(content))
                 raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
             self._begin(incoming, content)
@@ -233,7 +233,7 @@ class TftpHandler:
         sender = transfer.sender
         assert sender.outcome is not None
         if sender.is_answered or sender.peer_error is not None:
-            self._file_service.loader_sent(
+            self._file_service.record_loader(
                 IPv4Address(transfer.peer[0]),
                 transfer.name,
                 bytes_sent=sender.bytes_sent,

@@ -228,7 +228,7 @@ class Transfers:
             transfer.close()
             return
         if isinstance(piece, ContentError):
-            if self._faults.allows(str(piece)):
+            if self._faults.note(str(piece)):
                 log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(piece))
             transfer.sender.fail("the file can no longer be read")
         else:
