@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from netboot.boot.documents import Documents
 from netboot.errors import NetbootError, RenderError
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import InstallPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,7 @@ class ScriptWriter:
 
 
 def _waiting_plan(plan: ScriptPlan) -> WaitPlan:
-    match plan:
-        case InstallPlan(mac=mac, host=host):
-            return WaitPlan(mac, WaitReason.NOT_READY, host)
-        case LocalBootPlan(mac=mac, host=local_host):
-            return WaitPlan(mac, WaitReason.TEMPLATE_FAULT, local_host)
-        case WaitPlan():
-            return plan
+    if isinstance(plan, WaitPlan):
+        return plan
+    reason = WaitReason.NOT_READY if isinstance(plan, InstallPlan) else WaitReason.TEMPLATE_FAULT
+    return WaitPlan(plan.mac, reason, plan.host)
