@@ -188,12 +188,6 @@ def test_every_test_file_of_a_package_begins_with_the_name_of_a_file_in_that_pac
     assert misplaced == []
 
 
-def test_every_setting_is_documented():
-    documented = _first_of_lines(r"### `([a-z0-9_.]+)`", "docs/settings.md")
-
-    assert documented == {setting.path for setting in Settings.walk()}
-
-
 def test_the_sections_that_need_a_restart_are_documented():
     documented = re.search(r"other sections\n\(([^)]*)\)", (REPOSITORY / "docs/settings.md").read_text())
 

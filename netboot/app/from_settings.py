@@ -55,7 +55,8 @@ def readiness_for(settings: Settings, registry: Registry) -> Readiness:
 def lease_policy_for(settings: Settings) -> LeasePolicy:
     """Return the lease settings that the registry does not give."""
     dhcp = settings.dhcp
-    return LeasePolicy(dhcp.pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
+    pool = tuple(each.addresses() for each in dhcp.pool)
+    return LeasePolicy(pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:

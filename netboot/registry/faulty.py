@@ -26,13 +26,15 @@ _GUID: Final = re.compile(
 
 def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) -> dict[str, Problem]:
     """Return the affected hosts, each with its first fault: its own, its role's, or one of a shared section."""
-    names = sorted(declared.hosts, key=len, reverse=True)  # of `cp1` and `cp1.example.com`, the longer one matches
+    names = sorted(
+        declared.table("hosts").entries, key=len, reverse=True
+    )  # of `cp1` and `cp1.example.com`, the longer one matches
     roles = {str(name): host.role for name, host in hosts.hosts.items()}
     found: dict[str, Problem] = {}
     for fault in faults:
         for name in _concerned(fault.where, names, roles):
             found.setdefault(name, fault)
-    if any(file.text is None for file in declared.files) and not declared.roles:
+    if any(file.text is None for file in declared.files) and not declared.table("roles").entries:
         # The file that cannot be read contains the shared sections.
         found = dict.fromkeys(names, faults[0]) | found
     return found
@@ -56,20 +58,20 @@ def macs_of_faulty(declared: Declared, faulty: Iterable[str], faults: Sequence[P
     if not faults:
         return frozenset()
     found: set[Mac] = set()
-    faulty = frozenset(faulty)
+    faulty, entries = frozenset(faulty), declared.table("hosts").entries
     for name in faulty:
-        found.update(_macs_in(" ".join(_texts(declared.hosts[name].value))))
+        found.update(macs_in(" ".join(_texts(entries[name].value))))
     for file in declared.files:
         if file.text is None:
-            found.update(_macs_in(file.raw))
+            found.update(macs_in(file.raw))
             continue
-        here = [entry.key for entry in declared.hosts.values() if entry.key.place.file == file.path]
+        here = [entry.key for entry in entries.values() if entry.key.place.file == file.path]
         lines = _line_starts(file.text)
         keys = {lines[key.place.line - 1] + key.place.column - 1: key.text for key in here}
         for fault in faults:
             if fault.file == file.path and fault.line and not fault.where.startswith(("roles", "defaults", "cluster")):
                 at = lines[fault.line - 1] + fault.column - 1
-                found.update(_macs_in(_text_around(file.text, at, keys, faulty)))
+                found.update(macs_in(_text_around(file.text, at, keys, faulty)))
     return frozenset(found)
 
 
@@ -85,7 +87,8 @@ def _line_starts(text: str) -> list[int]:
     return [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
 
 
-def _macs_in(text: str) -> Iterator[Mac]:
+def macs_in(text: str) -> Iterator[Mac]:
+    """Find every MAC in a text, in any spelling."""
     for match in chain(_MAC.finditer(text), _GUID.finditer(text)):
         try:
             yield Mac.parse(match[0])

@@ -3,113 +3,175 @@ the Ignition files of roles."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Any
 
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
-from netboot.registry.ignition_files import IgnitionFiles, IgnitionUse
-from netboot.registry.merge import HostEntry, HostLayer
-from netboot.yamlfile.faults import did_you_mean, shown
-from netboot.yamlfile.given import Given, Said
-from netboot.yamlfile.nodes import Scalar
+from netboot.registry.faulty import macs_in
+from netboot.registry.host_files import Declared
+from netboot.registry.host_sections import HostSection, SharedValues, StaticNetwork
+from netboot.registry.ignition_files import IgnitionUse, use_of_file
+from netboot.registry.merge import Merged, Origin
+from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
+from netboot.yamlfile.nodes import Listing, Scalar, Table, TableEntry, find
+from netboot.yamlfile.sections import Section
 
-Entries = Mapping[HostName, HostEntry]
-Applied = Mapping[HostName, HostLayer]
+Hosts = Mapping[HostName, Merged[HostSection]]
+
+_NEEDED_KEYS = {
+    "role": f"add role: {' or '.join(Role)}",
+    "mac": "add mac: 52:54:00:aa:bb:01, the address of the card that boots",
+}
 
 
-def check_macs(entries: Entries) -> None:
+def check_needed_keys(entries: Mapping[str, TableEntry], faults: Faults) -> None:
+    """Refuse a host without role or card."""
+    for name, entry in entries.items():
+        match entry.value:
+            case Table() as table:
+                pass
+            case Scalar(is_null=True):
+                table = Table(entry.value.place)
+            case _:
+                continue
+        for key, cure in _NEEDED_KEYS.items():
+            if _lacks(table, key, HostSection):
+                faults.add(entry.key.place, f"hosts.{name}", what=f"has no {key}", cure=cure)
+
+
+def _lacks(table: Table, key: str, section: type[Section]) -> bool:
+    """Return whether a key is missing, and no unknown key, which is a fault of its own, stands for it."""
+    known = section.model_fields
+    return key not in table.entries and not any(
+        name not in known and nearest(name, known) == key for name in table.entries
+    )
+
+
+def check_macs(hosts: Hosts, faults: Faults) -> None:
     """Refuse a card that two hosts claim, or one host twice."""
-    owners: dict[Mac, tuple[HostName, Given]] = {}
-    for name, entry in entries.items():
-        for said in entry.macs:
-            owner, first = owners.setdefault(said.value, (name, said.given))
-            if first is not said.given:
-                whose = "is listed already" if owner == name else f"belongs to {owner} already"
-                cure = "list it once" if owner == name else "give each NIC to one host"
-                said.given.refuse(f"{said.value} {whose} ({first.place})", cure)
+    owners: dict[Mac, tuple[HostName, int]] = {}
+    for name, host in hosts.items():
+        for index, mac in _cards(host):
+            owner, first = owners.setdefault(mac, (name, index))
+            if (owner, first) == (name, index):
+                continue
+            whose = "is listed already" if owner == name else f"belongs to {owner} already"
+            cure = "list it once" if owner == name else "give each NIC to one host"
+            origin, earlier = host.layers[0].written("mac", index), hosts[owner].layers[0].written("mac", first)
+            faults.add(origin.place, origin.where, what=f"{mac} {whose} ({earlier.place})", cure=cure)
 
 
-def check_networks(entries: Entries, applied: Applied) -> None:
+def _cards(host: Merged[HostSection]) -> Iterable[tuple[int, Mac]]:
+    """List the cards of a host, each with its position; of a refused list those that can be read."""
+    node = find(host.layers[0].table, ("mac",))
+    if host.values.mac is not None or not isinstance(node, Listing):
+        return enumerate(host.values.mac or ())
+    return [
+        (index, mac) for index, item in enumerate(node.items) if isinstance(item, Scalar) for mac in macs_in(item.text)
+    ]
+
+
+def check_networks(hosts: Hosts, faults: Faults) -> None:
     """Refuse an address of two hosts, a gateway outside the prefix, and a network without an address."""
-    owners: dict[IPv4Address, tuple[HostName, Given]] = {}
-    for name, entry in entries.items():
-        layer = applied[name]
-        if entry.network_without_address is not None:
-            entry.network_without_address.refuse("has no address", "add address: 192.0.2.101/24, or remove network")
-        if layer.address is None:
+    owners: dict[IPv4Address, HostName] = {}
+    for name, host in hosts.items():
+        written = find(host.layers[0].table, ("network",))
+        if isinstance(written, Table) and written.entries and _lacks(written, "address", StaticNetwork):
+            cure = "add address: 192.0.2.101/24, or remove network"
+            faults.add(written.place, f"hosts.{name}.network", what="has no address", cure=cure)
+        network = host.values.network
+        if network.address is None:
             continue
-        address = layer.address
-        owner, first = owners.setdefault(address.value.ip, (name, address.given))
+        owner = owners.setdefault(network.address.ip, name)
         if owner != name:
-            what = f"{address.value.ip} belongs to {owner} already ({first.place})"
-            address.given.refuse(what, "give each host its own")
-        if layer.gateway is not None:
-            own = layer.gateway is entry.layer.gateway
-            _check_gateway(layer.gateway, address.value, at=layer.gateway.given if own else address.given)
+            [origin], [first] = host.origins("network", "address"), hosts[owner].origins("network", "address")
+            what = f"{network.address.ip} belongs to {owner} already ({first.place})"
+            faults.add(origin.place, origin.where, what=what, cure="give each host its own")
+        if network.gateway is not None:
+            _check_gateway(network.gateway, network.address, host=host, faults=faults)
 
 
-def _check_gateway(gateway: Said[IPv4Address], address: IPv4Interface, *, at: Given) -> None:
+def _check_gateway(gateway: IPv4Address, address: IPv4Interface, *, host: Merged[HostSection], faults: Faults) -> None:
     network = address.network
-    said = "" if at is gateway.given else f" ({gateway.given.place})"
-    if gateway.value == address.ip:
-        at.refuse(f"the gateway {gateway.value}{said} is the host itself", "name the router of that network")
-    elif gateway.value not in network:
-        at.refuse(f"the gateway {gateway.value}{said} is outside {network}", "correct the gateway or the prefix")
-    elif network.prefixlen < 31 and gateway.value in (network.network_address, network.broadcast_address):
-        at.refuse(f"the gateway {gateway.value}{said} is not a machine's address in {network}", "name the router")
+    if gateway == address.ip:
+        what, cure = "is the host itself", "name the router of that network"
+    elif gateway not in network:
+        what, cure = f"is outside {network}", "correct the gateway or the prefix"
+    elif network.prefixlen < 31 and gateway in (network.network_address, network.broadcast_address):
+        what, cure = f"is not a machine's address in {network}", "name the router"
+    else:
+        return
+    at = host.origins("network", "gateway")[0]
+    named = f"the gateway {gateway}"
+    if at != host.layers[0].origin("network", "gateway"):  # inherited: this host's address is the exception
+        named += f" ({at.place})"
+        at = host.origins("network", "address")[0]
+    faults.add(at.place, at.where, what=f"{named} {what}", cure=cure)
 
 
-def check_init(entries: Entries, applied: Applied, *, init: Given | None) -> None:
+def check_init(declared: Declared, hosts: Hosts, *, init: str | None, faults: Faults) -> None:
     """Refuse a `cluster.init` that is not a control-plane host or has no `init` file, and unused `init` files."""
+    if "init" not in declared.table("cluster").entries:
+        _check_nobody_starts(hosts, faults)
+        return
     if init is None:
-        _check_nobody_starts(entries, applied)
         return
-    name = init.node.text if isinstance(init.node, Scalar) and not init.node.is_null else None
-    if name is None:
-        return
-    entry = entries.get(HostName(name))
-    if entry is None:
-        cure = did_you_mean(name, entries) if entries else "write it below hosts"
-        init.refuse(f"no host is called {shown(name)}", cure)
-    elif entry.role is not None and entry.role.value is not Role.CONTROL_PLANE:
-        cure = "name a control-plane host"
-        init.refuse(
-            f"{name} is a {entry.role.value} ({entry.role.given.place}), and the first node cannot be one", cure
-        )
-    elif entry.role is not None:
-        layer = applied[HostName(name)]
-        if layer.ignition_init is None and layer.ignition_join is not None:
-            cure = f"add roles.{entry.role.value}.ignition.init, or remove cluster.init"
-            init.refuse(f"{name} starts the cluster, but its role has no init Ignition", cure)
+    host = hosts.get(HostName(init))
+    if host is None and init in declared.table("hosts").entries:
+        return  # a fault of its own
+    refused = _refused_init(init, host, hosts)
+    if refused is not None:
+        place = declared.table("cluster").entries["init"].value.place
+        faults.add(place, "cluster.init", what=refused[0], cure=refused[1])
 
 
-def _check_nobody_starts(entries: Entries, applied: Applied) -> None:
-    for name, entry in entries.items():
-        said = applied[name].ignition_init
-        if entry.role and entry.role.value is Role.CONTROL_PLANE and said and said is not applied[name].ignition_join:
-            said.given.refuse(
-                "is for the host that starts the cluster, and none does", f"add cluster: {{init: {name}}}"
-            )
+def _refused_init(name: str, host: Merged[HostSection] | None, hosts: Hosts) -> tuple[str, str] | None:
+    """Return why a host cannot start the cluster, and the cure."""
+    if host is None:
+        return f"no host is called {shown(name)}", did_you_mean(name, hosts) if hosts else "write it below hosts"
+    role, ignition = host.values.role, host.values.ignition
+    if role is not None and role is not Role.CONTROL_PLANE:
+        place = host.origins("role")[0].place
+        return f"{name} is a {role} ({place}), and the first node cannot be one", "name a control-plane host"
+    if role is not None and ignition.init is None and ignition.join is not None:
+        what = f"{name} starts the cluster, but its role has no init Ignition"
+        return what, f"add roles.{role}.ignition.init, or remove cluster.init"
+    return None
+
+
+def _check_nobody_starts(hosts: Hosts, faults: Faults) -> None:
+    for name, host in hosts.items():
+        ignition = host.values.ignition
+        if host.values.role is Role.CONTROL_PLANE and ignition.init and ignition.init != ignition.join:
+            origin = host.origins("ignition", "init")[0]
+            what = "is for the host that starts the cluster, and none does"
+            faults.add(origin.place, origin.where, what=what, cure=f"add cluster: {{init: {name}}}")
             return
 
 
-def check_ignition(roles: Iterable[HostLayer], applied: Applied, *, init: str | None) -> None:
+def check_ignition(roles: Iterable[Merged[SharedValues]], hosts: Hosts, *, init: str | None, faults: Faults) -> None:
     """Check every named Ignition file, and that only the first node has a file of `ocne cluster start`."""
-    files = IgnitionFiles()
-    for layer in (*roles, *applied.values()):
-        for said in (layer.ignition_init, layer.ignition_join):
-            if said is not None:
-                files.use_of(said)
-    reported: set[int] = set()
-    for name, layer in applied.items():
-        said = layer.ignition_for(is_init=name == init)
-        if said is None or id(said) in reported:
-            continue
-        match files.use_of(said):
+    uses: dict[Path, IgnitionUse | None] = {}
+    named: list[Merged[Any]] = [*roles, *hosts.values()]
+    for each in named:
+        for key, path in (("init", each.values.ignition.init), ("join", each.values.ignition.join)):
+            if path is not None and path not in uses:
+                uses[path] = use_of_file(path, each.origins("ignition", key)[0], faults)
+    reported: set[Origin] = set()
+    for name, host in hosts.items():
+        key, ignition = "init" if name == init else "join", host.values.ignition
+        path = ignition.init if name == init else ignition.join
+        match None if path is None else uses[path]:
             case IgnitionUse.INIT if name != init:
-                reported.add(id(said))
-                what = f"{said.value} starts a cluster (ACTION=init), and {name} would start a second one"
-                said.given.refuse(what, "give it what `ocne cluster join` printed")
+                what = f"{path} starts a cluster (ACTION=init), and {name} would start a second one"
+                cure = "give it what `ocne cluster join` printed"
             case IgnitionUse.JOIN if name == init:
-                reported.add(id(said))
-                what = f"{said.value} joins a cluster (ACTION=join), and {name} is to start it"
-                said.given.refuse(what, "give it what `ocne cluster start` printed")
+                what = f"{path} joins a cluster (ACTION=join), and {name} is to start it"
+                cure = "give it what `ocne cluster start` printed"
+            case _:
+                continue
+        origin = host.origins("ignition", key)[0]
+        if origin not in reported:
+            reported.add(origin)
+            faults.add(origin.place, origin.where, what=what, cure=cure)

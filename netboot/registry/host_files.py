@@ -5,16 +5,18 @@ under a dotted name that `list_files` ignores until it is complete.)
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from netboot.registry.host_sections import HostsDocument
 from netboot.yamlfile.faults import Faults, Place, did_you_mean
 from netboot.yamlfile.files import read_bytes, read_text
-from netboot.yamlfile.nodes import Scalar, Table, TableEntry
+from netboot.yamlfile.nodes import Scalar, Table, TableEntry, find
 from netboot.yamlfile.positions import parse
+from netboot.yamlfile.sections import TABLE_EXPECTED
 
-SECTIONS: Final = ("cluster", "defaults", "roles", "hosts")
+SECTIONS: Final = tuple(HostsDocument.model_fields)
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
@@ -37,16 +39,17 @@ class HostsFile:
     raw: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Declared:
     """The merged content of all files; every entry has its file and line."""
 
-    cluster: dict[str, TableEntry] = field(default_factory=dict)
-    defaults: dict[str, TableEntry] = field(default_factory=dict)
-    roles: dict[str, TableEntry] = field(default_factory=dict)
-    hosts: dict[str, TableEntry] = field(default_factory=dict)
-    role_keys: dict[str, dict[str, TableEntry]] = field(default_factory=dict)
-    files: list[HostsFile] = field(default_factory=list)
+    tree: Table
+    files: tuple[HostsFile, ...]
+
+    def table(self, *path: str) -> Table:
+        """Return a section, or a table in one; an empty one if no file has it."""
+        found = find(self.tree, path)
+        return found if isinstance(found, Table) else Table(self.tree.place)
 
 
 def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
@@ -79,23 +82,25 @@ def _read(path: Path, faults: Faults) -> HostsFile:
 
 def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:
     """Merge the texts of all files, with a fault for each key that is set twice."""
-    declared = Declared()
+    merged = Table(Place(files[0].path if files else ""))
+    read = []
     for file in files:
         tree = None if file.text is None else parse(file.text, file.path, faults)
-        declared.files.append(file if tree is not None else HostsFile(file.path, None, file.text or file.raw))
+        read.append(file if tree is not None else HostsFile(file.path, None, file.text or file.raw))
         match tree:
-            case None:
+            case None | Scalar(is_null=True):
                 continue
             case Table():
                 for name, entry in tree.entries.items():
-                    _add_section(declared, name, entry, faults)
-            case Scalar() if tree.is_null:
-                continue
+                    if name in SECTIONS:
+                        _merge(merged, entry, name, faults, levels=2 if name == "roles" else 1)
+                    else:
+                        faults.add(entry.key.place, name, what="no such section", cure=did_you_mean(name, SECTIONS))
             case _:
                 faults.add(
                     tree.place, "", what="is not a table of hosts", cure=f"write sections: {', '.join(SECTIONS)}"
                 )
-    return declared
+    return Declared(merged, tuple(read))
 
 
 def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
@@ -122,41 +127,20 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
         )
 
 
-def _add_section(declared: Declared, name: str, entry: TableEntry, faults: Faults) -> None:
-    match name:
-        case "cluster":
-            _add(declared.cluster, entry, name, faults)
-        case "defaults":
-            _add(declared.defaults, entry, name, faults)
-        case "hosts":
-            _add(declared.hosts, entry, name, faults)
-        case "roles":
-            _add_roles(declared, entry, faults)
-        case _:
-            faults.add(entry.key.place, name, what="no such section", cure=did_you_mean(name, SECTIONS))
-
-
-def _add_roles(declared: Declared, section: TableEntry, faults: Faults) -> None:
-    for entry in _entries(section, "roles", faults):
-        role = entry.key.text
-        declared.roles.setdefault(role, entry)
-        _add(declared.role_keys.setdefault(role, {}), entry, f"roles.{role}", faults)
-
-
-def _add(known: dict[str, TableEntry], section: TableEntry, where: str, faults: Faults) -> None:
-    for entry in _entries(section, where, faults):
-        name = entry.key.text
-        first = known.setdefault(name, entry)
-        if first is not entry:
-            what = f"is there already ({first.key.place})"
-            faults.add(entry.key.place, f"{where}.{name}", what=what, cure="keep one of the two")
-
-
-def _entries(section: TableEntry, where: str, faults: Faults) -> Iterator[TableEntry]:
-    match section.value:
-        case Table(entries=entries):
-            yield from entries.values()
-        case Scalar() as scalar if scalar.is_null:
-            return
-        case other:
-            faults.add(other.place, where, what="must be a table of keys", cure="write `key: value` pairs below it")
+def _merge(holder: Table, entry: TableEntry, where: str, faults: Faults, *, levels: int) -> None:
+    """Add an entry; on the outer `levels` several files may fill one table, within them no key is there twice."""
+    first = holder.entries.setdefault(
+        entry.key.text, TableEntry(entry.key, Table(entry.key.place)) if levels else entry
+    )
+    match first.value, entry.value:
+        case _ if not levels:
+            if first is not entry:
+                what = f"is there already ({first.key.place})"
+                faults.add(entry.key.place, where, what=what, cure="keep one of the two")
+        case Table() as table, Table(entries=more):
+            for name, inner in more.items():
+                _merge(table, inner, f"{where}.{name}", faults, levels=levels - 1)
+        case _, Scalar(is_null=True):
+            pass
+        case _, other:
+            faults.add(other.place, where, what=TABLE_EXPECTED[0], cure=TABLE_EXPECTED[1])

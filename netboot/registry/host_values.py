@@ -1,4 +1,4 @@
-"""Reads the values of a host one by one.
+"""The values of a host: how each is read, its name and its JSON Schema.
 
 The values are written into iPXE scripts, kernel lines, Kickstarts (shell, as root) and Ignition. So each kind has a
 fixed set of characters, and a value that could end a quotation, a line or a word is refused, with its place and cure.
@@ -6,18 +6,19 @@ fixed set of characters, and a value that could end a quotation, a line or a wor
 
 import re
 import zoneinfo
-from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
-from typing import Final
+from ipaddress import IPv4Interface
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
-from netboot.settings.setting_types import DOMAIN_NAME, INTERFACE_NAME, LOADER_NAME, LOADER_NAME_CURE
-from netboot.yamlfile.faults import beside, did_you_mean, nearest, shown
-from netboot.yamlfile.given import Given
+from netboot.yamlfile.faults import did_you_mean, nearest, shown
+from netboot.yamlfile.nodes import Scalar
+from netboot.yamlfile.sections import refuse
+from netboot.yamlfile.value_kinds import DOMAIN_NAME, ValueKind, choice, matching, read_machine_address, text_of
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_NAME_LIMIT: Final = 64  # HOST_NAME_MAX of Linux; RFC 1123 would allow 253
 _DISK: Final = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9._:+@=-]*)+")
@@ -34,126 +35,92 @@ _LONGEST_ETHERNET: Final = 14  # digits: a hardware type, then the address
 _ADDRESS: Final = re.compile(r"[0-9.]+/[0-9]{1,2}")
 
 
-def read_host_name(given: Given, name: str) -> HostName | None:
+def _host_name(name: str) -> HostName:
     """Read a host's name: an RFC 1123 label or dotted labels, in lower case as Kubernetes requires for nodes."""
     if len(name) > _HOST_NAME_LIMIT:
-        given.refuse(f"is {len(name)} characters long", f"Linux takes a host name of {_HOST_NAME_LIMIT} at most")
-    elif _is_like_address(name) or name.partition(".")[0] == "localhost":
-        given.refuse(f"{shown(name)} cannot name a machine", "give it a name of its own, as cp1")
-    elif all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise refuse(f"is {len(name)} characters long", f"Linux takes a host name of {_HOST_NAME_LIMIT} at most")
+    if _is_like_address(name) or name.partition(".")[0] == "localhost":
+        raise refuse(f"{shown(name)} cannot name a machine", "give it a name of its own, as cp1")
+    if all(_LABEL.fullmatch(label) for label in name.split(".")):
         return HostName(name)
-    elif name != name.lower():
-        given.refuse(f"{shown(name)} has capital letters, which Kubernetes refuses", f"write {name.lower()}")
-    else:
-        given.refuse(f"{shown(name)} is not a host name", "use letters, digits and hyphens, as cp1 or cp1.example.com")
-    return None
+    if name != name.lower():
+        raise refuse(f"{shown(name)} has capital letters, which Kubernetes refuses", f"write {name.lower()}")
+    raise refuse(f"{shown(name)} is not a host name", "use letters, digits and hyphens, as cp1 or cp1.example.com")
 
 
-def read_role(given: Given) -> Role | None:
-    """Read a machine's role in the cluster."""
-    text = given.text()
-    if text is None:
-        return None
-    try:
-        return Role(text)
-    except ValueError:
-        given.refuse(f"no such role {shown(text)}", did_you_mean(text, Role))
-        return None
+def _role_name(name: str) -> Role:
+    if name not in list(Role):
+        raise refuse("no such role", did_you_mean(name, Role))
+    return Role(name)
 
 
-def read_mac(given: Given) -> Mac | None:
+def _mac(scalar: Scalar) -> Mac:
     """Read the address of a card in any usual notation: Ethernet, or the GUID of an InfiniBand port."""
-    text = given.text()
-    if text is None:
-        return None
     try:
-        return Mac.parse(text)
+        return Mac.parse(scalar.text)
     except ValueError:
         cure = "write the card's own, as 52:54:00:aa:bb:01"
-        if len(re.sub(r"[:.-]", "", text)) > _LONGEST_ETHERNET:
+        if len(re.sub(r"[:.-]", "", scalar.text)) > _LONGEST_ETHERNET:
             cure += ", or of an InfiniBand port the GUID of 8 bytes, the last 8 of its 20, as b8:ce:f6:03:00:31:33:3e"
-        given.refuse(f"{shown(text)} is not a unicast MAC address", cure)
-        return None
+        raise refuse(f"{shown(scalar.text)} is not a unicast MAC address", cure) from None
 
 
-def read_name(given: Given) -> str | None:
-    """Read the name of a cluster, boot medium or release: it becomes part of paths and URLs."""
-    text = given.text()
-    if text is None or NAME.fullmatch(text):
-        return text
-    given.refuse(f"{shown(text)} is not a name", "use letters, digits, dots, hyphens and underscores, 64 at most")
-    return None
+def _one_or_several(value: Any) -> Any:
+    if value == []:
+        raise refuse("is empty", "write the address of the card that boots")
+    return value if isinstance(value, list) else [value]
 
 
-def read_disk(given: Given) -> str | None:
-    """Read the one disk that may be written."""
-    text = given.text()
-    if text is None:
-        return None
+def _disk(scalar: Scalar) -> str:
+    text = scalar.text
     if not text.startswith("/dev/"):
-        given.refuse(
-            f"{shown(text)} is not below /dev", "write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1"
-        )
-    elif not _DISK.fullmatch(text) or len(text) > 255:
-        given.refuse(
+        cure = "write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1"
+        raise refuse(f"{shown(text)} is not below /dev", cure)
+    if not _DISK.fullmatch(text) or len(text) > 255:
+        raise refuse(
             f"{shown(text)} is not a path of a disk", "write one path of letters, digits and ._:+@=- below /dev"
         )
-    elif _NO_PLAIN_DISK.match(text):
-        given.refuse(f"{text} is not a plain disk, and OCK starts from no other", "name the disk itself")
-    elif _PARTITION.fullmatch(text):
-        given.refuse(f"{text} is a partition", "name the whole disk")
-    else:
-        return text
-    return None
+    if _NO_PLAIN_DISK.match(text):
+        raise refuse(f"{text} is not a plain disk, and OCK starts from no other", "name the disk itself")
+    if _PARTITION.fullmatch(text):
+        raise refuse(f"{text} is a partition", "name the whole disk")
+    return text
 
 
-def read_kernel_argument(given: Given) -> str | None:
+def _kernel_argument(scalar: Scalar) -> str:
     """Read one argument: no blanks, quotes, `$` or other characters that a script or GRUB would interpret."""
-    text = given.text()
-    if text is None:
-        return None
+    text = scalar.text
     if not _KERNEL_ARGUMENT.fullmatch(text) or len(text) > 512:
         cure = "write one argument per item, of letters, digits and ._:,=/@+%~!-"
-        given.refuse(f"{shown(text)} is not safe on a kernel line", cure)
-    elif _OUR_ARGUMENTS.fullmatch(text):
-        given.refuse(f"{shown(text)} is written by netboot itself", "remove it")
-    else:
-        return text
-    return None
+        raise refuse(f"{shown(text)} is not safe on a kernel line", cure)
+    if _OUR_ARGUMENTS.fullmatch(text):
+        raise refuse(f"{shown(text)} is written by netboot itself", "remove it")
+    return text
 
 
-def read_ssh_key(given: Given) -> str | None:
+def _ssh_key(scalar: Scalar) -> str:
     """Read one public key of OpenSSH, without options before it."""
-    text = given.text()
-    if text is None:
-        return None
+    text = scalar.text
     if "PRIVATE KEY" in text:
-        given.refuse("is a private key", "give the public one, the line in the .pub file")
-    elif not _SSH_KEY.fullmatch(text) or len(text) > 8192:
-        given.refuse(f"{shown(text, limit=24)} is not a public SSH key", "copy the one line of a .pub file")
-    else:
-        return text
-    return None
+        raise refuse("is a private key", "give the public one, the line in the .pub file")
+    if not _SSH_KEY.fullmatch(text) or len(text) > 8192:
+        raise refuse(f"{shown(text, limit=24)} is not a public SSH key", "copy the one line of a .pub file")
+    return text
 
 
-def read_ntp_server(given: Given) -> str | None:
-    """Read the IPv4 address or the name of a time server."""
-    text = given.text()
-    if text is None:
-        return None
-    if _is_like_address(text):
-        address = read_address(given)
-        return None if address is None else str(address)
-    if DOMAIN_NAME.fullmatch(text) and not text.rpartition(".")[2].isdecimal():
-        return text
-    given.refuse(f"{shown(text)} is not a time server", "write an IPv4 address or a name, as ntp.example.com")
-    return None
+def _ntp_server(scalar: Scalar) -> str:
+    if _is_like_address(scalar.text):
+        return str(read_machine_address(scalar))
+    if not DOMAIN_NAME.fullmatch(scalar.text) or scalar.text.rpartition(".")[2].isdecimal():
+        cure = "write an IPv4 address or a name, as ntp.example.com"
+        raise refuse(f"{shown(scalar.text)} is not a time server", cure)
+    return scalar.text
 
 
-def read_timezone(given: Given) -> str | None:
+def _timezone(scalar: Scalar) -> str:
     """Read the name of a time zone of this system's database."""
-    text = given.text()
-    if text is None or text == "UTC":
+    text = scalar.text
+    if text == "UTC":
         return text
     try:
         if _TIMEZONE.fullmatch(text):
@@ -162,101 +129,57 @@ def read_timezone(given: Given) -> str | None:
         pass
     near = nearest(text, zoneinfo.available_timezones())
     cure = f"did you mean {near}?" if near else "write one of /usr/share/zoneinfo, as Europe/Berlin, or UTC"
-    given.refuse(f"no such time zone {shown(text)}", cure)
-    return None
+    raise refuse(f"no such time zone {shown(text)}", cure)
 
 
-def read_interface_name(given: Given) -> str | None:
-    """Read the name that the installed system gives a card."""
-    text = given.text()
-    if text is None or INTERFACE_NAME.fullmatch(text):
-        return text
-    given.refuse(f"{shown(text)} is not a name of an interface", "write one of at most 15 characters, as enp1s0")
-    return None
-
-
-def read_address(given: Given) -> IPv4Address | None:
-    """Read the IPv4 address of one machine."""
-    text = given.text()
-    if text is None:
-        return None
-    try:
-        address = IPv4Address(text)
-    except ValueError:
-        given.refuse(f"{shown(text)} is not an IPv4 address", "write one, as 192.0.2.1 (IPv6 is not there yet)")
-        return None
-    if (
-        address.is_multicast
-        or address.is_unspecified
-        or address.is_loopback
-        or address == IPv4Address("255.255.255.255")
-    ):
-        given.refuse(f"{address} is the address of no other machine", "write a unicast address, as 192.0.2.1")
-        return None
-    return address
-
-
-def read_interface_address(given: Given) -> IPv4Interface | None:
+def _address_with_prefix(scalar: Scalar) -> IPv4Interface:
     """Read an address with its prefix; the first and the last of a network belong to no machine."""
-    text = given.text()
-    if text is None:
-        return None
+    text = scalar.text
     try:
         interface = IPv4Interface(text)
     except ValueError:
-        given.refuse(f"{shown(text)} is not an IPv4 address", "write it as 192.0.2.101/24 (IPv6 is not there yet)")
-        return None
+        cure = "write it as 192.0.2.101/24 (IPv6 is not there yet)"
+        raise refuse(f"{shown(text)} is not an IPv4 address", cure) from None
     network = interface.network
     if not _ADDRESS.fullmatch(text) or network.prefixlen == 0:
-        given.refuse(f"{shown(text)} has no prefix length", f"write it as {interface.ip}/24")
-    elif interface.is_multicast or interface.is_loopback or interface.ip.is_unspecified:
-        given.refuse(f"{text} is not a unicast address", "write it as 192.0.2.101/24")
-    elif network.prefixlen < 31 and interface.ip in (network.network_address, network.broadcast_address):
+        raise refuse(f"{shown(text)} has no prefix length", f"write it as {interface.ip}/24")
+    if interface.is_multicast or interface.is_loopback or interface.ip.is_unspecified:
+        raise refuse(f"{text} is not a unicast address", "write it as 192.0.2.101/24")
+    if network.prefixlen < 31 and interface.ip in (network.network_address, network.broadcast_address):
         kind = "network" if interface.ip == network.network_address else "broadcast"
-        given.refuse(f"{text} is the {kind} address of {network}", "give the machine one of its own")
-    else:
-        return interface
-    return None
-
-
-def read_loader(given: Given) -> str | None:
-    """Read the name of a loader below `bootfiles.directories`."""
-    text = given.text()
-    if text is None or LOADER_NAME.fullmatch(text):
-        return text
-    given.refuse(f"{shown(text)} is not a name of a boot file", LOADER_NAME_CURE)
-    return None
-
-
-def read_firmware(given: Given) -> ReplyVariant | None:
-    """Read the reply variant for a firmware."""
-    text = given.text()
-    if text is None:
-        return None
-    try:
-        return ReplyVariant(text)
-    except ValueError:
-        given.refuse(f"no such reply variant {shown(text)}", did_you_mean(text, ReplyVariant))
-        return None
-
-
-def read_rom_ipxe(given: Given) -> RomIpxe | None:
-    """Read how an iPXE in the card's ROM is treated."""
-    text = given.text()
-    if text is None:
-        return None
-    try:
-        return RomIpxe(text)
-    except ValueError:
-        given.refuse(f"no such value of rom_ipxe {shown(text)}", did_you_mean(text, RomIpxe))
-        return None
-
-
-def read_path(given: Given) -> Path | None:
-    """Read the path of a file, relative to the file that contains it."""
-    text = given.text()
-    return None if text is None else beside(Path(text), given.place.file)
+        raise refuse(f"{text} is the {kind} address of {network}", "give the machine one of its own")
+    return interface
 
 
 def _is_like_address(name: str) -> bool:
     return all(label.isdecimal() for label in name.split("."))
+
+
+HostKey = Annotated[HostName, PlainValidator(_host_name), WithJsonSchema({"type": "string"})]
+RoleKey = Annotated[Role, PlainValidator(_role_name), WithJsonSchema({"type": "string", "enum": [*Role]})]
+RoleName = Annotated[Role, choice(Role, "role")]
+MacAddress = Annotated[Mac, ValueKind(_mac, "MAC")]
+MacAddresses = Annotated[
+    tuple[MacAddress, ...],
+    BeforeValidator(_one_or_several),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}),
+]
+FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
+Name = Annotated[  # of a cluster, boot medium or release: it becomes part of paths and URLs
+    str,
+    text_of(
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+        "name",
+        cure="use letters, digits, dots, hyphens and underscores, 64 at most",
+    ),
+]
+Disk = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]
+KernelArgument = Annotated[str, ValueKind(_kernel_argument, "kernel argument", matching(_KERNEL_ARGUMENT))]
+SshKey = Annotated[str, ValueKind(_ssh_key, "public SSH key")]
+NtpServer = Annotated[str, ValueKind(_ntp_server, "time server")]
+TimeZone = Annotated[str, ValueKind(_timezone, "time zone")]
+AddressWithPrefix = Annotated[
+    IPv4Interface, ValueKind(_address_with_prefix, "address with prefix length", matching(_ADDRESS))
+]
+Firmware = Annotated[ReplyVariant, choice(ReplyVariant, "reply variant")]
+RomIpxeUse = Annotated[RomIpxe, choice(RomIpxe, "value of rom_ipxe")]

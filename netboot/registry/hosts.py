@@ -1,106 +1,85 @@
 """Makes the HostSet from the hosts files: defaults, then the role, then the host itself.
 
-`host_values` validates single values, `host_checks` compares them; this module applies both.
+`host_sections` has the keys, `host_checks` compares values; this module applies both.
 """
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.registry import host_checks as checks
-from netboot.registry import host_values as values
 from netboot.registry.host_files import Declared
-from netboot.registry.merge import SHARED_KEYS, HostEntry, HostLayer, read_host, read_shared
-from netboot.yamlfile.faults import Faults, did_you_mean
-from netboot.yamlfile.given import Given, Said, held
-
-T = TypeVar("T")
+from netboot.registry.host_sections import HostsDocument, HostSection, SharedValues, StaticNetwork
+from netboot.registry.merge import Merged, ValueLayer, over
+from netboot.yamlfile.faults import Faults
+from netboot.yamlfile.sections import read_section
 
 UNNAMED_CLUSTER: Final = "cluster"
 
 
 def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     """Return all hosts with every default applied; faulty ones are left out and have a fault."""
-    cluster = held(declared.cluster.values(), "cluster", faults, known=("name", "init"))
-    name = values.read_name(cluster["name"]) if "name" in cluster else None
-    init = cluster["init"].text() if "init" in cluster else None
-    defaults = read_shared(held(declared.defaults.values(), "defaults", faults, known=SHARED_KEYS), is_host=False)
-    roles = {role: layer.over(defaults) for role, layer in _read_roles(declared, faults).items()}
-    entries = _read_entries(declared, faults)
+    document = read_section(HostsDocument, declared.tree, faults)
+    name, init = document.cluster.name, document.cluster.init
+    roles, hosts = merge_layers(declared, document)
+    entries = declared.table("hosts").entries
 
-    applied = {name: entry.layer.over(_below(entry, roles, defaults)) for name, entry in entries.items()}
-    checks.check_macs(entries)
-    checks.check_networks(entries, applied)
-    checks.check_init(entries, applied, init=cluster.get("init"))
-    checks.check_ignition(roles.values(), applied, init=init)
-    hosts = [
-        _host(host_name, entry.role.value, entry=entry, layer=applied[host_name], is_init=host_name == init)
-        for host_name, entry in entries.items()
-        if entry.role is not None and entry.macs
+    checks.check_needed_keys(entries, faults)
+    checks.check_macs(hosts, faults)
+    checks.check_networks(hosts, faults)
+    checks.check_init(declared, hosts, init=init, faults=faults)
+    checks.check_ignition(roles.values(), hosts, init=init, faults=faults)
+    read = [
+        _host(host, role, merged.values, is_init=host == init, declared_at=str(entries[host].key.place))
+        for host, merged in hosts.items()
+        if (role := merged.values.role) is not None and merged.values.mac
     ]
-    return HostSet.of(Cluster(name or UNNAMED_CLUSTER, init), hosts)
+    return HostSet.of(Cluster(name or UNNAMED_CLUSTER, init), read)
 
 
-def _read_roles(declared: Declared, faults: Faults) -> dict[Role, HostLayer]:
-    roles = {}
-    for name, entry in declared.roles.items():
-        where = f"roles.{name}"
-        if name not in list(Role):
-            faults.add(entry.key.place, where, what="no such role", cure=did_you_mean(name, Role))
-            continue
-        given = held(declared.role_keys[name].values(), where, faults, known=SHARED_KEYS)
-        roles[Role(name)] = read_shared(given, is_host=False)
-    return roles
+def merge_layers(
+    declared: Declared, document: HostsDocument
+) -> tuple[dict[Role, Merged[SharedValues]], dict[HostName, Merged[HostSection]]]:
+    """Return the values of roles and hosts with those of the layers below them."""
+    lowest = ValueLayer("defaults", declared.table("defaults"), document.defaults)
+    defaults = Merged(document.defaults, (lowest,))
+    roles = {
+        role: over(ValueLayer(f"roles.{role}", declared.table("roles", role), values), defaults)
+        for role, values in document.roles.items()
+    }
+    hosts = {
+        name: over(
+            ValueLayer(f"hosts.{name}", declared.table("hosts", name), own),
+            roles.get(own.role, defaults) if own.role else defaults,
+        )
+        for name, own in document.hosts.items()
+    }
+    return roles, hosts
 
 
-def _read_entries(declared: Declared, faults: Faults) -> dict[HostName, HostEntry]:
-    entries = {}
-    for name, entry in declared.hosts.items():
-        where = f"hosts.{name}"
-        host_name = values.read_host_name(Given(entry.key, where, faults), name)
-        host = read_host(Given(entry.value, where, faults), declared_at=entry.key.place)
-        if host_name is not None:
-            entries[host_name] = host
-    return entries
-
-
-def _below(entry: HostEntry, roles: Mapping[Role, HostLayer], defaults: HostLayer) -> HostLayer:
-    return roles.get(entry.role.value, defaults) if entry.role else defaults
-
-
-def _host(name: HostName, role: Role, *, entry: HostEntry, layer: HostLayer, is_init: bool) -> Host:
+def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, declared_at: str) -> Host:
     return Host(
         name=name,
         role=role,
-        macs=tuple(mac.value for mac in entry.macs),
-        boot_media=_value(layer.boot_media),
-        release=_value(layer.release),
-        disk=_value(layer.disk),
-        timezone=_value(layer.timezone) or "UTC",
-        ntp=_value(layer.ntp) or (),
-        kernel_arguments=_value(layer.kernel_arguments) or (),
-        network=_network(layer),
-        ssh_keys=_value(layer.ssh_keys) or (),
-        ignition=_value(layer.ignition_for(is_init=is_init)),
-        loader=_value(layer.loader),
-        firmware=_value(layer.firmware),
-        rom_ipxe=_value(layer.rom_ipxe) or RomIpxe.KEEP,
-        declared_at=str(entry.declared_at),
+        macs=values.mac or (),
+        boot_media=values.boot_media,
+        release=values.release,
+        disk=values.disk,
+        timezone=values.timezone or "UTC",
+        ntp=values.ntp or (),
+        kernel_arguments=values.kernel_arguments or (),
+        network=_network(values.network),
+        ssh_keys=values.ssh_keys or (),
+        ignition=values.ignition.init if is_init else values.ignition.join,
+        loader=values.loader,
+        firmware=values.firmware,
+        rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
+        declared_at=declared_at,
     )
 
 
-def _network(layer: HostLayer) -> HostNetwork | None:
+def _network(section: StaticNetwork) -> HostNetwork | None:
     """Make the record of a static address; a host without one uses DHCP, and the rest of the network is not used."""
-    if layer.address is None:
+    if section.address is None:
         return None
-    return HostNetwork(
-        address=layer.address.value,
-        gateway=_value(layer.gateway),
-        nameservers=_value(layer.nameservers) or (),
-        interface=_value(layer.interface),
-    )
-
-
-def _value(said: Said[T] | None) -> T | None:
-    return None if said is None else said.value
+    return HostNetwork(section.address, section.gateway, section.nameservers or (), section.interface)

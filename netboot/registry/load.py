@@ -17,9 +17,9 @@ from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
 from netboot.registry.hosts import build_hosts
 from netboot.settings.settings import Settings
-from netboot.settings.settings_file import find, read_settings
+from netboot.settings.settings_file import read_settings
 from netboot.yamlfile.faults import Faults
-from netboot.yamlfile.nodes import Listing, Node, Table
+from netboot.yamlfile.nodes import Listing, Node, Table, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) ->
         settings,
         sound,
         (),
-        texts=tuple(declared.files),
+        texts=declared.files,
         faults=problems,
         warnings=tuple(sorted(faults.warnings)),
         left_out=macs_of_faulty(declared, faulty, problems),
@@ -121,7 +121,7 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
     directory = path.absolute().parent
     shown = [
         path.parent / file.relative_to(directory) if file.is_relative_to(directory) else file
-        for file in settings.hosts.files
+        for file in (directory / named for named in settings.hosts.files)
     ]
     section, named = find(tree, ("hosts",)), find(tree, ("hosts", "files"))
     if isinstance(named, Listing) and len(named.items) == len(shown):

@@ -4,7 +4,8 @@ To remove a setting, delete its field and add its row here; in the release after
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Table
@@ -15,13 +16,15 @@ _USE_CONTENT_URL: Final = (
 REMOVED: Final[Mapping[str, str]] = {"content.workers": _USE_CONTENT_URL, "content.port": _USE_CONTENT_URL}
 
 
-def drop_removed(tree: Table, data: dict[str, Any], faults: Faults) -> None:
-    """Delete every removed setting from `data`, read from `tree`, and add a warning with its place and its cure."""
+def without_removed(tree: Table, faults: Faults) -> Table:
+    """Return the tree without removed settings, with a warning for each: its place and its cure."""
+    sections = dict(tree.entries)
     for path, cure in REMOVED.items():
         section, _, name = path.partition(".")
-        written = tree.entries.get(section)
+        written = sections.get(section)
         if written is None or not isinstance(written.value, Table) or name not in written.value.entries:
             continue
-        del data[section][name]
-        key = written.value.entries[name].key
-        faults.warn(key.place, path, what="was removed and has no effect", cure=cure)
+        others = dict(written.value.entries)
+        faults.warn(others.pop(name).key.place, path, what="was removed and has no effect", cure=cure)
+        sections[section] = replace(written, value=replace(written.value, entries=others))
+    return replace(tree, entries=sections)

@@ -1,24 +1,24 @@
 """The settings of the daemon, `netboot.yaml`: each with its default, type and description.
 
 `docs/settings.md` has one heading for each (a test compares them). Frozen: a reload builds another.
-Only this file, `setting_types` and `settings_file` use Pydantic.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from netboot.model.boot.boot_client import BootProtocol, Cpu, arch_named
 from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.settings import setting_types as kinds
-from netboot.settings.setting_types import Endpoint, SettingKind, choice, refuse
-from netboot.yamlfile.nodes import Scalar
+from netboot.settings.setting_types import Endpoint, SettingSection
+from netboot.yamlfile import value_kinds as values
+from netboot.yamlfile.nodes import Node, Scalar, Table
+from netboot.yamlfile.sections import refuse
+from netboot.yamlfile.value_kinds import choice
 
 
 class LogLevel(StrEnum):
@@ -38,33 +38,27 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _an_empty_section_has_its_defaults(cls, value: Any) -> Any:
-        return {} if isinstance(value, Scalar) and value.is_null else value
-
-
-class BootInterface(_Section):
+class BootInterface(SettingSection):
     """An interface on which machines boot."""
 
-    name: kinds.InterfaceName
-    address: kinds.OptionalAddress = None
-    advertise: kinds.OptionalMachineAddress = None
+    name: values.InterfaceName = Field(description="The name that `ip link` shows.", examples=["eno2"])
+    address: values.Address | None = Field(default=None, description="The one of its addresses that is used.")
+    advertise: values.MachineAddress | None = Field(
+        default=None, description="The address in URLs and offers instead of its own, behind a router that forwards it."
+    )
 
-    @model_validator(mode="before")
     @classmethod
-    def _a_name_alone_is_enough(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, Scalar | str) else value
+    def table_of(cls, value: Scalar) -> object:
+        return {"name": value}
 
 
-class Network(_Section):
+class Network(SettingSection):
     """The boot LAN."""
 
-    interfaces: Annotated[tuple[BootInterface, ...], SettingKind("list of names, or of {name, address, advertise}")] = (
-        Field(default=(), description="The interfaces on which machines boot.")
+    interfaces: tuple[BootInterface, ...] = Field(
+        default=(),
+        title="list of names, or of {name, address, advertise}",
+        description="The interfaces on which machines boot.",
     )
 
     @field_validator("interfaces")
@@ -76,48 +70,49 @@ class Network(_Section):
         return interfaces
 
 
-class Dhcp(_Section):
+class Dhcp(SettingSection):
     """DHCP and PXE."""
 
-    mode: Annotated[DhcpMode, *choice(described="proxy, off, listen or reservation")] = Field(
+    mode: Annotated[DhcpMode, choice(DhcpMode)] = Field(
         default=DhcpMode.PROXY, description="How the daemon uses the DHCP ports."
     )
     port: kinds.Port = Field(default=67, description="The port of DHCP.")
     pxe_port: kinds.Port = Field(
         default=4011, description="The port to which UEFI firmware sends its request for a boot file."
     )
-
-    listen: Annotated[DhcpListen, *choice(described="udp or packet")] = Field(
+    listen: Annotated[DhcpListen, choice(DhcpListen)] = Field(
         default=DhcpListen.UDP, description="How the daemon receives DHCP."
     )
     pool: Annotated[tuple[kinds.Pool, ...], AfterValidator(kinds.apart)] = Field(
-        default=(), description="Addresses for unregistered machines, in the mode reservation."
+        default=(),
+        title="list: first and last address, 192.0.2.200-192.0.2.220, or {range, network, router}",
+        description="Addresses for unregistered machines, in the mode reservation.",
     )
     lease_s: kinds.LeaseSeconds = Field(default=3600, description="The duration of a lease, in seconds.")
-    router: kinds.OptionalMachineAddress = Field(
+    router: values.MachineAddress | None = Field(
         default=None, description="The router in leases for hosts without `network.gateway`."
     )
-    nameservers: tuple[kinds.MachineAddress, ...] = Field(
+    nameservers: tuple[values.MachineAddress, ...] = Field(
         default=(), description="The name servers in leases for hosts without `network.nameservers`."
     )
-    ntp_servers: tuple[kinds.MachineAddress, ...] = Field(
+    ntp_servers: tuple[values.MachineAddress, ...] = Field(
         default=(), description="The time servers in leases for hosts without `ntp`."
     )
-    domain: kinds.Domain = Field(default=None, description="The domain in leases.")
+    domain: values.Domain | None = Field(default=None, description="The domain in leases.")
 
-    @field_validator("pxe_port")
-    @classmethod
-    def _not_the_port_of_dhcp(cls, pxe_port: int, info: Any) -> int:
-        if pxe_port == info.data.get("port"):
-            raise refuse(f"{pxe_port} is dhcp.port as well", "give each its own; firmware uses only 4011")
-        return pxe_port
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.pxe_port == self.port:
+            what = f"{self.port} is dhcp.port as well"
+            raise refuse(what, "give each its own; firmware uses only 4011", key="pxe_port")
+        return self
 
 
-class Tftp(_Section):
+class Tftp(SettingSection):
     """TFTP, read only."""
 
     port: kinds.Port = Field(default=69, description="The port of TFTP.")
-    single_port: kinds.Flag = Field(
+    single_port: values.Flag = Field(
         default=False, description="Send from this port only, instead of from a new port for each transfer."
     )
     max_transfers: kinds.Count = Field(default=512, description="The number of simultaneous transfers.")
@@ -126,50 +121,52 @@ class Tftp(_Section):
     )
 
 
-class Http(_Section):
+class Http(SettingSection):
     """HTTP on the boot LAN."""
 
     port: kinds.Port = Field(
         default=8080, description="The port on the boot LAN for scripts, Kickstarts, Ignition and content."
     )
-    listen: tuple[kinds.Address, ...] = Field(default=(), description="Addresses to listen on.")
+    listen: tuple[values.Address, ...] = Field(default=(), description="Addresses to listen on.")
     max_streams: kinds.Count = Field(
         default=128, description="The number of files beyond 64 KiB that are sent at the same time."
     )
     client_rate: kinds.Rate = Field(default=0, description="Bytes of content per second for one machine.")
 
 
-class Admin(_Section):
+class Admin(SettingSection):
     """API, metrics, and the command line's access."""
 
     listen: kinds.LoopbackEndpoint = Field(
         default=Endpoint(kinds.LOOPBACK, 8470), description="The address of the API, metrics and events."
     )
-    socket: kinds.LocalPath = Field(
+    socket: values.FilePath = Field(
         default=Path("/run/netboot/control.sock"),
         description="The Unix socket by which the command line controls the daemon.",
     )
 
 
-class ContentSettings(_Section):
+class ContentSettings(SettingSection):
     """Boot media and releases."""
 
-    directory: kinds.LocalPath = Field(
+    directory: values.FilePath = Field(
         default=Path("/var/lib/netboot/content"), description="The boot media and OSTree archives that are served."
     )
-    deltas: kinds.Flag = Field(
+    deltas: values.Flag = Field(
         default=True, description="Make a static delta and a summary of each release in the background."
     )
-    url: kinds.WebUrl = Field(default=None, description="A web server elsewhere that has the content.")
+    url: kinds.WebUrl | None = Field(default=None, description="A web server elsewhere that has the content.")
 
 
-class LoaderChoice(_Section):
+class LoaderChoice(SettingSection):
     """A loader for some machines instead of the default one."""
 
-    arch: kinds.LoaderArch
-    loader: kinds.LoaderName
-    oui: kinds.Oui = None
-    vendor_class: kinds.ClassPrefix = None
+    arch: kinds.LoaderArch = Field(
+        description="A CPU, with `-http` for UEFI HTTP boot, or a number of DHCP option 93.", examples=["x64"]
+    )
+    loader: values.LoaderName = Field(description="A name below `bootfiles.directories`.", examples=["snponly.efi"])
+    oui: kinds.Oui | None = Field(default=None, description="The first half of the MAC.")
+    vendor_class: kinds.ClassPrefix | None = Field(default=None, description="The beginning of DHCP option 60.")
 
     def rule(self) -> LoaderRule:
         """Return the rule for the boot decision."""
@@ -182,10 +179,10 @@ class LoaderChoice(_Section):
         return LoaderRule(protocol, cpu, self.loader, oui=self.oui, vendor_class=self.vendor_class)
 
 
-class Bootfiles(_Section):
+class Bootfiles(SettingSection):
     """Loaders."""
 
-    directories: tuple[kinds.LocalPath, ...] = Field(
+    directories: tuple[values.FilePath, ...] = Field(
         default=(
             Path("/usr/share/ipxe"),
             Path("/usr/lib/ipxe"),
@@ -194,28 +191,29 @@ class Bootfiles(_Section):
         ),
         description="Directories of loaders, searched in order.",
     )
-    loaders: Annotated[tuple[LoaderChoice, ...], SettingKind("list of {arch, loader, oui, vendor_class}")] = Field(
+    loaders: tuple[LoaderChoice, ...] = Field(
         default=(),
+        title="list of {arch, loader, oui, vendor_class}",
         description="Loaders for some machines instead of the default ones; the first rule that matches is used.",
     )
 
 
-class Render(_Section):
+class Render(SettingSection):
     """Scripts, Kickstarts, Ignition."""
 
-    templates: tuple[kinds.LocalPath, ...] = Field(
+    templates: tuple[values.FilePath, ...] = Field(
         default=(Path("/etc/netboot/templates"),),
         description="Directories searched for templates before the shipped ones.",
     )
 
 
-class InstallSettings(_Section):
+class InstallSettings(SettingSection):
     """Attempts of an arming."""
 
     attempts: kinds.Attempts = Field(default=3, description="Boots into the installer per arming.")
 
 
-class Store(_Section):
+class Store(SettingSection):
     """The database of installs and events."""
 
     url: kinds.StoreUrl = Field(
@@ -225,39 +223,31 @@ class Store(_Section):
     )
 
 
-class Hosts(_Section):
+class Hosts(SettingSection):
     """The machines."""
 
-    files: tuple[kinds.LocalPath, ...] = Field(
+    files: tuple[values.FilePath, ...] = Field(
         default=(Path("hosts.yaml"), Path("hosts.d")), description="Hosts files, and directories of such files."
     )
-    unknown: Annotated[UnknownHosts, *choice(described="ignore or wait")] = Field(
+    unknown: Annotated[UnknownHosts, choice(UnknownHosts)] = Field(
         default=UnknownHosts.IGNORE, description="The reply to an unregistered machine."
     )
 
+    @classmethod
+    def refusal_of_key(cls, name: str, value: Node | None) -> tuple[str, str]:
+        what, cure = super().refusal_of_key(name, value)
+        is_machine = isinstance(value, Table)
+        return what, "machines are written in a file of hosts.files: hosts.yaml" if is_machine else cure
 
-class Log(_Section):
+
+class Log(SettingSection):
     """The log, on standard error."""
 
-    level: Annotated[LogLevel, *choice(described="debug, info, warning or error")] = Field(
-        default=LogLevel.INFO, description="Minimum log level."
-    )
-    format: Annotated[LogFormat, *choice(described="auto, json or console")] = Field(
-        default=LogFormat.AUTO, description="Format of log lines."
-    )
+    level: Annotated[LogLevel, choice(LogLevel)] = Field(default=LogLevel.INFO, description="Minimum log level.")
+    format: Annotated[LogFormat, choice(LogFormat)] = Field(default=LogFormat.AUTO, description="Format of log lines.")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting as documented."""
-
-    path: str
-    default: str  # as it would be written in netboot.yaml
-    type: str
-    description: str
-
-
-class Settings(_Section):
+class Settings(SettingSection):
     """All of `netboot.yaml`; a missing section or key has its default."""
 
     network: Network = Network()
@@ -272,23 +262,3 @@ class Settings(_Section):
     store: Store = Store()
     hosts: Hosts = Hosts()
     log: Log = Log()
-
-    @classmethod
-    def walk(cls) -> Iterator[Setting]:
-        """List every setting in the order of the file."""
-        for section, held in cls.model_fields.items():
-            assert isinstance(held.annotation, type)
-            assert issubclass(held.annotation, _Section)
-            for name, field in held.annotation.model_fields.items():
-                yield Setting(
-                    f"{section}.{name}", kinds.written(field.default), kinds.kind_of(field), field.description or ""
-                )
-
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any], *, directory: Path) -> Self:
-        """Validate what was read from a file in `directory`, to which relative paths are relative.
-
-        Leaves are `nodes.Scalar`. Raises pydantic's ValidationError with every fault.
-        """
-        sections: dict[str, Any] = {section: {} for section in cls.model_fields}
-        return cls.model_validate(sections | tree, context={"directory": directory})

@@ -65,3 +65,35 @@ class Table:
 
 
 Node = Scalar | Listing | Table
+KeyPath = tuple[int | str, ...]  # keys of tables and indexes of lists
+
+
+def find(node: Node | None, path: KeyPath) -> Node | None:
+    """Find the value at a path; None if the file does not have it."""
+    for step in path:
+        match node, step:
+            case Table(), str() if step in node.entries:
+                node = node.entries[step].value
+            case Listing(), int() if step < len(node.items):
+                node = node.items[step]
+            case _:
+                return None
+    return node
+
+
+def find_nearest(node: Node, path: KeyPath) -> Node:
+    """Find the value at a path, or the innermost value around it that the file has."""
+    found = (find(node, path[:length]) for length in range(len(path), -1, -1))
+    return next(each for each in found if each is not None)
+
+
+def written_path(node: Node, path: KeyPath) -> KeyPath:
+    """Shorten a path that leads into a single value: the abbreviation of a table, or of a list of one."""
+    prefixes = (path[:length] for length in range(len(path)))
+    return next((prefix for prefix in prefixes if isinstance(find(node, prefix), Scalar)), path)
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a path as operators read it: `network.interfaces[0].name`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")

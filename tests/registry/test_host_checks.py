@@ -52,7 +52,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         ),
         pytest.param(
             "defaults: {network: {address: 192.0.2.5/24}}\n",
-            "1:31: defaults.network.address: cannot be shared; write it at each host; gateway and nameservers can stay",
+            "1:22: defaults.network.address: cannot be shared; write it at each host; gateway and nameservers can stay",
             id="one-address-for-all",
         ),
         pytest.param(
@@ -104,6 +104,57 @@ def test_a_host_says_its_role_and_its_card(site):
         "hosts.yaml:2:3: hosts.a: has no mac; add mac: 52:54:00:aa:bb:01, the address of the card that boots",
         "hosts.yaml:2:3: hosts.a: has no role; add role: control-plane or worker",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "hosts: {a: {rol: worker, mac: 52:54:00:00:00:01}}\n",
+            "1:13: hosts.a.rol: no such key; did you mean role?",
+        ),
+        (
+            "hosts: {a: {role: worker, macs: 52:54:00:00:00:01}}\n",
+            "1:27: hosts.a.macs: no such key; did you mean mac?",
+        ),
+        (
+            "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {adress: 192.0.2.5/24}}}\n",
+            "1:61: hosts.a.network.adress: no such key; did you mean address?",
+        ),
+    ],
+)
+def test_a_key_with_a_spelling_mistake_is_not_missing_as_well(site, text, expected):
+    site.write("hosts.yaml", text)
+
+    assert site.faults() == [f"hosts.yaml:{expected}"]
+
+
+def test_the_good_card_beside_a_faulty_one_is_compared_with_other_hosts(site):
+    site.write("hosts.yaml", f"hosts:\n  {W1}\n  w2: {{role: worker, mac: [x, 52:54:00:00:00:11]}}\n")
+
+    assert [fault.partition("; ")[0] for fault in site.faults()] == [
+        "hosts.yaml:3:28: hosts.w2.mac[0]: 'x' is not a unicast MAC address",
+        "hosts.yaml:3:31: hosts.w2.mac[1]: 52:54:00:00:00:11 belongs to w1 already (hosts.yaml:2:27)",
+    ]
+
+
+def test_an_inherited_gateway_is_compared_where_the_hosts_own_is_refused(site):
+    site.write(
+        "hosts.yaml",
+        "defaults: {network: {gateway: 192.0.2.1}}\n"
+        "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {address: 198.51.100.5/24, gateway: x}}}\n",
+    )
+
+    assert [fault.partition("; ")[0] for fault in site.faults()] == [
+        "hosts.yaml:2:70: hosts.a.network.address: the gateway 192.0.2.1 (hosts.yaml:1:31) is outside 198.51.100.0/24",
+        "hosts.yaml:2:96: hosts.a.network.gateway: 'x' is not an IPv4 address",
+    ]
+
+
+def test_a_first_node_with_a_fault_of_its_own_is_not_called_unknown(site):
+    site.write("hosts.yaml", "cluster: {init: cp1}\nhosts: {cp1: x}\n")
+
+    assert site.faults() == ["hosts.yaml:2:14: hosts.cp1: must be a table of keys; write `key: value` pairs below it"]
 
 
 def test_a_value_that_cannot_be_read_is_not_called_missing_as_well(site):

@@ -130,3 +130,12 @@ def test_a_faulty_section_is_reported_with_place_and_cure(site, text, expected):
     site.write("hosts.yaml", text)
 
     assert site.faults() == [f"hosts.yaml:{expected}"]
+
+
+def test_a_name_that_no_file_can_have_is_a_fault_at_its_place(site):
+    site.write("netboot.yaml", f"hosts: {{files: [hosts.yaml, {'a' * 300}.yaml]}}\n")
+
+    assert site.faults() == [
+        f"netboot.yaml:1:29: hosts.files[1]: {'a' * 300}.yaml cannot be read (File name too long); "
+        "let the user that runs netboot read it"
+    ]

@@ -49,7 +49,7 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         ),
         (
             "ntp: [224.0.1.1]",
-            "ntp[0]: 224.0.1.1 is the address of no other machine; write a unicast address, as 192.0.2.1",
+            "ntp[0]: 224.0.1.1 is not an address that machines can reach; write a unicast address, as 192.0.2.1",
         ),
         ("ntp: ['fd00::1']", f"ntp[0]: 'fd00::1' {NO_TIME_SERVER}"),
         ("ntp: ['ntp.example.com iburst']", f"ntp[0]: 'ntp.example.com iburst' {NO_TIME_SERVER}"),
@@ -104,12 +104,13 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         ),
         (
             "network: {address: 192.0.2.5/24, nameservers: [127.0.0.1]}",
-            "network.nameservers[0]: 127.0.0.1 is the address of no other machine; "
+            "network.nameservers[0]: 127.0.0.1 is not an address that machines can reach; "
             "write a unicast address, as 192.0.2.1",
         ),
         (
             "network: {address: 192.0.2.5/24, interface: en/0}",
-            "network.interface: 'en/0' is not a name of an interface; write one of at most 15 characters, as enp1s0",
+            "network.interface: 'en/0' is not a name of an interface; write one of at most 15 characters, as enp1s0; "
+            "`ip link` shows those of this computer",
         ),
         (
             "network: {adress: 192.0.2.5/24, address: 192.0.2.6/24}",

@@ -132,3 +132,11 @@ def test_no_fault_shows_what_a_file_holds(site):
     site.write("join.ign", '{"token": "secret"')
 
     assert "secret" not in "".join(site.faults())
+
+
+def test_a_file_of_no_action_is_given_to_any_host(site):
+    site.write("hosts.yaml", CLUSTER)
+    site.write_ignition("init.ign", action="none")
+    site.write_ignition("join.ign", action="none")
+
+    assert list(site.load().hosts.hosts) == ["cp1", "cp2", "w1"]

@@ -12,7 +12,7 @@ from netboot.errors import ConfigError
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.model.host.mac import Mac
-from netboot.registry.load import Configuration, load
+from netboot.registry.load import Configuration, load, load_settings
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -127,6 +127,20 @@ def test_defaults_then_role_then_host_make_a_host(site):
             ),
         },
     )
+
+
+def test_the_settings_alone_are_read_or_refused_with_every_fault(site):
+    site.write("hosts.yaml", "hsts: {}\n")
+
+    assert load_settings(Path("netboot.yaml")).network.interfaces[0].name == "eno2"
+
+    site.write("netboot.yaml", "http: {prot: 80}\nlog: {level: loud}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(Path("netboot.yaml"))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "netboot.yaml:1:8: http.prot: no such setting; did you mean port?",
+        "netboot.yaml:2:14: log.level: 'loud' is none of its values; use debug, info, warning or error",
+    ]
 
 
 def test_a_configuration_names_every_file_that_it_was_read_from(site):

@@ -142,8 +142,8 @@ MUTATIONS = (
     Mutation(
         "every host of a role gets the init Ignition",
         "registry/hosts.py",
-        "is_init=host_name == init)",
-        'is_init=entry.role.value == "control-plane")',
+        "is_init=host == init,",
+        'is_init=role == "control-plane",',
         Invariant.IGNITION,
     ),
     Mutation(

@@ -3,21 +3,20 @@ from pathlib import Path
 
 import pytest
 
+from netboot.app.from_settings import lease_policy_for
 from netboot.model.boot.boot_client import BootProtocol, Cpu
 from netboot.model.boot.offer import LoaderRule
 from netboot.model.lease import AddressRange
 from netboot.settings.setting_types import Endpoint
 from netboot.settings.settings import BootInterface, DhcpMode
 
-POOL_EXAMPLE = "{range: 198.51.100.100-198.51.100.120, network: 198.51.100.0/24, router: 198.51.100.1}"
-
 
 def test_interfaces_are_names_or_names_with_an_address(site):
     site.write("netboot.yaml", "network: {interfaces: [eno2, {name: eno3.100, address: 192.0.2.10}]}\n")
 
     assert site.load().settings.network.interfaces == (
-        BootInterface(name="eno2"),
-        BootInterface(name="eno3.100", address=IPv4Address("192.0.2.10")),
+        BootInterface.model_construct(name="eno2"),
+        BootInterface.model_construct(name="eno3.100", address=IPv4Address("192.0.2.10")),
     )
 
 
@@ -34,14 +33,31 @@ def test_a_pool_behind_a_relay_states_its_network_and_router(site):
     )
 
     given = [IPv4Address(f"198.51.100.{number}") for number in (100, 120, 1)]
-    assert site.load().settings.dhcp.pool == (
+    assert lease_policy_for(site.load().settings).pool == (
         AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220")),
         AddressRange(*given[:2], IPv4Network("198.51.100.0/24"), given[2]),
         AddressRange(*[IPv4Address("203.0.113.7")] * 2, IPv4Network("203.0.113.0/25")),
     )
 
 
-UNREACHABLE = "is not an address that machines can reach; write a unicast address, as 192.0.2.10"
+def test_both_ends_of_a_network_of_two_addresses_are_machines(site):
+    site.write("netboot.yaml", "dhcp: {pool: [{range: 192.0.2.4-192.0.2.5, network: 192.0.2.4/31}]}\n")
+
+    assert [str(pool.range) for pool in site.load().settings.dhcp.pool] == ["192.0.2.4-192.0.2.5"]
+
+
+def test_content_elsewhere_is_named_without_a_slash_at_the_end(site):
+    site.write("netboot.yaml", "content: {url: 'https://mirror.example.org:8443/netboot/'}\n")
+
+    assert site.load().settings.content.url == "https://mirror.example.org:8443/netboot"
+
+
+UNREACHABLE = "is not an address that machines can reach; write a unicast address, as 192.0.2.1"
+NO_WEB_SERVER = (
+    "is not a URL of a web server; "
+    "write it as http://mirror.example.org/netboot, what lies before /content/ and /ostree/"
+)
+NO_ADDRESS = "is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)"
 
 
 @pytest.mark.parametrize(
@@ -126,11 +142,12 @@ def test_an_empty_file_and_an_empty_section_have_the_defaults(site, text):
 def test_a_pool_is_read_as_ranges_and_single_addresses(site):
     site.write("netboot.yaml", "dhcp: {mode: reservation, pool: [192.0.2.200-192.0.2.220, 192.0.2.7], domain: lan}\n")
 
-    dhcp = site.load().settings.dhcp
+    settings = site.load().settings
 
     lone = IPv4Address("192.0.2.7")
     wide = AddressRange(IPv4Address("192.0.2.200"), IPv4Address("192.0.2.220"))
-    assert (dhcp.mode, dhcp.pool, dhcp.domain) == (DhcpMode.RESERVATION, (wide, AddressRange(lone, lone)), "lan")
+    assert (settings.dhcp.mode, settings.dhcp.domain) == (DhcpMode.RESERVATION, "lan")
+    assert lease_policy_for(settings).pool == (wide, AddressRange(lone, lone))
 
 
 def test_values_are_read_as_yaml_1_2_has_them(site):
@@ -176,8 +193,9 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("http: {port: [80]}", "1:14: http.port: must be one value; write a single word, number or path"),
         ("http: {port: }", "1:13: http.port: is empty; write a value or remove the key"),
         ("http: {listen: 192.0.2.1}", "1:16: http.listen: must be a list; write it in brackets: [first, second]"),
-        ("http: {listen: }", "1:15: http.listen: is empty; write a value or remove the key"),
-        ("http: {listen: [eno2]}", "1:17: http.listen[0]: 'eno2' is not an IPv4 address; write one, as 192.0.2.10"),
+        ("http: {listen: }", "1:15: http.listen: is empty; write a list or remove the key"),
+        ("http: {listen: [eno2]}", f"1:17: http.listen[0]: 'eno2' {NO_ADDRESS}"),
+        ("http: {listen: [224.0.0.1]}", f"1:17: http.listen[0]: 224.0.0.1 {UNREACHABLE}"),
         ("dhcp: {mode: prox}", "1:14: dhcp.mode: 'prox' is none of its values; use proxy, off, listen or reservation"),
         ("dhcp: {mode: {}}", "1:14: dhcp.mode: must be one value; write a single word, number or path"),
         (
@@ -197,34 +215,45 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             "1:14: dhcp.pool: 192.0.2.5-192.0.2.9 and 192.0.2.9 share addresses; write each address once",
         ),
         *(
-            (f"dhcp: {{pool: [{{{written}}}]}}", f"1:15: dhcp.pool[0]: {refused}")
+            (f"dhcp: {{pool: [{{{written}}}]}}", f"1:{refused}")
             for written, refused in (
-                ("range: 192.0.2.5", f"has no range or no network; write {POOL_EXAMPLE}"),
-                ("network: 192.0.2.0/24", f"has no range or no network; write {POOL_EXAMPLE}"),
-                ("ranges: 192.0.2.5", "'ranges' is not a part of a pool; did you mean range?"),
+                ("range: 192.0.2.5", "15: dhcp.pool[0].network: is missing; write it, as network: 198.51.100.0/24"),
+                (
+                    "network: 192.0.2.0/24",
+                    "15: dhcp.pool[0].range: is missing; write it, as range: 198.51.100.100-198.51.100.120",
+                ),
+                (
+                    "ranges: 192.0.2.5, network: 192.0.2.0/24",
+                    "16: dhcp.pool[0].ranges: no such setting; did you mean range?",
+                ),
                 (
                     "range: 192.0.2.5, network: 192.0.2.1/24",
-                    "'192.0.2.1/24' is not an IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                    "43: dhcp.pool[0].network: '192.0.2.1/24' is not an IPv4 network; "
+                    "write its first address and prefix: 192.0.2.0/24",
                 ),
                 (
                     "range: 192.0.2.5, network: 192.0.2.0",
-                    "'192.0.2.0' is not an IPv4 network; write its first address and prefix: 192.0.2.0/24",
+                    "43: dhcp.pool[0].network: '192.0.2.0' is not an IPv4 network; "
+                    "write its first address and prefix: 192.0.2.0/24",
                 ),
                 (
                     "range: 192.0.2.250-192.0.3.5, network: 192.0.2.0/24",
-                    "192.0.3.5 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "15: dhcp.pool[0]: 192.0.3.5 is not an address of a machine in 192.0.2.0/24; "
+                    "correct the network or the address",
                 ),
                 (
                     "range: 192.0.2.250-192.0.2.255, network: 192.0.2.0/24",
-                    "192.0.2.255 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "15: dhcp.pool[0]: 192.0.2.255 is not an address of a machine in 192.0.2.0/24; "
+                    "correct the network or the address",
                 ),
                 (
                     "range: 192.0.2.5, network: 192.0.2.0/24, router: 198.51.100.1",
-                    "198.51.100.1 is not an address of a machine in 192.0.2.0/24; correct the network or the address",
+                    "15: dhcp.pool[0]: 198.51.100.1 is not an address of a machine in 192.0.2.0/24; "
+                    "correct the network or the address",
                 ),
                 (
                     "range: [192.0.2.5], network: 192.0.2.0/24",
-                    f"has a list where one value belongs; write {POOL_EXAMPLE}",
+                    "23: dhcp.pool[0].range: must be one value; write a single word, number or path",
                 ),
             )
         ),
@@ -233,7 +262,7 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             "1:14: dhcp.pool: the networks 192.0.2.0/24 and 192.0.2.0/25 overlap; state one network for both",
         ),
         ("dhcp: {lease_s: 59}", "1:17: dhcp.lease_s: 59 is out of range; write a whole number from 60 to 31536000"),
-        ("dhcp: {router: gw}", "1:16: dhcp.router: 'gw' is not an IPv4 address; write one, as 192.0.2.10"),
+        ("dhcp: {router: gw}", f"1:16: dhcp.router: 'gw' {NO_ADDRESS}"),
         (
             "network: {interfaces: [{name: s0, advertise: 0.0.0.0}]}",
             f"1:46: network.interfaces[0].advertise: 0.0.0.0 {UNREACHABLE}",
@@ -261,13 +290,17 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("tftp: {single_port: no}", "1:21: tftp.single_port: 'no' is neither true nor false; write true or false"),
         (
             "network: {interfaces: [a b]}",
-            "1:24: network.interfaces[0].name: 'a b' is not a name of an interface; `ip link` shows their names",
+            "1:24: network.interfaces[0]: 'a b' is not a name of an interface; "
+            "write one of at most 15 characters, as enp1s0; `ip link` shows those of this computer",
         ),
         (
             "network: {interfaces: [eno2, eno2]}",
             "1:23: network.interfaces: eno2 is named 2 times; name each interface once",
         ),
-        ("bootfiles: {loaders: [{arch: x64}]}", "1:23: bootfiles.loaders[0].loader: is missing; write it"),
+        (
+            "bootfiles: {loaders: [{arch: x64}]}",
+            "1:23: bootfiles.loaders[0].loader: is missing; write it, as loader: snponly.efi",
+        ),
         (
             "bootfiles: {loaders: [{arch: x86-bios-http, loader: x}]}",
             "1:30: bootfiles.loaders[0].arch: no such architecture 'x86-bios-http'; did you mean x86-bios?",
@@ -299,14 +332,18 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ),
         (
             "bootfiles: {loaders: [{arch: x64, loader: x, vendor_class: MSFT}]}",
-            "1:60: bootfiles.loaders[0].vendor_class: 'MSFT' is the class of no firmware; "
+            "1:60: bootfiles.loaders[0].vendor_class: 'MSFT' is not a class of a firmware; "
             "write how it begins, as PXEClient:Arch:00007",
         ),
         (
             "bootfiles: {loaders: [{arch: x64, loader: x, vendor: y}]}",
             "1:46: bootfiles.loaders[0].vendor: no such setting; did you mean vendor_class?",
         ),
-        ("network: {interfaces: [{}]}", "1:24: network.interfaces[0].name: is missing; write it"),
+        ("network: {interfaces: [{}]}", "1:24: network.interfaces[0].name: is missing; write it, as name: eno2"),
+        (
+            "network: {interfaces: [{nam: a}]}",
+            "1:25: network.interfaces[0].nam: no such setting; did you mean name?",
+        ),
         (
             "network: {interfaces: [{name: a, adress: b}]}",
             "1:34: network.interfaces[0].adress: no such setting; did you mean address?",
@@ -334,7 +371,17 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             "1:14: store.url: names no file; "
             "an install must outlive the daemon; use sqlite+aiosqlite:////path/netboot.db",
         ),
-        ("content: {directory: ''}", "1:22: content.directory: is empty; write a path or remove the key"),
+        (
+            "dhcp: {pool: [10.0.0.0-10.0.2.255, 10.0.3.0-10.0.3.255, 10.0.4.1]}",
+            "1:14: dhcp.pool: holds 1025 addresses; a pool holds 1024 at most",
+        ),
+        *(
+            (f"content: {{url: '{url}'}}", f"1:16: content.url: '{url}' {NO_WEB_SERVER}")
+            for url in ("mirror.example.org", "ftp://mirror", "http://", "http://a:0/", "http://[::1", "http://a/?x=1")
+        ),
+        ("store: {url: 'http://[x'}", "1:14: store.url: the scheme '' is not a supported database; "
+         "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot"),
+        ("content: {directory: ''}", "1:22: content.directory: is empty; write a value or remove the key"),
         ("hosts: {unknown: hide}", "1:18: hosts.unknown: 'hide' is none of its values; use ignore or wait"),
         ("install: {attempts: 101}", "1:21: install.attempts: 101 is out of range; write a whole number from 1 to 100"),
     ],

@@ -65,3 +65,20 @@ def test_a_file_beyond_four_mebibytes_is_refused():
     Path("f.yaml").write_bytes(b"#" * (SIZE_LIMIT_BYTES + 1))
 
     assert fault_of(Path("f.yaml")) == "f.yaml: is larger than 4 MiB; name the file that was meant"
+
+
+def test_a_file_that_this_user_may_not_read_names_the_right_that_is_missing():
+    Path("f.yaml").touch(mode=0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        fault = fault_of(Path("f.yaml"))
+    finally:
+        os.seteuid(user)
+
+    assert fault == "f.yaml: cannot be read (Permission denied); run with sudo, or join group netboot"
+
+
+def test_a_name_that_no_file_can_have_is_a_fault():
+    assert fault_of(Path("f\0.yaml"), place=Place("hosts.yaml", 1, 1)).endswith("; name a file that can be read")

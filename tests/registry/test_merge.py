@@ -1,0 +1,77 @@
+"""Where a value comes from: file and line of the one in force, and of those that it overrides."""
+
+from pathlib import Path
+
+import pytest
+
+from netboot.registry.host_files import declare, read_files
+from netboot.registry.host_sections import HostsDocument, HostSection
+from netboot.registry.hosts import merge_layers
+from netboot.registry.merge import Merged
+from netboot.yamlfile.faults import Faults
+from netboot.yamlfile.sections import read_section
+
+DEFAULTS = """\
+defaults:
+  timezone: UTC
+  kernel_arguments: [quiet]
+  network: {gateway: 192.0.2.1, nameservers: [192.0.2.1]}
+roles:
+  worker:
+    timezone: Europe/Berlin
+    ignition: {join: join.ign}
+"""
+HOSTS = """\
+hosts:
+  w1:
+    role: worker
+    mac: 52:54:00:00:00:01
+    kernel_arguments: []
+    network: {address: 192.0.2.5/24, nameservers: [192.0.2.9]}
+    ignition: own.ign
+"""
+
+
+def merged(site, hosts: str) -> Merged[HostSection]:
+    site.write("hosts.yaml", DEFAULTS)
+    site.write("hosts.d/w1.yaml", hosts)
+    faults = Faults()
+    declared = declare(read_files([Path("hosts.yaml"), Path("hosts.d/w1.yaml")], faults), faults)
+    _, by_name = merge_layers(declared, read_section(HostsDocument, declared.tree, faults))
+    return next(iter(by_name.values()))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("role",), ["hosts.d/w1.yaml:3:11: hosts.w1.role"]),
+        (("timezone",), ["hosts.yaml:7:15: roles.worker.timezone", "hosts.yaml:2:13: defaults.timezone"]),
+        (
+            ("kernel_arguments",),
+            ["hosts.d/w1.yaml:5:23: hosts.w1.kernel_arguments", "hosts.yaml:3:21: defaults.kernel_arguments"],
+        ),
+        (("network", "gateway"), ["hosts.yaml:4:22: defaults.network.gateway"]),
+        (
+            ("network", "nameservers"),
+            ["hosts.d/w1.yaml:6:51: hosts.w1.network.nameservers", "hosts.yaml:4:46: defaults.network.nameservers"],
+        ),
+        (
+            ("ignition", "join"),
+            ["hosts.d/w1.yaml:7:15: hosts.w1.ignition", "hosts.yaml:8:22: roles.worker.ignition.join"],
+        ),
+        (("disk",), []),
+    ],
+)
+def test_every_place_that_sets_a_value_is_found_the_one_in_force_first(
+    site, path: tuple[str, ...], expected: list[str]
+):
+    origins = merged(site, HOSTS).origins(*path)
+
+    assert [f"{origin.place}: {origin.where}" for origin in origins] == expected
+
+
+def test_a_value_that_was_refused_is_not_in_force(site):
+    host = merged(site, HOSTS.replace("kernel_arguments: []", "timezone: Nowhere/Land"))
+
+    assert host.values.timezone == "Europe/Berlin"
+    assert [str(origin.place) for origin in host.origins("timezone")] == ["hosts.yaml:7:15", "hosts.yaml:2:13"]
