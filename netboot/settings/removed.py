@@ -5,8 +5,10 @@ To remove a setting, delete its field and add its row here; in the release after
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from netboot.settings.settings import Settings
+from netboot.yamlfile.editor_schema import editor_schema
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Table
 
@@ -28,3 +30,13 @@ def without_removed(tree: Table, faults: Faults) -> Table:
         faults.warn(others.pop(name).key.place, path, what="was removed and has no effect", cure=cure)
         sections[section] = replace(written, value=replace(written.value, entries=others))
     return replace(tree, entries=sections)
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `netboot.yaml` for editors; removed settings are deprecated in it."""
+    schema = editor_schema(Settings)
+    for path, cure in REMOVED.items():
+        section, _, name = path.partition(".")
+        table = schema["properties"][section]["$ref"].rpartition("/")[2]
+        schema["$defs"][table]["properties"][name] = {"deprecated": True, "description": f"Removed; {cure}"}
+    return schema

@@ -77,9 +77,11 @@ _NETWORK: Final = ValueKind(_network, "network", {"type": "string", "format": "i
 class Pool(SettingSection):
     """A range of addresses; as a table, with its network."""
 
-    range: Annotated[AddressRange, _RANGE] = Field(examples=["198.51.100.100-198.51.100.120"])
-    network: Annotated[IPv4Network, _NETWORK] | None = Field(examples=["198.51.100.0/24"])
-    router: MachineAddress | None = None
+    range: Annotated[AddressRange, _RANGE] = Field(
+        description="The first and last address.", examples=["198.51.100.100-198.51.100.120"]
+    )
+    network: Annotated[IPv4Network, _NETWORK] | None = Field(description="Their network.", examples=["198.51.100.0/24"])
+    router: MachineAddress | None = Field(default=None, description="The router in its leases.")
 
     @classmethod
     def table_of(cls, value: Scalar) -> object:

@@ -54,7 +54,7 @@ def text_of(pattern: re.Pattern[str], name: str, *, cure: str, longest: int = 25
             raise refuse(f"{shown(scalar.text)} is not a {name}", cure)
         return scalar.text
 
-    return ValueKind(read, name, matching(pattern))
+    return ValueKind(read, name, {**matching(pattern), "type": ["string", "number"]})  # 1.30 without quotes
 
 
 def matching(pattern: re.Pattern[str]) -> Schema:

@@ -64,7 +64,7 @@ def test_a_schema_has_types_bounds_descriptions_and_defaults_as_a_file_has_them(
                 "required": ["name"],
                 "properties": {
                     "name": {
-                        "type": "string",
+                        "type": ["string", "number"],
                         "title": "name of an interface",
                         "pattern": "^([A-Za-z0-9_][A-Za-z0-9._-]{0,14})$",
                         "examples": ["eno1"],
