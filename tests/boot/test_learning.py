@@ -8,7 +8,7 @@ from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, UNKNOWN_AD
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu
 from netboot.model.boot.machine import Machine
-from netboot.model.boot.offer import MachineDocument, Offer, Policy, UnknownHosts
+from netboot.model.boot.offer import MachineDocument, Offer, OfferKind, Policy, UnknownHosts
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.store.machines import Machines
@@ -122,6 +122,22 @@ def test_a_loader_that_never_requests_its_script_is_replaced_by_the_next_which_i
         ]
         kept = next(iter(services.seen)).machine
         assert kept.variants == {"pxe/x64": "with-43 ipxe.efi"}
+
+    with_services(scenario)
+
+
+def test_a_loader_with_another_user_class_that_reaches_its_script_is_learned(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        await arm(services)
+        machine = Machine1(services)
+        for name in ("snponly.efi", "snponly.efi", "ipxe.efi"):
+            machine.discovers()
+            machine.loads(name)
+        offer = services.offer(replace(FIRMWARE, is_etherboot=True, has_http=True, exchange=1), is_sent=True)
+        assert offer == Offer(OfferKind.SCRIPT, MAC)
+        await services.script_for(MAC, ADDRESS)
+
+        assert (await emitted(services))[-1] == ("boot.variant_learned", "with-43 ipxe.efi")
 
     with_services(scenario)
 
