@@ -63,7 +63,7 @@ class EventLimits:
 
     def admit(self, event: Event, level: int) -> Iterator[tuple[Event, int]]:
         """Count an event; yield it if it is within its limit, after the counts that are due."""
-        yield from self.due(event.at)
+        yield from self.close_ended(event.at)
         if event.name in UNLIMITED:
             yield event, level
             return
@@ -78,7 +78,7 @@ class EventLimits:
             window.count += 1
             window.last, window.level = event, level
 
-    def due(self, now: datetime) -> Iterator[tuple[Event, int]]:
+    def close_ended(self, now: datetime) -> Iterator[tuple[Event, int]]:
         """Close the windows that have ended; return the counts of the events that were not recorded."""
         while self._windows:
             key, window = next(iter(self._windows.items()))
@@ -90,7 +90,7 @@ class EventLimits:
                 if key.name in BY_ADDRESS:
                     self._open(key, _Window(now + WINDOW, 0, window.last, window.level))
 
-    def close(self, now: datetime) -> Iterator[tuple[Event, int]]:
+    def close_all(self, now: datetime) -> Iterator[tuple[Event, int]]:
         """Close every window; return the counts of the events that were not recorded."""
         windows = list(self._windows.values())
         self._windows.clear()

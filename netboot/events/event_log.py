@@ -92,7 +92,7 @@ class EventLog:
                 if not await asyncio.shield(self.flush()):  # a running write ends; the last flush waits for it
                     await asyncio.sleep(RETRY_S)
         finally:
-            for recorded in self._limits.close(self._now()):
+            for recorded in self._limits.close_all(self._now()):
                 self._keep(*recorded)
             await self.flush()
 
@@ -112,7 +112,7 @@ class EventLog:
 
     async def flush(self) -> bool:
         """Write all that was recorded before this call; False if the store does not accept it."""
-        for recorded in self._limits.due(self._now()):
+        for recorded in self._limits.close_ended(self._now()):
             self._keep(*recorded)
         async with self._writing:
             while self._waiting or self._lost:

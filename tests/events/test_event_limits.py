@@ -31,7 +31,7 @@ def recorded(limits: EventLimits, events: Iterable[Event]) -> list[Event]:
 
 
 def summary(limits: EventLimits, at_s: float) -> list[tuple[HostName | None, object]]:
-    return [(event.host, event.data["count"]) for event, _level in limits.due(NOW + timedelta(seconds=at_s))]
+    return [(event.host, event.data["count"]) for event, _level in limits.close_ended(NOW + timedelta(seconds=at_s))]
 
 
 def test_of_refused_requests_the_first_is_recorded_at_once_and_the_rest_as_one_count_a_minute():
@@ -93,7 +93,7 @@ def test_a_registered_host_causes_so_many_events_of_a_kind_in_a_minute_and_the_c
     flood = [offered(at_s=number / 100) for number in range(PER_HOST + 5)]
 
     assert recorded(limits, flood) == flood[:PER_HOST]
-    (counted,) = [event for event, _level in limits.due(NOW + timedelta(seconds=60))]
+    (counted,) = [event for event, _level in limits.close_ended(NOW + timedelta(seconds=60))]
 
     assert (counted.name, counted.host, counted.step, counted.data) == ("boot.offered", CP1, None, {"count": 5})
     assert recorded(limits, [offered(at_s=61)]) == [offered(at_s=61)]
