@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -16,6 +15,7 @@ from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process_limits, systemd
+from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import boot_services
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted, warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
@@ -23,7 +23,6 @@ from netboot.app.signals import Signals
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachines
-from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
@@ -48,8 +47,6 @@ from netboot.store.exclusive import held_alone
 from netboot.store.file_lock import FileLock
 from netboot.telemetry import logs
 from netboot.telemetry.metrics import Metrics
-
-BOOT_FILES_S: Final = 0.5  # between two scans of the boot files, or 20 times the duration of a scan
 
 log = structlog.get_logger()
 
@@ -115,7 +112,7 @@ class Daemon:
         *,
         clock: Clock,
     ) -> None:
-        settings = configuration.settings
+        settings, directory = configuration.settings, configuration.settings.content.directory
         self._path = path.absolute()
         self._settings = settings
         self._started_at = clock.now()
@@ -123,7 +120,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
         self._metrics = Metrics()
-        self._content = ContentIndex(settings.content.directory)
+        self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
         self._services = boot_services(
             registry,
@@ -146,8 +143,7 @@ class Daemon:
             now=clock.now,
             daemon=self,
         )
-        uploads = Uploads(settings.content.directory)
-        self._uploads = UploadImports(uploads, self._import_command, events=store.events, now=clock.now)
+        self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         admin = admin_application(self._administration, self._metrics, configuration=self._path.resolve())
         admin.add_routes(UploadApi(self._uploads).routes())
         self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
@@ -159,6 +155,7 @@ class Daemon:
             metrics=self._metrics,
             on_problems=self._note_problems,
         )
+        self._armed_content = ArmedContent(registry, self._install_moves, events=store.events, content=directory)
         self._problems: list[str] = []
         self._content_fault: str | None = None
         self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
@@ -180,7 +177,7 @@ class Daemon:
         for unready in problems:
             log.error("config.not_ready", problem=str(unready))
         self._not_ready = tuple(map(str, problems))
-        return await self._end_changed_armings()
+        return await self._check_armings()
 
     def _readiness(self) -> Readiness:
         self._registry.renew_boot_files()
@@ -195,7 +192,7 @@ class Daemon:
             documents = await self._registry.now.documents.renewed(self._registry.now.hosts, changed)
             await self._replace_content(trees)
             self._registry.replace(replace(self._registry.now, documents=documents))
-            armings_ended = await self._end_changed_armings()
+            armings_ended = await self._check_armings()
         media, releases = list(self._content.media), list(self._content.releases)
         log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
         return RescanResult(media, releases, list(self._content.problems), armings_ended)
@@ -211,12 +208,19 @@ class Daemon:
             log.warning("content.left_out", reason=problem)
         self._content_changed.set()
 
-    async def _end_changed_armings(self) -> list[HostName]:
+    async def _check_armings(self) -> list[HostName]:
+        """Return the hosts whose arming ended, because it no longer fits; report those that lack their content."""
         try:
-            return await self._install_moves.end_changed_armings()
+            ended = await self._install_moves.end_changed_armings()
         except StoreError as error:  # each machine's script compares again, from the store
             log.error("install.armings_unchecked", reason=str(error))
-            return []
+            ended = []
+        await self._armed_content.check()
+        return ended
+
+    async def _rescan_armed(self, entry: EntryName) -> None:
+        await self.rescan_content(entry)
+        self._note_problems()
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
         """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
@@ -291,7 +295,8 @@ class Daemon:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
         content = [self._content_fault] if self._content_fault else []
-        return [*self._rejected, *self._not_ready, *self._listeners.problems(), *admin, *content]
+        unready = [*self._not_ready, *self._armed_content.problems()]
+        return [*self._rejected, *unready, *self._listeners.problems(), *admin, *content]
 
     def pulls(self) -> list[str]:
         """List the releases that machines pull now."""
@@ -355,24 +360,12 @@ class Daemon:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
         works = [store.events.run(), store.machines.run(), self._install_moves.run(), self._uploads.run()]
-        works.append(self._follow_boot_files())
+        works += [self._registry.follow_boot_files(), self._armed_content.run(self._rescan_armed)]
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:
             works.append(keep_deltas(Library(self._settings.content.directory), self._content_changed))
         return [tasks.create_task(work) for work in works]
-
-    async def _follow_boot_files(self) -> None:
-        """Detect replaced boot files: a request finds them at once, an offer only after this scan."""
-        while True:
-            began = time.monotonic()
-            before = self._registry.now.boot_files
-            if await asyncio.to_thread(before.is_changed):
-                boot_files = await asyncio.to_thread(BootFiles, before.directories)
-                if self._registry.now.boot_files is before:  # no reload replaced them
-                    self._registry.replace_boot_files(boot_files)
-            took_s = time.monotonic() - began
-            await asyncio.sleep(max(BOOT_FILES_S, 20 * took_s))
 
     def _import_command(self, upload: Upload, data: str) -> list[str]:
         """Return the command that imports an upload, at low priority, in a process of its own."""

@@ -1,7 +1,9 @@
 """The data for replies to boot requests: one frozen value, which a reload verifies first and then replaces whole."""
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -10,6 +12,8 @@ from netboot.boot.firmware import loader_choice
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.offer import Policy
 from netboot.model.host.host import HostSet
+
+SCAN_S: Final = 0.5  # between two scans of the boot files, or 20 times the duration of a scan
 
 log = structlog.get_logger()
 
@@ -47,6 +51,18 @@ class LiveRegistry:
             return False
         self.replace_boot_files(BootFiles(boot_files.directories))
         return True
+
+    async def follow_boot_files(self) -> None:
+        """Detect replaced boot files until cancelled: a request finds them at once, an offer only after this scan."""
+        while True:
+            began = time.monotonic()
+            before = self.now.boot_files
+            if await asyncio.to_thread(before.is_changed):
+                boot_files = await asyncio.to_thread(BootFiles, before.directories)
+                if self.now.boot_files is before:  # no reload happened meanwhile
+                    self.replace_boot_files(boot_files)
+            took_s = time.monotonic() - began
+            await asyncio.sleep(max(SCAN_S, 20 * took_s))
 
     def replace_boot_files(self, boot_files: BootFiles) -> None:
         """Serve and offer these boot files from now on."""

@@ -159,6 +159,8 @@ def _clears(event: Event, last: Event | None) -> bool:
     """Return whether an event shows that the host proceeds again."""
     if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
         return last is None or last.name not in _OUTLIVE_ARMING
+    if last is not None and event.name == "install.content_found":
+        return last.name == "install.content_lost"
     if last is not None and event.step is Step.OFFER:
         return last.name in _NO_OFFER
     if last is not None and event.step is Step.LOADER:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netboot.content.ostree.repository import read_release
+from netboot.content.ostree.repository import check_release, read_release
 from netboot.errors import ContentError
 from netboot.model.release import Release
 
@@ -124,3 +124,15 @@ def test_damaged_metadata_is_refused_with_the_name_of_the_object(
         path.write_bytes(good)
 
     assert not said or "objects/" in said
+
+
+def test_a_release_is_complete_enough_to_begin_with_ref_and_commit(content_directory: Path) -> None:
+    repo = content_directory / "ostree" / "ock-1"
+    (commit,) = repo.glob("objects/??/*.commit")
+    check_release(content_directory, "ock-1")
+    commit.unlink()
+
+    with pytest.raises(ContentError, match=rf"^release ock-1 lacks {commit.relative_to(repo)} \(No such file"):
+        check_release(content_directory, "ock-1")
+    with pytest.raises(ContentError, match=r"^cannot find release ock-9: "):
+        check_release(content_directory, "ock-9")

@@ -105,3 +105,41 @@ def _post(rack: Rack, path: str) -> dict[str, object]:
         answer = b"".join(iter(lambda: line.recv(65536), b""))
     found: dict[str, object] = json.loads(answer.partition(b"\r\n\r\n")[2])
     return found
+
+
+def test_a_release_that_disappears_under_an_armed_host_is_named_until_it_is_back(rack: Rack) -> None:
+    release = rack.directory / "content/ostree/ock-1.31-amd64"
+    rack.netboot("install", "arm", "cp1", "--force")
+    release.rename(rack.directory / "elsewhere")
+    sentence = f"cannot find release ock-1.31-amd64: {release} is not a directory"
+    cure = "netboot content import-archive FILE --name ock-1.31-amd64"
+
+    assert f"problem: armed and not ready: cp1: {sentence}; {cure}" in rack.run("reload").stdout.splitlines()
+    (lost,) = rack.lines("install.content_lost")
+    assert (lost["host"], lost["reason"]) == ("cp1", f"{sentence}; {cure}")
+    for command in (("install", "show", "cp1"), ("host", "show", "cp1"), ("install", "watch", "cp1", "--no-follow")):
+        shown = " ".join(rack.netboot(*command).split())
+        assert f"cp1 is held back: {sentence}" in shown, command
+        assert cure in shown, command
+
+    (rack.directory / "elsewhere").rename(release)
+    rack.wait_for_log("install.content_found")
+    assert "armed and not ready" not in rack.run("reload").stdout
+    assert "held back" not in rack.netboot("install", "show", "cp1")
+    assert len(rack.lines("install.content_lost")) == 1
+
+
+def test_an_armed_machine_waits_where_its_release_disappeared_and_installs_when_it_is_back(rack: Rack) -> None:
+    release = rack.directory / "content/ostree/ock-1.31-amd64"
+    machine = rack.machine(*CP1)
+    rack.netboot("install", "arm", "cp1", "--force")
+    machine.boots()
+    release.rename(rack.directory / "elsewhere")
+    rack.wait_for_log('"content.rescanned"')
+
+    assert "inst.ks" not in machine.script()
+
+    (rack.directory / "elsewhere").rename(release)
+    rack.wait_for_log("install.content_found")
+    rack.wait_for("content.rescanned", releases=1)
+    assert "inst.ks" in machine.script()

@@ -155,6 +155,13 @@ ADDRESS = "192.0.2.77"
         ("install.moved", {"by": "attempts-spent"}, "failed", "every boot of its arming is spent"),
         ("install.arming_ended", {"note": "the disk changed; arm it again"}, "disarmed", "the disk changed; arm"),
         ("install.arming_ended", {"note": "the disk changed"}, "disarmed", "ended: the disk changed"),
+        (
+            "install.content_lost",
+            {"reason": "it is gone; copy it"},
+            "held-back",
+            "cp1 is held back: it is gone; copy it",
+        ),
+        ("install.content_found", {}, "restored", "boot medium and release of cp1 are readable again"),
         ("store.events_lost", {"count": 3}, "lost", "3 events were not recorded"),
         ("boot.offered", {"count": 3}, "counted", "3 more events boot.offered"),
     ],

@@ -71,6 +71,12 @@ def read_release(directory: Path, name: str) -> Release:
     return Release(name, ref, commit, _object_count(root, commit))
 
 
+def check_release(directory: Path, name: str) -> None:
+    """Check that a release has its ref and the commit that it names; raise ContentError. Reads three small files."""
+    root = EntryKind.RELEASE.path(directory, name)
+    _read_children(root, bytes.fromhex(read_ref(root, name)[1]), "commit")
+
+
 def children(kind: str, data: bytes) -> list[tuple[bytes, str]]:
     """Return digest and kind of each object that a commit or dirtree refers to; other kinds refer to none."""
     match kind:

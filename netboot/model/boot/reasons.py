@@ -202,6 +202,10 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
         "docs/events.md has the reason",
     ),
     "install.arming_ended": _arming_ended,
+    "install.content_found": _sentence(
+        "restored", "boot medium and release of {host} are readable again", is_blocking=False
+    ),
+    "install.content_lost": _held_back,
     "install.moved": _moved,
     "lease.conflict_found": _sentence(
         "lease", "the address {address} of {host} is used by another machine, {holder}", "{cure}"

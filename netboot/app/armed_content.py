@@ -1,0 +1,92 @@
+"""Reports a boot medium or release that disappears under an armed host, before the machine requests it.
+
+Reads a few small files of each every `CHECK_S`, in a thread. Changes no install: the host stays armed, its script
+waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.boot.live_registry import LiveRegistry
+from netboot.content.library.disk import cannot_read
+from netboot.content.media.boot_media import check_medium
+from netboot.content.ostree.repository import check_release
+from netboot.errors import ContentError
+from netboot.events.event_log import EventLog
+from netboot.model.host.host import Host, HostName
+from netboot.model.release import EntryKind, EntryName
+
+CHECK_S: Final = 5.0
+
+_Content = tuple[str | None, str | None]  # boot medium and release
+
+
+class ArmedContent:
+    """The armed hosts that cannot be installed now, because their boot medium or release is missing."""
+
+    def __init__(self, registry: LiveRegistry, install_moves: InstallMoves, *, events: EventLog, content: Path) -> None:
+        self._directory = content
+        self._registry = registry
+        self._install_moves = install_moves
+        self._events = events
+        self._reasons: dict[HostName, str] = {}
+
+    async def run(self, rescan: Callable[[EntryName], Awaitable[None]]) -> None:
+        """Check until cancelled; have each medium and release read again that was lost or found."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for entry in sorted(await self.check()):
+                await rescan(entry)
+
+    async def check(self) -> set[EntryName]:
+        """Record an event for each armed host whose content was lost or found; return this content."""
+        armed = [host for host in self._registry.now.hosts if self._install_moves.known(host.name).is_armed]
+        faults = await asyncio.to_thread(self._faults, {_content_of(host) for host in armed})
+        before, self._reasons = self._reasons, {}
+        changed: set[EntryName] = set()
+        for host in armed:
+            reason = faults.get(_content_of(host))
+            if reason is not None:
+                self._reasons[host.name] = reason
+                if before.get(host.name) != reason:
+                    changed |= _entries_of(host)
+                    self._events.emit("install.content_lost", {"reason": reason}, host=host, level=logging.ERROR)
+            elif host.name in before:
+                changed |= _entries_of(host)
+                self._events.emit("install.content_found", {}, host=host)
+        return changed
+
+    def problems(self) -> list[str]:
+        """List each reason once, with the hosts that it concerns."""
+        hosts: dict[str, list[str]] = {}
+        for host, reason in self._reasons.items():
+            hosts.setdefault(reason, []).append(host)
+        return [f"armed and not ready: {', '.join(names)}: {reason}" for reason, names in hosts.items()]
+
+    def _faults(self, contents: Iterable[_Content]) -> dict[_Content, str]:
+        return {content: fault for content in contents if (fault := self._fault(*content))}
+
+    def _fault(self, medium: str | None, release: str | None) -> str | None:
+        try:
+            if medium is not None:
+                check_medium(self._directory, medium)
+            if release is not None:
+                check_release(self._directory, release)
+        except ContentError as error:
+            return str(error)
+        except OSError as error:
+            return str(cannot_read(Path(error.filename or self._directory), error))
+        return None
+
+
+def _content_of(host: Host) -> _Content:
+    return host.boot_media, host.release
+
+
+def _entries_of(host: Host) -> set[EntryName]:
+    entries = ((EntryKind.MEDIUM, host.boot_media), (EntryKind.RELEASE, host.release))
+    return {(kind, name) for kind, name in entries if name is not None}
