@@ -1,7 +1,7 @@
 """`netboot plan`: shows what each host would get if it were armed and booted now. Changes nothing, uses no daemon."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,15 +11,18 @@ from netboot.app import from_settings
 from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents import Documents, IgnitionPart
 from netboot.cli.views.output import json_option, print_json
+from netboot.doctor.box import links_here
 from netboot.errors import ContentError, NetbootError, RenderError
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host
+from netboot.model.host.network import choose_address
 from netboot.model.install.install import Install
 from netboot.model.install.token import Tokens
 from netboot.registry.load import Configuration, load
+from netboot.serve.net.links import Link
 from netboot.settings.settings import Settings
 
 HIDDEN = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN")
@@ -68,7 +71,8 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 
 async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    documents, policy, base_url = registry.documents, registry.policy, _base_url(configuration.settings)
+    documents, policy = registry.documents, registry.policy
+    base_url = _base_url(configuration.settings, await links_here())
     return {
         host.name: HostPlan(
             offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
@@ -114,12 +118,15 @@ def _script(documents: Documents, plan: ScriptPlan, base_url: str) -> str:
         return f"# {error}"
 
 
-def _base_url(settings: Settings) -> str:
-    interfaces = settings.network.interfaces
-    advertised = [interface.advertise for interface in interfaces if interface.advertise]
-    chosen = [interface.address for interface in interfaces if interface.address]
-    addresses = [str(address) for address in (*advertised, *settings.http.listen, *chosen)] or ["SERVER"]
-    return urls.base_url(addresses[0], settings.http.port)
+def _base_url(settings: Settings, links: Mapping[str, Link]) -> str:
+    """Return the URL that machines on the first interface get; with `SERVER` if its address is not known here."""
+    for interface in settings.network.interfaces:
+        address = interface.advertise or interface.address
+        if address is None and interface.name in links and links[interface.name].addresses:
+            address = choose_address(links[interface.name].addresses, None)
+        if address is not None:
+            return urls.base_url(str(address), settings.http.port)
+    return urls.base_url(str(next(iter(settings.http.listen), "SERVER")), settings.http.port)
 
 
 def _print(name: str, planned: HostPlan) -> None:
