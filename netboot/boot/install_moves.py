@@ -6,9 +6,10 @@ of a boot to an armed host, because an offer never waits for the store.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens, is_well_formed
 from netboot.model.words import first_line
+from netboot.store.bursts import burst_ended
 from netboot.store.installs import Change, Installs
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ _STEP_OF_STATE = {
 }
 
 
+MOST_OFFERS_WAITING: Final = 10_000
+OFFERS_PER_TRANSACTION: Final = 100  # a few milliseconds of the loop, in which no datagram is answered
 ARMING_ENDED: Final = "arming-ended"  # in the history: netboot itself ended the arming
 
 
@@ -108,15 +112,27 @@ class InstallMoves:
         """Store offers until cancelled; one that the store does not accept is dropped."""
         while True:
             await self._has_offered.wait()
+            await burst_ended(lambda: len(self._offered), most=MOST_OFFERS_WAITING)
             self._has_offered.clear()
             while self._offered:
-                host = self._offered.pop()
+                hosts = list(islice(self._offered, OFFERS_PER_TRANSACTION))
+                self._offered.difference_update(hosts)
                 try:
-                    await self.move(host, InstallEvent.OFFER_SENT, cause=Cause())
-                except TransitionError:
-                    continue  # disarmed in the meantime
+                    await self._installs.finish(self._store_offers(hosts))
                 except StoreError as error:
-                    log.warning("store.offer_delayed", host=host, reason=str(error))
+                    log.warning("store.offer_delayed", hosts=len(hosts), reason=str(error))
+
+    async def _store_offers(self, hosts: Sequence[HostName]) -> None:
+        at, what = self._now(), InstallEvent.OFFER_SENT
+
+        def offered(install: Install) -> Install:
+            try:
+                return install.moved_by(what, at=at)
+            except TransitionError:  # disarmed in the meantime
+                return install
+
+        for change in await self._installs.change_all(dict.fromkeys(hosts, offered), at=at, what=what.value):
+            self._record(change, what.value, Cause())
 
     async def move(
         self,
@@ -171,7 +187,7 @@ class InstallMoves:
 
         async def armed() -> list[Install]:
             changes = await self._installs.change_all(moves, at=at, what="armed", note=reason, actor=actor)
-            return [self._take(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
+            return [self._record(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
 
         return await self._installs.finish(armed())
 
@@ -229,11 +245,11 @@ class InstallMoves:
         async def moved() -> Change:
             at, note, actor = self._now(), cause.note, cause.actor
             change = await self._installs.change(host, move, at=at, what=what, note=note, actor=actor)
-            return self._take(change, what, cause)
+            return self._record(change, what, cause)
 
         return await self._installs.finish(moved())
 
-    def _take(self, change: Change, what: str, cause: Cause) -> Change:
+    def _record(self, change: Change, what: str, cause: Cause) -> Change:
         self._known[change.after.host] = change.after
         if change.after != change.before:
             self._emit(change, what, cause)

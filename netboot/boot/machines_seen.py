@@ -134,7 +134,11 @@ class SeenMachine:
 
     def learned_of(self, client: BootClient) -> Learned:
         """Return what is known of this client's firmware: learned since the start, else stored."""
-        return self.learned.get(client.firmware) or _recorded(self.machine.variants.get(client.firmware))
+        firmware = client.firmware
+        return self.learned.get(firmware) or _recorded(self.machine.variants.get(firmware))
+
+
+_NOTHING_LEARNED: Final = Learned()
 
 
 class SeenMachines:
@@ -248,7 +252,7 @@ class SeenMachines:
 
 def _recorded(text: str | None) -> Learned:
     if text is None:
-        return Learned()
+        return _NOTHING_LEARNED
     try:
         return Learned(LearningState.VERIFIED, BootVariant.parse(text))
     except ValueError:  # written by another version

@@ -21,16 +21,16 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.store import tables
+from netboot.store.bursts import burst_ended
 from netboot.store.database import Database
 
 BUFFERED = 10_000  # events held while the store does not answer
 KEPT = 100_000  # stored events; the oldest are deleted
-BATCH = 500
+BATCH = 100  # one or two milliseconds of the loop, in which no datagram is answered
 PRUNE_EVERY = 5_000
 PRUNED_AT_ONCE = 5_000  # ids deleted in one transaction, so that a change of an install does not wait long
 RETRY_S = 1.0
 BEAT_S = 1.0  # the time in which a follower detects that its reader disconnected
-GATHER_S = 0.05  # time in which a batch is collected: many boots cause few writes
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class EventLog:
                 if self._unpruned >= PRUNE_EVERY:
                     await self._database.finish(self._prune())  # a stop right after the start waits for it
                 await self._wait_for_work()
-                await asyncio.sleep(GATHER_S)
+                await burst_ended(lambda: len(self._waiting), most=BUFFERED // 2)
                 if not await asyncio.shield(self.flush()):  # a running write ends; the last flush waits for it
                     await asyncio.sleep(RETRY_S)
         finally:

@@ -1,13 +1,13 @@
-"""The table of installs, changed only by compare-and-set: if two daemons make the same transition, one succeeds."""
+"""The table of installs. A change reads rows, locks them and writes them: if two daemons move one, one succeeds."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import RowMapping, insert, null, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,8 @@ from netboot.store.database import Database
 
 T = TypeVar("T")
 
-ATTEMPTS = 5  # of one compare-and-set against other writers
+ATTEMPTS = 5  # of one change against other writers
+_HOSTS_PER_QUERY: Final = 1_000  # fewer than the parameters that SQLite and PostgreSQL permit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Installs:
     async def get(self, host: HostName) -> Install:
         """Read the install of one host."""
         async with self._database.reading() as connection:
-            return await _read(connection, host)
+            rows = await connection.execute(select(tables.installs).where(tables.installs.c.host == host))
+            row = rows.mappings().first()
+            return _install(row) if row else Install(host)
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install of a token, valid or spent; the caller decides which."""
@@ -95,8 +98,7 @@ class Installs:
         for _attempt in range(ATTEMPTS):
             with suppress(_OvertakenError):
                 async with self._database.transaction() as connection:
-                    # In the order of names, so that two calls never wait for each other's rows.
-                    return [await _change(connection, host, moves[host], line=line) for host in sorted(moves)]
+                    return await _change_all(connection, moves, line=line)
         hosts = ", ".join(sorted(moves))
         raise StoreError(f"cannot move the install of {hosts}: {ATTEMPTS} writers changed it meanwhile; try again")
 
@@ -119,44 +121,55 @@ class Installs:
 
 
 class _OvertakenError(Exception):
-    """Another writer changed the row between read and write; the transaction is rolled back."""
+    """Another writer made the row between read and write; the transaction is rolled back."""
 
 
-async def _change(
-    connection: AsyncConnection, host: HostName, move: Callable[[Install], Install], *, line: Mapping[str, str]
-) -> Change:
-    before = await _read(connection, host, for_update=True)
-    after = move(before)
-    if after == before:
-        return Change(before, before)
-    if not await _write(connection, after, expected_version=before.version):
-        raise _OvertakenError
-    moved = {"host": host, "from_state": before.state, "to_state": after.state, **line}
-    await connection.execute(insert(tables.moves).values(moved))
-    return Change(before, await _read(connection, host))
+async def _change_all(
+    connection: AsyncConnection, moves: Mapping[HostName, Callable[[Install], Install]], *, line: Mapping[str, str]
+) -> list[Change]:
+    hosts = sorted(moves)  # in this order, so that two calls never wait for each other's rows
+    stored: dict[HostName, Install] = {}
+    for first in range(0, len(hosts), _HOSTS_PER_QUERY):
+        stored |= await _read_locked(connection, hosts[first : first + _HOSTS_PER_QUERY])
+    changes = []
+    for host in hosts:
+        before = stored.get(host) or Install(host)
+        after = moves[host](before)
+        changes.append(Change(before, before if after == before else replace(after, version=before.version + 1)))
+    if made := [change for change in changes if change.after != change.before]:
+        await _write(connection, made)
+        states = [
+            {"host": each.after.host, "from_state": each.before.state, "to_state": each.after.state, **line}
+            for each in made
+        ]
+        await connection.execute(insert(tables.moves), states)
+    return changes
 
 
-async def _read(connection: AsyncConnection, host: HostName, *, for_update: bool = False) -> Install:
-    query = select(tables.installs).where(tables.installs.c.host == host)
-    if for_update:  # PostgreSQL: other writers of this row wait, as SQLite's wait at BEGIN IMMEDIATE
-        query = query.with_for_update()
-    rows = await connection.execute(query)
-    row = rows.mappings().first()
-    return _install(row) if row else Install(host)
+async def _read_locked(connection: AsyncConnection, hosts: Sequence[HostName]) -> dict[HostName, Install]:
+    """Read rows that no other writer changes until the end of the transaction.
+
+    PostgreSQL locks the rows; SQLite has one writer, since BEGIN IMMEDIATE.
+    """
+    mine = tables.installs.c.host.in_(hosts)
+    rows = await connection.execute(
+        select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()
+    )
+    return {install.host: install for install in map(_install, rows.mappings())}
 
 
-async def _write(connection: AsyncConnection, install: Install, *, expected_version: int) -> bool:
-    values = _columns(install) | {"version": expected_version + 1}
-    if expected_version == 0:
+async def _write(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    new = [_columns(each.after) for each in changes if each.before.version == 0]
+    if new:
         try:
-            async with connection.begin_nested():
-                await connection.execute(insert(tables.installs).values(host=install.host, **values))
-        except IntegrityError:
-            return False
-        return True
-    mine = (tables.installs.c.host == install.host) & (tables.installs.c.version == expected_version)
-    result = await connection.execute(update(tables.installs).where(mine).values(values))
-    return result.rowcount == 1
+            await connection.execute(insert(tables.installs), new)
+        except IntegrityError as error:  # another writer made one of these rows since they were read
+            raise _OvertakenError from error
+    changed = [{"its_host": each.after.host, **_columns(each.after)} for each in changes if each.before.version != 0]
+    if changed:
+        await connection.execute(
+            update(tables.installs).where(tables.installs.c.host == bindparam("its_host")), changed
+        )
 
 
 def _install(row: RowMapping | Mapping[str, Any]) -> Install:
@@ -196,6 +209,8 @@ def _target(recorded: Mapping[str, Any]) -> InstallTarget:
 def _columns(install: Install) -> dict[str, Any]:
     arming = install.arming
     return {
+        "host": install.host,
+        "version": install.version,
         "state": install.state.value,
         "changed_at": install.changed_at.isoformat() if install.changed_at else None,
         "armed_at": arming.at.isoformat() if arming else None,
@@ -205,7 +220,7 @@ def _columns(install: Install) -> dict[str, Any]:
         "kickstart_token": install.tokens.kickstart or None,
         "ignition_token": install.tokens.ignition or None,
         "report_token": install.tokens.report or None,
-        "target": _target_columns(install.target) if install.target else null(),
+        "target": _target_columns(install.target) if install.target else None,
     }
 
 

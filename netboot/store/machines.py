@@ -13,11 +13,13 @@ from netboot.errors import StoreError
 from netboot.model.boot.machine import Machine
 from netboot.model.host.mac import Mac
 from netboot.store import tables
+from netboot.store.bursts import burst_ended
 from netboot.store.database import Database, upsert
 
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
-MACS_PER_TRANSACTION = 1_000  # far fewer than a slow disk writes in `TIMEOUT_S`
+MOST_WAITING = 10_000  # then a burst is written before its end
+MACS_PER_TRANSACTION = 200  # two milliseconds of the loop, in which no datagram is answered
 
 log = structlog.get_logger()
 
@@ -75,6 +77,7 @@ class Machines:
             while True:
                 await self._has_work.wait()
                 await asyncio.sleep(WRITE_EVERY_S)
+                await burst_ended(lambda: len(self._changed), most=MOST_WAITING)
                 await asyncio.shield(self.flush())  # a running write ends; the last flush waits for it
         finally:
             await self.flush()

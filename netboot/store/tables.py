@@ -20,7 +20,7 @@ installs = Table(
     Column("ignition_token", Text, unique=True),
     Column("report_token", Text, unique=True),
     Column("version", Integer, nullable=False),
-    Column("target", JSON),  # what the last arming is bound to; NULL where an older version armed
+    Column("target", JSON(none_as_null=True)),  # what the last arming is bound to; NULL where an older version armed
 )
 
 moves = Table(

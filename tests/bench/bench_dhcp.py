@@ -73,8 +73,7 @@ def appliance(directory: Path, machines: int) -> None:
 async def arm(settings: Path, machines: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     async with offline_administration(load_configuration(settings)) as administration:
-        for number in range(machines):
-            await administration.arm(ArmRequest([name_of(number)], reason="bench", force=True))
+        await administration.arm(ArmRequest(list(map(name_of, range(machines))), reason="bench", force=True))
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ Answers boot requests only, never leases, never sends in `listen` mode. docs/arc
 datagram.
 """
 
+import logging
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -23,8 +24,6 @@ from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
 from netboot.wire.dhcp.pxe import DropReason
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class ProxyDhcpHandler:
         self._offer_service = offer_service
         self._is_listening_only = is_listening_only
         self._counters = counters
+        self._log = structlog.get_logger().bind()  # the lazy logger costs a microsecond per line
         self._ours = ours
         interface = socket.interface
         self._ignored = IgnoredRequests(interface, socket.port, offer_service=offer_service, counters=counters)
@@ -96,7 +96,7 @@ class ProxyDhcpHandler:
             self._ignored.drop(reply, message)
             return
         if self._is_listening_only:
-            log.info("dhcp.offer_withheld", **self._facts(client, decision, reply))
+            self._log.info("dhcp.offer_withheld", **self._facts(client, decision, reply))
             return
         to = self._port.reply_address(message, datagram.source)
         if not self._socket.send(reply.data, to, source=server.address.packed):
@@ -105,7 +105,8 @@ class ProxyDhcpHandler:
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(int(option)))
         self._offer_service.record_offer(decision)
-        log.debug("dhcp.offered", **self._facts(client, decision, reply))
+        if self._log.is_enabled_for(logging.DEBUG):
+            self._log.debug("dhcp.offered", **self._facts(client, decision, reply))
 
     def _facts(self, client: BootClient, decision: Decision, reply: Reply) -> dict[str, object]:
         host = decision.host

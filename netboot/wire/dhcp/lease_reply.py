@@ -60,7 +60,7 @@ def nak_reply(message: DhcpMessage, reason: str, server: ServerAddress) -> Reply
     """Write a NAK: no address anywhere, and a relay has to broadcast it (RFC 2131 §4.3.2)."""
     plain = _plain(message, server.address, kind=MessageType.NAK)
     options = _after_the_server(plain.options, {Option.MESSAGE: reason.encode()})
-    flags = message.flags | dhcp.BROADCAST_FLAG if message.giaddr != dhcp.NO_ADDRESS else message.flags
+    flags = message.flags | dhcp.BROADCAST_FLAG if message.is_relayed else message.flags
     return written(message, replace(plain, flags=flags, options=options), server)
 
 
@@ -71,7 +71,7 @@ def lease_reply_address(message: DhcpMessage, answer: LeaseAnswer) -> tuple[str,
     the unicast to an address that is only now given, which would need an ARP entry, there is a broadcast.
     """
     holds_one = answer in (LeaseAnswer.ACK, LeaseAnswer.INFORM_ACK) and message.ciaddr != dhcp.NO_ADDRESS
-    if message.giaddr == dhcp.NO_ADDRESS and holds_one:
+    if not message.is_relayed and holds_one:
         return str(message.ciaddr), dhcp.CLIENT_PORT
     return dhcp.reply_address(message)
 

@@ -53,7 +53,7 @@ def lease_request(
         return LeaseDropReason.OTHER_LEASE_SERVER
     if request_kind is None:
         return LeaseDropReason.MISFORMED_REQUEST
-    relay = message.giaddr if message.giaddr != dhcp.NO_ADDRESS else None
+    relay = message.giaddr if message.is_relayed else None
     return LeaseRequest(request_kind, client_id, mac, _address(message, request_kind), relay, selected_subnet(message))
 
 
@@ -87,8 +87,7 @@ def _request_state(message: DhcpMessage, ours: Container[IPv4Address], is_unicas
         case (False, True, False):
             return LeaseRequestKind.INIT_REBOOT
         case (False, False, True):
-            is_relayed = message.giaddr != dhcp.NO_ADDRESS
-            return LeaseRequestKind.RENEWING if is_unicast and not is_relayed else LeaseRequestKind.REBINDING
+            return LeaseRequestKind.RENEWING if is_unicast and not message.is_relayed else LeaseRequestKind.REBINDING
         case _:
             return None
 

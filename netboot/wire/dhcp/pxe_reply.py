@@ -216,8 +216,8 @@ def _flags(message: DhcpMessage, client: BootClient) -> int:
     iPXE does not set the flag, as firmware does, and there is no yiaddr to which a relay could unicast: dnsmasq's loses
     such an offer [measured, 2.89].
     """
-    is_relayed = message.giaddr != dhcp.NO_ADDRESS
-    return message.flags | dhcp.BROADCAST_FLAG if is_relayed and reader_of(client) is Reader.IPXE else message.flags
+    is_for_ipxe = message.is_relayed and reader_of(client) is Reader.IPXE
+    return message.flags | dhcp.BROADCAST_FLAG if is_for_ipxe else message.flags
 
 
 def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) -> Reply:
