@@ -16,9 +16,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
+import orjson
 import structlog
 
-_ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)  # made once: json.dumps makes one for each line
 _LINES_HELD: Final = 64
 _PRIORITIES: Final = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
@@ -30,8 +30,11 @@ def _json_line(_logger: object, method: str, event: structlog.typing.EventDict) 
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(_logger, method, event)
     event["level"] = "error" if method == "exception" else method
-    event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
-    return _ENCODER.encode(event)
+    event["timestamp"] = datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z"
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a file name that is not UTF-8, or a number of more than 64 bits
+        return json.dumps(event, default=str)
 
 
 def _with_priority(_logger: object, method: str, rendered: structlog.typing.EventDict) -> str:

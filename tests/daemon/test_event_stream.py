@@ -92,7 +92,7 @@ def test_a_stop_ends_an_open_watch_with_one_line(rack: Rack):
     rack.signal(signal.SIGTERM)
 
     assert rack.wait() == 0
-    assert '"event": "daemon.stopped"' in rack.log.splitlines()[-1]
+    assert json.loads(rack.log.splitlines()[-1])["event"] == "daemon.stopped"
     _, said = watching.communicate(timeout=TIMEOUT_S)
     assert watching.returncode == 1
     assert said.splitlines()[-1] == (

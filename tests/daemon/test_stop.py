@@ -108,7 +108,7 @@ def test_a_stop_while_an_offer_is_put_on_record_loses_nothing_that_was_logged(ra
         store.execute("BEGIN IMMEDIATE")
         on_record = [name for (name,) in store.execute("SELECT name FROM events ORDER BY id")]
         (machines,) = store.execute("SELECT count(*) FROM machines").fetchone()
-    logged = re.findall(r'"event": "((?:boot|install)\.[a-z_]+)"', rack.log)
+    logged = re.findall(r'"event":"((?:boot|install)\.[a-z_]+)"', rack.log)
     assert sorted(on_record) == sorted(logged)
     assert machines == 1
 

@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy import insert
 
 from netboot.errors import StoreError
-from netboot.events.event_log import BUFFERED, GATHER_S, EventLog
+from netboot.events.event_log import BUFFERED, EventLog
 from netboot.model.install.event import Event
 from netboot.store import tables
+from netboot.store.bursts import STEP_S
 from netboot.store.database import Database
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -29,7 +30,7 @@ def test_a_stop_in_the_middle_of_a_batch_loses_no_event_and_doubles_none(store_u
         for number in range(5):
             events.record(an_event(number))
         running = asyncio.create_task(events.run())
-        await asyncio.sleep(GATHER_S)
+        await asyncio.sleep(STEP_S)
         for _ in range(turns):
             await asyncio.sleep(0)
         running.cancel()

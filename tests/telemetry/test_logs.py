@@ -25,7 +25,7 @@ async def main():
         log.exception("went.wrong")
 
 logs.configure(level="info", form="json")
-log.info("before.loop")
+log.info("before.loop", file_name="\\udcff.efi", size=2**70)
 asyncio.run(main())
 log.error("after.loop", number=3)
 """
@@ -42,6 +42,7 @@ def test_every_event_is_one_line_of_json():
         ("after.loop", "error"),
     ]
     assert (lines[1]["text"], lines[3]["number"]) == ('a "quoted" line\nand ü', 3)
+    assert (lines[0]["file_name"], lines[0]["size"]) == ("\udcff.efi", 2**70)
     assert "ZeroDivisionError" in lines[2]["exception"]
     assert lines[0]["timestamp"].startswith("20")
     assert lines[0]["timestamp"].endswith("Z")
