@@ -191,13 +191,15 @@ class SeenMachines:
     def announce(self, client: BootClient) -> SeenMachine:
         """Record a boot request, and store what it shows of the machine."""
         seen = self.find_or_add(client.mac)
-        shown = seen.machine
+        machine = seen.machine
+        before = shown = (machine.arch, machine.vendor_class, machine.uuid)
         if seen.client != client:
-            uuid = client.uuid.hex() if client.uuid else None
-            shown = replace(shown, arch=arch_name(client.arch), vendor_class=client.vendor_class, uuid=uuid)
+            shown = (arch_name(client.arch), client.vendor_class, client.uuid.hex() if client.uuid else None)
         seen.client = client
-        if seen.announce(client, self._clock.monotonic()) or shown != seen.machine:
-            self.keep(seen, replace(shown, last_seen=self._clock.now()))
+        if seen.announce(client, self._clock.monotonic()) or shown != before:
+            arch, vendor_class, uuid = shown
+            now = self._clock.now()
+            self.keep(seen, replace(machine, last_seen=now, arch=arch, vendor_class=vendor_class, uuid=uuid))
         return seen
 
     def give_address(self, mac: Mac, address: IPv4Address) -> None:
