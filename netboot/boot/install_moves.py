@@ -112,7 +112,6 @@ class InstallMoves:
         """Store offers until cancelled; one that the store does not accept is dropped."""
         while True:
             await self._has_offered.wait()
-            await burst_ended(lambda: len(self._offered), most=MOST_OFFERS_WAITING)
             self._has_offered.clear()
             while self._offered:
                 hosts = list(islice(self._offered, OFFERS_PER_TRANSACTION))
@@ -121,6 +120,7 @@ class InstallMoves:
                     await self._installs.finish(self._store_offers(hosts))
                 except StoreError as error:
                     log.warning("store.offer_delayed", hosts=len(hosts), reason=str(error))
+            await burst_ended(lambda: len(self._offered), most=MOST_OFFERS_WAITING)
 
     async def _store_offers(self, hosts: Sequence[HostName]) -> None:
         at, what = self._now(), InstallEvent.OFFER_SENT
