@@ -23,7 +23,7 @@ from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens, is_well_formed
 from netboot.model.words import first_line
-from netboot.store.bursts import burst_ended
+from netboot.store.database import burst_ended
 from netboot.store.installs import Change, Installs
 
 log = structlog.get_logger()

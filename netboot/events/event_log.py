@@ -21,8 +21,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.store import tables
-from netboot.store.bursts import burst_ended
-from netboot.store.database import Database
+from netboot.store.database import Database, burst_ended
 
 BUFFERED = 10_000  # events held while the store does not answer
 KEPT = 100_000  # stored events; the oldest are deleted

@@ -5,11 +5,11 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection, Table, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 TIMEOUT_S = 5.0  # after this a machine gets a script that waits
 BUSY_S = 4.0  # time that a connection waits for another one's lock; less than TIMEOUT_S
+STEP_S: Final = 0.05  # of `burst_ended`
+CHANGES_PER_STEP: Final = 32  # fewer in a step end the burst
+LONGEST_S: Final = 1.0
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -106,6 +109,20 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mappi
     keys = [column.name for column in table.primary_key]
     values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
     await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+
+async def burst_ended(waiting: Callable[[], int], *, most: int) -> None:
+    """Delay a write until a burst of changes ends: a rack that powers on at once gets its replies first.
+
+    Waits `STEP_S`, and `LONGEST_S` at most while changes keep arriving and fewer than `most` wait to be written.
+    """
+    loop = asyncio.get_running_loop()
+    latest_s = loop.time() + LONGEST_S
+    while True:
+        before = waiting()
+        await asyncio.sleep(STEP_S)
+        if waiting() - before < CHANGES_PER_STEP or waiting() >= most or loop.time() >= latest_s:
+            return
 
 
 @asynccontextmanager

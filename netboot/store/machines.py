@@ -13,8 +13,7 @@ from netboot.errors import StoreError
 from netboot.model.boot.machine import Machine
 from netboot.model.host.mac import Mac
 from netboot.store import tables
-from netboot.store.bursts import burst_ended
-from netboot.store.database import Database, upsert
+from netboot.store.database import Database, burst_ended, upsert
 
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0

@@ -12,8 +12,7 @@ from netboot.errors import StoreError
 from netboot.events.event_log import BUFFERED, EventLog
 from netboot.model.install.event import Event
 from netboot.store import tables
-from netboot.store.bursts import STEP_S
-from netboot.store.database import Database
+from netboot.store.database import STEP_S, Database
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netboot.store.bursts import CHANGES_PER_STEP, LONGEST_S, STEP_S, burst_ended
+from netboot.store.database import CHANGES_PER_STEP, LONGEST_S, STEP_S, burst_ended
 
 
 class SleepingLoop(asyncio.SelectorEventLoop):
