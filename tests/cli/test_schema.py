@@ -10,7 +10,6 @@ from fixtures.files import HOSTS, OPEN_SETTINGS, SETTINGS
 from jsonschema import Draft202012Validator
 
 from netboot.cli.main import cli
-from netboot.settings.removed import REMOVED
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
 from netboot.yamlfile.positions import parse
@@ -136,10 +135,5 @@ def test_a_mistake_is_found_where_it_is(schemas: dict[str, Any], name: str, text
     assert faults(schemas[name], text) == [where]
 
 
-def test_a_removed_setting_is_deprecated(schemas: dict[str, Any]):
-    content = schemas["netboot.yaml"]["$defs"]["ContentSettings"]["properties"]
-
-    assert {path: content[path.removeprefix("content.")] for path in REMOVED} == {
-        path: {"deprecated": True, "description": f"Removed; {cure}"} for path, cure in REMOVED.items()
-    }
+def test_a_removed_setting_is_valid(schemas: dict[str, Any]):
     assert faults(schemas["netboot.yaml"], "content: {workers: 3}") == []

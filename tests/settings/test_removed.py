@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.settings.removed import REMOVED
+from netboot.settings.removed import REMOVED, settings_schema
 from netboot.settings.settings import Settings
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -61,3 +61,11 @@ def test_every_removed_setting_is_documented_with_its_cure():
     section = DOCUMENTATION.read_text().partition("## Removed settings\n")[2].partition("\n## ")[0]
 
     assert dict(re.findall(r"^\| `(.+?)` \| [^|]+ \| (.+?) \|$", section, re.MULTILINE)) == REMOVED
+
+
+def test_a_removed_setting_is_deprecated_in_the_schema_for_editors():
+    content = settings_schema()["$defs"]["ContentSettings"]["properties"]
+
+    assert {path: content[path.removeprefix("content.")] for path in REMOVED} == {
+        path: {"deprecated": True, "description": f"Removed; {cure}"} for path, cure in REMOVED.items()
+    }
