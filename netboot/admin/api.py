@@ -3,6 +3,7 @@
 Thin: each route calls `operate.administration` and writes the result as JSON. Never on the boot LAN.
 """
 
+import asyncio
 import json
 import socket
 import time
@@ -36,6 +37,7 @@ from netboot.telemetry.metrics import Metrics
 EVENT_HEARTBEAT = b": \n\n"
 _PEER: Final = Struct("3i")  # pid, uid, gid
 HEARTBEAT_S: Final = 15.0
+STALLED_S: Final = 30.0  # a client of events that reads nothing for so long is disconnected
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
@@ -149,8 +151,19 @@ class _Api:
                     return
                 if event is None and time.monotonic() - last_sent_s < HEARTBEAT_S:
                     continue
-                await answer.write(EVENT_HEARTBEAT if event is None else _server_sent(event))
+                await self._write(request, answer, EVENT_HEARTBEAT if event is None else _server_sent(event))
                 last_sent_s = time.monotonic()
+
+    async def _write(self, request: web.Request, answer: web.StreamResponse, data: bytes) -> None:
+        """Send to a client of events; disconnect one that reads nothing for `STALLED_S`, and count it."""
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await answer.write(data)
+        except TimeoutError:
+            self._metrics.count("event_clients_dropped")
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the client does not read") from None
 
 
 def _answer(query: Callable[..., Awaitable[object]]) -> Handler:

@@ -16,7 +16,7 @@ from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium
 from netboot.content.ostree.repository import check_release
 from netboot.errors import ContentError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.host.host import Host, HostName
 from netboot.model.release import EntryKind, EntryName
 
@@ -28,7 +28,7 @@ _Content = tuple[str | None, str | None]  # boot medium and release
 class ArmedContent:
     """The armed hosts that cannot be installed now, because their boot medium or release is missing."""
 
-    def __init__(self, registry: LiveRegistry, install_moves: InstallMoves, *, events: EventLog, content: Path) -> None:
+    def __init__(self, registry: LiveRegistry, install_moves: InstallMoves, *, events: EventBus, content: Path) -> None:
         self._directory = content
         self._registry = registry
         self._install_moves = install_moves

@@ -12,7 +12,7 @@ from netboot.boot.offers import OfferService
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService
 from netboot.content.serving.index import ContentIndex
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.store.machines import Machines
 
@@ -34,7 +34,7 @@ def boot_services(
     install_moves: InstallMoves,
     machines: Machines,
     content: ContentIndex,
-    events: EventLog,
+    events: EventBus,
     clock: Clock,
 ) -> BootServices:
     """Build the services on one registry and one record of machines."""

@@ -84,12 +84,14 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
         await stack.enter_async_context(lock)
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
-        store = await stack.enter_async_context(open_store(settings, owner=owner, now=clock.now))
+        metrics = Metrics()
+        opening = open_store(settings, owner=owner, now=clock.now, sinks=[metrics.event_happened])
+        store = await stack.enter_async_context(opening)
         used = await in_force(configuration, store.accepted)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used)
         live = LiveRegistry(registry)
         seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
-        daemon = Daemon(path, used, store, live, seen, clock=clock)
+        daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration, problems)
         try:
@@ -111,6 +113,7 @@ class Daemon:
         registry: LiveRegistry,
         seen: SeenMachines,
         *,
+        metrics: Metrics,
         clock: Clock,
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
@@ -120,8 +123,7 @@ class Daemon:
         self._store, self._registry, self._seen = store, registry, seen
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
-        self._metrics = Metrics()
-        self._content = ContentIndex(directory)
+        self._metrics, self._content = metrics, ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
         self._services = boot_services(
             registry,
@@ -137,6 +139,7 @@ class Daemon:
         self._administration = Administration(
             self._install_moves,
             store.events,
+            event_log=store.event_log,
             machines=store.machines,
             hosts=registry.hosts,
             readiness=self._readiness,
@@ -315,7 +318,7 @@ class Daemon:
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
-                stack.push_async_callback(self._store.events.end_followers)
+                stack.callback(self._store.event_log.feed.end)
                 await self._install_moves.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
@@ -362,8 +365,8 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [store.events.run(), store.machines.run(), self._install_moves.run(), self._uploads.run()]
-        works += [self._registry.follow_boot_files(), self._armed_content.run(self._rescan_armed)]
+        works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
+        works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self._rescan_armed)]
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:

@@ -1,7 +1,7 @@
 """Opens the store and the administration on it, for the daemon or for a command."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from netboot.app.hosts_in_force import last_accepted
 from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, StoreError
+from netboot.events.event_bus import EventBus, Sink
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import utc_now
@@ -38,7 +39,8 @@ class OpenStore:
     """The open store."""
 
     installs: Installs
-    events: EventLog
+    event_log: EventLog
+    events: EventBus
     machines: Machines
     leases: LeaseStore
     accepted: AcceptedFiles
@@ -54,14 +56,14 @@ class OpenStore:
 
 @asynccontextmanager
 async def open_store(
-    settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now
+    settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now, sinks: Sequence[Sink] = ()
 ) -> AsyncIterator[OpenStore]:
-    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError."""
+    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError. `sinks` get each event."""
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
         if lock is not None:
             await stack.enter_async_context(held_alone(lock, owner=owner, what="the store (store.url)"))
-        yield await stack.enter_async_context(_opened(settings, lock=lock, now=now))
+        yield await stack.enter_async_context(_opened(settings, lock=lock, now=now, sinks=sinks))
 
 
 @asynccontextmanager
@@ -83,6 +85,7 @@ async def offline_administration(
         yield Administration(
             install_moves,
             store.events,
+            event_log=store.event_log,
             machines=store.machines,
             hosts=lambda: used.hosts,
             readiness=lambda: _readiness(used),
@@ -106,7 +109,7 @@ async def record_content_change(settings: Settings, change: str) -> None:
     """Record among the events that a command of this user changed the content, if no daemon runs; raise StoreError."""
     async with _offline_store(settings) as store:
         actor = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        with AuditTrail(store.events, now=utc_now).change("change content", actor, subject=change):
+        with AuditTrail(store.events).change("change content", actor, subject=change):
             pass
 
 
@@ -129,14 +132,20 @@ async def _offline_store(settings: Settings) -> AsyncIterator[OpenStore]:
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, *, lock: Lock | None = None, held_by: str = "", now: Callable[[], datetime] = utc_now
+    settings: Settings,
+    *,
+    lock: Lock | None = None,
+    held_by: str = "",
+    now: Callable[[], datetime] = utc_now,
+    sinks: Sequence[Sink] = (),
 ) -> AsyncIterator[OpenStore]:
     database = await Database.open(settings.store.url, held_by=held_by)
     try:
-        events = EventLog(database, now=now)
-        machines = Machines(database)
+        event_log, machines = EventLog(database), Machines(database)
+        events = EventBus(event_log, now=now, sinks=sinks)
+        leases, accepted = LeaseStore(database), AcceptedFiles(database)
         try:
-            yield OpenStore(Installs(database), events, machines, LeaseStore(database), AcceptedFiles(database), lock)
+            yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, lock)
         finally:
             await database.finished()  # the writes of cancelled callers, with their events
             await machines.close()

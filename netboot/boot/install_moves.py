@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from netboot.errors import StoreError, TransitionError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
@@ -60,7 +60,7 @@ class InstallMoves:
     def __init__(
         self,
         installs: Installs,
-        events: EventLog,
+        events: EventBus,
         *,
         hosts: Callable[[], HostSet],
         commit_of: Callable[[str], str | None],

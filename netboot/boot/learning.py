@@ -11,7 +11,7 @@ from typing import assert_never
 from netboot.boot.firmware.learning_states import DeadEnd, Moved, Verdict, Verified, judge
 from netboot.boot.firmware.reply_variants import BootTrace, Choices, choices_for
 from netboot.boot.machines_seen import SeenMachine, SeenMachines
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient
 from netboot.model.boot.offer import Policy
 from netboot.model.host.firmware import BootVariant
@@ -21,7 +21,7 @@ from netboot.model.host.host import Host
 class VariantLearning:
     """The only place that changes a machine's boot variant."""
 
-    def __init__(self, seen: SeenMachines, events: EventLog) -> None:
+    def __init__(self, seen: SeenMachines, events: EventBus) -> None:
         self._seen = seen
         self._events = events
 

@@ -18,7 +18,7 @@ from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host
@@ -46,7 +46,7 @@ class FileService:
         identification: Identification,
         script_service: ScriptService,
         content: ContentIndex,
-        events: EventLog,
+        events: EventBus,
         clock: Clock,
     ) -> None:
         self._registry = registry

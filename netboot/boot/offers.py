@@ -12,7 +12,7 @@ from netboot.boot.install_moves import InstallMoves
 from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachine, SeenMachines
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason, OfferKind
 from netboot.model.clock import Clock
@@ -34,7 +34,7 @@ class OfferService:
         *,
         install_moves: InstallMoves,
         learning: VariantLearning,
-        events: EventLog,
+        events: EventBus,
         clock: Clock,
     ) -> None:
         self._registry = registry

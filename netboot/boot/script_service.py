@@ -20,7 +20,7 @@ from netboot.boot.live_registry import LiveRegistry, Registry
 from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.boot.scripts import Script, ScriptWriter
 from netboot.errors import ContentError, NetbootError, RenderError, StoreError, TransitionError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.boot.offer import (
     InstallPlan,
     LocalBootPlan,
@@ -54,7 +54,7 @@ class ScriptService:
         install_moves: InstallMoves,
         learning: VariantLearning,
         machines: Machines,
-        events: EventLog,
+        events: EventBus,
         clock: Clock,
     ) -> None:
         self._registry = registry

@@ -17,7 +17,7 @@ from netboot.boot.install_moves import Cause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachines
 from netboot.errors import TransitionError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
@@ -59,7 +59,7 @@ class DocumentService:
         *,
         identification: Identification,
         install_moves: InstallMoves,
-        events: EventLog,
+        events: EventBus,
     ) -> None:
         self._registry = registry
         self._seen = seen

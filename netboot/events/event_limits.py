@@ -97,11 +97,6 @@ class EventLimits:
         self._held.clear()
         yield from ((_count(window, now), window.level) for window in windows if window.count)
 
-    def seconds_to_next(self, now: datetime) -> float | None:
-        """Return in how many seconds the next window ends; None: none is open."""
-        first = next(iter(self._windows.values()), None)
-        return None if first is None else max(0.0, (first.ends_at - now).total_seconds())
-
     def _key(self, event: Event) -> _Key:
         if event.name not in BY_ADDRESS:
             return _Key(event.name, event.host or "")

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from netboot.errors import StoreError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.leasing.holdings import Moment
 from netboot.leasing.rules import Leases, Networks
 from netboot.model.clock import Clock
@@ -41,7 +41,7 @@ class LeaseService:
     """Leases addresses; `hosts` returns the registered hosts in force."""
 
     def __init__(
-        self, policy: LeasePolicy, store: LeaseStore, *, hosts: Callable[[], HostSet], events: EventLog, clock: Clock
+        self, policy: LeasePolicy, store: LeaseStore, *, hosts: Callable[[], HostSet], events: EventBus, clock: Clock
     ) -> None:
         self._leases = Leases(policy, hosts)
         self._store = store

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.install_moves import InstallMoves
 from netboot.errors import NetbootError, StoreError
+from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.machine import Machine
@@ -46,8 +47,9 @@ class Administration:
     def __init__(
         self,
         install_moves: InstallMoves,
-        events: EventLog,
+        events: EventBus,
         *,
+        event_log: EventLog,
         machines: Machines,
         hosts: Callable[[], HostSet],
         readiness: "Callable[[], Readiness]",
@@ -63,7 +65,7 @@ class Administration:
         process.
         """
         self._install_moves = install_moves
-        self._events = events
+        self._event_log = event_log
         self._machines = machines
         self._hosts = hosts
         self._readiness = readiness
@@ -72,7 +74,7 @@ class Administration:
         self._now = now
         self._daemon = daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        self._audit = AuditTrail(events, now=now)
+        self._audit = AuditTrail(events)
 
     def _running(self) -> RunningDaemon:
         if self._daemon is None:
@@ -178,7 +180,7 @@ class Administration:
 
     async def last_event_id(self) -> int:
         """Return the id of the newest event."""
-        return await self._events.last_id()
+        return await self._event_log.last_id()
 
     async def events(
         self, *, after: int = 0, host: str | None = None, follow: bool = True
@@ -186,10 +188,10 @@ class Administration:
         """Yield the events after an id; with `follow`, also later ones until the daemon stops, and None each second."""
         name = await self._known(host) if host else None
         if follow:
-            async for each in self._events.follow(after, host=name):
+            async for each in self._event_log.feed.follow(after, host=name):
                 yield each
             return
-        for event in await self._events.after(after, host=name, limit=100_000):
+        for event in await self._event_log.after(after, name, limit=100_000):
             yield event
 
     async def check_host(self, name: str) -> None:
@@ -198,7 +200,7 @@ class Administration:
 
     async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read the newest events and the history of a host, which show why it does not proceed."""
-        events = await self._events.newest(host, limit=host_status.NEWEST_EVENTS)
+        events = await self._event_log.newest(host, limit=host_status.NEWEST_EVENTS)
         return events, await self._install_moves.history(host)
 
     def _host(self, name: str) -> Host:

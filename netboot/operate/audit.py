@@ -4,23 +4,20 @@ Arming and cancelling have a line in the host's history instead, with the same a
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from netboot.errors import NetbootError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
-from netboot.model.install.event import Event
 from netboot.model.words import first_line
 
 
 class AuditTrail:
     """Records changes among the events."""
 
-    def __init__(self, events: EventLog, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, events: EventBus) -> None:
         self._events = events
-        self._now = now
 
     @contextmanager
     def change(self, action: str, actor: Actor, *, subject: str = "") -> Iterator[None]:
@@ -36,4 +33,4 @@ class AuditTrail:
         data = {"action": action, "subject": subject or None, "actor": actor.name, "source": actor.source.value}
         data |= {"outcome": "refused" if refusal else "done", "reason": refusal}
         level = logging.WARNING if refusal else logging.INFO
-        self._events.record(Event("audit.recorded", self._now(), data=data), level=level)
+        self._events.emit("audit.recorded", data, level=level)

@@ -16,7 +16,7 @@ import structlog
 
 from netboot.content.library.uploads import Upload, UploadRequest, Uploads, UploadState
 from netboot.errors import ContentError
-from netboot.events.event_log import EventLog
+from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.operate.audit import AuditTrail
 
@@ -31,12 +31,12 @@ class UploadImports:
     """The use cases of uploads; methods raise UploadError for a request that is refused."""
 
     def __init__(
-        self, uploads: Uploads, command: ImportCommand, *, events: EventLog, now: Callable[[], datetime]
+        self, uploads: Uploads, command: ImportCommand, *, events: EventBus, now: Callable[[], datetime]
     ) -> None:
         """Import by the process that `command` names for an upload and the path of its data; it prints JSON."""
         self._uploads = uploads
         self._command = command
-        self._audit = AuditTrail(events, now=now)
+        self._audit = AuditTrail(events)
         self._now = now
         self._complete: asyncio.Queue[str] = asyncio.Queue()
 

@@ -6,10 +6,13 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from netboot.model.install.event import Event
 from netboot.model.release import ContentKind
 
 # Every counter is declared with its labels, so that a misspelt one fails in the first test that meets it.
 COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "events": ("Events by name; those over their limit once a minute", ("event",)),
+    "event_clients_dropped": ("Clients of /api/v1/events that were disconnected because they did not read", ()),
     "dhcp_offered": ("Offers and acknowledgements that were sent", ("arch", "kind")),
     "dhcp_ignored": ("DHCP datagrams without a reply", ("reason",)),
     "dhcp_left_out": ("Options that did not fit into a reply", ("option",)),
@@ -45,6 +48,11 @@ class Metrics:
     def count(self, name: str, **labels: str) -> None:
         """Add one to a counter; its labels are exactly those that were declared."""
         self._child(name, labels).inc()
+
+    def event_happened(self, event: Event, _level: int) -> None:
+        """Count an event by its name; one with `count` stands for as many that were not recorded."""
+        count = event.data.get("count")
+        self._child("events", {"event": event.name}).inc(count if isinstance(count, int) else 1)
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         """Count one answer of the content trees."""

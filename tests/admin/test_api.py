@@ -308,3 +308,20 @@ def test_one_release_is_read_again_and_the_others_are_not(appliance: Appliance):
         200,
         {"media": before["media"], "releases": served, "problems": [], "armings_ended": []},
     )
+
+
+def test_a_client_of_events_that_does_not_read_delays_no_request_and_is_disconnected_and_counted(appliance: Appliance):
+    stalled = appliance.stalled_client("/events")
+    for _ in range(90):  # more than 64 KiB of events, which aiohttp holds for a client
+        assert answer(appliance, "POST", "/hosts/cp2/arm", {"reason": "x" * 500})[0] == 200
+        assert answer(appliance, "POST", "/hosts/cp2/cancel", {})[0] == 200
+    appliance.advance(1)  # the events are written
+    appliance.advance(29)
+    was_closed = stalled.is_closing()
+
+    appliance.advance(2)
+
+    metrics = appliance.administration("GET", "/metrics").body.decode()
+    assert (was_closed, stalled.is_closing()) == (False, True)
+    assert "netboot_event_clients_dropped_total 1.0" in metrics
+    assert 'netboot_events_total{event="install.moved"}' in metrics

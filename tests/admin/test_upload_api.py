@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from netboot.admin.api import errors_as_json
 from netboot.admin.upload_api import UploadApi
 from netboot.content.library.uploads import Upload, Uploads, UploadState
+from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.clock import utc_now
 from netboot.operate.upload_imports import UploadImports
@@ -62,7 +63,7 @@ def importing(
 
     async def run() -> None:
         uploads, database = Uploads(directory), await Database.open(f"sqlite+aiosqlite:///{directory}/netboot.db")
-        events = EventLog(database, now=utc_now)
+        events = EventBus(EventLog(database), now=utc_now)
         imports = UploadImports(uploads, command, events=events, now=utc_now)
         app = web.Application(middlewares=[errors_as_json])
         app.add_routes(UploadApi(imports).routes())

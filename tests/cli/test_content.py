@@ -10,7 +10,6 @@ from fixtures.command_line import CommandLine
 
 from netboot.errors import ContentError
 from netboot.events.event_log import EventLog
-from netboot.model.clock import utc_now
 from netboot.model.install.event import Event
 from netboot.store.database import Database
 
@@ -138,7 +137,7 @@ def test_a_change_of_content_without_a_daemon_is_recorded_in_a_store_that_exists
 async def recorded(netboot: CommandLine) -> list[Event]:
     database = await Database.open(f"sqlite+aiosqlite:///{netboot.directory}/netboot.db")
     try:
-        return await EventLog(database, now=utc_now).after(0)
+        return await EventLog(database).after(0)
     finally:
         await database.close()
 

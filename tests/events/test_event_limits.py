@@ -1,17 +1,14 @@
 """A flood of one kind of event causes a few rows and a count, and hides no other machine's events."""
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from netboot.events.event_limits import ADDRESSES, PER_HOST, PER_UNREGISTERED, EventLimits
-from netboot.events.event_log import EventLog
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
-from netboot.store.database import Database
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CP1, W1 = HostName("cp1"), HostName("w1")
@@ -118,45 +115,3 @@ def test_a_clock_that_is_set_back_keeps_no_window_open():
     recorded(limits, [refused(), refused()])
 
     assert [event.data.get("count") for event in recorded(limits, [refused(at_s=-3600)])] == [1]
-
-
-def test_at_the_end_of_the_daemon_the_count_is_on_record(store_url: str):
-    async def scenario() -> list[object]:
-        database = await Database.open(store_url)
-        events = EventLog(database, now=lambda: NOW)
-        running = asyncio.create_task(events.run())
-        await asyncio.sleep(0)
-        for _ in range(500):
-            events.record(refused())
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        found = [event.data.get("count") for event in await events.after(0)]
-        await database.close()
-        return found
-
-    assert asyncio.run(scenario()) == [None, 499]
-
-
-def test_a_count_is_on_record_when_its_minute_ends_though_nothing_else_happens(store_url: str):
-    async def scenario() -> list[object]:
-        began = asyncio.get_running_loop().time()
-        database = await Database.open(store_url)
-
-        def now() -> datetime:
-            return NOW + timedelta(seconds=59.8 + asyncio.get_running_loop().time() - began)
-
-        events = EventLog(database, now=now)
-        running = asyncio.create_task(events.run())
-        for _ in range(3):
-            events.record(refused())
-        found: list[Event] = []
-        async with asyncio.timeout(30):
-            while len(found) < 2:
-                await asyncio.sleep(0.1)
-                found = await events.after(0)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await database.close()
-        return [event.data.get("count") for event in found]
-
-    assert asyncio.run(scenario()) == [None, 2]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from fixtures.services import MAC, OTHER_MAC, UNKNOWN_MAC, FakeClock
 
+from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.clock import Clock
@@ -74,16 +75,16 @@ def leasing(directory: Path, use: Callable[[Leasing], Awaitable[T]]) -> T:
         clock = FakeClock()
         database = await Database.open(f"sqlite+aiosqlite:///{directory}/netboot.db")
         try:
-            events, hosts = EventLog(database, now=clock.now), HostSet.of(Cluster("test"), [CP1])
+            event_log, hosts = EventLog(database), HostSet.of(Cluster("test"), [CP1])
             lease_service = LeaseService(
                 LeasePolicy((AddressRange(POOLED, POOLED),), 3600),
                 LeaseStore(database),
                 hosts=lambda: hosts,
-                events=events,
+                events=EventBus(event_log, now=clock.now),
                 clock=Clock(clock.now, clock.monotonic, clock.random_bytes),
             )
             await lease_service.load()
-            return await use(Leasing(lease_service, database, events, clock))
+            return await use(Leasing(lease_service, database, event_log, clock))
         finally:
             await database.close()
 

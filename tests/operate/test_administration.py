@@ -27,7 +27,8 @@ def administration(services: BuiltServices, server: ServerFacts | None = None) -
     readiness = Readiness(services.documents, services.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
     return Administration(
         services.install_moves,
-        services.event_log,
+        services.event_bus,
+        event_log=services.event_log,
         machines=services.machines,
         hosts=lambda: services.hosts,
         readiness=lambda: readiness,
@@ -204,7 +205,7 @@ def test_followed_events_begin_with_those_on_record_and_end_with_the_daemon(with
         admin = administration(services)
         await admin.arm(ArmRequest(["w1"]))
         await services.event_log.flush()
-        await services.event_log.end_followers()
+        services.event_log.feed.end()
         return [event.name async for event in admin.events(host="w1") if event]
 
     assert with_services(scenario) == ["install.moved"]

@@ -34,7 +34,8 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
     await services.machines.flush()
     administration = Administration(
         services.install_moves,
-        services.event_log,
+        services.event_bus,
+        event_log=services.event_log,
         machines=services.machines,
         hosts=lambda: services.hosts,
         readiness=never_armed_here,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, in_memory
+from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
 from netboot.app.daemon import run
 from netboot.app.signals import Signals
@@ -162,6 +162,14 @@ class Appliance:
         transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head.encode() + text)
         self._loop.settle()
         return self._ended(transport, method)
+
+    def stalled_client(self, path: str) -> MemoryTransport:
+        """Send one request to the API as a client that does not read the answer: its connection accepts no more."""
+        head = f"GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        transport = self._loop.network.connect(str(self.directory / "control.sock"), "", head)
+        self._loop.call_soon(lambda: transport.get_protocol().pause_writing())
+        self._loop.settle()
+        return transport
 
     def arm(self, host: str, *, attempts: int = 1, force: bool = False) -> int:
         """Arm a host; return the status of the answer."""

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from netboot.cli.main import cli
 from netboot.errors import StoreError
+from netboot.events.event_feed import EventFeed
 from netboot.events.event_log import EventLog
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -20,12 +21,13 @@ from netboot.model.install.token import TokenKind
 from netboot.store import database
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
+from netboot.store.failure import NEWEST_VERSION
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.read_only_check import verify_store
 
-STORED: Final = Path(__file__).parent / "databases" / "sqlite" / "5.sql"
+STORED: Final = Path(__file__).parent / "databases" / "sqlite" / f"{NEWEST_VERSION}.sql"
 CP1: Final = HostName("cp1")
 MAC: Final = Mac("52:54:00:aa:bb:01")
 NOW: Final = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -60,10 +62,10 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "Installs.get": lambda store: Installs(store).get(CP1),
     "Installs.by_token": lambda store: Installs(store).by_token(TokenKind.KICKSTART, "1" * 32),
     "Installs.history": lambda store: Installs(store).history(CP1),
-    "EventLog.after": lambda store: EventLog(store, now=lambda: NOW).after(0),
-    "EventLog.newest": lambda store: EventLog(store, now=lambda: NOW).newest(CP1, limit=5),
-    "EventLog.last_id": lambda store: EventLog(store, now=lambda: NOW).last_id(),
-    "EventLog.follow": lambda store: anext(EventLog(store, now=lambda: NOW).follow(0)),
+    "EventLog.after": lambda store: EventLog(store).after(0),
+    "EventLog.newest": lambda store: EventLog(store).newest(CP1, limit=5),
+    "EventLog.last_id": lambda store: EventLog(store).last_id(),
+    "EventFeed.follow": lambda store: anext(EventLog(store).feed.follow(0)),
     "Machines.all": lambda store: Machines(store).all(),
     "Machines.last_seen": lambda store: Machines(store).last_seen([MAC]),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
@@ -73,16 +75,17 @@ WRITES: Final = {"Installs.change", "Installs.change_all", "EventLog.flush", "Ev
 WRITES_BEHIND: Final = {"Machines.flush", "Machines.run", "Machines.close", "LeaseStore.keep", "AcceptedFiles.keep"}
 NO_STORE: Final = {
     "Installs.finish",
-    "EventLog.emit",
-    "EventLog.record",
-    "EventLog.end_followers",
+    "EventLog.take",
+    "EventLog.take_lost_count",
+    "EventFeed.publish",
+    "EventFeed.end",
     "Machines.keep",
     "Machines.forget",
 }
 
 
 def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
-    classes = (Installs, EventLog, Machines, LeaseStore, AcceptedFiles)
+    classes = (Installs, EventLog, EventFeed, Machines, LeaseStore, AcceptedFiles)
     methods = {f"{each.__name__}.{name}" for each in classes for name in vars(each) if not name.startswith("_")}
 
     assert methods == {*READS} | WRITES | WRITES_BEHIND | NO_STORE

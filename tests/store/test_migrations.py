@@ -1,6 +1,7 @@
 """A store of each earlier version becomes one of this version and keeps its rows."""
 
 import asyncio
+import logging
 import sqlite3
 import subprocess
 from dataclasses import replace
@@ -153,7 +154,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
     async def scenario() -> dict[str, Any]:
         database = await Database.open(store_url)
         try:
-            installs, events = Installs(database), EventLog(database, now=lambda: at(30))
+            installs, events = Installs(database), EventLog(database)
             return {
                 "installs": {install.host: install for install in await installs.all()},
                 "history": [(move.at, move.what, move.note, move.actor) for move in await installs.history(CP1)],
@@ -185,8 +186,8 @@ def test_a_stored_database_of_each_version_takes_new_rows_after_the_old_ones(sto
     async def scenario() -> tuple[list[Event], Install]:
         database = await Database.open(store_url)
         try:
-            events, installs = EventLog(database, now=lambda: at(30)), Installs(database)
-            events.record(Event("install.cancelled", at(30), host=CP1))
+            events, installs = EventLog(database), Installs(database)
+            events.take(Event("install.cancelled", at(30), host=CP1), logging.INFO)
             await events.flush()
             await installs.change(CP1, lambda install: replace(install, arming=None), at=at(30), what="cancelled")
             return await events.after(2), await installs.get(CP1)
