@@ -260,6 +260,14 @@ def test_every_relative_link_in_the_documentation_has_a_target():
     assert [(page, target) for page, target in links if not (page.parent / target).exists()] == []
 
 
+def test_a_decision_has_the_next_number_in_its_file_name_and_its_heading():
+    files = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
+
+    numbers = [(int(file.name[:4]), int(file.read_text().split()[1].rstrip("."))) for file in files]
+
+    assert numbers == [(number, number) for number in range(1, len(files) + 1)]
+
+
 def test_the_makefile_prints_its_targets():
     printed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
