@@ -34,3 +34,16 @@ TOKEN = "0123456789abcdef" * 2
 )
 def test_a_url_is_written_in_one_way(url: str, expected: str):
     assert url == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"/boot/{HYPHENATED}/a%20b/grubx64.efi", (HYPHENATED, "a b/grubx64.efi")),
+        ("/bootfiles/100%25.efi", (None, "100%.efi")),
+        (f"/boot/{HYPHENATED}.ipxe", None),
+        ("/ks/token", None),
+    ],
+)
+def test_the_path_of_a_boot_file_has_a_machine_and_a_name(path: str, expected: tuple[str | None, str] | None):
+    assert urls.boot_file_in(path) == expected
