@@ -82,7 +82,7 @@ def test_an_alias_of_the_same_commit_keeps_the_arming(netboot: CommandLine, daem
 
     assert promoted.stdout == "stable is next now\n"
     assert promoted.stderr == ""  # the same commit
-    assert '"subject": "promote next stable", "actor": "uid 0", "source": "control-socket"' in daemon.log
+    assert '"subject":"promote next stable","actor":"uid 0","source":"control-socket"' in daemon.log
 
 
 def test_a_check_reports_the_problems_of_the_running_daemon(netboot: CommandLine, daemon: Daemon):

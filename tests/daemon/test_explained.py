@@ -65,6 +65,7 @@ def test_a_host_that_is_held_back_is_shown_with_reason_and_cure_while_the_daemon
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1", "--reason", "the operator's own reason")
     (rack.directory / "content/media/ol8u10-x86_64/initrd.img").unlink()
+    rack.wait_for_log("install.content_lost")
     cp1.boots()
     cp1.script()
 
@@ -74,7 +75,7 @@ def test_a_host_that_is_held_back_is_shown_with_reason_and_cure_while_the_daemon
     rack.kill()
     shown += [rack.netboot("install", "show", "cp1"), rack.netboot("host", "show", "cp1")]
 
-    assert [line.split()[2] for line in watched] == ["offer", "held-back"]
+    assert [line.split()[2] for line in watched] == ["held-back", "offer", "held-back"]
     assert "initrd.img" in blocked["sentence"]
     assert blocked["cure"].startswith("copy it from the ISO into ")
     for text in (watched[-1], *shown):
@@ -100,11 +101,11 @@ def test_the_reason_of_a_failure_is_the_first_line_of_the_report_everywhere_and_
     assert watched.split(maxsplit=3)[2:][0] == "failed"
     assert watched.split(maxsplit=3)[3].startswith(reason)
     assert [line.split("\t")[1:] for line in history] == [
-        ["WHAT", "FROM", "TO", "NOTE"],
-        ["armed", "registered", "registered", "the operator's own reason"],
-        ["offer-sent", "registered", "offered", ""],
-        ["script-sent", "offered", "loading", ""],
-        ["reported-failed", "loading", "failed", reason],
+        ["WHAT", "FROM", "TO", "NOTE", "BY"],
+        ["armed", "registered", "registered", "the operator's own reason", "uid 0 (control-socket)"],
+        ["offer-sent", "registered", "offered", "", ""],
+        ["script-sent", "offered", "loading", "", ""],
+        ["reported-failed", "loading", "failed", reason, ""],
     ]
     assert host["disks"] == ["NAME SIZE", "sda 10G"]
     failed = [json.loads(line) for line in rack.log.splitlines() if '"reported-failed"' in line]

@@ -90,11 +90,11 @@ def test_a_loader_that_was_missing_is_offered_when_it_comes(rack: Rack, loaders:
     assert offered("52:54:00:00:00:01") == b"ipxe.efi"
 
     (loaders / "snponly.efi").write_bytes(PE_IMAGE)
-    rack.wait_for_log('"pxe/x64": "snponly.efi"')
+    rack.wait_for_log('"pxe/x64":"snponly.efi"')
     assert offered("52:54:00:00:00:02") == b"snponly.efi"
 
     (loaders / "snponly.efi").write_bytes(PE_IMAGE.replace(b"\x64\x86", b"\x64\xaa"))  # for another CPU now
     deadline = time.monotonic() + 10
-    while rack.log.count('"pxe/x64": "ipxe.efi"') < 2 and time.monotonic() < deadline:
+    while rack.log.count('"pxe/x64":"ipxe.efi"') < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert offered("52:54:00:00:00:03") == b"ipxe.efi"
