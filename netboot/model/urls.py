@@ -20,7 +20,7 @@ REPORT_ROUTE: Final = "/report/{token}/{event}"
 MEDIA_ROOT: Final = "content"
 RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
-STATIC_TREES: Final = "|".join((*CONTENT_PREFIXES, "/bootfiles/", "/boot/[^/? ]++/"))  # how a path of a file begins
+STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++)/"  # how a path of a file begins
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk

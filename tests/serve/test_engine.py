@@ -197,6 +197,51 @@ def test_hundreds_of_pipelined_requests_are_all_answered(root: Path) -> None:
     on_a_line(root, talk)
 
 
+@pytest.mark.parametrize("before", [14, 15, 16])
+def test_an_answer_that_takes_its_time_keeps_its_place_among_pipelined_ones(root: Path, before: int) -> None:
+    async def talk(line: Line) -> None:
+        small = get("/content/ol8/initrd.img")
+        line.send_request(small * before, get("/content/ol8/vmlinuz"), small)
+
+        bodies = [(await line.answer())[2] for _ in range(before + 2)]
+
+        assert bodies == [b"initrd"] * before + [LARGE, b"initrd"]
+
+    on_a_line(root, talk)
+
+
+def test_what_follows_a_request_with_a_body_is_dropped_and_its_answer_arrives(root: Path) -> None:
+    async def talk(line: Line) -> None:
+        line.send_request(get("/content/ol8/vmlinuz", "Content-Length: 200000"), b"x" * 200_000)
+
+        status, fields, body = await line.answer()
+
+        assert (status, fields["Connection"], body) == (200, "close", LARGE)
+        assert await line.reader.read() == b""
+        assert line.engine.open.connections == set()
+
+    on_a_line(root, talk, buffer_bytes=4096)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
+def test_another_method_is_refused_and_the_connection_kept(root: Path, method: str) -> None:
+    async def talk(line: Line) -> None:
+        line.send_request(get("/content/ol8/nothing", method=method), get("/ostree/ock/config"))
+
+        status, fields, body = await line.answer()
+
+        assert (status, fields["Allow"], body) == (
+            405,
+            "GET, HEAD",
+            b"405 Method Not Allowed: files are only given\n",
+        )
+        assert (await line.answer())[2] == b"[core]\n"
+
+    store = on_a_line(root, talk)
+
+    assert store.counted == [(ContentKind.OTHER, 405, 0), (ContentKind.OTHER, 200, 7)]
+
+
 def test_a_head_has_the_length_and_no_body(root: Path) -> None:
     async def talk(line: Line) -> None:
         line.send_request(get("/content/ol8/vmlinuz", method="HEAD"), get("/ostree/ock/config"))

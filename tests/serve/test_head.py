@@ -83,7 +83,7 @@ def test_each_static_tree_is_recognised_in_every_form_of_a_request(path: str) ->
 
     assert judged("HEAD", path, "1.1", "Host: x\r\n") == StaticRequest("HEAD", path, host, 23 + 4 + len(path))
     assert absolute == StaticRequest("GET", path, host, 22 + 13 + 4 + len(path))
-    assert judged("GET", path, "1.0", "") == StaticRequest("GET", path, {}, 17 + len(path), is_http_11=False)
+    assert judged("GET", path, "1.0", "") == StaticRequest("GET", path, {}, 17 + len(path), must_close=True)
     assert judged("PUT", path, "1.1", "Host: x\r\n") == StaticRequest("PUT", path, host, 26 + len(path))
 
 
@@ -101,14 +101,14 @@ def test_a_request_with_a_body_is_the_last_of_its_connection(fields: bytes, has_
     request = read_head(GET + HOST + fields + b"\r\n")
 
     assert isinstance(request, StaticRequest)
-    assert (request.has_body, request.is_last) == (has_body, has_body)
+    assert (request.must_close, request.is_last) == (has_body, has_body)
 
 
 def test_a_request_of_http_1_0_is_the_last_of_its_connection() -> None:
     request = read_head(b"GET /content/ol8/vmlinuz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
 
     assert isinstance(request, StaticRequest)
-    assert (request.has_body, request.is_last) == (False, True)
+    assert (request.must_close, request.is_last) == (True, True)
 
 
 @pytest.mark.parametrize(

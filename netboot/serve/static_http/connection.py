@@ -155,15 +155,16 @@ class BootConnection(asyncio.Protocol):
     def _work(self) -> None:
         """Answer the whole requests in the buffer, some in each turn, as long as nothing has to be waited for."""
         for _ in range(_REQUESTS_PER_TURN):
-            if self._state is not ConnectionState.READING or not self._take_one():
+            if not self._buffer or self._state is not ConnectionState.READING or not self._take_one():
                 break
         else:
-            self._state = ConnectionState.ANSWERING
-            asyncio.get_running_loop().call_soon(self._go_on)
+            if self._state is ConnectionState.READING:
+                self._state = ConnectionState.ANSWERING
+                asyncio.get_running_loop().call_soon(self._go_on)
         if self._peer_is_done and self._state is ConnectionState.READING:
             self._end()
-        if self._state is not ConnectionState.ENDED:
-            self._read_on_or_hold_back()
+        if len(self._buffer) > LONGEST_HEAD_BYTES and self._state is not ConnectionState.READING:
+            self._transport.pause_reading()  # it pipelines while it has to wait
 
     def _go_on(self) -> None:
         """End a wait: read on, unless what was written has not left."""
@@ -174,18 +175,12 @@ class BootConnection(asyncio.Protocol):
             return
         self._state = ConnectionState.BLOCKED if self._transport.get_write_buffer_size() else ConnectionState.READING
         self._since = time.monotonic()
+        self._transport.resume_reading()
         self._work()
-
-    def _read_on_or_hold_back(self) -> None:
-        """Read nothing more of a client that pipelines while it has to wait."""
-        if self._state is not ConnectionState.READING and len(self._buffer) > LONGEST_HEAD_BYTES:
-            self._transport.pause_reading()
-        elif not self._transport.is_reading():
-            self._transport.resume_reading()
 
     def _take_one(self) -> bool:
         """Act on the head at the beginning of the buffer; False if there is no whole one."""
-        if not self._buffer or self._transport.is_closing():
+        if self._transport.is_closing():
             return False
         match read_head(self._buffer):
             case StaticRequest() as request:
@@ -256,7 +251,7 @@ class BootConnection(asyncio.Protocol):
         self._since = time.monotonic()
         turns = self._files.turns
         if is_last:
-            self._end(lingers=request.has_body)
+            self._end(lingers=request.must_close)
         elif turns.has_rate and request.is_content and (delay_s := turns.charge(self._remote, bytes_sent)):
             self._state = ConnectionState.RESTING
             asyncio.get_running_loop().call_later(delay_s, self._go_on)
@@ -335,7 +330,7 @@ class BootConnection(asyncio.Protocol):
         if sent < answer.length:
             self._transport.abort()
         elif self._state is ConnectionState.ANSWERING_LAST:
-            self._end(lingers=request.has_body)
+            self._end(lingers=request.must_close)
 
     async def _drained(self) -> None:
         """Wait until the kernel has accepted the written bytes, at most for the timeout of a reader."""
@@ -358,7 +353,7 @@ class BootConnection(asyncio.Protocol):
 
     def _end(self, *, lingers: bool = False) -> None:
         """Close when the written bytes are sent; with `lingers`, read and drop what the client still sends."""
-        self._state = ConnectionState.ENDED
+        self._state, self._buffer = ConnectionState.ENDED, b""
         if lingers:
             self._leave()
             self._transport.set_protocol(Lingering(self._transport))
@@ -368,11 +363,12 @@ class BootConnection(asyncio.Protocol):
     def _hand_over(self) -> None:
         """Pass the connection, with the bytes that were read, to aiohttp."""
         self._leave()
+        received, self._buffer = self._buffer, b""
         self._transport.resume_reading()
         documents = self._shared.documents()
         self._transport.set_protocol(documents)
         documents.connection_made(self._transport)
-        documents.data_received(self._buffer)
+        documents.data_received(received)
         if self._peer_is_done:
             documents.eof_received()
 
