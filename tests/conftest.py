@@ -1,4 +1,4 @@
-"""Rules for all tests: a skipped test fails. Fixtures that several directories use."""
+"""Rules for all tests: a skip fails, and no network namespace remains. Fixtures that several directories use."""
 
 from collections.abc import Generator, Iterator
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 import postgresql
 import pytest
 import structlog
+from pyroute2 import netns
 
 pytest_plugins = ["fixtures.appliance", "fixtures.captures", "fixtures.command_line", "fixtures.site", "fixtures.store"]
 
@@ -15,6 +16,24 @@ PERMITTED_SKIPS: Final = {
         "this kernel has no 8021q"
     ),
 }
+
+
+_NAMESPACES_BEFORE: Final = pytest.StashKey[frozenset[str]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Record the network namespaces that exist before the tests."""
+    session.stash[_NAMESPACES_BEFORE] = frozenset(netns.listnetns())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a network namespace of its tests remains, and name it."""
+    left = sorted(frozenset(netns.listnetns()) - session.stash[_NAMESPACES_BEFORE])
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
+        terminal.write_line(f"FAILED: the tests left network namespaces: {', '.join(left)}", red=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,12 +6,14 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from pyroute2 import netns
 
+from netboot.lab.lab import remove_remains
 from netboot.lab.media.stand_ins import cache_directory
 from netboot.lab.records import Records
 from netboot.lab.work import work_directory
@@ -23,15 +25,27 @@ UP_S = 120.0  # the media may have to be built first
 
 
 async def netboot(*words: str, isolated: bool = False) -> Process:
-    command = [*([ISOLATED] if isolated else []), sys.executable, "-m", "netboot", *words]
-    return await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE)
+    """Start a command that ends with this process."""
+    command = ["setpriv", "--pdeathsig", "KILL", *([ISOLATED] if isolated else []), sys.executable, "-m", "netboot"]
+    return await asyncio.create_subprocess_exec(*command, *words, stdin=DEVNULL, stdout=PIPE)
 
 
-async def a_lab_that_is_up(name: str, *, isolated: bool = False) -> tuple[Process, dict[str, object]]:
+@asynccontextmanager
+async def a_lab_that_is_up(name: str, *, isolated: bool = False) -> AsyncIterator[Process]:
+    """Start a lab; end and remove it at the end of the block, also if the test fails there."""
     lab = await netboot("lab", "up", "--name", name, "--json", isolated=isolated)
     assert lab.stdout is not None
-    async with asyncio.timeout(UP_S):
-        return lab, json.loads(await lab.stdout.readline())
+    try:
+        async with asyncio.timeout(UP_S):
+            json.loads(await lab.stdout.readline())
+        yield lab
+    finally:
+        if lab.returncode is None:
+            lab.kill()
+        await lab.communicate()
+        for namespace in namespaces(name):
+            await asyncio.to_thread(wait_until_empty, namespace)
+        await asyncio.to_thread(remove_remains)
 
 
 def namespaces(name: str) -> list[str]:
@@ -57,39 +71,52 @@ def wait_until_empty(namespace: str) -> None:
 
 
 async def test_a_killed_lab_takes_its_processes_along_and_the_next_command_removes_the_rest():
-    lab, _ = await a_lab_that_is_up("killed")
-    records = Records("killed")
-    work = records.work
-    assert [processes_in(f"nblab-killed-{part}") for part in ("dhcp", "lan")] == [["dnsmasq"], ["python"]]
+    async with a_lab_that_is_up("killed") as lab:
+        records = Records("killed")
+        work = records.work
+        assert [processes_in(f"nblab-killed-{part}") for part in ("dhcp", "lan")] == [["dnsmasq"], ["python"]]
 
-    lab.kill()
-    await lab.communicate()
-    for namespace in namespaces("killed"):
-        await asyncio.to_thread(wait_until_empty, namespace)
-    await (await netboot("lab", "down", "--name", "killed")).communicate()  # or a lab that started just now
+        lab.kill()
+        await lab.communicate()
+        for namespace in namespaces("killed"):
+            await asyncio.to_thread(wait_until_empty, namespace)
+        await (await netboot("lab", "down", "--name", "killed")).communicate()  # or a lab that started just now
 
-    assert namespaces("killed") == []
-    assert not work.exists()
-    assert not records.directory.exists()
+        assert namespaces("killed") == []
+        assert not work.exists()
+        assert not records.directory.exists()
+
+
+async def fail_while_a_lab_is_up() -> None:
+    async with a_lab_that_is_up("failed"):
+        assert namespaces("failed") != []
+        raise AssertionError("a wrong process name")
+
+
+async def test_a_test_that_fails_while_its_lab_is_up_leaves_nothing():
+    with pytest.raises(AssertionError, match="a wrong process name"):
+        await fail_while_a_lab_is_up()
+
+    assert namespaces("failed") == []
+    assert not Records("failed").directory.exists()
 
 
 async def test_down_ends_a_running_lab_and_leaves_nothing():
-    lab, _ = await a_lab_that_is_up("ended")
-    assert namespaces("ended") != []
+    async with a_lab_that_is_up("ended") as lab:
+        assert namespaces("ended") != []
 
-    down = await netboot("lab", "down", "--name", "ended")
-    await down.communicate()
+        down = await netboot("lab", "down", "--name", "ended")
+        await down.communicate()
 
-    assert (down.returncode, await lab.wait()) == (0, 128 + signal.SIGTERM)
-    assert namespaces("ended") == []
-    assert not Records("ended").directory.exists()
+        assert (down.returncode, await lab.wait()) == (0, 128 + signal.SIGTERM)
+        assert namespaces("ended") == []
+        assert not Records("ended").directory.exists()
 
 
 async def test_a_lab_that_is_killed_with_its_namespaces_leaves_nothing_that_the_next_one_meets():
     for _ in range(2):  # as in a test run that is killed, and in the next
-        lab, _ = await a_lab_that_is_up("again", isolated=True)
-        lab.kill()
-        await lab.communicate()
+        async with a_lab_that_is_up("again", isolated=True) as lab:
+            lab.kill()
 
     labs, deadline = cache_directory() / "labs", time.monotonic() + 10
     while list(labs.glob("again-*")):

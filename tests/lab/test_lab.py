@@ -60,9 +60,12 @@ async def test_the_next_lab_removes_the_namespaces_and_records_of_a_killed_one(c
     work = cache / "labs" / "killed-1"
     work.mkdir(parents=True)
     killed = Lab(Records.create("killed", work), (BIOS1,))
-    await asyncio.to_thread(killed.lan.create)
+    try:
+        await asyncio.to_thread(killed.lan.create)
 
-    assert await asyncio.to_thread(remove_remains) == ("killed",)
+        assert await asyncio.to_thread(remove_remains) == ("killed",)
+    finally:
+        await asyncio.to_thread(killed.lan.remove)
 
     assert netns.listnetns() == []
     assert not work.exists()
