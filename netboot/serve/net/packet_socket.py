@@ -2,9 +2,9 @@
 
 Receives only datagrams that a UDP socket would receive: with a valid checksum, to one of our addresses or a broadcast
 address, in this VLAN. A frame that still has the tag of another VLAN is dropped; serve `eth0.100` for that VLAN. The
-kernel routes what is sent, resolves addresses and adds the tag of a VLAN interface. Use this only for port 67 beside
-another DHCP server: if no UDP socket is bound to the port, the kernel also sends "port unreachable" to a client that
-uses unicast.
+kernel joins fragments, routes what is sent, resolves addresses and adds the tag of a VLAN interface. Use this only for
+port 67 beside another DHCP server: if no UDP socket is bound to the port, the kernel also sends "port unreachable" to a
+client that uses unicast.
 
 packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
 """
@@ -21,10 +21,11 @@ from netboot.model.host.network import Interface
 from netboot.serve.net.udp import Address, Datagram, DatagramPort, enlarge_receive_buffer, error_name
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp.message import BROADCAST
-from netboot.wire.frames import IpPacket, Reassembly, UdpDatagram, read_ip, read_udp, write
+from netboot.wire.frames import UdpDatagram, read, write
 
 _ETH_P_IP: Final = 0x0800
-_SOL_PACKET, _PACKET_AUXDATA = 263, 8
+_SOL_PACKET, _PACKET_AUXDATA, _PACKET_FANOUT = 263, 8, 18
+_JOINED_FRAGMENTS: Final = Struct("=HH").pack(0, 0xA000)  # a group of its own: FLAG_DEFRAG, FLAG_UNIQUEID (Linux 4.12)
 _SO_ATTACH_FILTER = 26
 _DATAGRAMS: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _RAW: Final = socket.SOCK_RAW | socket.SOCK_NONBLOCK
@@ -45,7 +46,6 @@ class PacketSocket(DatagramPort):
         super().__init__(port, interface, counters=counters)
         broadcast_addresses = {each.broadcast_address for each in interface.networks}
         self._accepted = {BROADCAST, *interface.addresses, *broadcast_addresses}
-        self._pieces = Reassembly()
         try:
             with ExitStack() as on_failure:
                 self._receiver = on_failure.enter_context(socket.socket(socket.AF_PACKET, _DATAGRAMS, 0))
@@ -64,6 +64,7 @@ class PacketSocket(DatagramPort):
         enlarge_receive_buffer(self._receiver)
         # The socket was opened with protocol 0, which receives nothing: no frame arrives before the filter is attached.
         self._receiver.bind((self.interface.name, _ETH_P_IP))
+        self._receiver.setsockopt(_SOL_PACKET, _PACKET_FANOUT, _JOINED_FRAGMENTS)
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.name.encode())
 
@@ -90,35 +91,21 @@ class PacketSocket(DatagramPort):
         if status & _VLAN_VALID and tag & _VLAN_ID:
             self._lost("other-vlan")
             return None
-        packet = read_ip(data)
-        if packet is not None and packet.destination not in self._accepted:
-            return None  # for a machine that this box routes for
-        is_verified = bool(status & (_CHECKSUM_NOT_MADE | _CHECKSUM_VALID))
-        if packet is not None and not packet.is_whole:
-            packet, is_verified = self._whole(packet), False
-            if packet is None:
-                return None
-        datagram = read_udp(packet, is_verified=is_verified) if packet is not None else None
+        datagram = read(data, is_verified=bool(status & (_CHECKSUM_NOT_MADE | _CHECKSUM_VALID)))
         if datagram is None:
             self._lost("malformed")
             return None
-        if datagram.destination_port != self.port:
-            return None
+        if datagram.destination not in self._accepted:
+            return None  # for a machine that this box routes for
         return Datagram(datagram.data, (str(datagram.source), datagram.source_port), str(datagram.destination))
-
-    def _whole(self, fragment: IpPacket) -> IpPacket | None:
-        assert self._loop is not None
-        return self._pieces.take(fragment, self._loop.time())
 
 
 def _filter(port: int) -> bytes:
-    """Write the kernel's filter, classic BPF over a packet from its IP header on: UDP to `port`, and fragments."""
+    """Write the kernel's filter, classic BPF over a packet from its IP header on: UDP to `port`."""
     # fmt: off
     program = (
         (0x30, 0, 0, 9),        # load the protocol
-        (0x15, 0, 6, 17),       # UDP, else drop
-        (0x28, 0, 0, 6),        # load the fragment's offset
-        (0x45, 3, 0, 0x1FFF),   # one that has no ports: keep
+        (0x15, 0, 4, 17),       # UDP, else drop
         (0xB1, 0, 0, 0),        # X = length of the IP header
         (0x48, 0, 0, 2),        # load the destination port
         (0x15, 0, 1, port),     # ours, else drop
