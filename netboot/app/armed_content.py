@@ -10,12 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from netboot.boot.documents import content_problem
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
-from netboot.content.library.disk import cannot_read
-from netboot.content.media.boot_media import check_medium
-from netboot.content.ostree.repository import check_release
-from netboot.errors import ContentError
 from netboot.events.event_bus import EventBus
 from netboot.model.host.host import Host, HostName
 from netboot.model.release import EntryKind, EntryName
@@ -68,19 +65,8 @@ class ArmedContent:
         return [f"armed and not ready: {', '.join(names)}: {reason}" for reason, names in hosts.items()]
 
     def _faults(self, contents: Iterable[_Content]) -> dict[_Content, str]:
-        return {content: fault for content in contents if (fault := self._fault(*content))}
-
-    def _fault(self, medium: str | None, release: str | None) -> str | None:
-        try:
-            if medium is not None:
-                check_medium(self._directory, medium)
-            if release is not None:
-                check_release(self._directory, release)
-        except ContentError as error:
-            return str(error)
-        except OSError as error:
-            return str(cannot_read(Path(error.filename or self._directory), error))
-        return None
+        problems = {content: content_problem(self._directory, *content) for content in contents}
+        return {content: str(problem) for content, problem in problems.items() if problem is not None}
 
 
 def _content_of(host: Host) -> _Content:

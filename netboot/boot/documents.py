@@ -19,7 +19,7 @@ import structlog
 from netboot.content.assets import assets_directory
 from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major
-from netboot.content.ostree.repository import read_release
+from netboot.content.ostree.repository import check_release, read_release
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
@@ -167,6 +167,10 @@ class Documents:
         """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
         return self._ready.get((host.name, language)) == (host, _stamp(host.ignition))
 
+    async def content_problem(self, host: Host) -> ContentError | None:
+        """Return why a host's boot medium or release cannot be served now: a few small files are read in a thread."""
+        return await asyncio.to_thread(content_problem, self._content, host.boot_media, host.release)
+
     async def problems(
         self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
@@ -219,6 +223,20 @@ class Documents:
         return _failures(
             partial(boot_script.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
         )
+
+
+def content_problem(directory: Path, medium: str | None, release: str | None) -> ContentError | None:
+    """Return why this boot medium or this release cannot be served now; None if both can, or none is named."""
+    try:
+        if medium is not None:
+            check_medium(directory, medium)
+        if release is not None:
+            check_release(directory, release)
+    except ContentError as error:
+        return error
+    except OSError as error:
+        return cannot_read(Path(error.filename or directory), error)
+    return None
 
 
 def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:

@@ -170,7 +170,7 @@ class ScriptService:
         if host.loader is not None and host.loader in registry.policy.unusable:
             return ContentError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}")
         if registry.documents.is_ready(host, language):
-            return None
+            return await registry.documents.content_problem(host)
         return next(iter(await registry.documents.problems(host, (language,))), None)
 
     async def _boot_the_installer(

@@ -45,6 +45,7 @@ class Engine:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,  # a template is read once: it changes with a reload, as the readiness of hosts does
             finalize=_printed,
         )
         self._environment.filters.update(FILTERS, lines=_Lines)

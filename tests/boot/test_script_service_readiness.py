@@ -69,6 +69,27 @@ def test_a_ready_host_whose_role_file_changes_waits(with_services: WithServices,
     with_services(scenario)
 
 
+@pytest.mark.parametrize("path", ["media/{host.boot_media}/initrd.img", "ostree/{host.release}/refs"])
+def test_a_ready_host_whose_content_is_lost_waits_and_spends_no_attempt(
+    with_services: WithServices, tmp_path: Path, path: str
+):
+    async def scenario(services: BuiltServices) -> None:
+        host = await armed_host(services)
+        content = tmp_path / "content"
+        shutil.copytree(services.documents._content, content)
+        services.use(documents=Documents(Engine([assets_directory() / "templates"]), content))
+        await prepared(services, host)
+        lost = content / path.format(host=host)
+        lost.rename(lost.with_name("lost"))
+
+        assert await services.script_for(MAC, ADDRESS) == WaitPlan(MAC, WaitReason.NOT_READY, host)
+        arming = (await services.install_moves.read(CP1)).arming
+        assert arming is not None
+        assert arming.spent == 0
+
+    with_services(scenario)
+
+
 def test_what_was_missing_is_found_at_the_next_request(with_services: WithServices):
     async def scenario(services: BuiltServices) -> list[type]:
         host = await armed_host(services)
