@@ -1,6 +1,6 @@
 """Stores in memory which client holds which address until when: the state of `leasing.rules`, which decides.
 
-Times ending in `_s` are on the monotonic clock.
+The network cards of a registered host share one address. Times ending in `_s` are on the monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
 
+from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.lease import LeaseDropReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,34 @@ class Holding:
     until_s: float
     before: "Holding | None" = None  # restored after a lost probe or a failed write
     settles_until_s: float = 0.0  # of a lease: until then its card may not answer a probe yet
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseClient:
+    """A client. A registered host is identified by its MAC, because each stage of a boot sends another option 61."""
+
+    key: str
+    mac: Mac | None
+    host: Host | None
+    address: IPv4Address | None  # that the registry gives it
+
+    def has_by_another_card(self, holding: Holding) -> bool:
+        """Return whether the holder is the same machine by another network card."""
+        return self.host is not None and holding.client != self.key and holding.client in self.host.macs
+
+    def may_take_over(self, holding: Holding, at: Moment) -> bool:
+        """Return whether a machine may have switched from its other network card; a probe verifies it.
+
+        An offer to the other card is held for its time (RFC 2131 §3.1 steps 2 and 3), and so is a lease that was only
+        now given: its ACK is under way.
+        """
+        is_settled = holding.held is Held.BOUND and at.monotonic_s >= holding.settles_until_s
+        return is_settled and self.has_by_another_card(holding)
+
+    def refused_by(self, holding: Holding) -> LeaseDropReason:
+        """Return the reason why this client gets no reply about an address that another client holds."""
+        is_own = self.has_by_another_card(holding)
+        return LeaseDropReason.HELD_BY_OTHER_CARD if is_own else LeaseDropReason.ADDRESS_IN_USE
 
 
 class Holdings:

@@ -8,12 +8,12 @@ RFC 2131 §4.3 (each request), §2.2 (a probe before an address is given), §4.3
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, assert_never
 
-from netboot.leasing.cards import LeaseClient, is_another_card, may_be_taken_over, taken_by
-from netboot.leasing.holdings import Held, Holding, Holdings, Moment
+from netboot.leasing.holdings import Held, Holding, Holdings, LeaseClient, Moment
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
@@ -44,6 +44,17 @@ WRONG_NETWORK: Final = "this address is not of this network"
 WRONG_ADDRESS: Final = "this address is not yours"
 
 Networks = Sequence[IPv4Network]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One request: its client, the networks where the client is, and the addresses of the receiving interface."""
+
+    client: LeaseClient
+    request: LeaseRequest
+    networks: Networks
+    ours: Collection[IPv4Address]
+    at: Moment
 
 
 class Leases:
@@ -97,21 +108,22 @@ class Leases:
             networks = [each for each in (*self._known_networks, *networks) if request.subnet in each]
         elif request.relay is not None:
             networks = [network for network in self._known_networks if request.relay in network]
+        case = _Case(client, request, networks, ours, at)
         match request.kind:
             case LeaseRequestKind.DISCOVER:
-                return self._offer(client, request, networks, ours, at)
+                return self._offer(case)
             case LeaseRequestKind.SELECTING:
-                return self._select(client, request, networks, at)
+                return self._select(case)
             case LeaseRequestKind.SELECTING_ANOTHER:
                 return self._let_go(client)
             case LeaseRequestKind.INIT_REBOOT | LeaseRequestKind.RENEWING | LeaseRequestKind.REBINDING:
-                return self._confirm(client, request, networks, at)
+                return self._confirm(case)
             case LeaseRequestKind.DECLINE:
-                return self._decline(client, request, at)
+                return self._decline(case)
             case LeaseRequestKind.RELEASE:
-                return self._release(client, request, at)
+                return self._release(case)
             case LeaseRequestKind.INFORM:
-                return self._inform(client, request, networks)
+                return self._inform(case)
             case _:
                 assert_never(request.kind)
 
@@ -154,18 +166,12 @@ class Leases:
 
     # Each kind of request
 
-    def _offer(
-        self,
-        client: LeaseClient,
-        request: LeaseRequest,
-        networks: Networks,
-        ours: Collection[IPv4Address],
-        at: Moment,
-    ) -> LeaseVerdict:
+    def _offer(self, case: _Case) -> LeaseVerdict:
+        client, at = case.client, case.at
         if client.address is None:
-            found = self._from_pool(client, request, networks, ours, at)
+            found = self._from_pool(case)
         else:
-            found = client.address if is_address_in(networks, client.address) else LeaseDropReason.OTHER_NETWORK
+            found = client.address if is_address_in(case.networks, client.address) else LeaseDropReason.OTHER_NETWORK
         if isinstance(found, LeaseDropReason):
             return found
         holding = self._held.in_force(found, at)
@@ -174,40 +180,40 @@ class Leases:
                 return LeaseDropReason.ADDRESS_PROBED
             if holding.held is Held.OFFERED:
                 holding.until_s = at.monotonic_s + OFFER_HELD_S
-            return LeaseOffered(self._terms(client, networks, found))
-        if holding is not None and not may_be_taken_over(client, holding, at):
-            return taken_by(client, holding)
-        return self._to_probe(client, found, at, is_relayed=request.relay is not None)
+            return LeaseOffered(self._terms(client, case.networks, found))
+        if holding is not None and not client.may_take_over(holding, at):
+            return client.refused_by(holding)
+        return self._to_probe(case, found, is_relayed=case.request.relay is not None)
 
-    def _to_probe(self, client: LeaseClient, address: IPv4Address, at: Moment, *, is_relayed: bool) -> LeaseToProbe:
-        self._held.hold(address, client.key, client.mac, Held.PROBED, at.monotonic_s + PROBE_HELD_S)
+    def _to_probe(self, case: _Case, address: IPv4Address, *, is_relayed: bool) -> LeaseToProbe:
+        client, until_s = case.client, case.at.monotonic_s + PROBE_HELD_S
+        self._held.hold(address, client.key, client.mac, Held.PROBED, until_s)
         return LeaseToProbe(address, is_relayed)
 
-    def _select(self, client: LeaseClient, request: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
-        address = request.address
-        holding = self._held.in_force(address, at) if address is not None else None
-        if address is None or not is_address_in(networks, address):
+    def _select(self, case: _Case) -> LeaseVerdict:
+        client, address = case.client, case.request.address
+        if address is None or not is_address_in(case.networks, address):
             return LeaseRefused(WRONG_NETWORK)
         if not self._may_have(client, address):
             return LeaseRefused(WRONG_ADDRESS)
+        holding = self._held.in_force(address, case.at)
         if holding is not None and holding.client == client.key:
             if holding.held is Held.PROBED:
                 return LeaseDropReason.ADDRESS_PROBED
-            return self._grant(client, address, networks, at)
+            return self._grant(case, address)
         if address == client.address:
             # A host's own address is never refused: it may have our offer, from before a restart or by its other card.
-            if holding is None or self._goes_back_to(client, address, at):
-                return self._grant(client, address, networks, at)
-            return taken_by(client, holding)
+            if holding is None or self._goes_back_to(case, address, holding):
+                return self._grant(case, address)
+            return client.refused_by(holding)
         return LeaseRefused(WRONG_ADDRESS)
 
-    def _goes_back_to(self, client: LeaseClient, address: IPv4Address, at: Moment) -> bool:
+    def _goes_back_to(self, case: _Case, address: IPv4Address, holding: Holding) -> bool:
         """Restore a lease that was offered to the host's other card meanwhile; False: there is none."""
-        holding = self._held.in_force(address, at)
-        if holding is None or not is_another_card(client, holding) or holding.held not in (Held.OFFERED, Held.PROBED):
+        own, is_offered = holding.before, holding.held in (Held.OFFERED, Held.PROBED)
+        if own is None or not is_offered or not case.client.has_by_another_card(holding):
             return False
-        own = holding.before
-        if own is None or own.client != client.key or own.held is not Held.BOUND or own.until_s <= at.monotonic_s:
+        if own.client != case.client.key or own.held is not Held.BOUND or own.until_s <= case.at.monotonic_s:
             return False
         self._held.undo(address)
         return True
@@ -219,12 +225,11 @@ class Leases:
             self._held.undo(address)
         return LeaseDropReason.OTHER_LEASE_SERVER
 
-    def _confirm(self, client: LeaseClient, request: LeaseRequest, networks: Networks, at: Moment) -> LeaseVerdict:
+    def _confirm(self, case: _Case) -> LeaseVerdict:
         """Let a client keep its address, refuse it, or drop the request of an unknown client."""
-        address = request.address
+        client, request, networks, address = case.client, case.request, case.networks, case.request.address
         if address is None:
             return LeaseDropReason.MISFORMED_REQUEST
-        own_networks = networks
         if request.kind is LeaseRequestKind.RENEWING:
             # A client behind a relay renews by unicast: its address shows its network, not our interface.
             networks = [*networks, *self._known_networks]
@@ -237,57 +242,48 @@ class Leases:
             return LeaseDropReason.NOTHING_ON_RECORD
         if address != right or not self._may_have(client, address) or not is_address_in(networks, address):
             return LeaseRefused(WRONG_ADDRESS)
-        is_elsewhere = request.relay is not None or not is_address_in(own_networks, address)
-        return self._confirm_right(client, request.kind, address, networks, at=at, is_elsewhere=is_elsewhere)
+        is_elsewhere = request.relay is not None or not is_address_in(case.networks, address)
+        return self._confirm_right(replace(case, networks=networks), address, is_elsewhere=is_elsewhere)
 
-    def _confirm_right(
-        self,
-        client: LeaseClient,
-        kind: LeaseRequestKind,
-        address: IPv4Address,
-        networks: Networks,
-        *,
-        at: Moment,
-        is_elsewhere: bool,
-    ) -> LeaseVerdict:
+    def _confirm_right(self, case: _Case, address: IPv4Address, *, is_elsewhere: bool) -> LeaseVerdict:
         """Let a client keep its own address, unless another holds it."""
-        holding = self._held.in_force(address, at)
+        client, holding = case.client, self._held.in_force(address, case.at)
         is_own = holding is not None and holding.client == client.key
         if is_own and holding is not None and holding.held is Held.PROBED:
             return LeaseDropReason.ADDRESS_PROBED
-        if holding is None or is_own or self._goes_back_to(client, address, at):
-            return self._grant(client, address, networks, at)
-        has_moved = is_another_card(client, holding) and holding.held is Held.BOUND
-        if address != client.address or (has_moved and kind is not LeaseRequestKind.INIT_REBOOT):
+        if holding is None or is_own or self._goes_back_to(case, address, holding):
+            return self._grant(case, address)
+        has_moved = client.has_by_another_card(holding) and holding.held is Held.BOUND
+        if address != client.address or (has_moved and case.request.kind is not LeaseRequestKind.INIT_REBOOT):
             return LeaseRefused(WRONG_ADDRESS)  # it uses the address of its other card and must stop
-        if may_be_taken_over(client, holding, at):
-            return self._to_probe(client, address, at, is_relayed=is_elsewhere)
-        return taken_by(client, holding)
+        if client.may_take_over(holding, case.at):
+            return self._to_probe(case, address, is_relayed=is_elsewhere)
+        return client.refused_by(holding)
 
-    def _decline(self, client: LeaseClient, request: LeaseRequest, at: Moment) -> LeaseVerdict:
-        address = request.address
+    def _decline(self, case: _Case) -> LeaseVerdict:
+        address, at = case.request.address, case.at
         holding = self._held.in_force(address, at) if address is not None else None
-        if address is None or holding is None or holding.client != client.key or holding.held is Held.PROBED:
+        if address is None or holding is None or holding.client != case.client.key or holding.held is Held.PROBED:
             return LeaseDropReason.NOT_ITS_ADDRESS
         lease = self._record(address, holding, LeaseState.DECLINED, at)
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
         return LeaseClosed(lease)
 
-    def _release(self, client: LeaseClient, request: LeaseRequest, at: Moment) -> LeaseVerdict:
-        address = request.address
+    def _release(self, case: _Case) -> LeaseVerdict:
+        address, at = case.request.address, case.at
         holding = self._held.in_force(address, at) if address is not None else None
-        if address is None or holding is None or holding.client != client.key or holding.held is not Held.BOUND:
+        if address is None or holding is None or holding.client != case.client.key or holding.held is not Held.BOUND:
             return LeaseDropReason.NOT_ITS_ADDRESS
         holding.held, holding.until_s = Held.ENDED, at.monotonic_s
         return LeaseClosed(self._record(address, holding, LeaseState.RELEASED, at))
 
-    def _inform(self, client: LeaseClient, request: LeaseRequest, networks: Networks) -> LeaseVerdict:
-        if request.address is None:
+    def _inform(self, case: _Case) -> LeaseVerdict:
+        address, networks = case.request.address, [*case.networks, *self._known_networks]
+        if address is None:
             return LeaseDropReason.MISFORMED_REQUEST
-        networks = [*networks, *self._known_networks]
-        if not is_address_in(networks, request.address):
+        if not is_address_in(networks, address):
             return LeaseDropReason.OTHER_NETWORK
-        return LeaseInformed(self._terms(client, networks, request.address, leases=False))
+        return LeaseInformed(self._terms(case.client, networks, address, leases=False))
 
     # Clients and addresses
 
@@ -305,16 +301,10 @@ class Leases:
             return LeaseClient(by_mac_too, mac, None, None)
         return LeaseClient(alone, mac, None, None)
 
-    def _from_pool(
-        self,
-        client: LeaseClient,
-        request: LeaseRequest,
-        networks: Networks,
-        ours: Collection[IPv4Address],
-        at: Moment,
-    ) -> IPv4Address | LeaseDropReason:
+    def _from_pool(self, case: _Case) -> IPv4Address | LeaseDropReason:
         """Find the address that the client had, else the one that it requests, else the one unused for longest."""
-        here = self._pool_of(tuple(networks), frozenset(ours))
+        client, request, at = case.client, case.request, case.at
+        here = self._pool_of(tuple(case.networks), frozenset(case.ours))
         if not here:
             return LeaseDropReason.NO_ADDRESS_FOR_CLIENT
         for preferred in (self._held.address_of(client.key), request.address):
@@ -348,14 +338,15 @@ class Leases:
             return address == client.address
         return address not in self._reserved and any(address in each for each in self._policy.pool)
 
-    def _grant(self, client: LeaseClient, address: IPv4Address, networks: Networks, at: Moment) -> LeaseGranted:
+    def _grant(self, case: _Case, address: IPv4Address) -> LeaseGranted:
+        client, at = case.client, case.at
         before = self._held.in_force(address, at)
         is_new = before is None or before.held is not Held.BOUND
         until_s = at.monotonic_s + self._policy.lease_s
         holding = self._held.hold(address, client.key, client.mac, Held.BOUND, until_s)
         holding.settles_until_s = at.monotonic_s + GRANT_SETTLES_S
         lease = self._record(address, holding, LeaseState.BOUND, at)
-        return LeaseGranted(self._terms(client, networks, address), lease, is_new)
+        return LeaseGranted(self._terms(client, case.networks, address), lease, is_new)
 
     def _record(self, address: IPv4Address, holding: Holding, state: LeaseState, at: Moment) -> Lease:
         lasts_s = self._policy.lease_s if state is LeaseState.BOUND else 0
