@@ -13,8 +13,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from netboot.control_socket import CONFIGURATION_HEADER, CONNECT_S, DeafDaemonError, NoDaemonError, connection_error
-from netboot.errors import NetbootError
+from netboot.control_socket import (
+    CONFIGURATION_HEADER,
+    CONNECT_S,
+    DeafDaemonError,
+    NoDaemonError,
+    RefusedError,
+    connection_error,
+)
 from netboot.operate.arming import ArmRequest
 from netboot.operate.running_daemon import RescanRequest
 
@@ -22,14 +28,6 @@ View = Mapping[str, Any]
 
 ANSWER_S = 30.0
 STREAM_TIMEOUT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
-
-
-class RefusedError(NetbootError):
-    """The daemon refused a request; its message, and the HTTP status."""
-
-    def __init__(self, reason: str, *, status: int = 0) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class ControlClient:
@@ -118,7 +116,7 @@ class ControlClient:
                     if line.startswith(b"data: "):
                         event = json.loads(line[6:])
                         if "error" in event:
-                            raise RefusedError(event["error"])
+                            raise RefusedError(event)
                         yield event
         except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
             raise NoDaemonError(
@@ -145,7 +143,8 @@ def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonEr
 async def _raise_for(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 400:
         try:
-            reason = str((await answer.json())["error"])
-        except (ValueError, KeyError, aiohttp.ContentTypeError):
-            reason = f"the daemon answered {answer.status}"
-        raise RefusedError(reason, status=answer.status)
+            view = await answer.json()
+            error = RefusedError(view, status=answer.status)
+        except (ValueError, KeyError, TypeError, aiohttp.ContentTypeError):
+            error = RefusedError({"error": f"the daemon answered {answer.status}"}, status=answer.status)
+        raise error

@@ -4,8 +4,9 @@ Separate from `client`, whose HTTP library is slow to load and not needed if no 
 """
 
 import socket as sockets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from netboot.errors import NO_RIGHT, NetbootError
 
@@ -18,9 +19,22 @@ CONFIGURATION_HEADER: Final = (
 class NoDaemonError(NetbootError):
     """No daemon listens on the control socket."""
 
+    code = "daemon-not-running"
+
 
 class DeafDaemonError(NetbootError):
     """A daemon runs or may run but does not answer, so a command must not use the store itself."""
+
+    code = "daemon-unreachable"
+
+
+class RefusedError(NetbootError):
+    """The daemon refused a request: `view` is the JSON of its error, `status` the HTTP status."""
+
+    def __init__(self, view: Mapping[str, Any], *, status: int = 0) -> None:
+        super().__init__(str(view["error"]))
+        self.view = view
+        self.status = status
 
 
 def connection_error(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

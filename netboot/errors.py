@@ -5,41 +5,63 @@ Dropping a request is not an error but a value (`model.boot.offer.Ignored`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 NO_RIGHT: Final = "run with sudo, or join group netboot"  # the cure if a user may not open a file or socket
 
 
 class NetbootError(Exception):
-    """An error with a message of one sentence for the operator."""
+    """An error with a message of one sentence for the operator, and a code for programs: docs/api.md lists them."""
+
+    code: ClassVar[str] = "failed"
 
 
 class WireError(NetbootError):
     """A datagram or request that violates its protocol; it is dropped and counted."""
 
+    code = "malformed-packet"
+
 
 class PortError(NetbootError):
     """A port that cannot be bound: another program holds it, or the right to bind it is missing."""
+
+    code = "port-unavailable"
 
 
 class TransitionError(NetbootError):
     """A transition that the table of installs does not have, or an arming that is not allowed now."""
 
+    code = "transition-refused"
+
+
+class UnknownHostError(NetbootError):
+    """A name that no hosts file declares."""
+
+    code = "host-unknown"
+
 
 class RenderError(NetbootError):
     """A document that cannot be rendered for a host."""
+
+    code = "document-not-rendered"
 
 
 class ContentError(NetbootError):
     """A file, medium or release that is missing, damaged or not what it claims to be."""
 
+    code = "content-unusable"
+
 
 class StoreError(NetbootError):
     """The store cannot be reached or does not accept a write."""
 
+    code = "store-unavailable"
+
 
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
+
+    code = "lab-failed"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +87,8 @@ class Problem:
 
 class ConfigError(NetbootError):
     """Settings or hosts that cannot be used; carries every fault of every file, in file order."""
+
+    code = "configuration-faulty"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))

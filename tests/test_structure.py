@@ -228,6 +228,15 @@ def test_every_counter_that_the_code_uses_is_declared_with_its_labels():
     assert used == {name: set(labels) for name, (_, labels) in COUNTERS.items() if name in used}
 
 
+def test_every_error_code_is_documented():
+    documented = _first_of_lines(r"\| `([a-z-]+)` \|", "docs/api.md")
+    sources = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    codes = re.findall(r'^    code(?:: ClassVar\[str\])? = "([^"]+)"$', sources, re.MULTILINE)
+
+    assert sorted(documented) == sorted({*codes, *re.findall(r'"code": "([^"]+)"', sources)})
+    assert len(codes) == len(set(codes))
+
+
 def test_every_route_of_the_api_is_documented():
     documented = (REPOSITORY / "docs/api.md").read_text()
     sources = "".join(path.read_text() for path in (PACKAGE / "admin").glob("*.py"))

@@ -18,17 +18,17 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from netboot.admin.json_views import json_view
+from netboot.admin.json_views import error_view, http_error_view, json_view
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import CONFIGURATION_HEADER
-from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError
+from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError, UnknownHostError
 from netboot.model.actor import Actor, Source
 from netboot.model.install.event import Event
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.release import EntryKind
-from netboot.operate.administration import Administration, UnknownHostError
+from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.host_status import ArmedHost
 from netboot.operate.running_daemon import RescanRequest
@@ -137,7 +137,7 @@ class _Api:
             try:
                 await self._send_events(request, answer, after=int(after), host=host, follow=follow)
             except NetbootError as error:  # too late for a status
-                await answer.write(f"event: error\ndata: {json.dumps({'error': str(error)})}\n\n".encode())
+                await answer.write(f"event: error\ndata: {json.dumps(error_view(error))}\n\n".encode())
         return answer
 
     async def _send_events(
@@ -246,24 +246,22 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return web.json_response({"error": error.text}, status=error.status)
-    except ArmingRefusedError as error:
-        reasons = [reason for found in error.reasons.values() for reason in found]
-        return web.json_response({"error": str(error), "reasons": reasons, "hosts": error.reasons}, status=409)
+        return web.json_response(http_error_view(error.text, error.status), status=error.status)
     except NetbootError as error:
-        return web.json_response({"error": str(error)}, status=_status_of(error))
+        return web.json_response(error_view(error), status=_status_of(error))
     except ConnectionError:
         raise  # the client closed the connection
     except OSError as error:  # of this box, not of the request
         log.error("api.failed", path=request.path, reason=str(error))
-        return web.json_response({"error": f"cannot do it now: {error}"}, status=http_status(error))
+        status = http_status(error)
+        return web.json_response(http_error_view(f"cannot do it now: {error}", status), status=status)
 
 
 def _status_of(error: NetbootError) -> int:
     match error:
         case UnknownHostError():
             return 404
-        case TransitionError():
+        case TransitionError() | ArmingRefusedError():
             return 409
         case ConfigError():
             return 422

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
+from netboot.content.library.uploads import UploadError
+from netboot.control_socket import RefusedError
+from netboot.errors import ConfigError, NetbootError
 from netboot.model.boot.machine import Machine
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
+from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.content_uses import ContentUse
 from netboot.operate.host_status import (
     ArmedHost,
@@ -53,6 +58,28 @@ def json_view(found: Any) -> Any:
             return asdict(found)
         case _:
             return _record(found)
+
+
+def error_view(error: NetbootError) -> View:
+    """Convert an error to the JSON of the API and of `--json`: text, code, and the faults or reasons it consists of."""
+    view = {"error": str(error), "code": error.code}
+    match error:
+        case RefusedError():
+            return error.view
+        case UploadError():
+            return http_error_view(str(error), error.status)
+        case ConfigError():
+            return {**view, "faults": [asdict(fault) for fault in error.problems]}
+        case ArmingRefusedError():
+            reasons = [reason for found in error.reasons.values() for reason in found]
+            return {**view, "reasons": reasons, "hosts": error.reasons}
+        case _:
+            return view
+
+
+def http_error_view(text: str | None, status: int) -> View:
+    """Convert the refusal of a request that reached no use case; the code is the name of its HTTP status."""
+    return {"error": text, "code": HTTPStatus(status).phrase.lower().replace(" ", "-")}
 
 
 def _record(found: Any) -> Any:

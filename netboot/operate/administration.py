@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import NetbootError, StoreError
+from netboot.errors import NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
@@ -35,10 +35,6 @@ from netboot.store.machines import Machines
 
 if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness  # slow to load
-
-
-class UnknownHostError(NetbootError):
-    """A name that no file declares."""
 
 
 class Administration:

@@ -23,6 +23,8 @@ class ArmRequest:
 class ArmingRefusedError(NetbootError):
     """Hosts that are not armed, with every reason of each. `is_forcible`: --force arms them anyway."""
 
+    code = "arming-refused"
+
     def __init__(self, reasons: Reasons, *, is_forcible: bool) -> None:
         self.reasons = reasons
         lines = [f"cannot arm {host}: {reason}" for host, found in reasons.items() for reason in found]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,13 +31,16 @@ def answer(box: Appliance, method: str, path: str, body: Any = None, **headers: 
     return response.status, response.json()
 
 
-ATTEMPTS = {"error": "attempts is a whole number from 1 to 100"}
-HOSTS = {"error": "hosts is a list of names, one at least"}
-ENTRY = {"error": "kind is one of boot medium, release, and name is a name; or neither is given"}
-NAME = {"error": "'../x' is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first"}
-NO_JSON = {"error": "the body is not JSON"}
-NO_OBJECT = {"error": "the body is not a JSON object"}
-NO_ID = {"error": "after is the id of an event"}
+ATTEMPTS = {"error": "attempts is a whole number from 1 to 100", "code": "bad-request"}
+HOSTS = {"error": "hosts is a list of names, one at least", "code": "bad-request"}
+ENTRY = {"error": "kind is one of boot medium, release, and name is a name; or neither is given", "code": "bad-request"}
+NAME = {
+    "error": "'../x' is not a valid name; use letters, digits, dots, dashes, at most 63, a letter or digit first",
+    "code": "bad-request",
+}
+NO_JSON = {"error": "the body is not JSON", "code": "bad-request"}
+NO_OBJECT = {"error": "the body is not a JSON object", "code": "bad-request"}
+NO_ID = {"error": "after is the id of an event", "code": "bad-request"}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ NO_ID = {"error": "after is the id of an event"}
         *[("POST", "/hosts/w1/arm", {"attempts": wrong}, (400, ATTEMPTS)) for wrong in (0, 101, True, 1.0, "1", [])],
         *[("POST", "/installs/arm", wrong, (400, HOSTS)) for wrong in ({}, {"hosts": []}, {"hosts": "w1"})],
         ("POST", "/installs/arm", {"hosts": ["w1", 1]}, (400, HOSTS)),
-        ("POST", "/hosts/w1/arm", {"force": 1}, (400, {"error": "force is true or false"})),
+        ("POST", "/hosts/w1/arm", {"force": 1}, (400, {"error": "force is true or false", "code": "bad-request"})),
         *[("POST", "/hosts/w1/arm", wrong, (400, NO_JSON)) for wrong in (b"{", b"\xff", b"[" * 100_000)],
         *[("POST", "/hosts/w1/cancel", wrong, (400, NO_OBJECT)) for wrong in (b"[]", b"1", b"null")],
         *[("GET", f"/events?follow=0&after={wrong}", None, (400, NO_ID)) for wrong in ("-1", "x", "9" * 19, "1.0")],
@@ -54,8 +58,8 @@ NO_ID = {"error": "after is the id of an event"}
             for wrong in ({"kind": "iso", "name": "x"}, {"name": "x"}, {"kind": "release", "name": 1})
         ],
         ("POST", "/content/rescan", {"kind": "release", "name": "../x"}, (400, NAME)),
-        ("GET", "/nothing", None, (404, {"error": "404: Not Found"})),
-        ("DELETE", "/hosts", None, (405, {"error": "405: Method Not Allowed"})),
+        ("GET", "/nothing", None, (404, {"error": "404: Not Found", "code": "not-found"})),
+        ("DELETE", "/hosts", None, (405, {"error": "405: Method Not Allowed", "code": "method-not-allowed"})),
     ],
 )
 def test_a_request_with_a_wrong_value_is_refused(
@@ -78,7 +82,7 @@ def test_a_request_with_a_wrong_value_is_refused(
 def test_a_host_that_is_not_declared_is_404_on_each_route(appliance: Appliance, method: str, path: str):
     status, body = answer(appliance, method, path)
 
-    assert (status, list(body)) == (404, ["error"])
+    assert (status, list(body), body["code"]) == (404, ["error", "code"], "host-unknown")
     assert "nobody" in body["error"]
 
 
@@ -86,7 +90,7 @@ def test_a_host_that_is_not_declared_is_404_on_each_route(appliance: Appliance, 
     "origin", ["http://evil.example", "http://localhost:9", "null", "http://[::1", "https://localhost.evil.example"]
 )
 def test_a_page_of_another_site_is_refused(appliance: Appliance, origin: str):
-    expected = (403, {"error": f"a page of {origin} may not use this API"})
+    expected = (403, {"error": f"a page of {origin} may not use this API", "code": "forbidden"})
 
     assert answer(appliance, "GET", "/hosts", headers=["Host: localhost", f"Origin: {origin}"]) == expected
     assert answer(appliance, "POST", "/hosts/w1/arm", headers=["Host: localhost", f"Origin: {origin}"]) == expected
@@ -103,7 +107,7 @@ def test_a_page_of_another_site_is_refused(appliance: Appliance, origin: str):
 def test_what_a_browser_says_of_another_site_is_refused_whatever_else_it_says(appliance: Appliance, headers: list[str]):
     status, refused = answer(appliance, "POST", "/hosts/w1/arm", headers=["Host: localhost", *headers])
 
-    assert (status, list(refused)) == (403, ["error"])
+    assert (status, list(refused), refused["code"]) == (403, ["error", "code"], "forbidden")
     assert refused["error"].endswith(" may not use this API")
 
 
@@ -112,7 +116,7 @@ def test_what_a_browser_says_of_another_site_is_refused_whatever_else_it_says(ap
     ["evil.example", "192.0.2.10:8080", "localhost.evil.example", "127.0.0.2", "evil.example@localhost"],
 )
 def test_another_name_in_host_is_refused(appliance: Appliance, name: str):
-    refused = {"error": "this API answers to localhost, 127.0.0.1 and [::1] only"}
+    refused = {"error": "this API answers to localhost, 127.0.0.1 and [::1] only", "code": "forbidden"}
 
     assert answer(appliance, "GET", "/hosts", headers=[f"Host: {name}"]) == (403, refused)
 
@@ -132,7 +136,8 @@ def test_a_request_for_the_daemon_of_another_configuration_is_refused(appliance:
         421,
         {
             "error": f"the daemon that answers runs with {ours}, not with /etc/a b.yaml; "
-            f"use --config {ours}, or give each configuration its own admin.socket"
+            f"use --config {ours}, or give each configuration its own admin.socket",
+            "code": "misdirected-request",
         },
     )
     headers[1] = f"Netboot-Configuration: {ours}"
@@ -145,7 +150,8 @@ def test_a_host_that_is_not_ready_is_not_armed_and_each_reason_is_given(applianc
     assert appliance.reload() == 200
     try:
         status, body = answer(appliance, "POST", "/installs/arm", {"hosts": ["cp2", "w1"]})
-        assert (status, sorted(body)) == (409, ["error", "hosts", "reasons"])
+        assert (status, sorted(body)) == (409, ["code", "error", "hosts", "reasons"])
+        assert body["code"] == "arming-refused"
         assert list(body["hosts"]) == ["w1"]
         assert body["reasons"] == body["hosts"]["w1"]
         assert answer(appliance, "GET", "/hosts/cp2/install")[1]["armed"] is False
@@ -162,8 +168,9 @@ def test_hosts_files_with_a_fault_are_422_and_the_old_hosts_stay(appliance: Appl
     finally:
         appliance.edit_hosts(AT_FIRST.text())
 
-    assert (status, list(body)) == (422, ["error"])
-    assert "hosts.yaml:" in body["error"]
+    assert (status, list(body), body["code"]) == (422, ["error", "code", "faults"], "configuration-faulty")
+    assert [Path(fault["file"]).name for fault in body["faults"]] == ["hosts.yaml"]
+    assert body["error"].startswith(f"{body['faults'][0]['file']}:1:{body['faults'][0]['column']}: ")
     assert answer(appliance, "GET", "/hosts") == before
     assert appliance.reload() == 200
 
@@ -208,20 +215,29 @@ def test_a_store_that_fails_is_503_and_the_status_is_answered_with_the_reason(ap
 
     assert [status for status, _ in (*answers, events)] == [503] * 3
     assert [body["error"].startswith("the store") for _, body in (*answers, events)] == [True] * 3
+    assert [body["code"] for _, body in (*answers, events)] == ["store-unavailable"] * 3
     assert (status, report["store"]) == (200, events[1]["error"])
     assert "last_event_id" not in report
     assert answer(appliance, "GET", "/hosts/cp1/install")[0] == 200
 
 
-NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one"}
-NO_OFFSET = {"error": "Upload-Offset is the offset of the first byte; GET returns the upload's offset"}
-LENGTH = {"error": "length must be the file's size in bytes"}
+NO_UPLOAD = {"error": "no such upload; POST /api/v1/uploads begins one", "code": "not-found"}
+NO_OFFSET = {
+    "error": "Upload-Offset is the offset of the first byte; GET returns the upload's offset",
+    "code": "bad-request",
+}
+LENGTH = {"error": "length must be the file's size in bytes", "code": "bad-request"}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body", "expected"),
     [
-        ("POST", "", {"kind": "floppy", "length": 1}, (400, {"error": "kind must be one of iso, archive"})),
+        (
+            "POST",
+            "",
+            {"kind": "floppy", "length": 1},
+            (400, {"error": "kind must be one of iso, archive", "code": "bad-request"}),
+        ),
         *[("POST", "", {"kind": "iso", "length": wrong}, (400, LENGTH)) for wrong in (0, -1, "1", True, None)],
         ("POST", "", b"[]", (400, NO_OBJECT)),
         ("GET", f"/{'0' * 32}", None, (404, NO_UPLOAD)),
@@ -242,9 +258,9 @@ def test_an_archive_without_a_name_and_an_upload_without_space_are_refused(appli
 
     assert without_name == (
         400,
-        {"error": "an archive needs a name, for example ock-1.31-amd64: the file contains none"},
+        {"error": "an archive needs a name, for example ock-1.31-amd64: the file contains none", "code": "bad-request"},
     )
-    assert without_space[0] == 507
+    assert (without_space[0], without_space[1]["code"]) == (507, "insufficient-storage")
     assert without_space[1]["error"].startswith(f"{1 << 39} bytes do not fit: ")
 
 
@@ -258,10 +274,13 @@ def test_an_upload_is_begun_listed_continued_at_its_offset_only_and_removed(appl
     sent = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
     assert (sent.status, sent.headers["upload-offset"], sent.headers["upload-length"]) == (204, "4", "10")
     again = appliance.api("PATCH", path, b"data", headers=["Host: localhost", "Upload-Offset: 0"])
-    conflict = {"error": "the offset of the upload is 4, not 0; continue from there"}
+    conflict = {"error": "the offset of the upload is 4, not 0; continue from there", "code": "conflict"}
     assert (again.status, again.json()) == (409, conflict)
     too_long = appliance.api("PATCH", path, b"longer!", headers=["Host: localhost", "Upload-Offset: 4"])
-    assert (too_long.status, too_long.json()) == (400, {"error": "11 bytes are more than the announced 10"})
+    assert (too_long.status, too_long.json()) == (
+        400,
+        {"error": "11 bytes are more than the announced 10", "code": "bad-request"},
+    )
     shown = appliance.api("GET", path)
     assert (shown.headers["upload-offset"], shown.json()) == ("4", {**upload, "offset": 4})
     assert appliance.api("GET", "/uploads").json() == [shown.json()]

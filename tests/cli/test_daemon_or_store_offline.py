@@ -1,6 +1,7 @@
 """Commands on the store and the files while no daemon runs: what they print as text and as JSON."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -56,10 +57,14 @@ def test_of_several_hosts_none_is_armed_if_one_is_not_ready_and_force_arms_all(n
     armed = netboot.json("install", "arm", "cp1", "w1", "--force")
 
     assert isinstance(refused.exception, NetbootError)
-    assert refused.stdout == (
-        f'{{"ok": false, "error": "cannot arm w1: {NO_DISK}\\n'
-        'nothing was armed; correct this, or arm anyway with --force"}\n'
-    )
+    assert refused.stdout.count("\n") == 1
+    assert json.loads(refused.stdout) == {
+        "ok": False,
+        "error": f"cannot arm w1: {NO_DISK}\nnothing was armed; correct this, or arm anyway with --force",
+        "code": "arming-refused",
+        "reasons": [NO_DISK],
+        "hosts": {"w1": [NO_DISK]},
+    }
     assert [(each["host"], each["reasons"], each["warnings"]) for each in armed] == [
         ("cp1", [], [STARTS_CLUSTER]),
         ("w1", [NO_DISK], []),
@@ -153,22 +158,33 @@ def test_with_json_a_fault_of_the_settings_is_json_in_one_line(netboot: CommandL
     assert netboot.json(*command.split(), status=1) == {
         "ok": False,
         "error": "./netboot.yaml:1:1: stor: no such setting; did you mean store?",
+        "code": "configuration-faulty",
         "faults": [fault | {"cure": "did you mean store?"}],
     }
 
 
 @pytest.mark.parametrize(
-    ("command", "error", "status"),
+    ("command", "error", "code", "status"),
     [
-        ("host show w9", "no host is called w9; the registry has: cp1, w1", 1),
-        ("plan w9", "no host is called w9; netboot host list shows them", 1),
-        ("content show x", "there is no medium and no release x in ./content; netboot content list", 1),
-        ("reload", "no daemon listens on ./control.sock; systemctl start netboot, or netboot serve", 1),
-        ("content verify --repair-from /", "--repair-from requires the NAME to repair", 2),
-        ("install arm", "Missing argument 'HOST...'.", 2),
-        ("lab boot", "name a HOST, or a --firmware", 2),
-        ("lab boot cp1 --name none", "no lab named none is up; start one with `netboot lab up`", 1),
+        ("host show w9", "no host is called w9; the registry has: cp1, w1", "host-unknown", 1),
+        ("plan w9", "no host is called w9; netboot host list shows them", "host-unknown", 1),
+        (
+            "content show x",
+            "there is no medium and no release x in ./content; netboot content list",
+            "content-unusable",
+            1,
+        ),
+        (
+            "reload",
+            "no daemon listens on ./control.sock; systemctl start netboot, or netboot serve",
+            "daemon-not-running",
+            1,
+        ),
+        ("content verify --repair-from /", "--repair-from requires the NAME to repair", "usage", 2),
+        ("install arm", "Missing argument 'HOST...'.", "usage", 2),
+        ("lab boot", "name a HOST, or a --firmware", "usage", 2),
+        ("lab boot cp1 --name none", "no lab named none is up; start one with `netboot lab up`", "lab-failed", 1),
     ],
 )
-def test_with_json_every_fault_is_json(netboot: CommandLine, command: str, error: str, status: int):
-    assert netboot.json(*command.split(), status=status) == {"ok": False, "error": error}
+def test_with_json_every_fault_is_json(netboot: CommandLine, command: str, error: str, code: str, status: int):
+    assert netboot.json(*command.split(), status=status) == {"ok": False, "error": error, "code": code}

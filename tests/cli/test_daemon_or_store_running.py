@@ -9,7 +9,7 @@ import pytest
 from fixtures.command_line import CommandLine
 from fixtures.daemon import Daemon
 
-from netboot.client import RefusedError
+from netboot.control_socket import RefusedError
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,10 @@ def test_hosts_are_listed_armed_and_cancelled_by_the_daemon(netboot: CommandLine
     assert armed.stdout.startswith("cp1 is armed: its next network boot wipes /dev/disk/by-id/ata-1 ")
     assert "no daemon runs" not in armed.stderr
     assert isinstance(refused.exception, RefusedError)
-    assert '"error": "cannot arm w1: cannot render kickstart for w1: ' in refused.stdout
+    view = json.loads(refused.stdout)
+    assert list(view) == ["ok", "error", "code", "reasons", "hosts"]
+    assert view["error"].startswith("cannot arm w1: cannot render kickstart for w1: ")
+    assert (view["ok"], view["code"], view["hosts"]) == (False, "arming-refused", {"w1": view["reasons"]})
     assert [line.split("\t")[4] for line in netboot.printed("host", "list").splitlines()] == [
         "ARMED",
         "yes, 3 of 3 attempts left: new disk",
@@ -53,7 +56,10 @@ def test_a_reload_prints_the_result_or_every_fault(netboot: CommandLine):
     assert kept.stderr.splitlines()[-1] == (
         "1 fault; the daemon keeps the last accepted configuration; correct the files, then reload"
     )
-    assert (kept_json["ok"], len(kept_json["faults"])) == (False, 1)
+    assert (kept_json["ok"], kept_json["code"]) == (False, "configuration-faulty")
+    assert [(Path(fault["file"]).name, fault["where"]) for fault in kept_json["faults"]] == [
+        ("hosts.yaml", "hosts.w1.rol")
+    ]
 
 
 @pytest.mark.usefixtures("daemon")

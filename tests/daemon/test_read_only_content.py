@@ -44,7 +44,7 @@ def test_a_read_only_directory_is_named_once_with_its_cure_and_uploads_get_503(r
     uploader.query("POST", "/api/v1/content/rescan")
     time.sleep(0.5)
 
-    assert (status, answer) == (503, {"error": fault})
+    assert (status, answer) == (503, {"error": fault, "code": "service-unavailable"})
     assert fault in uploader.query("GET", "/api/v1/status")[1]["problems"]
     lines = [json.loads(line) for line in read_only.log.splitlines() if fault in str(json.loads(line).get("reason"))]
     assert [line["event"] for line in lines] == ["content.not_writable", "content.delta_failed", "audit.recorded"]

@@ -164,7 +164,7 @@ def test_what_the_api_cannot_read_is_refused_with_a_reason(rack: Rack):
     ):
         status, reported, _ = uploader.query(method, path, *arguments)
         assert status == 400, (path, reported)
-        assert set(reported) == {"error"}
+        assert set(reported) == {"error", "code"}
     assert rack.install("cp1")["armed"] is False
     assert "Traceback" not in rack.log
 

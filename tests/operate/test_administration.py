@@ -10,11 +10,11 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltSe
 
 from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, UnknownHostError
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.network import DhcpMode
-from netboot.operate.administration import Administration, UnknownHostError
+from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.readiness import Readiness, ServerFacts
 

@@ -101,7 +101,7 @@ def test_what_is_no_read_request_is_refused_as_illegal(datagram):
     with pytest.raises(RefusedRequestError) as refusal:
         tftp.parse(datagram)
 
-    assert refusal.value.code is ErrorCode.ILLEGAL_OPERATION
+    assert refusal.value.tftp_code is ErrorCode.ILLEGAL_OPERATION
 
 
 @pytest.mark.parametrize("datagram", [b"", b"\0", b"\0\4\0", b"\0\3\0", b"\0\5\0"])

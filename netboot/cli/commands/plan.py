@@ -12,7 +12,7 @@ from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents import Documents, IgnitionPart
 from netboot.cli.views.output import json_option, print_json
 from netboot.doctor.box import links_here
-from netboot.errors import ContentError, NetbootError, RenderError
+from netboot.errors import ContentError, RenderError, UnknownHostError
 from netboot.model import urls
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
@@ -60,7 +60,7 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
     configuration = load(config)
     chosen = [found for found in configuration.hosts if host in (None, found.name)]
     if host is not None and not chosen:
-        raise NetbootError(f"no host is called {host}; netboot host list shows them")
+        raise UnknownHostError(f"no host is called {host}; netboot host list shows them")
     plans = asyncio.run(_planned(configuration, chosen, show_secrets=show_secrets))
     if as_json:
         print_json({name: asdict(planned) for name, planned in plans.items()})

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from netboot.cli.commands.daemon_or_store import daemon_at
-from netboot.cli.views.output import json_option, print_found, print_json
-from netboot.client import RefusedError
-from netboot.control_socket import NoDaemonError
+from netboot.cli.views.fault import print_fault_as_json
+from netboot.cli.views.output import json_option, print_found
+from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings_file import read_settings
 from netboot.yamlfile.faults import Faults
@@ -34,7 +34,7 @@ def reload(config: Path, as_json: bool) -> None:
             raise
         faults = str(error).splitlines()
         if as_json:
-            print_json({"ok": False, "faults": faults})
+            print_fault_as_json(error)
         else:
             click.echo(str(error), err=True)
             count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"

@@ -1,7 +1,6 @@
 """Shows why a command failed, as text and as JSON."""
 
 import json
-from dataclasses import asdict
 
 import click
 
@@ -21,12 +20,14 @@ def fault_text(error: NetbootError | PermissionError) -> str:
 
 
 def print_fault_as_json(error: NetbootError | PermissionError | click.ClickException) -> None:
-    """Print one line: `error` is the text, `faults` are those of the configuration with file, line and column."""
+    """Print one line: the error as the API shows it, with `ok` false."""
+    from netboot.admin.json_views import error_view  # slow to load
+
     match error:
-        case ConfigError(problems=problems):
-            shown = {"error": str(error), "faults": [asdict(problem) for problem in problems]}
+        case NetbootError():
+            shown = error_view(error)
         case click.ClickException():
-            shown = {"error": error.format_message()}
+            shown = {"error": error.format_message(), "code": "usage"}
         case _:
-            shown = {"error": fault_text(error).removeprefix("netboot: ")}
+            shown = {"error": fault_text(error).removeprefix("netboot: "), "code": "permission-denied"}
     click.echo(json.dumps({"ok": False, **shown}, ensure_ascii=False))

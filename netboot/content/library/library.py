@@ -43,6 +43,8 @@ _LAST_BYTES: Final = 16 << 20  # an import that unpacks to more than expected en
 class LibraryBusyError(ContentError):
     """Another process is changing the library."""
 
+    code = "content-busy"
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:

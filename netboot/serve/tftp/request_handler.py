@@ -243,10 +243,10 @@ class TftpHandler:
             )
 
     def _refuse(self, peer: Address, ours: str, refusal: RefusedRequestError) -> None:
-        reason = refusal.code.name.lower().replace("_", "-")
+        reason = refusal.tftp_code.name.lower().replace("_", "-")
         self._refused(reason)
         log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=str(refusal))
-        self._udp.send(tftp.error(refusal.code, str(refusal)), peer, source=socket.inet_aton(ours))
+        self._udp.send(tftp.error(refusal.tftp_code, str(refusal)), peer, source=socket.inet_aton(ours))
 
     def _refused(self, reason: str) -> None:
         self._counters.count("tftp_refused", interface=self._interface.name, reason=reason)

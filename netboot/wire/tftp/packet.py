@@ -46,7 +46,7 @@ class RefusedRequestError(WireError):
     """A packet whose sender gets an error code."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        self.code = code
+        self.tftp_code = code
         super().__init__(message)
 
 
