@@ -6,6 +6,7 @@ sent to a broadcast address.
 
 import asyncio
 import socket
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
@@ -14,14 +15,13 @@ from typing import Final, assert_never
 import structlog
 
 from netboot.boot.named_files import FileService
-from netboot.content.bootfiles.bootfile_cache import LargeFile
+from netboot.content.bootfiles.bootfile_cache import BootFileCache, LargeFile
 from netboot.content.bootfiles.directories import BootFile, boot_file_name
 from netboot.errors import ContentError, NetbootError, WireError
 from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
-from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
@@ -64,22 +64,25 @@ class TftpHandler:
         file_service: FileService,
         settings: TftpSettings,
         *,
-        disk: BootFileDisk,
+        cache: BootFileCache,
+        threads: Executor,
         counters: Metrics,
     ) -> None:
+        """`threads` read boot files, so that the loop never waits for the disk."""
         self._udp = udp
         self._interface = udp.interface
         self._file_service = file_service
         self._single_port = settings.single_port
         self._http_port = settings.http_port
-        self._disk = disk
+        self._cache = cache
+        self._threads = threads
         self._counters = counters
         self._addresses = {str(address) for address in udp.interface.addresses}
         self._transfers = Transfers(
-            self._interface.name, limits=settings.limits, disk=disk, counters=counters, ended=self._transfer_ended
+            self._interface.name, limits=settings.limits, threads=threads, counters=counters, ended=self._transfer_ended
         )
         self._opening: set[Address] = set()
-        self._writing: set[asyncio.Task[None]] = set()
+        self._opening_tasks: set[asyncio.Task[None]] = set()
         self._faults = LineLimit()
         self._takes_requests = True
 
@@ -108,8 +111,8 @@ class TftpHandler:
     def close(self) -> None:
         """Stop at once."""
         self.retire()
-        for writing in self._writing:
-            writing.cancel()
+        for task in self._opening_tasks:
+            task.cancel()
         self._transfers.close()
 
     def receive(self, datagram: Datagram) -> None:
@@ -132,7 +135,7 @@ class TftpHandler:
                 case tftp.Ack():
                     raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "not a read request")
         except RefusedRequestError as refusal:
-            self._refuse(peer, ours, refusal)
+            self._refuse(peer, ours, refusal.tftp_code, str(refusal))
         except WireError:
             self._refused("malformed")
 
@@ -148,45 +151,43 @@ class TftpHandler:
             self._refused("busy")  # dropped: the machine retries, an ERROR would end its boot
             return
         found = self._file_service.request_file(IPv4Address(peer[0]), incoming.name)
-        match found:
-            case None:
-                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-            case MachineDocument():
-                self._opening.add(peer)
-                writing = asyncio.get_running_loop().create_task(self._write(incoming, found))
-                self._writing.add(writing)
-                writing.add_done_callback(self._writing.discard)
-            case BootFile():
-                self._opening.add(peer)
-                self._disk.open(found, partial(self._opened, incoming))
-            case _:
-                assert_never(found)
+        if found is None:
+            raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
+        self._opening.add(peer)
+        task = asyncio.get_running_loop().create_task(self._open(incoming, found))
+        self._opening_tasks.add(task)
+        task.add_done_callback(self._opening_tasks.discard)
 
-    async def _write(self, incoming: _IncomingRequest, document: MachineDocument) -> None:
-        """Render a document, which may read the store, and send it; its reader waits as for a file."""
-        content: bytes | NetbootError | None
+    async def _open(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> None:
+        """Read a file, or render a document, which may read the store; then begin to send it."""
         try:
-            base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
-            text = await self._file_service.render(document, IPv4Address(incoming.peer[0]), base_url=base_url)
-            content = None if text is None else text.encode()
+            self._begin(incoming, await self._content_of(incoming, found))
+        except RefusedRequestError as refusal:
+            self._refuse(incoming.peer, incoming.ours, refusal.tftp_code, str(refusal))
         except NetbootError as error:
-            content = error
+            if self._faults.note(str(error)):
+                log.error("tftp.unreadable", boot_file=printable_line(incoming.name), reason=str(error))
+            self._refuse(incoming.peer, incoming.ours, ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
+        except Exception as error:  # a fault of ours in one request must not be lost with its task
+            self._udp.log_fault(error)
         finally:
             self._opening.discard(incoming.peer)
-        self._opened(incoming, content)
 
-    def _opened(self, incoming: _IncomingRequest, content: bytes | LargeFile | NetbootError | None) -> None:
-        self._opening.discard(incoming.peer)
-        try:
-            if content is None:
-                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-            if isinstance(content, NetbootError):
-                if self._faults.note(str(content)):
-                    log.error("tftp.unreadable", boot_file=printable_line(incoming.name), reason=str(content))
-                raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
-            self._begin(incoming, content)
-        except RefusedRequestError as refusal:
-            self._refuse(incoming.peer, incoming.ours, refusal)
+    async def _content_of(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> bytes | LargeFile:
+        match found:
+            case BootFile():
+                content = self._cache.fresh(found)
+                if content is not None:
+                    return content
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._cache.read, found)
+            case MachineDocument():
+                base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
+                text = await self._file_service.render(found, IPv4Address(incoming.peer[0]), base_url=base_url)
+                if text is None:
+                    raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
+                return text.encode()
+            case _:
+                assert_never(found)
 
     def _begin(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> None:
         transfer = self._transfer(incoming, content)
@@ -242,11 +243,11 @@ class TftpHandler:
                 outcome=sender.outcome,
             )
 
-    def _refuse(self, peer: Address, ours: str, refusal: RefusedRequestError) -> None:
-        reason = refusal.tftp_code.name.lower().replace("_", "-")
+    def _refuse(self, peer: Address, ours: str, code: ErrorCode, text: str) -> None:
+        reason = code.name.lower().replace("_", "-")
         self._refused(reason)
-        log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=str(refusal))
-        self._udp.send(tftp.error(refusal.tftp_code, str(refusal)), peer, source=socket.inet_aton(ours))
+        log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=text)
+        self._udp.send(tftp.error(code, text), peer, source=socket.inet_aton(ours))
 
     def _refused(self, reason: str) -> None:
         self._counters.count("tftp_refused", interface=self._interface.name, reason=reason)

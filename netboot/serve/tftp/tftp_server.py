@@ -5,6 +5,8 @@ Requests are handled in `request_handler`; a read is in `wire.tftp.transfer`.
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import structlog
 
@@ -13,9 +15,10 @@ from netboot.content.bootfiles.bootfile_cache import BootFileCache
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import UdpSocket
-from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.serve.tftp.request_handler import TftpHandler, TftpSettings
 from netboot.telemetry.metrics import Metrics
+
+_THREADS: Final = 2  # that read boot files: no reader waits for the daemon's other threads
 
 log = structlog.get_logger()
 
@@ -27,7 +30,8 @@ class TftpServer:
         self._file_service = file_service
         self._settings = settings
         self._counters = counters
-        self._disk = BootFileDisk(BootFileCache())
+        self._cache = BootFileCache()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tftp-disk")
         self._listeners: dict[Interface, TftpHandler] = {}
         self._retired: list[TftpHandler] = []  # listeners whose interface changed while machines were reading
         self._interfaces: tuple[Interface, ...] = ()
@@ -78,7 +82,7 @@ class TftpServer:
         for handler in (*self._listeners.values(), *self._retired):
             handler.close()
         self._listeners.clear()
-        self._disk.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _open(self, interface: Interface) -> None:
         try:
@@ -90,6 +94,13 @@ class TftpServer:
             return
         if self._awaited.pop(interface.name, None) is not None:
             log.info("tftp.opened", iface=interface.name, port=self._settings.port)
-        handler = TftpHandler(udp, self._file_service, self._settings, disk=self._disk, counters=self._counters)
+        handler = TftpHandler(
+            udp,
+            self._file_service,
+            self._settings,
+            cache=self._cache,
+            threads=self._threads,
+            counters=self._counters,
+        )
         self._listeners[interface] = handler
         udp.watch(handler.receive)

@@ -9,6 +9,7 @@ import heapq
 import socket
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +19,8 @@ from typing import Final, assert_never
 import structlog
 
 from netboot.content.bootfiles.bootfile_cache import LargeFile
-from netboot.errors import ContentError
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address
-from netboot.serve.tftp.disk_reader import BootFileDisk
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
@@ -100,13 +99,13 @@ class Transfers:
         interface: str,
         *,
         limits: TransferLimits,
-        disk: BootFileDisk,
+        threads: Executor,
         counters: Metrics,
         ended: Callable[[Transfer, float], None],
     ) -> None:
         self._interface = interface
         self._limits = limits
-        self._disk = disk
+        self._threads = threads
         self._counters = counters
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -220,19 +219,21 @@ class Transfers:
         elif transfer.file is not None and not transfer.is_reading and (wanted := sender.wanted()) is not None:
             offset, length = wanted
             transfer.is_reading = True
-            self._disk.piece(transfer.file, offset, length=length, then=partial(self._take_piece, transfer, offset))
+            reading = self._loop.run_in_executor(self._threads, transfer.file.piece, offset, length)
+            reading.add_done_callback(partial(self._take_piece, transfer, offset))
 
-    def _take_piece(self, transfer: Transfer, offset: int, piece: bytes | ContentError) -> None:
+    def _take_piece(self, transfer: Transfer, offset: int, reading: asyncio.Future[bytes]) -> None:
         transfer.is_reading = False
-        if transfer.sender.outcome is not None:
+        error = None if reading.cancelled() else reading.exception()
+        if transfer.sender.outcome is not None or reading.cancelled():
             transfer.close()
             return
-        if isinstance(piece, ContentError):
-            if self._faults.note(str(piece)):
-                log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(piece))
-            transfer.sender.fail("the file can no longer be read")
+        if error is None:
+            transfer.sender.supply(offset, reading.result())
         else:
-            transfer.sender.supply(offset, piece)
+            if self._faults.note(str(error)):
+                log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(error))
+            transfer.sender.fail("the file can no longer be read")
         self._advance(transfer, self._loop.time())
 
     def _end(self, transfer: Transfer, outcome: Outcome) -> None:
