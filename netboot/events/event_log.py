@@ -111,9 +111,10 @@ class EventLog:
             return
         self._unpruned = 0
 
-    async def after(self, last_id: int, host: HostName | None = None, *, limit: int = READ_AT_ONCE) -> list[Event]:
-        """Read the events that follow `last_id`, oldest first."""
-        wanted = select(tables.events).where(tables.events.c.id > last_id).order_by(tables.events.c.id).limit(limit)
+    async def after(self, last_id: int, host: HostName | None = None) -> list[Event]:
+        """Read the events that follow `last_id`, oldest first, `READ_AT_ONCE` at most."""
+        following = select(tables.events).where(tables.events.c.id > last_id)
+        wanted = following.order_by(tables.events.c.id).limit(READ_AT_ONCE)
         if host is not None:
             wanted = wanted.where(tables.events.c.host == host)
         async with self._database.reading() as connection:

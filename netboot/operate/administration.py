@@ -187,8 +187,11 @@ class Administration:
             async for each in self._event_log.feed.follow(after, host=name):
                 yield each
             return
-        for event in await self._event_log.after(after, name, limit=100_000):
-            yield event
+        newest = await self._event_log.last_id()
+        while batch := [each for each in await self._event_log.after(after, name) if each.id <= newest]:
+            for event in batch:
+                yield event
+            after = batch[-1].id
 
     async def check_host(self, name: str) -> None:
         """Raise UnknownHostError if no file declares the host and no install of it is on record."""

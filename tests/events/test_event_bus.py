@@ -159,7 +159,7 @@ def test_events_beyond_the_buffer_are_lost_and_counted_in_the_log_the_store_and_
         opened.database.fails = False
         opened.bus.publish_counts()
         await opened.event_log.flush()
-        (first,) = await opened.event_log.after(0, limit=1)
+        first = (await opened.event_log.after(0))[0]
         (last,) = await opened.event_log.after(await opened.event_log.last_id() - 1)
         return first.data["number"], last, opened.counted()
 

@@ -1,5 +1,6 @@
 """The requests of an operator: hosts are armed, with their disk and release, listed and cancelled."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,9 +12,11 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltSe
 from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import NetbootError, UnknownHostError
+from netboot.events.event_feed import READ_AT_ONCE
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.network import DhcpMode
+from netboot.model.install.event import Event
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.readiness import Readiness, ServerFacts
@@ -169,6 +172,20 @@ def test_a_removed_host_cannot_be_armed(with_services: WithServices):
 
         with pytest.raises(UnknownHostError):
             await administration(services).arm(ArmRequest(["w1"], force=True))
+
+    with_services(scenario)
+
+
+def test_stored_events_are_read_in_parts_and_each_is_given_once(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        admin = administration(services)
+        for number in range(2 * READ_AT_ONCE + 1):
+            services.event_log.take(Event("boot.offered", services.clock.now(), W1, data={"n": number}), logging.INFO)
+        await services.event_log.flush()
+
+        events = [event async for event in admin.events(host="w1", follow=False)]
+
+        assert [event.data["n"] for event in events if event] == list(range(2 * READ_AT_ONCE + 1))
 
     with_services(scenario)
 
