@@ -5,8 +5,9 @@ Too many MACs do no harm: a MAC that is found here only boots its own disk.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Final
 
 from netboot.errors import Problem
@@ -26,9 +27,8 @@ _GUID: Final = re.compile(
 
 def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) -> dict[str, Problem]:
     """Return the affected hosts, each with its first fault: its own, its role's, or one of a shared section."""
-    names = sorted(
-        declared.table("hosts").entries, key=len, reverse=True
-    )  # of `cp1` and `cp1.example.com`, the longer one matches
+    # Of `cp1` and `cp1.example.com`, the longer one matches.
+    names = sorted(declared.table("hosts").entries, key=len, reverse=True)
     roles = {str(name): host.role for name, host in hosts.hosts.items()}
     found: dict[str, Problem] = {}
     for fault in faults:
@@ -53,38 +53,23 @@ def _concerned(where: str, names: Sequence[str], roles: Mapping[str, Role]) -> I
             return names
 
 
-def macs_of_faulty(declared: Declared, faulty: Iterable[str], faults: Sequence[Problem]) -> frozenset[Mac]:
-    """Find every MAC that a faulty host names, in its parsed values and in the text around its faults."""
+def macs_of_faulty(
+    declared: Declared, sound: HostSet, faulty: Iterable[str], faults: Sequence[Problem]
+) -> frozenset[Mac]:
+    """Find every MAC that a faulty host names, in its parsed values and in the text of the files with faults.
+
+    Not all of a text is parsed, as the second of two entries with one name. A MAC in it that a sound host has is not
+    such a one, unless a text has it twice.
+    """
     if not faults:
         return frozenset()
-    found: set[Mac] = set()
-    faulty, entries = frozenset(faulty), declared.table("hosts").entries
-    for name in faulty:
-        found.update(macs_in(" ".join(_texts(entries[name].value))))
-    for file in declared.files:
-        if file.text is None:
-            found.update(macs_in(file.raw))
-            continue
-        here = [entry.key for entry in entries.values() if entry.key.place.file == file.path]
-        lines = _line_starts(file.text)
-        keys = {lines[key.place.line - 1] + key.place.column - 1: key.text for key in here}
-        for fault in faults:
-            if fault.file == file.path and fault.line and not fault.where.startswith(("roles", "defaults", "cluster")):
-                at = lines[fault.line - 1] + fault.column - 1
-                found.update(macs_in(_text_around(file.text, at, keys, faulty)))
+    entries, faulty_files = declared.table("hosts").entries, {fault.file for fault in faults}
+    found = {mac for name in faulty for text in _texts(entries[name].value) for mac in macs_in(text)}
+    written = {file.path: list(macs_in(file.raw if file.text is None else file.text)) for file in declared.files}
+    times = Counter(chain.from_iterable(written.values()))
+    for file in written.keys() & faulty_files:
+        found.update(mac for mac in written[file] if times[mac] > 1 or sound.by_mac(mac) is None)
     return frozenset(found)
-
-
-def _text_around(text: str, at: int, keys: Mapping[int, str], faulty: frozenset[str]) -> str:
-    """Return the text of the host that contains a fault: from its key, or from the fault, to the next host's key."""
-    own = max((offset for offset in keys if offset <= at), default=at)
-    begins = own if keys.get(own) in faulty else at
-    ends = min((offset for offset in keys if offset > at), default=len(text))
-    return text[begins:ends]
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
 
 
 def macs_in(text: str) -> Iterator[Mac]:

@@ -1,8 +1,4 @@
-"""Finds, reads and merges the hosts files; no key may be set in two files.
-
-(`netboot host add` will write its one new file here: into the first directory of `hosts.files`, atomically,
-under a dotted name that `list_files` ignores until it is complete.)
-"""
+"""Finds, reads and merges the hosts files; no key may be set in two files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,15 +65,13 @@ def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
 
 def read_files(files: Sequence[Path], faults: Faults) -> list[HostsFile]:
     """Read the text of every file; one that cannot be read has a fault and no text."""
-    return [_read(path, faults) for path in files]
-
-
-def _read(path: Path, faults: Faults) -> HostsFile:
-    text = read_text(path, faults, place=Place(str(path)))
-    if text is not None:
-        return HostsFile(str(path), text)
-    raw = read_bytes(path, Faults(), place=Place(str(path)))
-    return HostsFile(str(path), None, "" if raw is None else raw.decode("latin-1"))
+    read = []
+    for path in files:
+        place = Place(str(path))
+        text = read_text(path, faults, place=place)
+        raw = read_bytes(path, Faults(), place=place) if text is None else None
+        read.append(HostsFile(place.file, text, (raw or b"").decode("latin-1")))
+    return read
 
 
 def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:

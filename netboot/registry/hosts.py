@@ -3,8 +3,6 @@
 `host_sections` has the keys, `host_checks` compares values; this module applies both.
 """
 
-from typing import Final
-
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.registry import host_checks as checks
@@ -13,8 +11,6 @@ from netboot.registry.host_sections import HostsDocument, HostSection, SharedVal
 from netboot.registry.merge import Merged, ValueLayer, over
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.sections import read_section
-
-UNNAMED_CLUSTER: Final = "cluster"
 
 
 def build_hosts(declared: Declared, faults: Faults) -> HostSet:
@@ -34,7 +30,7 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
         for host, merged in hosts.items()
         if (role := merged.values.role) is not None and merged.values.mac
     ]
-    return HostSet.of(Cluster(name or UNNAMED_CLUSTER, init), read)
+    return HostSet.of(Cluster(name or "cluster", init), read)
 
 
 def merge_layers(

@@ -5,6 +5,7 @@ Both only read files: a reload calls them in a thread and puts the result in for
 """
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,11 +55,23 @@ def read(path: Path) -> Configuration:
         settings, tree = read_settings(path, faults)
         is_sound = not faults
         files = list_files(_named_files(path, settings, tree), faults)
-        read = _build(read_files(files, faults), faults, settings=settings)
+        declared = declare(read_files(files, faults), faults)
+        hosts = build_hosts(declared, faults)
     if not is_sound:
         raise ConfigError(faults.problems)
-    texts = tuple(replace(file, path=str(Path(file.path).absolute())) for file in read.texts)
-    return replace(read, files=(path, *files), texts=texts)
+    problems = tuple(sorted(faults.problems))
+    faulty = faulty_hosts(declared, hosts, problems)
+    sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
+    return Configuration(
+        settings,
+        sound,
+        (path, *files),
+        texts=tuple(replace(file, path=str(Path(file.path).absolute())) for file in declared.files),
+        faults=problems,
+        warnings=tuple(sorted(faults.warnings)),
+        left_out=macs_of_faulty(declared, sound, faulty, problems),
+        hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
+    )
 
 
 def load_accepted(files: Sequence[HostsFile]) -> HostSet:
@@ -72,24 +85,6 @@ def load_accepted(files: Sequence[HostsFile]) -> HostSet:
     faulty = faulty_hosts(declared, hosts, faults.problems)
     held_back = [replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in hosts]
     return HostSet.of(hosts.cluster, held_back)
-
-
-def _build(files: Sequence[HostsFile], faults: Faults, *, settings: Settings) -> Configuration:
-    declared = declare(files, faults)
-    hosts = build_hosts(declared, faults)
-    problems = tuple(sorted(faults.problems))
-    faulty = faulty_hosts(declared, hosts, problems)
-    sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
-    return Configuration(
-        settings,
-        sound,
-        (),
-        texts=declared.files,
-        faults=problems,
-        warnings=tuple(sorted(faults.warnings)),
-        left_out=macs_of_faulty(declared, faulty, problems),
-        hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
-    )
 
 
 @contextmanager
@@ -130,12 +125,8 @@ def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[Name
             for index, (file, item) in enumerate(zip(shown, named.items, strict=True))
         ]
     is_default = tree is not None and named is None and isinstance(section, Table | None)
-    return [NamedFile(file, may_be_missing=not is_default) for file in shown if is_default or _is_there(file)]
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:  # `exists` raises PermissionError
-        return False
-    return True
+    return [
+        NamedFile(file, may_be_missing=not is_default)
+        for file in shown
+        if is_default or os.path.exists(file)  # noqa: PTH110 - Path.exists raises PermissionError
+    ]

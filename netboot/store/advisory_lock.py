@@ -106,16 +106,15 @@ class AdvisoryLock:
                 await self.release()
                 if await self.take(owner=self._name):
                     return
+            except StoreError:
+                pass  # it is still unreachable; every reply that needs the store reports that
+            else:
                 owner = await self.owner()
                 if owner != self._name or refused_s > OWN_SESSION_S:
                     raise LockLostError(
                         f"{owner} took the store while its database server did not answer; this daemon ends"
                     )
                 refused_s += CHECK_S  # the server has not yet detected the end of our own session
-            except LockLostError:
-                raise
-            except StoreError:
-                pass  # it is still unreachable; every reply that needs the store reports that
             await asyncio.sleep(CHECK_S)
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,7 +23,6 @@ from netboot.store.database import Database
 T = TypeVar("T")
 
 ATTEMPTS = 5  # of one change against other writers
-_HOSTS_PER_QUERY: Final = 1_000  # fewer than the parameters that SQLite and PostgreSQL permit
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +127,7 @@ async def _change_all(
     connection: AsyncConnection, moves: Mapping[HostName, Callable[[Install], Install]], *, line: Mapping[str, str]
 ) -> list[Change]:
     hosts = sorted(moves)  # in this order, so that two calls never wait for each other's rows
-    stored: dict[HostName, Install] = {}
-    for first in range(0, len(hosts), _HOSTS_PER_QUERY):
-        stored |= await _read_locked(connection, hosts[first : first + _HOSTS_PER_QUERY])
+    stored = await _read_locked(connection, hosts)
     changes = []
     for host in hosts:
         before = stored.get(host) or Install(host)

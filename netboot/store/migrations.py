@@ -4,7 +4,7 @@ Add a migration at the end; never change one that was released, and never derive
 A test compares what they create with `tables`, on both databases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, insert, inspect, select, text
@@ -14,14 +14,14 @@ from netboot.store.failure import newer_store
 
 MIGRATION_LOCK: Final = 0x6E6574626F6F74  # "netboot", among a database's advisory locks
 
-_VERSIONS: Final = {
-    "sqlite": "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, PRIMARY KEY (version))",
-    "postgresql": "CREATE TABLE IF NOT EXISTS schema_version (version SERIAL NOT NULL, PRIMARY KEY (version))",
+# What differs between the two databases: the type of a key that counts, and that SQLite uses no number again.
+_TYPES: Final = {
+    "sqlite": {"serial": "INTEGER", "no_reuse": "AUTOINCREMENT"},
+    "postgresql": {"serial": "SERIAL", "no_reuse": ""},
 }
+_VERSIONS: Final = "CREATE TABLE IF NOT EXISTS schema_version (version {serial} NOT NULL, PRIMARY KEY (version))"
 
-Statement = str | Mapping[str, str]  # the SQL of both databases, or of each by the name of its dialect
-
-MIGRATIONS: Final[Sequence[Sequence[Statement]]] = (
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         """
         CREATE TABLE installs (
@@ -31,35 +31,19 @@ MIGRATIONS: Final[Sequence[Sequence[Statement]]] = (
             PRIMARY KEY (host), UNIQUE (kickstart_token), UNIQUE (ignition_token), UNIQUE (report_token)
         )
         """,
-        {
-            "sqlite": """
-                CREATE TABLE moves (
-                    id INTEGER NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
-                    from_state TEXT NOT NULL, to_state TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (id)
-                )
-                """,
-            "postgresql": """
-                CREATE TABLE moves (
-                    id SERIAL NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
-                    from_state TEXT NOT NULL, to_state TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (id)
-                )
-                """,
-        },
+        """
+        CREATE TABLE moves (
+            id {serial} NOT NULL PRIMARY KEY, host TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
+            from_state TEXT NOT NULL, to_state TEXT NOT NULL, note TEXT NOT NULL
+        )
+        """,
         "CREATE INDEX moves_by_host ON moves (host, id)",
-        {
-            "sqlite": """
-                CREATE TABLE events (
-                    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL,
-                    host TEXT, mac TEXT, step TEXT, data JSON NOT NULL
-                )
-                """,
-            "postgresql": """
-                CREATE TABLE events (
-                    id SERIAL NOT NULL, at TEXT NOT NULL, name TEXT NOT NULL,
-                    host TEXT, mac TEXT, step TEXT, data JSON NOT NULL, PRIMARY KEY (id)
-                )
-                """,
-        },
+        """
+        CREATE TABLE events (
+            id {serial} NOT NULL PRIMARY KEY {no_reuse}, at TEXT NOT NULL, name TEXT NOT NULL,
+            host TEXT, mac TEXT, step TEXT, data JSON NOT NULL
+        )
+        """,
         "CREATE INDEX events_by_host ON events (host, id)",
         """
         CREATE TABLE machines (
@@ -104,8 +88,8 @@ def migrate(connection: Connection) -> None:
     dialect = connection.dialect.name
     if dialect == "postgresql":  # two programs may begin at once; SQLite's write lock admits one
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-    connection.exec_driver_sql(_VERSIONS[dialect])
+    connection.exec_driver_sql(_VERSIONS.format_map(_TYPES[dialect]))
     for version in lacking(connection):
         for statement in MIGRATIONS[version - 1]:
-            connection.exec_driver_sql(statement if isinstance(statement, str) else statement[dialect])
+            connection.exec_driver_sql(statement.format_map(_TYPES[dialect]))
         connection.execute(insert(tables.schema).values(version=version))

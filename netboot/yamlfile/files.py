@@ -12,22 +12,22 @@ from netboot.yamlfile.faults import Faults, Place
 SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 
-def read_bytes(path: Path, faults: Faults, *, place: Place, where: str = "") -> bytes | None:
+def read_bytes(path: Path, faults: Faults, *, place: Place) -> bytes | None:
     """Return the content of a regular file of at most 4 MiB; None with a fault at `place` for anything else."""
     subject = "" if str(path) == place.file else f"{path} "  # a message names its file once
     try:
         # without O_NONBLOCK a FIFO instead of the file would block the daemon's reload
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                faults.add(place, where, what=f"{subject}is not a regular file", cure="name a file")
+                faults.add(place, "", what=f"{subject}is not a regular file", cure="name a file")
                 return None
             content = file.read(SIZE_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        faults.add(place, where, what=f"{subject}cannot be read ({reason})", cure=_cure(error))
+        faults.add(place, "", what=f"{subject}cannot be read ({reason})", cure=_cure(error))
         return None
     if len(content) > SIZE_LIMIT_BYTES:
-        faults.add(place, where, what=f"{subject}is larger than 4 MiB", cure="name the file that was meant")
+        faults.add(place, "", what=f"{subject}is larger than 4 MiB", cure="name the file that was meant")
         return None
     return content
 
