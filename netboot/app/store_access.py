@@ -18,7 +18,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
-from netboot.operate.audit import AuditTrail
+from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -109,7 +109,7 @@ async def record_content_change(settings: Settings, change: str) -> None:
     """Record among the events that a command of this user changed the content, if no daemon runs; raise StoreError."""
     async with _offline_store(settings) as store:
         actor = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        with AuditTrail(store.events).change("change content", actor, subject=change):
+        with audited(store.events, "change content", actor, subject=change):
             pass
 
 

@@ -20,7 +20,7 @@ from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.words import one_line
 from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, cancel_notes
-from netboot.operate.audit import AuditTrail
+from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.host_status import (
     ArmedHost,
@@ -70,7 +70,7 @@ class Administration:
         self._now = now
         self._daemon = daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        self._audit = AuditTrail(events)
+        self._events = events
 
     def _running(self) -> RunningDaemon:
         if self._daemon is None:
@@ -87,12 +87,12 @@ class Administration:
 
     async def reload(self, *, actor: Actor | None = None) -> ReloadResult:
         """Put the files in force as they are now; raise ConfigError if the previous ones stay."""
-        with self._audit.change("reload", actor or self._user):
+        with audited(self._events, "reload", actor or self._user):
             return await self._running().reload()
 
     async def rescan_content(self, request: RescanRequest, *, actor: Actor | None = None) -> RescanResult:
         """Read the content directory, or one entry of it, again, but not the configuration."""
-        with self._audit.change("change content", actor or self._user, subject=request.change):
+        with audited(self._events, "change content", actor or self._user, subject=request.change):
             return await self._running().rescan_content(request.entry)
 
     async def hosts(self) -> list[HostStatus]:

@@ -13,24 +13,14 @@ from netboot.model.actor import Actor
 from netboot.model.words import first_line
 
 
-class AuditTrail:
-    """Records changes among the events."""
-
-    def __init__(self, events: EventBus) -> None:
-        self._events = events
-
-    @contextmanager
-    def change(self, action: str, actor: Actor, *, subject: str = "") -> Iterator[None]:
-        """Record the change that the block makes, at its end; one that raises NetbootError is recorded as refused."""
-        try:
-            yield
-        except NetbootError as error:
-            self._record(action, actor, subject, refusal=first_line(str(error)))
-            raise
-        self._record(action, actor, subject, refusal=None)
-
-    def _record(self, action: str, actor: Actor, subject: str, *, refusal: str | None) -> None:
-        data = {"action": action, "subject": subject or None, "actor": actor.name, "source": actor.source.value}
-        data |= {"outcome": "refused" if refusal else "done", "reason": refusal}
-        level = logging.WARNING if refusal else logging.INFO
-        self._events.emit("audit.recorded", data, level=level)
+@contextmanager
+def audited(events: EventBus, action: str, actor: Actor, *, subject: str = "") -> Iterator[None]:
+    """Record the change that the block makes, at its end; one that raises NetbootError is recorded as refused."""
+    data = {"action": action, "subject": subject or None, "actor": actor.name, "source": actor.source.value}
+    try:
+        yield
+    except NetbootError as error:
+        refused = {**data, "outcome": "refused", "reason": first_line(str(error))}
+        events.emit("audit.recorded", refused, level=logging.WARNING)
+        raise
+    events.emit("audit.recorded", {**data, "outcome": "done", "reason": None})

@@ -18,7 +18,7 @@ from netboot.content.library.uploads import Upload, UploadRequest, Uploads, Uplo
 from netboot.errors import ContentError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
-from netboot.operate.audit import AuditTrail
+from netboot.operate.audit import audited
 
 IMPORT_S: Final = 4 * 3600.0
 
@@ -36,7 +36,7 @@ class UploadImports:
         """Import by the process that `command` names for an upload and the path of its data; it prints JSON."""
         self._uploads = uploads
         self._command = command
-        self._audit = AuditTrail(events)
+        self._events = events
         self._now = now
         self._complete: asyncio.Queue[str] = asyncio.Queue()
 
@@ -54,7 +54,7 @@ class UploadImports:
 
     async def begin(self, request: UploadRequest, *, actor: Actor) -> Upload:
         """Begin an upload."""
-        with self._audit.change("begin upload", actor, subject=request.name or request.kind.value):
+        with audited(self._events, "begin upload", actor, subject=request.name or request.kind.value):
             id_, at = secrets.token_hex(16), self._now().isoformat()
             upload = await asyncio.to_thread(self._uploads.begin, request, id_=id_, now=at)
         log.info("content.upload_begun", upload=upload.id, kind=upload.kind.value, bytes=upload.length)
@@ -85,7 +85,7 @@ class UploadImports:
 
     async def remove(self, id_: str, *, actor: Actor) -> None:
         """Delete an upload."""
-        with self._audit.change("remove upload", actor, subject=id_):
+        with audited(self._events, "remove upload", actor, subject=id_):
             await asyncio.to_thread(self._uploads.remove, id_)
 
     async def _import(self, id_: str) -> None:

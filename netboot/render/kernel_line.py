@@ -11,9 +11,8 @@ from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.content_place import HERE, ContentPlace
 
-COMMAND_LINE_SIZE: Final = (
-    2048  # Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message
-)
+# Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message.
+COMMAND_LINE_SIZE: Final = 2048
 
 
 def installer(

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Callable
 from typing import Final
 
+from netboot.yamlfile.faults import shown
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _IPXE_OPERATORS: Final = frozenset({"||", "&&", ";"})
@@ -22,7 +24,7 @@ def one_line(value: object) -> str:
     """Return text of one line; refuse control characters and Unicode's line ends."""
     text = str(value)
     if _CONTROL.search(text):
-        raise UnfitValueError(f"the value {_shown(text)} has a control character; write it on one line of plain text")
+        raise UnfitValueError(f"the value {shown(text)} has a control character; write it on one line of plain text")
     return text
 
 
@@ -57,19 +59,13 @@ def ipxe(value: object) -> str:
         or text.endswith("\\")
         or text in _IPXE_OPERATORS
     ):
-        raise UnfitValueError(
-            f"iPXE has no quoting to carry the word {_shown(text)}; choose plain ASCII without blanks"
-        )
+        raise UnfitValueError(f"iPXE has no quoting to carry the word {shown(text)}; choose plain ASCII without blanks")
     return text
 
 
 def ipxe_text(value: object) -> str:
     """Return text that iPXE shows on the screen; each word as for `ipxe`."""
     return " ".join(ipxe(word) for word in one_line(value).split())
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 FILTERS: Final[dict[str, Callable[[object], str]]] = {

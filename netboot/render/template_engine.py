@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, UndefinedError
-from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from netboot.errors import RenderError
@@ -72,20 +71,11 @@ class Engine:
         except TemplateSyntaxError as error:
             place = f"{error.name or template}:{error.lineno}"
             raise RenderError(f"{operation}: template {place}: {error.message}; correct the template") from None
-        except (
-            TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            # SecurityError, a recursive macro, and any error in a template of the site's own.
-            place = _place(error, template)
-            raise RenderError(f"{operation}: template {place}: {error}; correct the template") from None
         except OSError as error:
             raise RenderError(f"{operation}: cannot read template {template}: {error.strerror}; restore it") from None
+        except Exception as error:  # SecurityError, a recursive macro, and any error in a template of the site's own
+            place = _place(error, template)
+            raise RenderError(f"{operation}: template {place}: {error}; correct the template") from None
 
 
 def _place(error: BaseException, template: str) -> str:

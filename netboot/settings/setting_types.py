@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from netboot.model.boot.boot_client import ARCH_NAMES, LARGEST_ARCH, Cpu, arch_name, arch_named
 from netboot.model.install.install import MOST_ATTEMPTS
-from netboot.model.lease import AddressRange
+from netboot.model.lease import AddressRange, is_address_in
 from netboot.yamlfile.faults import beside, did_you_mean, shown
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, refuse
@@ -90,7 +90,7 @@ class Pool(SettingSection):
     @model_validator(mode="after")
     def _in_its_network(self) -> Self:
         for address in (self.range.first, self.range.last, self.router):
-            if address and self.network and address not in _machines_of(self.network):
+            if address and self.network and not is_address_in([self.network], address):
                 what = f"{address} is not an address of a machine in {self.network}"
                 raise refuse(what, "correct the network or the address")
         return self
@@ -98,13 +98,6 @@ class Pool(SettingSection):
     def addresses(self) -> AddressRange:
         """Return the range with its network and router."""
         return replace(self.range, network=self.network, router=self.router)
-
-
-def _machines_of(network: IPv4Network) -> AddressRange:
-    """Return the addresses that machines of a network may have: all but the network and broadcast addresses."""
-    if network.prefixlen >= 31:
-        return AddressRange(network.network_address, network.broadcast_address)
-    return AddressRange(network.network_address + 1, network.broadcast_address - 1)
 
 
 def apart(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
