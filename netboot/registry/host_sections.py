@@ -2,31 +2,30 @@
 
 from collections.abc import Mapping
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from netboot.registry import host_values as values
 from netboot.yamlfile.nodes import Node, Scalar
-from netboot.yamlfile.sections import Section
+from netboot.yamlfile.sections import Section, described
 from netboot.yamlfile.value_kinds import FilePath, InterfaceName, LoaderName, MachineAddress
 
 
 class ClusterSection(Section):
     """The cluster that the hosts make up."""
 
-    name: values.Name | None = Field(default=None, description="The name of the cluster.")
-    init: values.FirstHost | None = Field(
-        default=None,
-        description="The control-plane host that starts the cluster: it gets its role's `init` file, others `join`.",
+    name: values.Name | None = described(None, "The name of the cluster.")
+    init: values.FirstHost | None = described(
+        None, "The control-plane host that starts the cluster: it gets its role's `init` file, others `join`."
     )
 
 
 class SharedNetwork(Section):
     """What static addresses have in common."""
 
-    gateway: MachineAddress | None = Field(default=None, description="The router, inside the prefix of the address.")
-    nameservers: tuple[MachineAddress, ...] | None = Field(default=None, description="The addresses of name servers.")
-    interface: InterfaceName | None = Field(
-        default=None, description="The name that the installed system gives the card, such as enp1s0."
+    gateway: MachineAddress | None = described(None, "The router, inside the prefix of the address.")
+    nameservers: tuple[MachineAddress, ...] | None = described(None, "The addresses of name servers.")
+    interface: InterfaceName | None = described(
+        None, "The name that the installed system gives the card, such as enp1s0."
     )
 
     @classmethod
@@ -39,16 +38,16 @@ class SharedNetwork(Section):
 class StaticNetwork(SharedNetwork):
     """A static address; without one the machine uses DHCP."""
 
-    address: values.AddressWithPrefix | None = Field(
-        default=None, description="The address with its prefix length, such as 192.0.2.101/24."
+    address: values.AddressWithPrefix | None = described(
+        None, "The address with its prefix length, such as 192.0.2.101/24."
     )
 
 
 class IgnitionPaths(Section):
     """The files that `ocne` printed, relative to the file that names them."""
 
-    init: FilePath | None = Field(default=None, description="What `ocne cluster start` printed.")
-    join: FilePath | None = Field(default=None, description="What `ocne cluster join` printed.")
+    init: FilePath | None = described(None, "What `ocne cluster start` printed.")
+    join: FilePath | None = described(None, "What `ocne cluster join` printed.")
 
 
 class HostIgnition(IgnitionPaths):
@@ -62,35 +61,27 @@ class HostIgnition(IgnitionPaths):
 class SharedValues(Section):
     """The values that `defaults`, a role and a host can have."""
 
-    boot_media: values.Name | None = Field(
-        default=None, description="Kernel, initrd and stage 2: a name below `content.directory`/media."
+    boot_media: values.Name | None = described(
+        None, "Kernel, initrd and stage 2: a name below `content.directory`/media."
     )
-    release: values.Name | None = Field(
-        default=None, description="The release to install: a name below `content.directory`/ostree."
+    release: values.Name | None = described(None, "The release to install: a name below `content.directory`/ostree.")
+    disk: values.Disk | None = described(
+        None, "The one disk that may be written: a whole disk, best by a path below /dev/disk."
     )
-    disk: values.Disk | None = Field(
-        default=None, description="The one disk that may be written: a whole disk, best by a path below /dev/disk."
+    timezone: values.TimeZone | None = described(None, "Such as Europe/Berlin; UTC if missing.")
+    ntp: tuple[values.NtpServer, ...] | None = described(
+        None, "Time servers, by address or name, for installer and installed system."
     )
-    timezone: values.TimeZone | None = Field(default=None, description="Such as Europe/Berlin; UTC if missing.")
-    ntp: tuple[values.NtpServer, ...] | None = Field(
-        default=None, description="Time servers, by address or name, for installer and installed system."
+    kernel_arguments: tuple[values.KernelArgument, ...] | None = described(
+        None, "Kernel arguments of installer and installed system, one per item."
     )
-    kernel_arguments: tuple[values.KernelArgument, ...] | None = Field(
-        default=None, description="Kernel arguments of installer and installed system, one per item."
-    )
-    network: SharedNetwork = Field(default=SharedNetwork(), description="A static address.")
-    ssh_keys: tuple[values.SshKey, ...] | None = Field(
-        default=None, description="Public keys, each the line of a .pub file."
-    )
-    ignition: IgnitionPaths = Field(default=IgnitionPaths(), description="The files that `ocne` printed.")
-    loader: LoaderName | None = Field(
-        default=None, description="The boot loader: a name below `bootfiles.directories`."
-    )
-    firmware: values.Firmware | None = Field(
-        default=None, description="The reply variant for the firmware; normally learned."
-    )
-    rom_ipxe: values.RomIpxeUse | None = Field(
-        default=None, description="`replace`: an iPXE in ROM is too old for the script and is offered the loader first."
+    network: SharedNetwork = described(SharedNetwork(), "A static address.")
+    ssh_keys: tuple[values.SshKey, ...] | None = described(None, "Public keys, each the line of a .pub file.")
+    ignition: IgnitionPaths = described(IgnitionPaths(), "The files that `ocne` printed.")
+    loader: LoaderName | None = described(None, "The boot loader: a name below `bootfiles.directories`.")
+    firmware: values.Firmware | None = described(None, "The reply variant for the firmware; normally learned.")
+    rom_ipxe: values.RomIpxeUse | None = described(
+        None, "`replace`: an iPXE in ROM is too old for the script and is offered the loader first."
     )
 
 
@@ -99,22 +90,20 @@ class HostSection(SharedValues):
 
     model_config = ConfigDict(json_schema_extra={"required": ["role", "mac"]})
 
-    role: values.RoleName | None = Field(default=None, description="What the machine is in the cluster.")
-    mac: values.MacAddresses | None = Field(
-        default=None, description="The card that boots, or a list, one per card, in any spelling."
-    )
-    network: StaticNetwork = Field(default=StaticNetwork(), description="The static address; without one, DHCP.")
-    ignition: HostIgnition = Field(default=HostIgnition(), description="Its own Ignition files instead of its role's.")
+    role: values.RoleName | None = described(None, "What the machine is in the cluster.")
+    mac: values.MacAddresses | None = described(None, "The card that boots, or a list, one per card, in any spelling.")
+    network: StaticNetwork = described(StaticNetwork(), "The static address; without one, DHCP.")
+    ignition: HostIgnition = described(HostIgnition(), "Its own Ignition files instead of its role's.")
 
 
 class HostsDocument(Section):
     """All hosts files together."""
 
-    cluster: ClusterSection = Field(default=ClusterSection(), description="The cluster that the hosts make up.")
-    defaults: SharedValues = Field(default=SharedValues(), description="Values for every host.")
-    roles: Mapping[values.RoleKey, SharedValues] = Field(
-        default={}, description="Values for every control-plane or every worker host; they replace the defaults."
+    cluster: ClusterSection = described(ClusterSection(), "The cluster that the hosts make up.")
+    defaults: SharedValues = described(SharedValues(), "Values for every host.")
+    roles: Mapping[values.RoleKey, SharedValues] = described(
+        {}, "Values for every control-plane or every worker host; they replace the defaults."
     )
-    hosts: Mapping[values.HostKey, HostSection] = Field(
-        default={}, description="The machines by host name; their values replace those of the role."
+    hosts: Mapping[values.HostKey, HostSection] = described(
+        {}, "The machines by host name; their values replace those of the role."
     )

@@ -15,7 +15,7 @@ from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.lease import AddressRange, is_address_in
 from netboot.yamlfile.faults import beside, did_you_mean, shown
 from netboot.yamlfile.nodes import Node, Scalar
-from netboot.yamlfile.sections import Section, refuse
+from netboot.yamlfile.sections import Section, described, refuse
 from netboot.yamlfile.value_kinds import MachineAddress, ValueKind, matching, text_of, whole_number
 
 LARGEST_POOL: Final = 1024  # of addresses; it is for the few unregistered machines
@@ -81,7 +81,7 @@ class Pool(SettingSection):
         description="The first and last address.", examples=["198.51.100.100-198.51.100.120"]
     )
     network: Annotated[IPv4Network, _NETWORK] | None = Field(description="Their network.", examples=["198.51.100.0/24"])
-    router: MachineAddress | None = Field(default=None, description="The router in its leases.")
+    router: MachineAddress | None = described(None, "The router in its leases.")
 
     @classmethod
     def table_of(cls, value: Scalar) -> object:

@@ -17,7 +17,7 @@ from netboot.settings import setting_types as kinds
 from netboot.settings.setting_types import Endpoint, SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.nodes import Node, Scalar, Table
-from netboot.yamlfile.sections import refuse
+from netboot.yamlfile.sections import described, refuse
 from netboot.yamlfile.value_kinds import choice
 
 
@@ -42,9 +42,9 @@ class BootInterface(SettingSection):
     """An interface on which machines boot."""
 
     name: values.InterfaceName = Field(description="The name that `ip link` shows.", examples=["eno2"])
-    address: values.Address | None = Field(default=None, description="The one of its addresses that is used.")
-    advertise: values.MachineAddress | None = Field(
-        default=None, description="The address in URLs and offers instead of its own, behind a router that forwards it."
+    address: values.Address | None = described(None, "The one of its addresses that is used.")
+    advertise: values.MachineAddress | None = described(
+        None, "The address in URLs and offers instead of its own, behind a router that forwards it."
     )
 
     @classmethod
@@ -55,10 +55,8 @@ class BootInterface(SettingSection):
 class Network(SettingSection):
     """The boot LAN."""
 
-    interfaces: tuple[BootInterface, ...] = Field(
-        default=(),
-        title="list of names, or of {name, address, advertise}",
-        description="The interfaces on which machines boot.",
+    interfaces: tuple[BootInterface, ...] = described(
+        (), "The interfaces on which machines boot.", title="list of names, or of {name, address, advertise}"
     )
 
     @field_validator("interfaces")
@@ -73,32 +71,24 @@ class Network(SettingSection):
 class Dhcp(SettingSection):
     """DHCP and PXE."""
 
-    mode: Annotated[DhcpMode, choice(DhcpMode)] = Field(
-        default=DhcpMode.PROXY, description="How the daemon uses the DHCP ports."
-    )
-    port: kinds.Port = Field(default=67, description="The port of DHCP.")
-    pxe_port: kinds.Port = Field(
-        default=4011, description="The port to which UEFI firmware sends its request for a boot file."
-    )
-    listen: Annotated[DhcpListen, choice(DhcpListen)] = Field(
-        default=DhcpListen.UDP, description="How the daemon receives DHCP."
-    )
-    pool: Annotated[tuple[kinds.Pool, ...], AfterValidator(kinds.apart)] = Field(
-        default=(),
+    mode: Annotated[DhcpMode, choice(DhcpMode)] = described(DhcpMode.PROXY, "How the daemon uses the DHCP ports.")
+    port: kinds.Port = described(67, "The port of DHCP.")
+    pxe_port: kinds.Port = described(4011, "The port to which UEFI firmware sends its request for a boot file.")
+    listen: Annotated[DhcpListen, choice(DhcpListen)] = described(DhcpListen.UDP, "How the daemon receives DHCP.")
+    pool: Annotated[tuple[kinds.Pool, ...], AfterValidator(kinds.apart)] = described(
+        (),
+        "Addresses for unregistered machines, in the mode reservation.",
         title="list: first and last address, 192.0.2.200-192.0.2.220, or {range, network, router}",
-        description="Addresses for unregistered machines, in the mode reservation.",
     )
-    lease_s: kinds.LeaseSeconds = Field(default=3600, description="The duration of a lease, in seconds.")
-    router: values.MachineAddress | None = Field(
-        default=None, description="The router in leases for hosts without `network.gateway`."
+    lease_s: kinds.LeaseSeconds = described(3600, "The duration of a lease, in seconds.")
+    router: values.MachineAddress | None = described(None, "The router in leases for hosts without `network.gateway`.")
+    nameservers: tuple[values.MachineAddress, ...] = described(
+        (), "The name servers in leases for hosts without `network.nameservers`."
     )
-    nameservers: tuple[values.MachineAddress, ...] = Field(
-        default=(), description="The name servers in leases for hosts without `network.nameservers`."
+    ntp_servers: tuple[values.MachineAddress, ...] = described(
+        (), "The time servers in leases for hosts without `ntp`."
     )
-    ntp_servers: tuple[values.MachineAddress, ...] = Field(
-        default=(), description="The time servers in leases for hosts without `ntp`."
-    )
-    domain: values.Domain | None = Field(default=None, description="The domain in leases.")
+    domain: values.Domain | None = described(None, "The domain in leases.")
 
     @model_validator(mode="after")
     def _two_ports(self) -> Self:
@@ -111,51 +101,42 @@ class Dhcp(SettingSection):
 class Tftp(SettingSection):
     """TFTP, read only."""
 
-    port: kinds.Port = Field(default=69, description="The port of TFTP.")
-    single_port: values.Flag = Field(
-        default=False, description="Send from this port only, instead of from a new port for each transfer."
+    port: kinds.Port = described(69, "The port of TFTP.")
+    single_port: values.Flag = described(
+        False, "Send from this port only, instead of from a new port for each transfer."
     )
-    max_transfers: kinds.Count = Field(default=512, description="The number of simultaneous transfers.")
-    max_transfers_per_client: kinds.Count = Field(
-        default=64, description="The number of simultaneous transfers for one address."
-    )
+    max_transfers: kinds.Count = described(512, "The number of simultaneous transfers.")
+    max_transfers_per_client: kinds.Count = described(64, "The number of simultaneous transfers for one address.")
 
 
 class Http(SettingSection):
     """HTTP on the boot LAN."""
 
-    port: kinds.Port = Field(
-        default=8080, description="The port on the boot LAN for scripts, Kickstarts, Ignition and content."
-    )
-    listen: tuple[values.Address, ...] = Field(default=(), description="Addresses to listen on.")
-    max_streams: kinds.Count = Field(
-        default=128, description="The number of files beyond 64 KiB that are sent at the same time."
-    )
-    client_rate: kinds.Rate = Field(default=0, description="Bytes of content per second for one machine.")
+    port: kinds.Port = described(8080, "The port on the boot LAN for scripts, Kickstarts, Ignition and content.")
+    listen: tuple[values.Address, ...] = described((), "Addresses to listen on.")
+    max_streams: kinds.Count = described(128, "The number of files beyond 64 KiB that are sent at the same time.")
+    client_rate: kinds.Rate = described(0, "Bytes of content per second for one machine.")
 
 
 class Admin(SettingSection):
     """API, metrics, and the command line's access."""
 
-    listen: kinds.LoopbackEndpoint = Field(
-        default=Endpoint(kinds.LOOPBACK, 8470), description="The address of the API, metrics and events."
+    listen: kinds.LoopbackEndpoint = described(
+        Endpoint(kinds.LOOPBACK, 8470), "The address of the API, metrics and events."
     )
-    socket: values.FilePath = Field(
-        default=Path("/run/netboot/control.sock"),
-        description="The Unix socket by which the command line controls the daemon.",
+    socket: values.FilePath = described(
+        Path("/run/netboot/control.sock"), "The Unix socket by which the command line controls the daemon."
     )
 
 
 class ContentSettings(SettingSection):
     """Boot media and releases."""
 
-    directory: values.FilePath = Field(
-        default=Path("/var/lib/netboot/content"), description="The boot media and OSTree archives that are served."
+    directory: values.FilePath = described(
+        Path("/var/lib/netboot/content"), "The boot media and OSTree archives that are served."
     )
-    deltas: values.Flag = Field(
-        default=True, description="Make a static delta and a summary of each release in the background."
-    )
-    url: kinds.WebUrl | None = Field(default=None, description="A web server elsewhere that has the content.")
+    deltas: values.Flag = described(True, "Make a static delta and a summary of each release in the background.")
+    url: kinds.WebUrl | None = described(None, "A web server elsewhere that has the content.")
 
 
 class LoaderChoice(SettingSection):
@@ -165,8 +146,8 @@ class LoaderChoice(SettingSection):
         description="A CPU, with `-http` for UEFI HTTP boot, or a number of DHCP option 93.", examples=["x64"]
     )
     loader: values.LoaderName = Field(description="A name below `bootfiles.directories`.", examples=["snponly.efi"])
-    oui: kinds.Oui | None = Field(default=None, description="The first half of the MAC.")
-    vendor_class: kinds.ClassPrefix | None = Field(default=None, description="The beginning of DHCP option 60.")
+    oui: kinds.Oui | None = described(None, "The first half of the MAC.")
+    vendor_class: kinds.ClassPrefix | None = described(None, "The beginning of DHCP option 60.")
 
     def rule(self) -> LoaderRule:
         """Return the rule for the boot decision."""
@@ -182,35 +163,34 @@ class LoaderChoice(SettingSection):
 class Bootfiles(SettingSection):
     """Loaders."""
 
-    directories: tuple[values.FilePath, ...] = Field(
-        default=(
+    directories: tuple[values.FilePath, ...] = described(
+        (
             Path("/usr/share/ipxe"),
             Path("/usr/lib/ipxe"),
             Path("/usr/share/ipxe/x86_64-efi"),
             Path("/usr/share/ipxe/arm64-efi"),
         ),
-        description="Directories of loaders, searched in order.",
+        "Directories of loaders, searched in order.",
     )
-    loaders: tuple[LoaderChoice, ...] = Field(
-        default=(),
+    loaders: tuple[LoaderChoice, ...] = described(
+        (),
+        "Loaders for some machines instead of the default ones; the first rule that matches is used.",
         title="list of {arch, loader, oui, vendor_class}",
-        description="Loaders for some machines instead of the default ones; the first rule that matches is used.",
     )
 
 
 class Render(SettingSection):
     """Scripts, Kickstarts, Ignition."""
 
-    templates: tuple[values.FilePath, ...] = Field(
-        default=(Path("/etc/netboot/templates"),),
-        description="Directories searched for templates before the shipped ones.",
+    templates: tuple[values.FilePath, ...] = described(
+        (Path("/etc/netboot/templates"),), "Directories searched for templates before the shipped ones."
     )
 
 
 class InstallSettings(SettingSection):
     """Attempts of an arming."""
 
-    attempts: kinds.Attempts = Field(default=3, description="Boots into the installer per arming.")
+    attempts: kinds.Attempts = described(3, "Boots into the installer per arming.")
 
 
 class Store(SettingSection):
@@ -226,11 +206,11 @@ class Store(SettingSection):
 class Hosts(SettingSection):
     """The machines."""
 
-    files: tuple[values.FilePath, ...] = Field(
-        default=(Path("hosts.yaml"), Path("hosts.d")), description="Hosts files, and directories of such files."
+    files: tuple[values.FilePath, ...] = described(
+        (Path("hosts.yaml"), Path("hosts.d")), "Hosts files, and directories of such files."
     )
-    unknown: Annotated[UnknownHosts, choice(UnknownHosts)] = Field(
-        default=UnknownHosts.IGNORE, description="The reply to an unregistered machine."
+    unknown: Annotated[UnknownHosts, choice(UnknownHosts)] = described(
+        UnknownHosts.IGNORE, "The reply to an unregistered machine."
     )
 
     @classmethod
@@ -243,8 +223,8 @@ class Hosts(SettingSection):
 class Log(SettingSection):
     """The log, on standard error."""
 
-    level: Annotated[LogLevel, choice(LogLevel)] = Field(default=LogLevel.INFO, description="Minimum log level.")
-    format: Annotated[LogFormat, choice(LogFormat)] = Field(default=LogFormat.AUTO, description="Format of log lines.")
+    level: Annotated[LogLevel, choice(LogLevel)] = described(LogLevel.INFO, "Minimum log level.")
+    format: Annotated[LogFormat, choice(LogFormat)] = described(LogFormat.AUTO, "Format of log lines.")
 
 
 class Settings(SettingSection):

@@ -7,7 +7,7 @@ errors.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
@@ -52,6 +52,11 @@ class Section(BaseModel):
         table.pop("title", None)  # the class name
         table["type"] = ["object", "null", "string"] if "table_of" in vars(cls) else ["object", "null"]
         return table
+
+
+def described(default: Any, description: str, *, title: str | None = None) -> Any:
+    """Declare a key that may be missing: with its default, and with its description in the JSON Schema."""
+    return Field(default=default, description=description, title=title)
 
 
 def refuse(what: str, cure: str, *, key: str | None = None) -> PydanticCustomError:
