@@ -128,7 +128,7 @@ class _Api:
             raise web.HTTPBadRequest(text="after is the id of an event")
         follow, host = request.query.get("follow", "1") != "0", request.query.get("host") or None
         if host:
-            await self._administration.check_host(host)  # before the stream begins, a refusal can have its status
+            await self._administration.known_host(host)  # before the stream begins, a refusal can have its status
         await self._administration.last_event_id()
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await answer.prepare(request)

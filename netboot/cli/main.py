@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 from netboot import __version__
-from netboot.cli.groups import CONFIG_PATH, Group, take_config
+from netboot.cli.groups import CONFIG_PATH, Group
 from netboot.cli.views.fault import fault_text, print_fault_as_json
 from netboot.errors import ConfigError, NetbootError
 
@@ -60,7 +60,6 @@ class _Commands(Group):
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"netboot.cli.commands.{name}"), name)
-        take_config(command)
         return command
 
     def nearest(self, context: click.Context, name: str) -> str | None:
@@ -109,7 +108,6 @@ def main() -> None:
             raise
         place = error.filename or "the output"  # an error of `print` has no file name
         print(f"netboot: cannot write {place}: {error.strerror}; free some space", file=sys.stderr)
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # because the interpreter flushes again at its end
+        # Because the interpreter flushes again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

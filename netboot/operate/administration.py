@@ -152,13 +152,13 @@ class Administration:
 
     async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""
-        host, by = await self._known(name), actor or self._user
+        host, by = await self.known_host(name), actor or self._user
         change = await self._install_moves.cancel(host, reason=one_line(reason), actor=by)
         return CancelledInstall(self._status(change.after), cancel_notes(change.before))
 
     async def install(self, name: str) -> InstallReport:
         """Return a host's install, also of a host that is no longer declared."""
-        install = await self._install_moves.read(await self._known(name))
+        install = await self._install_moves.read(await self.known_host(name))
         return self._report(install, *await self._progress(install.host))
 
     async def installs(self) -> list[InstallStatus]:
@@ -167,7 +167,7 @@ class Administration:
 
     async def history(self, name: str) -> list[Move]:
         """Return every transition of a host, oldest first."""
-        return await self._install_moves.history(await self._known(name))
+        return await self._install_moves.history(await self.known_host(name))
 
     async def content_uses(self) -> list[ContentUse]:
         """List the users of each boot medium and release."""
@@ -182,7 +182,7 @@ class Administration:
         self, *, after: int = 0, host: str | None = None, follow: bool = True
     ) -> AsyncGenerator[Event | None, None]:
         """Yield the events after an id; with `follow`, also later ones until the daemon stops, and None each second."""
-        name = await self._known(host) if host else None
+        name = await self.known_host(host) if host else None
         if follow:
             async for each in self._event_log.feed.follow(after, host=name):
                 yield each
@@ -192,10 +192,6 @@ class Administration:
             for event in batch:
                 yield event
             after = batch[-1].id
-
-    async def check_host(self, name: str) -> None:
-        """Raise UnknownHostError if no file declares the host and no install of it is on record."""
-        await self._known(name)
 
     async def _progress(self, host: HostName) -> tuple[list[Event], list[Move]]:
         """Read the newest events and the history of a host, which show why it does not proceed."""
@@ -209,8 +205,8 @@ class Administration:
             raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
         return host
 
-    async def _known(self, name: str) -> HostName:
-        """Find a declared host, or one with a stored install."""
+    async def known_host(self, name: str) -> HostName:
+        """Find a declared host, or one with a stored install; raise UnknownHostError."""
         if self._hosts().get(name) is None and HostName(name) not in await self._install_moves.all():
             self._host(name)
         return HostName(name)

@@ -199,7 +199,7 @@ def test_hosts_machines_events_and_uses_are_listed(with_services: WithServices):
         await services.event_log.flush()
         events = [event async for event in admin.events(host="w1", follow=False)]
         with pytest.raises(UnknownHostError):
-            await admin.check_host("cp9")
+            await admin.known_host("cp9")
         return (
             [(found["name"], found["install"]["armed"]) for found in await shown(admin.hosts())],
             [machine["mac"] for machine in await shown(admin.machines())],

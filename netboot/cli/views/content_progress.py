@@ -73,10 +73,8 @@ class _ProgressLines(Progress):
 def progress_line(what: str, done: int, total: int, *, seconds: float) -> str:
     """Write one line: share, bytes, bytes per second, time left."""
     rate = done / max(seconds, 0.001)
-    line = f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.0f} MB/s"
     if not total:
-        return line
-    left = max(0, total - done) / max(rate, 1.0)
-    return f"{what}: {min(100, done * 100 // total)} %, {done / 1e6:.0f} of {total / 1e6:.0f} MB, " + (
-        f"{rate / 1e6:.0f} MB/s, {left:.0f} s left"
-    )
+        return f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.0f} MB/s"
+    share = f"{min(100, done * 100 // total)} %, {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+    left_s = max(0, total - done) / max(rate, 1.0)
+    return f"{what}: {share}, {rate / 1e6:.0f} MB/s, {left_s:.0f} s left"
