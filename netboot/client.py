@@ -53,7 +53,6 @@ class ControlClient:
         await self._session.close()
 
     async def status(self) -> View:
-        """Read the daemon's status."""
         return dict(await self._request("GET", "status"))
 
     async def reload(self) -> View:
@@ -61,24 +60,19 @@ class ControlClient:
         return dict(await self._request("POST", "reload"))
 
     async def rescan_content(self, request: RescanRequest) -> View:
-        """Make the daemon read the content directory, or one entry of it, again, but not the configuration."""
         entry = {"kind": request.entry[0].word, "name": request.entry[1]} if request.entry else {}
         return dict(await self._request("POST", "content/rescan", {**entry, "change": request.change}))
 
     async def content_uses(self) -> list[View]:
-        """List the users of each boot medium and release."""
         return list(await self._request("GET", "content/uses"))
 
     async def hosts(self) -> list[View]:
-        """List every host with its install."""
         return list(await self._request("GET", "hosts"))
 
     async def machines(self) -> list[View]:
-        """List the unregistered machines that requested a boot."""
         return list(await self._request("GET", "machines"))
 
     async def host(self, name: str) -> View:
-        """Show one host."""
         return dict(await self._request("GET", f"hosts/{name}"))
 
     async def arm(self, request: ArmRequest) -> list[View]:
@@ -86,23 +80,18 @@ class ControlClient:
         return list(await self._request("POST", "installs/arm", asdict(request)))
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
-        """Cancel a host's arming."""
         return dict(await self._request("POST", f"hosts/{name}/cancel", {"reason": reason}))
 
     async def install(self, name: str) -> View:
-        """Show a host's install."""
         return dict(await self._request("GET", f"hosts/{name}/install"))
 
     async def installs(self) -> list[View]:
-        """List every install in the store, also of hosts that are no longer declared."""
         return list(await self._request("GET", "installs"))
 
     async def history(self, name: str) -> list[View]:
-        """List every transition of a host, oldest first."""
         return list(await self._request("GET", f"hosts/{name}/history"))
 
     async def last_event_id(self) -> int:
-        """Return the id of the newest event."""
         return int((await self.status())["last_event_id"])
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:

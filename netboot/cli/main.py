@@ -39,10 +39,7 @@ class _Commands(Group):
     """Finds a command in the module of its name."""
 
     def invoke(self, context: click.Context) -> object:
-        """Run a command; with `--json`, print its fault also as JSON.
-
-        End quietly at Ctrl-C, for which click would print `Aborted!` and exit with 1.
-        """
+        """Run a command; with `--json`, print its fault also as JSON. Ctrl-C ends it without click's `Aborted!`."""
         as_json = "--json" in context.args
         try:
             return super().invoke(context)

@@ -48,10 +48,7 @@ class EventBus:
         self.record(Event(name, self._now(), host_name, mac, step, data), level=level)
 
     def record(self, event: Event, *, level: int = logging.INFO) -> None:
-        """Give an event to every sink at once; count one that is over the limit of its machine and kind.
-
-        The count is an event at the end of the minute.
-        """
+        """Give an event to every sink, or count it if it is over its limit: the count is an event a minute later."""
         for admitted in self._limits.admit(event, level):
             self._publish(*admitted)
 

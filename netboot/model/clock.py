@@ -20,7 +20,6 @@ class Clock:
 
 
 def utc_now() -> datetime:
-    """Return the time of day."""
     return datetime.now(UTC)
 
 

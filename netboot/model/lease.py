@@ -28,8 +28,6 @@ class LeaseRequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """What leasing needs of one message of a client."""
-
     kind: LeaseRequestKind
     client_id: str  # option 61, else hardware type and address: identifies an unregistered client
     mac: Mac | None  # identifies a registered host
@@ -49,10 +47,7 @@ class LeaseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One stored address.
-
-    `ends_at` is for display; the daemon counts `lease_s` on its monotonic clock.
-    """
+    """One stored address. `ends_at` is for display; the daemon counts `lease_s` on its monotonic clock."""
 
     address: IPv4Address
     client: str  # a registered host's MAC, else LeaseRequest.client_id
@@ -64,10 +59,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class AddressRange:
-    """Addresses from `first` to `last`, both included.
-
-    `network` is set for a pool behind a relay, which needs it; a lease contains `router`.
-    """
+    """Addresses from `first` to `last`, both included. `network`: of a pool behind a relay; `router`: in its leases."""
 
     first: IPv4Address
     last: IPv4Address

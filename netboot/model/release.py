@@ -13,7 +13,6 @@ class EntryKind(StrEnum):
 
     @property
     def word(self) -> str:
-        """The kind in a message."""
         return "boot medium" if self is EntryKind.MEDIUM else "release"
 
     @property
@@ -22,7 +21,6 @@ class EntryKind(StrEnum):
         return EntryKind.RELEASE if self is EntryKind.MEDIUM else EntryKind.MEDIUM
 
     def path(self, content: Path, name: str) -> Path:
-        """Return the directory of a medium or release below the content directory."""
         return content / self / name
 
 

@@ -30,7 +30,6 @@ LONGEST_BASE_URL: Final = (
 
 
 def base_url(address: IPv4Address | str, port: int) -> str:
-    """Return the URL of this server at an address."""
     return f"http://{address}:{port}"
 
 
@@ -45,10 +44,7 @@ def machine_file(base_url: str, mac: Mac, name: str) -> str:
 
 
 def boot_file_in(path: str) -> tuple[str | None, str] | None:
-    """Read the path of a boot file, as a client wrote it: what it has as the MAC, if it names a machine, and the name.
-
-    None for every other path.
-    """
+    """Read the path of a boot file: what it has as the MAC, if it names a machine, and the name; else None."""
     found = _BOOT_FILE.match(path)
     return found and (found[1] and unquote(found[1]), unquote(found[2]))
 
@@ -59,7 +55,6 @@ def boot_file(base_url: str, name: str) -> str:
 
 
 def kickstart(base_url: str, token: str) -> str:
-    """Return the URL of a Kickstart."""
     return f"{base_url}/ks/{token}"
 
 

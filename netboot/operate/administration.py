@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 
 class Administration:
-    """The use cases of an operator."""
-
     def __init__(
         self,
         install_moves: InstallMoves,
@@ -78,7 +76,6 @@ class Administration:
         return self._daemon
 
     async def status(self) -> ApplianceStatus:
-        """Return the state of the daemon and of its store."""
         status = self._running().status()
         try:
             return ApplianceStatus(status, await self.last_event_id(), None)
@@ -96,7 +93,6 @@ class Administration:
             return await self._running().rescan_content(request.entry)
 
     async def hosts(self) -> list[HostStatus]:
-        """List every host with its install."""
         installs = await self._install_moves.all()
         return [HostStatus(host, self._status(installs.get(host.name) or Install(host.name))) for host in self._hosts()]
 
@@ -170,12 +166,10 @@ class Administration:
         return await self._install_moves.history(await self.known_host(name))
 
     async def content_uses(self) -> list[ContentUse]:
-        """List the users of each boot medium and release."""
         pulls = self._daemon.pulls() if self._daemon else ()
         return content_uses(self._hosts(), await self._install_moves.all(), pulls=pulls, now=self._now())
 
     async def last_event_id(self) -> int:
-        """Return the id of the newest event."""
         return await self._event_log.last_id()
 
     async def events(

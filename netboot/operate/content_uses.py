@@ -17,8 +17,6 @@ RUNNING_FOR: Final = timedelta(hours=24)  # an install without a report for this
 
 
 class Use(StrEnum):
-    """How something of the content is used."""
-
     HOST = "host"  # a host refers to it
     ARMED = "armed"  # a host is armed with it
     INSTALLING = "installing"  # a machine installs from it
@@ -49,7 +47,6 @@ class ContentUse:
 def content_uses(
     hosts: Iterable[Host], installs: Mapping[HostName, Install], *, pulls: Iterable[str], now: datetime
 ) -> list[ContentUse]:
-    """List what these hosts, installs and pulls use."""
     by_name = {host.name: host for host in hosts}
     found = {use for host in by_name.values() for use in _named(Use.HOST, host.name, host.boot_media, host.release)}
     for install in installs.values():

@@ -1,7 +1,4 @@
-"""The state of a host that the store contains: why it does not proceed, its last request and its last offer.
-
-Pure: the same result with and without a daemon, from the newest events, the history and the install.
-"""
+"""The state of a host from its newest events, its history and its install: the same with and without a daemon. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,24 +51,18 @@ class InstallStatus:
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
-    """An install and why its host does not proceed."""
-
     status: InstallStatus
     blocked: Blocked | None
 
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """A host with its install."""
-
     host: Host
     install: InstallStatus
 
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """Everything that is known of a host."""
-
     host: Host
     install: InstallReport
     heard: Heard

@@ -44,10 +44,7 @@ class Readiness:
         self._server = server
 
     async def reasons(self, host: Host, *, machines: Sequence[Machine] = ()) -> list[str]:
-        """List every reason for which this host could not be installed, each with its cure; empty: it is ready.
-
-        `machines` are the stored states of the host's network cards.
-        """
+        """List why this host could not be installed, each with its cure; `machines`: the stored state of its cards."""
         documents = [str(problem) for problem in await self._documents.problems(host)]
         found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
         return list(dict.fromkeys(found))

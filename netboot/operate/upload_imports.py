@@ -53,7 +53,6 @@ class UploadImports:
                 await self._import(id_)
 
     async def begin(self, request: UploadRequest, *, actor: Actor) -> Upload:
-        """Begin an upload."""
         with audited(self._events, "begin upload", actor, subject=request.name or request.kind.value):
             id_, at = secrets.token_hex(16), self._now().isoformat()
             upload = await asyncio.to_thread(self._uploads.begin, request, id_=id_, now=at)
@@ -65,7 +64,6 @@ class UploadImports:
         return await asyncio.to_thread(self._uploads.all)
 
     async def get(self, id_: str) -> Upload:
-        """Find an upload."""
         return await asyncio.to_thread(self._uploads.get, id_)
 
     async def receive(self, id_: str, offset: int, pieces: AsyncIterable[bytes], *, announced: int | None) -> Upload:
@@ -84,7 +82,6 @@ class UploadImports:
         return upload
 
     async def remove(self, id_: str, *, actor: Actor) -> None:
-        """Delete an upload."""
         with audited(self._events, "remove upload", actor, subject=id_):
             await asyncio.to_thread(self._uploads.remove, id_)
 

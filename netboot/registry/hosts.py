@@ -1,7 +1,4 @@
-"""Makes the HostSet from the hosts files: defaults, then the role, then the host itself.
-
-`host_sections` has the keys, `host_checks` compares values; this module applies both.
-"""
+"""Makes the HostSet from the hosts files: defaults, then the role, then the host itself."""
 
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role

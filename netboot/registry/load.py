@@ -25,8 +25,6 @@ from netboot.yamlfile.nodes import Listing, Node, Table, find
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The declared settings and hosts."""
-
     settings: Settings
     hosts: HostSet
     files: tuple[Path, ...]  # every file that was read, netboot.yaml first
@@ -46,10 +44,7 @@ def load(path: Path) -> Configuration:
 
 
 def read(path: Path) -> Configuration:
-    """Read the configuration that begins at `path`, without the hosts that a fault of the hosts files affects.
-
-    Raises ConfigError with every fault of every file if `netboot.yaml` has a fault.
-    """
+    """Read the configuration at `path` without hosts that a fault affects; ConfigError for one in `netboot.yaml`."""
     faults = Faults()
     with _without_garbage_collection():
         settings, tree = read_settings(path, faults)
@@ -75,10 +70,7 @@ def read(path: Path) -> Configuration:
 
 
 def load_accepted(files: Sequence[HostsFile]) -> HostSet:
-    """Build the hosts of files that were accepted before.
-
-    Their present faults, such as a replaced Ignition file, are kept in the affected hosts.
-    """
+    """Build the hosts of files that were accepted before; their present faults are kept in the affected hosts."""
     faults = Faults()
     declared = declare(files, faults)
     hosts = build_hosts(declared, faults)

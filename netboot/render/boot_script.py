@@ -54,10 +54,7 @@ def boot_script(
 
 
 def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
-    """Render the `autoexec.ipxe` that chainloads a machine's script by its absolute URL; raise RenderError.
-
-    If `mac` is None, the script uses the MAC of the card that iPXE booted from.
-    """
+    """Render the `autoexec.ipxe` that chainloads the script of `mac`; None: of the card that iPXE booted from."""
     context = {"mac": mac, "script_url": urls.ipxe_script(base_url, mac)}
     return _script(engine, ScriptLanguage.IPXE, "autoexec", subject=mac or "any machine", context=context)
 

@@ -1,7 +1,4 @@
-"""The server from which a machine fetches media and releases: this one, or another web server.
-
-Pure. Scripts, Kickstarts, secrets and reports are always this server's (`base_url`).
-"""
+"""The server of media and releases; scripts, Kickstarts, secrets and reports are always this server's. Pure."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,4 @@
-"""The kernel arguments of the installer and of the installed system, made from one record for every document.
-
-Pure: a host and its URLs in, arguments out; each target quotes them (`render.quoting`).
-"""
+"""The kernel arguments of the installer and of the installed system, one record for every document. Pure."""
 
 from typing import Final
 

@@ -1,7 +1,4 @@
-"""Quotes values for the languages of the documents: shell, Kickstart, GRUB, iPXE.
-
-A value that cannot be quoted safely is refused with UnfitValueError; no character is dropped or replaced.
-"""
+"""Quotes values for shell, Kickstart, GRUB and iPXE; one that cannot be quoted safely is refused (UnfitValueError)."""
 
 import re
 import shlex

@@ -50,10 +50,7 @@ class Engine:
         self._environment.filters.update(FILTERS, lines=_Lines)
 
     def render(self, template: str, *, subject: str, context: Mapping[str, object]) -> str:
-        """Render `template` (`kickstart/node.ks.j2`) for `subject`, a host's name or a MAC.
-
-        Raises RenderError that names the document, the subject, the template's line and what to set.
-        """
+        """Render `template` for `subject`, a host or MAC; RenderError names document, subject, line and what to set."""
         operation = f"cannot render {template.partition('/')[0]} for {subject}"
         try:
             return self._environment.get_template(template).render(context)

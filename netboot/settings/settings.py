@@ -1,7 +1,4 @@
-"""The settings of the daemon, `netboot.yaml`: each with its default, type and description.
-
-`docs/settings.md` has one heading for each (a test compares them). Frozen: a reload builds another.
-"""
+"""The settings of the daemon, `netboot.yaml`: each with its default, type and description. A reload builds another."""
 
 from collections import Counter
 from enum import StrEnum
@@ -22,8 +19,6 @@ from netboot.yamlfile.value_kinds import choice
 
 
 class LogLevel(StrEnum):
-    """Minimum log level."""
-
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
@@ -31,8 +26,6 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """Format of log lines."""
-
     AUTO = "auto"  # console on a terminal, else json
     JSON = "json"
     CONSOLE = "console"

@@ -24,10 +24,7 @@ REMOVED: Final[Mapping[str, str]] = {"content.workers": _USE_CONTENT_URL, "conte
 
 
 def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
-    """Return the settings of a file, with the default for each faulty one, and the file's tree.
-
-    The tree is None if the file cannot be read at all.
-    """
+    """Return the settings of a file, with the default for each faulty one, and its tree; None: it cannot be read."""
     text = read_text(path, faults, place=Place(str(path)))
     tree = None if text is None else parse(text, str(path), faults)
     match tree:

@@ -52,10 +52,7 @@ class AdvisoryLock:
         self._session: AsyncConnection | None = None
 
     async def take(self, *, owner: str | None) -> bool:
-        """Take the lock exclusively for a daemon, or shared if `owner` is None; return False if it is held.
-
-        Raises StoreError if the server cannot be reached.
-        """
+        """Take the lock for a daemon, or shared if `owner` is None; False: it is held. Raises StoreError."""
         function = "pg_try_advisory_lock_shared" if owner is None else "pg_try_advisory_lock"
         try:
             session = self._session = await self._engine.connect()
@@ -76,7 +73,6 @@ class AdvisoryLock:
         await self._engine.dispose()
 
     async def owner(self) -> str:
-        """Read from the server which daemon holds the lock."""
         try:
             async with self._engine.connect() as session:
                 return str(await session.scalar(_OWNER) or "another daemon")

@@ -55,7 +55,6 @@ def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
 
 
 def newer_store(version: int) -> StoreError:
-    """Return the error for a store that a newer program migrated to `version`."""
     return StoreError(
         f"the store has version {version}, this netboot supports up to {NEWEST_VERSION}; "
         "run the version that wrote it, or restore a backup"

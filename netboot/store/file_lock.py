@@ -46,13 +46,11 @@ class FileLock:
         return True
 
     async def release(self) -> None:
-        """Release the lock, if it is taken."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     async def owner(self) -> str:
-        """Read which daemon holds the lock."""
         with suppress(OSError, UnicodeDecodeError):
             return self.path.read_text() or "another daemon"
         return "another daemon"
@@ -91,10 +89,7 @@ def open_or_make(path: Path, mode: int) -> int:
 
 
 def held_by(subject: Path) -> str | None:
-    """Read which daemon holds the lock beside `subject`; None if none does. Makes no file.
-
-    Raises StoreError if the lock may not be read.
-    """
+    """Read which daemon holds the lock beside `subject`; None: none does. Raises StoreError if it may not be read."""
     path = FileLock(subject).path
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -27,8 +27,6 @@ ATTEMPTS = 5  # of one change against other writers
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One completed write."""
-
     before: Install
     after: Install
 
@@ -46,7 +44,6 @@ class Installs:
             return [_install(row) for row in rows.mappings()]
 
     async def get(self, host: HostName) -> Install:
-        """Read the install of one host."""
         async with self._database.reading() as connection:
             rows = await connection.execute(select(tables.installs).where(tables.installs.c.host == host))
             row = rows.mappings().first()
@@ -62,7 +59,6 @@ class Installs:
             return _install(row) if row else None
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end, even if the caller is cancelled."""
         return await self._database.finish(work)
 
     async def change(
@@ -144,10 +140,7 @@ async def _change_all(
 
 
 async def _read_locked(connection: AsyncConnection, hosts: Sequence[HostName]) -> dict[HostName, Install]:
-    """Read rows that no other writer changes until the end of the transaction.
-
-    PostgreSQL locks the rows; SQLite has one writer, since BEGIN IMMEDIATE.
-    """
+    """Read rows that no other writer changes meanwhile: PostgreSQL locks them; SQLite has one writer at a time."""
     mine = tables.installs.c.host.in_(hosts)
     rows = await connection.execute(
         select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()

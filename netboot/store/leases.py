@@ -1,7 +1,4 @@
-"""The table of leases: one row per address, on disk before the client gets its reply.
-
-Simultaneous requests share writes: leases that arrive during a write are written together in the next one.
-"""
+"""The table of leases; leases that arrive during a write are written together in the next one."""
 
 import asyncio
 from datetime import datetime

@@ -28,11 +28,9 @@ class Faults:
     warnings: list[Problem] = field(default_factory=list)
 
     def add(self, place: Place, where: str, *, what: str, cure: str) -> None:
-        """Add one fault of the object `where` at `place`."""
         self.problems.append(Problem(place.file, place.line, place.column, where, what, cure))
 
     def warn(self, place: Place, where: str, *, what: str, cure: str) -> None:
-        """Add one warning about the object `where` at `place`."""
         self.warnings.append(Problem(place.file, place.line, place.column, where, what, cure))
 
     def __len__(self) -> int:

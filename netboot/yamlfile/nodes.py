@@ -50,8 +50,6 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """One key of a table with its value."""
-
     key: Scalar
     value: "Node"
 

@@ -114,7 +114,6 @@ def _address(scalar: Scalar) -> IPv4Address:
 
 
 def read_machine_address(scalar: Scalar) -> IPv4Address:
-    """Read the address of another machine."""
     address = _address(scalar)
     if address.is_unspecified or address.is_loopback:
         raise _not_reachable(address)

@@ -36,7 +36,6 @@ class Findings(BoxReport):
     faults: tuple[Problem, ...] = ()
 
     def add(self, report: BoxReport) -> None:
-        """Add the findings of a part of the check."""
         self.problems += [each for each in report.problems if each not in self.problems]
         self.warnings += [each for each in report.warnings if each not in self.warnings]
         self.notes += report.notes

@@ -256,10 +256,7 @@ async def _announced(config: Path, settings: Settings, request: RescanRequest) -
 
 
 async def _of_daemon(config: Path, settings: Settings, request: "Callable[[ControlClient], Awaitable[View]]") -> "View":
-    """Send a request to the daemon of this configuration; an empty answer if none runs.
-
-    Raises DeafDaemonError if it does not answer.
-    """
+    """Send a request to the daemon of this configuration; an empty answer if none runs."""
     client = await daemon_at(settings.admin.socket, config)
     if client is None:
         return {}

@@ -51,10 +51,7 @@ async def administration(
 
 
 async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
-    """Connect to the daemon of `config`, also to one that is starting; None if no daemon holds the socket.
-
-    Raises DeafDaemonError if one holds it and does not answer.
-    """
+    """Connect to the daemon of `config`, also to one that starts; None: none. Raises DeafDaemonError if it is deaf."""
     for _ in range(round(START_S / _TRY_AGAIN_S)):
         if await asyncio.to_thread(is_answered, socket):
             from netboot.client import ControlClient  # its HTTP library is slow to load
@@ -76,10 +73,7 @@ def run_with_administration(
     needs_hosts: bool = True,
     is_change: bool = False,
 ) -> Any:
-    """Open the administration, run `ask`, close it, and return what `ask` found as JSON has it.
-
-    `needs_hosts` and `is_change` as for `administration`.
-    """
+    """Run `ask` on the opened administration, and return what it found as JSON has it."""
 
     async def run() -> Any:
         async with administration(config, needs_hosts=needs_hosts, is_change=is_change) as opened:

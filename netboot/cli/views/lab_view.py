@@ -24,7 +24,6 @@ class BootView:
         self._started = time.monotonic()
 
     def close(self) -> None:
-        """Stop the live table."""
         if self._live is not None:
             self._live.stop()
 

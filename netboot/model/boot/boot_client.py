@@ -9,10 +9,7 @@ from netboot.model.host.mac import Mac
 
 
 class Arch(IntEnum):
-    """Architectures of option 93 whose loader is found by its CPU (IANA; RFC 4578 §2.1 with erratum 4624).
-
-    Any other number gets what `bootfiles.loaders` names for it.
-    """
+    """Architectures of option 93 whose loader is found by its CPU (IANA; RFC 4578 §2.1 with erratum 4624)."""
 
     X86_BIOS = 0
     IA32_UEFI = 6
@@ -90,8 +87,6 @@ class Stage(StrEnum):
 
 @dataclass(slots=True)  # made for each datagram; a frozen one takes three times as long
 class BootClient:
-    """The sender of one request."""
-
     mac: Mac
     arch: int  # option 93: an `Arch` where its CPU is known
     protocol: BootProtocol

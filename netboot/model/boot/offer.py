@@ -51,8 +51,6 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """No reply, and the reason."""
-
     reason: IgnoreReason
 
 
@@ -144,7 +142,6 @@ class LoaderRule:
         return self.cpu if self.arch is None else CPU_OF_ARCH.get(self.arch)
 
     def applies_to(self, client: BootClient) -> bool:
-        """Return whether the rule applies to this client."""
         return (
             (self.arch is None or client.arch == self.arch)
             and (self.protocol is None or client.protocol is self.protocol)
@@ -188,5 +185,4 @@ class Policy:
         return {*self.loaders.values(), *others, *(rule.loader for rule in self.rules), *self.cpus}
 
     def cpu_of(self, loader: str) -> Cpu:
-        """Return the CPU for which a host's loader is built."""
         return self.cpus.get(loader, Cpu.X86_BIOS)

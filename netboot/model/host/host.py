@@ -15,8 +15,6 @@ HostName = NewType("HostName", str)
 
 
 class Role(StrEnum):
-    """What a machine is in the cluster."""
-
     CONTROL_PLANE = "control-plane"
     WORKER = "worker"
 
@@ -65,7 +63,6 @@ class Host:
 
     @property
     def addresses(self) -> frozenset[IPv4Address]:
-        """The addresses that the registry gives to this machine."""
         return frozenset({self.network.address.ip}) if self.network else frozenset()
 
 
@@ -98,15 +95,12 @@ class HostSet:
         return {address: host for host in self.hosts.values() for address in host.addresses}
 
     def by_mac(self, mac: Mac) -> Host | None:
-        """Find the host that owns this card."""
         return self._by_mac.get(mac)
 
     def by_address(self, address: IPv4Address) -> Host | None:
-        """Find the host to which the registry gives this address."""
         return self._by_address.get(address)
 
     def get(self, name: str) -> Host | None:
-        """Find a host by name."""
         return self.hosts.get(HostName(name))
 
     def __iter__(self) -> Iterator[Host]:

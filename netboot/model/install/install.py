@@ -21,8 +21,6 @@ MOST_ATTEMPTS: Final = 100  # boots into the installer that one arming can allow
 
 
 class InstallState(StrEnum):
-    """The state of a host's install."""
-
     REGISTERED = "registered"
     OFFERED = "offered"
     LOADING = "loading"
@@ -33,8 +31,6 @@ class InstallState(StrEnum):
 
 
 class InstallEvent(StrEnum):
-    """An event that changes an install's state."""
-
     OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
     SCRIPT_SENT = "script-sent"  # it got the installer's script: one boot into the installer is spent
     REPORTED_STARTED = "reported-started"  # `%pre`: the disk exists and will be written next
@@ -145,10 +141,7 @@ class Arming:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One line of a host's history. `note` is an operator's reason, or the tail of a failed installer's log.
-
-    `actor` is the operator who armed or cancelled.
-    """
+    """One line of a host's history. `note`: an operator's reason, or the end of a failed installer's log."""
 
     at: datetime
     what: str

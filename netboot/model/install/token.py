@@ -29,7 +29,6 @@ class Tokens:
     report: str = field(default="", repr=False)
 
     def of(self, kind: TokenKind) -> str:
-        """Return the token for this kind of document."""
         tokens = {
             TokenKind.KICKSTART: self.kickstart,
             TokenKind.IGNITION: self.ignition,
