@@ -289,6 +289,7 @@ def test_an_upload_is_begun_listed_continued_at_its_offset_only_and_removed(appl
 
 
 def test_every_view_of_a_host_that_was_armed_and_cancelled_is_answered(appliance: Appliance):
+    of_other_tests = answer(appliance, "GET", "/hosts/cp2/history")[1]
     armed = answer(appliance, "POST", "/hosts/cp2/arm", {"reason": "a test"})
     cancelled = answer(appliance, "POST", "/hosts/cp2/cancel", {"reason": "no longer"})
 
@@ -299,10 +300,9 @@ def test_every_view_of_a_host_that_was_armed_and_cancelled_is_answered(appliance
         ["cp2 is not armed; it boots its own disk"],
     )
     status, moves = answer(appliance, "GET", "/hosts/cp2/history")
-    assert (status, [(move["what"], move["note"]) for move in moves]) == (
-        200,
-        [("armed", "a test"), ("cancelled", "no longer")],
-    )
+    assert (status, moves[: len(of_other_tests)]) == (200, of_other_tests)
+    added = [(move["what"], move["note"]) for move in moves[len(of_other_tests) :]]
+    assert added == [("armed", "a test"), ("cancelled", "no longer")]
     status, host = answer(appliance, "GET", "/hosts/cp2")
     assert (status, host["name"], host["install"]["armed"]) == (200, "cp2", False)
 

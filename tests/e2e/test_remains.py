@@ -53,8 +53,11 @@ def namespaces(name: str) -> list[str]:
 
 
 def processes_in(namespace: str) -> list[str]:
-    """Name the processes whose network is this namespace."""
-    inode = Path("/run/netns", namespace).stat().st_ino
+    """Name the processes whose network is this namespace; none if it was removed meanwhile."""
+    try:
+        inode = Path("/run/netns", namespace).stat().st_ino
+    except FileNotFoundError:
+        return []
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
