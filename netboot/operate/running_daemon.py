@@ -66,20 +66,14 @@ class RescanResult:
 class RunningDaemon(Protocol):
     """The running daemon."""
 
-    def status(self) -> DaemonStatus:
-        """Return the state of the daemon."""
+    def status(self) -> DaemonStatus: ...
 
-    def problems(self) -> list[str]:
-        """List what keeps machines from being served as declared."""
+    def problems(self) -> list[str]: ...  # what keeps machines from being served as declared
 
-    def pulls(self) -> list[str]:
-        """List the releases that machines pull now."""
+    def pulls(self) -> list[str]: ...  # the releases that machines pull now
 
-    def discovered(self) -> list[Machine]:
-        """List the unregistered machines."""
+    def discovered(self) -> list[Machine]: ...  # the unregistered machines
 
-    async def reload(self) -> ReloadResult:
-        """Put the files in force as they are now; raise ConfigError and keep the previous ones if they have faults."""
+    async def reload(self) -> ReloadResult: ...  # raises ConfigError and keeps the previous files if they have faults
 
-    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
-        """Read the content directory, or one entry of it, again, but not the configuration."""
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult: ...

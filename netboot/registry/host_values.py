@@ -19,6 +19,7 @@ from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import refuse
 from netboot.yamlfile.value_kinds import DOMAIN_NAME, ValueKind, choice, matching, read_machine_address, text_of
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_NAME_LIMIT: Final = 64  # HOST_NAME_MAX of Linux; RFC 1123 would allow 253
 _DISK: Final = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9._:+@=-]*)+")
@@ -77,9 +78,8 @@ def _disk(scalar: Scalar) -> str:
         cure = "write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1"
         raise refuse(f"{shown(text)} is not below /dev", cure)
     if not _DISK.fullmatch(text) or len(text) > 255:
-        raise refuse(
-            f"{shown(text)} is not a path of a disk", "write one path of letters, digits and ._:+@=- below /dev"
-        )
+        cure = "write one path of letters, digits and ._:+@=- below /dev"
+        raise refuse(f"{shown(text)} is not a path of a disk", cure)
     if _NO_PLAIN_DISK.match(text):
         raise refuse(f"{text} is not a plain disk, and OCK starts from no other", "name the disk itself")
     if _PARTITION.fullmatch(text):
@@ -165,14 +165,7 @@ MacAddresses = Annotated[
     WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}),
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
-Name = Annotated[  # of a cluster, boot medium or release: it becomes part of paths and URLs
-    str,
-    text_of(
-        re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
-        "name",
-        cure="use letters, digits, dots, hyphens and underscores, 64 at most",
-    ),
-]
+Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
 Disk = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]
 KernelArgument = Annotated[str, ValueKind(_kernel_argument, "kernel argument", matching(_KERNEL_ARGUMENT))]
 SshKey = Annotated[str, ValueKind(_ssh_key, "public SSH key")]

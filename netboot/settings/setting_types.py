@@ -14,7 +14,7 @@ from netboot.model.boot.boot_client import ARCH_NAMES, LARGEST_ARCH, Cpu, arch_n
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.lease import AddressRange, is_address_in
 from netboot.yamlfile.faults import beside, did_you_mean, shown
-from netboot.yamlfile.nodes import Node, Scalar
+from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import Section, described, refuse
 from netboot.yamlfile.value_kinds import MachineAddress, ValueKind, matching, text_of, whole_number
 
@@ -24,6 +24,7 @@ LOADER_ARCHES: Final = (*LOADER_CPUS, *(name for name in ARCH_NAMES.values() if 
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 _ARCH_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}|0x[0-9A-Fa-f]{1,8}")
 _WEB_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?")  # goes into kernel lines
+_CLASS: Final = re.compile("(PXE|HTTP)Client.*")
 _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -65,9 +66,7 @@ def _network(scalar: Scalar) -> IPv4Network:
 class SettingSection(Section):
     """A section of `netboot.yaml`, or a part of one."""
 
-    @classmethod
-    def refusal_of_key(cls, name: str, _value: Node | None) -> tuple[str, str]:
-        return "no such setting", did_you_mean(name, cls.model_fields)
+    noun = "setting"
 
 
 _RANGE: Final = ValueKind(_address_range, "range of addresses")
@@ -188,12 +187,7 @@ LoopbackEndpoint = Annotated[Endpoint, ValueKind(_endpoint, "loopback address wi
 LoaderArch = Annotated[str, ValueKind(_loader_arch, "architecture", {"type": ["string", "integer"]})]
 Oui = Annotated[str, ValueKind(_oui, "first half of a MAC")]
 ClassPrefix = Annotated[
-    str,
-    text_of(
-        re.compile("(PXE|HTTP)Client.*"),
-        "class of a firmware",
-        cure="write how it begins, as PXEClient:Arch:00007",
-    ),
+    str, text_of(_CLASS, "class of a firmware", cure="write how it begins, as PXEClient:Arch:00007")
 ]
 WebUrl = Annotated[str, ValueKind(_web_url, "URL", matching(_WEB_URL))]
 StoreUrl = Annotated[str, ValueKind(_store_url, "URL", {"type": "string", "pattern": "^(sqlite|postgresql)[+]"})]

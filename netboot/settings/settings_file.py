@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from netboot.settings.settings import Settings
-from netboot.yamlfile.editor_schema import editor_schema
 from netboot.yamlfile.faults import Faults, Place
 from netboot.yamlfile.files import read_text
 from netboot.yamlfile.nodes import Node, Scalar, Table
 from netboot.yamlfile.positions import parse
-from netboot.yamlfile.sections import read_section
+from netboot.yamlfile.sections import editor_schema, read_section
 
 _USE_CONTENT_URL: Final = (
     "remove it; to serve content by more processes, put nginx in front of content.directory and set content.url"

@@ -1,15 +1,16 @@
 """Reads a YAML tree by Pydantic models, and gives each refused value its place, its object and its cure.
 
 A model names and types the keys of a table; `value_kinds` reads single values. Only this module handles Pydantic's
-errors.
+errors. `editor_schema` is the same for an editor (JSON Schema, draft 2020-12): it accepts what the reader accepts; the
+reader also refuses values that no schema can describe.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest
 from netboot.yamlfile.nodes import KeyPath, Listing, Node, Scalar, Table, dotted, find, find_nearest, written_path
@@ -24,6 +25,7 @@ class Section(BaseModel):
     """A table with known keys; an empty value, as in `http:`, is an empty table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    noun: ClassVar[str] = "key"
 
     @model_validator(mode="before")
     @classmethod
@@ -44,7 +46,7 @@ class Section(BaseModel):
     @classmethod
     def refusal_of_key(cls, name: str, _value: Node | None) -> tuple[str, str]:
         """Return what is wrong with an unknown key, and the cure."""
-        return "no such key", did_you_mean(name, cls.model_fields)
+        return f"no such {cls.noun}", did_you_mean(name, cls.model_fields)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -165,3 +167,36 @@ def _remove(data: dict[str, Any], keys: Sequence[str]) -> None:
     for key in keys[:-1]:
         data = data.get(key, {})
     data.pop(keys[-1], None)
+
+
+class _EditorSchema(GenerateJsonSchema):
+    """Without null for a missing key, with defaults as a file has them."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        inner, default = self.generate_inner(schema["schema"]), schema.get("default")
+        return (
+            inner
+            if default is None or isinstance(default, Section | dict)
+            else {**inner, "default": _as_written(default)}
+        )
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False
+
+
+def editor_schema(model: type[Section]) -> dict[str, Any]:
+    """Return the JSON Schema of the file that a model reads."""
+    return {"$schema": _EditorSchema.schema_dialect, **model.model_json_schema(schema_generator=_EditorSchema)}
+
+
+def _as_written(default: object) -> object:
+    match default:
+        case tuple():
+            return [*map(_as_written, default)]
+        case bool() | int():
+            return default
+        case _:
+            return str(default)

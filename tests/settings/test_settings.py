@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from netboot.model.boot.offer import UnknownHosts
 from netboot.settings.setting_types import Endpoint
 from netboot.settings.settings import DhcpMode, LogFormat, LogLevel, Settings
-from netboot.yamlfile.editor_schema import editor_schema
+from netboot.yamlfile.sections import editor_schema
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -5,7 +5,7 @@ import click
 from netboot.cli.views.output import print_json
 from netboot.registry.host_sections import HostsDocument
 from netboot.settings.settings_file import settings_schema
-from netboot.yamlfile.editor_schema import editor_schema
+from netboot.yamlfile.sections import editor_schema
 
 
 @click.command(short_help="Print the JSON Schema of netboot.yaml and hosts.yaml, for editors.")

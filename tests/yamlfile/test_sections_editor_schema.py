@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netboot.yamlfile.editor_schema import editor_schema
 from netboot.yamlfile.nodes import Scalar
-from netboot.yamlfile.sections import Section
+from netboot.yamlfile.sections import Section, editor_schema
 from netboot.yamlfile.value_kinds import FilePath, Flag, InterfaceName, choice, whole_number
 
 
