@@ -11,9 +11,7 @@ from typing import Any, Final
 from netboot.errors import NO_RIGHT, NetbootError
 
 CONNECT_S: Final = 5.0
-CONFIGURATION_HEADER: Final = (
-    "Netboot-Configuration"  # the settings file of the daemon that a client requests, percent-encoded
-)
+CONFIGURATION_HEADER: Final = "Netboot-Configuration"  # the daemon's settings file as the client has it, quoted
 
 
 class NoDaemonError(NetbootError):

@@ -24,9 +24,7 @@ STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
-LONGEST_BASE_URL: Final = (
-    "http://255.255.255.255:65535"  # the longest one: a kernel line that fits with it fits with any
-)
+LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # a kernel line that fits with it fits with any
 
 
 def base_url(address: IPv4Address | str, port: int) -> str:

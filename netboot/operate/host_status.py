@@ -169,17 +169,17 @@ def _not_armed(install: Install) -> Blocked | None:
 
 def _not_heard(install: Install, events: Sequence[Event]) -> Blocked | None:
     """Return the sentence for an armed host whose machine sent no request since the arming."""
-    armed_at = install.arming.at if install.arming is not None else None
-    if armed_at is None or install.arming is None or install.arming.spent:
+    arming = install.arming
+    if arming is None or arming.spent:
         return None
-    if any(event.at >= armed_at and event.mac is not None and event.name not in _BY_ANYBODY for event in events):
+    if any(event.at >= arming.at and event.mac is not None and event.name not in _BY_ANYBODY for event in events):
         return None
     host = install.host
     cure = (
         "start it with network boot first in its boot order; if it did start, see that its DHCP broadcasts reach this "
         f"server and that hosts.{host}.mac is the card that boots (netboot host list --discovered)"
     )
-    return Blocked("not-heard", f"no boot request of {host} was received since it was armed", cure, armed_at)
+    return Blocked("not-heard", f"no boot request of {host} was received since it was armed", cure, arming.at)
 
 
 def _explained(event: Event) -> Explanation | None:

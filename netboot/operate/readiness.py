@@ -19,9 +19,7 @@ from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 
-NO_INTERFACE: Final = (
-    "network.interfaces names none, so no machine is answered; name the boot LAN's interface"  # the text of `check`
-)
+NO_INTERFACE: Final = "network.interfaces names none, so no machine is answered; name the boot LAN's interface"
 _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
 

@@ -1,7 +1,4 @@
-"""Uploads of ISOs and archives to the daemon, and the one import that runs at a time.
-
-The import is a process of its own at low priority: machines that boot come first.
-"""
+"""Uploads of ISOs and archives to the daemon, and the one import that runs at a time: a process of low priority."""
 
 import asyncio
 import json

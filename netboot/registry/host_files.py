@@ -91,9 +91,8 @@ def declare(files: Sequence[HostsFile], faults: Faults) -> Declared:
                     else:
                         faults.add(entry.key.place, name, what="no such section", cure=did_you_mean(name, SECTIONS))
             case _:
-                faults.add(
-                    tree.place, "", what="is not a table of hosts", cure=f"write sections: {', '.join(SECTIONS)}"
-                )
+                cure = f"write sections: {', '.join(SECTIONS)}"
+                faults.add(tree.place, "", what="is not a table of hosts", cure=cure)
     return Declared(merged, tuple(read))
 
 
@@ -107,18 +106,14 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
         elif path.exists() or path.is_symlink():
             yield path
         elif named.named_at and path.suffix in _SUFFIXES:
-            is_pattern = any(sign in path.name for sign in "*?[")
-            cure = (
-                "name its directory: each .yaml file in it is read"
-                if is_pattern
-                else "write the file, or correct the name"
-            )
+            cure = "write the file, or correct the name"
+            if any(sign in path.name for sign in "*?["):
+                cure = "name its directory: each .yaml file in it is read"
             faults.add(place, where, what=f"{path} is not there", cure=cure)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        faults.add(
-            place, where, what=f"{path} cannot be read ({reason})", cure="let the user that runs netboot read it"
-        )
+        cure = "let the user that runs netboot read it"
+        faults.add(place, where, what=f"{path} cannot be read ({reason})", cure=cure)
 
 
 def _merge(holder: Table, entry: TableEntry, where: str, faults: Faults, *, levels: int) -> None:

@@ -101,10 +101,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def _named_files(path: Path, settings: Settings, tree: Node | None) -> list[NamedFile]:
-    """Pair each of `hosts.files` with the place that names it, relative to `path` as it was given.
-
-    If that list is faulty, the default files are read, which may then be missing.
-    """
+    """Pair each of `hosts.files` with the place that names it; if the list is faulty, the default files that exist."""
     directory = path.absolute().parent
     shown = [
         path.parent / file.relative_to(directory) if file.is_relative_to(directory) else file

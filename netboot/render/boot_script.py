@@ -24,11 +24,7 @@ _SUFFIXES: Final = {ScriptLanguage.IPXE: "ipxe", ScriptLanguage.GRUB: "cfg"}
 def boot_script(
     engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, place: ContentPlace = HERE
 ) -> str:
-    """Render the script for `plan`; one for iPXE begins with `#!ipxe` and its newline.
-
-    `base_url` is `http://ADDRESS:PORT` of this server on the machine's LAN, `place` where content is. Raises
-    RenderError.
-    """
+    """Render the script for `plan`; `base_url` is this server's on the machine's LAN. Raises RenderError."""
     mac = plan.mac
     subject = plan.host.name if plan.host else mac
     context: dict[str, object] = {

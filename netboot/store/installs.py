@@ -7,7 +7,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
-from sqlalchemy import RowMapping, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,19 +44,11 @@ class Installs:
             return [_install(row) for row in rows.mappings()]
 
     async def get(self, host: HostName) -> Install:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(tables.installs).where(tables.installs.c.host == host))
-            row = rows.mappings().first()
-            return _install(row) if row else Install(host)
+        return await self._find(tables.installs.c.host == host) or Install(host)
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install of a token, valid or spent; the caller decides which."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(tables.installs).where(tables.installs.c[f"{kind.value}_token"] == token)
-            )
-            row = rows.mappings().first()
-            return _install(row) if row else None
+        return await self._find(tables.installs.c[f"{kind.value}_token"] == token)
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         return await self._database.finish(work)
@@ -113,6 +105,11 @@ class Installs:
             )
             for row in reversed(rows)
         ]
+
+    async def _find(self, condition: ColumnElement[bool]) -> Install | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(tables.installs).where(condition))).mappings().first()
+        return _install(row) if row else None
 
 
 class _OvertakenError(Exception):

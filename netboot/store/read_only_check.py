@@ -10,10 +10,7 @@ from netboot.store.failure import NEWEST_VERSION, newer_store
 
 
 async def verify_store(url: str) -> str | None:
-    """Read the store at `url` once and return a warning, if any; raise StoreError if a daemon cannot start on it.
-
-    A missing SQLite file is not a fault: the daemon makes it, and its directory.
-    """
+    """Read the store at `url` once, and return a warning; StoreError: no daemon can start on it. It may be missing."""
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):
         return _verify_sqlite(Path(path))

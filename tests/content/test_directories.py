@@ -7,7 +7,7 @@ import pytest
 from netboot.content.bootfiles.directories import BootFile, BootFiles, boot_file_name, loader_cpu
 from netboot.errors import ContentError
 from netboot.model.boot.boot_client import Arch, BootProtocol, Cpu
-from netboot.model.boot.loader_names import loader_names, recommended_names
+from netboot.model.boot.loader_names import LOADER_NAMES, recommended_names
 
 PXE, HTTP = BootProtocol.PXE, BootProtocol.HTTP
 MACHINES = {
@@ -363,7 +363,7 @@ def test_a_file_that_has_two_names_is_tried_once(tree):
 @pytest.mark.parametrize("cpu", Cpu)
 def test_in_every_naming_the_firmware_s_driver_comes_before_a_build_with_its_own(cpu):
     builds = ["snponly", "snp", "ipxe"]
-    names = loader_names(cpu)
+    names = LOADER_NAMES[cpu]
     if cpu is Cpu.X86_BIOS:
         assert names[0] == "undionly.kpxe"
         return

@@ -3,7 +3,7 @@
 import pytest
 
 from netboot.model.boot.boot_client import Cpu
-from netboot.model.boot.loader_names import loader_names, recommended_names
+from netboot.model.boot.loader_names import LOADER_NAMES, recommended_names
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ from netboot.model.boot.loader_names import loader_names, recommended_names
 )
 def test_the_recommended_names_are_among_those_that_are_tried(cpu: Cpu, names: tuple[str, ...]):
     assert recommended_names(cpu) == names
-    assert set(names) <= set(loader_names(cpu))
-    assert loader_names(cpu).index(names[0]) < loader_names(cpu).index(names[1])
+    assert set(names) <= set(LOADER_NAMES[cpu])
+    assert LOADER_NAMES[cpu].index(names[0]) < LOADER_NAMES[cpu].index(names[1])

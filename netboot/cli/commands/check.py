@@ -13,7 +13,7 @@ from netboot.boot.documents import Documents
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
-from netboot.cli.views.output import json_option, print_json
+from netboot.cli.views.output import config_and_json, print_json
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
@@ -42,8 +42,7 @@ class Findings(BoxReport):
 
 
 @click.command(short_help="Check everything before a machine boots.")
-@json_option
-@click.pass_obj
+@config_and_json
 def check(config: Path, as_json: bool) -> None:
     """Check settings, hosts, loaders, content, every host's rendered documents, and this appliance.
 

@@ -18,7 +18,7 @@ from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
 from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
-from netboot.cli.views.output import ago, json_option, print_found, print_json, print_table
+from netboot.cli.views.output import ago, config_and_json, print_found, print_json, print_table
 from netboot.content.imports.archive_import import ImportedRelease, import_archive
 from netboot.content.imports.iso import ImportedMedium, import_iso
 from netboot.content.imports.verify import Verdict, repair, verify
@@ -53,8 +53,7 @@ def removed_publish_command(_words: tuple[str, ...]) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The medium's name; by default from its content (ol8u10-x86_64).")
 @click.option("--checksum", help="The file's published checksum: sha256:…")
-@json_option
-@click.pass_obj
+@config_and_json
 def import_iso_command(config: Path, file: Path, name: str | None, checksum: str | None, as_json: bool) -> None:
     """Take kernel, initrd, stage 2, shim and GRUB from an Oracle Linux 8, 9 or 10 ISO."""
     settings, library = _opened(config)
@@ -68,8 +67,7 @@ def import_iso_command(config: Path, file: Path, name: str | None, checksum: str
 @content.command("import-archive", short_help="Import a release: the output of `ocne image create`.")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
 @click.option("--name", help="The release's name; by default from its file's name (ock-1.31-amd64).")
-@json_option
-@click.pass_obj
+@config_and_json
 def import_archive_command(config: Path, source: Path, name: str | None, as_json: bool) -> None:
     """Import the OSTree archive from the output of `ocne image create --type ostree`, and verify every object."""
     settings, library = _opened(config)
@@ -87,8 +85,7 @@ def _print_imported(done: ImportedMedium | ImportedRelease, text: str, as_json: 
 
 
 @content.command("list")
-@json_option
-@click.pass_obj
+@config_and_json
 def list_command(config: Path, as_json: bool) -> None:
     """List boot media and releases with their users."""
     settings, library = _opened(config)
@@ -110,8 +107,7 @@ def list_command(config: Path, as_json: bool) -> None:
 
 @content.command()
 @click.argument("name")
-@json_option
-@click.pass_obj
+@config_and_json
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show the details of NAME."""
     settings, library = _opened(config)
@@ -142,8 +138,7 @@ def _shown(key: str, value: Any) -> str:
     metavar="SOURCE",
     help="An ISO, an archive, or a directory: damaged files are replaced from it.",
 )
-@json_option
-@click.pass_obj
+@config_and_json
 def verify_command(config: Path, name: str | None, repair_from: Path | None, as_json: bool) -> None:
     """Verify every byte of NAME, or of all content; name each damaged file. Exit code 1 if one remains damaged."""
     if repair_from is not None and name is None:
@@ -174,8 +169,7 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
 
 @content.command()
 @click.argument("name")
-@json_option
-@click.pass_obj
+@config_and_json
 def remove(config: Path, name: str, as_json: bool) -> None:
     """Remove a boot medium, a release, or an alias. Refused while it is used."""
     settings, library = _opened(config)
@@ -193,8 +187,7 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 
 
 @content.command()
-@json_option
-@click.pass_obj
+@config_and_json
 def gc(config: Path, as_json: bool) -> None:
     """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
     settings, library = _opened(config)
@@ -211,8 +204,7 @@ def gc(config: Path, as_json: bool) -> None:
 @content.command()
 @click.argument("name")
 @click.argument("alias")
-@json_option
-@click.pass_obj
+@config_and_json
 def promote(config: Path, name: str, alias: str, as_json: bool) -> None:
     """Make ALIAS (`stable`) an alias of NAME. Hosts that refer to ALIAS get NAME from now on."""
     settings, library = _opened(config)
@@ -232,10 +224,7 @@ def _opened(config: Path) -> tuple[Settings, Library]:
 
 
 def _announce(config: Path, settings: Settings, change: str, entry: EntryName | None = None) -> None:
-    """Make a running daemon read the changed entry again and record `change`; without a daemon, only record it.
-
-    Prints a note if that fails, and for each ended arming.
-    """
+    """Make a running daemon read the changed entry again and record `change`; without a daemon, only record it."""
     try:
         result = asyncio.run(_announced(config, settings, RescanRequest(entry, change)))
     except NetbootError as error:

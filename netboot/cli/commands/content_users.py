@@ -1,7 +1,4 @@
-"""Finds the users of a boot medium or release: from the daemon, else the store, and from the current hosts files.
-
-Works with faulty hosts files: every name in their text counts as used.
-"""
+"""Finds users of media and releases: daemon or store, and hosts files (in faulty ones every name counts as used)."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

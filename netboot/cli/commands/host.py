@@ -9,7 +9,7 @@ import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
-from netboot.cli.views.output import ago, json_option, print_json, print_table
+from netboot.cli.views.output import ago, config_and_json, print_json, print_table
 from netboot.model.words import printable
 
 
@@ -20,8 +20,7 @@ def host() -> None:
 
 @host.command(name="list")
 @click.option("--discovered", is_flag=True, help="The unregistered machines that requested a boot.")
-@json_option
-@click.pass_obj
+@config_and_json
 def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
     """List every host with its role, cards and install."""
     if discovered:
@@ -53,8 +52,7 @@ def _list_discovered(config: Path, *, as_json: bool) -> None:
 
 @host.command()
 @click.argument("name", metavar="HOST")
-@json_option
-@click.pass_obj
+@config_and_json
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show HOST with every default applied."""
     found = run_with_administration(config, lambda daemon: daemon.host(name))

@@ -1,6 +1,8 @@
 """`netboot install`: arm a host, cancel the arming, follow its boot."""
 
+import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,9 @@ from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.host import armed_text, reason_text
 from netboot.cli.groups import Group
-from netboot.cli.views.boot_timeline import Timeline
-from netboot.cli.views.output import ago, json_option, print_found, print_table
+from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
+from netboot.model.boot.reasons import explain
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
 from netboot.operate.arming import ArmRequest
@@ -37,8 +39,7 @@ def install() -> None:
     "--attempts", type=click.IntRange(1, MOST_ATTEMPTS), help="Boots into the installer; default: install.attempts."
 )
 @click.option("--force", is_flag=True, help="Arm a host even if it cannot be installed now.")
-@json_option
-@click.pass_obj
+@config_and_json
 def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None, force: bool, as_json: bool) -> None:
     """Allow each HOST to be installed once, at its next network boot. The install wipes its disk.
 
@@ -77,8 +78,7 @@ def _warnings(found: Mapping[str, Any]) -> list[str]:
 @install.command()
 @click.argument("host")
 @click.option("--reason", default="", help="The reason, recorded in the host's history.")
-@json_option
-@click.pass_obj
+@config_and_json
 def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
     """Cancel HOST's arming: from now on it boots its own disk. HOST need not be in the hosts files."""
     found = run_with_administration(
@@ -89,8 +89,7 @@ def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
 
 @install.command()
 @click.argument("host", required=False)
-@json_option
-@click.pass_obj
+@config_and_json
 def show(config: Path, host: str | None, as_json: bool) -> None:
     """Show the state of HOST's install; without HOST, every install, also of removed hosts."""
     if host is None:
@@ -103,8 +102,7 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
 
 
 @install.command(name="list")
-@json_option
-@click.pass_obj
+@config_and_json
 def list_installs(config: Path, as_json: bool) -> None:
     """List every install, also of hosts that were removed from the hosts files."""
     _show_all(config, as_json=as_json)
@@ -127,8 +125,7 @@ def _show_all(config: Path, *, as_json: bool) -> None:
 
 @install.command()
 @click.argument("host")
-@json_option
-@click.pass_obj
+@config_and_json
 def history(config: Path, host: str, as_json: bool) -> None:
     """List every transition of HOST's install, oldest first, with reason (the first line of a report) and actor."""
     moves = run_with_administration(config, lambda daemon: daemon.history(host), needs_hosts=False)
@@ -149,8 +146,7 @@ def history(config: Path, host: str, as_json: bool) -> None:
 @install.command()
 @click.argument("host")
 @click.option("--follow/--no-follow", default=True, help="Follow until the host is ready or failed.")
-@json_option
-@click.pass_obj
+@config_and_json
 def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
     """Show HOST's boot step by step, live; from the last arming on. --json prints one event per line."""
 
@@ -185,3 +181,35 @@ def before_the_boot(host: str, install: Mapping[str, Any], armed_at: list[str]) 
     if arming is not None and not arming["spent"]:
         words.append(f"waiting for {host}'s network boot; Ctrl-C ends the watch, not the arming")
     return words
+
+
+class Timeline:
+    """Prints events as they come. `since` (ISO 8601) hides earlier events."""
+
+    def __init__(self, *, since: str | None, as_json: bool) -> None:
+        self._since = datetime.fromisoformat(since) if since else None
+        self._as_json = as_json
+        self._began: datetime | None = None
+        self.ended_with: str | None = None
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Print an event that is a step of the boot or a reason why the boot does not proceed; as JSON, every event."""
+        at = datetime.fromisoformat(event["at"])
+        if self._since is not None and at < self._since:
+            return
+        step, data = event["step"], event["data"]
+        if step is not None:
+            self.ended_with = step if step in ("ready", "failed") else None
+        if self._as_json:
+            click.echo(json.dumps(event, ensure_ascii=False))
+            return
+        explained = explain(event["event"], data, host=event["host"] or event["mac"] or "this machine")
+        if explained is not None:
+            self._line(at, step or explained.word, str(explained))
+        elif step is not None:
+            self._line(at, step, ", ".join(f"{key} {value}" for key, value in data.items() if value is not None))
+
+    def _line(self, at: datetime, word: str, text: str) -> None:
+        self._began = self._began or at
+        seconds = (at - self._began).total_seconds()
+        click.echo(f"{seconds:7.1f} s  {word:<12}{printable(text)}")

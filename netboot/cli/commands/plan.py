@@ -10,7 +10,7 @@ import click
 from netboot.app import from_settings
 from netboot.boot.decide import Decision, KnownFirmware, decide
 from netboot.boot.documents import Documents, IgnitionPart
-from netboot.cli.views.output import json_option, print_json
+from netboot.cli.views.output import config_and_json, print_json
 from netboot.doctor.box import links_here
 from netboot.errors import ContentError, RenderError, UnknownHostError
 from netboot.model import urls
@@ -50,8 +50,7 @@ class HostPlan:
 @click.command(short_help="Show what each host would get at its next boot.")
 @click.argument("host", required=False)
 @click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
-@json_option
-@click.pass_obj
+@config_and_json
 def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> None:
     """Show what each host would get: offers, script, kernel line, Kickstart, Ignition.
 

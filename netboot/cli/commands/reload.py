@@ -9,7 +9,7 @@ import click
 
 from netboot.cli.commands.daemon_or_store import daemon_at
 from netboot.cli.views.fault import print_fault_as_json
-from netboot.cli.views.output import json_option, print_found
+from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings_file import read_settings
@@ -19,8 +19,7 @@ UNPROCESSABLE = 422  # the daemon's status code if the files have faults
 
 
 @click.command("reload", short_help="Make the daemon read its files again; print the result.")
-@json_option
-@click.pass_obj
+@config_and_json
 def reload(config: Path, as_json: bool) -> None:
     """Make the daemon read its files again, as SIGHUP does, and print the hosts and the sections that need a restart.
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,11 @@ import click
 from netboot.model.words import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def config_and_json(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass the path of the settings file as `config`, and the option --json as `as_json`."""
+    return json_option(click.pass_obj(command))
 
 
 def print_json(value: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from netboot.content.pe_image import pe_cpu
 from netboot.errors import ContentError
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootProtocol, Cpu
-from netboot.model.boot.loader_names import loader_names, recommended_names
+from netboot.model.boot.loader_names import LOADER_NAMES, recommended_names
 
 _MOST_FOLDERS: Final = 256
 _CLOCK_TICK_NS: Final = 20_000_000  # two changes of a directory within one tick of the kernel get the same time
@@ -140,8 +140,8 @@ class BootFiles:
             return reason, f"{_MAP_LOADER} {{arch: {arch:d}, loader: FILE}}"
         unusable = [
             f"{file.path} is for {file.cpu or loader_cpu(file.path) or 'no known CPU'}"
-            for name in loader_names(cpu)
-            if cpu is Cpu.X64 or name not in loader_names(Cpu.X64)  # a plain snponly.efi is the x86-64 build
+            for name in LOADER_NAMES[cpu]
+            if cpu is Cpu.X64 or name not in LOADER_NAMES[Cpu.X64]  # a plain snponly.efi is the x86-64 build
             if (file := self._by_name.get(name)) is not None
         ]
         recommended = recommended_names(cpu)
@@ -153,7 +153,7 @@ class BootFiles:
         """Return the loaders of a CPU in order of preference, each file once."""
         wanted = None if cpu is Cpu.X86_BIOS else cpu  # a BIOS loader has no PE header
         found: dict[Path, str] = {}
-        for name in loader_names(cpu):
+        for name in LOADER_NAMES[cpu]:
             file = self._by_name.get(name)
             if file is not None and loader_cpu(file.path) is wanted:
                 found.setdefault(file.path, name)

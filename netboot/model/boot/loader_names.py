@@ -30,11 +30,6 @@ _SPELLINGS: Final = {
 }
 
 
-def loader_names(cpu: Cpu) -> tuple[str, ...]:
-    """List the names of loaders for a CPU, the preferred first: each build in every naming, before the next build."""
-    return _NAMES[cpu]
-
-
 def recommended_names(cpu: Cpu) -> tuple[str, ...]:
     """Name the files that an operator should install: one with the firmware's driver, one with drivers of its own."""
     if cpu is Cpu.X86_BIOS:
@@ -59,7 +54,8 @@ def _efi_names(cpu: Cpu) -> Iterator[str]:
             yield f"{build}.efi"  # a directory for one CPU alone
 
 
-_NAMES: Final = {
+# The preferred first: each build in every naming, before the next build.
+LOADER_NAMES: Final = {
     Cpu.X86_BIOS: tuple(f"{directory}{name}" for name in _BIOS_BUILDS for directory in _BIOS_DIRECTORIES),
     **{cpu: tuple(_efi_names(cpu)) for cpu in _SPELLINGS},
 }

@@ -14,9 +14,7 @@ class IgnoreReason(StrEnum):
     """Why a client gets no reply; the same word in log, metric and documentation."""
 
     UNKNOWN_HOST = "unknown-host"
-    UNKNOWN_ARCHITECTURE = (
-        "unknown-architecture"  # no CPU is known for its number, and bootfiles.loaders has no rule for it
-    )
+    UNKNOWN_ARCHITECTURE = "unknown-architecture"  # its number has no CPU, and no rule in bootfiles.loaders
     NO_LOADER_FOR_ARCH = "no-loader-for-arch"
     LOADER_WITHOUT_HTTP = "loader-without-http"  # its loader is an iPXE that cannot fetch its script
     LOADER_FOR_ANOTHER_CPU = "loader-for-another-cpu"  # the one that `hosts.X.loader` names
@@ -32,15 +30,11 @@ class OfferKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The offer to one client, before addresses and packets.
-
-    `boot_file` is a name below `bootfiles.directories` for a loader and empty for the others:
-    their URL is made from the MAC where the server's address is known.
-    """
+    """The offer to one client, before addresses and packets."""
 
     kind: OfferKind
     mac: Mac
-    boot_file: str = ""
+    boot_file: str = ""  # of a loader, below `bootfiles.directories`; other URLs are made where the address is known
     variant: ReplyVariant = ReplyVariant.WITH_43  # the reply variant for a PXE firmware
 
     @property
@@ -60,9 +54,7 @@ class WaitReason(StrEnum):
     UNKNOWN_HOST = "unknown-host"  # not registered
     # no DHCP request of its MAC was received lately, or the request is from another machine's address
     NOT_ANNOUNCED = "not-announced"
-    STORE_UNREACHABLE = (
-        "store-unreachable"  # a script that can wipe a disk is made from the store, and the store does not answer
-    )
+    STORE_UNREACHABLE = "store-unreachable"  # a script that can wipe a disk is made from the store alone
     NOT_READY = "not-ready"  # its documents cannot be rendered or content is missing; an event reports it
     TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
 

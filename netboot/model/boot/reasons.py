@@ -1,7 +1,4 @@
-"""Why a machine does not proceed: each event that an operator must know, as a sentence with its cure. Pure.
-
-`install watch`, `install show` and `host show` print the same sentences, with or without a daemon.
-"""
+"""Why a machine does not proceed: each event that an operator must know, as a sentence with its cure. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

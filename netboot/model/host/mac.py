@@ -45,10 +45,7 @@ class Mac(str):
 
     @classmethod
     def standing_for(cls, identity: bytes, *, length: int = 6) -> Self:
-        """Make a locally administered address for a machine that sends another identity than a MAC.
-
-        It is the same each time, so such a machine can be listed as discovered and registered by it.
-        """
+        """Make a locally administered address, always the same, by which a machine without a MAC can be registered."""
         digest = hashlib.blake2b(identity, digest_size=length - 1).digest()
         return cls.from_bytes(b"\x02" + digest)
 

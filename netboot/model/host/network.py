@@ -33,18 +33,14 @@ class InterfaceSetting:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One existing interface with an address to reply from.
-
-    `address` is the source of replies to broadcasts; `addresses` are all that the card has, in
-    the kernel's order, and `networks` the networks of these. `mtu_bytes` is the link's, IP header included.
-    """
+    """One existing interface with an address to reply from."""
 
     name: str
     index: int
-    address: IPv4Address
-    addresses: tuple[IPv4Address, ...]
-    mtu_bytes: int = 1500
-    networks: tuple[IPv4Network, ...] = ()
+    address: IPv4Address  # the source of replies to broadcasts
+    addresses: tuple[IPv4Address, ...]  # all that the card has, in the kernel's order
+    mtu_bytes: int = 1500  # of the link, IP header included
+    networks: tuple[IPv4Network, ...] = ()  # of `addresses`
     advertise: IPv4Address | None = None  # published instead of our own address
 
 

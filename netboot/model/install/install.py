@@ -89,16 +89,13 @@ NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED
 
 @dataclass(frozen=True, slots=True)
 class InstallTarget:
-    """What an arming is bound to when the operator sets it: MACs, disk and release.
-
-    `commit` is what the release named; None if it could not be read. `addresses` are the registered ones: they
-    identify the machine's late reports and may change.
-    """
+    """What an arming is bound to when the operator sets it: MACs, disk and release."""
 
     macs: frozenset[Mac]
     disk: str | None
     release: str | None
-    commit: str | None = None
+    commit: str | None = None  # what the release named; None if it could not be read
+    # The registered ones: they identify the machine's late reports and may change.
     addresses: frozenset[IPv4Address] = field(default=frozenset(), compare=False)
 
     @classmethod
@@ -199,10 +196,7 @@ class Install:
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
-        """Return this install with a new arming for `target`; raise TransitionError while an install runs.
-
-        One without a target ends as soon as it is compared with its host.
-        """
+        """Return this install with a new arming for `target`; raise TransitionError while an install runs."""
         refusals = self.arming_refusals()
         if refusals:
             raise TransitionError(refusals[0])
