@@ -214,7 +214,7 @@ class LeaseHandler:
             return False
         self._counters.count("lease_answered", answer=answer.value)
         for option in reply.left_out:
-            self._counters.count("dhcp_left_out", option=str(int(option)))
+            self._counters.count("dhcp_left_out", option=str(option))
         return True
 
     def _boot_for(self, message: DhcpMessage) -> tuple[BootClient, Decision] | DropReason | IgnoreReason:

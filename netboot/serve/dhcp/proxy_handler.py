@@ -55,6 +55,7 @@ class ProxyDhcpHandler:
         self._is_listening_only = is_listening_only
         self._counters = counters
         self._log = structlog.get_logger().bind()  # the lazy logger costs a microsecond per line
+        self._logs_offers = self._log.is_enabled_for(logging.DEBUG)
         self._ours = ours
         interface = socket.interface
         self._ignored = IgnoredRequests(interface, socket.port, offer_service=offer_service, counters=counters)
@@ -101,11 +102,11 @@ class ProxyDhcpHandler:
         to = self._port.reply_address(message, datagram.source)
         if not self._socket.send(reply.data, to, source=server.address.packed):
             return
-        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=decision.offer.kind.value)
+        self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=str(decision.offer.kind))
         for option in reply.left_out:
-            self._counters.count("dhcp_left_out", option=str(int(option)))
+            self._counters.count("dhcp_left_out", option=str(option))
         self._offer_service.record_offer(decision)
-        if self._log.is_enabled_for(logging.DEBUG):
+        if self._logs_offers:
             self._log.debug("dhcp.offered", **self._facts(client, decision, reply))
 
     def _facts(self, client: BootClient, decision: Decision, reply: Reply) -> dict[str, object]:

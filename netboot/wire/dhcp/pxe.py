@@ -7,7 +7,7 @@ PXE 2.1 §2 (the requests on 67 and 4011) · RFC 4578 with erratum 4624 and IANA
 UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
@@ -110,10 +110,10 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
     arch = architecture(message)
     if arch is None:
         return DropReason.NO_ARCHITECTURE
-    user_class, features = options.get(Option.USER_CLASS, b""), options.get(Option.IPXE)
+    user_classes, features = _user_classes(options.get(Option.USER_CLASS, b"")), options.get(Option.IPXE)
     has_http = features is not None and _HTTP_FEATURE in dhcp.sub_options(features)
-    is_ipxe = _has_class(user_class, b"iPXE")
-    is_etherboot = features is not None or is_ipxe or _has_class(user_class, b"gPXE")
+    is_ipxe = b"iPXE" in user_classes
+    is_etherboot = features is not None or is_ipxe or b"gPXE" in user_classes
     if arch == Arch.X86_BIOS and not is_etherboot and message.chaddr[:3] in _RASPBERRY_PI:
         return DropReason.RASPBERRY_PI_ROM
     return BootClient(
@@ -222,18 +222,16 @@ def _protocol(vendor_class: bytes) -> BootProtocol | None:
     return BootProtocol.HTTP if vendor_class.startswith(HTTP_CLIENT) else None
 
 
-def _has_class(user_class: bytes, name: bytes) -> bool:
-    """Find a class in option 77: the bare bytes that iPXE and gPXE send, or a list with lengths as RFC 3004 has it."""
-    if user_class == name:
-        return True
-    at, classes = 0, []
-    while at < len(user_class):
-        end = at + 1 + user_class[at]
-        if end == at + 1 or end > len(user_class):
-            return False  # no list after all, and not the name as raw bytes either
-        classes.append(user_class[at + 1 : end])
+def _user_classes(value: bytes) -> Sequence[bytes]:
+    """List the classes in option 77: the bare bytes that iPXE and gPXE send, and a list with lengths (RFC 3004)."""
+    at, classes = 0, [value]
+    while at < len(value):
+        end = at + 1 + value[at]
+        if end == at + 1 or end > len(value):
+            return (value,)  # no list after all
+        classes.append(value[at + 1 : end])
         at = end
-    return name in classes
+    return classes
 
 
 def _uuid(value: bytes) -> bytes | None:

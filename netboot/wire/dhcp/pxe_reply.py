@@ -22,6 +22,7 @@ from netboot.wire.dhcp.message import DhcpMessage, MessageType, Option
 from netboot.wire.dhcp.pxe import BOOT_ITEM, HTTP_CLIENT, PXE_CLIENT, DropReason, boot_item
 
 IP_AND_UDP_BYTES: Final = 28
+EVERYBODY_TAKES_BYTES: Final = 576 - IP_AND_UDP_BYTES  # RFC 2131 §2; no smaller limit is obeyed
 LONGEST_FILE_FIELD: Final = 127  # bytes, with the NUL that ROMs require after them
 LONGEST_OPTION: Final = 255
 # The options that a reply omits first.
@@ -57,7 +58,7 @@ class Reply(NamedTuple):  # made three times as fast as a frozen dataclass
 
     data: bytes
     boot_file: str
-    left_out: tuple[Option, ...] = ()
+    left_out: tuple[int, ...] = ()
 
 
 class Reader(StrEnum):
@@ -225,11 +226,13 @@ def written(message: DhcpMessage, answer: DhcpMessage, server: ServerAddress) ->
     # option 82 is absent where its pieces are together too long to be returned
     is_82_lost = Option.RELAY_INFORMATION in message.options and Option.RELAY_INFORMATION not in answer.options
     reply = Reply(dhcp.build(answer), boot_file, (Option.RELAY_INFORMATION,) if is_82_lost else ())
-    longest_bytes = min(message.largest_reply_bytes, max(server.mtu_bytes, 576)) - IP_AND_UDP_BYTES
+    if len(reply.data) <= EVERYBODY_TAKES_BYTES:
+        return reply
+    longest_bytes = max(min(message.largest_reply_bytes, server.mtu_bytes) - IP_AND_UDP_BYTES, EVERYBODY_TAKES_BYTES)
     return reply if len(reply.data) <= longest_bytes else _fitted(answer, reply, longest_bytes=longest_bytes)
 
 
-def returned(request: Mapping[int, bytes], code: Option, *, shortest: int, longest: int = LONGEST_OPTION) -> bytes:
+def returned(request: Mapping[int, bytes], code: int, *, shortest: int, longest: int = LONGEST_OPTION) -> bytes:
     """Return an option as it came; empty if it is absent or of another length."""
     value = request.get(code, b"")
     return value if shortest <= len(value) <= longest else b""
