@@ -5,7 +5,7 @@ Every branch has a row in tests/boot/test_decide.py.
 """
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from netboot.boot.firmware.reply_variants import Choices, choices_for
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
@@ -32,6 +32,9 @@ class KnownFirmware:
 
     runs_loader: bool = False  # its machine runs the loader that it was sent
     client: BootClient | None = None  # its firmware, as it was offered that loader
+
+
+NOTHING_KNOWN: Final = KnownFirmware()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,13 @@ def decide(
 
     `variant` is the reply variant that its firmware accepted; the first one if it is None or not available.
     """
-    client = effective_client(client, host, firmware)
+    return decide_at_stage(effective_client(client, host, firmware), host, install, policy, variant=variant)
+
+
+def decide_at_stage(
+    client: BootClient, host: Host | None, install: Install | None, policy: Policy, *, variant: BootVariant | None
+) -> Decision | Ignored:
+    """Return what this machine is offered; `client` is the result of `effective_client`."""
     answer = _answer(client, host, install, policy, variant=variant)
     return answer if isinstance(answer, Ignored) else Decision(client, host, answer)
 

@@ -53,6 +53,9 @@ class BootSession:
         return step
 
 
+_STEPS_BEFORE_LOADER: Final = frozenset({Step.OFFER, Step.LOCAL_BOOT})
+
+
 @dataclass(slots=True)
 class SeenMachine:
     """One MAC on the wire. Times ending in `_s` are on the monotonic clock."""
@@ -65,7 +68,6 @@ class SeenMachine:
     took_installer: bool = False  # its present announcement was used for a boot into the installer
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
-    client: BootClient | None = None  # of its last request
     arming: Arming | None = None  # at its last script
     loader_shown_s: float | None = None  # its loader was sent completely, or requested the script
 
@@ -99,7 +101,7 @@ class SeenMachine:
         is_firmware = client.stage is Stage.FIRMWARE
         last_s, self.announced_s = self.announced_s, now_s
         self.took_installer = False
-        went_on = is_firmware and bool(self.boot.steps - {Step.OFFER, Step.LOCAL_BOOT})
+        went_on = is_firmware and not self.boot.steps <= _STEPS_BEFORE_LOADER
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
         is_anew = is_firmware and client.exchange is not None and self._note_exchange(client.exchange, client.elapsed)
         if is_anew and last_s is not None and now_s - last_s < SHORTEST_BOOT_S:
@@ -134,6 +136,8 @@ class SeenMachine:
 
     def learned_of(self, client: BootClient) -> Learned:
         """Return what is known of this client's firmware: learned since the start, else stored."""
+        if not self.learned and not self.machine.variants:
+            return _NOTHING_LEARNED
         firmware = client.firmware
         return self.learned.get(firmware) or _recorded(self.machine.variants.get(firmware))
 
@@ -181,25 +185,20 @@ class SeenMachines:
 
     def find_or_add(self, mac: Mac) -> SeenMachine:
         """Find a machine, or add it; it was seen now."""
-        if mac in self._unregistered:
-            self._unregistered.move_to_end(mac)
         if (seen := self.get(mac)) is not None:
+            if mac in self._unregistered:
+                self._unregistered.move_to_end(mac)
             return seen
         now = self._clock.now()
         return self._add(Machine(mac, first_seen=now, last_seen=now))
 
-    def announce(self, client: BootClient) -> SeenMachine:
+    def announce(self, client: BootClient, now_s: float) -> SeenMachine:
         """Record a boot request, and store what it shows of the machine."""
         seen = self.find_or_add(client.mac)
         machine = seen.machine
-        before = shown = (machine.arch, machine.vendor_class, machine.uuid)
-        if seen.client != client:
-            shown = (arch_name(client.arch), client.vendor_class, client.uuid.hex() if client.uuid else None)
-        seen.client = client
-        if seen.announce(client, self._clock.monotonic()) or shown != before:
-            arch, vendor_class, uuid = shown
-            now = self._clock.now()
-            self.keep(seen, replace(machine, last_seen=now, arch=arch, vendor_class=vendor_class, uuid=uuid))
+        shown = (arch_name(client.arch), client.vendor_class, client.uuid.hex() if client.uuid else None)
+        if seen.announce(client, now_s) or shown != (machine.arch, machine.vendor_class, machine.uuid):
+            self.keep(seen, machine.requested_boot(self._clock.now(), *shown))
         return seen
 
     def give_address(self, mac: Mac, address: IPv4Address) -> None:

@@ -7,7 +7,7 @@ import logging
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.boot.decide import Decision, KnownFirmware, decide, effective_client
+from netboot.boot.decide import NOTHING_KNOWN, Decision, KnownFirmware, decide_at_stage, effective_client
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry
@@ -53,28 +53,28 @@ class OfferService:
     def decide_offer(self, client: BootClient) -> Decision | Ignored:
         """Record a boot request, and decide what its machine is offered now; the same for 67 and 4011. Never waits."""
         host, known, now_s = self.hosts.by_mac(client.mac), self._seen.get(client.mac), self._clock.monotonic()
-        firmware = KnownFirmware(known.runs_loader(now_s), known.boot.trace.client) if known else KnownFirmware()
-        at_its_stage = effective_client(client, host, firmware)
-        seen = self._seen.announce(at_its_stage)
+        firmware = KnownFirmware(known.runs_loader(now_s), known.boot.trace.client) if known else NOTHING_KNOWN
+        client = effective_client(client, host, firmware)
+        seen = self._seen.announce(client, now_s)
         if known is None and host is None:
             data = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
             self._events.emit("boot.machine_discovered", data, mac=client.mac)
-        if at_its_stage.stage is Stage.FIRMWARE:
+        if client.stage is Stage.FIRMWARE:
             self._learning.judge_ended(seen, host, policy=self._registry.now.policy, now_s=now_s)
-        decision = self._decide(client, host, seen, firmware)
-        if decision == Ignored(IgnoreReason.NO_LOADER_FOR_ARCH) and self._registry.renew_boot_files():
-            decision = self._decide(client, host, seen, firmware)
+        decision = self._decide(client, host, seen)
+        if isinstance(decision, Decision):
+            return decision
+        if decision.reason is IgnoreReason.NO_LOADER_FOR_ARCH and self._registry.renew_boot_files():
+            decision = self._decide(client, host, seen)
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
             seen.boot.trace.lacks_http |= decision.reason is IgnoreReason.LOADER_WITHOUT_HTTP
-            self._emit_refused(at_its_stage, host, seen, decision.reason)
+            self._emit_refused(client, host, seen, decision.reason)
         return decision
 
-    def _decide(
-        self, client: BootClient, host: Host | None, seen: SeenMachine, firmware: KnownFirmware
-    ) -> Decision | Ignored:
+    def _decide(self, client: BootClient, host: Host | None, seen: SeenMachine) -> Decision | Ignored:
         install = self._install_moves.known(host.name) if host else None
         variant = seen.learned_of(client).variant
-        return decide(client, host, install, self._registry.now.policy, firmware=firmware, variant=variant)
+        return decide_at_stage(client, host, install, self._registry.now.policy, variant=variant)
 
     def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""
@@ -86,7 +86,7 @@ class OfferService:
             boot.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
         if boot.last_offer is not offer.kind:
             boot.last_offer = offer.kind
-            data = {"kind": offer.kind.value, "stage": client.stage.value, "boot_file": offer.boot_file or None}
+            data = {"kind": str(offer.kind), "stage": str(client.stage), "boot_file": offer.boot_file or None}
             step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
             self._events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
