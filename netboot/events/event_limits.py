@@ -6,7 +6,6 @@ time is that of the events.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -51,7 +50,7 @@ class _Window:
 
     def is_open(self, at: datetime) -> bool:
         """Return whether the window is open. One that begins in the future is not: the clock was set back."""
-        return timedelta(0) < self.ends_at - at <= WINDOW
+        return at < self.ends_at <= at + WINDOW
 
 
 class EventLimits:
@@ -61,41 +60,48 @@ class EventLimits:
         self._windows: dict[_Key, _Window] = {}  # in the order of their ends
         self._held: Counter[tuple[str, ...]] = Counter()
 
-    def admit(self, event: Event, level: int) -> Iterator[tuple[Event, int]]:
-        """Count an event; yield it if it is within its limit, after the counts that are due."""
-        yield from self.close_ended(event.at)
-        if event.name in UNLIMITED:
-            yield event, level
-            return
+    def admit(self, event: Event, level: int) -> list[tuple[Event, int]]:
+        """Count an event; return it if it is within its limit, after the counts that are due."""
+        admitted = self.close_ended(event.at)
+        if event.name in UNLIMITED or self._is_within_limit(event, level):
+            admitted.append((event, level))
+        return admitted
+
+    def _is_within_limit(self, event: Event, level: int) -> bool:
+        """Count an event in its window; return whether it is within its limit."""
         key = self._key(event)
         window = self._windows.get(key)
         if window is None:
-            window = self._open(key, _Window(event.at + WINDOW, _limit(key), event, level))
+            window = _Window(event.at + WINDOW, _limit(key), event, level)
+            self._open(key, window)
         if window.left > 0:
             window.left -= 1
-            yield event, level
-        else:
-            window.count += 1
-            window.last, window.level = event, level
+            return True
+        window.count += 1
+        window.last, window.level = event, level
+        return False
 
-    def close_ended(self, now: datetime) -> Iterator[tuple[Event, int]]:
+    def close_ended(self, now: datetime) -> list[tuple[Event, int]]:
         """Close the windows that have ended; return the counts of the events that were not recorded."""
+        counts: list[tuple[Event, int]] = []
         while self._windows:
-            key, window = next(iter(self._windows.items()))
+            key = next(iter(self._windows))
+            window = self._windows[key]
             if window.is_open(now):
-                return
+                break
             self._close(key)
             if window.count:
-                yield _count(window, now), window.level
+                counts.append((_count(window, now), window.level))
                 if key.name in BY_ADDRESS:
                     self._open(key, _Window(now + WINDOW, 0, window.last, window.level))
+        return counts
 
-    def close_all(self, now: datetime) -> Iterator[tuple[Event, int]]:
+    def close_all(self, now: datetime) -> list[tuple[Event, int]]:
         """Close every window; return the counts of the events that were not recorded."""
         windows = list(self._windows.values())
         self._windows.clear()
         self._held.clear()
-        yield from ((_count(window, now), window.level) for window in windows if window.count)
+        return [(_count(window, now), window.level) for window in windows if window.count]
 
     def _key(self, event: Event) -> _Key:
         if event.name not in BY_ADDRESS:
@@ -113,13 +119,15 @@ class EventLimits:
         )
         return key if has_capacity else _Key(event.name, "")
 
-    def _open(self, key: _Key, window: _Window) -> _Window:
+    def _open(self, key: _Key, window: _Window) -> None:
         self._windows[key] = window
-        self._held.update(_held_by(key))
-        return window
+        if key.name in BY_ADDRESS:
+            self._held.update(_held_by(key))
 
     def _close(self, key: _Key) -> None:
         del self._windows[key]
+        if key.name not in BY_ADDRESS:
+            return
         for held in _held_by(key):
             self._held[held] -= 1
             if not self._held[held]:
@@ -127,8 +135,6 @@ class EventLimits:
 
 
 def _held_by(key: _Key) -> tuple[tuple[str, ...], ...]:
-    if key.name not in BY_ADDRESS:
-        return ()
     return ((key.name,), (key.name, "host", key.subject), (key.name, "address", key.address))
 
 

@@ -30,10 +30,11 @@ def _json_line(_logger: object, method: str, event: structlog.typing.EventDict) 
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(_logger, method, event)
     event["level"] = "error" if method == "exception" else method
-    event["timestamp"] = datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z"
+    event["timestamp"] = now = datetime.now(UTC)
     try:
-        return orjson.dumps(event, default=str).decode()
+        return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
     except TypeError:  # a file name that is not UTF-8, or a number of more than 64 bits
+        event["timestamp"] = now.isoformat().removesuffix("+00:00") + "Z"
         return json.dumps(event, default=str)
 
 
