@@ -1,4 +1,1 @@
-"""The composition root: builds services and listeners from the settings, runs, reloads and stops them.
-
-Makes no decisions itself.
-"""
+"""The composition root: builds services and listeners from the settings, runs, reloads and stops them."""

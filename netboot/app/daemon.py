@@ -15,12 +15,12 @@ import structlog
 from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.upload_api import UploadApi
-from netboot.app import from_settings, process_limits, systemd
+from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import boot_services
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted, warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
-from netboot.app.signals import Signals
+from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.machines_seen import SeenMachines
@@ -56,8 +56,8 @@ async def serve(path: Path) -> None:
     """Run the daemon with the configuration at `path`; raise ConfigError or NetbootError if it cannot start."""
     signals = Signals()
     signals.listen()
-    process_limits.disable_core_files()
-    process_limits.raise_descriptor_limit()
+    process.disable_core_files()
+    process.raise_descriptor_limit()
     logs.configure(level="info", form="auto")
     try:
         configuration = read(path)
@@ -68,7 +68,7 @@ async def serve(path: Path) -> None:
             raise
     except NetbootError as error:
         log.error("daemon.failed", reason=str(error))
-        systemd.notify(f"STATUS=failed: {str(error).splitlines()[0]}")
+        notify_systemd(f"STATUS=failed: {str(error).splitlines()[0]}")
         raise
     log.info("daemon.stopped")
 
@@ -270,17 +270,16 @@ class Daemon:
                 removals = warn_of_removed(before, configuration.hosts, disarmed=armings_ended)
             except ConfigError as error:
                 self._reject(error.problems)
-                systemd.notify(f"STATUS=kept the old configuration: {error.problems[0]}")
+                notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
                 raise
             self._rejected = ()
             await keep_accepted(configuration, self._store.accepted)
-        systemd.notify(f"STATUS={self._status_line()}")
+        notify_systemd(f"STATUS={self._status_line()}")
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         warnings = [*map(str, configuration.warnings), *removals]
         return ReloadResult(len(configuration.hosts), needs_restart, armings_ended, self.problems(), warnings)
 
     def status(self) -> DaemonStatus:
-        """Return the daemon's status."""
         loaders = self._registry.now.policy.loaders
         return DaemonStatus(
             version=__version__,
@@ -303,11 +302,9 @@ class Daemon:
         return [*self._rejected, *unready, *self._listeners.problems(), *admin, *content]
 
     def pulls(self) -> list[str]:
-        """List the releases that machines pull now."""
         return self._services.files.pulls()
 
     def discovered(self) -> list[Machine]:
-        """List the unregistered machines."""
         return self._seen.unregistered()
 
     async def run(self, signals: Signals) -> None:
@@ -322,19 +319,19 @@ class Daemon:
                 await self._install_moves.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
-                running += await self._listeners.open(stack, interfaces, tasks)
+                await self._listeners.open(stack, interfaces, tasks)
                 self._problems = self.problems()
                 if not wanted:
                     log.error("daemon.serves_nobody", reason=NO_INTERFACE)
                 gc.collect()
                 gc.freeze()  # later collections do not walk the hosts; with 5,000 of them each took 50 ms
-                systemd.notify("READY=1", f"STATUS={self._status_line()}")
+                notify_systemd("READY=1", f"STATUS={self._status_line()}")
                 stack.push_async_callback(ended, tasks.create_task(self._keep_admin_open()))
                 running.append(tasks.create_task(self._services.scripts.run()))
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
                 signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()
-                systemd.notify("STOPPING=1")
+                notify_systemd("STOPPING=1")
             finally:
                 await stack.aclose()
                 for task in running:
@@ -355,7 +352,7 @@ class Daemon:
         problems = self.problems()
         if problems != self._problems:
             self._problems = problems
-            systemd.notify(f"STATUS={self._status_line()}")
+            notify_systemd(f"STATUS={self._status_line()}")
 
     async def _keep_admin_open(self) -> None:
         while True:
@@ -367,6 +364,7 @@ class Daemon:
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self._rescan_armed)]
+        works.append(self.leases.run())
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:
@@ -381,7 +379,7 @@ class Daemon:
         return ["nice", "-n", "10", *netboot, "content", verb, data, *name, "--json"]
 
     async def _reload_for_systemd(self) -> None:
-        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        notify_systemd("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             await self._administration.reload(actor=Actor("a process", Source.SIGNAL))
             status = self._status_line()
@@ -390,4 +388,4 @@ class Daemon:
         except Exception:  # in the daemon's TaskGroup, which a fault must not end
             log.exception("config.reload_failed")
             status = "kept the old configuration: a fault of netboot's own, see the log"
-        systemd.notify("READY=1", f"STATUS={status}")
+        notify_systemd("READY=1", f"STATUS={status}")

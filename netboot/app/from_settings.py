@@ -61,10 +61,7 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:
     """List the interfaces of the boot LAN."""
-    return [
-        InterfaceSetting(interface.name, interface.address, interface.advertise)
-        for interface in settings.network.interfaces
-    ]
+    return [InterfaceSetting(each.name, each.address, each.advertise) for each in settings.network.interfaces]
 
 
 def as_reloaded(running: Settings, read: Settings) -> Settings:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
@@ -13,7 +13,7 @@ from netboot.app.boot_services import BootServices
 from netboot.content.serving.index import ContentIndex
 from netboot.errors import NetbootError
 from netboot.leasing.lease_service import LeaseService
-from netboot.model.host.network import DhcpMode, Interface
+from netboot.model.host.network import DhcpMode
 from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted
 from netboot.serve.boot_http.document_handler import DocumentHandler
@@ -63,9 +63,9 @@ class BootListeners:
         self._static_files = StaticFiles(
             content, services.files, counters=metrics, limits=limits, advertised=self._advertised
         )
-        self._http = BootHttpListener(
-            self._application(), files=self._static_files, port=settings.http.port, drain_s=DRAIN_S
-        )
+        app = web.Application(middlewares=[last_and_counted(metrics)])
+        app.add_routes(DocumentHandler(services.scripts, services.documents, advertised=self._advertised).routes())
+        self._http = BootHttpListener(app, files=self._static_files, port=settings.http.port, drain_s=DRAIN_S)
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
         tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
@@ -75,10 +75,8 @@ class BootListeners:
         """Serve what the content directory holds now."""
         self._static_files.bodies.clear()
 
-    async def open(
-        self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup
-    ) -> list[asyncio.Task[None]]:
-        """Open all of them; `stack` closes them. Returns the tasks, which run until they are cancelled."""
+    async def open(self, stack: AsyncExitStack, interfaces: Interfaces, tasks: asyncio.TaskGroup) -> None:
+        """Open all of them; `stack` closes them, and ends the tasks that retry."""
         await self._http.open()
         stack.push_async_callback(self._http.close)
         stack.callback(self._tftp.close)
@@ -93,10 +91,8 @@ class BootListeners:
         interfaces.on_change(dhcp.serve)  # opened last: the other listeners are open
         self._interfaces, self._dhcp = interfaces, dhcp
         await asyncio.to_thread(self._find_shadows, interfaces)
-        running = [tasks.create_task(self._leases.run())]
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # no listener is reopened while the others close
-        return running
 
     def problems(self) -> list[str]:
         """List what prevents this appliance from serving machines now."""
@@ -121,28 +117,18 @@ class BootListeners:
                 log.error("udp.port_shadowed", reason=problem)
         self._shadows = found
 
-    def _application(self) -> web.Application:
-        app = web.Application(middlewares=[last_and_counted(self._metrics)])
-        documents = DocumentHandler(self._services.scripts, self._services.documents, advertised=self._advertised)
-        app.add_routes(documents.routes())
-        return app
-
     async def _listen(self, interfaces: Interfaces) -> None:
         self._advertised.clear()
         for interface in interfaces.current:
             if interface.advertise is not None:
                 self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
-        fixed = [str(address) for address in self._settings.http.listen]
-        await self._http.listen(fixed or _addresses(interfaces.current))
+        listen = self._settings.http.listen or [interface.address for interface in interfaces.current]
+        await self._http.listen(map(str, listen))
 
     async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
         """Follow changes of the addresses, and retry to open what could not be opened."""
         changed = asyncio.Event()
-
-        def note(_interfaces: Sequence[Interface]) -> None:
-            changed.set()
-
-        interfaces.on_change(note)
+        interfaces.on_change(lambda _: changed.set())
         next_search_at = 0.0
         while True:
             with suppress(TimeoutError):
@@ -208,7 +194,3 @@ class AdminListener:
     async def close(self) -> None:
         """Wait for running requests, then stop."""
         await self._runner.cleanup()
-
-
-def _addresses(interfaces: Sequence[Interface]) -> list[str]:
-    return [str(interface.address) for interface in interfaces]

@@ -18,7 +18,7 @@ import structlog
 from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
 from netboot.app.daemon import run
-from netboot.app.signals import Signals
+from netboot.app.process import Signals
 from netboot.content.assets import assets_directory
 from netboot.model.clock import Clock
 from netboot.registry.load import read
