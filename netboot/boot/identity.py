@@ -4,6 +4,7 @@ A registered address belongs to its host, whichever machine uses it. Changes not
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from netboot.boot.machines_seen import SeenMachines
@@ -12,37 +13,37 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallTarget
 
 
+@dataclass(frozen=True, slots=True)
 class Identification:
     """Identifies the machines behind addresses."""
 
-    def __init__(self, seen: SeenMachines, hosts: Callable[[], HostSet]) -> None:
-        self._seen = seen
-        self._hosts = hosts
+    seen: SeenMachines
+    hosts: Callable[[], HostSet]
 
     def is_at(self, host: Host, address: IPv4Address) -> bool:
         """Return whether an address is this host's: registered, or seen in a packet of one of its network cards."""
         if address in host.addresses:
             return True
-        seen = self._seen.by_address(address)
+        seen = self.seen.by_address(address)
         return seen is not None and seen.mac in host.macs
 
     def is_target_at(self, target: InstallTarget | None, address: IPv4Address) -> bool:
         """Return whether an address is of the machine that was armed, also if the hosts files have changed."""
         if target is None:
             return False
-        seen = self._seen.by_address(address)
+        seen = self.seen.by_address(address)
         return address in target.addresses or (seen is not None and seen.mac in target.macs)
 
     def is_own(self, mac: Mac, host: Host | None, address: IPv4Address) -> bool:
         """Return whether a request for this MAC's script is its own. Only such a request may change state."""
         if host is not None:
             return self.is_at(host, address)
-        seen = self._seen.by_address(address)
-        return seen is not None and seen.mac == mac and self._hosts().by_address(address) is None
+        seen = self.seen.by_address(address)
+        return seen is not None and seen.mac == mac and self.hosts().by_address(address) is None
 
     def machine_at(self, address: IPv4Address) -> tuple[Mac | None, Host | None]:
         """Find the machine at an address, and its host where it is registered."""
-        seen, hosts = self._seen.by_address(address), self._hosts()
+        seen, hosts = self.seen.by_address(address), self.hosts()
         host = hosts.by_mac(seen.mac) if seen is not None else None
         owner = hosts.by_address(address)
         if host is None and owner is not None:
@@ -51,5 +52,5 @@ class Identification:
 
     def _last_announced(self, host: Host) -> Mac:
         """Return the card of a host that requested a boot last."""
-        announced = {mac: seen.announced_s for mac in host.macs if (seen := self._seen.get(mac)) and seen.announced_s}
+        announced = {mac: seen.announced_s for mac in host.macs if (seen := self.seen.get(mac)) and seen.announced_s}
         return max(announced, key=announced.__getitem__, default=host.mac)

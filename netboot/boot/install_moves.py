@@ -7,7 +7,8 @@ of a boot to an armed host, because an offer never waits for the store.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -54,31 +55,23 @@ class HostChangedError(TransitionError):
     """The host changed while its script was written, or is not the host to which its arming is bound."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class InstallMoves:
     """The only way to read and change installs. Async methods raise StoreError and TransitionError."""
 
-    def __init__(
-        self,
-        installs: Installs,
-        events: EventBus,
-        *,
-        hosts: Callable[[], HostSet],
-        commit_of: Callable[[str], str | None],
-        now: Callable[[], datetime],
-    ) -> None:
-        """`hosts` returns those in force; `commit_of` reads the commit of a release, in a thread."""
-        self._installs = installs
-        self._events = events
-        self._hosts = hosts
-        self._commit_of = commit_of
-        self._now = now
-        self._known: dict[HostName, Install] = {}
-        self._offered: set[HostName] = set()  # armed hosts whose offer is not stored yet
-        self._has_offered = asyncio.Event()
+    installs: Installs
+    events: EventBus
+    _: KW_ONLY
+    hosts: Callable[[], HostSet]  # in force
+    commit_of: Callable[[str], str | None]  # reads the commit of a release; called in a thread
+    now: Callable[[], datetime]
+    _known: dict[HostName, Install] = field(default_factory=dict, init=False)
+    _offered: set[HostName] = field(default_factory=set, init=False)  # armed hosts whose offer is not stored yet
+    _has_offered: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     async def load(self) -> None:
         """Read all installs into memory, at start."""
-        self._known = await self.all()
+        self._known.update(await self.all())
 
     def known(self, host: HostName) -> Install:
         """Return the install from memory: good enough for an offer, which is harmless."""
@@ -86,20 +79,20 @@ class InstallMoves:
 
     async def read(self, host: HostName) -> Install:
         """Read an install from the store."""
-        install = self._known[host] = await self._installs.get(host)
+        install = self._known[host] = await self.installs.get(host)
         return install
 
     async def all(self) -> dict[HostName, Install]:
         """Read every install in the store."""
-        return {install.host: install for install in await self._installs.all()}
+        return {install.host: install for install in await self.installs.all()}
 
     async def by_token(self, kind: TokenKind, token: str) -> Install | None:
         """Find the install of a token in the store; another text costs no query."""
-        return await self._installs.by_token(kind, token) if is_well_formed(token) else None
+        return await self.installs.by_token(kind, token) if is_well_formed(token) else None
 
     async def history(self, host: HostName) -> list[Move]:
         """Read the history of a host."""
-        return await self._installs.history(host)
+        return await self.installs.history(host)
 
     def record_offer(self, host: HostName) -> None:
         """Let `store_offers` store that a host was offered its boot; does nothing if the host is not armed."""
@@ -117,13 +110,13 @@ class InstallMoves:
                 hosts = list(islice(self._offered, OFFERS_PER_TRANSACTION))
                 self._offered.difference_update(hosts)
                 try:
-                    await self._installs.finish(self._store_offers(hosts))
+                    await self.installs.finish(self._store_offers(hosts))
                 except StoreError as error:
                     log.warning("store.offer_delayed", hosts=len(hosts), reason=str(error))
             await burst_ended(lambda: len(self._offered), most=MOST_OFFERS_WAITING)
 
     async def _store_offers(self, hosts: Sequence[HostName]) -> None:
-        at, what = self._now(), InstallEvent.OFFER_SENT
+        at, what = self.now(), InstallEvent.OFFER_SENT
 
         def offered(install: Install) -> Install:
             try:
@@ -131,7 +124,7 @@ class InstallMoves:
             except TransitionError:  # disarmed in the meantime
                 return install
 
-        for change in await self._installs.change_all(dict.fromkeys(hosts, offered), at=at, what=what.value):
+        for change in await self.installs.change_all(dict.fromkeys(hosts, offered), at=at, what=what.value):
             self._record(change, what.value, Cause())
 
     async def move(
@@ -147,7 +140,7 @@ class InstallMoves:
         def moved(install: Install) -> Install:
             if not may_move(install):
                 raise TransitionError(f"{host}: {event} came too late, its install has moved on")
-            return install.moved_by(event, at=self._now())
+            return install.moved_by(event, at=self.now())
 
         return (await self._change(host, moved, what=event.value, cause=cause)).after
 
@@ -165,9 +158,9 @@ class InstallMoves:
 
         def moved(install: Install) -> Install:
             nonlocal text
-            if self._hosts().get(host.name) != host or install.arming_changes(target):
+            if self.hosts().get(host.name) != host or install.arming_changes(target):
                 raise HostChangedError(f"{host.name} is not what it was when its script was requested")
-            booting = install.booting_the_installer(tokens, at=self._now())
+            booting = install.booting_the_installer(tokens, at=self.now())
             text = write()
             return booting
 
@@ -178,18 +171,14 @@ class InstallMoves:
         self, hosts: Collection[HostName], *, reason: str, attempts: int, actor: Actor | None = None
     ) -> list[Install]:
         """Allow one install of each host, of all of them or of none; raise TransitionError."""
-        at, targets = self._now(), {host: await self.target(host) for host in hosts}
-
-        def arming(target: InstallTarget | None) -> Callable[[Install], Install]:
-            return lambda install: install.armed(at=at, reason=reason, attempts=attempts, target=target)
-
-        moves = {host: arming(target) for host, target in targets.items()}
+        at, armed_now = self.now(), partial(Install.armed, reason=reason, attempts=attempts)
+        moves = {host: partial(armed_now, at=at, target=await self.target(host)) for host in hosts}
 
         async def armed() -> list[Install]:
-            changes = await self._installs.change_all(moves, at=at, what="armed", note=reason, actor=actor)
+            changes = await self.installs.change_all(moves, at=at, what="armed", note=reason, actor=actor)
             return [self._record(change, "armed", Cause(note=reason, actor=actor)).after for change in changes]
 
-        return await self._installs.finish(armed())
+        return await self.installs.finish(armed())
 
     async def cancel(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
         """End an arming; return the install before and after."""
@@ -197,11 +186,11 @@ class InstallMoves:
 
     async def target(self, name: HostName) -> InstallTarget | None:
         """Return what an arming of a host would be bound to now; None if no file declares it."""
-        host = self._hosts().get(name)
+        host = self.hosts().get(name)
         return InstallTarget.of(host, await self._commit(host)) if host else None
 
     async def _commit(self, host: Host) -> str | None:
-        return await asyncio.to_thread(self._commit_of, host.release) if host.release else None
+        return await asyncio.to_thread(self.commit_of, host.release) if host.release else None
 
     async def end_changed_armings(self) -> list[HostName]:
         """End every arming whose host has other MACs, another disk or release now, or is no longer declared.
@@ -211,7 +200,7 @@ class InstallMoves:
         ended = []
         commits: dict[str | None, str | None] = {}  # by release, which many hosts share
         for install in (await self.all()).values():
-            host = self._hosts().get(install.host)
+            host = self.hosts().get(install.host)
             if not install.is_armed:
                 continue
             if host and host.release not in commits:
@@ -243,20 +232,18 @@ class InstallMoves:
         """Change the store, the memory and the events: all three, also if the caller is cancelled meanwhile."""
 
         async def moved() -> Change:
-            at, note, actor = self._now(), cause.note, cause.actor
-            change = await self._installs.change(host, move, at=at, what=what, note=note, actor=actor)
+            at, note, actor = self.now(), cause.note, cause.actor
+            change = await self.installs.change(host, move, at=at, what=what, note=note, actor=actor)
             return self._record(change, what, cause)
 
-        return await self._installs.finish(moved())
+        return await self.installs.finish(moved())
 
     def _record(self, change: Change, what: str, cause: Cause) -> Change:
-        self._known[change.after.host] = change.after
-        if change.after != change.before:
-            self._emit(change, what, cause)
-        return change
-
-    def _emit(self, change: Change, what: str, cause: Cause) -> None:
+        """Take a stored change into memory, and emit it as an event."""
         before, after = change.before, change.after
+        self._known[after.host] = after
+        if after == before:
+            return change
         data = {
             "by": what,
             "from": before.state.value,
@@ -269,8 +256,9 @@ class InstallMoves:
             data |= {"actor": cause.actor.name, "source": cause.actor.source.value}
         host, mac = after.host, cause.mac
         if what == ARMING_ENDED:
-            self._events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)
-            return
+            self.events.emit("install.arming_ended", data, host=host, mac=mac, level=logging.WARNING)
+            return change
         step = _STEP_OF_STATE.get(after.state) if after.state is not before.state else None
         level = logging.ERROR if step is Step.FAILED else logging.INFO
-        self._events.emit("install.moved", data, host=host, mac=mac, step=step, level=level)
+        self.events.emit("install.moved", data, host=host, mac=mac, step=step, level=level)
+        return change

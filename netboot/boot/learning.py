@@ -5,7 +5,7 @@ variant that led a machine to its script is stored with the machine, so that it 
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from netboot.boot.firmware.learning_states import DeadEnd, Moved, Verdict, Verified, judge
@@ -18,12 +18,12 @@ from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import Host
 
 
+@dataclass(frozen=True, slots=True)
 class VariantLearning:
     """The only place that changes a machine's boot variant."""
 
-    def __init__(self, seen: SeenMachines, events: EventBus) -> None:
-        self._seen = seen
-        self._events = events
+    seen: SeenMachines
+    events: EventBus
 
     def judge_ended(self, seen: SeenMachine, host: Host | None, *, policy: Policy, now_s: float) -> None:
         """Learn from the previous boot, if one has ended and was not evaluated yet."""
@@ -56,15 +56,15 @@ class VariantLearning:
                 return
             case Moved(reason, before, after):
                 moved = {"reason": reason.value, "from": str(before), "to": str(after)}
-                self._events.emit("boot.variant_changed", moved, host=host, mac=seen.mac, level=logging.WARNING)
+                self.events.emit("boot.variant_changed", moved, host=host, mac=seen.mac, level=logging.WARNING)
             case DeadEnd(reason, variant, cure):
                 data = {"reason": reason.value, "variant": str(variant), "cure": cure}
-                self._events.emit("boot.dead_end_met", data, host=host, mac=seen.mac, level=logging.ERROR)
+                self.events.emit("boot.dead_end_met", data, host=host, mac=seen.mac, level=logging.ERROR)
                 self._remember(seen, client, None)
             case Verified(variant) if seen.machine.variants.get(client.firmware) == str(variant):
                 return
             case Verified(variant):
-                self._events.emit("boot.variant_learned", {"variant": str(variant)}, host=host, mac=seen.mac)
+                self.events.emit("boot.variant_learned", {"variant": str(variant)}, host=host, mac=seen.mac)
                 self._remember(seen, client, variant)
             case _:
                 assert_never(verdict)
@@ -74,4 +74,4 @@ class VariantLearning:
         if variant is not None:
             variants[client.firmware] = str(variant)
         if variants != seen.machine.variants:
-            self._seen.keep(seen, replace(seen.machine, variants=variants))
+            self.seen.keep(seen, replace(seen.machine, variants=variants))

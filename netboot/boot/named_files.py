@@ -6,6 +6,7 @@ machine; `boot.script_service` writes every document that can start an installer
 
 import logging
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from ipaddress import IPv4Address
 from typing import Final, assert_never
 
@@ -35,27 +36,18 @@ _STEP_OF_CONTENT: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class FileService:
     """Answers TFTP and HTTP requests for boot files; records served content."""
 
-    def __init__(
-        self,
-        registry: LiveRegistry,
-        seen: SeenMachines,
-        *,
-        identification: Identification,
-        script_service: ScriptService,
-        content: ContentIndex,
-        events: EventBus,
-        clock: Clock,
-    ) -> None:
-        self._registry = registry
-        self._seen = seen
-        self._identification = identification
-        self._script_service = script_service
-        self._content = content
-        self._events = events
-        self._clock = clock
+    registry: LiveRegistry
+    seen: SeenMachines
+    _: KW_ONLY
+    identification: Identification
+    script_service: ScriptService
+    content: ContentIndex
+    events: EventBus
+    clock: Clock
 
     def requested_name(self, address: IPv4Address, name: str) -> str:
         """Return the requested name without the tail that a ROM appends to an offered name.
@@ -63,13 +55,13 @@ class FileService:
         The name of a file or document of ours is returned as it is. Where it is not known what the machine at this
         address was offered, every loader that is offered here counts.
         """
-        self._registry.renew_boot_files()
-        registry = self._registry.now
+        self.registry.renew_boot_files()
+        registry = self.registry.now
         if names.document_named(name) is not None or names.find_loader(registry.boot_files, name) is not None:
             return name
-        mac, host = self._identification.machine_at(address)
+        mac, host = self.identification.machine_at(address)
         macs = host.macs if host is not None else (mac,) if mac is not None else ()
-        machines = [seen for each in macs if (seen := self._seen.get(each)) is not None]
+        machines = [seen for each in macs if (seen := self.seen.get(each)) is not None]
         offered = [variant.loader for seen in machines if (variant := seen.boot.trace.variant) is not None]
         return names.without_tail(name, offered or registry.policy.every_loader()) or name
 
@@ -80,14 +72,14 @@ class FileService:
 
         `mac` is the MAC in the URL, where it has one. A document is rendered by `render`.
         """
-        mac_there, host = self._identification.machine_at(address)
+        mac_there, host = self.identification.machine_at(address)
         document = names.document_named(name)
         if document is not None:
             kind, named = document
             return MachineDocument(kind, mac or self._mac_in_name(named, mac_there, host) or mac_there)
-        self._registry.renew_boot_files()
-        file = names.find_loader(self._registry.now.boot_files, name)
-        seen = self._seen.get(mac_there) if mac_there else None
+        self.registry.renew_boot_files()
+        file = names.find_loader(self.registry.now.boot_files, name)
+        seen = self.seen.get(mac_there) if mac_there else None
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.boot.trace.note_file_request(name, file)
         return file
@@ -101,11 +93,11 @@ class FileService:
         """
         match document.kind:
             case DocumentKind.IPXE_AUTOEXEC:
-                return self._registry.now.documents.autoexec(document.mac, base_url=base_url)
+                return self.registry.now.documents.autoexec(document.mac, base_url=base_url)
             case DocumentKind.GRUB_CONFIG:
                 if document.mac is None:
                     return None
-                script = await self._script_service.serve_script(
+                script = await self.script_service.serve_script(
                     document.mac, address, ScriptLanguage.GRUB, base_url=base_url, is_head=is_head
                 )
                 return script.text
@@ -114,7 +106,7 @@ class FileService:
 
     def _mac_in_name(self, named: Mac | None, mac_there: Mac | None, there: Host | None) -> Mac | None:
         """Return the MAC in a name, unless another machine is known to have the requesting address."""
-        host = self._registry.now.hosts.by_mac(named) if named else None
+        host = self.registry.now.hosts.by_mac(named) if named else None
         is_known = mac_there in (None, named) or (host is not None and there is not None and there.name == host.name)
         return named if is_known else None
 
@@ -122,61 +114,58 @@ class FileService:
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
         """Record how a transfer of a network boot program ended, by TFTP or HTTP."""
-        mac, host = self._identification.machine_at(address)
+        mac, host = self.identification.machine_at(address)
         if mac is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return
-        seen = self._seen.find_or_add(mac)
+        seen = self.seen.find_or_add(mac)
         seen.boot.trace.note_file_sent(name)
         if seen.boot.trace.got_loader:
-            seen.loader_shown_s = self._clock.monotonic()
+            seen.loader_shown_s = self.clock.monotonic()
         if step := seen.boot.record_step(Step.LOADER):
             data: dict[str, str | int | float] = {"name": name, "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
-            self._events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
+            self.events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
 
     def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""
-        mac, host = self._identification.machine_at(address)
+        mac, host = self.identification.machine_at(address)
         if mac is None:
             return
-        seen, step = self._seen.find_or_add(mac), _STEP_OF_CONTENT.get(file.kind)
+        seen, step = self.seen.find_or_add(mac), _STEP_OF_CONTENT.get(file.kind)
         if step is not None:
             if bytes_sent >= file.size_bytes and seen.boot.record_step(step):
                 data: dict[str, str | int] = {"name": file.member, "bytes": bytes_sent}
-                self._events.emit("boot.content_sent", data, host=host, mac=mac, step=step)
+                self.events.emit("boot.content_sent", data, host=host, mac=mac, step=step)
         elif file.kind is ContentKind.OSTREE_OBJECT:
             self._record_pull(seen, host, file)
 
     def _record_pull(self, seen: SeenMachine, host: Host | None, file: ServedFile) -> None:
         boot = seen.boot
         if boot.pull is None or boot.pull.release != file.owner:
-            boot.pull = self._begin_pull(file.owner)
-            if boot.pull is None:
+            tree = self.content.release_tree(file.owner)
+            if tree is None:
                 return
+            boot.pull = PullProgress(tree)
         if boot.pull.object_count is None:
-            boot.pull.object_count = self._registry.now.documents.object_count(file.owner)
-        boot.pulled_s = self._clock.monotonic()
+            boot.pull.object_count = self.registry.now.documents.object_count(file.owner)
+        boot.pulled_s = self.clock.monotonic()
         before, percent = boot.pull.percent, boot.pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:
             data: dict[str, str | int] = {"release": file.owner, "percent": percent}
-            self._events.emit("boot.content_pulled", data, host=host, mac=seen.mac, step=Step.OSTREE)
-
-    def _begin_pull(self, release: str) -> PullProgress | None:
-        tree = self._content.release_tree(release)
-        return PullProgress(tree) if tree else None
+            self.events.emit("boot.content_pulled", data, host=host, mac=seen.mac, step=Step.OSTREE)
 
     def record_refusal(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
         seen = host = None
         with suppress(ValueError):  # not IPv4, so not a machine of ours
-            seen, hosts = self._seen.by_address(IPv4Address(address)), self._registry.now.hosts
+            seen, hosts = self.seen.by_address(IPv4Address(address)), self.registry.now.hosts
             host = hosts.by_mac(seen.mac) if seen else hosts.by_address(IPv4Address(address))
         data = {"address": address, "reason": str(reason)}
         mac = seen.mac if seen else None
-        self._events.emit("http.refused", data, host=host, mac=mac, level=logging.WARNING)
+        self.events.emit("http.refused", data, host=host, mac=mac, level=logging.WARNING)
 
     def pulls(self) -> list[str]:
         """Name the releases that machines pull now; these must not be removed."""
-        since_s = self._clock.monotonic() - PULLS_FOR_S
-        pulls = [seen.boot.pull for seen in self._seen if seen.boot.pull is not None and seen.boot.pulled_s >= since_s]
+        since_s = self.clock.monotonic() - PULLS_FOR_S
+        pulls = [seen.boot.pull for seen in self.seen if seen.boot.pull is not None and seen.boot.pulled_s >= since_s]
         return sorted({pull.release for pull in pulls if pull.percent < 100})

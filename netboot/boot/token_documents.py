@@ -5,6 +5,7 @@ a request from another address raises an alarm. Tokens and documents are never l
 """
 
 import logging
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
@@ -49,25 +50,20 @@ class Report(StrEnum):
     READY = "ready"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class DocumentService:
     """Answers requests with a token. Async methods raise StoreError, and RenderError if a document fails."""
 
-    def __init__(
-        self,
-        registry: LiveRegistry,
-        seen: SeenMachines,
-        *,
-        identification: Identification,
-        install_moves: InstallMoves,
-        events: EventBus,
-    ) -> None:
-        self._registry = registry
-        self._seen = seen
-        self._identification = identification
-        self._install_moves = install_moves
-        self._events = events
-        self._pinned: dict[str, IgnitionSet] = {}
-        self._served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = {}  # token, receivers
+    registry: LiveRegistry
+    seen: SeenMachines
+    _: KW_ONLY
+    identification: Identification
+    install_moves: InstallMoves
+    events: EventBus
+    _pinned: dict[str, IgnitionSet] = field(default_factory=dict, init=False)
+    _served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = field(  # token, receivers
+        default_factory=dict, init=False
+    )
 
     async def serve_kickstart(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
@@ -80,15 +76,15 @@ class DocumentService:
         if isinstance(opened, Refusal):
             return opened
         host, install = opened
-        is_changed = await self._install_moves.end_changed_arming(install)
-        registry = self._registry.now
+        is_changed = await self.install_moves.end_changed_arming(install)
+        registry = self.registry.now
         if is_changed or registry.hosts.get(host.name) != host:
             return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, host, address)
         mac = self._mac_at(host, address)
         document = await registry.documents.kickstart(host, install.tokens, mac=mac, base_url=base_url)
         if not is_head and self._record_served(host, TokenKind.KICKSTART, token, address):
             data = {"address": str(address)}
-            self._events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
+            self.events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
         return document
 
     async def serve_ignition(
@@ -109,7 +105,7 @@ class DocumentService:
         documents = self._pinned.get(token)
         if documents is None or part is IgnitionPart.WRAPPER:
             mac = self._mac_at(host, address)
-            documents = await self._registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
+            documents = await self.registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
             self._pin(token, documents)
         if is_head:
             return documents[part]
@@ -120,7 +116,7 @@ class DocumentService:
                 return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         if self._record_served(host, TokenKind.IGNITION, token, address):
             data = {"address": str(address)}
-            self._events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
+            self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
         return documents[part]
 
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
@@ -128,16 +124,16 @@ class DocumentService:
 
         A repeated report is acknowledged again; one without a transition in the table finds a spent token.
         """
-        install = await self._install_moves.by_token(TokenKind.REPORT, token)
+        install = await self.install_moves.by_token(TokenKind.REPORT, token)
         if install is None:
             return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
-        host = self._registry.now.hosts.get(install.host)
-        is_its_own = host is not None and self._identification.is_at(host, address)
-        if not is_its_own and not self._identification.is_target_at(install.target, address):
+        host = self.registry.now.hosts.get(install.host)
+        is_its_own = host is not None and self.identification.is_at(host, address)
+        if not is_its_own and not self.identification.is_target_at(install.target, address):
             refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
             return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
         if report is Report.STARTED:  # the last check before the disk is written
-            await self._install_moves.end_changed_arming(install)
+            await self.install_moves.end_changed_arming(install)
         try:
             note = printable(hidden_in(body, install.tokens))  # an installer's log names its own URLs
             mac = self._mac_at(host, address) if host else None
@@ -149,13 +145,13 @@ class DocumentService:
         return None
 
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> tuple[Host, Install] | Refusal:
-        install = await self._install_moves.by_token(kind, token)
+        install = await self.install_moves.by_token(kind, token)
         if install is None:
             return self._refuse(Refusal.UNKNOWN, kind, None, address)
-        host = self._registry.now.hosts.get(install.host)
+        host = self.registry.now.hosts.get(install.host)
         if host is None:
             return self._refuse(Refusal.REMOVED, kind, install.host, address)
-        is_its_own = self._identification.is_at(host, address)
+        is_its_own = self.identification.is_at(host, address)
         if not _is_alive(install, kind):
             self._refuse(Refusal.SPENT if is_its_own else Refusal.UNAUTHORISED, kind, host, address)
             return Refusal.SPENT  # the same answer as for a token that never existed
@@ -165,7 +161,7 @@ class DocumentService:
 
     async def _move(self, install: Install, event: InstallEvent, kind: TokenKind, *, cause: Cause) -> None:
         token = install.tokens.of(kind)
-        await self._install_moves.move(
+        await self.install_moves.move(
             install.host, event, cause=cause, may_move=lambda now: now.tokens.of(kind) == token
         )
 
@@ -183,7 +179,7 @@ class DocumentService:
             receivers.add(address)
             data = {"document": kind.value, "address": str(address), "earlier": earlier}
             data |= {"reason": Alarm.SECOND_ADDRESS.value}
-            self._events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
+            self.events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
         return False
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
@@ -193,21 +189,21 @@ class DocumentService:
             del self._pinned[next(iter(self._pinned))]
 
     def _mac_at(self, host: Host, address: IPv4Address) -> Mac:
-        seen = self._seen.by_address(address)
+        seen = self.seen.by_address(address)
         return seen.mac if seen is not None and seen.mac in host.macs else host.mac
 
     def _refuse(self, refusal: Refusal, kind: TokenKind, host: Host | HostName | None, address: IPv4Address) -> Refusal:
         """Record why a token is refused; of a removed host only the name is known."""
         data = {"document": kind.value, "address": str(address), "reason": refusal.value}
         if refusal is Refusal.UNKNOWN:  # it may be the machine's own token, of a boot that another request has replaced
-            host = self._identification.machine_at(address)[1]
+            host = self.identification.machine_at(address)[1]
         mac = host.mac if isinstance(host, Host) else None
         if host is None:
             log.debug("boot.token_refused", **data)
         elif refusal is Refusal.UNAUTHORISED:
-            self._events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
+            self.events.emit("boot.alarm_raised", data, host=host, mac=mac, level=logging.ERROR)
         else:
-            self._events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
+            self.events.emit("boot.token_refused", data, host=host, mac=mac, level=logging.WARNING)
         return refusal
 
 

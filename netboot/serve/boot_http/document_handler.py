@@ -6,6 +6,7 @@ Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import IPv4Address
 from typing import Final
@@ -20,12 +21,16 @@ from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model import urls
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.model.host.mac import Mac
-from netboot.serve.boot_http.report_body import read_report
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
-from netboot.serve.static_http.request_origin import base_url_at
+from netboot.serve.static_http.static_files import base_url_at
 from netboot.telemetry.logs import LineLimit
 
 REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin a report: its token is checked at the end
+KEPT_OF_BEGINNING_BYTES: Final = 8 * 1024  # of a report: its first line is the reason for which an install failed
+KEPT_OF_END_BYTES: Final = 64 * 1024  # the last actions in a log; onerror.ks.j2 sends 60,000 of it
+
+_CUT_TOKEN_BEFORE: Final = re.compile(rb"[0-9a-f]*\Z")
+_CUT_TOKEN_AFTER: Final = re.compile(rb"\A[0-9a-f]*")
 
 log = structlog.get_logger()
 
@@ -154,3 +159,24 @@ async def _at_most(most_bytes: int, chunks: AsyncIterator[bytes]) -> AsyncIterat
         if total_bytes > most_bytes:
             raise web.HTTPRequestEntityTooLarge(most_bytes, total_bytes)
         yield chunk
+
+
+async def read_report(chunks: AsyncIterator[bytes]) -> str:
+    """Return a report. Of one longer than both limits: the beginning, a line with the omitted size, and the end.
+
+    Uses bounded memory for any body; the caller sets the timeout. A token that a cut
+    would divide is omitted, because half of a token would not be recognised and hidden.
+    """
+    beginning, end, total_bytes = bytearray(), bytearray(), 0
+    async for chunk in chunks:
+        total_bytes += len(chunk)
+        kept = KEPT_OF_BEGINNING_BYTES - len(beginning)
+        beginning += chunk[:kept]
+        end += chunk[kept:]
+        del end[:-KEPT_OF_END_BYTES]
+    left_out_bytes = total_bytes - len(beginning) - len(end)
+    if left_out_bytes == 0:
+        return (beginning + end).decode("utf-8", "replace")
+    first, last = _CUT_TOKEN_BEFORE.sub(b"", beginning), _CUT_TOKEN_AFTER.sub(b"", end)
+    marker = f"\n[{total_bytes - len(first) - len(last)} bytes of this report are left out here]\n"
+    return first.decode("utf-8", "replace") + marker + last.decode("utf-8", "replace")

@@ -35,9 +35,8 @@ from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, Static
 from netboot.serve.static_http.lingering import Lingering
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import HEAD_TIMEOUT, RefusalReason, Refused
-from netboot.serve.static_http.request_origin import base_url_at
 from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
-from netboot.serve.static_http.static_files import StaticFiles
+from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
@@ -249,10 +248,9 @@ class BootConnection(asyncio.Protocol):
             request, file, remote=self._remote, status=status, bytes_sent=bytes_sent, began=self._since
         )
         self._since = time.monotonic()
-        turns = self._files.turns
         if is_last:
             self._end(lingers=request.must_close)
-        elif turns.has_rate and request.is_content and (delay_s := turns.charge(self._remote, bytes_sent)):
+        elif request.is_content and (delay_s := self._files.turns.charge(self._remote, bytes_sent)):
             self._state = ConnectionState.RESTING
             asyncio.get_running_loop().call_later(delay_s, self._go_on)
 
@@ -265,7 +263,9 @@ class BootConnection(asyncio.Protocol):
     async def _answer_later(self, request: StaticRequest, found: ServedFile | MachineDocument | None) -> None:
         try:
             if isinstance(found, MachineDocument):
-                await self._send_document(request, found)
+                base_url = base_url_at(self._transport, self._files.advertised)
+                answer = await self._files.render(found, self._remote, base_url=base_url, is_head=not request.is_get)
+                self._write(request, None, answer)
             else:
                 await self._send_found(request, found)
         except BaseException:  # a stop, or a fault of ours: the client must see a closed connection
@@ -273,11 +273,6 @@ class BootConnection(asyncio.Protocol):
             raise
         if self._state is ConnectionState.ANSWERING:
             self._go_on()
-
-    async def _send_document(self, request: StaticRequest, document: MachineDocument) -> None:
-        base_url = base_url_at(self._transport, self._files.advertised)
-        answer = await self._files.render(document, self._remote, base_url=base_url, is_head=not request.is_get)
-        self._write(request, None, answer)
 
     async def _send_found(self, request: StaticRequest, file: ServedFile | None) -> None:
         """Answer what needs a disk, a directory or time."""

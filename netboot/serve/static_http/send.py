@@ -61,7 +61,7 @@ async def copy_rest(
     try:
         while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
             count = min(slice_bytes, answer.length - sent)
-            if turns is not None and turns.has_rate:
+            if turns is not None:
                 await asyncio.sleep(turns.charge(machine, count))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 moved = await _copy_slice(transport, opened, answer.start + sent, count=count)

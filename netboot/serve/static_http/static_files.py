@@ -5,6 +5,7 @@ shim and GRUB request further files from the directory that they were loaded fro
 the files and the documents of this machine.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -135,6 +136,15 @@ class StaticFiles:
         if self._faults.note(str(error)):
             log.error("http.content_unreadable", path=path, reason=str(error))
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the reason is in netboot's log")
+
+
+def base_url_at(transport: asyncio.BaseTransport, advertised: Mapping[str, str]) -> str:
+    """Return our URL at the address that a machine reached, or at the one in `advertised` that machines use instead.
+
+    From the socket, never from the request.
+    """
+    address, port = transport.get_extra_info("sockname")[:2]
+    return urls.base_url(advertised.get(address, address), port)
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ class Turns:
 
     def __init__(self, limits: ShareLimits) -> None:
         self._shares = Shares(limits)
-        self._rate = limits.client_rate
+        self._rate = limits.client_rate  # bytes per second, 0 for no limit
         self._woken: dict[Stream, asyncio.Future[None]] = {}
 
     @asynccontextmanager
@@ -49,11 +49,6 @@ class Turns:
             self._shares.time_out(stream)
         finally:
             del self._woken[stream]
-
-    @property
-    def has_rate(self) -> bool:
-        """Machines are held to a rate."""
-        return self._rate > 0
 
     def slice_bytes(self, most: int) -> int:
         """Return how much may be sent before the rate is checked again."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from netboot.serve.boot_http.report_body import KEPT_OF_BEGINNING_BYTES, KEPT_OF_END_BYTES, read_report
+from netboot.serve.boot_http.document_handler import KEPT_OF_BEGINNING_BYTES, KEPT_OF_END_BYTES, read_report
 
 TOKEN = b"0123456789abcdef" * 2
 
