@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -82,28 +83,23 @@ class Lines:
                 self._stream.flush()
 
 
+@dataclass(frozen=True, slots=True)
 class LineLimit:
     """Allows one line about a fault in an interval, for any number of requests. Bounded in memory."""
 
-    def __init__(
-        self,
-        monotonic: Callable[[], float] = time.monotonic,
-        *,
-        interval_s: float = LINE_INTERVAL_S,
-        faults_held: int = FAULTS_HELD,
-    ) -> None:
-        self._monotonic = monotonic
-        self._interval_s = interval_s
-        self._faults_held = faults_held
-        self._logged_s: dict[str, float] = {}
+    monotonic: Callable[[], float] = time.monotonic
+    _: KW_ONLY
+    interval_s: float = LINE_INTERVAL_S
+    faults_held: int = FAULTS_HELD
+    _logged_s: dict[str, float] = field(default_factory=dict, init=False)  # when, by fault
 
     def note(self, fault: str) -> bool:
         """Record a fault by its text; return whether a line about it is logged now."""
-        now_s = self._monotonic()
+        now_s = self.monotonic()
         last_s = self._logged_s.get(fault)
-        if last_s is not None and now_s - last_s < self._interval_s:
+        if last_s is not None and now_s - last_s < self.interval_s:
             return False
-        if len(self._logged_s) >= self._faults_held:
+        if len(self._logged_s) >= self.faults_held:
             self._logged_s.clear()
         self._logged_s[fault] = now_s
         return True

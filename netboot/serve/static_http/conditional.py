@@ -57,12 +57,8 @@ def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
     if known is not None and _names(known, file.etag, weakly=True):
         return FileAnswer(HTTPStatus.NOT_MODIFIED, about[1:3])
     total = file.size_bytes
-    range_header = header("range") if method == "GET" else None
-    span = (
-        byte_range(range_header, total)
-        if range_header is not None and _range_holds(header("if-range"), file.etag)
-        else None
-    )
+    wanted = header("range") if method == "GET" and _range_holds(header("if-range"), file.etag) else None
+    span = byte_range(wanted, total) if wanted is not None else None
     if span is None:
         return FileAnswer(HTTPStatus.OK, (*about, ("Content-Length", str(total))), 0, total)
     if not span:

@@ -7,6 +7,7 @@ A machine's pull is tens of thousands of small GETs, and aiohttp needs three tim
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from netboot.serve.static_http.connection import BootConnection, OpenConnections
@@ -25,11 +26,8 @@ class HttpEngine:
         """Begin, on the running loop. `documents` makes aiohttp's protocol: `web.AppRunner(app).server`."""
         self.open = OpenConnections(files, documents, MachineLimit(most_of_machine))
         self._sweeper: asyncio.TimerHandle
+        self.protocol = partial(BootConnection, self.open)  # the factory for `loop.create_server`
         self._sweep()
-
-    def protocol(self) -> asyncio.Protocol:
-        """Make the protocol of one new connection: the factory for `loop.create_server`."""
-        return BootConnection(self.open)
 
     async def stop(self, timeout_s: float) -> None:
         """Let running answers end within `timeout_s`, then close every connection. Close the listener before."""

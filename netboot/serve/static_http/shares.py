@@ -80,9 +80,8 @@ class Shares:
         places = self.limits.max_streams if timeout_s is None else self._places_of_line
         has_place = len(self._running) < places and (timeout_s is None or not self._line)
         if timeout_s is None and not has_place:
-            return ComeBack(
-                min(30, 2 + len(self._line) // 8 + next(self._numbers) % 5)
-            )  # so that clients do not all retry in the same second
+            spread_s = next(self._numbers) % 5  # so that clients do not all retry in the same second
+            return ComeBack(min(30, 2 + len(self._line) // 8 + spread_s))
         stream = Stream(machine, next(self._numbers), now + (timeout_s or 0.0))
         self._start(stream) if has_place else self._line.append(stream)
         return stream

@@ -6,6 +6,7 @@ Requests are handled in `request_handler`; a read is in `wire.tftp.transfer`.
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,11 +28,17 @@ class TftpServer:
     """Every open listener. Give `serve` to `Interfaces.on_change`. Made in the running loop."""
 
     def __init__(self, file_service: FileService, settings: TftpSettings, *, counters: Metrics) -> None:
-        self._file_service = file_service
         self._settings = settings
         self._counters = counters
-        self._cache = BootFileCache()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tftp-disk")
+        self._handler = partial(
+            TftpHandler,
+            file_service=file_service,
+            settings=settings,
+            cache=BootFileCache(),
+            threads=self._threads,
+            counters=counters,
+        )
         self._listeners: dict[Interface, TftpHandler] = {}
         self._retired: list[TftpHandler] = []  # listeners whose interface changed while machines were reading
         self._interfaces: tuple[Interface, ...] = ()
@@ -94,13 +101,5 @@ class TftpServer:
             return
         if self._awaited.pop(interface.name, None) is not None:
             log.info("tftp.opened", iface=interface.name, port=self._settings.port)
-        handler = TftpHandler(
-            udp,
-            self._file_service,
-            self._settings,
-            cache=self._cache,
-            threads=self._threads,
-            counters=self._counters,
-        )
-        self._listeners[interface] = handler
+        handler = self._listeners[interface] = self._handler(udp)
         udp.watch(handler.receive)

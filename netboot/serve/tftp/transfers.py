@@ -1,11 +1,10 @@
-"""The running TFTP transfers of one interface: their sockets, their one timer, their limits, and how each ends.
+"""The running TFTP transfers of one interface: their sockets, timers and limits, and how each ends.
 
 Must never run a task per transfer, and never let forged requests take the place of machines that answer:
 transfers without a first ACK are limited, and the oldest of them is ended for a new one.
 """
 
 import asyncio
-import heapq
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import Final, assert_never
 
 import structlog
@@ -64,9 +62,12 @@ class Transfer:
     is_half_open: bool = True
     started_at: float = 0.0
     last_heard_at: float = 0.0
+    timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Close the socket, and the file unless a thread reads it now."""
+        if self.timer is not None:
+            self.timer.cancel()
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -112,10 +113,7 @@ class Transfers:
         self._running: dict[Address, Transfer] = {}
         self._half_open: dict[Address, Transfer] = {}  # oldest first
         self._per_client: Counter[str] = Counter()
-        self._due: list[tuple[float, int, Transfer]] = []
-        self._serial = count()
         self._faults = LineLimit()
-        self._timer: asyncio.TimerHandle | None = None
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -164,8 +162,7 @@ class Transfers:
             self._loop.add_reader(transfer.connection, self._on_readable, transfer)
         now = transfer.started_at = transfer.last_heard_at = self._loop.time()
         self._advance(transfer, now)
-        self._schedule_check(transfer, now)
-        self._set_timer()
+        self._set_timer(transfer, now)
 
     def receive(self, transfer: Transfer, datagram: bytes) -> None:
         """Process one datagram of the transfer's own peer."""
@@ -181,8 +178,6 @@ class Transfers:
         """End every transfer without an ERROR."""
         for transfer in list(self._running.values()):
             self._end(transfer, Outcome.STOPPED)
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _on_readable(self, transfer: Transfer) -> None:
         connection = transfer.connection
@@ -255,7 +250,7 @@ class Transfers:
         self._log(transfer, outcome, seconds)
         try:
             self._ended(transfer, seconds)
-        except Exception:  # a fault of the callback must not stop the timer of the others
+        except Exception:  # a fault of the callback must not end the drain of the others
             log.exception("tftp.failed", iface=self._interface, boot_file=printable_line(transfer.name))
 
     def _log(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
@@ -290,27 +285,15 @@ class Transfers:
             case _:
                 assert_never(outcome)
 
-    def _set_timer(self) -> None:
-        if self._due and (self._timer is None or self._due[0][0] < self._timer.when()):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._due[0][0], self._on_timer)
-
-    def _on_timer(self) -> None:
-        """Check the transfers whose timer ended. An ACK moves no timer: most are only rescheduled here."""
-        self._timer = None
-        now = self._loop.time()
-        while self._due and self._due[0][0] <= now:
-            transfer = heapq.heappop(self._due)[2]
-            if transfer.sender.outcome is not None:
-                continue
-            transfer.sender.handle_deadline(now)
-            self._advance(transfer, now)
-            self._schedule_check(transfer, now)
-        self._set_timer()
-
-    def _schedule_check(self, transfer: Transfer, now: float) -> None:
+    def _set_timer(self, transfer: Transfer, now: float) -> None:
         if transfer.sender.outcome is None:
             deadline = transfer.sender.deadline()
             at = now + _CHECK_EVERY_S if deadline is None else min(max(deadline, now + 0.001), now + _CHECK_EVERY_S)
-            heapq.heappush(self._due, (at, next(self._serial), transfer))
+            transfer.timer = self._loop.call_at(at, self._on_timer, transfer)
+
+    def _on_timer(self, transfer: Transfer) -> None:
+        """Check a transfer. An ACK moves no timer: most are only set again here."""
+        now = self._loop.time()
+        transfer.sender.handle_deadline(now)
+        self._advance(transfer, now)
+        self._set_timer(transfer, now)

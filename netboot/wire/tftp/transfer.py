@@ -44,12 +44,6 @@ class Outcome(StrEnum):
 class Sender:
     """One read. All times are seconds on the caller's monotonic clock."""
 
-    __slots__ = (
-        "_acked", "_backoff", "_base", "_blksize", "_buffer", "_deadline", "_error_due", "_highest", "_last", "_next",
-        "_rtt", "_rtt_samples", "_rtt_spread", "_size", "_terms", "_timed_at", "_timed_block", "_tries", "_windowsize",
-        "outcome", "peer_error", "retransmissions",
-    )  # fmt: skip
-
     def __init__(self, terms: Terms, size_bytes: int) -> None:
         self.outcome: Outcome | None = None  # set: nothing more is sent but the last ERROR of `fail`
         self.peer_error: tftp.Error | None = None
@@ -112,9 +106,7 @@ class Sender:
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Process a datagram of this transfer's peer; ignore all but ACK and ERROR."""
-        if self.outcome is not None:
-            return
-        if len(data) < 4:
+        if self.outcome is not None or len(data) < 4:
             return
         if data[:2] == _ACK:
             self._acknowledge(data[2] << 8 | data[3], now)
