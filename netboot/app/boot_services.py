@@ -1,7 +1,5 @@
 """Builds what answers machines: the services behind the listeners, each with its dependencies."""
 
-from dataclasses import dataclass
-
 from netboot.boot.identity import Identification
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.learning import VariantLearning
@@ -17,50 +15,44 @@ from netboot.model.clock import Clock
 from netboot.store.machines import Machines
 
 
-@dataclass(frozen=True, slots=True)
 class BootServices:
-    """The services of one daemon."""
+    """The services of one daemon, on one registry and one record of machines."""
 
-    offers: OfferService
-    scripts: ScriptService
-    files: FileService
-    documents: DocumentService
-
-
-def boot_services(
-    registry: LiveRegistry,
-    seen: SeenMachines,
-    *,
-    install_moves: InstallMoves,
-    machines: Machines,
-    content: ContentIndex,
-    events: EventBus,
-    clock: Clock,
-) -> BootServices:
-    """Build the services on one registry and one record of machines."""
-    identification = Identification(seen, registry.hosts)
-    learning = VariantLearning(seen, events)
-    scripts = ScriptService(
-        registry,
-        seen,
-        identification=identification,
-        install_moves=install_moves,
-        learning=learning,
-        machines=machines,
-        events=events,
-        clock=clock,
-    )
-    return BootServices(
-        OfferService(registry, seen, install_moves=install_moves, learning=learning, events=events, clock=clock),
-        scripts,
-        FileService(
+    def __init__(
+        self,
+        registry: LiveRegistry,
+        seen: SeenMachines,
+        *,
+        install_moves: InstallMoves,
+        machines: Machines,
+        content: ContentIndex,
+        events: EventBus,
+        clock: Clock,
+    ) -> None:
+        identification = Identification(seen, registry.hosts)
+        learning = VariantLearning(seen, events)
+        self.offers = OfferService(
+            registry, seen, install_moves=install_moves, learning=learning, events=events, clock=clock
+        )
+        self.scripts = ScriptService(
             registry,
             seen,
             identification=identification,
-            script_service=scripts,
+            install_moves=install_moves,
+            learning=learning,
+            machines=machines,
+            events=events,
+            clock=clock,
+        )
+        self.files = FileService(
+            registry,
+            seen,
+            identification=identification,
+            script_service=self.scripts,
             content=content,
             events=events,
             clock=clock,
-        ),
-        DocumentService(registry, seen, identification=identification, install_moves=install_moves, events=events),
-    )
+        )
+        self.documents = DocumentService(
+            registry, seen, identification=identification, install_moves=install_moves, events=events
+        )

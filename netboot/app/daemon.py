@@ -17,7 +17,7 @@ from netboot.admin.api import admin_application
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
-from netboot.app.boot_services import boot_services
+from netboot.app.boot_services import BootServices
 from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted, warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
@@ -125,7 +125,7 @@ class Daemon:
         self._content_changed = asyncio.Event()
         self._metrics, self._content = metrics, ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
-        self._services = boot_services(
+        self._services = BootServices(
             registry,
             seen,
             install_moves=self._install_moves,

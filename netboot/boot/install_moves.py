@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 

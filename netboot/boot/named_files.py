@@ -156,12 +156,10 @@ class FileService:
 
     def record_refusal(self, address: str, reason: str) -> None:
         """Record that an HTTP request was refused before it reached a handler, under its machine's host if known."""
-        seen = host = None
+        mac = host = None
         with suppress(ValueError):  # not IPv4, so not a machine of ours
-            seen, hosts = self.seen.by_address(IPv4Address(address)), self.registry.now.hosts
-            host = hosts.by_mac(seen.mac) if seen else hosts.by_address(IPv4Address(address))
+            mac, host = self.identification.machine_at(IPv4Address(address))
         data = {"address": address, "reason": str(reason)}
-        mac = seen.mac if seen else None
         self.events.emit("http.refused", data, host=host, mac=mac, level=logging.WARNING)
 
     def pulls(self) -> list[str]:

@@ -157,7 +157,7 @@ MUTATIONS = (
         "a registered address is every host's",
         "boot/identity.py",
         "        if address in host.addresses:\n            return True\n",
-        "        if self._hosts().by_address(address) is not None:\n            return True\n",
+        "        if self.hosts().by_address(address) is not None:\n            return True\n",
         Invariant.UNARMED,
     ),
 )

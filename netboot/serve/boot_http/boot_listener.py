@@ -63,15 +63,13 @@ class BootHttpListener:
                     self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
                 )
             except OSError as error:
-                self._note_awaited(address, _reason(error, address, self._port))
+                reason = _reason(error, address, self._port)
+                if self._awaited.get(address) != reason:  # it is tried every few seconds
+                    log.error("http.bind_failed", address=address, port=self._port, reason=reason)
+                self._awaited[address] = reason
                 continue
             self._awaited.pop(address, None)
             log.info("http.opened", address=address, port=self._port)
-
-    def _note_awaited(self, address: str, reason: str) -> None:
-        if self._awaited.get(address) != reason:  # it is tried every few seconds
-            log.error("http.bind_failed", address=address, port=self._port, reason=reason)
-        self._awaited[address] = reason
 
     async def close(self) -> None:
         """Accept no more requests, let the running ones end within one common timeout, and stop."""
