@@ -32,8 +32,6 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """When a host's machine sent its last request, its last offer, the last reason and the disks that it reported."""
-
     at: datetime | None
     last_offer: Event | None
     last_reason: tuple[datetime, str] | None

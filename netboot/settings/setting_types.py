@@ -30,8 +30,6 @@ _STORE_SCHEMES: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address and a port to listen on."""
-
     address: IPv4Address | IPv6Address
     port: int
 
@@ -167,13 +165,12 @@ def _oui(scalar: Scalar) -> str:
 
 def _web_url(scalar: Scalar) -> str:
     text = scalar.text
-    cure = "write it as http://mirror.example.org/netboot, what lies before /content/ and /ostree/"
     try:
-        url = urlsplit(text)
-        is_web = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
+        is_web = _WEB_URL.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # a port beyond 65535
         is_web = False
-    if not is_web or not _WEB_URL.fullmatch(text):
+    if not is_web:
+        cure = "write it as http://mirror.example.org/netboot, what lies before /content/ and /ostree/"
         raise refuse(f"{shown(text)} is not a URL of a web server", cure)
     return text.rstrip("/")
 

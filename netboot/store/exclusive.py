@@ -65,7 +65,6 @@ async def held_alone(lock: Lock, *, owner: str, what: str) -> AsyncIterator[None
 
 @asynccontextmanager
 async def held_together(lock: Lock) -> AsyncIterator[None]:
-    """Hold a lock as a command; raise HeldError if a daemon holds it."""
     if not await lock.take(owner=None):
         owner = await lock.owner()
         raise HeldError(f"{owner} works on the store", owner)

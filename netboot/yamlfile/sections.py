@@ -5,6 +5,7 @@ errors. `editor_schema` is the same for an editor (JSON Schema, draft 2020-12): 
 reader also refuses values that no schema can describe.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin
 
@@ -177,11 +178,9 @@ class _EditorSchema(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         inner, default = self.generate_inner(schema["schema"]), schema.get("default")
-        return (
-            inner
-            if default is None or isinstance(default, Section | dict)
-            else {**inner, "default": _as_written(default)}
-        )
+        if default is None or isinstance(default, Section | dict):
+            return inner
+        return {**inner, "default": json.loads(json.dumps(default, default=str))}
 
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False
@@ -190,13 +189,3 @@ class _EditorSchema(GenerateJsonSchema):
 def editor_schema(model: type[Section]) -> dict[str, Any]:
     """Return the JSON Schema of the file that a model reads."""
     return {"$schema": _EditorSchema.schema_dialect, **model.model_json_schema(schema_generator=_EditorSchema)}
-
-
-def _as_written(default: object) -> object:
-    match default:
-        case tuple():
-            return [*map(_as_written, default)]
-        case bool() | int():
-            return default
-        case _:
-            return str(default)

@@ -11,7 +11,7 @@ import click
 from netboot.app import from_settings
 from netboot.boot.documents import Documents
 from netboot.boot.live_registry import Registry
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.views.output import config_and_json, print_json
 from netboot.content.serving.index import ContentIndex
@@ -122,18 +122,15 @@ def _placed(reason: str, hosts: Sequence[Host]) -> str:
 
 async def _check_box(config: Path, settings: Settings, links: Links, *, known: Collection[str]) -> BoxReport:
     """Check this appliance; if a daemon runs, it holds the ports, and its own problems are reported."""
-    problems: Sequence[str] = ()
     try:
-        client = await daemon_at(settings.admin.socket, config)
-        if client is not None:
-            async with client:
-                problems = (await client.status())["problems"]
+        status = await ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status())
     except NetbootError as error:
         report = check_box(settings, links, daemon_runs=True)
         report.notes.append(f"not checked: what the daemon lacks, and the ports: {error}")
         return report
-    report = check_box(settings, links, daemon_runs=client is not None)
-    await _check_store(settings, report, daemon_runs=client is not None)
+    problems = status["problems"] if status is not None else ()
+    report = check_box(settings, links, daemon_runs=status is not None)
+    await _check_store(settings, report, daemon_runs=status is not None)
     said = {*known, *report.problems}
     for index, interface in enumerate(settings.network.interfaces):
         if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):

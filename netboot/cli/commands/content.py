@@ -4,7 +4,6 @@ Works on the content directory with or without a daemon; a running one is reques
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 from netboot.cli.commands.content_owner import handed_over
 from netboot.cli.commands.content_users import store_may_exist, users, users_for_a_list
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress
 from netboot.cli.views.content_view import entry_view, print_verdict, verdict_view
@@ -31,7 +30,7 @@ from netboot.registry.load import load_settings
 from netboot.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from netboot.client import ControlClient, View
+    from netboot.client import View
 
 
 @click.group(cls=Group)
@@ -158,11 +157,10 @@ def verify_command(config: Path, name: str | None, repair_from: Path | None, as_
     for verdict, repaired in results:
         if repaired:
             _announce(config, settings, f"repair {verdict.name}", (verdict.kind, verdict.name))
+        if not as_json:
+            print_verdict(verdict, repaired)
     if as_json:
         print_json([verdict_view(verdict, repaired) for verdict, repaired in results])
-    else:
-        for verdict, repaired in results:
-            print_verdict(verdict, repaired)
     if not all(verdict.is_sound for verdict, _ in results):
         raise SystemExit(1)
 
@@ -191,7 +189,8 @@ def remove(config: Path, name: str, as_json: bool) -> None:
 def gc(config: Path, as_json: bool) -> None:
     """Delete the remains of unfinished imports and removals. Refused while a machine pulls."""
     settings, library = _opened(config)
-    if pulls := asyncio.run(_of_daemon(config, settings, lambda daemon: daemon.status())).get("pulls"):
+    status = asyncio.run(ask_daemon(settings.admin.socket, config, lambda daemon: daemon.status()))
+    if status is not None and (pulls := status["pulls"]):
         raise ContentError(f"cannot collect: machines are pulling now ({', '.join(pulls)}); wait until they are done")
     with handed_over(settings.content.directory), library.changing() as staging:
         count, size_bytes = staging.collect()
@@ -235,19 +234,11 @@ def _announce(config: Path, settings: Settings, change: str, entry: EntryName | 
 
 
 async def _announced(config: Path, settings: Settings, request: RescanRequest) -> "View":
-    if result := await _of_daemon(config, settings, lambda daemon: daemon.rescan_content(request)):
+    result = await ask_daemon(settings.admin.socket, config, lambda daemon: daemon.rescan_content(request))
+    if result is not None:
         return result
     if store_may_exist(settings.store.url):
         from netboot.app.store_access import record_content_change  # slow to load
 
         await record_content_change(settings, request.change)
     return {}
-
-
-async def _of_daemon(config: Path, settings: Settings, request: "Callable[[ControlClient], Awaitable[View]]") -> "View":
-    """Send a request to the daemon of this configuration; an empty answer if none runs."""
-    client = await daemon_at(settings.admin.socket, config)
-    if client is None:
-        return {}
-    async with client:
-        return await request(client)

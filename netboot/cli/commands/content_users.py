@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.content.library.library import LibraryEntry
 from netboot.errors import NetbootError
 from netboot.model.host.host import Host, HostSet
@@ -98,10 +98,8 @@ def _with_files(config: Path, uses: Sequence[ContentUse]) -> Users:
 
 
 async def _uses(settings: Settings, config: Path, *, reads_store: bool = True) -> Sequence[ContentUse]:
-    client = await daemon_at(settings.admin.socket, config)
-    if client is not None:
-        async with client:
-            listed = await client.content_uses()
+    listed = await ask_daemon(settings.admin.socket, config, lambda daemon: daemon.content_uses())
+    if listed is not None:
         return [ContentUse(each["kind"], each["name"], Use(each["use"]), each["host"] or "") for each in listed]
     if not reads_store or not store_may_exist(settings.store.url):
         return ()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from netboot.client import ControlClient
     from netboot.operate.administration import Administration
 
+Answer = TypeVar("Answer")
+
 START_S: Final = 5.0  # time that a command waits for a daemon that starts
 _TRY_AGAIN_S: Final = 0.1
 
@@ -25,13 +27,11 @@ _TRY_AGAIN_S: Final = 0.1
 async def administration(
     config: Path, *, needs_hosts: bool = True, is_change: bool = False
 ) -> AsyncIterator["Administration | ControlClient"]:
-    """Open the daemon's API or the store; without a daemon, print that on stderr.
+    """Open the daemon's API or the store; without a daemon, print that on stderr. Raises ConfigError.
 
     Without `needs_hosts`, hosts files that were never accepted may be faulty. `is_change`: the store will be changed.
-
-    A daemon keeps the accepted hosts, so `cancel` must work while `hosts.yaml` has a fault: the hosts are read only if
-    no daemon runs. Raises ConfigError.
     """
+    # A daemon keeps the accepted hosts, so `cancel` must work while `hosts.yaml` has a fault.
     client = await daemon_at(load_settings(config).admin.socket, config)
     if client is not None:
         async with client:
@@ -64,6 +64,17 @@ async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
         f"{held_by(socket)} does not answer on {socket}; see journalctl -u netboot; "
         "if it hangs, or its socket is gone: systemctl restart netboot"
     )
+
+
+async def ask_daemon(
+    socket: Path, config: Path, request: Callable[["ControlClient"], Coroutine[Any, Any, Answer]]
+) -> Answer | None:
+    """Send a request to the daemon of `config`; None if none runs. Raises DeafDaemonError."""
+    client = await daemon_at(socket, config)
+    if client is None:
+        return None
+    async with client:
+        return await request(client)
 
 
 def run_with_administration(

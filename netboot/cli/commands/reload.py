@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netboot.cli.commands.daemon_or_store import daemon_at
+from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.fault import print_fault_as_json
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import NoDaemonError, RefusedError
@@ -48,11 +48,11 @@ async def _reload(config: Path) -> Mapping[str, Any]:
     faults = Faults()
     socket = read_settings(config, faults)[0].admin.socket
     try:
-        client = await daemon_at(socket, config)
-        if client is None:
+        # It logs the faults and shows the first in its status line.
+        taken = await ask_daemon(socket, config, lambda daemon: daemon.reload())
+        if taken is None:
             raise NoDaemonError(f"no daemon listens on {socket}; systemctl start netboot, or netboot serve")
-        async with client:  # it logs the faults and shows the first in its status line
-            return await client.reload()
+        return taken
     except NetbootError as error:
         if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
             raise ConfigError(faults.problems) from None  # because of the faults, the socket may be another one

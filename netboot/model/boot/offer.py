@@ -21,8 +21,6 @@ class IgnoreReason(StrEnum):
 
 
 class OfferKind(StrEnum):
-    """What an offer leads to."""
-
     LOADER = "loader"  # a network boot program, by the client's own protocol
     SCRIPT = "script"  # iPXE is there: the URL of its script
     LOCAL_DISK = "local-disk"  # a reply that ends the firmware's network boot at once

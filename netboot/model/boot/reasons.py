@@ -57,7 +57,8 @@ def _sentence(
     """Return what explains an event by a sentence and a cure that name its data in braces."""
 
     def explained(data: Data, host: str) -> Explanation:
-        named = {**data, "host": host}
+        reason = data.get("reason")
+        named = {**data, "host": host, "why": _ENDINGS.get(str(reason), reason)}
         return Explanation(word, sentence.format_map(named), cure.format_map(named), is_blocking)
 
     return explained
@@ -116,17 +117,6 @@ def _no_offer(data: Data, host: str) -> Explanation:
     return Explanation("refused", f"{host} gets no offer{client}: {why}", cure)
 
 
-def _variant_changed(data: Data, host: str) -> Explanation:
-    why = _ENDINGS.get(data["reason"], data["reason"])
-    what = f"{host} {why}, in two boots: it is offered {data['to']} instead of {data['from']} from its next boot on"
-    return Explanation("changed", what, "boot it again")
-
-
-def _dead_end(data: Data, host: str) -> Explanation:
-    why = _ENDINGS.get(data["reason"], data["reason"])
-    return Explanation("dead-end", f"{host} {why}, and nothing else is left to offer", str(data["cure"]))
-
-
 def _moved(data: Data, host: str) -> Explanation | None:
     note = first_line(str(data.get("note") or ""))
     reason = f": {note}" if note else ""
@@ -181,13 +171,17 @@ _ENDINGS: Final = {
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.alarm_raised": _alarm,
-    "boot.dead_end_met": _dead_end,
+    "boot.dead_end_met": _sentence("dead-end", "{host} {why}, and nothing else is left to offer", "{cure}"),
     "boot.document_held_back": _held_back,
     "boot.request_refused": _request_refused,
     "boot.script_held_back": _held_back,
     "boot.script_served": _script,
     "boot.token_refused": _token_refused,
-    "boot.variant_changed": _variant_changed,
+    "boot.variant_changed": _sentence(
+        "changed",
+        "{host} {why}, in two boots: it is offered {to} instead of {from} from its next boot on",
+        "boot it again",
+    ),
     "boot.variant_learned": _sentence(
         "learned", "{host} boots by {variant}, which is offered first now", is_blocking=False
     ),

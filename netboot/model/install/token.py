@@ -13,8 +13,6 @@ _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class TokenKind(StrEnum):
-    """The document that a token is valid for."""
-
     KICKSTART = "kickstart"
     IGNITION = "ignition"
     REPORT = "report"
