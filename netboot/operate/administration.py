@@ -22,14 +22,6 @@ from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
-from netboot.operate.host_status import (
-    ArmedHost,
-    CancelledInstall,
-    HostReport,
-    HostStatus,
-    InstallReport,
-    InstallStatus,
-)
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
 from netboot.store.machines import Machines
 
@@ -92,9 +84,12 @@ class Administration:
         with audited(self._events, "change content", actor or self._user, subject=request.change):
             return await self._running().rescan_content(request.entry)
 
-    async def hosts(self) -> list[HostStatus]:
+    async def hosts(self) -> list[host_status.HostStatus]:
         installs = await self._install_moves.all()
-        return [HostStatus(host, self._status(installs.get(host.name) or Install(host.name))) for host in self._hosts()]
+        return [
+            host_status.HostStatus(host, self._status(installs.get(host.name) or Install(host.name)))
+            for host in self._hosts()
+        ]
 
     async def machines(self) -> list[Machine]:
         """List the machines that requested a boot and are not registered."""
@@ -103,15 +98,17 @@ class Administration:
         recorded = (await self._machines.all()).values()
         return [found for found in recorded if found.arch and self._hosts().by_mac(found.mac) is None]
 
-    async def host(self, name: str) -> HostReport:
+    async def host(self, name: str) -> host_status.HostReport:
         """Show one host; raise UnknownHostError."""
         host = self._host(name)
         install = await self._install_moves.read(host.name)
         events, history = await self._progress(host.name)
         seen = await self._machines.last_seen(host.macs)
-        return HostReport(host, self._report(install, events, history), host_status.heard(events, history, seen))
+        return host_status.HostReport(
+            host, self._report(install, events, history), host_status.heard(events, history, seen)
+        )
 
-    async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[ArmedHost]:
+    async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.
 
         Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
@@ -137,7 +134,7 @@ class Administration:
         found = {install.host: install for install in armed}
         server = self._daemon.problems() if self._daemon else []
         return [
-            ArmedHost(
+            host_status.ArmedHost(
                 self._status(found[host.name]),
                 host.boot_media,
                 unready[host.name],
@@ -146,18 +143,18 @@ class Administration:
             for host in hosts
         ]
 
-    async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> CancelledInstall:
+    async def cancel(self, name: str, *, reason: str = "", actor: Actor | None = None) -> host_status.CancelledInstall:
         """Cancel a host's arming, also of a host that is no longer declared; return what continues."""
         host, by = await self.known_host(name), actor or self._user
         change = await self._install_moves.cancel(host, reason=one_line(reason), actor=by)
-        return CancelledInstall(self._status(change.after), cancel_notes(change.before))
+        return host_status.CancelledInstall(self._status(change.after), cancel_notes(change.before))
 
-    async def install(self, name: str) -> InstallReport:
+    async def install(self, name: str) -> host_status.InstallReport:
         """Return a host's install, also of a host that is no longer declared."""
         install = await self._install_moves.read(await self.known_host(name))
         return self._report(install, *await self._progress(install.host))
 
-    async def installs(self) -> list[InstallStatus]:
+    async def installs(self) -> list[host_status.InstallStatus]:
         """List every stored install, also of hosts that are no longer declared."""
         return [self._status(install) for _, install in sorted((await self._install_moves.all()).items())]
 
@@ -205,12 +202,12 @@ class Administration:
             self._host(name)
         return HostName(name)
 
-    def _status(self, install: Install) -> InstallStatus:
+    def _status(self, install: Install) -> host_status.InstallStatus:
         """Return why the arming of an install will end at a reload or at the next script."""
         host = self._hosts().get(install.host)
         is_removed = host is None and self._are_complete
         changes = install.arming_changes(InstallTarget.of(host, None) if host else None) if host or is_removed else ()
-        return InstallStatus(install, changes, is_declared=not is_removed)
+        return host_status.InstallStatus(install, changes, is_declared=not is_removed)
 
-    def _report(self, install: Install, events: Sequence[Event], history: Sequence[Move]) -> InstallReport:
-        return InstallReport(self._status(install), host_status.blocked(install, events, history))
+    def _report(self, install: Install, events: Sequence[Event], history: Sequence[Move]) -> host_status.InstallReport:
+        return host_status.InstallReport(self._status(install), host_status.blocked(install, events, history))

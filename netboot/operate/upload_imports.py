@@ -114,12 +114,12 @@ async def _run(command: Sequence[str]) -> dict[str, Any]:
     try:
         async with asyncio.timeout(IMPORT_S):
             printed, complaint = await process.communicate()
-    except (TimeoutError, asyncio.CancelledError) as stopped:
-        process.kill()
-        await process.wait()
-        if isinstance(stopped, TimeoutError):
-            raise ContentError(f"the import took more than {IMPORT_S / 3600:.0f} hours; try it by command") from None
-        raise
+    except TimeoutError:
+        raise ContentError(f"the import took more than {IMPORT_S / 3600:.0f} hours; try it by command") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode != 0:
         raise ContentError(_sentence(complaint.decode("utf-8", "replace"), process.returncode))
     try:

@@ -6,6 +6,7 @@ from socket import gaierror
 from typing import Final
 
 from netboot.errors import NO_RIGHT, StoreError
+from netboot.model.words import first_line
 
 NEWEST_VERSION: Final = 6  # the number of `migrations.MIGRATIONS`
 
@@ -45,7 +46,7 @@ _FILE_CURES: Final = {
 def store_failed(error: BaseException) -> StoreError:
     """Return the error for an exception of SQLAlchemy, of a driver or of a connection."""
     cause = error.__cause__ or error
-    return StoreError(f"the store failed: {_first_line(cause)}; {_cure(cause)}")
+    return StoreError(f"the store failed: {first_line(str(cause)) or type(cause).__name__}; {_cure(cause)}")
 
 
 def cannot_open(what: str, path: Path, error: OSError) -> StoreError:
@@ -74,7 +75,3 @@ def _cure(cause: BaseException) -> str:
             return "start the database server, or correct server and port in store.url"
         case _:
             return "see store.url, and the log of its database"
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

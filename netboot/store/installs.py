@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, TypeVar
@@ -212,10 +212,4 @@ def _columns(install: Install) -> dict[str, Any]:
 
 
 def _target_columns(target: InstallTarget) -> dict[str, Any]:
-    return {
-        "macs": sorted(target.macs),
-        "disk": target.disk,
-        "release": target.release,
-        "commit": target.commit,
-        "addresses": sorted(map(str, target.addresses)),
-    }
+    return {**asdict(target), "macs": sorted(target.macs), "addresses": sorted(map(str, target.addresses))}

@@ -1,6 +1,7 @@
 """The table of leases; leases that arrive during a write are written together in the next one."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import datetime
 from ipaddress import IPv4Address
 
@@ -43,14 +44,7 @@ class LeaseStore:
 
 
 def _columns(lease: Lease) -> dict[str, str | int | None]:
-    return {
-        "address": str(lease.address),
-        "client": lease.client,
-        "mac": lease.mac,
-        "state": lease.state.value,
-        "lease_s": lease.lease_s,
-        "ends_at": lease.ends_at.isoformat(),
-    }
+    return {**asdict(lease), "address": str(lease.address), "ends_at": lease.ends_at.isoformat()}
 
 
 def _lease(row: RowMapping) -> Lease:

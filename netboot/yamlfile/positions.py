@@ -100,7 +100,6 @@ class _TreeBuilder:
         self._faults = faults
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
-        self._documents = 0
         self._size = 0  # of all open collections together, aliases counted at the size of what they repeat
         self.root: Node | None = None
 
@@ -114,15 +113,10 @@ class _TreeBuilder:
                 self._end()
             case yaml.AliasEvent():
                 self._alias(event)
-            case yaml.DocumentStartEvent():
-                self._start_document(event)
+            case yaml.DocumentStartEvent() if self.root is not None:
+                self._give_up(event, "a second document starts here", "keep one document in a file")
             case _:  # starts and ends of streams and documents
                 pass
-
-    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            self._give_up(event, "a second document starts here", "keep one document in a file")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._refuse_tag(event)

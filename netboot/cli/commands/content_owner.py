@@ -6,7 +6,7 @@ Follows no link: below a directory that another user owns, none can be trusted.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -36,17 +36,11 @@ def hand_over(directory: Path) -> None:
     try:
         for _, directories, files, descriptor in os.fwalk(directory):
             for name in (*directories, *files):
-                _give(name, descriptor, owner)
+                with suppress(FileNotFoundError):  # the daemon works here too
+                    if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid == 0:
+                        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
     except OSError as error:
         raise ContentError(
             f"cannot give the files in {directory} to its owner: {error.strerror}; "
             f"chown -R {owner.st_uid}:{owner.st_gid} {directory}"
         ) from error
-
-
-def _give(name: str, descriptor: int, owner: os.stat_result) -> None:
-    try:
-        if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid == 0:
-            os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
-    except FileNotFoundError:  # the daemon works here too
-        return

@@ -9,7 +9,7 @@ import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
-from netboot.cli.views.output import ago, config_and_json, print_json, print_table
+from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
 
 
@@ -56,11 +56,7 @@ def _list_discovered(config: Path, *, as_json: bool) -> None:
 def show(config: Path, name: str, as_json: bool) -> None:
     """Show HOST with every default applied."""
     found = run_with_administration(config, lambda daemon: daemon.host(name))
-    if as_json:
-        print_json(found)
-        return
-    for label, text in _labelled(found):
-        click.echo(f"{label:<18}{printable(text)}")
+    print_found(found, as_json, (f"{label:<18}{printable(text)}" for label, text in _labelled(found)))
 
 
 def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -34,9 +34,8 @@ def recommended_names(cpu: Cpu) -> tuple[str, ...]:
     """Name the files that an operator should install: one with the firmware's driver, one with drivers of its own."""
     if cpu is Cpu.X86_BIOS:
         return _BIOS_BUILDS[:2]
-    if cpu is Cpu.X64:
-        return "snponly.efi", "ipxe.efi"
-    return f"snponly-{_SPELLINGS[cpu][0]}.efi", f"ipxe-{_SPELLINGS[cpu][0]}.efi"
+    suffix = "" if cpu is Cpu.X64 else f"-{_SPELLINGS[cpu][0]}"
+    return f"snponly{suffix}.efi", f"ipxe{suffix}.efi"
 
 
 def _efi_names(cpu: Cpu) -> Iterator[str]:
