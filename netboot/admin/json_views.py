@@ -9,7 +9,7 @@ from typing import Any
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event
 from netboot.model.install.install import Move

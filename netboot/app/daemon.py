@@ -34,7 +34,7 @@ from netboot.control_socket import is_answered
 from netboot.errors import ConfigError, NetbootError, Problem, StoreError
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName

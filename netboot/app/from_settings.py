@@ -13,9 +13,9 @@ from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.host.host import HostSet
 from netboot.model.host.network import DhcpMode, InterfaceSetting
 from netboot.model.lease import LeasePolicy
+from netboot.model.urls import ContentPlace
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.registry.load import Configuration
-from netboot.render.content_place import ContentPlace
 from netboot.render.template_engine import Engine
 from netboot.settings.settings import Settings
 

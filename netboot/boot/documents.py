@@ -28,8 +28,8 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.model.release import EntryKind, Release
+from netboot.model.urls import HERE, ContentPlace
 from netboot.render import boot_script, ignition, kickstart
-from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
 log = structlog.get_logger()

@@ -13,8 +13,7 @@ from typing import Final
 from netboot.boot.firmware.learning_states import Learned, LearningState
 from netboot.boot.firmware.reply_variants import BootTrace
 from netboot.content.serving.pull_progress import PullProgress
-from netboot.model.boot.boot_client import BootClient, Stage, arch_name
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
 from netboot.model.boot.offer import OfferKind
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BootVariant

@@ -1,9 +1,11 @@
 """Every URL and route of the HTTP server on the boot LAN. The only module that writes or names them. Pure.
 
 `base_url` is `http://ADDRESS:PORT` of this server as a machine reaches it, without a slash at its end.
+`ContentPlace` is the server of media and releases; scripts, Kickstarts, secrets and reports are always this server's.
 """
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 from urllib.parse import quote, unquote
@@ -25,6 +27,25 @@ _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
 LONGEST_BASE_URL: Final = "http://255.255.255.255:65535"  # a kernel line that fits with it fits with any
+
+
+@dataclass(frozen=True, slots=True)
+class ContentPlace:
+    """The web server `url` (content.url); this server if it is None."""
+
+    url: str | None = None
+
+    def url_for(self, base_url: str) -> str:
+        """Return the URL before `/content/` and `/ostree/` for Anaconda and libostree, without a slash at its end."""
+        return base_url if self.url is None else self.url.rstrip("/")
+
+    def loader_url_for(self, base_url: str) -> str:
+        """Return the same for iPXE and GRUB: GRUB has no TLS, iPXE no certificate authority of the operator."""
+        url = self.url_for(base_url)
+        return url if url.startswith("http://") else base_url
+
+
+HERE: Final = ContentPlace()
 
 
 def base_url(address: IPv4Address | str, port: int) -> str:

@@ -13,7 +13,7 @@ from netboot.errors import NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallTarget, Move
@@ -86,10 +86,8 @@ class Administration:
 
     async def hosts(self) -> list[host_status.HostStatus]:
         installs = await self._install_moves.all()
-        return [
-            host_status.HostStatus(host, self._status(installs.get(host.name) or Install(host.name)))
-            for host in self._hosts()
-        ]
+        listed = [(host, installs.get(host.name) or Install(host.name)) for host in self._hosts()]
+        return [host_status.HostStatus(host, self._status(install)) for host, install in listed]
 
     async def machines(self) -> list[Machine]:
         """List the machines that requested a boot and are not registered."""
@@ -103,10 +101,8 @@ class Administration:
         host = self._host(name)
         install = await self._install_moves.read(host.name)
         events, history = await self._progress(host.name)
-        seen = await self._machines.last_seen(host.macs)
-        return host_status.HostReport(
-            host, self._report(install, events, history), host_status.heard(events, history, seen)
-        )
+        heard = host_status.heard(events, history, await self._machines.last_seen(host.macs))
+        return host_status.HostReport(host, self._report(install, events, history), heard)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.

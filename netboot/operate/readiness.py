@@ -12,8 +12,7 @@ from netboot.boot.documents import Documents
 from netboot.boot.firmware.reply_variants import choices_for
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
-from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage, arch_named
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
 from netboot.model.boot.offer import IgnoreReason, Policy
 from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode

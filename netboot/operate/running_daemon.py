@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.release import EntryName
 
 

@@ -14,8 +14,8 @@ from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
+from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
-from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
 _SUFFIXES: Final = {ScriptLanguage.IPXE: "ipxe", ScriptLanguage.GRUB: "cfg"}

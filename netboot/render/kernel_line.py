@@ -6,7 +6,7 @@ from netboot.errors import RenderError
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
-from netboot.render.content_place import HERE, ContentPlace
+from netboot.model.urls import HERE, ContentPlace
 
 # Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message.
 COMMAND_LINE_SIZE: Final = 2048

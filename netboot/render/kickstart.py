@@ -7,8 +7,8 @@ The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence 
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
-from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
 

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import delete, func, select
 
 from netboot.errors import StoreError
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database, burst_ended, upsert

@@ -6,8 +6,7 @@ import pytest
 from fixtures.services import ADDRESS, BASE_URL, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, BuiltServices, WithServices
 
 from netboot.content.bootfiles.directories import BootFiles
-from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Machine
 from netboot.model.boot.offer import MachineDocument, Offer, OfferKind, Policy, UnknownHosts
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet

@@ -8,7 +8,7 @@ import pytest
 from fixtures.command_line import CommandLine
 
 from netboot.errors import ConfigError, NetbootError, StoreError
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
 from netboot.store.database import Database
 from netboot.store.machines import Machines

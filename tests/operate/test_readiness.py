@@ -14,7 +14,7 @@ from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet
 from netboot.model.host.network import DhcpMode

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
 from netboot.store.database import Database
 from netboot.store.machines import MACS_PER_TRANSACTION, Machines

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, inspect, make_url
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
-from netboot.model.boot.machine import Machine
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step

@@ -145,12 +145,10 @@ async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bo
         if warning := await verify_store(settings.store.url):
             report.warnings.append(warning)
     except StoreError as error:
-        if NO_RIGHT in str(error):
-            if daemon_runs:
-                return  # the daemon reads it
-            report.notes.append(f"not checked: the store: {error}")
-        else:
+        if NO_RIGHT not in str(error):
             report.problems.append(f"store.url: the daemon cannot start: {error}")
+        elif not daemon_runs:  # which reads it
+            report.notes.append(f"not checked: the store: {error}")
 
 
 def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:

@@ -1,8 +1,13 @@
-"""A client that requests a boot: its identity and its stage, read from its packet by `wire.dhcp.pxe`."""
+"""A client that requests a boot: its identity and its stage, read from its packet by `wire.dhcp.pxe`.
+
+`Machine` is what its packets showed until now.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum, StrEnum
+from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.model.host.mac import Mac
@@ -108,3 +113,22 @@ class BootClient:
     def firmware(self) -> str:
         """Name the boot method: a card may boot as BIOS, as UEFI by PXE, and by HTTP."""
         return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One MAC that requested a boot or an address. `addresses`: oldest first."""
+
+    mac: Mac
+    first_seen: datetime
+    last_seen: datetime
+    arch: str | None = None
+    vendor_class: str | None = None
+    uuid: str | None = None
+    addresses: tuple[IPv4Address, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)  # `BootVariant`s that worked, by `BootClient.firmware`
+
+    def requested_boot(self, at: datetime, arch: str, vendor_class: str, uuid: str | None) -> "Machine":
+        """Return this machine after a boot request that shows this of it."""
+        # dataclasses.replace takes three times as long
+        return Machine(self.mac, self.first_seen, at, arch, vendor_class, uuid, self.addresses, self.variants)

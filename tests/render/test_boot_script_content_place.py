@@ -5,9 +5,9 @@ import pytest
 from netboot.content.assets import assets_directory
 from netboot.model.boot.offer import InstallPlan, ScriptLanguage
 from netboot.model.host.host import Host
+from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kickstart
 from netboot.render.boot_script import boot_script
-from netboot.render.content_place import HERE, ContentPlace
 from netboot.render.template_engine import Engine
 
 BASE = "http://192.0.2.10:8080"
