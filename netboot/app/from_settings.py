@@ -60,7 +60,6 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
 
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:
-    """List the interfaces of the boot LAN."""
     return [InterfaceSetting(each.name, each.address, each.advertise) for each in settings.network.interfaces]
 
 
@@ -70,5 +69,4 @@ def as_reloaded(running: Settings, read: Settings) -> Settings:
 
 
 def needs_restart(running: Settings, read: Settings) -> list[str]:
-    """List the changed sections that need a restart."""
     return [section for section in NEED_RESTART if getattr(running, section) != getattr(read, section)]

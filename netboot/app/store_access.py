@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """The open store."""
-
     installs: Installs
     event_log: EventLog
     events: EventBus
@@ -139,19 +137,16 @@ async def _opened(
     now: Callable[[], datetime] = utc_now,
     sinks: Sequence[Sink] = (),
 ) -> AsyncIterator[OpenStore]:
-    database = await Database.open(settings.store.url, held_by=held_by)
-    try:
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.store.url, held_by=held_by)
+        stack.push_async_callback(database.close)
         event_log, machines = EventLog(database), Machines(database)
         events = EventBus(event_log, now=now, sinks=sinks)
+        stack.push_async_callback(events.close)
+        stack.push_async_callback(machines.close)
+        stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
         leases, accepted = LeaseStore(database), AcceptedFiles(database)
-        try:
-            yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, lock)
-        finally:
-            await database.finished()  # the writes of cancelled callers, with their events
-            await machines.close()
-            await events.close()
-    finally:
-        await database.close()
+        yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, lock)
 
 
 def _readiness(configuration: Configuration) -> "Readiness":

@@ -15,8 +15,6 @@ from netboot.model.install.install import InstallTarget
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Identifies the machines behind addresses."""
-
     seen: SeenMachines
     hosts: Callable[[], HostSet]
 

@@ -91,7 +91,6 @@ class InstallMoves:
         return await self.installs.by_token(kind, token) if is_well_formed(token) else None
 
     async def history(self, host: HostName) -> list[Move]:
-        """Read the history of a host."""
         return await self.installs.history(host)
 
     def record_offer(self, host: HostName) -> None:

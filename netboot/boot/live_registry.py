@@ -41,7 +41,6 @@ class LiveRegistry:
         self.changed.set()
 
     def hosts(self) -> HostSet:
-        """Return the hosts in force."""
         return self.now.hosts
 
     def renew_boot_files(self) -> bool:

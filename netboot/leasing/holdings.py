@@ -83,7 +83,6 @@ class Holdings:
         return self._by_address.get(address)
 
     def in_force(self, address: IPv4Address, at: Moment) -> Holding | None:
-        """Find a holding that is in force now."""
         holding = self._by_address.get(address)
         return holding if holding is not None and holding.until_s > at.monotonic_s else None
 
@@ -118,7 +117,6 @@ class Holdings:
         return holding
 
     def undo(self, address: IPv4Address) -> None:
-        """Undo the last `hold` of an address."""
         holding = self._by_address.pop(address)
         self._forget(holding.client, address)
         if holding.before is not None:

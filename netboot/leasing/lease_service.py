@@ -99,7 +99,6 @@ class LeaseService:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Store the leases that have ended as ended."""
         for lease in self._leases.end_expired(self._now()):
             if not self._leases.is_over(lease):
                 continue  # granted again during the loop: the grant must stay stored

@@ -85,7 +85,6 @@ class Leases:
         return self._hosts_in_force().by_mac(mac) if mac is not None else None
 
     def load(self, records: Iterable[Lease], at: Moment) -> None:
-        """Load the stored leases."""
         for lease in records:
             now_s = at.monotonic_s
             match lease.state:
@@ -160,7 +159,6 @@ class Leases:
             self._held.undo(lease.address)
 
     def end_expired(self, at: Moment) -> list[Lease]:
-        """End the leases whose time is over, and return them."""
         over = self._held.end_expired(at)
         return [self._record(address, holding, LeaseState.EXPIRED, at) for address, holding in over]
 

@@ -62,7 +62,6 @@ class Lines:
         self._held: list[str] = []
 
     def write(self, line: str) -> None:
-        """Take one line."""
         self._held.append(line)
         if len(self._held) == 1:
             try:

@@ -23,8 +23,6 @@ log = structlog.get_logger()
 
 
 class BootHttpListener:
-    """One engine, several listeners."""
-
     def __init__(self, app: web.Application, *, port: int, drain_s: float, files: StaticFiles) -> None:
         """Serve `files`, and `app` for documents, on `port`; at the end requests have `drain_s` seconds to finish."""
         self._runner = quiet_runner(app, files.counters, drain_s=drain_s, refused=files.record_refused)

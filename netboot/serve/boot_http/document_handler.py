@@ -8,6 +8,7 @@ Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -35,17 +36,15 @@ _CUT_TOKEN_AFTER: Final = re.compile(rb"\A[0-9a-f]*")
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class DocumentHandler:
     """The handlers of the boot LAN that need the boot services."""
 
-    def __init__(
-        self, script_service: ScriptService, document_service: DocumentService, *, advertised: Mapping[str, str]
-    ) -> None:
-        """`advertised` has, by our address, the address that machines are given instead."""
-        self._script_service = script_service
-        self._document_service = document_service
-        self._advertised = advertised
-        self._taken = LineLimit()
+    script_service: ScriptService
+    document_service: DocumentService
+    _: KW_ONLY
+    advertised: Mapping[str, str]  # by our address, the address that machines are given instead
+    _taken: LineLimit = field(default_factory=LineLimit, init=False)
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes; GET brings HEAD."""
@@ -63,7 +62,7 @@ class DocumentHandler:
             mac = Mac.parse(request.match_info["mac"])
         except ValueError:
             raise web.HTTPNotFound from None
-        script = await self._script_service.serve_script(
+        script = await self.script_service.serve_script(
             mac,
             _remote_address(request),
             ScriptLanguage.IPXE,
@@ -74,7 +73,7 @@ class DocumentHandler:
 
     async def kickstart(self, request: web.Request) -> web.Response:
         try:
-            found = await self._document_service.serve_kickstart(
+            found = await self.document_service.serve_kickstart(
                 request.match_info["token"],
                 _remote_address(request),
                 base_url=self._base_url(request),
@@ -86,7 +85,7 @@ class DocumentHandler:
 
     async def ignition(self, request: web.Request) -> web.Response:
         try:
-            found = await self._document_service.serve_ignition(
+            found = await self.document_service.serve_ignition(
                 request.match_info["token"],
                 IgnitionPart(request.match_info.get("part", "wrapper")),
                 address=_remote_address(request),
@@ -110,7 +109,7 @@ class DocumentHandler:
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
-            refusal = await self._document_service.report(
+            refusal = await self.document_service.report(
                 request.match_info["token"], report, address=_remote_address(request), body=body
             )
         except StoreError as error:
@@ -124,10 +123,10 @@ class DocumentHandler:
     def _base_url(self, request: web.Request) -> str:
         if request.transport is None:
             raise ConnectionResetError("the machine went away")
-        return base_url_at(request.transport, self._advertised)
+        return base_url_at(request.transport, self.advertised)
 
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
-        self._script_service.record_held_back(what, _remote_address(request), error)
+        self.script_service.record_held_back(what, _remote_address(request), error)
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from aiohttp import web, web_protocol, web_response, web_server
 from aiohttp.http_exceptions import HttpProcessingError
 
 from netboot.serve.static_http.conditional import SERVER
-from netboot.serve.static_http.refused import NOT_HTTP, RefusalReason
+from netboot.serve.static_http.refused import ANSWERS, RefusalReason
 from netboot.telemetry.metrics import Metrics
 
 KEEPALIVE_S: Final = 75.0  # on the administrators' listeners
@@ -37,7 +37,8 @@ class _RequestHandler(web_protocol.RequestHandler):
         """Answer a request that aiohttp's parser refuses, or whose handler raised."""
         response = super().handle_error(request, status, exc, message)
         assert isinstance(response, web.Response)
-        why = "the log of netboot has the reason" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else NOT_HTTP.text
+        is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        why = "the log of netboot has the reason" if is_ours else ANSWERS[RefusalReason.NOT_HTTP][1]
         response.text = f"{status} {HTTPStatus(status).phrase}: {why}\n"
         response.content_type = "text/plain"
         return response

@@ -34,8 +34,8 @@ from netboot.serve.static_http.conditional import (
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
 from netboot.serve.static_http.lingering import Lingering
 from netboot.serve.static_http.machine_limit import MachineLimit
-from netboot.serve.static_http.refused import HEAD_TIMEOUT, RefusalReason, Refused
-from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large, read_small
+from netboot.serve.static_http.refused import ANSWERS, RefusalReason
+from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large
 from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
@@ -117,7 +117,6 @@ class BootConnection(asyncio.Protocol):
             self._state = ConnectionState.BLOCKED
 
     def resume_writing(self) -> None:
-        """Continue answering."""
         self._wake()
         if self._state is ConnectionState.BLOCKED:
             self._go_on()
@@ -136,7 +135,7 @@ class BootConnection(asyncio.Protocol):
                     if waited_s > IDLE_TIMEOUT_S:
                         self._end()
                 elif waited_s > (HEAD_TIMEOUT_S if b"\n" in self._buffer else LINE_TIMEOUT_S):
-                    self._refuse(HEAD_TIMEOUT)
+                    self._refuse(RefusalReason.HEAD_TIMEOUT)
             case unexpected:
                 assert_never(unexpected)
 
@@ -148,7 +147,6 @@ class BootConnection(asyncio.Protocol):
             self._end()
 
     def abort(self) -> None:
-        """Close at once."""
         self._transport.abort()
 
     def _work(self) -> None:
@@ -189,8 +187,8 @@ class BootConnection(asyncio.Protocol):
                 return False
             case Judgement.DOCUMENT:
                 self._hand_over()
-            case Refused() as refused:
-                self._refuse(refused)
+            case RefusalReason() as reason:
+                self._refuse(reason)
             case unexpected:
                 assert_never(unexpected)
         return True
@@ -298,7 +296,10 @@ class BootConnection(asyncio.Protocol):
         elif is_large(file):
             await self._send_large(request, file, answer)
         else:
-            body = await read_small(file, self._files.bodies)
+            bodies = self._files.bodies
+            body = bodies.read_now(file)
+            if body is None:
+                body = await asyncio.to_thread(bodies.read_later, file)
             self._write(request, file, answer, body=answer.piece_of(body))
 
     async def _send_large(self, request: StaticRequest, file: ServedFile, answer: FileAnswer) -> None:
@@ -337,12 +338,12 @@ class BootConnection(asyncio.Protocol):
         if self._unblocked is not None and not self._unblocked.done():
             self._unblocked.set_result(None)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, reason: RefusalReason) -> None:
         """Send a refusal as the last answer, and close when the client has read it."""
-        if refused.status is HTTPStatus.BAD_REQUEST:
+        answer = refusal(*ANSWERS[reason])
+        if answer.status is HTTPStatus.BAD_REQUEST:
             self._files.counters.count("http_malformed")
-        self._files.record_refused(self._remote, refused.reason)
-        answer = refusal(refused.status, refused.text)
+        self._files.record_refused(self._remote, reason)
         self._transport.write(head_of(answer, int(time.time()), is_last=True) + answer.text)
         self._end(lingers=True)
 

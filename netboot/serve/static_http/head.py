@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from netboot.model.urls import CONTENT_PREFIXES, STATIC_TREES
-from netboot.serve.static_http.refused import HEAD_TOO_LARGE, HTTP_VERSION, NOT_HTTP, Refused, is_host, refusal_of
+from netboot.serve.static_http.refused import RefusalReason, is_host, refusal_of
 
 LONGEST_HEAD_BYTES: Final = 16 * 1024
 _LONGEST_LINE_BYTES: Final = 8190  # of a request for aiohttp, whose own limits are wider, so that ours are met
@@ -87,7 +87,7 @@ class StaticRequest(NamedTuple):
         return self.must_close or "close" in self.fields.get("connection", "").lower()
 
 
-def read_head(buffer: bytes) -> StaticRequest | Judgement | Refused:
+def read_head(buffer: bytes) -> StaticRequest | Judgement | RefusalReason:
     """Classify the request at the beginning of a connection's bytes."""
     end = buffer.find(b"\r\n\r\n", 0, LONGEST_HEAD_BYTES)
     if end < 0:
@@ -103,20 +103,20 @@ def read_head(buffer: bytes) -> StaticRequest | Judgement | Refused:
     return StaticRequest(found[1].decode(), path, fields, end + 4)
 
 
-def _judge_incomplete(buffer: bytes) -> Judgement | Refused:
+def _judge_incomplete(buffer: bytes) -> Judgement | RefusalReason:
     if not (_BEGUN_LINE.fullmatch(buffer) or _BEGUN_FIELDS.fullmatch(buffer)):
-        return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP
-    return HEAD_TOO_LARGE if len(buffer) >= LONGEST_HEAD_BYTES else Judgement.INCOMPLETE
+        return _not_served(buffer)
+    return RefusalReason.HEAD_TOO_LARGE if len(buffer) >= LONGEST_HEAD_BYTES else Judgement.INCOMPLETE
 
 
-def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | Refused:
+def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | RefusalReason:
     """Classify a complete head in any valid form: every method, a target in absolute form, HTTP 1.0, with a body."""
     found = _ANY.match(buffer)
     if found is None:
-        return HTTP_VERSION if _OTHER_VERSION.match(buffer) else NOT_HTTP
+        return _not_served(buffer)
     lines = buffer[:end].split(b"\r\n")
     if len(lines) > _MOST_FIELDS + 1 or max(map(len, lines)) > _LONGEST_LINE_BYTES:
-        return HEAD_TOO_LARGE
+        return RefusalReason.HEAD_TOO_LARGE
     fields, is_http_11 = _fields(found[4]), found[3] == b"1"
     refused = refusal_of(fields, is_http_11=is_http_11)
     if refused is not None:
@@ -126,6 +126,10 @@ def _judge_any(buffer: bytes, end: int) -> StaticRequest | Judgement | Refused:
         return Judgement.DOCUMENT
     has_body = "transfer-encoding" in fields or int(fields.get("content-length", 0)) > 0
     return StaticRequest(found[1].decode(), path, fields, end + 4, must_close=has_body or not is_http_11)
+
+
+def _not_served(buffer: bytes) -> RefusalReason:
+    return RefusalReason.HTTP_VERSION if _OTHER_VERSION.match(buffer) else RefusalReason.NOT_HTTP
 
 
 def _path_of_target(target: str) -> str:

@@ -25,7 +25,6 @@ class MachineLimit:
         return True
 
     def forget_closed(self) -> None:
-        """Forget the connections that ended."""
         for machine, theirs in tuple(self._open.items()):
             theirs.difference_update([each for each in theirs if each.is_closing()])
             if not theirs:

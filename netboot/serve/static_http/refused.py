@@ -8,7 +8,6 @@ RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -35,67 +34,47 @@ class RefusalReason(StrEnum):
     CONNECTIONS = "connections"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A request that is answered with a status and one sentence, and whose connection is closed."""
+R = RefusalReason
 
-    reason: RefusalReason
-    status: HTTPStatus
-    text: str
-
-
-NOT_HTTP: Final = Refused(RefusalReason.NOT_HTTP, HTTPStatus.BAD_REQUEST, "this is not an HTTP request")
-HTTP_VERSION: Final = Refused(
-    RefusalReason.HTTP_VERSION, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"
-)
-HEAD_TOO_LARGE: Final = Refused(
-    RefusalReason.HEAD_TOO_LARGE, HTTPStatus.BAD_REQUEST, "the request line or the header is too long"
-)
-HEAD_TIMEOUT: Final = Refused(RefusalReason.HEAD_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "the request did not end in time")
-_HOST_REFUSED: Final = Refused(
-    RefusalReason.HOST, HTTPStatus.BAD_REQUEST, "the request needs exactly one valid Host field"
-)
-_BODY_LENGTH: Final = Refused(
-    RefusalReason.BODY_LENGTH, HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding do not say how long it is"
-)
-_BODY_TOO_LARGE: Final = Refused(
-    RefusalReason.BODY_TOO_LARGE,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    f"a request body may have {LONGEST_BODY_BYTES} bytes",
-)
-_TRANSFER_CODING: Final = Refused(
-    RefusalReason.TRANSFER_CODING, HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding that is read"
-)
-_EXPECT: Final = Refused(
-    RefusalReason.EXPECT, HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation that can be met"
-)
+# A status and one sentence; the connection is closed behind them. For CONNECTIONS it is closed at once.
+ANSWERS: Final[Mapping[RefusalReason, tuple[HTTPStatus, str]]] = {
+    R.NOT_HTTP: (HTTPStatus.BAD_REQUEST, "this is not an HTTP request"),
+    R.HTTP_VERSION: (HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP 1.0 and 1.1 are served"),
+    R.HEAD_TOO_LARGE: (HTTPStatus.BAD_REQUEST, "the request line or the header is too long"),
+    R.HEAD_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "the request did not end in time"),
+    R.HOST: (HTTPStatus.BAD_REQUEST, "the request needs exactly one valid Host field"),
+    R.BODY_LENGTH: (HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding do not say how long it is"),
+    R.BODY_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request body may have {LONGEST_BODY_BYTES} bytes"),
+    R.TRANSFER_CODING: (HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding that is read"),
+    R.EXPECT: (HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation that can be met"),
+}
 
 
-def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> Refused | None:
+def refusal_of(fields: Mapping[str, str], *, is_http_11: bool) -> RefusalReason | None:
     """Return why a request with these fields is refused; None if a handler may answer it.
 
     `fields` are by their names in lower case; those that came several times are one list, joined by commas.
     """
     host = fields.get("host")
     if (host is None and is_http_11) or (host is not None and not is_host(host)):
-        return _HOST_REFUSED
+        return R.HOST
     length, coding = fields.get("content-length"), fields.get("transfer-encoding")
     if coding is not None:
         if length is not None or not is_http_11:
-            return _BODY_LENGTH
+            return R.BODY_LENGTH
         codings = [each.strip().lower() for each in coding.split(",")]
         if codings[-1] != "chunked" or "chunked" in codings[:-1]:
-            return _BODY_LENGTH
+            return R.BODY_LENGTH
         if len(codings) > 1:
-            return _TRANSFER_CODING
+            return R.TRANSFER_CODING
     if length is not None:
         if not (length.isascii() and length.isdigit()) or len(length) > 1000 or int(length) >= _MOST_BYTES:
-            return _BODY_LENGTH
+            return R.BODY_LENGTH
         if int(length) > LONGEST_BODY_BYTES:
-            return _BODY_TOO_LARGE
+            return R.BODY_TOO_LARGE
     expected = fields.get("expect")
     if expected is not None and is_http_11 and expected.lower() != "100-continue":
-        return _EXPECT
+        return R.EXPECT
     return None
 
 

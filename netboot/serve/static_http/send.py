@@ -8,7 +8,7 @@ import os
 from io import FileIO
 from typing import Final
 
-from netboot.content.serving.bodies import SMALL_BODY_BYTES, Bodies, open_file
+from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file
 from netboot.content.serving.served_file import ServedFile, etag_of
 from netboot.serve.static_http.conditional import FileAnswer
 from netboot.serve.static_http.turns import Turns
@@ -22,12 +22,6 @@ PIECE_BYTES: Final = 256 * 1024  # copied at once: more does not fit into the pr
 def is_large(file: ServedFile) -> bool:
     """Return whether a file is copied by the kernel rather than held in memory."""
     return file.body is None and file.size_bytes > SMALL_BODY_BYTES
-
-
-async def read_small(file: ServedFile, bodies: Bodies) -> bytes:
-    """Read a file that is not large; raise FileChangedError if it does not match its index entry."""
-    body = bodies.read_now(file)
-    return body if body is not None else await asyncio.to_thread(bodies.read_later, file)
 
 
 async def open_large(file: ServedFile, answer: FileAnswer) -> tuple[FileIO, bytes]:

@@ -71,7 +71,6 @@ class Shares:
         self._numbers = count()
 
     def is_running(self, stream: Stream) -> bool:
-        """Return whether a stream may send."""
         return stream in self._running
 
     def enter(self, machine: str, retry_behaviour: RetryBehaviour, now: float) -> Stream | ComeBack:

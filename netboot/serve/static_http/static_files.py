@@ -100,8 +100,14 @@ class StaticFiles:
 
         The file service gets each object of a pull and computes its progress; a pull is not logged object by object.
         """
+        address, seconds = _ipv4(remote), time.monotonic() - began
         if not request.is_content:
-            self._record_boot_file(request.path, file, remote=remote, status=status, bytes_sent=bytes_sent, began=began)
+            self.counters.count("http_requests", area=request.path.split("/", 2)[1], status=str(status.value))
+            named = urls.boot_file_in(request.path)
+            if named and address and file is not None and bytes_sent >= file.size_bytes:
+                self._file_service.record_loader(
+                    address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
+                )
             return
         kind = file.kind if file else ContentKind.OTHER
         self.counters.content_sent(kind, status, bytes_sent)
@@ -109,22 +115,10 @@ class StaticFiles:
             log.debug("http.content_refused", address=remote, status=status.value)
             return
         if kind in _LOGGED_KINDS:
-            ms = round((time.monotonic() - began) * 1000)
-            name = f"{file.owner}/{file.member}"
+            name, ms = f"{file.owner}/{file.member}", round(seconds * 1000)
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
-        if bytes_sent and (address := _ipv4(remote)):
+        if bytes_sent and address:
             self._file_service.record_content(address, file, bytes_sent)
-
-    def _record_boot_file(
-        self, path: str, file: ServedFile | None, *, remote: str, status: HTTPStatus, bytes_sent: int, began: float
-    ) -> None:
-        self.counters.count("http_requests", area=path.split("/", 2)[1], status=str(status.value))
-        named, address = urls.boot_file_in(path), _ipv4(remote)
-        if named and address and file is not None and bytes_sent >= file.size_bytes:
-            seconds = time.monotonic() - began
-            self._file_service.record_loader(
-                address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
-            )
 
     def record_refused(self, address: str, reason: RefusalReason) -> None:
         """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""

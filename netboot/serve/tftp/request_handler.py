@@ -47,8 +47,6 @@ class TftpSettings:
 
 @dataclass(frozen=True, slots=True)
 class _IncomingRequest:
-    """A read request and the address that received it."""
-
     request: ReadRequest
     name: str
     peer: Address
@@ -81,8 +79,7 @@ class TftpHandler:
         self._transfers = Transfers(
             self._interface.name, limits=settings.limits, threads=threads, counters=counters, ended=self._transfer_ended
         )
-        self._opening: set[Address] = set()
-        self._opening_tasks: set[asyncio.Task[None]] = set()
+        self._opening: dict[Address, asyncio.Task[None]] = {}
         self._faults = LineLimit()
         self._takes_requests = True
 
@@ -94,7 +91,7 @@ class TftpHandler:
     @property
     def is_busy(self) -> bool:
         """A read still runs."""
-        return len(self._transfers) > 0
+        return not self._transfers.idle.is_set()
 
     def retire(self) -> None:
         """Close the port; reads from ports of their own continue."""
@@ -109,10 +106,9 @@ class TftpHandler:
         await self._transfers.idle.wait()
 
     def close(self) -> None:
-        """Stop at once."""
         self.retire()
-        for task in self._opening_tasks:
-            task.cancel()
+        for opening in self._opening.values():
+            opening.cancel()
         self._transfers.close()
 
     def receive(self, datagram: Datagram) -> None:
@@ -153,10 +149,7 @@ class TftpHandler:
         found = self._file_service.request_file(IPv4Address(peer[0]), incoming.name)
         if found is None:
             raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-        self._opening.add(peer)
-        task = asyncio.get_running_loop().create_task(self._open(incoming, found))
-        self._opening_tasks.add(task)
-        task.add_done_callback(self._opening_tasks.discard)
+        self._opening[peer] = asyncio.get_running_loop().create_task(self._open(incoming, found))
 
     async def _open(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> None:
         """Read a file, or render a document, which may read the store; then begin to send it."""
@@ -171,7 +164,7 @@ class TftpHandler:
         except Exception as error:  # a fault of ours in one request must not be lost with its task
             self._udp.log_fault(error)
         finally:
-            self._opening.discard(incoming.peer)
+            self._opening.pop(incoming.peer, None)
 
     async def _content_of(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> bytes | LargeFile:
         match found:
@@ -202,18 +195,18 @@ class TftpHandler:
 
     def _transfer(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> Transfer:
         request = incoming.request
-        if isinstance(content, bytes) and request.mode is Mode.NETASCII:
+        if request.mode is Mode.NETASCII:
+            if not isinstance(content, bytes):
+                content.close()
+                raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
             content = tftp.to_netascii(content)
         size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
         terms = tftp.negotiate(request, size_bytes, mtu=self._interface.mtu_bytes)
         transfer = Transfer(incoming.peer, request, name=incoming.name, terms=terms, sender=Sender(terms, size_bytes))
         if isinstance(content, bytes):
             transfer.sender.supply(0, content)
-            return transfer
-        transfer.file = content
-        if request.mode is Mode.NETASCII:
-            transfer.close()
-            raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
+        else:
+            transfer.file = content
         return transfer
 
     def _give_way_out(self, transfer: Transfer, ours: str) -> str | None:

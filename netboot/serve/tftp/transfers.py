@@ -59,7 +59,6 @@ class Transfer:
     connection: socket.socket | None = None
     file: LargeFile | None = None
     is_reading: bool = False  # a piece of the file is on its way from the disk
-    is_half_open: bool = True
     started_at: float = 0.0
     last_heard_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
@@ -117,11 +116,7 @@ class Transfers:
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def __len__(self) -> int:
-        return len(self._running)
-
     def get(self, peer: Address) -> Transfer | None:
-        """Find the transfer of one machine's port."""
         return self._running.get(peer)
 
     def answer_repeat(self, peer: Address, request: ReadRequest) -> bool:
@@ -169,8 +164,7 @@ class Transfers:
         now = self._loop.time()
         transfer.sender.receive_datagram(datagram, now)
         transfer.last_heard_at = now
-        if transfer.is_half_open and transfer.sender.is_answered:
-            transfer.is_half_open = False
+        if transfer.sender.is_answered:
             self._half_open.pop(transfer.peer, None)
         self._advance(transfer, now)
 

@@ -43,8 +43,6 @@ class Mode(StrEnum):
 
 
 class RefusedRequestError(WireError):
-    """A packet whose sender gets an error code."""
-
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.tftp_code = code
         super().__init__(message)
@@ -104,7 +102,6 @@ def parse(datagram: bytes) -> ReadRequest | Ack | Error:
 
 
 def error(code: ErrorCode, message: str) -> bytes:
-    """Write an ERROR."""
     return b"\0\5" + code.to_bytes(2, "big") + message.encode("utf-8", "surrogateescape") + b"\0"
 
 
