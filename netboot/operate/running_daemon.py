@@ -64,8 +64,6 @@ class RescanResult:
 
 
 class RunningDaemon(Protocol):
-    """The running daemon."""
-
     def status(self) -> DaemonStatus: ...
 
     def problems(self) -> list[str]: ...  # what keeps machines from being served as declared

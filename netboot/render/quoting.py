@@ -9,6 +9,7 @@ from netboot.yamlfile.faults import shown
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_IPXE_WORD: Final = re.compile(r"(?!#)[!-~]+(?<!\\)")  # `#` begins a comment, `\` at the end continues a line
 _IPXE_OPERATORS: Final = frozenset({"||", "&&", ";"})
 _LIVE_IN_DOUBLE_QUOTES: Final = frozenset('"\\$`')
 
@@ -47,15 +48,7 @@ def grub(value: object) -> str:
 def ipxe(value: object) -> str:
     """Return one word of an iPXE script. iPXE has no quotes, so a value with special characters is refused."""
     text = one_line(value)
-    if (
-        not text
-        or not text.isascii()
-        or re.search(r"\s", text)
-        or "${" in text
-        or text.startswith("#")
-        or text.endswith("\\")
-        or text in _IPXE_OPERATORS
-    ):
+    if not _IPXE_WORD.fullmatch(text) or "${" in text or text in _IPXE_OPERATORS:
         raise UnfitValueError(f"iPXE has no quoting to carry the word {shown(text)}; choose plain ASCII without blanks")
     return text
 

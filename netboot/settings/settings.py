@@ -17,6 +17,8 @@ from netboot.yamlfile.nodes import Node, Scalar, Table
 from netboot.yamlfile.sections import described, refuse
 from netboot.yamlfile.value_kinds import choice
 
+_LOADER_DIRECTORIES = ("/usr/share/ipxe", "/usr/lib/ipxe", "/usr/share/ipxe/x86_64-efi", "/usr/share/ipxe/arm64-efi")
+
 
 class LogLevel(StrEnum):
     DEBUG = "debug"
@@ -157,13 +159,7 @@ class Bootfiles(SettingSection):
     """Loaders."""
 
     directories: tuple[values.FilePath, ...] = described(
-        (
-            Path("/usr/share/ipxe"),
-            Path("/usr/lib/ipxe"),
-            Path("/usr/share/ipxe/x86_64-efi"),
-            Path("/usr/share/ipxe/arm64-efi"),
-        ),
-        "Directories of loaders, searched in order.",
+        tuple(map(Path, _LOADER_DIRECTORIES)), "Directories of loaders, searched in order."
     )
     loaders: tuple[LoaderChoice, ...] = described(
         (),

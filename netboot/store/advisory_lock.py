@@ -37,8 +37,6 @@ log = structlog.get_logger()
 
 
 class AdvisoryLock:
-    """The advisory lock of the store at a PostgreSQL URL."""
-
     def __init__(self, url: str) -> None:
         self._name = f"netboot on {socket.gethostname()[:40]}, pid {os.getpid()}"
         settings = {**_SERVER_SETTINGS, "application_name": self._name}

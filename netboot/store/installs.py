@@ -63,10 +63,7 @@ class Installs:
         note: str = "",
         actor: Actor | None = None,
     ) -> Change:
-        """Apply `move` to the stored install, and write it and a line of history together.
-
-        `move` is called again if another writer changed the install meanwhile; its TransitionError passes through.
-        """
+        """Apply `move`, again if another writer was faster, and record it as history; its TransitionError passes."""
         return (await self.change_all({host: move}, at=at, what=what, note=note, actor=actor))[0]
 
     async def change_all(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Validat
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from netboot.yamlfile.faults import Faults, did_you_mean, nearest
+from netboot.yamlfile.faults import Faults, Place, did_you_mean, nearest
 from netboot.yamlfile.nodes import KeyPath, Listing, Node, Scalar, Table, dotted, find, find_nearest, written_path
 
 S = TypeVar("S", bound="Section")
@@ -95,7 +95,7 @@ def _report(details: Sequence[ErrorDetails], model: type[Section], tree: Table, 
     for path in (detail["loc"] for detail in details if detail["type"] == "extra_forbidden"):
         section, name = _section_at(model, path[:-1]), str(path[-1])
         what, cure = section.refusal_of_key(name, find(tree, path))
-        _add_at_key(path, tree, faults, what=what, cure=cure)
+        faults.add(_place_of_key(path, tree), dotted(path), what=what, cure=cure)
         meant.add((*path[:-1], nearest(name, section.model_fields)))
     reported: set[KeyPath] = set()  # one value can stand for several keys
     for detail in details:
@@ -104,16 +104,15 @@ def _report(details: Sequence[ErrorDetails], model: type[Section], tree: Table, 
             continue
         reported.add(path)
         what, cure = _words(detail, model)
-        if detail["loc"][-1:] == (_OF_A_KEY,):
-            _add_at_key(path, tree, faults, what=what, cure=cure)
-        else:
-            faults.add(find_nearest(tree, path).place, dotted(path), what=what, cure=cure)
+        is_key = detail["loc"][-1:] == (_OF_A_KEY,)
+        place = _place_of_key(path, tree) if is_key else find_nearest(tree, path).place
+        faults.add(place, dotted(path), what=what, cure=cure)
 
 
-def _add_at_key(path: KeyPath, tree: Table, faults: Faults, *, what: str, cure: str) -> None:
+def _place_of_key(path: KeyPath, tree: Table) -> Place:
     holder = find(tree, path[:-1])
     assert isinstance(holder, Table)
-    faults.add(holder.entries[str(path[-1])].key.place, dotted(path), what=what, cure=cure)
+    return holder.entries[str(path[-1])].key.place
 
 
 def _path_of(detail: ErrorDetails, tree: Table) -> KeyPath:

@@ -75,7 +75,6 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def armed_text(install: Mapping[str, Any]) -> str:
-    """Describe a host's arming in one line."""
     arming = install["arming"]
     if arming is None:
         return "no"

@@ -48,9 +48,9 @@ def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None,
     request = ArmRequest(hosts, reason, attempts, force)
     armed = run_with_administration(config, lambda daemon: daemon.arm(request), is_change=True)
     print_found(armed[0] if len(hosts) == 1 else armed, as_json, map(armed_summary, armed))
-    if as_json:
-        return
-    for warning in dict.fromkeys(warning for found in armed for warning in _warnings(found)):
+    warnings = [f"armed anyway: {reason}" for found in armed for reason in found["reasons"]]
+    warnings += [warning for found in armed for warning in found["warnings"]]
+    for warning in dict.fromkeys(() if as_json else warnings):
         click.echo(f"warning: {warning}", err=True)
 
 
@@ -69,10 +69,6 @@ def armed_summary(found: Mapping[str, Any]) -> str:
     lines = [f"  {name:<12}{printable(str(value))}" for name, value in values.items()]
     head = f"{host} is armed: its next network boot wipes {disk} and installs {release}; netboot install watch {host}"
     return "\n".join([printable(head), *lines])
-
-
-def _warnings(found: Mapping[str, Any]) -> list[str]:
-    return [*(f"armed anyway: {reason}" for reason in found["reasons"]), *found["warnings"]]
 
 
 @install.command()

@@ -60,7 +60,6 @@ async def _reload(config: Path) -> Mapping[str, Any]:
 
 
 def report(taken: Mapping[str, Any]) -> list[str]:
-    """Return the lines that describe a reload's result."""
     hosts = taken["hosts"]
     lines = [f"reloaded: {hosts} host{'s' if hosts != 1 else ''}"]
     if sections := taken["needs_restart"]:

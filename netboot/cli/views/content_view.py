@@ -53,7 +53,6 @@ def _named(entry: LibraryEntry) -> tuple[str | None, str | None]:
 
 
 def verdict_view(verdict: Verdict, repaired: tuple[str, ...]) -> dict[str, Any]:
-    """Return the result of a verification with the replaced files."""
     return {
         "name": verdict.name,
         "kind": verdict.kind.word,

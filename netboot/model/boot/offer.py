@@ -143,10 +143,7 @@ class LoaderRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The inputs of a boot decision beside client, host and install.
-
-    Every loader in it is a file that exists; those of `loaders` and `others` are built for their protocol and CPU.
-    """
+    """The inputs of a boot decision beside client, host and install; every loader is a file, built for its CPU."""
 
     unknown: UnknownHosts
     loaders: dict[tuple[BootProtocol, Cpu], str]

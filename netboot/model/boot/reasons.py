@@ -1,7 +1,7 @@
 """Why a machine does not proceed: each event that an operator must know, as a sentence with its cure. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -47,8 +47,7 @@ def explain(event: str, data: Data, *, host: str) -> Explanation | None:
         return explained
     if explained is None:
         return Explanation("counted", f"{count} more events {event} came in the last minute", is_blocking=False)
-    more = f"{explained.sentence} ({count} more times in the last minute)"
-    return Explanation(explained.word, more, explained.cure, explained.is_blocking)
+    return replace(explained, sentence=f"{explained.sentence} ({count} more times in the last minute)")
 
 
 def _sentence(

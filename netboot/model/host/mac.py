@@ -13,10 +13,7 @@ _ARP_TYPES: Final = {"01": _ETHERNET_DIGITS, "20": _GUID_DIGITS}  # in front, as
 
 
 class Mac(str):
-    """An Ethernet address as `52:54:00:aa:bb:01`, or an InfiniBand port's GUID as `b8:ce:f6:03:00:31:33:3e`.
-
-    Lower case, unicast; made by `parse` and `from_bytes` only.
-    """
+    """`52:54:00:aa:bb:01`, or an InfiniBand port's `b8:ce:f6:03:00:31:33:3e`; made by `parse` and `from_bytes` only."""
 
     __slots__ = ()
 

@@ -130,11 +130,6 @@ class Arming:
     attempts: int  # boots into the installer that it allows
     spent: int = 0  # boots into the installer so far
 
-    @property
-    def is_spent(self) -> bool:
-        """No further boot into the installer is left."""
-        return self.spent >= self.attempts
-
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -168,7 +163,7 @@ class Install:
     @property
     def has_spent_its_arming(self) -> bool:
         """Is armed, but no boot into the installer is left."""
-        return self.arming is not None and self.arming.is_spent
+        return self.arming is not None and self.arming.spent >= self.arming.attempts
 
     def arming_changes(self, now: InstallTarget | None) -> list[str]:
         """List the differences that end this arming. `now` is None if no file declares the host any longer."""
