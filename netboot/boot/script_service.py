@@ -7,6 +7,7 @@ Each request reads the store; nothing that can wipe a disk is answered from memo
 import asyncio
 import logging
 from collections import defaultdict
+from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 from typing import assert_never
 
@@ -42,41 +43,33 @@ from netboot.store.machines import Machines
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class ScriptService:
     """Answers requests for scripts."""
 
-    def __init__(
-        self,
-        registry: LiveRegistry,
-        seen: SeenMachines,
-        *,
-        identification: Identification,
-        install_moves: InstallMoves,
-        learning: VariantLearning,
-        machines: Machines,
-        events: EventBus,
-        clock: Clock,
-    ) -> None:
-        self._registry = registry
-        self._seen = seen
-        self._identification = identification
-        self._install_moves = install_moves
-        self._learning = learning
-        self._machines = machines
-        self._events = events
-        self._clock = clock
-        self._at_the_script: defaultdict[HostName, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._last_receiver: dict[HostName, IPv4Address] = {}  # of the installer's script
+    registry: LiveRegistry
+    seen: SeenMachines
+    _: KW_ONLY
+    identification: Identification
+    install_moves: InstallMoves
+    learning: VariantLearning
+    machines: Machines
+    events: EventBus
+    clock: Clock
+    _at_the_script: defaultdict[HostName, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock), init=False
+    )
+    _last_receiver: dict[HostName, IPv4Address] = field(default_factory=dict, init=False)  # of the installer's script
 
     async def run(self) -> None:
         """Compute the readiness of armed hosts when hosts or content have changed, until cancelled."""
         while True:
-            await self._registry.changed.wait()
-            self._registry.changed.clear()
-            registry = self._registry.now
+            await self.registry.changed.wait()
+            self.registry.changed.clear()
+            registry = self.registry.now
             await registry.documents.warm(registry.hosts)
             for host in registry.hosts:
-                if self._install_moves.known(host.name).is_armed:
+                if self.install_moves.known(host.name).is_armed:
                     await registry.documents.problems(host)
 
     async def serve_script(
@@ -88,11 +81,11 @@ class ScriptService:
         itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. Never fails: if a template
         or the store fails, the script waits.
         """
-        registry = self._registry.now
+        registry = self.registry.now
         host = registry.hosts.by_mac(mac)
         writer = ScriptWriter(registry.documents, language, base_url)
-        is_own = self._identification.is_own(mac, host, address)
-        machine = self._seen.find_or_add(mac) if is_own and not is_head else None
+        is_own = self.identification.is_own(mac, host, address)
+        machine = self.seen.find_or_add(mac) if is_own and not is_head else None
         try:
             if machine is None:
                 script = writer.write(await self._harmless_plan(mac, host, registry.policy))
@@ -110,7 +103,7 @@ class ScriptService:
         return script
 
     async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> WaitPlan | LocalBootPlan:
-        install = await self._install_moves.read(host.name) if host else None
+        install = await self.install_moves.read(host.name) if host else None
         return script_without_install(mac, host, install, policy) or WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
 
     async def _script_of(
@@ -125,43 +118,43 @@ class ScriptService:
         if host is None:
             return writer.write(await self._harmless_plan(machine.mac, None, registry.policy))
         async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
-            install = await self._install_moves.read(host.name)
+            install = await self.install_moves.read(host.name)
             machine.note_arming(install.arming)
             plan = script_without_install(machine.mac, host, install, registry.policy)
-            if plan is None and not machine.is_announced(self._clock.monotonic()):
+            if plan is None and not machine.is_announced(self.clock.monotonic()):
                 plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
             if plan is not None:
                 return writer.write(plan)
             problem = await self._problem(host, registry, writer.language)
             if problem is not None:
                 return writer.write(WaitPlan(machine.mac, WaitReason.NOT_READY, host), problem)
-            await self._machines.flush()  # the address survives a kill of the daemon
+            await self.machines.flush()  # the address survives a kill of the daemon
             return await self._boot_the_installer(machine, host, address, install=install, writer=writer)
 
     def _record_request(self, machine: SeenMachine, host: Host | None, address: IPv4Address, policy: Policy) -> None:
-        now_s = self._clock.monotonic()
+        now_s = self.clock.monotonic()
         if policy.address_announces and host is not None and address in host.addresses:
             machine.announce_by_request(now_s)
-        self._learning.record_script(machine, host, policy=policy, now_s=now_s)
+        self.learning.record_script(machine, host, policy=policy, now_s=now_s)
         if machine.loader_shown_s is not None:
             machine.loader_shown_s = now_s
 
     def _record_refused(self, mac: Mac, host: Host | None, address: IPv4Address, *, plan: ScriptPlan) -> None:
         """Record that a script was requested from an address that is not its machine's."""
-        has_no_address = self._registry.now.policy.address_announces and host is not None and not host.addresses
+        has_no_address = self.registry.now.policy.address_announces and host is not None and not host.addresses
         reason = (RequestRefusal.NO_ADDRESS if has_no_address else RequestRefusal.OTHER_ADDRESS).value
-        if host is None and self._seen.get(mac) is None:  # no machine has this MAC
+        if host is None and self.seen.get(mac) is None:  # no machine has this MAC
             log.debug("boot.request_ignored", mac=mac, address=str(address), reason=reason)
             return
         waits = plan.reason.value if isinstance(plan, WaitPlan) else None
         data = {"request": "script", "address": str(address), "reason": reason, "waits": waits}
-        self._events.emit("boot.request_refused", data, host=host, mac=mac, level=logging.WARNING)
+        self.events.emit("boot.request_refused", data, host=host, mac=mac, level=logging.WARNING)
 
     def record_held_back(self, document: str, address: IPv4Address, error: Exception) -> None:
         """Record that a document cannot be served now, for the machine at this address where one is known."""
-        mac, host = self._identification.machine_at(address)
+        mac, host = self.identification.machine_at(address)
         data = {"document": document, "address": str(address), "reason": str(error)}
-        self._events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
+        self.events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
 
     async def _problem(
         self, host: Host, registry: Registry, language: ScriptLanguage
@@ -180,15 +173,15 @@ class ScriptService:
 
         So a boot whose script cannot be written is not counted.
         """
-        moves, cause, disk = self._install_moves, Cause(seen.mac), LocalBootPlan(seen.mac, host)
+        moves, cause, disk = self.install_moves, Cause(seen.mac), LocalBootPlan(seen.mac, host)
         target = await moves.target(host.name)
         if await moves.end_if_changed(install, target, mac=seen.mac):
             return writer.write(disk)
-        if self._registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
+        if self.registry.now.policy.address_announces and install.state is InstallState.INSTALLING:
             seen.took_installer = False  # no DHCP request shows that the machine was restarted
         if seen.took_installer and install.tokens.kickstart:
             return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
-        drawn = draw(self._clock.random_bytes)
+        drawn = draw(self.clock.random_bytes)
         plan = InstallPlan(host, drawn.kickstart, seen.mac)
         try:
             if install.has_spent_its_arming:
@@ -217,7 +210,7 @@ class ScriptService:
         if is_repeated and earlier not in (None, address):
             data = {"document": "script", "address": str(address), "earlier": str(earlier)}
             data |= {"reason": Alarm.SECOND_ADDRESS.value}
-            self._events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
+            self.events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
 
     def _emit_script(self, seen: SeenMachine, host: Host | None, address: IPv4Address, plan: ScriptPlan) -> None:
         """Emit the script of a machine, unless it got the same one before in this boot and under this arming."""
@@ -237,10 +230,10 @@ class ScriptService:
         data = {"plan": kind, "address": str(address), **({"reason": reason} if reason else {})}
         level = logging.WARNING if reason else logging.INFO
         taken = seen.boot.record_step(step) if step else None
-        self._events.emit("boot.script_served", data, host=host, mac=seen.mac, step=taken, level=level)
+        self.events.emit("boot.script_served", data, host=host, mac=seen.mac, step=taken, level=level)
 
     def _emit_held_back(self, seen: SeenMachine, host: Host | None, error: NetbootError) -> None:
         reason = str(error)
         if seen.boot.held_back_by != reason:  # it repeats its request every few seconds
             seen.boot.held_back_by = reason
-            self._events.emit("boot.script_held_back", {"reason": reason}, host=host, mac=seen.mac, level=logging.ERROR)
+            self.events.emit("boot.script_held_back", {"reason": reason}, host=host, mac=seen.mac, level=logging.ERROR)

@@ -51,11 +51,11 @@ class DhcpServer:
         self._offer_service = offer_service
         self._settings = settings
         self._counters = counters
-        self._handlers = self._handlers_of_ports(leasing)
         self._listeners: dict[tuple[Interface, int], ProxyDhcpHandler | LeaseHandler] = {}
         self._interfaces: tuple[Interface, ...] = ()
         self._awaited: dict[tuple[str, int], str] = {}  # ports that cannot be opened now, each with the reason
         self._ours: set[IPv4Address] = set()  # on every interface; shared with the handlers
+        self._handlers = self._handlers_of_ports(leasing)
 
     @property
     def problems(self) -> list[str]:
@@ -95,15 +95,31 @@ class DhcpServer:
         """Return how each port of this mode is handled; in mode `reservation` port 67 leases."""
         offers = DhcpPort(pxe.offer_request, pxe_reply.offer_reply, lambda request, _: dhcp.reply_address(request))
         acks = DhcpPort(pxe.boot_server_request, pxe_reply.ack_reply, lambda _, source: pxe.ack_address(source))
-        boot_servers = {self._settings.pxe_port: partial(self._boot_handler, acks)}
+        boots = partial(
+            ProxyDhcpHandler,
+            offer_service=self._offer_service,
+            http_port=self._settings.http_port,
+            is_listening_only=self._settings.mode is DhcpMode.LISTEN,
+            counters=self._counters,
+            ours=self._ours,
+        )
+        boot_servers = {self._settings.pxe_port: partial(boots, acks)}
         match self._settings.mode:
             case DhcpMode.OFF:
                 return {}
             case DhcpMode.PROXY | DhcpMode.LISTEN:
-                return {self._settings.port: partial(self._boot_handler, offers), **boot_servers}
+                return {self._settings.port: partial(boots, offers), **boot_servers}
             case DhcpMode.RESERVATION:
                 assert leasing is not None
-                return {**boot_servers, self._settings.port: partial(self._lease_handler, leasing)}
+                leases = partial(
+                    LeaseHandler,
+                    leasing=leasing,
+                    offer_service=self._offer_service,
+                    http_port=self._settings.http_port,
+                    counters=self._counters,
+                    ours=self._ours,
+                )
+                return {**boot_servers, self._settings.port: leases}
             case _:
                 assert_never(self._settings.mode)
 
@@ -140,24 +156,3 @@ class DhcpServer:
             with suppress(PortError):
                 return UdpSocket(number, interface, counters=self._counters)
         return PacketSocket(number, interface, counters=self._counters)
-
-    def _boot_handler(self, port: DhcpPort, socket: DatagramPort) -> ProxyDhcpHandler:
-        return ProxyDhcpHandler(
-            port,
-            socket,
-            offer_service=self._offer_service,
-            http_port=self._settings.http_port,
-            is_listening_only=self._settings.mode is DhcpMode.LISTEN,
-            counters=self._counters,
-            ours=self._ours,
-        )
-
-    def _lease_handler(self, leasing: Leasing, socket: DatagramPort) -> LeaseHandler:
-        return LeaseHandler(
-            socket,
-            leasing,
-            offer_service=self._offer_service,
-            http_port=self._settings.http_port,
-            counters=self._counters,
-            ours=self._ours,
-        )

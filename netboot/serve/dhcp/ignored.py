@@ -4,6 +4,7 @@ If an operator can remove the cause, an event with the host's name is recorded a
 """
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 import structlog
@@ -36,20 +37,21 @@ PACKET_CURES: Final[Mapping[DropReason | LeaseDropReason | IgnoreReason, str]] =
 }
 
 
+@dataclass(frozen=True, slots=True)
 class IgnoredRequests:
     """The ignored requests of one port on one interface."""
 
-    def __init__(self, interface: Interface, port: int, *, offer_service: OfferService, counters: Metrics) -> None:
-        self._interface = interface
-        self._port = port
-        self._offer_service = offer_service
-        self._counters = counters
+    interface: Interface
+    port: int
+    _: KW_ONLY
+    offer_service: OfferService
+    counters: Metrics
 
     def drop(self, reason: DropReason | LeaseDropReason | IgnoreReason, message: DhcpMessage | None) -> None:
         """Count, log and record one; `message` is None if it could not be read."""
-        self._counters.count("dhcp_ignored", reason=reason.value)
+        self.counters.count("dhcp_ignored", reason=reason.value)
         mac = pxe.client_mac(message) if message is not None else None
-        log.debug("dhcp.ignored", mac=mac, reason=reason.value, iface=self._interface.name, port=self._port)
+        log.debug("dhcp.ignored", mac=mac, reason=reason.value, iface=self.interface.name, port=self.port)
         if mac is not None:
             self.record_cure(reason, mac)
 
@@ -57,4 +59,4 @@ class IgnoredRequests:
         """Record why this machine gets no boot offer, where an operator can remove the cause."""
         cure = PACKET_CURES.get(reason)
         if cure is not None:
-            self._offer_service.record_refusal(mac, reason.value, cure=cure)
+            self.offer_service.record_refusal(mac, reason.value, cure=cure)

@@ -57,7 +57,9 @@ def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
     if known is not None and _names(known, file.etag, weakly=True):
         return FileAnswer(HTTPStatus.NOT_MODIFIED, about[1:3])
     total = file.size_bytes
-    wanted = header("range") if method == "GET" and _range_holds(header("if-range"), file.etag) else None
+    if_range = header("if-range")  # RFC 9110 §13.1.5: strong comparison; a date never matches, as we send none
+    has_range = method == "GET" and (if_range is None or if_range.strip() == file.etag)
+    wanted = header("range") if has_range else None
     span = byte_range(wanted, total) if wanted is not None else None
     if span is None:
         return FileAnswer(HTTPStatus.OK, (*about, ("Content-Length", str(total))), 0, total)
@@ -118,11 +120,6 @@ def _position(digits: str) -> int | None:
     if not digits:
         return None
     return int(digits) if len(digits) <= _LONGEST_POSITION else _BEYOND_ANY_FILE
-
-
-def _range_holds(if_range: str | None, etag: str) -> bool:
-    """RFC 9110 §13.1.5: strong comparison; a date never matches, because we send no Last-Modified."""
-    return if_range is None or if_range.strip() == etag
 
 
 def _names(field: str, etag: str, *, weakly: bool) -> bool:

@@ -145,7 +145,9 @@ class Sender:
             return
         self._tries += 1
         if self._tries >= (TRIES if self.is_answered else TRIES_BEFORE_FIRST_ACK):
-            self.end(self._outcome_of_drop())
+            is_complete = self._highest == self._last
+            ended = Outcome.UNCONFIRMED if is_complete else Outcome.TIMED_OUT
+            self.end(ended if self.is_answered else Outcome.UNANSWERED)
             return
         self._backoff *= 2
         self._next = self._acked + 1
@@ -207,11 +209,6 @@ class Sender:
             self._rtt_spread += (abs(sample - self._rtt) - self._rtt_spread) / 4
             self._rtt += (sample - self._rtt) / 8
         self._rtt_samples += 1
-
-    def _outcome_of_drop(self) -> Outcome:
-        if not self.is_answered:
-            return Outcome.UNANSWERED
-        return Outcome.UNCONFIRMED if self._highest == self._last else Outcome.TIMED_OUT
 
     def _end_by_peer(self, data: bytes) -> None:
         error = tftp.parse(data)
