@@ -19,8 +19,6 @@ _OFFSET: Final = re.compile(r"[0-9]{1,18}")
 
 
 class UploadApi:
-    """The handlers."""
-
     def __init__(self, imports: UploadImports) -> None:
         self._imports = imports
 
@@ -41,7 +39,6 @@ class UploadApi:
         return web.json_response(asdict(upload), status=201, headers={"Location": f"/api/v1/uploads/{upload.id}"})
 
     async def list(self, _request: web.Request) -> web.Response:
-        """List the uploads."""
         return web.json_response([asdict(upload) for upload in await self._imports.all()])
 
     async def show(self, request: web.Request) -> web.Response:
@@ -63,7 +60,6 @@ class UploadApi:
         )
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Delete an upload."""
         await self._imports.remove(request.match_info["id"], actor=actor_of(request))
         return web.Response(status=204)
 

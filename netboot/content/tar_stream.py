@@ -53,7 +53,6 @@ class ByteStream:
             yield piece
 
     def skip(self, count: int) -> None:
-        """Skip `count` bytes."""
         for _ in self.pieces(count):
             pass
 
@@ -64,12 +63,10 @@ class ByteStream:
             yield piece
 
     def drain(self) -> None:
-        """Read to the end."""
         for _ in self.rest():
             pass
 
     def is_at_end(self) -> bool:
-        """Return whether no byte is left."""
         while self._at == len(self._chunk):
             chunk = next(self._chunks, None)
             if chunk is None:

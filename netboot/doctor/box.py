@@ -35,7 +35,6 @@ class BoxReport:
 
 
 async def links_here() -> Links:
-    """Read the interfaces of this appliance."""
     netlink = AsyncIPRoute()
     try:
         await netlink.bind()

@@ -42,8 +42,6 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The files that the daemon reads and writes."""
-
     reads: dict[str, str] = field(default_factory=dict)  # a path and what it is
     writes: dict[str, str] = field(default_factory=dict)
 

@@ -35,7 +35,6 @@ class IgnitionFile:
 
     @property
     def paths(self) -> frozenset[str]:
-        """The paths of its files, directories and links."""
         return frozenset(node.path for node in self.nodes if node.kind != "unit")
 
     def without_contents(self) -> "IgnitionFile":
@@ -44,7 +43,6 @@ class IgnitionFile:
 
 
 def read_ignition(data: bytes) -> IgnitionFile:
-    """Read and verify a file."""
     return _read(data, depth=0)
 
 

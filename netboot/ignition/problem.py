@@ -28,10 +28,7 @@ class IgnitionProblem:
 
 
 class Problems(list[IgnitionProblem]):
-    """The problems of one file in the order of finding."""
-
     def add(self, pointer: str, what: str, *, cure: str) -> None:
-        """Add one problem of the object at `pointer`."""
         self.append(IgnitionProblem(pointer, what, cure))
 
 

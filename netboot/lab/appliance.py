@@ -52,7 +52,6 @@ class Appliance:
                 raise LabError(f"the appliance was not ready in {READY_S:.0f} s:\n{self.log_tail()}") from None
 
     async def wait(self) -> int | None:
-        """Wait until it ends and return its exit status."""
         return await self._process.wait() if self._process else None
 
     async def kill(self) -> None:
@@ -74,7 +73,6 @@ class Appliance:
             return None
 
     def log_tail(self) -> str:
-        """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
 
     async def _ready_or_gone(self, process: Process, notify: socket.socket) -> None:

@@ -44,7 +44,6 @@ class Lab:
         self._servers: list[Process] = []
 
     def guest(self, name: str) -> Guest:
-        """Return one of its machines; raise LabError for an unknown name."""
         try:
             return self.guests[name]
         except KeyError:
@@ -68,7 +67,6 @@ class Lab:
         await self.appliance.start()
 
     async def stop(self) -> None:
-        """Power everything off and remove it."""
         for guest in self.guests.values():
             await guest.power_off()
         await self.appliance.stop()

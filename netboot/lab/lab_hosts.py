@@ -23,8 +23,6 @@ IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 reads noth
 
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """One machine and its registry entry."""
-
     machine: LabMachine
     role: Role
     address: IPv4Interface | None = None  # None: leased
@@ -44,15 +42,12 @@ LAB_HOSTS: Final = (CP1, W1, BIOS1)
 
 @dataclass(frozen=True, slots=True)
 class AppliancePaths:
-    """The paths of an appliance's files."""
-
     directory: Path  # its /etc/netboot and /var/lib/netboot in one
     content: Path
     socket: Path
 
     @property
     def settings(self) -> Path:
-        """Its netboot.yaml."""
         return self.directory / "netboot.yaml"
 
     @property

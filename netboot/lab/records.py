@@ -17,8 +17,6 @@ NAMESPACE_PREFIX: Final = "nblab-"
 
 
 class Records:
-    """The records of one lab."""
-
     def __init__(self, lab_id: str, run_directory: Path = RUN_DIRECTORY) -> None:
         self.lab_id = lab_id
         self.directory = run_directory / lab_id
@@ -54,7 +52,6 @@ class Records:
         return self.directory.is_dir() and is_locked(self.work)
 
     def remove(self) -> None:
-        """Delete the lab's records and work directory."""
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 

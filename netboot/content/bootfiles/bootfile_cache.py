@@ -40,7 +40,6 @@ class LargeFile:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Close the descriptor."""
         os.close(self.descriptor)
 
 

@@ -44,7 +44,6 @@ class Verdict:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is no fault."""
         return not self.faults
 
 

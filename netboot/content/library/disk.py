@@ -23,7 +23,6 @@ def tree_size(*roots: Path) -> int:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Format a size in MB or GB."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
@@ -63,7 +62,6 @@ def write_fault(directory: Path) -> str | None:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Return a path, or the nearest directory above it that exists."""
     return path if path.exists() else nearest_existing(path.parent)
 
 

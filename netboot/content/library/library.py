@@ -57,7 +57,6 @@ class LibraryEntry:
 
     @property
     def record(self) -> Record | None:
-        """The record of its import."""
         return Record.read(self.path)
 
 
@@ -104,7 +103,6 @@ class Library:
         return found[0]
 
     def get(self, kind: EntryKind, name: str) -> LibraryEntry | None:
-        """Find a medium or release of one kind."""
         return next((entry for entry in self._entries(kind) if entry.name == name), None)
 
     def check_not_of(self, kind: EntryKind, name: str) -> None:
@@ -153,7 +151,6 @@ class Library:
             return []
 
     def aliases_of(self, entry: LibraryEntry) -> list[str]:
-        """List the aliases of a medium or release."""
         return [other.name for other in self._entries(entry.kind) if other.alias_of == entry.name]
 
 

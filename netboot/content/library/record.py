@@ -52,7 +52,6 @@ class Record:
         )
 
     def write(self, directory: Path) -> None:
-        """Write it beside the files that it describes."""
         place = directory / NAME
         place.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
         place.chmod(0o644)  # whatever the umask

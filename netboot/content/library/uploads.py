@@ -34,8 +34,6 @@ class UploadKind(StrEnum):
 
 
 class UploadState(StrEnum):
-    """The state of an upload."""
-
     RECEIVING = "receiving"
     IMPORTING = "importing"
     DONE = "done"

@@ -29,8 +29,6 @@ class Clues:
 
 @dataclass(frozen=True, slots=True)
 class MediumFacts:
-    """Release, architecture and variant of an installer."""
-
     is_oracle: bool
     version: str  # `8.10`; `8` if only that is known; or empty
     architecture: str
@@ -38,7 +36,6 @@ class MediumFacts:
 
     @property
     def description(self) -> str:
-        """Family, version, architecture and variant in one line."""
         family = "Oracle Linux" if self.is_oracle else "Linux"
         return " ".join(filter(None, (family, self.version, self.architecture, self.variant)))
 

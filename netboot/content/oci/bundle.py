@@ -23,15 +23,12 @@ _BLOCK: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a file."""
-
     path: Path
     offset: int
     size_bytes: int
 
     @classmethod
     def whole(cls, path: Path) -> Self:
-        """Return the whole of a file."""
         return cls(path, 0, path.stat().st_size)
 
     def chunks(self) -> Iterator[bytes]:

@@ -61,7 +61,6 @@ class ArchiveCheck:
 
     @property
     def is_sound(self) -> bool:
-        """Whether no object referred to is damaged or missing."""
         return not self.faults
 
 

@@ -41,7 +41,6 @@ class ObjectTable:
     """An immutable table from an object's key to its stat and its ordinal."""
 
     def __init__(self, buckets: Sequence[bytes] = (b"",) * len(_DIRECTORIES)) -> None:
-        """Use the records of each directory."""
         self._buckets = buckets
         self._first_ordinals = tuple(accumulate((len(each) // _RECORD_BYTES for each in buckets), initial=0))
 

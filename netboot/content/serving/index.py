@@ -37,19 +37,16 @@ class ContentIndex:
 
     @property
     def media(self) -> tuple[str, ...]:
-        """The names of the boot media."""
         return self._served(EntryKind.MEDIUM)
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """The names of the releases."""
         return self._served(EntryKind.RELEASE)
 
     def _served(self, wanted: EntryKind) -> tuple[str, ...]:
         return tuple(sorted(name for kind, name in self._trees if kind is wanted))
 
     def release_tree(self, name: str) -> ReleaseTree | None:
-        """Find a release in memory."""
         tree = self._trees.get((EntryKind.RELEASE, name))
         return tree if isinstance(tree, ReleaseTree) else None
 

@@ -20,7 +20,6 @@ class PullProgress:
     __slots__ = ("_delta_bytes", "_delta_parts", "_objects", "_requested", "_root", "_seen", "object_count", "release")
 
     def __init__(self, tree: ReleaseTree, object_count: int | None = None) -> None:
-        """Begin to count a pull of `tree`."""
         self.release = tree.name
         self._root = tree.root
         self._objects = tree.objects
@@ -32,7 +31,6 @@ class PullProgress:
 
     @property
     def percent(self) -> int:
-        """The whole percent reached."""
         by_objects = min(100, self._requested * 100 // self.object_count) if self.object_count else 0
         if not self._delta_bytes:
             return by_objects

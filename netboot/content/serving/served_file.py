@@ -49,7 +49,6 @@ def etag_of(status: os.stat_result) -> str:
 
 
 def stat_etag(size_bytes: int, mtime_ns: int, inode: int) -> str:
-    """Format the ETag of a file that is not generated."""
     return f'"{size_bytes:x}-{mtime_ns:x}-{inode:x}"'
 
 

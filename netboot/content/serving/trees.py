@@ -66,7 +66,6 @@ class Tree:
         raise NotImplementedError
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
-        """Find a member in memory."""
         return self.files.get("/".join(names))
 
     def read_again(self, names: tuple[str, ...]) -> ServedFile | None:

@@ -114,7 +114,6 @@ def inside(namespace: str, *command: str) -> tuple[str, ...]:
 
 
 def index_of(ip: Any, name: str) -> int:
-    """Return the index of the interface `name`."""
     return int(ip.link_lookup(ifname=name)[0])
 
 

@@ -26,7 +26,6 @@ class Console:
         self._changed = asyncio.Event()
 
     def feed(self, data: bytes) -> None:
-        """Add the guest's output."""
         raw = self._rest + data.decode("utf-8", errors="replace")
         unfinished = _UNFINISHED.search(raw)
         self._rest = unfinished[0] if unfinished else ""

@@ -57,7 +57,6 @@ class _Boot:
         self._heard: dict[str, float] = {}
 
     async def read(self, daemon: ControlClient, after: int) -> None:
-        """Read the daemon's events until it stops."""
         with suppress(NoDaemonError):  # `watch` reports the state of every machine
             async for event in daemon.events(after=after):
                 self._take(event)

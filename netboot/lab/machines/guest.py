@@ -27,7 +27,6 @@ class Guest:
 
     @property
     def is_on(self) -> bool:
-        """Whether it is powered on."""
         return self._process is not None and self._process.returncode is None
 
     async def power_on(self) -> Console:
@@ -46,7 +45,6 @@ class Guest:
         return self.console
 
     async def power_off(self) -> None:
-        """Cut the power."""
         if self._process is not None:
             if self._process.returncode is None:
                 self._process.kill()

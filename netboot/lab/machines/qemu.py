@@ -22,8 +22,6 @@ _NO_PXE = ("IPv4PXESupport", "IPv6PXESupport")
 
 
 class Firmware(StrEnum):
-    """The firmware that boots the machine."""
-
     OVMF_PXE = "ovmf-pxe"  # UEFI's own PXE client: the card has no ROM, so no iPXE runs before
     OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
     OVMF_SECURE = "ovmf-secure"  # UEFI's PXE client with Secure Boot on: runs only signed files
@@ -58,7 +56,6 @@ class LabMachine:
 
     @property
     def serial(self) -> str:
-        """The serial number on its board."""
         return f"LAB-{self.name.upper()}"
 
     @property

@@ -12,8 +12,6 @@ _ORDER: Final = tuple(step for step in Step if step is not Step.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class ReachedStep:
-    """One step that was reached."""
-
     host: str
     step: Step
     seconds: float

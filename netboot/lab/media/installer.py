@@ -15,7 +15,6 @@ _STAGE2_PROGRAMS = ("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", 
 
 
 def build_medium(medium: Path, kernel: Kernel, *, assets: Path, work: Path) -> None:
-    """Write one boot medium into the directory `medium`."""
     (medium / "images").mkdir(parents=True)
     shutil.copy2(kernel.image, medium / "vmlinuz")
     pack_initrd(_stage1(work / "stage1", kernel, assets), medium / "initrd.img")
