@@ -1,7 +1,4 @@
-"""The directory of the files that come with netboot: templates, the dashboard, examples, the lab's scripts.
-
-In the wheel it is `netboot/_assets`; in a checkout it is `assets/` beside the package.
-"""
+"""The files that come with netboot: in the wheel `netboot/_assets`, in a checkout `assets/` beside the package."""
 
 from pathlib import Path
 

@@ -16,11 +16,8 @@ _ZEROS: Final = bytes(_BLOCK)
 _LONGEST_TEXT: Final = 1 << 20  # a pax record or GNU name
 REGULAR: Final = frozenset({b"0", b"\0", b"7"})
 HARD_LINK: Final = b"1"
-SYMBOLIC_LINK: Final = b"2"
 DIRECTORY: Final = b"5"
-_WITHOUT_CONTENT: Final = frozenset(
-    {HARD_LINK, SYMBOLIC_LINK, b"3", b"4", DIRECTORY, b"6"}
-)  # whatever their size field
+_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, b"2", b"3", b"4", DIRECTORY, b"6"})  # whatever their size field
 _PAX_KEYS: Final = frozenset({"path", "linkpath", "size"})
 _MOST_DIGITS: Final = 19  # of a size
 
@@ -62,10 +59,6 @@ class ByteStream:
             piece, self._at = self._chunk[self._at :], len(self._chunk)
             yield piece
 
-    def drain(self) -> None:
-        for _ in self.rest():
-            pass
-
     def is_at_end(self) -> bool:
         while self._at == len(self._chunk):
             chunk = next(self._chunks, None)
@@ -93,7 +86,8 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
     """
     extended: dict[str, str] = {}
     while not stream.is_at_end() and (header := stream.take(_BLOCK)) != _ZEROS:
-        _check(header)
+        if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 0x20:
+            raise ContentError("it is not a tar, or damaged: the checksum of a header is wrong")
         kind = header[156:157]
         size = _number(header[124:136])
         if kind in b"xLKg":
@@ -111,11 +105,6 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
         yield TarMember(name, kind, size, extended.get("linkpath") or _text(header[157:257]))
         stream.skip(-size % _BLOCK)
         extended = {}
-
-
-def _check(header: bytes) -> None:
-    if _number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 0x20:
-        raise ContentError("it is not a tar, or damaged: the checksum of a header is wrong")
 
 
 def _number(field: bytes) -> int:

@@ -26,41 +26,31 @@ class LargeFile:
 
     def piece(self, offset: int, length: int) -> bytes:
         """Read exactly `length` bytes; raise ContentError if the file shrank or the disk fails."""
-        pieces = []
-        while length > 0:
-            try:
-                got = os.pread(self.descriptor, length, offset)
-            except OSError as error:
-                raise ContentError(f"cannot read at byte {offset}: {error.strerror}; check the disk") from error
-            if not got:
-                raise ContentError(f"cannot read at byte {offset}: the file shrank; replace files by renaming")
-            pieces.append(got)
-            offset += len(got)
-            length -= len(got)
-        return b"".join(pieces)
+        try:
+            piece = os.pread(self.descriptor, length, offset)
+        except OSError as error:
+            raise ContentError(f"cannot read at byte {offset}: {error.strerror}; check the disk") from error
+        if len(piece) < length:
+            raise ContentError(f"cannot read at byte {offset}: the file shrank; replace files by renaming")
+        return piece
 
     def close(self) -> None:
         os.close(self.descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedFile:
-    content: bytes
-    stamp: tuple[int, int, int]  # inode, size, modification time in ns
+_Stamp = tuple[int, int, int]  # inode, size, modification time in ns
 
 
 class BootFileCache:
-    """Small files in memory."""
-
     def __init__(self) -> None:
-        self._cached: dict[str, _CachedFile] = {}
+        self._cached: dict[str, tuple[_Stamp, bytes]] = {}
 
     def fresh(self, file: BootFile) -> bytes | None:
         """Return the cached bytes if the file on disk is unchanged; None: call `read`."""
-        cached = self._cached.get(str(file.path))
-        with suppress(OSError):
-            if cached is not None and _stamp(file.path.lstat()) == cached.stamp:
-                return cached.content
+        with suppress(OSError, KeyError):
+            stamp, content = self._cached[str(file.path)]
+            if _stamp(file.path.lstat()) == stamp:
+                return content
         return None
 
     def read(self, file: BootFile) -> bytes | LargeFile:
@@ -82,14 +72,15 @@ class BootFileCache:
             stack.pop_all()
             return opened
 
-    def _small(self, path: str, opened: LargeFile, stamp: tuple[int, int, int]) -> bytes:
-        cached = self._cached.get(path)
-        content = cached.content if cached is not None and cached.stamp == stamp else opened.piece(0, stamp[1])
-        if sum(len(other.content) for other in list(self._cached.values())) + len(content) > BUDGET_BYTES:
+    def _small(self, path: str, opened: LargeFile, stamp: _Stamp) -> bytes:
+        cached_stamp, content = self._cached.get(path, (None, b""))
+        if cached_stamp != stamp:
+            content = opened.piece(0, opened.size_bytes)
+        if sum(len(other) for _, other in list(self._cached.values())) + len(content) > BUDGET_BYTES:
             self._cached.clear()
-        self._cached[path] = _CachedFile(content, stamp)
+        self._cached[path] = (stamp, content)
         return content
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+def _stamp(status: os.stat_result) -> _Stamp:
     return (status.st_ino, status.st_size, status.st_mtime_ns)

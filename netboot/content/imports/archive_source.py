@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from netboot.content.library.disk import tree_size
 from netboot.content.oci.bundle import Part, directory_parts, tar_parts
 from netboot.content.oci.image import Image, read_image
 from netboot.content.ostree.repository import read_ref
@@ -25,6 +26,10 @@ class Repository:
 
     root: Path
     digest: str
+
+    @property
+    def size_bytes(self) -> int:
+        return tree_size(self.root)
 
 
 def open_source(path: Path) -> Image | Repository:

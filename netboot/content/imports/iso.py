@@ -6,18 +6,17 @@ only for media that were copied in by hand.
 """
 
 import hashlib
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, tree_size
+from netboot.content.library.disk import explaining_import_errors, explaining_write_errors, sha256, tree_size
 from netboot.content.library.library import Library, Staging, checked_name
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.library.record import Record
-from netboot.content.media.boot_media import STAGE2, TREEINFO, kernel_architecture, made_treeinfo, text_of
+from netboot.content.media.boot_media import HEAD_BYTES, STAGE2, TREEINFO, kernel_architecture, made_treeinfo, text_of
 from netboot.content.media.installer_files import check_stage2, initrd_modules, kernel_release
 from netboot.content.media.iso_image import IsoImage, Volume, read_checksums, read_volume
 from netboot.content.media.medium_facts import Clues, MediumFacts, medium_facts
@@ -32,7 +31,6 @@ _LOADERS: Final = {
     "aarch64": ("EFI/BOOT/BOOTAA64.EFI", "EFI/BOOT/grubaa64.efi", "EFI/BOOT/mmaa64.efi"),
 }
 _ALGORITHMS: Final = {"sha256": 64, "sha512": 128}
-_HEAD_BYTES: Final = 0x8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,17 @@ class _IsoImport:
         is_new = self._is_new(name, sums)
         size_bytes = tree_size(root)
         if is_new:
-            self._record(facts, kernel, sums, size_bytes=size_bytes).write(root)
+            record = Record(
+                source=self.image.path.resolve().name,
+                source_digest=self.digest,
+                imported_at=self.now.isoformat(timespec="seconds"),
+                description=facts.description,
+                kernel=kernel,
+                architecture=facts.architecture,
+                files=sums,
+                size_bytes=size_bytes,
+            )
+            record.write(root)
             self.staging.publish(root, EntryKind.MEDIUM, name)
         notes = tuple(_notes(members, facts, is_verified=is_verified))
         files = tuple(sorted(sums))
@@ -126,7 +134,7 @@ class _IsoImport:
 
     def _clues(self, root: Path, kernel: str) -> Clues:
         with (root / "vmlinuz").open("rb") as file:
-            architecture = kernel_architecture(file.read(_HEAD_BYTES)) or ""
+            architecture = kernel_architecture(file.read(HEAD_BYTES)) or ""
         return Clues(
             volume=self.volume.identifier,
             treeinfo=text_of(root / TREEINFO),
@@ -143,7 +151,7 @@ class _IsoImport:
         except ContentError as error:
             raise ContentError(f"{source}: {error}; download it again") from error
         for loader in set(members) & set(_LOADERS[facts.architecture]):
-            found = pe_architecture((root / loader).read_bytes()[:_HEAD_BYTES])
+            found = pe_architecture((root / loader).read_bytes()[:HEAD_BYTES])
             if found != facts.architecture:
                 raise ContentError(
                     f"{source}: {loader} is not an EFI program for {facts.architecture}; download it again"
@@ -176,18 +184,6 @@ class _IsoImport:
             )
         return False
 
-    def _record(self, facts: MediumFacts, kernel: str, sums: dict[str, str], *, size_bytes: int) -> Record:
-        return Record(
-            source=self.image.path.resolve().name,
-            source_digest=self.digest,
-            imported_at=self.now.isoformat(timespec="seconds"),
-            description=facts.description,
-            kernel=kernel,
-            architecture=facts.architecture,
-            files=sums,
-            size_bytes=size_bytes,
-        )
-
 
 def _reuse(before: list[Path], root: Path, members: Iterable[str]) -> int:
     """Move the members that killed imports had copied to their place; return their size in bytes."""
@@ -201,36 +197,24 @@ def _reuse(before: list[Path], root: Path, members: Iterable[str]) -> int:
 
 def _has_no_other_link(path: Path) -> bool:
     """Return whether a file may be written to: a regular file without another hard link."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    return path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1
 
 
 def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:
     """Map the name of each member in the medium to its name on the ISO; raise ContentError if one is missing."""
-    found = {
-        "vmlinuz": _first(image, _KERNEL),
-        "initrd.img": _first(image, _INITRD),
-        "images/install.img": _first(image, STAGE2),
-    }
-    missing = [member for member, source in found.items() if source is None]
+    places = {"vmlinuz": _KERNEL, "initrd.img": _INITRD, "images/install.img": STAGE2}
+    found = {member: next(filter(image.has_file, names), "") for member, names in places.items()}
+    missing = [member for member, source in found.items() if not source]
     if missing:
         raise ContentError(
             f"{image.path} ({volume.identifier or 'without a name'}) has no {' and no '.join(missing)}: "
             "it is not an installer medium; use the UEK boot ISO of Oracle Linux 8 or 9"
         )
-    members = {member: source for member, source in found.items() if source is not None}
-    architecture = kernel_architecture(image.read(members["vmlinuz"], _HEAD_BYTES))
+    architecture = kernel_architecture(image.read(found["vmlinuz"], HEAD_BYTES))
     if architecture is None:
-        raise ContentError(f"{image.path}: {members['vmlinuz']} is not a kernel; download the ISO again")
+        raise ContentError(f"{image.path}: {found['vmlinuz']} is not a kernel; download the ISO again")
     extra = (*_LOADERS[architecture], TREEINFO, ".discinfo")
-    return members | {each: each for each in extra if (image.size_of(each) or -1) > 0}
-
-
-def _first(image: IsoImage, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if (image.size_of(name) or -1) > 0), None)
+    return found | {each: each for each in extra if image.has_file(each)}
 
 
 def _notes(members: dict[str, str], facts: MediumFacts, *, is_verified: bool) -> list[str]:
@@ -245,12 +229,6 @@ def _notes(members: dict[str, str], facts: MediumFacts, *, is_verified: bool) ->
     return notes
 
 
-def _sums_of(directory: Path, names: dict[str, str]) -> dict[str, str]:
+def _sums_of(directory: Path, names: Iterable[str]) -> dict[str, str]:
     """Hash those files of a medium copied in by hand that an import would write."""
-    sums = {}
-    for name in names:
-        path = directory / name
-        if path.is_file():
-            with path.open("rb") as file:
-                sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return sums
+    return {name: sha256(directory / name) for name in names if (directory / name).is_file()}

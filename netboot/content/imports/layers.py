@@ -7,7 +7,6 @@ the build node's certificates, is never written.
 
 import errno
 import posixpath
-from collections.abc import Callable
 from typing import Final
 
 from netboot.content.library.progress import Progress
@@ -22,23 +21,13 @@ _OPAQUE: Final = ".wh..wh..opq"
 _NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
-def unpack(
-    image: Image,
-    writer: ReleaseWriter,
-    source: str,
-    *,
-    progress: Progress,
-    reader: Callable[[int, bytes], None] | None = None,
-) -> None:
-    """Write the repository of an image; raise ContentError if a layer is damaged, or no layer has a repository.
-
-    `reader` is called with the offset in the container's file and each piece that is read.
-    """
-    progress.step(f"unpacking {source}", sum(layer.part.size_bytes for layer in image.layers))
+def unpack(image: Image, writer: ReleaseWriter, source: str, *, progress: Progress) -> None:
+    """Write the repository of an image; raise ContentError if a layer is damaged, or no layer has a repository."""
+    progress.step(f"unpacking {source}", image.size_bytes)
     inside: set[str] = set()
     for number, layer in enumerate(image.layers, 1):
         try:
-            inside |= _LayerOver(writer).unpack(layer, source, progress, reader=reader)
+            inside |= _LayerOver(writer).unpack(layer, source, progress)
         except ContentError as error:
             if str(error).startswith(source):
                 raise
@@ -65,11 +54,9 @@ class _LayerOver:
         self._writer = writer
         self._own: set[str] = set()  # members of this layer: its whiteouts remove only members of lower layers
 
-    def unpack(
-        self, layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None
-    ) -> set[str]:
+    def unpack(self, layer: Layer, source: str, progress: Progress) -> set[str]:
         """Write its part of the repository; return the names at the root of the layer."""
-        stream = ByteStream(layer_chunks(layer, source, progress, reader=reader))
+        stream = ByteStream(layer_chunks(layer, source, progress))
         inside = set()
         is_first = not self._writer.file_count
         for member in tar_members(stream):
@@ -85,7 +72,8 @@ class _LayerOver:
                 if error.errno not in _NO_PLACE:
                     raise
                 raise ContentError(f"cannot write {path!r} ({error.strerror})") from error
-        stream.drain()
+        for _ in stream.rest():
+            pass  # the digest is that of all bytes
         return inside
 
     def _take(self, path: str, member: TarMember, stream: ByteStream, *, is_first: bool) -> None:

@@ -2,12 +2,18 @@
 
 import ctypes
 import errno
+import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
+from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.errors import ContentError, NetbootError
+
+_CHUNK_BYTES: Final = 1 << 20
 
 
 def tree_size(*roots: Path) -> int:
@@ -22,8 +28,27 @@ def tree_size(*roots: Path) -> int:
     return sum(seen.values())
 
 
+def file_status(path: str | Path) -> os.stat_result | None:
+    """Return the status of a regular file; None for anything else, also a link or a file that was just removed."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
 def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def sha256(path: Path, progress: Progress = NO_PROGRESS) -> str:
+    """Return the SHA-256 of a whole file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            progress.advance(len(chunk))
+    return digest.hexdigest()
 
 
 def cannot_write(directory: Path, error: OSError) -> ContentError:

@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,12 +69,11 @@ def checked_name(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
 class Library:
-    """The content directory."""
+    """The content directory, which may not exist yet."""
 
-    def __init__(self, directory: Path) -> None:
-        """Use `directory`, which may not exist yet."""
-        self.directory = directory
+    directory: Path
 
     def entries(self) -> list[LibraryEntry]:
         """List media, releases and aliases by kind and name; raise ContentError if they cannot be read."""
@@ -130,25 +129,19 @@ class Library:
             lock = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise cannot_write(self.directory, error) from error
-        try:
+        with ExitStack() as stack:
+            stack.callback(os.close, lock)
             _take(lock, self.directory)
             parent = self.directory / STAGING
             with explaining_write_errors(self.directory):
                 parent.mkdir(exist_ok=True)
                 own = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
-            try:
-                yield Staging(self, own)
-            finally:
-                shutil.rmtree(own, ignore_errors=True)
-        finally:
-            os.close(lock)
+            stack.callback(shutil.rmtree, own, ignore_errors=True)
+            yield Staging(self, own)
 
     def remains(self) -> list[Path]:
         """List the remains of unfinished work. While the caller is `changing`, no process uses them."""
-        try:
-            return sorted((self.directory / STAGING).iterdir())
-        except OSError:
-            return []
+        return sorted((self.directory / STAGING).glob("*"))
 
     def aliases_of(self, entry: LibraryEntry) -> list[str]:
         return [other.name for other in self._entries(entry.kind) if other.alias_of == entry.name]
@@ -189,7 +182,8 @@ class Staging:
             place = parent / name
             if os.path.lexists(place) and not place.is_dir():
                 raise ContentError(f"{place} exists and is not a {kind.word}; remove it, and import again")
-            _make_readable(made)
+            for below, _, _ in os.walk(made):  # the daemon, another user, reads them, whatever the umask was
+                Path(below).chmod(_DIRECTORY_MODE)
             sync_file_system(made)
             made.rename(place)
             sync(parent)
@@ -227,7 +221,7 @@ class Staging:
 
     def check_space(self, needed_bytes: int, what: str) -> None:
         """Raise ContentError if the file system has less free space than this and a reserve."""
-        free = self._free_bytes()
+        free = shutil.disk_usage(self.directory).free
         if free < needed_bytes + _SPARE_BYTES:
             raise ContentError(
                 f"cannot import {what}: it needs {megabytes(needed_bytes + _SPARE_BYTES)} in {self.library.directory} "
@@ -236,12 +230,8 @@ class Staging:
 
     def check_reserve(self) -> None:
         """Raise ENOSPC a little before the file system is full."""
-        if self._free_bytes() < _LAST_BYTES:
+        if shutil.disk_usage(self.directory).free < _LAST_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _free_bytes(self) -> int:
-        status = os.statvfs(self.directory)
-        return status.f_bavail * status.f_frsize
 
 
 def _take(lock: int, directory: Path) -> None:
@@ -266,9 +256,3 @@ def _delete(path: Path) -> bool:
         with suppress(OSError):
             path.unlink()
     return not os.path.lexists(path)
-
-
-def _make_readable(directory: Path) -> None:
-    """Let the daemon, another user, read every directory, whatever the umask was; files are created readable."""
-    for parent, _, _ in os.walk(directory):
-        Path(parent).chmod(_DIRECTORY_MODE)

@@ -14,8 +14,6 @@ NAME: Final = ".netboot.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The source and properties of a medium or release."""
-
     source: str  # the name of the file or directory
     source_digest: str  # SHA-256 of the ISO or archive file; for a directory, equal to `content_digest`
     imported_at: str  # ISO 8601, UTC

@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Self
 
-from netboot.content.library.disk import explaining_write_errors, http_status, nearest_existing
+from netboot.content.library.disk import cannot_write, http_status, nearest_existing, sync
 from netboot.content.library.library import checked_name
 from netboot.errors import ContentError
 
@@ -89,8 +89,6 @@ class UploadRequest:
 
 
 class Uploads:
-    """The uploads of one content directory."""
-
     def __init__(self, content: Path) -> None:
         self._root = content / DIRECTORY
         self._in_use: set[str] = set()
@@ -116,9 +114,7 @@ class Uploads:
 
     def all(self) -> list[Upload]:
         """List the uploads, oldest first."""
-        if not self._root.is_dir():
-            return []
-        found = [self._read(path.name) for path in self._root.iterdir() if _ID.fullmatch(path.name)]
+        found = [self._read(path.name) for path in self._root.glob("*") if _ID.fullmatch(path.name)]
         return sorted((upload for upload in found if upload), key=lambda upload: upload.created_at)
 
     def get(self, id_: str) -> Upload:
@@ -187,10 +183,8 @@ class Uploads:
     def _write(self, upload: Upload) -> None:
         path = self._directory(upload.id) / "upload.json"
         fresh = path.with_suffix(".new")
-        with fresh.open("w") as file:
-            json.dump(asdict(upload), file)
-            file.flush()
-            os.fsync(file.fileno())
+        fresh.write_text(json.dumps(asdict(upload)))
+        sync(fresh)
         fresh.rename(path)
 
 
@@ -222,10 +216,6 @@ class Receiver:
 def _refusing_write_errors(directory: Path) -> Iterator[None]:
     """Raise each OSError as UploadError: 507 for a full disk, 503 for a read-only disk."""
     try:
-        with explaining_write_errors(directory):
-            yield
-    except UploadError:
-        raise
-    except ContentError as error:
-        cause = error.__cause__
-        raise UploadError(http_status(cause), str(error)) from cause
+        yield
+    except OSError as error:
+        raise UploadError(http_status(error), str(cannot_write(directory, error))) from error

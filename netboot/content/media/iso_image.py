@@ -26,8 +26,6 @@ _APPLICATION_USE: Final = slice(883, 883 + 512)
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Fields of the primary volume descriptor."""
-
     identifier: str  # `OL-8-10-0-BaseOS-x86_64`
     size_bytes: int
     implanted: bytes  # its application use field: `ISO MD5SUM = …;SKIPSECTORS = 15;…`
@@ -41,7 +39,7 @@ def read_volume(path: Path) -> Volume:
             descriptor = file.read(_SECTOR)
         size = path.stat().st_size
     except OSError as error:
-        raise ContentError(f"cannot read {path}: {error.strerror}") from error
+        raise cannot_read(path, error) from error
     if len(descriptor) < _SECTOR or descriptor[1:6] != b"CD001":
         raise ContentError(f"{path} is not an ISO 9660 image ({size} bytes); use the ISO as it was downloaded")
     volume = Volume(
@@ -57,8 +55,6 @@ def read_volume(path: Path) -> Volume:
 
 
 class IsoImage:
-    """An open image; a context manager."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self._iso = pycdlib.PyCdlib()
@@ -86,6 +82,10 @@ class IsoImage:
                 record = self._iso.get_record(**self._place(name, is_directory=is_directory))
                 return -1 if record.is_dir() else int(record.get_data_length())
         return None
+
+    def has_file(self, name: str) -> bool:
+        """Return whether there is a file that is not empty."""
+        return (self.size_of(name) or -1) > 0
 
     def read(self, name: str, most_bytes: int) -> bytes:
         """Read the beginning of a file; empty if there is none."""
@@ -152,28 +152,25 @@ class Checksums:
 
 
 def read_checksums(path: Path, volume: Volume, progress: Progress, *algorithms: str) -> Checksums:
-    """Read a whole image once; raise ContentError if it cannot be read."""
+    """Read a whole image once; raise OSError if it cannot be read."""
     implanted = implanted_checksum(volume)
     checksum, covered = implanted or ("", 0)
     digests = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
     md5 = hashlib.md5(usedforsecurity=False)
     blank = _DESCRIPTOR + _APPLICATION_USE.start
     at = 0
-    try:
-        progress.step(f"checking {path.name}", path.stat().st_size)
-        with path.open("rb", buffering=0) as file:
-            while chunk := file.read(CHUNK_BYTES):
-                for digest in digests.values():
-                    digest.update(chunk)
-                if at <= blank < at + len(chunk):  # the field that contains the checksum counts as blanks
-                    place = blank - at
-                    chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
-                if at < covered:
-                    md5.update(chunk[: covered - at])
-                at += len(chunk)
-                progress.advance(len(chunk))
-    except OSError as error:
-        raise cannot_read(path, error) from error
+    progress.step(f"checking {path.name}", path.stat().st_size)
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            for digest in digests.values():
+                digest.update(chunk)
+            if at <= blank < at + len(chunk):  # the field that contains the checksum counts as blanks
+                place = blank - at
+                chunk = chunk[:place] + b" " * 512 + chunk[place + 512 :]
+            if at < covered:
+                md5.update(chunk[: covered - at])
+            at += len(chunk)
+            progress.advance(len(chunk))
     fits = md5.hexdigest() == checksum and covered > 0 if implanted else None
     return Checksums({name: digest.hexdigest() for name, digest in digests.items()}, fits)
 

@@ -60,14 +60,10 @@ class Part:
 def directory_parts(directory: Path) -> dict[str, Part]:
     """List the files of an image's directory (`skopeo copy … oci:DIR`)."""
     parts: dict[str, Part] = {}
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            path = Path(parent, name)
-            if not path.is_file():
-                continue
-            if len(parts) >= MOST_MEMBERS:
-                raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is not a container image")
-            parts[str(path.relative_to(directory))] = Part.whole(path)
+    for path in filter(Path.is_file, directory.rglob("*")):
+        if len(parts) >= MOST_MEMBERS:
+            raise ContentError(f"{directory} has more than {MOST_MEMBERS} files and is not a container image")
+        parts[str(path.relative_to(directory))] = Part.whole(path)
     return parts
 
 

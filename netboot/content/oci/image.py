@@ -7,7 +7,7 @@ Reads OCI image layouts (image-spec v1.1: image-layout, descriptor, manifest, co
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +38,11 @@ class Image:
     layers: tuple[Layer, ...]
     architecture: str
     digest: str
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the stored layers."""
+        return sum(layer.part.size_bytes for layer in self.layers)
 
 
 def read_image(parts: Mapping[str, Part], source: str) -> Image:
@@ -150,23 +155,13 @@ class _Container:
         return digest
 
 
-def layer_chunks(
-    layer: Layer, source: str, progress: Progress, *, reader: Callable[[int, bytes], None] | None = None
-) -> Iterator[bytes]:
-    """Yield the tar of a layer in pieces; at its end, raise ContentError if the blob or tar has another digest.
-
-    The bytes are verified only when all of them were read. `reader` is called with the offset in the container's file
-    and each piece of the blob.
-    """
+def layer_chunks(layer: Layer, source: str, progress: Progress) -> Iterator[bytes]:
+    """Yield the tar of a layer in pieces; at its end, raise ContentError if the blob or tar has another digest."""
     blob_hash, tar_hash = hashlib.sha256(), hashlib.sha256()
     is_plain = not is_packed(layer.part.read(MAGIC_BYTES))
 
     def blob() -> Iterator[bytes]:
-        at = layer.part.offset
         for chunk in layer.part.chunks():
-            if reader is not None:
-                reader(at, chunk)
-            at += len(chunk)
             if not is_plain:  # an uncompressed blob is the tar: hashed once
                 blob_hash.update(chunk)
             progress.advance(len(chunk))

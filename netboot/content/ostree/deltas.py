@@ -11,6 +11,7 @@ import base64
 import fcntl
 import os
 import shutil
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -27,8 +28,7 @@ from netboot.content.library.disk import (
     write_fault,
 )
 from netboot.content.library.library import Library, LibraryBusyError, LibraryEntry
-from netboot.content.ostree.repository import read_ref
-from netboot.content.ostree.summary import summary_fault
+from netboot.content.ostree.repository import read_ref, summary_fault
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 
@@ -82,9 +82,10 @@ async def make_delta(library: Library, entry: LibraryEntry) -> None:
         await _ostree("static-delta", "generate", f"--repo={scratch}", "--empty", f"--to={commit}")
         await _ostree("summary", "-u", f"--repo={scratch}")
         for _ in range(_BUSY_TRIES):
-            if await asyncio.to_thread(_publish, library, entry, scratch, commit):
+            with suppress(LibraryBusyError):  # an import runs
+                await asyncio.to_thread(_publish, library, entry, scratch, commit)
                 return
-            await asyncio.sleep(_BUSY_INTERVAL_S)  # an import runs
+            await asyncio.sleep(_BUSY_INTERVAL_S)
         raise ContentError(f"{library.directory} is locked all the time; the delta of {entry.name} is discarded")
 
 
@@ -126,9 +127,8 @@ def _scratch(library: Library) -> Iterator[Path]:
 def _prepare(library: Library, entry: LibraryEntry, scratch: Path) -> str:
     """Create a repository whose objects are those of the release; return its commit."""
     ref, commit = read_ref(entry.path, entry.name)
-    status = os.statvfs(library.directory)
     needed = tree_size(entry.path / "objects") + _SPARE_BYTES
-    if status.f_bavail * status.f_frsize < needed:
+    if shutil.disk_usage(library.directory).free < needed:
         raise ContentError(
             f"cannot generate the delta of {entry.name}: it may need {megabytes(needed)} in {library.directory}; "
             "enlarge the file system, or set content.deltas: false"
@@ -147,21 +147,15 @@ def _prepare(library: Library, entry: LibraryEntry, scratch: Path) -> str:
 async def _ostree(*arguments: str) -> None:
     command = ("nice", "-n", "19", "ostree", *arguments)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
     except OSError as error:
         raise ContentError(f"cannot run nice: {error.strerror}; install coreutils") from error
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             _, stderr = await process.communicate()
     except TimeoutError:
-        raise ContentError(
-            f"ostree {arguments[0]} took more than {_TIMEOUT_S:.0f} s; set content.deltas: false"
-        ) from None
+        what = f"ostree {arguments[0]} took more than {_TIMEOUT_S:.0f} s"
+        raise ContentError(f"{what}; set content.deltas: false") from None
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -172,16 +166,12 @@ async def _ostree(*arguments: str) -> None:
         raise ContentError(f"ostree {arguments[0]} failed: {reason}; {cure}, or set content.deltas: false")
 
 
-def _publish(library: Library, entry: LibraryEntry, scratch: Path, commit: str) -> bool:
-    """Move delta and summary into the release if its commit is unchanged; False if the library is locked."""
-    try:
-        with library.changing() as staging, explaining_write_errors(library.directory):
-            if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
-                raise ContentError(f"{entry.name} was removed while its delta was generated")
-            _move(scratch, entry.path, staging.directory)
-    except LibraryBusyError:
-        return False
-    return True
+def _publish(library: Library, entry: LibraryEntry, scratch: Path, commit: str) -> None:
+    """Move delta and summary into the release if its commit is unchanged; raise LibraryBusyError during an import."""
+    with library.changing() as staging, explaining_write_errors(library.directory):
+        if not entry.path.is_dir() or read_ref(entry.path, entry.name)[1] != commit:
+            raise ContentError(f"{entry.name} was removed while its delta was generated")
+        _move(scratch, entry.path, staging.directory)
 
 
 def _move(scratch: Path, release: Path, old: Path) -> None:

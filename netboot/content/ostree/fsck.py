@@ -14,34 +14,17 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from netboot.content.library.disk import tree_size
 from netboot.content.library.progress import NO_PROGRESS, Progress
 from netboot.content.ostree.object_check import DirectoryCheck
+from netboot.content.ostree.object_table import DIRECTORIES, object_member
 from netboot.content.ostree.repository import read_ref, ref_commits
 from netboot.errors import ContentError
 
-DIRECTORIES: Final = tuple(f"{number:02x}" for number in range(256))
-MOST_WORKERS: Final = 16
+_MOST_WORKERS: Final = 16
 _TIMEOUT_S: Final = 600.0  # for one directory, a 256th of an archive; a disk that takes longer is broken
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Fault:
-    """One object that is damaged or missing; `name` is `<64 hex>.<kind>`."""
-
-    name: str
-    what: str
-
-    @property
-    def member(self) -> str:
-        """The object's file below the archive."""
-        return f"objects/{self.name[:2]}/{self.name[2:]}"
-
-    def __str__(self) -> str:
-        return f"{self.member}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +39,8 @@ class ArchiveCheck:
     object_count: int
     pull_count: int
     size_bytes: int
-    faults: tuple[Fault, ...]
-    unreferred: tuple[str, ...]  # objects that nothing refers to
-
-    @property
-    def is_sound(self) -> bool:
-        return not self.faults
+    faults: dict[str, str]  # the file of each damaged or missing object below the archive, and its fault
+    unreferred: tuple[str, ...]  # the files of the objects that nothing refers to
 
 
 class Checker:
@@ -70,10 +49,10 @@ class Checker:
     A directory may be given while others are still being written, and again after it changed.
     """
 
-    def __init__(self, root: Path, *, workers: int | None = None) -> None:
-        """Check the archive at `root` by `workers` processes, by default one per core."""
+    def __init__(self, root: Path) -> None:
+        """Check the archive at `root` by one process per core."""
         self._objects = root / "objects"
-        self._count = min(workers or len(os.sched_getaffinity(0)), MOST_WORKERS)
+        self._count = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
         self._threads = ThreadPoolExecutor(self._count)  # each waits for one process
         self._processes: list[subprocess.Popen[str]] = []
         self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
@@ -94,9 +73,7 @@ class Checker:
             self._idle.put(process)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         if kind is not None:
             for process in self._processes:
                 process.kill()
@@ -137,13 +114,11 @@ class Checker:
             self._idle.put(process)
 
 
-def check_archive(
-    root: Path, name: str, *, progress: Progress = NO_PROGRESS, workers: int | None = None
-) -> ArchiveCheck:
+def check_archive(root: Path, name: str, progress: Progress = NO_PROGRESS) -> ArchiveCheck:
     """Check the archive at `root`, called `name` in messages; raise ContentError if it is not an archive."""
     read_ref(root, name)
     progress.step(f"checking {name}", tree_size(root / "objects"))
-    with Checker(root, workers=workers) as checker:
+    with Checker(root) as checker:
         for directory in DIRECTORIES:
             checker.give(directory)
         return evaluate(root, name, checker.gather(progress))
@@ -157,17 +132,17 @@ def evaluate(root: Path, name: str, found: dict[str, DirectoryCheck]) -> Archive
     partial = {path.stem for path in (root / "state").glob("*.commitpartial")}
     commits = {each.removesuffix(".commit") for each in present if each.endswith(".commit")}
     reached = _reached(refers, (commits - partial) | ref_commits(root, name))
-    faults = [Fault(each, "it is missing") for each in reached - present]
-    damaged = (each for directory in found.values() for each in directory.damaged.items())
-    faults += [Fault(name_, what) for name_, what in damaged if name_ in reached]
+    faults = dict.fromkeys(reached - present, "it is missing")
+    for directory in found.values():
+        faults |= {each: what for each, what in directory.damaged.items() if each in reached}
     return ArchiveCheck(
         ref=ref,
         commit=commit,
         object_count=len(reached & present),
         pull_count=len(_reached(refers, {commit}) & present),
         size_bytes=sum(directory.size_bytes for directory in found.values()),
-        faults=tuple(sorted(faults)),
-        unreferred=tuple(sorted(present - reached)),
+        faults={object_member(each): what for each, what in sorted(faults.items())},
+        unreferred=tuple(map(object_member, sorted(present - reached))),
     )
 
 

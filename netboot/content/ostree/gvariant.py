@@ -12,11 +12,7 @@ from netboot.errors import ContentError
 
 def offset_width(size: int) -> int:
     """Return the width in bytes of a framing offset in a container of this size."""
-    if size <= 0xFF:
-        return 1
-    if size <= 0xFFFF:
-        return 2
-    return 4 if size <= 0xFFFFFFFF else 8
+    return next(width for width in (1, 2, 4, 8) if size < 1 << 8 * width)
 
 
 def tuple_ends(data: bytes, count: int) -> list[int]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from netboot.content.ostree.gvariant import offset_width, tuple_ends
-from netboot.content.ostree.object_name import object_key
+from netboot.content.ostree.object_table import object_key
 from netboot.content.ostree.repository import children
 from netboot.errors import ContentError
 

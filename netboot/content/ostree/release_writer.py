@@ -7,18 +7,19 @@ that equal names are equal bytes: a link is created only to a file that was comp
 
 import filecmp
 import os
-import stat
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from netboot.content.ostree.object_name import object_key
+from netboot.content.library.disk import file_status
+from netboot.content.ostree.object_table import object_key
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 
-_FILES: Final = frozenset({"config", "summary", "summary.sig"})
-_DIRECTORIES: Final = frozenset({"refs", "deltas", "delta-indexes"})
+# The files of a repository that a pull requests, and the directories of such files, beside its objects.
+PULLED_FILES: Final = ("config", "summary", "summary.sig")
+PULLED_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 _SMALL_BYTES: Final = 1 << 20  # compared and written in one piece
 _MODE: Final = 0o644
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -110,10 +111,9 @@ class ReleaseWriter:
 
     def finish(self) -> None:
         """Call `on_complete` for the remaining directories."""
-        objects = self._root / "objects"
-        for name in sorted(os.listdir(objects)) if objects.is_dir() else ():  # noqa: PTH208
-            if name not in self._complete:
-                self._on_complete(name)
+        for path in sorted((self._root / "objects").iterdir()):
+            if path.name not in self._complete:
+                self._on_complete(path.name)
 
     def _begin(self, directory: str) -> None:
         before = self._objects_of
@@ -178,13 +178,10 @@ def _is_wanted(member: str) -> bool:
         return len(names) == 3 and (object_key(names[1], names[2]) is not None or names[2].endswith(".commitmeta"))
     if names[0] == "state":
         return len(names) == 2 and names[1].endswith(".commitpartial")
-    return member in _FILES or (len(names) > 1 and names[0] in _DIRECTORIES)
+    return member in PULLED_FILES or (len(names) > 1 and names[0] in PULLED_DIRECTORIES)
 
 
 def _size_of(path: str) -> int:
     """Return the size of a regular file that every user may read; -1 for anything else."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return -1
-    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_mode & _MODE == _MODE else -1
+    status = file_status(path)
+    return status.st_size if status is not None and status.st_mode & _MODE == _MODE else -1

@@ -1,8 +1,8 @@
-"""An OSTree archive on disk: its ref, the commit that the ref names, and the objects that the commit reaches.
+"""An OSTree archive on disk: its ref, the commit that the ref names, the objects that it reaches, and the summary.
 
 Reads files, so call the readers in a thread: a walk takes about two seconds for 50,000 objects. Never writes, and does
 not verify: the import verifies the checksums, as does libostree on the machine.
-Formats: libostree's ostree-core.c.
+Formats: libostree's ostree-core.c, ostree-repo.c.
 """
 
 import configparser
@@ -18,6 +18,9 @@ from netboot.errors import ContentError
 from netboot.model.release import EntryKind, Release
 
 PREFERRED_REF: Final = "ock"
+SUMMARY: Final = "summary"
+SIGNATURE: Final = "summary.sig"
+_LARGEST_SUMMARY: Final = 64 << 20
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")
 _DIGEST_BYTES: Final = 32
@@ -187,3 +190,37 @@ def checked_digest(data: bytes) -> bytes:
     if len(data) != _DIGEST_BYTES:
         raise ContentError(f"a checksum has {len(data)} bytes instead of {_DIGEST_BYTES}")
     return data
+
+
+def summary_refs(data: bytes) -> dict[str, str]:
+    """Read which commit a summary `(a(s(taya{sv}))a{sv})` names for each ref; raise ContentError if it is none."""
+    refs = {}
+    for element in array_elements(data[: tuple_ends(data, 1)[0]], alignment=8):
+        end_of_name, end = tuple_ends(element, 1)
+        value = element[-(-end_of_name // 8) * 8 : end]
+        commit = value[8 : tuple_ends(value, 1)[0]]  # behind the commit's size, before its metadata
+        refs[element[:end_of_name].removesuffix(b"\0").decode("utf-8", "replace")] = checked_digest(commit).hex()
+    return refs
+
+
+def summary_fault(root: Path) -> str | None:
+    """Return how the summary of the archive at `root` differs from its ref; None if it agrees, or there is none.
+
+    libostree installs the commit that the summary names: with another one than that of the ref, a pull gets an old
+    release or requests objects that are gone, so such a summary must not be served.
+    """
+    try:
+        with (root / SUMMARY).open("rb") as file:
+            data = file.read(_LARGEST_SUMMARY + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    try:
+        ref, commit = read_ref(root, root.name)
+        named = summary_refs(data).get(ref)
+    except ContentError as error:
+        return f"it cannot be compared with the refs: {error}"
+    if named == commit:
+        return None
+    return f"it names {f'commit {named}' if named else 'no commit'} for {ref}, and refs/heads/{ref} is {commit}"

@@ -72,7 +72,6 @@ class Bodies:
         self._cached_bytes = 0
 
     def clear(self) -> None:
-        """Forget every body, after a reload."""
         self._cached.clear()
         self._cached_bytes = 0
 

@@ -37,14 +37,11 @@ class ContentIndex:
 
     @property
     def media(self) -> tuple[str, ...]:
-        return self._served(EntryKind.MEDIUM)
+        return tuple(sorted(name for kind, name in self._trees if kind is EntryKind.MEDIUM))
 
     @property
     def releases(self) -> tuple[str, ...]:
-        return self._served(EntryKind.RELEASE)
-
-    def _served(self, wanted: EntryKind) -> tuple[str, ...]:
-        return tuple(sorted(name for kind, name in self._trees if kind is wanted))
+        return tuple(sorted(name for kind, name in self._trees if kind is EntryKind.RELEASE))
 
     def release_tree(self, name: str) -> ReleaseTree | None:
         tree = self._trees.get((EntryKind.RELEASE, name))
@@ -84,18 +81,14 @@ class ContentIndex:
         """Find the file of a raw URL path in memory."""
         recent = self._recent  # before the lookup: a refresh in its thread replaces it after the trees
         found = recent.get(url_path)
-        if found is None:
-            found = self._find(url_path)
+        if found is None and (names := _named(url_path)) is not None:
+            tree = self._trees.get(_key(names))
+            found = tree.get(names[2:]) if tree else None
             if found is not None and found.is_immutable and is_plain(url_path):  # one spelling: `find_new` forgets it
                 if len(recent) >= _MOST_RECENT:
                     recent.clear()
                 recent[url_path] = found
         return found
-
-    def _find(self, url_path: str) -> ServedFile | None:
-        names = _named(url_path)
-        tree = self._trees.get(_key(names)) if names else None
-        return tree.get(names[2:]) if names and tree else None
 
     async def find_new(self, url_path: str) -> ServedFile | None:
         """Find on disk a file that is not in the index, or that changed.

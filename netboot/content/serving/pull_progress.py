@@ -1,9 +1,9 @@
 """The progress of one machine's pull of a release."""
 
 import os
-from pathlib import Path
+from contextlib import suppress
 
-from netboot.content.ostree.object_name import object_key
+from netboot.content.ostree.object_table import object_key
 from netboot.content.serving.trees import ReleaseTree
 
 
@@ -40,7 +40,8 @@ class PullProgress:
         """Record the request of one file of the repository (`objects/ab/cd….filez`) and return the percent reached."""
         if member.startswith("deltas/"):
             if not self._delta_bytes:
-                self._delta_bytes = _size_of(self._root / member)
+                with suppress(OSError), os.scandir((self._root / member).parent) as parts:
+                    self._delta_bytes = sum(part.stat().st_size for part in parts)  # some fifty, once a pull: no thread
             self._delta_parts[member] = size_bytes
             return self.percent
         _, _, rest = member.partition("/")
@@ -53,11 +54,3 @@ class PullProgress:
                 self._seen[byte] |= bit
                 self._requested += 1
         return self.percent
-
-
-def _size_of(part: Path) -> int:
-    """Return the size of the delta that contains a part. Reads some fifty names once a pull, so no thread is used."""
-    try:
-        return sum(entry.stat().st_size for entry in os.scandir(part.parent))
-    except OSError:
-        return 0

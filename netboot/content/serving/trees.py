@@ -6,16 +6,16 @@ directory below a tree, nor a link to a file outside the content directory: both
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
+from netboot.content.library.disk import file_status
 from netboot.content.media.boot_media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
-from netboot.content.ostree.object_name import object_key
-from netboot.content.ostree.object_table import ObjectTable
-from netboot.content.ostree.summary import summary_fault
+from netboot.content.ostree.object_table import ObjectTable, object_key
+from netboot.content.ostree.release_writer import PULLED_DIRECTORIES, PULLED_FILES
+from netboot.content.ostree.repository import SIGNATURE, SUMMARY, summary_fault
 from netboot.content.serving.served_file import (
     IMMUTABLE,
     NO_CACHE,
@@ -31,10 +31,6 @@ from netboot.model.release import ContentKind, EntryKind
 MOST_FILES: Final = 100_000  # of a medium, or of a release beside its objects
 MOST_LATE_FILES: Final = 4_096  # found one by one after the tree was read
 _DEEPEST: Final = 16
-# The files of a repository that a pull requests; locks, tmp, state and all others are not served.
-_SUMMARIES: Final = ("summary", "summary.sig")
-_REPOSITORY_FILES: Final = ("config", *_SUMMARIES)
-_REPOSITORY_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 
 
 @dataclass(slots=True)
@@ -84,13 +80,8 @@ class Tree:
 
     def _from_disk(self, member: str) -> ServedFile | None:
         path = self.path_of(member)
-        if path is None:
-            return None
-        try:
-            status = path.lstat()
-        except OSError:
-            return None
-        return self.describe(member, path, status) if stat.S_ISREG(status.st_mode) else None
+        status = path and file_status(path)
+        return self.describe(member, path, status) if path and status else None
 
     def path_of(self, member: str) -> Path | None:
         """Resolve a member; None if a parent directory is a link, or the member is a link that leads out."""
@@ -125,11 +116,8 @@ class Tree:
                     yield from self._walk(member, depth + 1)
                 continue
             path = self.path_of(member) if entry.is_symlink() else Path(entry.path)
-            try:
-                status = path.lstat() if path else None
-            except OSError:
-                status = None  # a dangling link, or a file that was just removed
-            if path and status and stat.S_ISREG(status.st_mode):
+            status = path and file_status(path)
+            if path and status:
                 yield member, path, status
             else:
                 self.problems.append(
@@ -179,20 +167,20 @@ class ReleaseTree(Tree):
 
     def read_files(self) -> None:
         """Read the objects and what else a pull requests; detached signatures are found at their first request."""
-        for member in _REPOSITORY_FILES:
+        for member in PULLED_FILES:
             self.read_again((member,))
         if (fault := summary_fault(self.root)) is not None:
             self.problems.append(
                 f"{self.root / 'summary'} is not served: {fault}; ostree summary -u --repo={self.root}"
             )
-        for directory in _REPOSITORY_DIRECTORIES:
+        for directory in PULLED_DIRECTORIES:
             self.add_all(directory)
         self.objects = ObjectTable.read(self.root, self.problems)
         self.late_files = 0
 
     def get(self, names: tuple[str, ...]) -> ServedFile | None:
         """Find an object or another file of the repository in memory; never a summary: its ref may have moved."""
-        if names[0] in _SUMMARIES:
+        if names[0] in (SUMMARY, SIGNATURE):
             return None
         late = self.files.get("/".join(names))
         if late is None and names[0] == "objects" and len(names) == 3:
@@ -216,9 +204,9 @@ class ReleaseTree(Tree):
 
     def _from_disk(self, member: str) -> ServedFile | None:
         top = member.partition("/")[0]
-        if top != "objects" and top not in _REPOSITORY_DIRECTORIES and member not in _REPOSITORY_FILES:
+        if top != "objects" and top not in PULLED_DIRECTORIES and member not in PULLED_FILES:
             return None
-        if member in _SUMMARIES and summary_fault(self.root) is not None:
+        if member in (SUMMARY, SIGNATURE) and summary_fault(self.root) is not None:
             return None
         return Tree._from_disk(self, member)
 
@@ -226,14 +214,10 @@ class ReleaseTree(Tree):
         """Return the served file of one member with the cache rule of its kind."""
         parts = member.split("/")
         is_object = len(parts) == 3 and parts[0] == "objects" and object_key(parts[1], parts[2]) is not None
-        return served_file(
-            str(path),
-            status,
-            kind=ContentKind.OSTREE_OBJECT if is_object or parts[0] == "deltas" else ContentKind.OTHER,
-            owner=self.name,
-            member=member,
-            cache_control=IMMUTABLE if is_object or parts[0] == "deltas" else NO_CACHE,
-        )
+        kind, rule = ContentKind.OTHER, NO_CACHE
+        if is_object or parts[0] == "deltas":
+            kind, rule = ContentKind.OSTREE_OBJECT, IMMUTABLE
+        return served_file(str(path), status, kind=kind, owner=self.name, member=member, cache_control=rule)
 
 
 def sorted_entries(directory: Path) -> list[os.DirEntry[str]]:

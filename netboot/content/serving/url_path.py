@@ -10,9 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 LONGEST_PATH: Final = 2048
 _LONGEST_PLAIN: Final = 512
-_PLAIN: Final = re.compile(
-    r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++"
-)  # the paths of a pull, requested ten thousand times
+# The paths of a pull, requested ten thousand times.
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++")
 VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # requested by Anaconda; no other hidden file is served
 
 
@@ -28,12 +27,10 @@ def segments(url_path: str) -> tuple[str, ...] | None:
     path = url_path.partition("?")[0]
     if not path.startswith("/") or path.endswith("/") or len(path) > LONGEST_PATH:
         return None
-    names = [name for name in path.split("/") if name]
-    if "%" in path or not path.isascii():
-        decoded = [_decoded(name) for name in names]
-        if None in decoded:
-            return None
-        names = [name for name in decoded if name is not None]
+    try:
+        names = [unquote_to_bytes(name).decode() for name in path.split("/") if name]
+    except UnicodeError:
+        return None
     if not names or not all(_may_be_served(name) for name in names[:-1]):
         return None
     return tuple(names) if names[-1] in VISIBLE_DOT_FILES or _may_be_served(names[-1]) else None
@@ -44,13 +41,5 @@ def is_plain(url_path: str) -> bool:
     return len(url_path) <= _LONGEST_PLAIN and _PLAIN.fullmatch(url_path) is not None
 
 
-def _decoded(name: str) -> str | None:
-    try:
-        decoded = unquote_to_bytes(name).decode()
-    except UnicodeError:
-        return None
-    return None if "/" in decoded else decoded
-
-
 def _may_be_served(name: str) -> bool:
-    return not name.startswith(".") and name.isprintable() and "\\" not in name
+    return not name.startswith(".") and name.isprintable() and "\\" not in name and "/" not in name

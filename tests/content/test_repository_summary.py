@@ -14,8 +14,7 @@ from netboot.content.imports.archive_import import import_archive
 from netboot.content.imports.verify import verify
 from netboot.content.library.library import Library
 from netboot.content.ostree.deltas import lacking_deltas
-from netboot.content.ostree.repository import read_ref
-from netboot.content.ostree.summary import summary_fault, summary_refs
+from netboot.content.ostree.repository import read_ref, summary_fault, summary_refs
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.trees import ReleaseTree
 from netboot.errors import ContentError

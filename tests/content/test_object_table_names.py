@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.content.ostree.object_name import KINDS, object_key
+from netboot.content.ostree.object_table import KINDS, object_key
 
 
 @given(st.binary(min_size=32, max_size=32), st.sampled_from(sorted(KINDS)))
