@@ -5,7 +5,6 @@ from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import Any, Final
 
-from netboot.lab.lan.lan_dhcp import advertising, dnsmasq_command, lease_range
 from netboot.lab.lan.namespaces import (
     APPLIANCE,
     BRIDGE,
@@ -13,8 +12,11 @@ from netboot.lab.lan.namespaces import (
     DHCP_SERVER,
     DHCP_SERVER_V6,
     Lan,
+    advertising,
+    dnsmasq_command,
     index_of,
     inside,
+    lease_range,
     within,
 )
 

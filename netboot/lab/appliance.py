@@ -2,17 +2,17 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from netboot.client import ControlClient
 from netboot.errors import LabError
 from netboot.lab.lab_hosts import AppliancePaths
-from netboot.lab.lan.namespaces import Lan
+from netboot.lab.lan.namespaces import Lan, inside
 
 READY_S: Final = 60.0  # two on an idle computer; a busy one is many times slower
 STOP_S: Final = 10.0
@@ -40,7 +40,7 @@ class Appliance:
         address = self.paths.socket.with_name("notify")
         with _notify_socket(address) as notify:
             environment = os.environ | {"NETBOOT_CONFIG": str(self.paths.settings), "NOTIFY_SOCKET": str(address)}
-            command = self._lan.inside(sys.executable, "-m", "netboot", "serve")
+            command = inside(self._lan.namespace, sys.executable, "-m", "netboot", "serve")
             with self.log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *command, stdin=DEVNULL, stdout=log, stderr=log, env=environment
@@ -60,17 +60,14 @@ class Appliance:
             self._process.kill()
             await self._process.wait()
 
-    async def stop(self) -> int | None:
-        """End it by SIGTERM and return its exit status; SIGKILL when it does not end in time."""
-        if self._process is None or self._process.returncode is not None:
-            return None
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(STOP_S):
-                return await self._process.wait()
-        except TimeoutError:
-            await self.kill()
-            return None
+    async def stop(self) -> None:
+        """End it by SIGTERM; by SIGKILL when it does not end in time."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._process.wait()
+        await self.kill()
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""

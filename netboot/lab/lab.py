@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,12 +22,33 @@ from netboot.lab.machines.follow import OnChange, boot_to_the_end
 from netboot.lab.machines.guest import Guest
 from netboot.lab.machines.timeline import BootTimeline
 from netboot.lab.media.stand_ins import Say, build_media, cache_directory
-from netboot.lab.packages import require_lab_packages
-from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked
-from netboot.lab.work import work_directory
+from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked, work_directory
 from netboot.operate.arming import ArmRequest
 
-SOCKET_NAME: Final = "control.sock"
+# Debian packages, each with a file that shows that it is installed.
+PACKAGES: Final[Mapping[str, str]] = {
+    "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
+    "ovmf": "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "seabios": "/usr/share/seabios/bios-256k.bin",
+    "ipxe": "/usr/lib/ipxe/snponly.efi",
+    "ipxe-qemu": "/usr/lib/ipxe/qemu/pxe-virtio.rom",
+    "dnsmasq-base": "/usr/sbin/dnsmasq",
+    "ostree": "/usr/bin/ostree",
+    "ignition": "/usr/lib/dracut/modules.d/30ignition/ignition",
+    "busybox-static": "/bin/busybox",
+    "curl": "/usr/bin/curl",
+    "xfsprogs": "/usr/sbin/mkfs.xfs",
+    "dosfstools": "/usr/sbin/mkfs.vfat",
+    "fdisk": "/usr/sbin/sfdisk",
+    "efibootmgr": "/usr/bin/efibootmgr",
+    "systemd-boot-efi": "/usr/lib/systemd/boot/efi/systemd-bootx64.efi",
+    "squashfs-tools": "/usr/bin/mksquashfs",
+    "kmod": "/usr/sbin/depmod",
+    "zstd": "/usr/bin/zstd",
+    "cpio": "/usr/bin/cpio",
+    "passwd": "/usr/sbin/useradd",
+    "util-linux": "/usr/bin/nsenter",
+}
 
 
 class Lab:
@@ -37,7 +58,7 @@ class Lab:
         self.records = records
         self.work = records.work
         self.lan = lan_type(records.lab_id)
-        paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / SOCKET_NAME)
+        paths = AppliancePaths(self.work / "appliance", self.work / "content", records.directory / "control.sock")
         self.appliance = Appliance(paths, self.lan)
         self.hosts = {host.machine.name: host for host in hosts}
         self.guests = {name: Guest(host.machine, self.lan, self.work / name) for name, host in self.hosts.items()}
@@ -127,3 +148,12 @@ def remove(records: Records) -> None:
     """Remove the namespaces and files of a lab whose processes have ended."""
     Lan(records.lab_id).remove()
     records.remove()
+
+
+def require_lab_packages(packages: Mapping[str, str] = PACKAGES) -> None:
+    """Raise LabError with the command to run if a requirement is missing."""
+    if os.geteuid() != 0:
+        raise LabError("cannot make the lab's network namespaces: this is not root; run it with sudo")
+    missing = [package for package, file in packages.items() if not Path(file).exists()]
+    if missing:
+        raise LabError(f"the lab needs packages: apt-get install --no-install-recommends {' '.join(missing)}")

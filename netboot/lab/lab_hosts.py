@@ -60,10 +60,9 @@ def write_configuration(
     paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, dhcp: str = Lan.dhcp_settings
 ) -> None:
     """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
-    paths.directory.mkdir(parents=True, exist_ok=True)
     ignition = paths.directory / "ign"
-    ignition.mkdir(exist_ok=True)
-    paths.loaders.mkdir(exist_ok=True)
+    for directory in (ignition, paths.loaders):
+        directory.mkdir(parents=True, exist_ok=True)
     for source in sorted((examples / "ign").glob("*.ign")):
         lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
         (ignition / source.name).write_text(lowered)
@@ -116,18 +115,13 @@ hosts:
 
 
 def _entry(host: LabHost) -> dict[str, object]:
-    entry: dict[str, object] = {"role": host.role, "mac": host.machine.mac, "disk": host.disk}
-    if host.loader is not None:
-        entry["loader"] = host.loader
-    if host.reply is not None:
-        entry["firmware"] = host.reply
-    if host.replaces_rom:
-        entry["rom_ipxe"] = RomIpxe.REPLACE
-    if host.address is not None:
-        entry["network"] = {
-            "address": str(host.address),
-            "gateway": str(DHCP_SERVER.ip),
-            "nameservers": [str(DHCP_SERVER.ip)],
-            "interface": CARD_NAME,
-        }
-    return entry
+    router = str(DHCP_SERVER.ip)
+    network = {"address": str(host.address), "gateway": router, "nameservers": [router], "interface": CARD_NAME}
+    optional = {
+        "loader": host.loader,
+        "firmware": host.reply,
+        "rom_ipxe": RomIpxe.REPLACE if host.replaces_rom else None,
+        "network": network if host.address is not None else None,
+    }
+    given = {key: value for key, value in optional.items() if value is not None}
+    return {"role": host.role, "mac": host.machine.mac, "disk": host.disk, **given}

@@ -1,12 +1,13 @@
 """Records of each running lab below /run, so that a command finds it and the next lab cleans up after a killed one.
 
-A lab runs while its process holds the lock on its work directory (see `work`); the lock ends with the process.
+A lab runs while its process holds the lock on its work directory. The lock ends with the process, in any PID namespace.
 Every process of a lab ends with the process that started it (`lan.namespaces.inside`), so none is recorded.
 """
 
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,9 +81,27 @@ def is_locked(directory: Path) -> bool:
     return False
 
 
+@contextmanager
+def work_directory(labs: Path, lab_id: str) -> Iterator[Path]:
+    """Make a directory below `labs` for one lab, remove those of ended labs first, and remove this one at the end."""
+    labs.mkdir(parents=True, exist_ok=True)
+    with locked(labs.parent / "labs.lock"):
+        for other in labs.iterdir():
+            if not is_locked(other):
+                shutil.rmtree(other, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f"{lab_id}-", dir=labs))
+        lock = os.open(work, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        work.chmod(0o755)
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        os.close(lock)
+
+
 def all_records(run_directory: Path = RUN_DIRECTORY) -> Iterator[Records]:
     """Return the records of every lab, running or not."""
-    if run_directory.is_dir():
-        for directory in sorted(run_directory.iterdir()):
-            if not directory.name.startswith(".") and (directory / "owner").is_file():
-                yield Records(directory.name, run_directory)
+    for directory in sorted(run_directory.glob("*")):
+        if not directory.name.startswith(".") and (directory / "owner").is_file():
+            yield Records(directory.name, run_directory)

@@ -15,8 +15,7 @@ from pyroute2 import netns
 
 from netboot.lab.lab import remove_remains
 from netboot.lab.media.stand_ins import cache_directory
-from netboot.lab.records import Records
-from netboot.lab.work import work_directory
+from netboot.lab.records import Records, work_directory
 
 pytestmark = pytest.mark.e2e
 

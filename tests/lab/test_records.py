@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.lab.records import Records, all_records
-from netboot.lab.work import work_directory
+from netboot.lab.records import Records, all_records, work_directory
 
 
 def test_a_lab_records_its_owner_and_its_work_and_runs_as_long_as_it_holds_its_work_directory(tmp_path: Path):

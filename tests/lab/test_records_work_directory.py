@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netboot.lab.work import work_directory
+from netboot.lab.records import work_directory
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from netboot.lab.work import work_directory\n"
+    "import sys, time; from pathlib import Path; from netboot.lab.records import work_directory\n"
     "with work_directory(Path(sys.argv[1]), 'ended') as work:\n"
     "    (work / 'disk').write_text('x'); print(work, flush=True); time.sleep(60)\n"
 )

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import LabError
+from netboot.lab.lab import require_lab_packages
 from netboot.lab.media.kernel import image_package
 from netboot.lab.media.roots import add_program, parse_ldd, run
-from netboot.lab.packages import require_lab_packages
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd)

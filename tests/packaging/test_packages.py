@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netboot.cli.main import COMMANDS
-from netboot.lab.packages import PACKAGES
+from netboot.lab.lab import PACKAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
 MAKEFILE = (PROJECT / "Makefile").read_text()

@@ -17,11 +17,10 @@ from netboot.cli.groups import Group
 from netboot.cli.views.lab_view import BootView
 from netboot.cli.views.output import json_option, print_found
 from netboot.errors import LabError
-from netboot.lab.lab import Lab, remove_remains, run_demo, running_lab
+from netboot.lab.lab import Lab, remove_remains, require_lab_packages, run_demo, running_lab
 from netboot.lab.lab_hosts import LAB_HOSTS
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.media.stand_ins import build_media
-from netboot.lab.packages import require_lab_packages
 from netboot.lab.records import Records, all_records
 from netboot.operate.arming import ArmRequest
 

@@ -1,7 +1,9 @@
 """The lab's links: network namespaces, a bridge between them, one tap for each guest.
 
 `nblab-ID-lan` holds the bridge with the appliance's address, the guests and the daemon; `nblab-ID-dhcp` holds the LAN's
-own DHCP server. The computer's own interfaces are never used: no link leads out of these namespaces.
+own DHCP server: a plain dnsmasq that leases addresses and sends no boot options; the appliance runs beside it and does
+not change it, as on a real LAN. Router advertisements are on, because iPXE waits 16 s for an IPv6 router if there is
+none. The computer's own interfaces are never used: no link leads out of these namespaces.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 from pyroute2 import IPRoute, netns
 
-from netboot.lab.lan.lan_dhcp import advertising, dnsmasq_command, lease_range
 from netboot.lab.records import NAMESPACE_PREFIX
 
 APPLIANCE: Final = IPv4Interface("192.0.2.10/24")
@@ -21,6 +22,22 @@ DHCP_SERVER_V6: Final = IPv6Interface("fd00:6e62::1/64")
 BRIDGE: Final = "br0"
 DHCP_CARD: Final = "eth0"
 _NO_DAD = 0x02  # IFA_F_NODAD: usable at once, no duplicate is possible
+
+_DNSMASQ: Final = (
+    "dnsmasq",
+    "--keep-in-foreground",
+    "--conf-file=/dev/null",
+    "--user=root",
+    "--group=root",  # another would clear the death signal (prctl(2)), and it would outlive a lab that is killed
+    "--pid-file=",
+    "--port=0",
+    "--no-resolv",
+    "--no-hosts",
+    "--bind-interfaces",
+    "--no-ping",
+    "--log-dhcp",
+    "--log-facility=-",
+)
 
 Result = TypeVar("Result")
 
@@ -37,7 +54,6 @@ class Lan:
         self.dhcp_namespace = f"{self.prefix}-dhcp"
 
     def create(self) -> None:
-        """Make the namespaces, the bridges and the links between them."""
         netns.create(self.namespace)
         within(self.namespace, self._make_bridges)
         # no broadcast address: dnsmasq answers broadcasts to 255.255.255.255
@@ -63,10 +79,6 @@ class Lan:
             ip.link("set", index=index_of(ip, name), master=index_of(ip, self.guests_bridge), state="up")
 
         within(self.namespace, make)
-
-    def inside(self, *command: str) -> tuple[str, ...]:
-        """Return the command that runs `command` on the LAN, under its own pid, and ends with this process."""
-        return inside(self.namespace, *command)
 
     def _make_bridges(self, ip: Any) -> None:
         ip.link("set", index=index_of(ip, "lo"), state="up")
@@ -127,3 +139,19 @@ def within(namespace: str, work: Callable[[Any], Result]) -> Result:
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"netns-{namespace}") as thread:
         return thread.submit(body).result()
+
+
+def dnsmasq_command(leases: Path, *options: str) -> tuple[str, ...]:
+    """Return dnsmasq's command line; without `options` it leases and advertises nothing."""
+    return (*_DNSMASQ, f"--dhcp-leasefile={leases}", *options)
+
+
+def advertising(router: IPv6Interface) -> tuple[str, ...]:
+    """Return the options that advertise an IPv6 router."""
+    return (f"--dhcp-range={router.network.network_address},ra-only", "--enable-ra")
+
+
+def lease_range(server: IPv4Interface, first: int, last: int) -> str:
+    """Return the option that leases these addresses of the network of `server`, by their place in it."""
+    network = server.network
+    return f"--dhcp-range={network[first]},{network[last]},{network.netmask},1h"

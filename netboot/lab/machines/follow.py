@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from netboot.client import ControlClient
 from netboot.control_socket import NoDaemonError
@@ -21,11 +21,7 @@ OnChange = Callable[[Mapping[str, BootTimeline], ReachedStep | None], None]
 
 
 async def boot_to_the_end(
-    daemon: ControlClient,
-    guests: Iterable[Guest],
-    *,
-    on_change: OnChange,
-    limit_s: float = 600.0,
+    daemon: ControlClient, guests: Iterable[Guest], *, on_change: OnChange, limit_s: float = 600.0
 ) -> dict[str, BootTimeline]:
     """Power guests on together and follow each until it is ready.
 
@@ -54,44 +50,33 @@ class _Boot:
         self.guests = guests
         self.timelines: dict[str, BootTimeline] = {}
         self._on_change = on_change
-        self._heard: dict[str, float] = {}
+        self._heard = {guest.machine.name: time.monotonic() for guest in guests}
 
     async def read(self, daemon: ControlClient, after: int) -> None:
         with suppress(NoDaemonError):  # `watch` reports the state of every machine
             async for event in daemon.events(after=after):
-                self._take(event)
+                if (timeline := self.timelines.get(event["host"] or "")) is not None:
+                    self._heard[timeline.host] = time.monotonic()
+                    if (moment := timeline.take(event)) is not None:
+                        self._on_change(self.timelines, moment)
 
     async def watch(self, reader: asyncio.Task[None]) -> None:
         """Check every machine twice a second until all are ready."""
-        started = time.monotonic()
         while not all(Step.READY in timeline.moments for timeline in self.timelines.values()):
             await asyncio.wait({reader}, timeout=_TICK_S)
             if reader.done():
                 reader.result()  # raises the reader's error, if any
                 raise LabError(self.stalled("the appliance's events ended"))
             for guest in self.guests:
-                self._check(guest, started)
+                self._check(guest)
             self._on_change(self.timelines, None)
 
     def stalled(self, why: str) -> str:
         """Describe every machine that is not ready: its step, and the end of its console."""
-        parts = []
-        for guest in self.guests:
-            timeline = self.timelines[guest.machine.name]
-            if Step.READY not in timeline.moments:
-                parts.append(_stalled(guest, timeline, why))
-        return "\n".join(parts) or why
+        followed = [(guest, self.timelines[guest.machine.name]) for guest in self.guests]
+        return "\n".join(_stalled(*each, why) for each in followed if Step.READY not in each[1].moments) or why
 
-    def _take(self, event: Mapping[str, Any]) -> None:
-        timeline = self.timelines.get(event["host"] or "")
-        if timeline is None:
-            return
-        self._heard[timeline.host] = time.monotonic()
-        moment = timeline.take(event)
-        if moment is not None:
-            self._on_change(self.timelines, moment)
-
-    def _check(self, guest: Guest, started: float) -> None:
+    def _check(self, guest: Guest) -> None:
         name = guest.machine.name
         timeline = self.timelines[name]
         if Step.READY in timeline.moments:
@@ -100,7 +85,7 @@ class _Boot:
             raise LabError(_stalled(guest, timeline, f"the attempt failed: {failed.note}"))
         if not guest.is_on:
             raise LabError(_stalled(guest, timeline, "it went off"))
-        if time.monotonic() - self._heard.get(name, started) > STALL_S:
+        if time.monotonic() - self._heard[name] > STALL_S:
             raise LabError(_stalled(guest, timeline, f"no event of it for {STALL_S:.0f} s"))
 
 

@@ -7,7 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 from netboot.errors import LabError
-from netboot.lab.lan.namespaces import Lan
+from netboot.lab.lan.namespaces import Lan, inside
 from netboot.lab.machines.console import Console
 from netboot.lab.machines.qemu import LabMachine, qemu_command
 
@@ -37,9 +37,16 @@ class Guest:
         self._cycles += 1
         self.console = Console(self.machine.name)
         self.powered_on_at = time.monotonic()
+        command = qemu_command(
+            self.machine,
+            tap=self._tap,
+            disk=self._path("disk.img"),
+            variables=self._path("variables.fd"),
+            log=self._path(f"console-{self._cycles}.log"),
+        )
         with self._path(f"qemu-{self._cycles}.log").open("wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *self._lan.inside(*self._command()), stdin=DEVNULL, stdout=PIPE, stderr=errors
+                *inside(self._lan.namespace, *command), stdin=DEVNULL, stdout=PIPE, stderr=errors
             )
         self._reader = asyncio.create_task(self._read(self._process, self.console))
         return self.console
@@ -68,15 +75,6 @@ class Guest:
     @property
     def _tap(self) -> str:
         return "tap" + self.machine.mac.replace(":", "")[-8:]
-
-    def _command(self) -> tuple[str, ...]:
-        return qemu_command(
-            self.machine,
-            tap=self._tap,
-            disk=self._path("disk.img"),
-            variables=self._path("variables.fd"),
-            log=self._path(f"console-{self._cycles}.log"),
-        )
 
     async def _read(self, process: Process, console: Console) -> None:
         assert process.stdout is not None

@@ -10,15 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, assert_never
 
-OVMF_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-OVMF_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
-OVMF_SECURE_CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.ms.fd")
-OVMF_SECURE_VARS: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")  # with Microsoft's keys: Secure Boot is on
-AAVMF_CODE: Final = Path("/usr/share/AAVMF/AAVMF_CODE.fd")
-AAVMF_VARS: Final = Path("/usr/share/AAVMF/AAVMF_VARS.fd")
 DISK_PATH: Final = "/dev/disk/by-path/pci-0000:00:03.0"
 CARD_NAME: Final = "enp0s2"
-_NO_PXE = ("IPv4PXESupport", "IPv6PXESupport")
 
 
 class Firmware(StrEnum):
@@ -31,17 +24,16 @@ class Firmware(StrEnum):
     @property
     def factory_variables(self) -> Path | None:
         """Its variables as delivered; None for a BIOS, which has none."""
-        match self:
-            case Firmware.OVMF_PXE | Firmware.OVMF_HTTP:
-                return OVMF_VARS
-            case Firmware.OVMF_SECURE:
-                return OVMF_SECURE_VARS
-            case Firmware.ARM64_PXE:
-                return AAVMF_VARS
-            case Firmware.SEABIOS_IPXE:
-                return None
-            case _:
-                assert_never(self)
+        return _UEFI_FILES[self][1] if self in _UEFI_FILES else None
+
+
+_OVMF: Final = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
+_UEFI_FILES: Final = {  # code and variables; with Microsoft's keys in the variables, Secure Boot is on
+    Firmware.OVMF_PXE: _OVMF,
+    Firmware.OVMF_HTTP: _OVMF,
+    Firmware.OVMF_SECURE: (Path("/usr/share/OVMF/OVMF_CODE_4M.ms.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")),
+    Firmware.ARM64_PXE: (Path("/usr/share/AAVMF/AAVMF_CODE.fd"), Path("/usr/share/AAVMF/AAVMF_VARS.fd")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +58,10 @@ class LabMachine:
 
 def qemu_command(machine: LabMachine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
     """Return QEMU's command line; the serial line goes to standard output and to `log`."""
+    drive = (
+        *("-drive", f"if=none,id=d0,file={disk},format=raw,cache=unsafe"),
+        *("-device", "virtio-blk-pci,drive=d0,serial=root,addr=0x3"),
+    )
     return (
         "qemu-system-aarch64" if machine.firmware is Firmware.ARM64_PXE else "qemu-system-x86_64",
         *("-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"),
@@ -75,42 +71,34 @@ def qemu_command(machine: LabMachine, *, tap: str, disk: Path, variables: Path, 
         *("-chardev", f"stdio,id=console,signal=off,logfile={log}", "-serial", "chardev:console"),
         *("-netdev", f"tap,id=n0,ifname={tap},script=no,downscript=no"),
         *_firmware(machine, variables),
-        *(_disk(disk) if machine.disk_gib is not None else ()),
+        *(drive if machine.disk_gib is not None else ()),
         *("-device", "virtio-rng-pci,addr=0x4"),
     )
 
 
 def _firmware(machine: LabMachine, variables: Path) -> tuple[str, ...]:
     card = f"virtio-net-pci,netdev=n0,mac={machine.mac},addr=0x2"
-    ovmf = ("-machine", "q35,graphics=off", *_uefi(OVMF_CODE, variables, card))
-    match machine.firmware:
-        case Firmware.OVMF_PXE:
-            return (*ovmf, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n")
-        case Firmware.OVMF_SECURE:
-            protected = ("-global", "driver=cfi.pflash01,property=secure,value=on")
-            return ("-machine", "q35,smm=on,graphics=off", *protected, *_uefi(OVMF_SECURE_CODE, variables, card))
-        case Firmware.OVMF_HTTP:
-            off = (("-fw_cfg", f"name=opt/org.tianocore/{name},string=n") for name in _NO_PXE)
-            return (*ovmf, *(word for pair in off for word in pair))
-        case Firmware.SEABIOS_IPXE:
-            return ("-machine", "pc,graphics=off", "-device", f"{card},bootindex=1")
-        case Firmware.ARM64_PXE:
-            return ("-machine", "virt", "-cpu", "cortex-a57", *_uefi(AAVMF_CODE, variables, card))
-        case _:
-            assert_never(machine.firmware)
-
-
-def _uefi(code: Path, variables: Path, card: str) -> tuple[str, ...]:
-    return (
-        *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
+    if machine.firmware is Firmware.SEABIOS_IPXE:
+        return ("-machine", "pc,graphics=off", "-device", f"{card},bootindex=1")
+    uefi = (
+        *("-drive", f"if=pflash,format=raw,readonly=on,file={_UEFI_FILES[machine.firmware][0]}"),
         *("-drive", f"if=pflash,format=raw,file={variables}"),
         # No bootindex: it overrides BootOrder and puts every network entry before the disk (190 s of requests).
         *("-device", f"{card},romfile="),
     )
+    match machine.firmware:
+        case Firmware.OVMF_PXE:
+            return ("-machine", "q35,graphics=off", *uefi, *_off("IPv6PXESupport"))
+        case Firmware.OVMF_SECURE:
+            protected = ("-global", "driver=cfi.pflash01,property=secure,value=on")
+            return ("-machine", "q35,smm=on,graphics=off", *protected, *uefi)
+        case Firmware.OVMF_HTTP:
+            return ("-machine", "q35,graphics=off", *uefi, *_off("IPv4PXESupport"), *_off("IPv6PXESupport"))
+        case Firmware.ARM64_PXE:
+            return ("-machine", "virt", "-cpu", "cortex-a57", *uefi)
+        case _:
+            assert_never(machine.firmware)
 
 
-def _disk(disk: Path) -> tuple[str, ...]:
-    return (
-        *("-drive", f"if=none,id=d0,file={disk},format=raw,cache=unsafe"),
-        *("-device", "virtio-blk-pci,drive=d0,serial=root,addr=0x3"),
-    )
+def _off(feature: str) -> tuple[str, str]:
+    return ("-fw_cfg", f"name=opt/org.tianocore/{feature},string=n")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netboot.lab.media.kernel import Kernel
-from netboot.lab.media.roots import add_file, add_program, add_scripts, make_root, pack_initrd, run
+from netboot.lab.media.roots import add_file, make_root, pack_initrd, run, unpack_package
 
 REF = "ock"
 _MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "xfs", "vfat", "nls_ascii", "nls_cp437")
@@ -22,22 +22,14 @@ _DIRECTORIES = ("boot", "sysroot", "var", "usr/etc/sysconfig/network-scripts", "
 
 
 def build_release(repository: Path, kernel: Kernel, *, assets: Path, work: Path) -> None:
-    """Write the archive repository with the installed system's commit."""
     tree = _tree(work / "tree", kernel, assets)
     pack_initrd(_initramfs(work / "initramfs", kernel, assets, work), _modules(tree, kernel) / "initramfs.img")
     repository.mkdir(parents=True)
     run("ostree", "init", f"--repo={repository}", "--mode=archive")
     run(
-        "ostree",
-        "commit",
-        f"--repo={repository}",
-        f"--branch={REF}",
-        f"--tree=dir={tree}",
-        "--owner-uid=0",
-        "--owner-gid=0",
-        "--no-xattrs",
-        "--timestamp=2026-01-01T00:00:00Z",
-        "--subject=netboot's stand-in for OCK",
+        *("ostree", "commit", f"--repo={repository}", f"--branch={REF}", f"--tree=dir={tree}"),
+        *("--owner-uid=0", "--owner-gid=0", "--no-xattrs"),
+        *("--timestamp=2026-01-01T00:00:00Z", "--subject=netboot's stand-in for OCK"),
     )
 
 
@@ -47,14 +39,12 @@ def _modules(tree: Path, kernel: Kernel) -> Path:
 
 def _tree(directory: Path, kernel: Kernel, assets: Path) -> Path:
     """Lay out the commit: /usr/etc instead of /etc, kernel and initramfs beside their modules, as ostree requires."""
-    tree = make_root(directory)
+    tree = make_root(directory, "curl", "findfs")
     for name in _DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
     for name, target in (("ostree", "sysroot/ostree"), ("home", "var/home"), ("root", "var/roothome")):
         (tree / name).symlink_to(target)
-    add_program(tree, "curl")
-    add_program(tree, "findfs")
-    add_scripts(tree, [(assets / "installed/init", "usr/sbin/init")])
+    add_file(tree, "usr/sbin/init", assets / "installed/init", mode=0o755)
     add_file(tree, "usr/lib/os-release", assets / "installed/os-release")
     add_file(tree, f"usr/lib/ostree-boot/efi/EFI/{_SYSTEMD_BOOT.name}", _SYSTEMD_BOOT)
     shutil.copytree(assets / "installed/etc", tree / "usr/etc", dirs_exist_ok=True)
@@ -81,25 +71,15 @@ def _add_compressed_modules(tree: Path, kernel: Kernel) -> None:
 
 
 def _initramfs(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Path:
-    root = make_root(directory)
-    add_program(root, _IGNITION)
-    add_program(root, _prepare_root(work / "ostree-boot"))
-    for program in ("findfs", *_USER_PROGRAMS):
-        add_program(root, program)
+    unpack_package("ostree-boot", work / "ostree-boot")
+    root = make_root(directory, _IGNITION, work / "ostree-boot" / _PREPARE_ROOT, "findfs", *_USER_PROGRAMS)
     # Debian's ignition always relabels; there is no SELinux policy in the lab, so setfiles is a no-op.
     setfiles = root / "usr/sbin/setfiles"
     setfiles.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     setfiles.chmod(0o755)
     kernel.add_modules(root, _MODULES)
     add_file(root, "lib/netboot/common.sh", assets / "common.sh")
-    add_scripts(root, [(assets / "udhcpc", "lib/netboot/udhcpc"), (assets / "installed/initramfs", "init")])
+    add_file(root, "lib/netboot/udhcpc", assets / "udhcpc", mode=0o755)
+    add_file(root, "init", assets / "installed/initramfs", mode=0o755)
     (root / "etc").mkdir(exist_ok=True)
     return root
-
-
-def _prepare_root(directory: Path) -> Path:
-    """Unpack `ostree-boot` for its ostree-prepare-root; an install would change this computer's initramfs."""
-    directory.mkdir(parents=True)
-    run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", "ostree-boot", cwd=directory)
-    run("dpkg", "--extract", next(directory.glob("ostree-boot_*.deb")), directory)
-    return directory / _PREPARE_ROOT

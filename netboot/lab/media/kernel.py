@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netboot.errors import LabError
-from netboot.lab.media.roots import run
+from netboot.lab.media.roots import run, unpack_package
 
 META_PACKAGE = "linux-image-cloud-amd64"
-MODULES_PATH = "lib/netboot/modules"
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An unpacked kernel package."""
-
     directory: Path
     version: str  # 6.1.0-56-cloud-amd64
 
@@ -35,25 +32,17 @@ class Kernel:
         """The directory of its modules, with the files that depmod wrote."""
         return self.directory / f"lib/modules/{self.version}"
 
-    def load_order(self, names: Iterable[str]) -> tuple[Path, ...]:
-        """Return the module files to insert for these modules, dependencies first, none twice."""
-        order: dict[Path, None] = {}
+    def add_modules(self, root: Path, names: Iterable[str]) -> None:
+        """Copy modules into a root, flat, with their load order in `list`: dependencies first, none twice."""
+        target = root / "lib/netboot/modules"
+        target.mkdir(parents=True, exist_ok=True)
+        order: dict[str, None] = {}
         for name in names:
             shown = run("modprobe", "-d", self.directory, "-S", self.version, "-D", name).decode()
-            for line in shown.splitlines():
-                words = line.split()
-                if words[0] == "insmod":
-                    order[Path(words[1])] = None
-        return tuple(order)
-
-    def add_modules(self, root: Path, names: Iterable[str]) -> None:
-        """Copy modules into a root, flat, with their load order in `list`."""
-        target = root / MODULES_PATH
-        target.mkdir(parents=True, exist_ok=True)
-        order = self.load_order(names)
-        for module in order:
-            shutil.copy2(module, target / module.name)
-        (target / "list").write_text("".join(f"{module.name}\n" for module in order))
+            for module in re.findall(r"^insmod (\S+)", shown, re.MULTILINE):
+                order[Path(module).name] = None
+                shutil.copy2(module, target)
+        (target / "list").write_text("".join(f"{name}\n" for name in order))
 
 
 def fetch_kernel(directory: Path) -> Kernel:
@@ -62,11 +51,7 @@ def fetch_kernel(directory: Path) -> Kernel:
         ["apt-cache", "depends", "--important", META_PACKAGE], capture_output=True, text=True, check=False
     ).stdout
     package = image_package(depends)
-    directory.mkdir(parents=True, exist_ok=True)
-    run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", package, cwd=directory)
-    archive = next(directory.glob(f"{package}_*.deb"))
-    run("dpkg", "--extract", archive, directory)
-    archive.unlink()
+    unpack_package(package, directory)
     kernel = Kernel(directory, package.removeprefix("linux-image-"))
     run("depmod", "-b", directory, kernel.version)
     return kernel

@@ -1,11 +1,10 @@
 """Builds root file systems from this computer's programs: busybox, single tools with their libraries, kernel modules.
 
-Nothing is downloaded or installed here; a root's files are copied from the running Debian.
+Nothing is installed here: a root's files are copied from the running Debian, or from a package that is only unpacked.
 """
 
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 from netboot.errors import LabError
@@ -13,9 +12,8 @@ from netboot.errors import LabError
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _DIRECTORIES = ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "proc", "sys", "run", "tmp")
-_NOT_BUSYBOX = frozenset(
-    {"blkid", "findfs", "mkfs.vfat"}
-)  # the real programs are copied; these applets would take precedence
+# The real programs are copied; these applets would take precedence.
+_NOT_BUSYBOX = frozenset({"blkid", "findfs", "mkfs.vfat"})
 
 
 def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = None) -> bytes:
@@ -30,8 +28,8 @@ def run(*command: str | Path, cwd: Path | None = None, stdin: bytes | None = Non
     return done.stdout
 
 
-def make_root(directory: Path) -> Path:
-    """Make an empty root, usr-merged, with busybox and a link for each of its applets."""
+def make_root(directory: Path, *programs: str | Path) -> Path:
+    """Make a root, usr-merged, with busybox, a link for each of its applets, and these programs."""
     for name in _DIRECTORIES:
         (directory / name).mkdir(parents=True, exist_ok=True)
     for name in _MERGED:
@@ -40,6 +38,8 @@ def make_root(directory: Path) -> Path:
     for applet in run(BUSYBOX, "--list").decode().split():
         if applet not in _NOT_BUSYBOX and applet != "busybox":
             (directory / "usr/bin" / applet).symlink_to("busybox")
+    for program in programs:
+        add_program(directory, program)
     return directory
 
 
@@ -50,14 +50,9 @@ def add_program(root: Path, program: str | Path) -> None:
         raise LabError(f"cannot build the lab's media: no program {program}; install its package")
     source = Path(found)
     _replace(source, root / "usr/bin" / source.name)
-    for library in libraries(source):
+    listing = subprocess.run(["ldd", found], capture_output=True, text=True, check=False).stdout
+    for library in parse_ldd(listing):
         _replace(library, root / library.relative_to("/"))
-
-
-def libraries(program: Path) -> tuple[Path, ...]:
-    """Return the shared objects that the dynamic loader would open for this program; none for a static one."""
-    listing = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
-    return parse_ldd(listing)
 
 
 def parse_ldd(listing: str) -> tuple[Path, ...]:
@@ -73,12 +68,6 @@ def add_file(root: Path, path: str, source: Path, *, mode: int = 0o644) -> None:
     target.chmod(mode)
 
 
-def add_scripts(root: Path, scripts: Iterable[tuple[Path, str]]) -> None:
-    """Copy executable scripts, each (source, path below the root)."""
-    for source, path in scripts:
-        add_file(root, path, source, mode=0o755)
-
-
 def pack_initrd(root: Path, image: Path) -> None:
     """Write the root as a zstd-compressed newc archive, owned by root."""
     names = run("find", ".", "-mindepth", "1", "-print0", cwd=root)
@@ -86,14 +75,17 @@ def pack_initrd(root: Path, image: Path) -> None:
     image.write_bytes(run("zstd", "-15", "-T0", "--quiet", "--stdout", stdin=archive))
 
 
-def pack_squashfs(root: Path, image: Path) -> None:
-    """Write the root as a zstd-compressed squashfs, owned by root."""
-    run("mksquashfs", root, image, "-comp", "zstd", "-Xcompression-level", "15", "-all-root", "-quiet", "-no-progress")
+def unpack_package(package: str, directory: Path) -> None:
+    """Download a Debian package and unpack it; an install would change this computer's kernel and initramfs."""
+    directory.mkdir(parents=True, exist_ok=True)
+    run("apt-get", "-o", "APT::Sandbox::User=root", "--quiet", "download", package, cwd=directory)
+    archive = next(directory.glob(f"{package}_*.deb"))
+    run("dpkg", "--extract", archive, directory)
+    archive.unlink()
 
 
 def _replace(source: Path, target: Path) -> None:
     # A plain copy onto a busybox link would write through it, into busybox itself.
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_symlink() or target.exists():
-        target.unlink()
+    target.unlink(missing_ok=True)
     shutil.copy2(source, target)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from netboot.content.assets import assets_directory
+from netboot.content.library.disk import megabytes, tree_size
 from netboot.lab.media.installed import build_release
-from netboot.lab.media.installer import build_medium
-from netboot.lab.media.kernel import fetch_kernel
-from netboot.lab.media.roots import run
+from netboot.lab.media.kernel import Kernel, fetch_kernel
+from netboot.lab.media.roots import add_file, make_root, pack_initrd, run
 from netboot.lab.records import locked
 from netboot.model.release import EntryKind
 
@@ -28,6 +28,10 @@ _PACKAGES = (
     *("busybox-static", "curl", "ostree", "ignition", "xfsprogs", "dosfstools", "fdisk", "efibootmgr"),
     *("systemd-boot-efi", "bash", "passwd", "libc6"),
 )
+
+_STAGE1_MODULES = ("virtio_pci", "virtio_net", "loop", "squashfs", "overlay")
+_STAGE2_MODULES = ("virtio_blk", "xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs")
+_STAGE2_PROGRAMS = ("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", "ostree", "efibootmgr")
 
 Say = Callable[[str], None]
 
@@ -46,7 +50,9 @@ def build_media(say: Say) -> Path:
     with locked(cache / "media.lock"):
         if not wanted.is_dir():
             _build(wanted, assets, say)
-            _remove_old(wanted.parent)
+            newest = sorted(wanted.parent.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
+            for old in newest[_KEPT_BUILDS:]:  # a running lab has its own hard links, so its content remains
+                shutil.rmtree(old, ignore_errors=True)
     os.utime(wanted)
     return wanted
 
@@ -77,23 +83,44 @@ def _build(wanted: Path, assets: Path, say: Say) -> None:
         kernel = fetch_kernel(work / "kernel")
         report(f"kernel {kernel.version}; building the installer")
         medium = EntryKind.MEDIUM.path(content, MEDIUM)
-        build_medium(medium, kernel, assets=assets, work=work)
-        report(
-            f"initrd.img {_megabytes(medium / 'initrd.img')}, install.img {_megabytes(medium / 'images/install.img')}"
-        )
+        _build_medium(medium, kernel, assets=assets, work=work)
+        sizes = [f"{name} {megabytes((medium / name).stat().st_size)}" for name in ("initrd.img", "images/install.img")]
+        report(", ".join(sizes))
         repository = EntryKind.RELEASE.path(content, RELEASE)
         build_release(repository, kernel, assets=assets, work=work)
-        objects = [path for path in (repository / "objects").rglob("*") if path.is_file()]
-        report(f"OSTree archive: {len(objects)} objects, {sum(o.stat().st_size for o in objects) / 1e6:.0f} MB")
+        report(f"OSTree archive: {megabytes(tree_size(repository / 'objects'))}")
         content.rename(wanted)
 
 
-def _megabytes(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
+def _build_medium(medium: Path, kernel: Kernel, *, assets: Path, work: Path) -> None:
+    """Write the stand-in for Oracle Linux's boot medium: it sends Anaconda's requests and runs a real Kickstart."""
+    (medium / "images").mkdir(parents=True)
+    shutil.copy2(kernel.image, medium / "vmlinuz")
+    pack_initrd(_stage1(work / "stage1", kernel, assets), medium / "initrd.img")
+    stage2, image = _stage2(work / "stage2", kernel, assets), medium / "images/install.img"
+    run(
+        "mksquashfs", stage2, image, "-comp", "zstd", "-Xcompression-level", "15", "-all-root", "-quiet", "-no-progress"
+    )
 
 
-def _remove_old(builds: Path) -> None:
-    """Keep the newest builds; a running lab has its own hard links, so its content remains."""
-    newest = sorted(builds.iterdir(), key=lambda build: build.stat().st_mtime, reverse=True)
-    for build in newest[_KEPT_BUILDS:]:
-        shutil.rmtree(build, ignore_errors=True)
+def _stage1(directory: Path, kernel: Kernel, assets: Path) -> Path:
+    root = make_root(directory, "curl")
+    (root / "etc").mkdir()  # for resolv.conf
+    kernel.add_modules(root, _STAGE1_MODULES)
+    add_file(root, "lib/netboot/common.sh", assets / "common.sh")
+    add_file(root, "lib/netboot/udhcpc", assets / "udhcpc", mode=0o755)
+    add_file(root, "init", assets / "installer/stage1", mode=0o755)
+    return root
+
+
+def _stage2(directory: Path, kernel: Kernel, assets: Path) -> Path:
+    root = make_root(directory, *_STAGE2_PROGRAMS)
+    kernel.add_modules(root, _STAGE2_MODULES)
+    add_file(root, "lib/netboot/common.sh", assets / "common.sh")
+    for part in ("kickstart.sh", "disk.sh", "payload.sh", "loader.sh"):
+        add_file(root, f"usr/libexec/netboot/{part}", assets / "installer" / part)
+    add_file(root, "usr/sbin/init", assets / "installer/stage2", mode=0o755)
+    add_file(root, "usr/libexec/netboot/anaconda", assets / "installer/anaconda", mode=0o755)
+    for name in ("mnt/sysroot", "etc", "root", "var/tmp"):  # without /var/tmp a pull fails: `open(O_TMPFILE)`
+        (root / name).mkdir(parents=True, exist_ok=True)
+    return root
