@@ -6,7 +6,7 @@ Opens each port briefly if no daemon runs, as the daemon will; if one runs, its 
 import errno
 import os
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -15,7 +15,7 @@ from typing import Final
 
 from pyroute2 import AsyncIPRoute
 
-from netboot.model.host.network import DhcpListen, DhcpMode, InterfaceAddress, choose_address
+from netboot.model.host.network import DhcpListen, DhcpMode, choose_address
 from netboot.serve.net.links import Link, read_links
 from netboot.serve.net.port_holders import holders, shadow_problems
 from netboot.settings.settings import BootInterface, Settings
@@ -35,12 +35,9 @@ class BoxReport:
 
 
 async def links_here() -> Links:
-    netlink = AsyncIPRoute()
-    try:
+    async with AsyncIPRoute() as netlink:
         await netlink.bind()
         return await read_links(netlink)
-    finally:
-        netlink.close()
 
 
 def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxReport:
@@ -64,11 +61,15 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
             report.problems.append(
                 f"http.listen: no interface of this box has {address}; it has {known}; give it to one, or correct it"
             )
+    answering = [each.address.ip for name in served for each in links[name].addresses]
+    report.problems.extend(shadow_problems(settings.tftp.port, answering, what="TFTP requests"))
     if settings.dhcp.mode is DhcpMode.OFF:
         report.warnings.append(
             "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"
         )
-    report.problems.extend(_shadows(settings, [each for name in served for each in links[name].addresses]))
+    else:
+        what = "the boot requests of UEFI firmware"
+        report.problems.extend(shadow_problems(settings.dhcp.pxe_port, answering, what=what))
     report.problems.extend(_socket_problems(settings.admin.socket))
     if not daemon_runs:
         for port in _ports(settings, served, ours):
@@ -114,13 +115,6 @@ def _socket_problems(path: Path) -> Iterator[str]:
     with suppress(OSError):  # no right to its directory: `check_access` reports that
         if path.exists() and not path.is_socket():
             yield f"admin.socket: {path} is not a socket; remove it, or choose another path"
-
-
-def _shadows(settings: Settings, addresses: Iterable[InterfaceAddress]) -> Iterator[str]:
-    ours = [each.address.ip for each in addresses]
-    yield from shadow_problems(settings.tftp.port, ours, what="TFTP requests")
-    if settings.dhcp.mode is not DhcpMode.OFF:
-        yield from shadow_problems(settings.dhcp.pxe_port, ours, what="the boot requests of UEFI firmware")
 
 
 @dataclass(frozen=True, slots=True)

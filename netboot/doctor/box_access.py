@@ -183,14 +183,10 @@ def _unit() -> Unit | None:
     directories = [Path(each) for each in named.split(":") if each] or _UNIT_DIRECTORIES
     for directory in (*directories, _SHIPPED):
         if (directory / UNIT).is_file():
-            files = [directory / UNIT, *_drop_ins(directories)]
+            drop_ins = {path.name: path for each in reversed(directories) for path in each.glob(f"{UNIT}.d/*.conf")}
+            files = [directory / UNIT, *(path for _, path in sorted(drop_ins.items()))]
             return _read_unit([path.read_text() for path in files], is_installed=directory is not _SHIPPED)
     return None
-
-
-def _drop_ins(directories: Sequence[Path]) -> list[Path]:
-    found = {path.name: path for directory in reversed(directories) for path in directory.glob(f"{UNIT}.d/*.conf")}
-    return [found[name] for name in sorted(found)]
 
 
 def _read_unit(texts: Sequence[str], *, is_installed: bool) -> Unit:

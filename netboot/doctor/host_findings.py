@@ -5,7 +5,7 @@ Keeps and shows no content of an Ignition file, which contains cluster keys.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +36,9 @@ def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
     advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
     roles: dict[Path, Role | None] = {}
     for host in configuration.hosts:
-        report.problems.extend(_address_problems(host, ours))
+        for address in sorted(host.addresses & ours.keys()):
+            what = f"{address} is this box's own, on {ours[address]}; give the host another"
+            report.problems.append(_at(host, f".network.address: {what}"))
         report.problems.extend(_role_problems(host, roles))
         if not advertised:  # else machines are behind a router, in an unknown network
             report.warnings.extend(_outside(host, lans))
@@ -49,21 +51,12 @@ def _at(host: Host, what: str) -> str:
     return f"{host.declared_at}: hosts.{host.name}{what}"
 
 
-def _address_problems(host: Host, ours: dict[IPv4Address, str]) -> Iterator[str]:
-    for address in sorted(host.addresses):
-        if address in ours:
-            yield _at(host, f".network.address: {address} is this box's own, on {ours[address]}; give the host another")
-
-
 def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     for address in sorted(host.addresses):
         if lans and not any(address in lan for lan in lans):
             known = ", ".join(sorted(map(str, lans)))
-            yield _at(
-                host,
-                f".network.address: {address} is outside {known}, the boot LAN; "
-                "correct it, unless the host boots behind a relay",
-            )
+            what = f"{address} is outside {known}, the boot LAN; correct it, unless the host boots behind a relay"
+            yield _at(host, f".network.address: {what}")
 
 
 def _disks_by_order(hosts: Iterable[Host]) -> Iterator[str]:
@@ -88,20 +81,16 @@ def and_others(hosts: Sequence[Host]) -> str:
 def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     if any(_EXAMPLE_KEY.search(key) for key in host.ssh_keys):
         yield _at(host, ".ssh_keys: this is the key of the example, and nobody can log in with it; write your own")
-    if not any(lan.overlaps(each) for lan in lans for each in _DOCUMENTATION):  # else it is the LAN of a test
+    examples = [each for each in _DOCUMENTATION if not any(map(each.overlaps, lans))]  # the others: the LAN of a test
+    if len(examples) == len(_DOCUMENTATION):
         for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
             yield _at(host, f".mac: {mac} is a MAC of the example; write the one of the machine's card")
     network = host.network
     shown = [("address", network.address.ip), ("gateway", network.gateway)] if network else []
     shown += [("nameservers", server) for server in network.nameservers] if network else []
     for key, address in shown:
-        if address is not None and _is_documentation(address, lans):
+        if address is not None and any(address in each for each in examples):
             yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")
-
-
-def _is_documentation(address: IPv4Address, lans: Iterable[IPv4Network]) -> bool:
-    network = next((each for each in _DOCUMENTATION if address in each), None)
-    return network is not None and not any(network.overlaps(lan) for lan in lans)  # else it is the LAN of a test
 
 
 def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
@@ -113,11 +102,8 @@ def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
     made_for = roles[path]
     if made_for is not None and made_for is not host.role:
         flag = "-n" if host.role is Role.CONTROL_PLANE else "-w"
-        yield _at(
-            host,
-            f": {path} joins a {made_for}, and {host.name} is a {host.role}; "
-            f"give it what `ocne cluster join … {flag} 1` printed",
-        )
+        cure = f"give it what `ocne cluster join … {flag} 1` printed"
+        yield _at(host, f": {path} joins a {made_for}, and {host.name} is a {host.role}; {cure}")
 
 
 def _role_of(path: Path) -> Role | None:

@@ -42,10 +42,6 @@ class IgnitionFile:
         return replace(self, config={})
 
 
-def read_ignition(data: bytes) -> IgnitionFile:
-    return _read(data, depth=0)
-
-
 def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
     """List the paths that conflict when these valid files are merged in this order."""
     problems = Problems()
@@ -53,7 +49,8 @@ def check_merged(files: Sequence[IgnitionFile]) -> list[IgnitionProblem]:
     return problems
 
 
-def _read(data: bytes, *, depth: int) -> IgnitionFile:
+def read_ignition(data: bytes, *, depth: int = 0) -> IgnitionFile:
+    """Read and verify a file that is held by `depth` others, in data URLs."""
     document = parse(data)
     if isinstance(document, IgnitionProblem):
         return IgnitionFile("", {}, (document,))
@@ -92,7 +89,7 @@ def _verify_head(head: Json, resources: Resources, *, depth: int) -> None:
     for child, pointer in (*entries(head, "config/merge", "/ignition"), replacement):
         content = resources.verify(child, pointer, is_required="/merge/" in pointer)
         if content and depth < _NESTED_LIMIT:
-            for problem in _read(content, depth=depth + 1).problems:
+            for problem in read_ignition(content, depth=depth + 1).problems:
                 place = problem.pointer and f"{problem.pointer} "
                 what = f"holds a configuration that Ignition refuses: {place}{problem.what}"
                 resources.problems.add(f"{pointer}/source", what, cure=problem.cure)
@@ -130,6 +127,5 @@ def _verify_accounts(config: Json, problems: Problems) -> None:
             for field_name in ("homeDir", "shell"):
                 given = account.get(field_name, "")
                 if given and (not given.startswith("/") or _LINE_OR_FIELD_END.search(given)):
-                    problems.add(
-                        f"{pointer}/{field_name}", f"{shown(given)} is not an absolute path", cure="correct it"
-                    )
+                    what = f"{shown(given)} is not an absolute path"
+                    problems.add(f"{pointer}/{field_name}", what, cure="correct it")

@@ -21,21 +21,20 @@ _WITH_SPARES: Final = frozenset({"raid1", "1", "mirror", "raid4", "4", "raid5", 
 def verify_disks(config: Json, problems: Problems, *, minor: int) -> None:
     """Add the problems of storage.disks, raid, filesystems and luks of specification 3.`minor`."""
     for disk, pointer in entries(config, "storage/disks"):
-        _verify_device(disk, pointer, problems)
+        _verify_device(disk.get("device", ""), f"{pointer}/device", problems)
         _verify_partitions(disk, pointer, problems)
     for array, pointer in entries(config, "storage/raid"):
         _verify_raid(array, pointer, problems)
     for filesystem, pointer in entries(config, "storage/filesystems"):
-        _verify_device(filesystem, pointer, problems)
+        _verify_device(filesystem.get("device", ""), f"{pointer}/device", problems)
         _verify_filesystem(filesystem, pointer, problems=problems, minor=minor)
     for volume, pointer in entries(config, "storage/luks"):
         _verify_luks(volume, pointer, problems)
 
 
-def _verify_device(item: Json, pointer: str, problems: Problems) -> None:
-    device = item.get("device", "")
+def _verify_device(device: str, pointer: str, problems: Problems) -> None:
     if fault := path_fault(device):
-        problems.add(f"{pointer}/device", f"{shown(device)} {fault}", cure="write the device's full path")
+        problems.add(pointer, f"{shown(device)} {fault}", cure="write the device's full path")
 
 
 def _verify_partitions(disk: Json, pointer: str, problems: Problems) -> None:
@@ -86,8 +85,7 @@ def _verify_raid(array: Json, pointer: str, problems: Problems) -> None:
     if not array.get("devices"):
         problems.add(f"{pointer}/devices", "are missing", cure="name the devices")
     for index, device in enumerate(array.get("devices", [])):
-        if fault := path_fault(device):
-            problems.add(f"{pointer}/devices/{index}", f"{shown(device)} {fault}", cure="write the device's full path")
+        _verify_device(device, f"{pointer}/devices/{index}", problems)
 
 
 def _verify_filesystem(filesystem: Json, pointer: str, *, problems: Problems, minor: int) -> None:
@@ -106,7 +104,7 @@ def _verify_filesystem(filesystem: Json, pointer: str, *, problems: Problems, mi
 
 
 def _verify_luks(volume: Json, pointer: str, problems: Problems) -> None:
-    _verify_device(volume, pointer, problems)
+    _verify_device(volume.get("device", ""), f"{pointer}/device", problems)
     if "/" in volume.get("name", ""):
         problems.add(f"{pointer}/name", "has a slash", cure="write a name, not a path")
     if len(volume.get("label", "").encode("utf-8", "replace")) > 47:

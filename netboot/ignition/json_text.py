@@ -7,19 +7,13 @@ are refused, because the installed configuration would differ from the file.
 import json
 import re
 from collections import Counter
-from typing import Final, NoReturn
+from typing import Final
 
 from netboot.ignition.problem import IgnitionProblem
 
 CURE: Final = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
 
 _STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
-_BOMS: Final = (  # the longer ones first: UTF-32 little endian begins as UTF-16 does
-    (b"\xff\xfe\x00\x00", "UTF-32"),
-    (b"\x00\x00\xfe\xff", "UTF-32"),
-    (b"\xff\xfe", "UTF-16"),
-    (b"\xfe\xff", "UTF-16"),
-)
 
 
 class JsonObject(dict[str, object]):
@@ -31,10 +25,6 @@ class JsonObject(dict[str, object]):
         self.repeated = sorted(key for key, count in counts.items() if count > 1)
 
 
-class _ConstantError(Exception):
-    """NaN, Infinity or -Infinity, which Python reads and JSON does not have."""
-
-
 def parse(data: bytes) -> JsonObject | IgnitionProblem:
     """Return the object that a file holds, or the reason why there is none."""
     if not data.strip(b"\0"):
@@ -44,15 +34,16 @@ def parse(data: bytes) -> JsonObject | IgnitionProblem:
         return text
     if not text.strip():
         return IgnitionProblem("", "is empty", CURE)
+    constants: list[str] = []  # NaN, Infinity or -Infinity, which Python reads and JSON does not have
     try:
-        document = json.loads(text, object_pairs_hook=JsonObject, parse_constant=_refuse_constant)
+        document = json.loads(text, object_pairs_hook=JsonObject, parse_constant=constants.append)
     except json.JSONDecodeError as error:
         return IgnitionProblem("", f"is not JSON ({error.msg})", CURE, error.lineno, error.colno)
-    except _ConstantError:
-        return _constant_in(text)
     except (ValueError, RecursionError) as error:  # ValueError: a number with thousands of digits
         reason = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
         return IgnitionProblem("", f"is not JSON that can be read ({reason})", CURE)
+    if constants:
+        return _constant_in(text)
     if not isinstance(document, JsonObject):
         return IgnitionProblem("", f"holds {json_type(document)} instead of an object", CURE)
     return document
@@ -75,32 +66,21 @@ def json_type(value: object) -> str:
             return "an object"
 
 
-def _refuse_constant(_name: str) -> NoReturn:
-    raise _ConstantError
-
-
 def _constant_in(text: str) -> IgnitionProblem:
-    """Find the constant that the decoder stopped at: the first that is not part of a string."""
+    """Find the first constant that is not part of a string."""
     found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
-    return IgnitionProblem(
-        "", f"{found[1]} is not a JSON value", "write a number or remove the key", *_position(text, found.start())
-    )
+    line, column = _position(text, found.start())
+    return IgnitionProblem("", f"{found[1]} is not a JSON value", "write a number or remove the key", line, column)
 
 
 def _decode(data: bytes) -> str | IgnitionProblem:
     if data.startswith(b"\x1f\x8b"):  # RFC 1952 §2.3.1
         return IgnitionProblem("", "is compressed with gzip", "gunzip -c FILE > NEW unpacks it")
-    if data.startswith(b"\xef\xbb\xbf"):
-        return IgnitionProblem(
-            "",
-            "begins with a UTF-8 byte order mark, which Ignition refuses",
-            r"sed -i '1s/^\xEF\xBB\xBF//' FILE removes it",
-        )
-    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
-    if encoding is None and b"\x00" in data[:4]:
-        order = "BE" if data[0] == 0 else "LE"  # iconv needs it if there is no byte order mark
-        encoding = f"UTF-32{order}" if data[:4].count(0) == 3 else f"UTF-16{order}"
-    if encoding is not None:
+    encoding = json.detect_encoding(data).upper().replace("-BE", "BE").replace("-LE", "LE")  # as iconv names it
+    if encoding == "UTF-8-SIG":
+        what = "begins with a UTF-8 byte order mark, which Ignition refuses"
+        return IgnitionProblem("", what, r"sed -i '1s/^\xEF\xBB\xBF//' FILE removes it")
+    if encoding != "UTF-8":
         what = f"is {encoding}, and Ignition takes UTF-8"
         cure = f"iconv -f {encoding} -t UTF-8 FILE converts it (PowerShell 5 redirects as UTF-16)"
         return IgnitionProblem("", what, cure)
@@ -110,9 +90,8 @@ def _decode(data: bytes) -> str | IgnitionProblem:
         before = data[: error.start].decode("utf-8")
         line, column = _position(before, len(before))
         what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
-        return IgnitionProblem(
-            "", what, "save it as UTF-8; iconv -f LATIN1 -t UTF-8 FILE converts Latin-1", line, column
-        )
+        cure = "save it as UTF-8; iconv -f LATIN1 -t UTF-8 FILE converts Latin-1"
+        return IgnitionProblem("", what, cure, line, column)
 
 
 def _position(text: str, index: int) -> tuple[int, int]:

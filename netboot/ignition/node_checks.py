@@ -129,9 +129,8 @@ def _verify_target(link: Json, pointer: str, *, nodes: Sequence[Node], problems:
 def _verify_unit(unit: Json, pointer: str, problems: Problems) -> None:
     name = unit.get("name", "")
     if not name.endswith(_UNIT_SUFFIXES):
-        problems.add(
-            f"{pointer}/name", f"{shown(name)} is not a unit name", cure=f"end it in {', '.join(_UNIT_SUFFIXES)}"
-        )
+        cure = f"end it in {', '.join(_UNIT_SUFFIXES)}"
+        problems.add(f"{pointer}/name", f"{shown(name)} is not a unit name", cure=cure)
     if fault := unit_fault(unit.get("contents", "")):
         problems.add(f"{pointer}/contents", fault, cure="correct the unit")
     for dropin, place in entries(unit, "dropins", pointer):

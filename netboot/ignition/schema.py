@@ -75,13 +75,8 @@ _USER: Final = {
     "shouldExist": Since(2, bool), "system": bool, "uid": int,
 }  # fmt: skip
 _GROUP: Final = {"gid": int, "name": str, "passwordHash": str, "shouldExist": Since(2, bool), "system": bool}
-_UNIT: Final = {
-    "contents": str,
-    "dropins": Many({"contents": str, "name": str}, "name"),
-    "enabled": bool,
-    "mask": bool,
-    "name": str,
-}
+_DROPIN: Final = {"contents": str, "name": str}
+_UNIT: Final = {"contents": str, "dropins": Many(_DROPIN, "name"), "enabled": bool, "mask": bool, "name": str}
 CONFIG: Final = {
     "ignition": {
         "config": {"merge": Many(_RESOURCE, "source"), "replace": _RESOURCE},
@@ -90,9 +85,7 @@ CONFIG: Final = {
         "timeouts": {"httpResponseHeaders": int, "httpTotal": int},
         "version": str,
     },
-    "kernelArguments": Since(
-        3, {"shouldExist": Many(str, group="kernel"), "shouldNotExist": Many(str, group="kernel")}
-    ),
+    "kernelArguments": Since(3, dict.fromkeys(("shouldExist", "shouldNotExist"), Many(str, group="kernel"))),
     "passwd": {"groups": Many(_GROUP, "name"), "users": Many(_USER, "name")},
     "storage": {
         "directories": Many({**_NODE, "mode": int}, "path", "path"),
@@ -134,7 +127,10 @@ class _Fit:
             case Since(kind=inner):
                 return self.value(value, inner, pointer)
             case Many():
-                return self._list(value, kind, pointer)
+                if isinstance(value, list):
+                    return [self.value(item, kind.item, f"{pointer}/{index}") for index, item in enumerate(value)]
+                self._refuse_type(pointer, value, "a list")
+                return []
             case type():
                 return self._scalar(value, kind, pointer)
             case _:
@@ -156,18 +152,10 @@ class _Fit:
         self._refuse_duplicates(known, fields, pointer)
         return known
 
-    def _list(self, value: object, kind: Many, pointer: str) -> list[object]:
-        if not isinstance(value, list):
-            self._refuse_type(pointer, value, "a list")
-            return []
-        return [self.value(item, kind.item, f"{pointer}/{index}") for index, item in enumerate(value)]
-
     def _scalar(self, value: object, kind: type[str] | type[int] | type[bool], pointer: str) -> object:
         if value is None:
             return kind()
-        if kind is int and isinstance(value, int) and not isinstance(value, bool) and value in _INT64:
-            return value
-        if kind is not int and isinstance(value, kind):
+        if type(value) is kind and (kind is not int or value in _INT64):
             return value
         expected = {str: "a string", int: "a whole number", bool: "true or false"}[kind]
         self._refuse_type(pointer, value, expected)

@@ -8,7 +8,6 @@ from typing import Final
 
 LINE_LIMIT_BYTES: Final = 2048
 _BUFFER_BYTES: Final = 4096
-_NEWLINE: Final = ord("\n")
 
 
 class _UnitError(Exception):
@@ -103,12 +102,9 @@ def _comment(reader: _Reader) -> None:
 
 
 def _option(reader: _Reader) -> None:
-    while True:
-        byte = reader.next_byte()
-        if byte is None or byte in (_NEWLINE, ord("\r")):
+    while (byte := reader.next_byte()) != ord("="):
+        if byte is None or byte in b"\r\n":
             raise _UnitError("has a line in a section that is not KEY=VALUE")
-        if byte == ord("="):
-            break
     while True:
         reader.refuse_long_line()
         line, is_ended = reader.until(b"\n")
