@@ -55,9 +55,8 @@ class UploadApi:
             )
         pieces = request.content.iter_chunked(PIECE_BYTES)
         id_, announced = request.match_info["id"], request.content_length
-        return web.Response(
-            status=204, headers=_offset(await self._imports.receive(id_, int(offset), pieces, announced=announced))
-        )
+        upload = await self._imports.receive(id_, int(offset), pieces, announced=announced)
+        return web.Response(status=204, headers=_offset(upload))
 
     async def remove(self, request: web.Request) -> web.Response:
         await self._imports.remove(request.match_info["id"], actor=actor_of(request))
