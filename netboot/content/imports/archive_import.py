@@ -153,16 +153,13 @@ class _ArchiveImport:
         if isinstance(self.source, Image):
             unpack(self.source, writer, self.record.source, progress=self.progress)
         else:
-            _copy(self.source.root, writer, self.progress)
-
-
-def _copy(root: Path, writer: ReleaseWriter, progress: Progress) -> None:
-    progress.step(f"copying {root}", tree_size(root))
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            part = Part.whole(path)
-            writer.put(path.relative_to(root).as_posix(), part.size_bytes, ByteStream(part.chunks()))
-            progress.advance(part.size_bytes)
+            root = self.source.root
+            self.progress.step(f"copying {root}", self.source.size_bytes)
+            for path in sorted(root.rglob("*")):
+                if path.is_file() and not path.is_symlink():
+                    part = Part.whole(path)
+                    writer.put(path.relative_to(root).as_posix(), part.size_bytes, ByteStream(part.chunks()))
+                    self.progress.advance(part.size_bytes)
 
 
 def _raise_for_faults(check: ArchiveCheck, source: str) -> None:

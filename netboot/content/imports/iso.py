@@ -188,16 +188,13 @@ class _IsoImport:
 def _reuse(before: list[Path], root: Path, members: Iterable[str]) -> int:
     """Move the members that killed imports had copied to their place; return their size in bytes."""
     for member in members:
-        found = [path / member for path in before if _has_no_other_link(path / member)]
+        copies = [path / member for path in before]
+        # A file with another link is not this import's alone, and may not be written to.
+        found = [copy for copy in copies if copy.is_file() and not copy.is_symlink() and copy.stat().st_nlink == 1]
         if found:
             (root / member).parent.mkdir(parents=True, exist_ok=True)
             max(found, key=lambda path: path.stat().st_size).rename(root / member)
     return tree_size(root)
-
-
-def _has_no_other_link(path: Path) -> bool:
-    """Return whether a file may be written to: a regular file without another hard link."""
-    return path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1
 
 
 def members_on(image: IsoImage, volume: Volume) -> dict[str, str]:

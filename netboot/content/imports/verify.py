@@ -138,14 +138,13 @@ def _from_archive(verdict: Verdict, source: Path, new: Path) -> Iterator[str]:
     candidates = _in_directory(opened, wanted) if isinstance(opened, Repository) else _in_image(opened, wanted)
     for member, stream, size in candidates:
         new.unlink(missing_ok=True)
-        with new.open("xb") as file:
-            for piece in stream.pieces(size):
-                file.write(piece)
-        try:
-            with new.open("rb") as file:
+        with new.open("x+b") as file:
+            file.writelines(stream.pieces(size))
+            file.seek(0)
+            try:
                 check_object(member[8:10] + member[11:], file)
-        except ContentError:
-            continue  # bad in the source too
+            except ContentError:
+                continue  # bad in the source too
         yield member
 
 

@@ -73,8 +73,8 @@ class _Boot:
 
     def stalled(self, why: str) -> str:
         """Describe every machine that is not ready: its step, and the end of its console."""
-        followed = [(guest, self.timelines[guest.machine.name]) for guest in self.guests]
-        return "\n".join(_stalled(*each, why) for each in followed if Step.READY not in each[1].moments) or why
+        waiting = [guest for guest in self.guests if Step.READY not in self.timelines[guest.machine.name].moments]
+        return "\n".join(_stalled(guest, self.timelines[guest.machine.name], why) for guest in waiting) or why
 
     def _check(self, guest: Guest) -> None:
         name = guest.machine.name
