@@ -111,16 +111,18 @@ class _ArchiveImport:
         root = self.staging.make("release")
         known = self.staging.library.entries()
         donors = [*before, *(each.path for each in known if each.kind is EntryKind.RELEASE and not each.alias_of)]
-        with Checker(root) as checker, explaining_write_errors(self.staging.library.directory):
-            writer = ReleaseWriter(root, donors, check_reserve=self.staging.check_reserve, on_complete=checker.give)
-            self._unpack(writer)
-            writer.finish()
+        with Checker(root) as checker:
+            with explaining_write_errors(self.staging.library.directory):
+                writer = ReleaseWriter(root, donors, check_reserve=self.staging.check_reserve, on_complete=checker.give)
+                self._unpack(writer)
+                writer.finish()
+            source_digest = self._source_digest()  # while the last objects are checked
             self.progress.step(f"checking {self.name}", writer.object_bytes)
             check = evaluate(root, self.record.source, checker.gather(self.progress))
         _raise_for_faults(check, self.record.source)
         record = replace(
             self.record,
-            source_digest=self._source_digest(),
+            source_digest=source_digest,
             ref=check.ref,
             commit=check.commit,
             object_count=check.object_count,
