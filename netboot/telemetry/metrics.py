@@ -1,10 +1,14 @@
-"""The counters of one running daemon, in Prometheus' form. Each app has a registry of its own."""
+"""The counters of one running daemon. Counted in plain numbers; a reader gets them in Prometheus' form."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from netboot.model.install.event import Event
 from netboot.model.release import ContentKind
@@ -32,40 +36,57 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 
 
-class Metrics:
-    """Counts what is declared in `COUNTERS`; raises KeyError for anything else."""
+@dataclass(slots=True)
+class _Count:
+    value: int = 0
+    since: float = field(default_factory=time.time)  # seconds since 1970
+
+
+class Metrics(Collector):
+    """Counts what is declared in `COUNTERS`; raises KeyError for anything else. For the thread of the event loop."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        self._counts: dict[tuple[str, ...], _Count] = {}  # by name and the values of its labels
+        for name, (_, labels) in COUNTERS.items():
+            if not labels:
+                self._count_of(name, {})
         self._registry = CollectorRegistry()
-        self._counters = {
-            name: Counter(f"netboot_{name}", text, labels, registry=self._registry)
-            for name, (text, labels) in COUNTERS.items()
-        }
-        self._children: dict[tuple[str, tuple[str, ...]], Counter] = {}
+        self._registry.register(self)
 
     def count(self, name: str, **labels: str) -> None:
-        """Add one to a counter; its labels are exactly those that were declared."""
-        self._child(name, labels).inc()
+        """Add one to a counter; its labels are exactly those that were declared, in their order."""
+        self._count_of(name, labels).value += 1
 
     def event_happened(self, event: Event, _level: int) -> None:
         """Count an event by its name; one with `count` stands for as many that were not recorded."""
         count = event.data.get("count")
-        self._child("events", {"event": event.name}).inc(count if isinstance(count, int) else 1)
+        self._count_of("events", {"event": event.name}).value += count if isinstance(count, int) else 1
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         """Count one answer of the content trees."""
         self.count("content_requests", kind=kind.value, status=str(int(status)))
-        self._child("content_bytes", {"kind": kind.value}).inc(bytes_sent)
+        self._count_of("content_bytes", {"kind": kind.value}).value += bytes_sent
 
-    def _child(self, name: str, labels: Mapping[str, str]) -> Counter:
-        key = (name, tuple(labels.values()))
-        child = self._children.get(key)
-        if child is None:
-            counter = self._counters[name]
-            child = self._children[key] = counter.labels(**labels) if labels else counter
-        return child
+    def _count_of(self, name: str, labels: Mapping[str, str]) -> _Count:
+        key = (name, *labels.values())
+        found = self._counts.get(key)
+        if found is None:
+            if tuple(labels) != COUNTERS[name][1]:
+                raise ValueError(f"{name} is counted by {', '.join(COUNTERS[name][1])}, not by {', '.join(labels)}")
+            found = self._counts[key] = _Count()
+        return found
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Give every counter to a registry."""
+        families = {
+            name: CounterMetricFamily(f"netboot_{name}", text, labels=labels)
+            for name, (text, labels) in COUNTERS.items()
+        }
+        for (name, *labels), count in self._counts.items():
+            families[name].add_metric(labels, count.value, created=count.since)
+        yield from families.values()
 
     def exposition(self) -> bytes:
         """Write all counters in the text format of Prometheus."""
