@@ -184,9 +184,10 @@ class SeenMachines:
 
     def find_or_add(self, mac: Mac) -> SeenMachine:
         """Find a machine, or add it; it was seen now."""
-        if (seen := self.get(mac)) is not None:
-            if mac in self._unregistered:
-                self._unregistered.move_to_end(mac)
+        if (seen := self._registered.get(mac)) is not None:
+            return seen
+        if (seen := self._unregistered.get(mac)) is not None:
+            self._unregistered.move_to_end(mac)
             return seen
         now = self._clock.now()
         return self._add(Machine(mac, first_seen=now, last_seen=now))
@@ -231,9 +232,12 @@ class SeenMachines:
     def _add(self, machine: Machine) -> SeenMachine:
         if (hosts := self._hosts()) is not self._grouped_for:
             self._regroup(hosts)
-        group = self._registered if hosts.by_mac(machine.mac) else self._unregistered
-        seen = group[machine.mac] = SeenMachine(machine)
-        self._forget_unregistered()
+        seen = SeenMachine(machine)
+        if hosts.by_mac(machine.mac):
+            self._registered[machine.mac] = seen
+        else:
+            self._unregistered[machine.mac] = seen
+            self._forget_unregistered()
         return seen
 
     def _regroup(self, hosts: HostSet) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 RandomBytes = Callable[[int], bytes]
@@ -19,8 +20,5 @@ class Clock:
     random_bytes: RandomBytes
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
+utc_now: Final[Callable[[], datetime]] = partial(datetime.now, UTC)
 SYSTEM_CLOCK: Final = Clock(now=utc_now, monotonic=time.monotonic, random_bytes=secrets.token_bytes)

@@ -103,11 +103,11 @@ class BootClient:
     # `xid` of a DISCOVER, one for all its repetitions; None on port 4011, for which EDK2 draws a new one
     exchange: int | None = field(default=None, compare=False)
     elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange
+    # what its loader must be built for; None if no CPU is known for the architecture's number
+    cpu: Cpu | None = field(init=False, repr=False, compare=False)
 
-    @property
-    def cpu(self) -> Cpu | None:
-        """What its loader must be built for; None if no CPU is known for the architecture's number."""
-        return CPU_OF_ARCH.get(self.arch)
+    def __post_init__(self) -> None:
+        self.cpu = CPU_OF_ARCH.get(self.arch)
 
     @property
     def firmware(self) -> str:

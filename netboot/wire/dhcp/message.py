@@ -32,7 +32,8 @@ _IPOIB: Final = (
     32,
     20,
 )  # htype and hlen of a client whose address does not fit into `chaddr`; RFC 4390 requires hlen 0
-_NO_ADDRESSES: Final = bytes(16)
+_ZEROS: Final = bytes(4)
+_NO_ADDRESSES: Final = 4 * _ZEROS
 _EVERYBODY: Final = (str(BROADCAST), CLIENT_PORT)
 
 
@@ -193,6 +194,7 @@ def build(message: DhcpMessage) -> bytes:
     """
     if len(message.sname) > 64 or len(message.file) > 128:
         raise ValueError("sname holds 64 bytes and file 128; put a longer name into option 67 alone")
+    addresses = (message.ciaddr, message.yiaddr, message.siaddr, message.giaddr)
     header = _HEADER.pack(
         message.op,
         message.htype,
@@ -201,7 +203,7 @@ def build(message: DhcpMessage) -> bytes:
         message.xid,
         message.secs,
         message.flags,
-        message.ciaddr.packed + message.yiaddr.packed + message.siaddr.packed + message.giaddr.packed,
+        b"".join([_ZEROS if each is NO_ADDRESS else each.packed for each in addresses]),
         message.chaddr,
         message.sname,
         message.file,
