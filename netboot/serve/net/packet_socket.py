@@ -83,8 +83,9 @@ class PacketSocket(DatagramPort):
             return False
         return True
 
-    def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
+    def _read(self, received: tuple[bytes, bytes, Any]) -> Datagram | None:
         """Read a frame from its IP header on; None if a UDP socket would not receive it either."""
+        data, ancillary, sender = received
         if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
             return None  # our own, or another machine's
         status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)

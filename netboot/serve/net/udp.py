@@ -13,10 +13,10 @@ import asyncio
 import errno
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -27,6 +27,8 @@ from netboot.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 Address = tuple[str, int]
+T = TypeVar("T")
+R = TypeVar("R")
 
 DATAGRAMS_PER_WAKE: Final = 64  # then the loop's other tasks have their turn
 LARGEST_DATAGRAM_BYTES: Final = 4096  # boot clients send no more; a longer one is dropped whole
@@ -60,10 +62,26 @@ class DatagramPort(ABC):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fault_logged_at: float | None = None
 
-    def watch(self, receive: Callable[[Datagram], None]) -> None:
-        """Call `receive` for every datagram from now on, in the running loop."""
+    def watch(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
+        """Call `receive` for the datagrams that wait, from now on, in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._receiver.fileno(), self._drain, receive)
+
+    def each(self, work: Callable[[T], R | None], items: Iterable[T]) -> list[R]:
+        """Do one step of the work for each of several datagrams; return the results that are not None.
+
+        A fault of ours in one of them ends the work for it, but not for the others.
+        """
+        results = []
+        for item in items:
+            try:
+                result = work(item)
+            except Exception as error:
+                self.log_fault(error)
+                continue
+            if result is not None:
+                results.append(result)
+        return results
 
     def close(self) -> None:
         """Close the port; closing twice is not a fault."""
@@ -85,31 +103,26 @@ class DatagramPort(ABC):
             log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
 
     @abstractmethod
-    def _read(self, data: bytes, ancillary: bytes, sender: Any) -> Datagram | None:
-        """Read what the kernel gave; None if it is not for us."""
+    def _read(self, received: tuple[bytes, bytes, Any]) -> Datagram | None:
+        """Read what the kernel gave: a datagram, its ancillary data and its sender; None if it is not for us."""
 
-    def _drain(self, receive: Callable[[Datagram], None]) -> None:
+    def _drain(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
         """Take what waits, a bounded number at a time; the selector calls again for the rest."""
-        receive_next, read, ancillary_bytes = self._receiver.recvmsg, self._read, self._ancillary_bytes
+        receive_next, ancillary_bytes = self._receiver.recvmsg, self._ancillary_bytes
+        received = []
         for _ in range(DATAGRAMS_PER_WAKE):
-            if self._loop is None:  # closed by what the last datagram did
-                return
             try:
                 data, ancillary, flags, sender = receive_next(LARGEST_DATAGRAM_BYTES, ancillary_bytes)
             except (BlockingIOError, InterruptedError):
-                return
+                break
             except OSError as error:  # an ICMP error for an answer of ours, the link went down
                 self._lost(error_name(error))
                 continue
             if flags & _MSG_TRUNC or not ancillary:
                 self._lost("oversized")
                 continue
-            try:
-                datagram = read(data, ancillary[0][2], sender)
-                if datagram is not None:
-                    receive(datagram)
-            except Exception as error:  # a fault of ours in one datagram must not end the port
-                self.log_fault(error)
+            received.append((data, ancillary[0][2], sender))
+        receive(self.each(self._read, received))
 
     def _lost(self, reason: str) -> None:
         self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
@@ -145,7 +158,8 @@ class UdpSocket(DatagramPort):
             return False
         return True
 
-    def _read(self, data: bytes, ancillary: bytes, sender: Address) -> Datagram:
+    def _read(self, received: tuple[bytes, bytes, Address]) -> Datagram:
+        data, ancillary, sender = received
         return Datagram(data, sender, socket.inet_ntoa(ancillary[8:12]))
 
 

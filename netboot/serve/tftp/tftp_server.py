@@ -102,4 +102,4 @@ class TftpServer:
         if self._awaited.pop(interface.name, None) is not None:
             log.info("tftp.opened", iface=interface.name, port=self._settings.port)
         handler = self._listeners[interface] = self._handler(udp)
-        udp.watch(handler.receive)
+        udp.watch(partial(udp.each, handler.receive))
