@@ -18,8 +18,7 @@ from netboot.content.serving.served_file import ServedFile
 SERVER: Final = "netboot"
 
 _SINGLE_RANGE: Final = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.IGNORECASE | re.ASCII)
-_LONGEST_POSITION: Final = 1000  # digits; int() refuses more than 4,300
-_BEYOND_ANY_FILE: Final = 10**_LONGEST_POSITION
+_LONGEST_POSITION: Final = 1000  # digits, which are beyond any file; int() refuses more than 4,300
 
 Header = Callable[[str], str | None]  # gives a request's field by its name in lower case
 
@@ -104,7 +103,7 @@ def byte_range(field: str, total_bytes: int) -> range | None:
     found = _SINGLE_RANGE.fullmatch(field)
     if found is None:
         return None
-    first, last = (_position(digits) for digits in found.groups())
+    first, last = (int(digits[:_LONGEST_POSITION]) if digits else None for digits in found.groups())
     if first is None:
         if last is None:
             return None
@@ -113,13 +112,6 @@ def byte_range(field: str, total_bytes: int) -> range | None:
         return None
     stop = total_bytes if last is None else min(last + 1, total_bytes)
     return range(first, stop) if first < stop else range(0)
-
-
-def _position(digits: str) -> int | None:
-    """Read a number of any length."""
-    if not digits:
-        return None
-    return int(digits) if len(digits) <= _LONGEST_POSITION else _BEYOND_ANY_FILE
 
 
 def _names(field: str, etag: str, *, weakly: bool) -> bool:
