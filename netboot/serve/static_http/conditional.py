@@ -76,12 +76,6 @@ def refusal(status: HTTPStatus, why: str, *headers: tuple[str, str]) -> FileAnsw
     return FileAnswer(status, (*about, *headers), text=text)
 
 
-def busy(retry_after_s: int) -> FileAnswer:
-    """Answer a client that retries by itself if every slot for a large body is in use."""
-    why = "as many machines as may be served at once are served now; retry"
-    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, ("Retry-After", str(retry_after_s)))
-
-
 def document(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> FileAnswer:
     """Answer with a text that is made for one request and that no cache keeps."""
     body = text.encode()

@@ -26,7 +26,6 @@ from netboot.serve.static_http.conditional import (
     NOT_FOUND,
     FileAnswer,
     answer_for,
-    busy,
     head_of,
     head_of_whole,
     refusal,
@@ -308,7 +307,9 @@ class BootConnection(asyncio.Protocol):
         turn = turns.turn(self._remote, request.fields.get("user-agent", "")) if turns else nullcontext()
         async with turn as come_back:
             if come_back is not None:
-                self._write(request, None, busy(come_back.retry_after_s))
+                why = "as many machines as may be served at once are served now; retry"
+                retry_after = ("Retry-After", str(come_back.retry_after_s))
+                self._write(request, None, refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after))
                 return
             if self._transport.is_closing():  # the client may have disconnected while it waited
                 return

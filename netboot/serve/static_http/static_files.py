@@ -8,6 +8,7 @@ the files and the documents of this machine.
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address
@@ -38,26 +39,22 @@ _LOGGED_KINDS: Final = frozenset({ContentKind.KERNEL, ContentKind.INITRD, Conten
 _NO_ADDRESS: Final = IPv4Address(0)
 
 
+@dataclass(slots=True, eq=False)
 class StaticFiles:
     """The shared state of the boot LAN's connections: the index, the bodies, the file service, the limits."""
 
-    def __init__(
-        self,
-        content: ContentIndex,
-        file_service: FileService,
-        *,
-        counters: Metrics,
-        limits: ShareLimits,
-        advertised: Mapping[str, str],
-    ) -> None:
-        """`advertised` maps our address to the one that machines get instead."""
-        self.content = content
+    content: ContentIndex
+    file_service: FileService
+    _: KW_ONLY
+    counters: Metrics
+    limits: InitVar[ShareLimits]
+    advertised: Mapping[str, str]  # by our address, the one that machines get instead
+    turns: Turns = field(init=False)
+    bodies: Bodies = field(default_factory=Bodies, init=False)
+    _faults: LineLimit = field(default_factory=LineLimit, init=False)
+
+    def __post_init__(self, limits: ShareLimits) -> None:
         self.turns = Turns(limits)
-        self.bodies = Bodies()
-        self.counters = counters
-        self.advertised = advertised
-        self._file_service = file_service
-        self._faults = LineLimit()
 
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
@@ -69,7 +66,7 @@ class StaticFiles:
             return None
         try:
             mac = Mac.parse(named[0]) if named[0] is not None else None
-            found = self._file_service.request_file(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
+            found = self.file_service.request_file(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)
             if found is None or isinstance(found, MachineDocument):
                 return found
             return served_file(str(found.path), found.path.stat(), member=found.name)
@@ -80,7 +77,7 @@ class StaticFiles:
         """Write a machine's document; `base_url` is ours as the machine reached it."""
         address = _ipv4(remote) or _NO_ADDRESS
         try:
-            text = await self._file_service.render(found, address, base_url=base_url, is_head=is_head)
+            text = await self.file_service.render(found, address, base_url=base_url, is_head=is_head)
         except NetbootError as error:
             log.error("boot.document_held_back", document=found.kind, address=remote, reason=str(error))
             return NOT_NOW
@@ -105,7 +102,7 @@ class StaticFiles:
             self.counters.count("http_requests", area=request.path.split("/", 2)[1], status=str(status.value))
             named = urls.boot_file_in(request.path)
             if named and address and file is not None and bytes_sent >= file.size_bytes:
-                self._file_service.record_loader(
+                self.file_service.record_loader(
                     address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
                 )
             return
@@ -118,12 +115,12 @@ class StaticFiles:
             name, ms = f"{file.owner}/{file.member}", round(seconds * 1000)
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and address:
-            self._file_service.record_content(address, file, bytes_sent)
+            self.file_service.record_content(address, file, bytes_sent)
 
     def record_refused(self, address: str, reason: RefusalReason) -> None:
         """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""
         self.counters.count("http_refused", reason=reason)
-        self._file_service.record_refusal(address, reason)
+        self.file_service.record_refusal(address, reason)
 
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""

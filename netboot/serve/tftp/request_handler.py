@@ -45,14 +45,6 @@ class TftpSettings:
     http_port: int  # for the URLs in documents
 
 
-@dataclass(frozen=True, slots=True)
-class _IncomingRequest:
-    request: ReadRequest
-    name: str
-    peer: Address
-    ours: str
-
-
 class TftpHandler:
     """The port on one interface. Each read is sent from a port of its own, unless `single_port`."""
 
@@ -140,33 +132,33 @@ class TftpHandler:
             return
         try:
             name = self._file_service.requested_name(IPv4Address(peer[0]), request.name)
-            incoming = _IncomingRequest(request, boot_file_name(name), peer, ours)
+            transfer = Transfer(peer, ours, request, boot_file_name(name))
         except ContentError as error:
             raise RefusedRequestError(ErrorCode.ACCESS_VIOLATION, str(error)) from error
         if not self._takes_requests or len(self._opening) >= _OPENING_AT_ONCE:
             self._refused("busy")  # dropped: the machine retries, an ERROR would end its boot
             return
-        found = self._file_service.request_file(IPv4Address(peer[0]), incoming.name)
+        found = self._file_service.request_file(IPv4Address(peer[0]), transfer.name)
         if found is None:
             raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-        self._opening[peer] = asyncio.get_running_loop().create_task(self._open(incoming, found))
+        self._opening[peer] = asyncio.get_running_loop().create_task(self._open(transfer, found))
 
-    async def _open(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> None:
+    async def _open(self, transfer: Transfer, found: BootFile | MachineDocument) -> None:
         """Read a file, or render a document, which may read the store; then begin to send it."""
         try:
-            self._begin(incoming, await self._content_of(incoming, found))
+            self._begin(transfer, await self._content_of(transfer, found))
         except RefusedRequestError as refusal:
-            self._refuse(incoming.peer, incoming.ours, refusal.tftp_code, str(refusal))
+            self._refuse(transfer.peer, transfer.ours, refusal.tftp_code, str(refusal))
         except NetbootError as error:
             if self._faults.note(str(error)):
-                log.error("tftp.unreadable", boot_file=printable_line(incoming.name), reason=str(error))
-            self._refuse(incoming.peer, incoming.ours, ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
+                log.error("tftp.unreadable", boot_file=printable_line(transfer.name), reason=str(error))
+            self._refuse(transfer.peer, transfer.ours, ErrorCode.FILE_NOT_FOUND, "the file cannot be read now")
         except Exception as error:  # a fault of ours in one request must not be lost with its task
             self._udp.log_fault(error)
         finally:
-            self._opening.pop(incoming.peer, None)
+            self._opening.pop(transfer.peer, None)
 
-    async def _content_of(self, incoming: _IncomingRequest, found: BootFile | MachineDocument) -> bytes | LargeFile:
+    async def _content_of(self, transfer: Transfer, found: BootFile | MachineDocument) -> bytes | LargeFile:
         match found:
             case BootFile():
                 content = self._cache.fresh(found)
@@ -174,48 +166,43 @@ class TftpHandler:
                     return content
                 return await asyncio.get_running_loop().run_in_executor(self._threads, self._cache.read, found)
             case MachineDocument():
-                base_url = urls.base_url(self._udp.interface.advertise or incoming.ours, self._http_port)
-                text = await self._file_service.render(found, IPv4Address(incoming.peer[0]), base_url=base_url)
+                base_url = urls.base_url(self._udp.interface.advertise or transfer.ours, self._http_port)
+                text = await self._file_service.render(found, IPv4Address(transfer.peer[0]), base_url=base_url)
                 if text is None:
                     raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
                 return text.encode()
             case _:
                 assert_never(found)
 
-    def _begin(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> None:
-        transfer = self._transfer(incoming, content)
-        reason = self._transfers.admit(incoming.peer[0]) if self._takes_requests else "busy"
+    def _begin(self, transfer: Transfer, content: bytes | LargeFile) -> None:
+        if transfer.request.mode is Mode.NETASCII:
+            if not isinstance(content, bytes):
+                content.close()
+                raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
+            content = tftp.to_netascii(content)
+        size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
+        terms = tftp.negotiate(transfer.request, size_bytes, mtu=self._interface.mtu_bytes)
+        transfer.sender = Sender(terms, size_bytes)
+        if isinstance(content, bytes):
+            transfer.sender.supply(0, content)
+        else:
+            transfer.file = content
+        reason = self._transfers.admit(transfer.peer[0]) if self._takes_requests else "busy"
         if reason is None:
-            reason = self._give_way_out(transfer, incoming.ours)
+            reason = self._give_way_out(transfer)
         if reason is None:
             self._transfers.begin(transfer)
         else:
             transfer.close()
             self._refused(reason)
 
-    def _transfer(self, incoming: _IncomingRequest, content: bytes | LargeFile) -> Transfer:
-        request = incoming.request
-        if request.mode is Mode.NETASCII:
-            if not isinstance(content, bytes):
-                content.close()
-                raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
-            content = tftp.to_netascii(content)
-        size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
-        terms = tftp.negotiate(request, size_bytes, mtu=self._interface.mtu_bytes)
-        transfer = Transfer(incoming.peer, request, name=incoming.name, terms=terms, sender=Sender(terms, size_bytes))
-        if isinstance(content, bytes):
-            transfer.sender.supply(0, content)
-        else:
-            transfer.file = content
-        return transfer
-
-    def _give_way_out(self, transfer: Transfer, ours: str) -> str | None:
+    def _give_way_out(self, transfer: Transfer) -> str | None:
         """Answer a read from the address that received it: from a new port, or from this one."""
         if self._single_port:
-            transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(ours))
+            transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(transfer.ours))
             return None
         try:
-            connection = transfer_socket(self._interface.name, ours)
+            connection = transfer_socket(self._interface.name, transfer.ours)
         except OSError:
             return "no-socket"
         sendto, peer = connection.sendto, transfer.peer

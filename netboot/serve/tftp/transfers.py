@@ -22,7 +22,7 @@ from netboot.serve.net.udp import Address
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
-from netboot.wire.tftp.packet import ErrorCode, ReadRequest, Terms
+from netboot.wire.tftp.packet import ErrorCode, ReadRequest
 from netboot.wire.tftp.transfer import Outcome, Sender
 
 log = structlog.get_logger()
@@ -48,13 +48,16 @@ class TransferLimits:
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """One read and its socket. `connection` is its own socket; None if all share the server's."""
+    """One read and its socket. `connection` is its own socket; None if all share the server's.
+
+    `ours` is the address that received the request. `sender` and `send` are set when the content is there.
+    """
 
     peer: Address
+    ours: str
     request: ReadRequest
     name: str
-    terms: Terms
-    sender: Sender
+    sender: Sender = field(init=False)
     send: Callable[[bytes], object] = field(init=False)
     connection: socket.socket | None = None
     file: LargeFile | None = None
@@ -256,8 +259,8 @@ class Transfers:
             "bytes": transfer.sender.bytes_sent,
             "seconds": round(seconds, 3),
             "retransmissions": transfer.sender.retransmissions,
-            "blksize": transfer.terms.blksize,
-            "windowsize": transfer.terms.windowsize,
+            "blksize": transfer.sender.terms.blksize,
+            "windowsize": transfer.sender.terms.windowsize,
         }
         if outcome in (Outcome.TIMED_OUT, Outcome.UNCONFIRMED):
             facts["unanswered_block"] = transfer.sender.block + 1

@@ -48,9 +48,8 @@ class Sender:
         self.outcome: Outcome | None = None  # set: nothing more is sent but the last ERROR of `fail`
         self.peer_error: tftp.Error | None = None
         self.retransmissions = 0
-        self._terms = terms
+        self.terms = terms
         self._blksize = terms.blksize
-        self._windowsize = terms.windowsize
         self._size = size_bytes
         self._last = size_bytes // terms.blksize + 1  # a full last block is followed by an empty one
         self._buffer = b""
@@ -60,7 +59,6 @@ class Sender:
         self._highest = self._acked  # the last block ever sent
         self._deadline: float | None = None
         self._tries = 0
-        self._backoff = 1
         self._error_due: bytes | None = None
         self._rtt = self._rtt_spread = 0.0
         self._rtt_samples = 0
@@ -70,7 +68,7 @@ class Sender:
     @property
     def is_answered(self) -> bool:
         """The peer acknowledged something: it is not a forged request."""
-        return self._acked >= (1 if not self._terms.acknowledged else 0)
+        return self._acked >= (1 if not self.terms.acknowledged else 0)
 
     @property
     def is_beginning(self) -> bool:
@@ -95,7 +93,7 @@ class Sender:
         if held_to >= self._size or self.outcome is not None:
             return None
         offset = max(self._acked, 0) * self._blksize
-        low_water = max(LOW_WATER_BYTES, 2 * self._windowsize * self._blksize)
+        low_water = max(LOW_WATER_BYTES, 2 * self.terms.windowsize * self._blksize)
         if held_to - offset >= low_water:
             return None
         return offset, min(4 * low_water, self._size - offset)
@@ -121,7 +119,7 @@ class Sender:
         if self.outcome is not None:
             return []
         datagrams = []
-        end = 0 if self._acked < 0 else min(self._acked + self._windowsize, self._last)
+        end = 0 if self._acked < 0 else min(self._acked + self.terms.windowsize, self._last)
         while self._next <= end and (datagram := self._datagram(self._next)) is not None:
             datagrams.append(datagram)
             if self._next <= self._highest:
@@ -149,7 +147,6 @@ class Sender:
             ended = Outcome.UNCONFIRMED if is_complete else Outcome.TIMED_OUT
             self.end(ended if self.is_answered else Outcome.UNANSWERED)
             return
-        self._backoff *= 2
         self._next = self._acked + 1
 
     def repeat_first_answer(self) -> None:
@@ -180,12 +177,12 @@ class Sender:
             self.end(Outcome.SENT)
             return
         self._next = self._acked + 1  # inside a window: what lies behind it was lost
-        self._tries, self._backoff = 0, 1
+        self._tries = 0
         self._deadline = None  # set again by what is sent now
 
     def _datagram(self, block: int) -> bytes | None:
         if block == 0:
-            return tftp.option_ack(self._terms.acknowledged)
+            return tftp.option_ack(self.terms.acknowledged)
         offset = (block - 1) * self._blksize
         start = offset - self._base
         payload = self._buffer[start : start + self._blksize] if start >= 0 else b""
@@ -195,12 +192,12 @@ class Sender:
 
     def _timeout(self) -> float:
         """The negotiated timeout, else one from the measured round trips (RFC 6298), doubled after each timeout."""
-        if self._terms.timeout_s is not None:
-            base = float(self._terms.timeout_s)
+        if self.terms.timeout_s is not None:
+            base = float(self.terms.timeout_s)
         else:
             floor = SHORTEST_TIMEOUT_S if self._rtt_samples >= TRUSTED_ROUND_TRIPS else FIRST_TIMEOUT_S
             base = max(floor, self._rtt + 4 * self._rtt_spread)
-        return min(base * self._backoff, max(LONGEST_TIMEOUT_S, base))
+        return min(base * (1 << self._tries), max(LONGEST_TIMEOUT_S, base))
 
     def _time_round_trip(self, sample: float) -> None:
         if self._rtt_samples == 0:
