@@ -44,8 +44,8 @@ MUTATIONS = (
     Mutation(
         "one boot more than the arming allows",
         "model/install/install.py",
-        "return self.spent >= self.attempts",
-        "return self.spent > self.attempts",
+        "self.arming.spent >= self.arming.attempts",
+        "self.arming.spent > self.arming.attempts",
         Invariant.ATTEMPTS,
     ),
     Mutation(
