@@ -126,7 +126,7 @@ bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx
 golden: $(STAMPS)/test ## write the golden files of documents, packets and replies again; read the diff
 	$(BIN)/pytest tests/render tests/safety/test_recorded.py --golden
 
-mutations: $(STAMPS)/test ## seed each fault of tests/safety/mutations.py; the model must find all
+mutations: $(STAMPS)/test ## insert each fault of tests/safety/mutations.py; the model must find all
 	.ci/isolated $(BIN)/pytest tests/safety -m mutation
 
 clean: ## remove the virtual environment, caches and the lab's media

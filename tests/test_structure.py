@@ -249,6 +249,13 @@ def test_every_route_of_the_api_is_documented():
     assert [route for route in sorted(last) if route not in documented] == []
 
 
+def test_every_word_of_the_timeline_is_documented_with_its_events():
+    rows = re.findall(r"^\| ([A-Za-z-]+) \| (.*) \|$", (REPOSITORY / "docs/events.md").read_text(), re.MULTILINE)
+    documented = {word: set(re.findall(r"`([a-z]+\.[a-z_]+)`", events)) for word, events in rows}
+
+    assert {word: events for word, events in documented.items() if events} == _events_of_timeline_words()
+
+
 def test_each_diagram_is_its_table():
     diagrams = re.findall(r"```mermaid\n(.*?)```", (REPOSITORY / "docs/booting.md").read_text(), re.DOTALL)
 
@@ -351,6 +358,43 @@ def _texts(source: Path) -> Iterator[str]:
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def _events_of_timeline_words() -> dict[str, set[str]]:
+    """Return the events that `model/boot/reasons.py` explains, by the word of each explanation."""
+    source = PACKAGE / "model/boot/reasons.py"
+    tree = ast.parse(source.read_text())
+    words = {
+        function.name: {
+            str(ast.literal_eval(call.args[0]))
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Explanation"
+            if isinstance(call.args[0], ast.Constant)
+        }
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef)
+    }
+    found: dict[str, set[str]] = {}
+    for event, explained in _items_of(tree, "_EXPLAIN"):
+        of_event = words[explained.id] if isinstance(explained, ast.Name) else {_first_argument(explained)}
+        for word in of_event:
+            found.setdefault(word, set()).add(event)
+    return found
+
+
+def _items_of(tree: ast.Module, name: str) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the items of a dictionary that a module assigns to a name."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+            assert isinstance(node.value, ast.Dict)
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                assert key is not None
+                yield str(ast.literal_eval(key)), value
+
+
+def _first_argument(call: ast.expr) -> str:
+    assert isinstance(call, ast.Call)
+    return str(ast.literal_eval(call.args[0]))
 
 
 def _first_of_lines(pattern: str, page: str) -> set[str]:
