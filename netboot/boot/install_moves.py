@@ -101,11 +101,16 @@ class InstallMoves:
             self._has_offered.set()
 
     async def run(self) -> None:
-        """Store offers until cancelled; one that the store does not accept is dropped."""
+        """Store offers until cancelled; one that the store does not accept is dropped.
+
+        Offers that are made meanwhile wait until the burst ends: a transaction delays the replies to other machines.
+        """
         while True:
             await self._has_offered.wait()
             self._has_offered.clear()
-            while self._offered:
+            waiting = len(self._offered)
+            while waiting > 0 and self._offered:
+                waiting -= OFFERS_PER_TRANSACTION
                 hosts = list(islice(self._offered, OFFERS_PER_TRANSACTION))
                 self._offered.difference_update(hosts)
                 try:

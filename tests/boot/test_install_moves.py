@@ -1,5 +1,6 @@
 """An arming holds for one host with its MACs, one disk and one release, and ends visibly when one of them changes."""
 
+import asyncio
 import sqlite3
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -20,6 +21,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState, InstallTarget
 from netboot.model.install.token import Tokens, draw
+from netboot.store.database import STEP_S
 
 ROOT, PROGRAM = Actor("uid 0", Source.CONTROL_SOCKET), Actor("a process on 127.0.0.1", Source.API)
 CP1 = HostName("cp1")
@@ -299,3 +301,27 @@ def test_the_actor_of_an_arming_and_of_a_cancel_is_in_the_event_and_in_the_histo
         ],
         [PROGRAM, ROOT, None, None],
     )
+
+
+def test_an_offer_that_is_made_during_a_transaction_is_stored_when_the_burst_ends(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> tuple[InstallState, InstallState, float]:
+        moves, loop, w1 = services.install_moves, asyncio.get_running_loop(), HostName("w1")
+        await moves.arm_all([CP1, w1], reason="test", attempts=3)
+        running = asyncio.create_task(moves.run())
+        moves.record_offer(CP1)
+        await asyncio.sleep(0)  # the transaction of cp1 begins
+        moves.record_offer(w1)
+        while moves.known(CP1).state is not InstallState.OFFERED:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        states, stored_at = (moves.known(CP1).state, moves.known(w1).state), loop.time()
+        while moves.known(w1).state is not InstallState.OFFERED:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        waited_s = loop.time() - stored_at
+        running.cancel()
+        await asyncio.wait([running])
+        return (*states, waited_s)
+
+    first, second, waited_s = with_services(scenario)
+
+    assert (first, second) == (InstallState.OFFERED, InstallState.REGISTERED)
+    assert waited_s >= STEP_S
