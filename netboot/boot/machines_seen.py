@@ -184,21 +184,33 @@ class SeenMachines:
 
     def find_or_add(self, mac: Mac) -> SeenMachine:
         """Find a machine, or add it; it was seen now."""
-        if (seen := self._registered.get(mac)) is not None:
-            return seen
-        if (seen := self._unregistered.get(mac)) is not None:
-            self._unregistered.move_to_end(mac)
+        if (seen := self._find(mac)) is not None:
             return seen
         now = self._clock.now()
         return self._add(Machine(mac, first_seen=now, last_seen=now))
 
+    def _find(self, mac: Mac) -> SeenMachine | None:
+        if (seen := self._registered.get(mac)) is not None:
+            return seen
+        if (seen := self._unregistered.get(mac)) is not None:
+            self._unregistered.move_to_end(mac)
+        return seen
+
     def announce(self, client: BootClient, now_s: float) -> SeenMachine:
         """Record a boot request, and store what it shows of the machine."""
-        seen = self.find_or_add(client.mac)
-        machine = seen.machine
         shown = (arch_name(client.arch), client.vendor_class, client.uuid.hex() if client.uuid else None)
+        seen = self._find(client.mac)
+        if seen is None:
+            now = self._clock.now()
+            seen = self._add(Machine(client.mac, now, now, *shown))
+            seen.announce(client, now_s)
+            self._store.keep(seen.machine)
+            return seen
+        machine = seen.machine
         if seen.announce(client, now_s) or shown != (machine.arch, machine.vendor_class, machine.uuid):
-            self.keep(seen, machine.requested_boot(self._clock.now(), *shown))
+            arch, vendor_class, uuid = shown
+            now = self._clock.now()
+            self.keep(seen, replace(machine, last_seen=now, arch=arch, vendor_class=vendor_class, uuid=uuid))
         return seen
 
     def give_address(self, mac: Mac, address: IPv4Address) -> None:

@@ -127,8 +127,3 @@ class Machine:
     uuid: str | None = None
     addresses: tuple[IPv4Address, ...] = ()
     variants: Mapping[str, str] = field(default_factory=dict)  # `BootVariant`s that worked, by `BootClient.firmware`
-
-    def requested_boot(self, at: datetime, arch: str, vendor_class: str, uuid: str | None) -> "Machine":
-        """Return this machine after a boot request that shows this of it."""
-        # dataclasses.replace takes three times as long
-        return Machine(self.mac, self.first_seen, at, arch, vendor_class, uuid, self.addresses, self.variants)

@@ -213,7 +213,7 @@ class LeaseHandler:
 
     def _send(self, incoming: _IncomingLeaseRequest, answer: LeaseAnswer, reply: Reply, server: ServerAddress) -> bool:
         to = lease_reply_address(incoming.message, answer)
-        if not self._socket.send(reply.data, to, source=server.address.packed):
+        if not self._socket.send(reply.data, to, source=server.packed):
             return False
         self._counters.count("lease_answered", answer=answer.value)
         for option in reply.left_out:

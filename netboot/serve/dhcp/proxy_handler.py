@@ -118,7 +118,7 @@ class ProxyDhcpHandler:
             self._log.info("dhcp.offer_withheld", **self._facts(client, decision, reply))
             return None
         to = self._port.reply_address(message, datagram.source)
-        is_sent = self._socket.send(reply.data, to, source=server.address.packed)
+        is_sent = self._socket.send(reply.data, to, source=server.packed)
         return (client, decision, reply) if is_sent else None
 
     def _record(self, sent: _Sent) -> None:

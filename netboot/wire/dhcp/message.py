@@ -86,7 +86,8 @@ class MessageType(IntEnum):
     INFORM = 8
 
 
-_NEVER_WRITTEN: Final = frozenset({Option.PAD, Option.OVERLOAD, Option.END})
+_PAD, _END = Option.PAD, Option.END
+_NEVER_WRITTEN: Final = frozenset({_PAD, Option.OVERLOAD, _END})
 # Old ROMs read the boot file's name up to the next zero byte and ignore the length byte (Kontron, Lenovo T460,
 # Intel Z77: netboot.xyz 1198). Only behind this option is a PAD needed: no other is read as a file name.
 _FOLLOWED_BY_PAD: Final = Option.BOOT_FILE
@@ -279,15 +280,15 @@ def _read_options(data: bytes, at: int, options: dict[int, bytes]) -> bool:
     end = len(data)
     while at < end:
         code = data[at]
-        if code == Option.END:
+        if code == _END:
             return True
-        at += 1
-        if code == Option.PAD:
+        if code == _PAD:
+            at += 1
             continue
-        if at == end:
+        start = at + 2
+        if start > end:
             return False
-        start = at + 1
-        at = start + data[at]
+        at = start + data[at + 1]
         if at > end:
             return False
         value = data[start:at]

@@ -10,6 +10,7 @@ PXE 2.1 §2 · RFC 2131 §3, §4.1 · RFC 2132 · RFC 3046 §2.2 (82 is returned
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
@@ -29,7 +30,7 @@ LONGEST_OPTION: Final = 255
 _SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option.RELAY_INFORMATION)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerAddress:
     """This box as one client reaches it: the address of the receiving interface, and the HTTP port.
 
@@ -42,12 +43,17 @@ class ServerAddress:
     mtu_bytes: int = 1500
     advertised: IPv4Address | None = None
 
-    @property
+    @cached_property
+    def packed(self) -> bytes:
+        """The four bytes of `address`."""
+        return self.address.packed
+
+    @cached_property
     def boot_server(self) -> IPv4Address:
         """The address from which a machine fetches its files."""
         return self.advertised or self.address
 
-    @property
+    @cached_property
     def base_url(self) -> str:
         """The URL of this server's HTTP."""
         return urls.base_url(self.boot_server, self.http_port)
@@ -179,7 +185,7 @@ def boot_answer(
         variant = replace(variant, option_43=bytes((BOOT_ITEM, len(item))) + item + b"\xff")
     return reply_to(
         message,
-        _options(message.options, variant, file, kind=kind, server=server.address),
+        _options(message.options, variant, file, kind=kind, server=server),
         flags=_flags(message, client),
         # iPXE takes 0 for "no PXE options"; U-Boot, shim and GRUB read it as the TFTP server
         siaddr=server.boot_server,
@@ -239,7 +245,7 @@ def returned(request: Mapping[int, bytes], code: int, *, shortest: int, longest:
 
 
 def _options(
-    request: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: IPv4Address
+    request: Mapping[int, bytes], variant: Layout, file: bytes, *, kind: MessageType, server: ServerAddress
 ) -> dict[int, bytes]:
     """Order the options.
 
