@@ -210,7 +210,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 @web.middleware
 async def _no_browser_from_elsewhere(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests that a page of another site sends by a browser on this box: loopback does not exclude them."""
+    """Refuse requests that another site's page sends by a browser on this appliance: loopback does not exclude them."""
     origins = request.headers.getall("Origin", [])  # `null` from a sandboxed frame, which is not a page of ours
     hosts = {request.host, request.headers.get("Host", request.host)}  # they differ if the request names a whole URL
     try:
@@ -251,7 +251,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return web.json_response(error_view(error), status=_status_of(error))
     except ConnectionError:
         raise  # the client closed the connection
-    except OSError as error:  # of this box, not of the request
+    except OSError as error:  # of this appliance, not of the request
         log.error("api.failed", path=request.path, reason=str(error))
         status = http_status(error)
         return web.json_response(http_error_view(f"cannot do it now: {error}", status), status=status)

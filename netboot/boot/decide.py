@@ -1,7 +1,7 @@
 """The decision: what one machine is offered now. Pure; no other module decides.
 
-DHCP on 67 and 4011, TFTP and HTTP all call it, so every protocol gives a machine the same result.
-Every branch has a row in tests/boot/test_decide.py.
+DHCP (`boot.offers`) and requests for a script (`boot.script_service`) call it; TFTP and HTTP serve the files that its
+offers name. Every branch has a row in tests/boot/test_decide.py.
 """
 
 from dataclasses import dataclass, replace
@@ -73,7 +73,7 @@ def decide(
 ) -> Decision | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
-    `variant` is the reply variant that its firmware accepted; the first one if it is None or not available.
+    `variant` is the boot variant that its firmware accepted; the first one if it is None or not available.
     """
     return decide_at_stage(effective_client(client, host, firmware), host, install, policy, variant=variant)
 

@@ -1,4 +1,4 @@
-"""The documents of one host, rendered at each request: script, Kickstart, Ignition.
+"""The documents of one host: script, Kickstart, Ignition. Rendered at each request, and once before, as a check.
 
 Has the paths of the inputs; decides nothing and changes no state. Files are read in threads.
 """

@@ -1,7 +1,7 @@
 """Chooses the boot variant for each machine's firmware: evaluates each boot at its end, reports, stores.
 
-The rules are in `boot.firmware.learning_states`; this applies them to machines. In memory, with `boot.machines_seen`; a
-variant that led a machine to its script is stored with the machine, so that it comes first after a restart.
+The rules are in `boot.firmware.learning_states`; this applies them to machines. In memory, with `boot.machines_seen`.
+If the variant that led a machine to its script is not the first, it is stored and survives a restart.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The state of each machine as its packets showed it: announcement, addresses, progress of the current boot.
+"""Each machine as its packets showed it: announcement (its last DHCP boot request), addresses, progress of its boot.
 
 In memory, bounded; `store.machines` keeps what must survive a restart. Decides nothing.
 """

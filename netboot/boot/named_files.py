@@ -1,6 +1,6 @@
 """Files that a loader and an installer fetch by name, by TFTP or HTTP, and the progress of each machine.
 
-Boot programs and content cannot harm a machine and are served without the store. A document is made for one
+Loaders and content cannot harm a machine and are served without the store. A document is made for one
 machine; `boot.script_service` writes every document that can start an installer.
 """
 
@@ -68,7 +68,7 @@ class FileService:
     def request_file(
         self, address: IPv4Address, name: str, *, mac: Mac | None = None
     ) -> BootFile | MachineDocument | None:
-        """Find what a name means for the machine at this address: a network boot program, or a document of its own.
+        """Find what a name means for the machine at this address: a boot file, or a document of its own.
 
         `mac` is the MAC in the URL, where it has one. A document is rendered by `render`.
         """
@@ -113,7 +113,7 @@ class FileService:
     def record_loader(
         self, address: IPv4Address, name: str, *, bytes_sent: int, seconds: float, retransmissions: int, outcome: str
     ) -> None:
-        """Record how a transfer of a network boot program ended, by TFTP or HTTP."""
+        """Record how a transfer of a boot file ended, by TFTP or HTTP."""
         mac, host = self.identification.machine_at(address)
         if mac is None or outcome not in ("sent", "unconfirmed", "closed") or names.document_named(name) is not None:
             return

@@ -37,7 +37,7 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
-from netboot.model.install.token import draw
+from netboot.model.install.token import new_tokens
 from netboot.store.machines import Machines
 
 log = structlog.get_logger()
@@ -150,12 +150,6 @@ class ScriptService:
         data = {"request": "script", "address": str(address), "reason": reason, "waits": waits}
         self.events.emit("boot.request_refused", data, host=host, mac=mac, level=logging.WARNING)
 
-    def record_held_back(self, document: str, address: IPv4Address, error: Exception) -> None:
-        """Record that a document cannot be served now, for the machine at this address where one is known."""
-        mac, host = self.identification.machine_at(address)
-        data = {"document": document, "address": str(address), "reason": str(error)}
-        self.events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
-
     async def _problem(
         self, host: Host, registry: Registry, language: ScriptLanguage
     ) -> ContentError | RenderError | None:
@@ -181,7 +175,7 @@ class ScriptService:
             seen.took_installer = False  # no DHCP request shows that the machine was restarted
         if seen.took_installer and install.tokens.kickstart:
             return writer.write(InstallPlan(host, install.tokens.kickstart, seen.mac))  # the same boot again
-        drawn = draw(self.clock.random_bytes)
+        drawn = new_tokens(self.clock.random_bytes)
         plan = InstallPlan(host, drawn.kickstart, seen.mac)
         try:
             if install.has_spent_its_arming:

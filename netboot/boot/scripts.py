@@ -1,6 +1,6 @@
-"""Always writes a script for a machine: if a template fails, the script that waits, from the built-in template.
+"""Always writes a script for a machine: if its template fails, the script that waits, from the built-in template.
 
-Decides nothing and changes no state.
+`boot.script_service` writes one from the site's template first if the installer's fails. Changes no state.
 """
 
 from dataclasses import dataclass, field

@@ -144,6 +144,12 @@ class DocumentService:
             self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
         return None
 
+    def record_held_back(self, document: str, address: IPv4Address, error: Exception) -> None:
+        """Record that a document cannot be served now, for the machine at this address where one is known."""
+        mac, host = self.identification.machine_at(address)
+        data = {"document": document, "address": str(address), "reason": str(error)}
+        self.events.emit("boot.document_held_back", data, host=host, mac=mac, level=logging.ERROR)
+
     async def _open(self, kind: TokenKind, token: str, address: IPv4Address) -> tuple[Host, Install] | Refusal:
         install = await self.install_moves.by_token(kind, token)
         if install is None:

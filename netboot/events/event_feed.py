@@ -1,7 +1,7 @@
 """The stored events as they come, for programs that follow them. No follower has a queue that grows.
 
-The newest events are held once for all followers. A follower that is slower than that reads the store at its own
-speed: it misses no event that is still stored, and delays nobody.
+The newest events are held once for all followers. A follower that needs older events than these reads the store at its
+own speed: it misses no event that is still stored, and delays nobody.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""Address leases for registered hosts. Never sees a packet."""
+"""Address leases for registered hosts and, from the pool, for other machines. Handles no packets."""

@@ -15,7 +15,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A user of this box as `uid 0`, or a process that used the API by TCP."""
+    """A user of this appliance as `uid 0`, or a process that used the API by TCP."""
 
     name: str
     source: Source

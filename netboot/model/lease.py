@@ -1,6 +1,6 @@
 """The types of leasing: what a client requests, what may be leased, and what the reply contains.
 
-Used where this box is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 defines the requests.
+Used where this appliance is the LAN's only DHCP server (`dhcp.mode: reservation`). RFC 2131 §4.3 defines the requests.
 """
 
 from collections.abc import Iterable, Iterator

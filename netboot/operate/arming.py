@@ -1,4 +1,4 @@
-"""The messages of an arming that is refused, and of a cancelled one. Pure."""
+"""The request to arm hosts, its refusal, and the messages of a cancelled arming. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The Ignition of one host: a wrapper that merges the role's file, untouched, with an overlay for this machine.
 
-Pure: values in, JSON bytes out; the role's file is never changed. `version` is its specification.
+Pure: values in, JSON bytes out; the role's file is never changed. `version` is its Ignition specification.
 Every file of the overlay has `"compression": ""`: without it a child inherits the parent's `gzip` (Ignition 2.14).
 """
 

@@ -1,1 +1,1 @@
-"""The store: the observed state of each machine, in SQLite or PostgreSQL through SQLAlchemy Core."""
+"""The store: installs, machines, leases, events, accepted hosts files. SQLite or PostgreSQL, by SQLAlchemy Core."""

@@ -1,4 +1,4 @@
-"""The table of installs. A change reads rows, locks them and writes them: if two daemons move one, one succeeds."""
+"""The table of installs. A change reads, locks and writes rows: if two daemons change one, one waits for the other."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -63,7 +63,7 @@ class Installs:
         note: str = "",
         actor: Actor | None = None,
     ) -> Change:
-        """Apply `move`, again if another writer was faster, and record it as history; its TransitionError passes."""
+        """Apply `move`, again if another writer made the row, and record it as history; its TransitionError passes."""
         return (await self.change_all({host: move}, at=at, what=what, note=note, actor=actor))[0]
 
     async def change_all(

@@ -62,7 +62,7 @@ machines = Table(
     Column("vendor_class", Text),
     Column("uuid", Text),
     Column("addresses", JSON, nullable=False),
-    Column("shapes", JSON),  # NULL if an older version wrote the row
+    Column("shapes", JSON),  # `Machine.variants`; NULL if an older version wrote the row
 )
 
 accepted_files = Table(

@@ -27,7 +27,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tftp_unknown_tid": ("Datagrams to a transfer from another address or port (TFTP error 5)", ("interface",)),
     "tftp_send_failures": ("TFTP datagrams that the kernel did not take", ("interface",)),
     "http_requests": ("HTTP requests for documents and boot files", ("area", "status")),
-    "http_malformed": ("Data on the HTTP port that was no HTTP request", ()),
+    "http_malformed": ("HTTP requests that were refused with 400", ()),
     "http_refused": ("HTTP requests that were refused before they reached a handler", ("reason",)),
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),

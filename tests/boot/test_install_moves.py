@@ -20,7 +20,7 @@ from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState, InstallTarget
-from netboot.model.install.token import Tokens, draw
+from netboot.model.install.token import Tokens, new_tokens
 from netboot.store.database import STEP_S
 
 ROOT, PROGRAM = Actor("uid 0", Source.CONTROL_SOCKET), Actor("a process on 127.0.0.1", Source.API)
@@ -152,7 +152,7 @@ def test_a_reload_between_a_script_and_its_transaction_installs_nothing(with_ser
             with pytest.raises(HostChangedError):
                 await services.install_moves.boot_the_installer(
                     host,
-                    draw(services.clock.random_bytes),
+                    new_tokens(services.clock.random_bytes),
                     target=InstallTarget.of(host, None),
                     cause=Cause(),
                     write=lambda: "",

@@ -42,7 +42,7 @@ from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallEvent, InstallState
-from netboot.model.install.token import draw
+from netboot.model.install.token import new_tokens
 
 CP1 = HostName("cp1")
 ON_THE_WIRE = (Stage.FIRMWARE, Stage.IPXE)
@@ -85,7 +85,7 @@ async def come_to(services: BuiltServices, state: InstallState) -> None:
     await services.install_moves.arm_all([CP1], reason="test", attempts=3)
     await services.install_moves.move(CP1, InstallEvent.OFFER_SENT, cause=Cause())
     if state is not InstallState.OFFERED:
-        drawn, target = draw(services.clock.random_bytes), await services.install_moves.target(CP1)
+        drawn, target = new_tokens(services.clock.random_bytes), await services.install_moves.target(CP1)
         await services.install_moves.boot_the_installer(
             services.hosts.hosts[CP1], drawn, target=target, cause=Cause(), write=lambda: ""
         )

@@ -439,7 +439,7 @@ def test_documents_that_are_held_back_are_one_event_of_each_address_and_a_count(
     async def scenario(services: BuiltServices) -> list[tuple[str | None, object, object]]:
         services.boots(FIRMWARE)
         for address in (ADDRESS, UNKNOWN_ADDRESS) * 50:
-            services.script_service.record_held_back("kickstart", address, StoreError("the disk is full"))
+            services.document_service.record_held_back("kickstart", address, StoreError("the disk is full"))
         services.clock.pass_(61)
         found = [event for event in await services.events() if event.name == "boot.document_held_back"]
         return [(event.host, event.data["address"], event.data.get("count")) for event in found]

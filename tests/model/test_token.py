@@ -2,15 +2,15 @@
 
 import pytest
 
-from netboot.model.install.token import HIDDEN_TOKEN, TokenKind, Tokens, draw, hidden_in, is_well_formed
+from netboot.model.install.token import HIDDEN_TOKEN, TokenKind, Tokens, hidden_in, is_well_formed, new_tokens
 
 DRAWN = Tokens(kickstart="01" * 16, ignition="02" * 16, report="03" * 16)
 
 
-def test_three_tokens_are_drawn_from_48_random_bytes():
+def test_three_tokens_are_generated_from_48_random_bytes():
     draws = iter(range(1, 4))
 
-    assert draw(lambda count: bytes([next(draws)]) * count) == DRAWN
+    assert new_tokens(lambda count: bytes([next(draws)]) * count) == DRAWN
 
 
 def test_each_kind_of_document_has_its_own_token():

@@ -1,1 +1,1 @@
-"""What differs between firmwares: reply variants, boot loaders, requested file names."""
+"""What differs between firmwares: reply variants, loaders, requested file names."""

@@ -1,7 +1,7 @@
 """What was learned about one firmware of one machine: the states and the events that move them. Pure.
 
-If two whole boots in a row fail for the same reason, a machine gets the next variant: one may be caused by a person
-who presses the power button. An event that is not in the table changes nothing.
+If two whole boots in a row fail for the same reason, a machine gets the next variant. One failure is not enough,
+because somebody may have switched the machine off. An event that is not in the table changes nothing.
 Time is an argument. Within one boot the same request gets the same reply.
 """
 

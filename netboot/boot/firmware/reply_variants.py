@@ -1,13 +1,13 @@
 """Lists the boot variants of a firmware, evaluates the end of a boot, and chooses the next variant. Pure.
 
-A variant is a reply (with option 43, or without it, so that firmware goes to port 4011) and a loader. Fixed order:
+A boot variant is a reply variant (with option 43; or without it: firmware goes to port 4011) and a loader. The order:
 
     at first                                           the first reply, the first loader
     a boot without our loader                       -> the next reply, the same loader
     a boot whose loader requested no script         -> the same reply, the next loader
 
-Only whole boots count. A machine that requested no address is ignored: firmware requests one before it continues,
-a test program does not. docs/firmware.md is the operator's view.
+Only whole boots count. A machine that requested no address counts only if it sent a whole cycle of DISCOVERs and no
+request for a file. docs/firmware.md is the operator's view.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Lists the boot loader of each architecture with its file, or the package to install."""
+"""Lists the loader of each architecture with its file, or the package to install."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Boot loader directories: what is there, and small files in memory."""
+"""Boot files: what their directories contain, and small files in memory."""

@@ -13,7 +13,7 @@ from typing import Final
 from netboot.content.bootfiles.directories import BootFile
 from netboot.errors import ContentError
 
-SMALL_BYTES: Final = 2 << 20  # network boot programs are smaller; the largest contain shim and GRUB
+SMALL_BYTES: Final = 2 << 20  # loaders are smaller; the largest contain shim and GRUB
 BUDGET_BYTES: Final = 64 << 20
 
 

@@ -14,7 +14,7 @@ from netboot.lab.machines.guest import Guest
 from netboot.lab.machines.timeline import BootTimeline, ReachedStep
 from netboot.model.install.event import Step
 
-STALL_S: Final = 120.0  # without any event of a machine; 15 s in a good boot, 50 s seen on a busy box
+STALL_S: Final = 120.0  # without any event of a machine; 15 s in a good boot, 50 s seen on a busy computer
 _TICK_S: Final = 0.5
 
 OnChange = Callable[[Mapping[str, BootTimeline], ReachedStep | None], None]

@@ -1,4 +1,4 @@
-"""The file names of boot loaders in the order in which they are tried: Debian's, Red Hat's, SUSE's, Arch's and iPXE's.
+"""The file names of loaders in the order in which they are tried: Debian's, Red Hat's, SUSE's, Arch's and iPXE's.
 
 A name is not sufficient: `content.bootfiles.directories` uses a file for a CPU only if its PE header names that CPU.
 

@@ -21,7 +21,7 @@ class IgnoreReason(StrEnum):
 
 
 class OfferKind(StrEnum):
-    LOADER = "loader"  # a network boot program, by the client's own protocol
+    LOADER = "loader"  # what its firmware starts, by the client's own protocol
     SCRIPT = "script"  # iPXE is there: the URL of its script
     LOCAL_DISK = "local-disk"  # a reply that ends the firmware's network boot at once
 

@@ -1,4 +1,4 @@
-"""The reply variant for a firmware, and the loader that the reply names."""
+"""The boot variant of a firmware: the reply variant, and the loader that the reply names."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -45,7 +45,7 @@ class Host:
     network: HostNetwork | None = None
     ssh_keys: tuple[str, ...] = ()
     ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
-    loader: str | None = None  # fixes the network boot program: a name below `bootfiles.directories`
+    loader: str | None = None  # fixes the loader: a name below `bootfiles.directories`
     firmware: ReplyVariant | None = None  # fixes the reply variant
     rom_ipxe: RomIpxe = RomIpxe.KEEP
     declared_at: str = ""  # file:line:column, for messages

@@ -1,7 +1,7 @@
-"""The install of one host: its states, the events that move it, and the only legal moves.
+"""The install of one host: its states, its events, and the allowed transitions. No clock, no I/O.
 
-No clock, no I/O. Machines retry, so a repeated event does not change the state; an event that is not in the table is
-refused. Only a machine's requests and reports change the state; armed is a flag beside it, which only an operator sets.
+Machines retry: a repeated event changes nothing. An event that is not in the table is refused. Armed is a flag beside
+the state: only an operator sets it; a report, a changed host, the last attempt or an operator's cancel clears it.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class InstallState(StrEnum):
 
 class InstallEvent(StrEnum):
     OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
-    SCRIPT_SENT = "script-sent"  # it got the installer's script: one boot into the installer is spent
+    SCRIPT_SENT = "script-sent"  # it got the installer's script: one attempt is spent
     REPORTED_STARTED = "reported-started"  # `%pre`: the disk exists and will be written next
     REPORTED_DONE = "reported-done"  # `%post`: everything is written
     REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
@@ -145,7 +145,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """The install of one host. `version` counts its writes: the store compares it before it sets."""
+    """The install of one host. `version` counts its writes; 0: it is not stored yet."""
 
     host: HostName
     state: InstallState = S.REGISTERED
@@ -211,7 +211,7 @@ class Install:
         return replace(self, arming=None)
 
     def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
-        """Return this install with one more boot spent and the tokens of that boot; TransitionError if none is left."""
+        """Return this install after one more boot, with its tokens; raise TransitionError if no attempt is left."""
         if self.has_spent_its_arming:
             raise TransitionError(
                 f"{self.host} has spent every boot into the installer of its arming; netboot install arm {self.host}"

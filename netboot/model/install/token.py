@@ -35,8 +35,8 @@ class Tokens:
         return tokens[kind]
 
 
-def draw(random_bytes: RandomBytes) -> Tokens:
-    """Draw three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
+def new_tokens(random_bytes: RandomBytes) -> Tokens:
+    """Generate three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
     kickstart, ignition, report = (random_bytes(TOKEN_BYTES).hex() for _ in range(3))
     return Tokens(kickstart, ignition, report)
 

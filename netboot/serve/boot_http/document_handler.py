@@ -126,7 +126,7 @@ class DocumentHandler:
         return base_url_at(request.transport, self.advertised)
 
     def _not_now(self, what: str, request: web.Request, error: Exception) -> web.Response:
-        self.script_service.record_held_back(what, _remote_address(request), error)
+        self.document_service.record_held_back(what, _remote_address(request), error)
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:

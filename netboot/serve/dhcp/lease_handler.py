@@ -65,7 +65,7 @@ class _IncomingLeaseRequest:
 
 
 class LeaseHandler:
-    """Port 67 on one interface where this box leases. Owns its socket and its prober."""
+    """Port 67 on one interface where this appliance leases. Owns its socket and its prober."""
 
     def __init__(
         self,

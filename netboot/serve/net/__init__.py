@@ -1,1 +1,1 @@
-"""Sockets and interfaces of this box: UDP, raw packets, ARP, rtnetlink."""
+"""Sockets and interfaces of this appliance: UDP, raw packets, ARP, rtnetlink."""

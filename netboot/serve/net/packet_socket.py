@@ -97,7 +97,7 @@ class PacketSocket(DatagramPort):
             self._lost("malformed")
             return None
         if datagram.destination not in self._accepted:
-            return None  # for a machine that this box routes for
+            return None  # for a machine that this appliance routes for
         return Datagram(datagram.data, (str(datagram.source), datagram.source_port), str(datagram.destination))
 
 

@@ -1,4 +1,4 @@
-"""Finds the other programs that hold a port of this box. Reads /proc, so it needs no privilege and no library.
+"""Finds the other programs that hold a port of this appliance. Reads /proc, so it needs no privilege and no library.
 
 Linux gives a packet to the UDP socket that is bound to its destination address, not to a socket on 0.0.0.0, even if
 the latter is bound to the interface (udp4_lib_lookup). So another TFTP server with such a socket receives every packet

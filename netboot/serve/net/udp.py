@@ -5,8 +5,8 @@ the kernel does not take at once is counted and lost, as UDP may.
 
 The socket is bound to 0.0.0.0 and, with SO_BINDTODEVICE, to its interface. The kernel gives a broadcast to every socket
 on the port that is not bound to one address, and a unicast only to the socket that matches best. SO_REUSEADDR lets
-another server on the same box keep its own socket. IP_PKTINFO gives the destination address of a datagram, and sets
-the source address of the reply: for a broadcast the kernel has no route from which to choose one.
+another server on the same computer keep its own socket. IP_PKTINFO gives the destination address of a datagram, and
+sets the source address of the reply: for a broadcast the kernel has no route from which to choose one.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ class Judgement(StrEnum):
     """The content of a buffer that is not a request below a static tree."""
 
     INCOMPLETE = "incomplete"
-    DOCUMENT = "document"
+    DOCUMENT = "document"  # aiohttp answers it
 
 
 class StaticRequest(NamedTuple):

@@ -8,7 +8,7 @@ MOST_OF_MACHINE: Final = 4096
 
 
 class MachineLimit:
-    """Counts the open connections of each address, those of aiohttp too."""
+    """Counts the open connections of each address (`machine`), those of aiohttp too."""
 
     def __init__(self, most: int = MOST_OF_MACHINE) -> None:
         self._most = most

@@ -1,8 +1,7 @@
-"""Requests that are refused before they reach a handler: the reasons, the answers, one counter and one event.
+"""Reasons and answers for requests that are refused before a handler, and the check of Host and body fields.
 
-Every request that breaks a rule or a limit of the boot LAN's HTTP, or of the HTTP library, is refused here. Any machine
-can send such requests, so the event log records the first one of an address and then one count per minute
-(`events.event_limits`).
+`static_files.record_refused` counts and records them. Any machine can send such requests, so the event log records the
+first one of an address and then one count per minute (`events.event_limits`).
 RFC 9110 §10.1.1 (Expect), §15.5 (status codes); RFC 9112 §3.2 (Host), §6.1 and §6.3 (body length).
 """
 

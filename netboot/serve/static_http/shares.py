@@ -43,7 +43,7 @@ class ShareLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """A large body of one machine: it is sent, or it waits in the queue until `waits_until`."""
+    """A large body for one address (`machine`): it is sent, or it waits in the queue until `waits_until`."""
 
     machine: str
     number: int

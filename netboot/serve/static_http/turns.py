@@ -1,6 +1,6 @@
 """Lets large bodies wait on the event loop: takes a slot, returns it, and limits a machine to its rate.
 
-`static_http.shares` decides which body may be sent; this module only waits. The engine and aiohttp's handlers use it.
+`static_http.shares` decides which body may be sent; this module only waits. The engine uses it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Parse lease requests: the client and its state, where this box leases addresses too.
+"""Parse lease requests: the client and its state, where this appliance leases addresses too.
 
 Never decides what is leased (`leasing.rules`), never writes a packet (`wire.dhcp.lease_reply`).
 
@@ -34,7 +34,7 @@ def lease_request(
 ) -> LeaseRequest | LeaseDropReason | DropReason:
     """Read a message to port 67 of the LAN's only server, or return why it gets no reply.
 
-    `ours` are this box's addresses; `is_unicast`: it was sent to one of them, not broadcast.
+    `ours` are this appliance's addresses; `is_unicast`: it was sent to one of them, not broadcast.
     """
     if message.op != dhcp.REQUEST:
         return DropReason.NOT_A_REQUEST

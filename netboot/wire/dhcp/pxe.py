@@ -61,7 +61,7 @@ class DropReason(StrEnum):
 def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
     """Read a message to port 67: a DISCOVER of a boot client, or why it gets no reply.
 
-    `ours` are this box's addresses; a relay cannot have one of them.
+    `ours` are this appliance's addresses; a relay cannot have one of them.
     """
     if message.op != dhcp.REQUEST:
         return DropReason.NOT_A_REQUEST
@@ -74,9 +74,9 @@ def offer_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootCli
 
 
 def boot_server_request(message: DhcpMessage, ours: Container[IPv4Address]) -> BootClient | DropReason:
-    """Read a message to port 4011: a REQUEST or INFORM of a PXEClient to this box, or why it gets no reply.
+    """Read a message to port 4011: a REQUEST or INFORM of a PXEClient to this appliance, or why it gets no reply.
 
-    `ours` are this box's addresses. EDK2 sends no option 54, iPXE names us in it.
+    `ours` are this appliance's addresses. EDK2 sends no option 54, iPXE names us in it.
     """
     if message.op != dhcp.REQUEST:
         return DropReason.NOT_A_REQUEST

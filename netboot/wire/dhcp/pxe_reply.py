@@ -32,10 +32,10 @@ _SPARED: Final = (Option.DOMAIN_NAME, Option.HOST_NAME, Option.CLIENT_ID, Option
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """This box as one client reaches it: the address of the receiving interface, and the HTTP port.
+    """This appliance as one client reaches it: the address of the receiving interface, and the HTTP port.
 
     `mtu_bytes` is that interface's, IP header included. `advertised` is the address of URLs and of `siaddr` where
-    another box has it and leads here; option 54 is ours always, since the client reached us there (RFC 2131 §4.1).
+    another device has it and leads here; option 54 is ours always, since the client reached us there (RFC 2131 §4.1).
     """
 
     address: IPv4Address
