@@ -6,6 +6,7 @@ import pytest
 
 from netboot.model import urls
 from netboot.model.host.mac import Mac
+from netboot.model.urls import HERE, ContentPlace
 
 BASE = "http://192.0.2.10:8080"
 MAC = Mac("52:54:00:aa:bb:01")
@@ -47,3 +48,19 @@ def test_a_url_is_written_in_one_way(url: str, expected: str):
 )
 def test_the_path_of_a_boot_file_has_a_machine_and_a_name(path: str, expected: tuple[str | None, str] | None):
     assert urls.boot_file_in(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "url", "loader_url"),
+    [
+        (HERE, BASE, BASE),
+        (
+            ContentPlace("http://mirror.example.org/net/"),
+            "http://mirror.example.org/net",
+            "http://mirror.example.org/net",
+        ),
+        (ContentPlace("https://cdn.example.org"), "https://cdn.example.org", BASE),
+    ],
+)
+def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> None:
+    assert (place.url_for(BASE), place.loader_url_for(BASE)) == (url, loader_url)

@@ -1,30 +1,15 @@
 """The server of media and releases, in every document that names it."""
 
-import pytest
-
 from netboot.content.assets import assets_directory
 from netboot.model.boot.offer import InstallPlan, ScriptLanguage
 from netboot.model.host.host import Host
-from netboot.model.urls import HERE, ContentPlace
+from netboot.model.urls import ContentPlace
 from netboot.render import kickstart
 from netboot.render.boot_script import boot_script
 from netboot.render.template_engine import Engine
 
 BASE = "http://192.0.2.10:8080"
 MIRROR = ContentPlace("http://mirror.example.org/net/")
-TLS = ContentPlace("https://cdn.example.org")
-
-
-@pytest.mark.parametrize(
-    ("place", "url", "loader_url"),
-    [
-        (HERE, BASE, BASE),
-        (MIRROR, "http://mirror.example.org/net", "http://mirror.example.org/net"),
-        (TLS, "https://cdn.example.org", BASE),
-    ],
-)
-def test_a_place_is_a_url(place: ContentPlace, url: str, loader_url: str) -> None:
-    assert (place.url_for(BASE), place.loader_url_for(BASE)) == (url, loader_url)
 
 
 def test_content_comes_from_the_place_and_secrets_and_reports_from_here(cp1: Host) -> None:
