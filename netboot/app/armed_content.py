@@ -32,7 +32,7 @@ class ArmedContent:
         self._events = events
         self._reasons: dict[HostName, str] = {}
 
-    async def run(self, rescan: Callable[[EntryName], Awaitable[None]]) -> None:
+    async def run(self, rescan: Callable[[EntryName], Awaitable[object]]) -> None:
         """Check until cancelled; have each medium and release read again that was lost or found."""
         while True:
             await asyncio.sleep(CHECK_S)

@@ -123,7 +123,7 @@ class Daemon:
         self._store, self._registry, self._seen = store, registry, seen
         self._reloading = asyncio.Lock()
         self._content_changed = asyncio.Event()
-        self._metrics, self._content = metrics, ContentIndex(directory)
+        self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
         self._services = BootServices(
             registry,
@@ -148,15 +148,15 @@ class Daemon:
             daemon=self,
         )
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
-        admin = admin_application(self._administration, self._metrics, configuration=self._path.resolve())
+        admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
         admin.add_routes(UploadApi(self._uploads).routes())
-        self._admin = AdminListener(settings.admin, admin, metrics=self._metrics)
+        self._admin = AdminListener(settings.admin, admin, metrics=metrics)
         self._listeners = BootListeners(
             settings,
             self._services,
             leases=self.leases,
             content=self._content,
-            metrics=self._metrics,
+            metrics=metrics,
             on_problems=self._note_problems,
         )
         self._armed_content = ArmedContent(registry, self._install_moves, events=store.events, content=directory)
@@ -221,10 +221,6 @@ class Daemon:
             ended = []
         await self._armed_content.check()
         return ended
-
-    async def _rescan_armed(self, entry: EntryName) -> None:
-        await self.rescan_content(entry)
-        self._note_problems()
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
         """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
@@ -363,7 +359,7 @@ class Daemon:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
-        works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self._rescan_armed)]
+        works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
         works.append(self.leases.run())
         if store.lock is not None:
             works.append(store.lock.watch())

@@ -22,20 +22,16 @@ from netboot.settings.settings import Settings
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 
 
-def _documents_for(settings: Settings) -> Documents:
-    """Build the document renderer; the operator's templates are searched before ours."""
-    templates = [*settings.render.templates, assets_directory() / "templates"]
-    return Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
-
-
 def registry_for(settings: Settings, configuration: Configuration) -> tuple[Registry, tuple[Problem, ...]]:
     """Build what requests are answered from, and list every problem of a named boot loader. Reads the boot files."""
+    templates = [*settings.render.templates, assets_directory() / "templates"]  # the operator's before ours
+    documents = Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)
     policy = replace(policy, left_out=configuration.left_out)
     if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
         policy = replace(policy, unknown=UnknownHosts.IGNORE)
-    return Registry(configuration.hosts, policy, _documents_for(settings), boot_files), problems
+    return Registry(configuration.hosts, policy, documents, boot_files), problems
 
 
 def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tuple[Policy, tuple[Problem, ...]]:

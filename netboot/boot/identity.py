@@ -18,19 +18,15 @@ class Identification:
     seen: SeenMachines
     hosts: Callable[[], HostSet]
 
-    def is_at(self, host: Host, address: IPv4Address) -> bool:
-        """Return whether an address is this host's: registered, or seen in a packet of one of its network cards."""
-        if address in host.addresses:
+    def is_at(self, owner: Host | InstallTarget, address: IPv4Address) -> bool:
+        """Return whether an address is the owner's: registered, or seen in a packet of one of its network cards.
+
+        A target is the machine as it was armed, also if the hosts files have changed.
+        """
+        if address in owner.addresses:
             return True
         seen = self.seen.by_address(address)
-        return seen is not None and seen.mac in host.macs
-
-    def is_target_at(self, target: InstallTarget | None, address: IPv4Address) -> bool:
-        """Return whether an address is of the machine that was armed, also if the hosts files have changed."""
-        if target is None:
-            return False
-        seen = self.seen.by_address(address)
-        return address in target.addresses or (seen is not None and seen.mac in target.macs)
+        return seen is not None and seen.mac in owner.macs
 
     def is_own(self, mac: Mac, host: Host | None, address: IPv4Address) -> bool:
         """Return whether a request for this MAC's script is its own. Only such a request may change state."""

@@ -4,6 +4,7 @@ Decided from memory without waiting: an offer is harmless, because the script th
 """
 
 import logging
+from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -24,47 +25,39 @@ from netboot.model.install.event import Step
 REFUSED_ARCHES: Final = 32  # architectures of unregistered machines, which may send any number
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class OfferService:
     """Answers DHCP on 67 and 4011."""
 
-    def __init__(
-        self,
-        registry: LiveRegistry,
-        seen: SeenMachines,
-        *,
-        install_moves: InstallMoves,
-        learning: VariantLearning,
-        events: EventBus,
-        clock: Clock,
-    ) -> None:
-        self._registry = registry
-        self._seen = seen
-        self._install_moves = install_moves
-        self._learning = learning
-        self._events = events
-        self._clock = clock
-        self._refused_arches: set[int] = set()
+    registry: LiveRegistry
+    seen: SeenMachines
+    _: KW_ONLY
+    install_moves: InstallMoves
+    learning: VariantLearning
+    events: EventBus
+    clock: Clock
+    _refused_arches: set[int] = field(default_factory=set, init=False)
 
     @property
     def hosts(self) -> HostSet:
         """The registered hosts of this moment."""
-        return self._registry.now.hosts
+        return self.registry.now.hosts
 
     def decide_offer(self, client: BootClient) -> Decision | Ignored:
         """Record a boot request, and decide what its machine is offered now; the same for 67 and 4011. Never waits."""
-        host, known, now_s = self.hosts.by_mac(client.mac), self._seen.get(client.mac), self._clock.monotonic()
+        host, known, now_s = self.hosts.by_mac(client.mac), self.seen.get(client.mac), self.clock.monotonic()
         firmware = KnownFirmware(known.runs_loader(now_s), known.boot.trace.client) if known else NOTHING_KNOWN
         client = effective_client(client, host, firmware)
-        seen = self._seen.announce(client, now_s)
+        seen = self.seen.announce(client, now_s)
         if known is None and host is None:
             data = {"arch": seen.machine.arch, "vendor_class": client.vendor_class}
-            self._events.emit("boot.machine_discovered", data, mac=client.mac)
+            self.events.emit("boot.machine_discovered", data, mac=client.mac)
         if client.stage is Stage.FIRMWARE:
-            self._learning.judge_ended(seen, host, policy=self._registry.now.policy, now_s=now_s)
+            self.learning.judge_ended(seen, host, policy=self.registry.now.policy, now_s=now_s)
         decision = self._decide(client, host, seen)
         if isinstance(decision, Decision):
             return decision
-        if decision.reason is IgnoreReason.NO_LOADER_FOR_ARCH and self._registry.renew_boot_files():
+        if decision.reason is IgnoreReason.NO_LOADER_FOR_ARCH and self.registry.renew_boot_files():
             decision = self._decide(client, host, seen)
         if isinstance(decision, Ignored) and decision.reason is not IgnoreReason.UNKNOWN_HOST:
             seen.boot.trace.lacks_http |= decision.reason is IgnoreReason.LOADER_WITHOUT_HTTP
@@ -72,14 +65,14 @@ class OfferService:
         return decision
 
     def _decide(self, client: BootClient, host: Host | None, seen: SeenMachine) -> Decision | Ignored:
-        install = self._install_moves.known(host.name) if host else None
+        install = self.install_moves.known(host.name) if host else None
         variant = seen.learned_of(client).variant
-        return decide_at_stage(client, host, install, self._registry.now.policy, variant=variant)
+        return decide_at_stage(client, host, install, self.registry.now.policy, variant=variant)
 
     def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""
         client, host, offer = decision.client, decision.host, decision.offer
-        boot = self._seen.find_or_add(client.mac).boot
+        boot = self.seen.find_or_add(client.mac).boot
         if client.stage is Stage.FIRMWARE:
             is_loader = offer.kind is OfferKind.LOADER
             boot.trace.client = client
@@ -88,20 +81,20 @@ class OfferService:
             boot.last_offer = offer.kind
             data = {"kind": str(offer.kind), "stage": str(client.stage), "boot_file": offer.boot_file or None}
             step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
-            self._events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
+            self.events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
-            self._install_moves.record_offer(host.name)
+            self.install_moves.record_offer(host.name)
 
     def record_refusal(self, mac: Mac, reason: str, *, cure: str) -> None:
         """Record that a registered machine's packet gets no reply, once for each reason until it boots again."""
         host = self.hosts.by_mac(mac)
-        if host is not None and self._is_new_refusal(self._seen.find_or_add(mac), host, reason):
+        if host is not None and self._is_new_refusal(self.seen.find_or_add(mac), host, reason):
             data = {"reason": reason, "cure": cure}
-            self._events.emit("dhcp.boot_refused", data, host=host, mac=mac, level=logging.WARNING)
+            self.events.emit("dhcp.boot_refused", data, host=host, mac=mac, level=logging.WARNING)
 
     def _is_new_refusal(self, seen: SeenMachine, host: Host, reason: str) -> bool:
         """Record why a host's machine gets no offer; return whether it was not reported in this boot and arming."""
-        seen.note_arming(self._install_moves.known(host.name).arming)
+        seen.note_arming(self.install_moves.known(host.name).arming)
         before, seen.boot.refused_because = seen.boot.refused_because, reason
         return before != reason
 
@@ -110,13 +103,13 @@ class OfferService:
 
         `exchange` is the transaction id (`xid`) of that packet.
         """
-        known = self._seen.get(mac)
+        known = self.seen.get(mac)
         if known is not None:
             known.note_request(exchange)
         if known is None and self.hosts.by_mac(mac) is None:  # a machine that does not boot from us
-            self._seen.free_address(address)
+            self.seen.free_address(address)
         else:
-            self._seen.give_address(mac, address)
+            self.seen.give_address(mac, address)
 
     def _emit_refused(self, client: BootClient, host: Host | None, seen: SeenMachine, reason: IgnoreReason) -> None:
         """Record a machine that has no loader: a host once in each boot, other machines once for each architecture."""
@@ -130,13 +123,13 @@ class OfferService:
         data |= {"arch": arch_name(client.arch), "protocol": client.protocol.value}
         data |= {"cure": self._cure(client, host, seen, reason=reason)}
         if reason is IgnoreReason.LOADER_WITHOUT_HTTP:
-            self._events.emit("dhcp.boot_refused", data, host=host, mac=client.mac, level=logging.WARNING)
+            self.events.emit("dhcp.boot_refused", data, host=host, mac=client.mac, level=logging.WARNING)
         else:
-            self._events.emit("dhcp.architecture_refused", data, host=host, mac=client.mac, level=logging.WARNING)
+            self.events.emit("dhcp.architecture_refused", data, host=host, mac=client.mac, level=logging.WARNING)
 
     def _cure(self, client: BootClient, host: Host | None, seen: SeenMachine, *, reason: IgnoreReason) -> str:
         """Name what is missing and the package that installs it."""
-        registry = self._registry.now
+        registry = self.registry.now
         if reason is IgnoreReason.LOADER_FOR_ANOTHER_CPU and host is not None and host.loader is not None:
             built_for = registry.policy.cpu_of(host.loader)
             return f"{host.loader} is built for {built_for}, not for {client.cpu}; correct hosts.{host.name}.loader"

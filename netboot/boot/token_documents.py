@@ -128,8 +128,8 @@ class DocumentService:
         if install is None:
             return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
         host = self.registry.now.hosts.get(install.host)
-        is_its_own = host is not None and self.identification.is_at(host, address)
-        if not is_its_own and not self.identification.is_target_at(install.target, address):
+        owners = [owner for owner in (host, install.target) if owner is not None]
+        if not any(self.identification.is_at(owner, address) for owner in owners):
             refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
             return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
         if report is Report.STARTED:  # the last check before the disk is written

@@ -23,8 +23,8 @@ MUTATIONS = (
     Mutation(
         "any machine that the wire showed counts as every host",
         "boot/identity.py",
-        "        return seen is not None and seen.mac in host.macs\n\n    def is_target_at",
-        "        return seen is not None\n\n    def is_target_at",
+        "        return seen is not None and seen.mac in owner.macs\n",
+        "        return seen is not None\n",
         Invariant.UNARMED,
     ),
     Mutation(
@@ -156,7 +156,7 @@ MUTATIONS = (
     Mutation(
         "a registered address is every host's",
         "boot/identity.py",
-        "        if address in host.addresses:\n            return True\n",
+        "        if address in owner.addresses:\n            return True\n",
         "        if self.hosts().by_address(address) is not None:\n            return True\n",
         Invariant.UNARMED,
     ),

@@ -58,12 +58,10 @@ class StaticFiles:
 
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
-        return self.content.find(path) or self._find_boot_file(path, remote)
-
-    def _find_boot_file(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
-        named = urls.boot_file_in(path)
+        content = self.content.find(path)
+        named = urls.boot_file_in(path) if content is None else None
         if named is None or named[1] == urls.LOCAL_DISK_NAME:
-            return None
+            return content
         try:
             mac = Mac.parse(named[0]) if named[0] is not None else None
             found = self.file_service.request_file(_ipv4(remote) or _NO_ADDRESS, named[1], mac=mac)

@@ -153,22 +153,20 @@ def negotiate(request: ReadRequest, size_bytes: int, *, mtu: int) -> Terms:
     `mtu` is the interface's: many ROMs lose fragments.
     """
     requested = {name: number for name, text in request.options.items() if (number := _number(text)) is not None}
-    blksize, windowsize, timeout_s = DEFAULT_BLKSIZE, 1, None
-    acknowledged: dict[str, str] = {}
+    accepted: dict[str, int] = {}
     for name, number in requested.items():
         match name:
             case "blksize" if SMALLEST_BLKSIZE <= number <= LARGEST_BLKSIZE:
-                blksize = min(number, max(mtu - HEADERS, SMALLEST_BLKSIZE))
-                acknowledged[name] = str(blksize)
+                accepted[name] = min(number, max(mtu - HEADERS, SMALLEST_BLKSIZE))
             case "windowsize" if 1 <= number <= 65535:
-                windowsize = min(number, LARGEST_WINDOWSIZE)
-                acknowledged[name] = str(windowsize)
+                accepted[name] = min(number, LARGEST_WINDOWSIZE)
             case "timeout" if 1 <= number <= 255:
-                timeout_s = number
-                acknowledged[name] = str(number)
+                accepted[name] = number
             case "tsize" if request.mode is Mode.OCTET:  # netascii has another size than the file
-                acknowledged[name] = str(size_bytes)
-    return Terms(blksize, windowsize, timeout_s, acknowledged)
+                accepted[name] = size_bytes
+    acknowledged = {name: str(number) for name, number in accepted.items()}
+    blksize, windowsize = accepted.get("blksize", DEFAULT_BLKSIZE), accepted.get("windowsize", 1)
+    return Terms(blksize, windowsize, accepted.get("timeout"), acknowledged)
 
 
 def _number(text: str) -> int | None:
