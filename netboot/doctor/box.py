@@ -57,15 +57,13 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
     ours = {each.address.ip for link in links.values() for each in link.addresses}
     for address in settings.http.listen:
         if address not in ours:
-            known = ", ".join(sorted(map(str, ours)))
-            report.problems.append(
-                f"http.listen: no interface of this box has {address}; it has {known}; give it to one, or correct it"
-            )
+            what = f"no interface of this appliance has {address}; it has {', '.join(sorted(map(str, ours)))}"
+            report.problems.append(f"http.listen: {what}; give it to one, or correct it")
     answering = [each.address.ip for name in served for each in links[name].addresses]
     report.problems.extend(shadow_problems(settings.tftp.port, answering, what="TFTP requests"))
     if settings.dhcp.mode is DhcpMode.OFF:
         report.warnings.append(
-            "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"
+            "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this appliance"
         )
     else:
         what = "the boot requests of UEFI firmware"
@@ -79,8 +77,8 @@ def check_box(settings: Settings, links: Links, *, daemon_runs: bool) -> BoxRepo
 
 def _check_interface(wanted: BootInterface, where: str, links: Links, report: BoxReport) -> IPv4Address | None:
     if wanted.name not in links:
-        names = ", ".join(sorted(links)) or "none"
-        report.problems.append(f"{where}: this box has no interface {wanted.name}; it has {names}; correct the name")
+        what = f"this appliance has no interface {wanted.name}; it has {', '.join(sorted(links)) or 'none'}"
+        report.problems.append(f"{where}: {what}; correct the name")
         return None
     link = links[wanted.name]
     found = link.addresses

@@ -37,7 +37,7 @@ def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
     roles: dict[Path, Role | None] = {}
     for host in configuration.hosts:
         for address in sorted(host.addresses & ours.keys()):
-            what = f"{address} is this box's own, on {ours[address]}; give the host another"
+            what = f"{address} is this appliance's own, on {ours[address]}; give the host another"
             report.problems.append(_at(host, f".network.address: {what}"))
         report.problems.extend(_role_problems(host, roles))
         if not advertised:  # else machines are behind a router, in an unknown network

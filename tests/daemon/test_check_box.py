@@ -58,7 +58,7 @@ def test_an_interface_that_is_not_there_is_a_problem_that_names_those_of_this_bo
     box.start()
     (while_it_runs,), _ = checked(box)
 
-    assert problem == "network.interfaces[0]: this box has no interface nosuch0; it has lo, s0; correct the name"
+    assert problem == "network.interfaces[0]: this appliance has no interface nosuch0; it has lo, s0; correct the name"
     assert while_it_runs == problem
 
 
@@ -70,7 +70,9 @@ def test_addresses_that_are_not_there_are_problems_and_several_a_warning(box: Ra
     set_to(box, "network: {interfaces: [{name: s0, address: 192.0.2.251}]}\n")
     (other,), _ = checked(box)
 
-    assert problem.startswith("http.listen: no interface of this box has 192.0.2.251; it has 127.0.0.1, 192.0.2.10,")
+    assert problem.startswith(
+        "http.listen: no interface of this appliance has 192.0.2.251; it has 127.0.0.1, 192.0.2.10,"
+    )
     assert "s0 has 192.0.2.10/24, 192.0.2.250/24; machines are answered from 192.0.2.10" in warning
     assert "s0 has no address 192.0.2.251; it has 192.0.2.10/24, 192.0.2.250/24" in other
 
@@ -136,7 +138,7 @@ def test_hosts_with_an_address_of_this_box_or_beside_the_lan_are_found(box: Rack
 
     (problem,), (warning,) = checked(box)
 
-    assert "hosts.yaml:7:3: hosts.cp1.network.address: 192.0.2.10 is this box's own, on s0" in problem
+    assert "hosts.yaml:7:3: hosts.cp1.network.address: 192.0.2.10 is this appliance's own, on s0" in problem
     assert "hosts.yaml:8:3: hosts.w1.network.address: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN" in warning
 
 

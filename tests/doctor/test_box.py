@@ -49,7 +49,7 @@ def test_the_interfaces_of_this_box_are_read_with_their_addresses():
 @pytest.mark.parametrize(
     ("s0", "problem"),
     [
-        pytest.param(None, "this box has no interface s0; it has lo; correct the name", id="missing"),
+        pytest.param(None, "this appliance has no interface s0; it has lo; correct the name", id="missing"),
         pytest.param(link(), "s0 has no IPv4 address; give it one on the boot LAN", id="no-address"),
         pytest.param(link("192.0.2.10/24", is_up=False), "s0 is down; ip link set s0 up", id="down"),
     ],
@@ -103,7 +103,7 @@ def test_the_addresses_of_http_listen_are_compared_with_the_box_and_with_what_ma
 
     assert nowhere == BoxReport(
         problems=[
-            "http.listen: no interface of this box has 192.0.2.251; it has 127.0.0.1, 192.0.2.10; "
+            "http.listen: no interface of this appliance has 192.0.2.251; it has 127.0.0.1, 192.0.2.10; "
             "give it to one, or correct it"
         ]
     )
@@ -119,7 +119,9 @@ def test_without_dhcp_the_other_server_has_to_name_this_box(appliance: Write):
     report = check_box(appliance("network: {interfaces: [s0]}\ndhcp: {mode: off}\n").settings, LAN, daemon_runs=True)
 
     assert report == BoxReport(
-        warnings=["dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this box"]
+        warnings=[
+            "dhcp.mode is off, so no machine is offered anything; the LAN's own DHCP server has to name this appliance"
+        ]
     )
 
 

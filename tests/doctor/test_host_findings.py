@@ -31,7 +31,7 @@ def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(ap
     )
 
     place = f"{tmp_path}/hosts.yaml:8:3: hosts.w1.network.address"
-    assert ours == BoxReport(problems=[f"{place}: 192.0.2.10 is this box's own, on s0; give the host another"])
+    assert ours == BoxReport(problems=[f"{place}: 192.0.2.10 is this appliance's own, on s0; give the host another"])
     assert beside == BoxReport(
         warnings=[
             f"{place}: 10.7.0.5 is outside 192.0.2.0/24, the boot LAN; correct it, unless the host boots behind a relay"

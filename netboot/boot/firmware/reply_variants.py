@@ -158,7 +158,7 @@ def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.other_file, loader):
         cure = _ODD_NAME_CURE
     cure = (cure or _CURES[reason]).format(loader=loader, other_file=trace.other_file)
-    return f"{cure}; its hosts entry pins firmware or loader, so nothing else is tried" if is_pinned else cure
+    return f"{cure}; its hosts entry fixes firmware or loader, so nothing else is tried" if is_pinned else cure
 
 
 def _was_named_by_a_server(name: str, loader: str) -> bool:
@@ -168,26 +168,26 @@ def _was_named_by_a_server(name: str, loader: str) -> bool:
 
 
 _CURES: Final = {
-    Ending.NO_REQUEST: "this firmware joins no two offers: let the LAN's DHCP server name this box as next-server "
-    "(option 66) and {loader} as its boot file (option 67), or lease the addresses here with dhcp.mode: reservation",
-    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), take it out there: the firmware requests "
-    "from that server alone; else let UDP 69 and 4011 through to this box",
-    Ending.WRONG_LOADER: "it requests {other_file}, which the LAN's DHCP server names: take the boot file (option 67, "
-    "filename) out there",
+    Ending.NO_REQUEST: "this firmware does not combine two offers: let the LAN's DHCP server name this appliance as "
+    "next-server (option 66) and {loader} as its boot file (option 67), or lease the addresses: dhcp.mode: reservation",
+    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), remove it there: it makes the firmware "
+    "send requests to that server only; else permit UDP 69 and 4011 to this appliance",
+    Ending.WRONG_LOADER: "it requests {other_file}, which the LAN's DHCP server names: remove the boot file there "
+    "(option 67, filename)",
     Ending.LOADER_CUT: "the loader's transfer begins and does not end: check the path for a small MTU or a firewall; "
-    "tftp.single_port helps against firewalls",
+    "for firewalls set tftp.single_port: true",
     Ending.NO_HTTP: "{loader} is an iPXE built without HTTP, so it cannot fetch its script: replace it by one with "
     "HTTP, as distributions build it",
-    Ending.NO_SCRIPT: "{loader} runs and sends no request: see its screen; put another loader below "
-    "bootfiles.directories, or name one with hosts.X.loader; with Secure Boot on, that is shim and GRUB",
+    Ending.NO_SCRIPT: "{loader} runs and sends no request: read its screen; put another loader below "
+    "bootfiles.directories, or name one by hosts.X.loader; with Secure Boot, that is shim and GRUB",
 }
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")
 _ODD_NAME_CURE: Final = (
-    "it requests {other_file} instead of {loader}, a name that no server need have given it: see its screen and its "
-    "firmware setup, and update its firmware"
+    "it requests {other_file} instead of {loader}, a name that probably no server sent: read its screen, check the "
+    "firmware's setup, and update the firmware"
 )
 _HTTP_CURES: Final = {
-    Ending.NO_REQUEST: "this firmware takes no HTTP boot from a second server: choose PXE in its setup",
-    Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some allow https alone; choose PXE in its setup, "
-    "and let TCP through to http.port",
+    Ending.NO_REQUEST: "this firmware accepts no HTTP boot from a second server: choose PXE in its setup",
+    Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some accept only https; choose PXE in its setup, "
+    "and permit TCP to http.port",
 }

@@ -113,7 +113,7 @@ class Interfaces:
     def _why_unserved(self, name: str) -> str:
         here = [each for _, each in if_nameindex()]
         if name not in here:
-            return f"this box has no such interface; it has {', '.join(here)}"
+            return f"this appliance has no such interface; it has {', '.join(here)}"
         if name not in self._found:
             return "it has no IPv4 address"
         return f"it has no address {self._wanted[name].address}"
