@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from netboot.cli.views.lab_view import BootView
+from netboot.cli.commands.lab import BootView
 from netboot.lab.machines.timeline import BootTimeline
 from netboot.model.install.event import Step
 

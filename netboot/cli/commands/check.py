@@ -1,8 +1,9 @@
 """`netboot check`: checks the configuration and this appliance before a machine boots."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +11,18 @@ import click
 
 from netboot.app import from_settings
 from netboot.boot.documents import Documents
+from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
-from netboot.cli.views.loader_view import LoaderLine, loader_lines, printed
 from netboot.cli.views.output import config_and_json, print_json
+from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.host_findings import and_others, check_hosts
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage, arch_name
+from netboot.model.boot.offer import Policy
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
@@ -26,7 +30,16 @@ from netboot.registry.load import Configuration, read
 from netboot.settings.settings import Settings
 from netboot.store.read_only_check import verify_store
 
-_ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: reserved for documentation
+_ANY_MAC: Final = Mac.parse("00:00:5e:00:53:01")  # RFC 7042 §2.1.2: reserved for documentation, of no card
+_ARCHITECTURES: Final = (
+    ("BIOS, PXE", BootProtocol.PXE, Arch.X86_BIOS),
+    ("x64 UEFI, PXE", BootProtocol.PXE, Arch.X64_UEFI),
+    ("x64 UEFI, HTTP", BootProtocol.HTTP, Arch.X64_UEFI_HTTP),
+    ("ia32 UEFI, PXE", BootProtocol.PXE, Arch.IA32_UEFI),
+    ("ia32 UEFI, HTTP", BootProtocol.HTTP, Arch.IA32_UEFI_HTTP),
+    ("arm64 UEFI, PXE", BootProtocol.PXE, Arch.ARM64_UEFI),
+    ("arm64 UEFI, HTTP", BootProtocol.HTTP, Arch.ARM64_UEFI_HTTP),
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +52,23 @@ class Findings(BoxReport):
         self.problems += [each for each in report.problems if each not in self.problems]
         self.warnings += [each for each in report.warnings if each not in self.warnings]
         self.notes += report.notes
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderLine:
+    """The loader of one architecture: `path` is its file, `then` are the names to try if it fails."""
+
+    architecture: str
+    loader: str | None = None
+    path: str | None = None
+    then: tuple[str, ...] = ()
+    missing: str | None = None  # why there is none, and the package that has one
+
+    def __str__(self) -> str:
+        if self.loader is None:
+            return f"  {self.architecture:<17} none: {self.missing}"
+        then = f", then {', '.join(self.then)}" if self.then else ""
+        return f"  {self.architecture:<17} {self.loader} ({self.path}){then}"
 
 
 @click.command(short_help="Check everything before a machine boots.")
@@ -167,3 +197,36 @@ def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
 def _renamed(problems: Iterable[RenderError], subject: str) -> list[str]:
     """Replace the MAC that only this check uses with `subject`."""
     return [str(problem).replace(str(_ANY_MAC), subject) for problem in problems]
+
+
+def loader_lines(policy: Policy, bootfiles: BootFiles) -> list[LoaderLine]:
+    """List what each usual architecture gets, then each number that `bootfiles.loaders` names."""
+    return [*(_line(policy, bootfiles, *each) for each in _ARCHITECTURES), *_by_number(policy, bootfiles)]
+
+
+def printed(lines: Iterable[LoaderLine]) -> Iterator[str]:
+    """Return one line for each architecture, but only one for a CPU whose loaders are missing for one reason."""
+    for missing, same in groupby(lines, key=lambda line: line.missing):
+        first, *others = same
+        if missing is None:
+            yield from map(str, (first, *others))
+        else:
+            yield str(replace(first, architecture=first.architecture.partition(",")[0]) if others else first)
+
+
+def _line(policy: Policy, bootfiles: BootFiles, title: str, protocol: BootProtocol, arch: int) -> LoaderLine:
+    loaders = policy.loaders_for(BootClient(_ANY_MAC, arch, protocol, Stage.FIRMWARE))
+    if not loaders:
+        what, cure = bootfiles.missing_loader(protocol, arch) or ("", "")
+        return LoaderLine(title, missing=f"{what.partition(': ')[2] or what}; {cure}")
+    file = find_loader(bootfiles, loaders[0])
+    return LoaderLine(title, loaders[0], str(file.path) if file else None, loaders[1:])
+
+
+def _by_number(policy: Policy, bootfiles: BootFiles) -> Iterator[LoaderLine]:
+    for rule in policy.rules:
+        if rule.arch is not None:
+            file = find_loader(bootfiles, rule.loader)
+            only = f" of {rule.oui or rule.vendor_class}" if rule.oui or rule.vendor_class else ""
+            title = f"{arch_name(rule.arch)} ({rule.arch:d}){only}"
+            yield LoaderLine(title, rule.loader, str(file.path) if file else None)

@@ -6,30 +6,75 @@ import os
 import re
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
 from netboot.cli.groups import Group
-from netboot.cli.views.lab_view import BootView
 from netboot.cli.views.output import json_option, print_found
 from netboot.errors import LabError
 from netboot.lab.lab import Lab, remove_remains, require_lab_packages, run_demo, running_lab
 from netboot.lab.lab_hosts import LAB_HOSTS
 from netboot.lab.machines.follow import boot_to_the_end
+from netboot.lab.machines.timeline import BootTimeline, ReachedStep
 from netboot.lab.media.stand_ins import build_media
 from netboot.lab.records import Records, all_records
+from netboot.model.install.event import Step
 from netboot.operate.arming import ArmRequest
 
 DEFAULT_NAME = "lab"
+_SHOWN = tuple(step for step in Step if step is not Step.FAILED)
 _DOWN_S = 30.0
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it names a directory and a network namespace
 
 Result = TypeVar("Result")
+
+
+class BootView:
+    """Shows timelines as they grow; `to_stderr` for `--json`."""
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self._console = Console(stderr=to_stderr)
+        self._to_stderr = to_stderr
+        self._live: Live | None = None
+        self._started = time.monotonic()
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line of progress before the machines are on."""
+        click.echo(line, err=self._to_stderr)
+
+    def show(self, timelines: Mapping[str, BootTimeline], moment: ReachedStep | None) -> None:
+        """Show a change; `moment` is None if only time has passed."""
+        if self._to_stderr:
+            return
+        if self._console.is_terminal:
+            if self._live is None:
+                self._started = time.monotonic()
+                self._live = Live(console=self._console, auto_refresh=False)
+                self._live.start()
+            self._live.update(self._table(timelines), refresh=True)
+        elif moment is not None:
+            click.echo(f"{moment.seconds:7.1f} s  {moment.host:<6} {moment.step:<12} {moment.note}".rstrip())
+
+    def _table(self, timelines: Mapping[str, BootTimeline]) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(f"{time.monotonic() - self._started:.0f} s")
+        for name in timelines:
+            table.add_column(name, justify="right", min_width=12)
+        for step in _SHOWN:
+            table.add_row(step, *(_cell(timeline, step) for timeline in timelines.values()))
+        return table
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -180,3 +225,12 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(body())
     except asyncio.CancelledError:
         raise SystemExit(143) from None
+
+
+def _cell(timeline: BootTimeline, step: Step) -> str:
+    moment = timeline.moments.get(step)
+    if moment is None:
+        return "[yellow]…[/]" if timeline.waits_for is step and not timeline.is_over else ""
+    if step is Step.OSTREE and Step.INSTALLED not in timeline.moments:
+        return f"[cyan]{timeline.percent or 0} %[/]"
+    return f"[green]{moment.seconds:.1f} s[/]"

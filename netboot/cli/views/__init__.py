@@ -1,1 +1,1 @@
-"""How results are shown: tables, progress, timelines."""
+"""How results are shown: tables, progress, faults."""
