@@ -7,6 +7,7 @@ waits.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +23,16 @@ CHECK_S: Final = 5.0
 _Content = tuple[str | None, str | None]  # boot medium and release
 
 
+@dataclass(slots=True, eq=False)
 class ArmedContent:
     """The armed hosts that cannot be installed now, because their boot medium or release is missing."""
 
-    def __init__(self, registry: LiveRegistry, install_moves: InstallMoves, *, events: EventBus, content: Path) -> None:
-        self._directory = content
-        self._registry = registry
-        self._install_moves = install_moves
-        self._events = events
-        self._reasons: dict[HostName, str] = {}
+    registry: LiveRegistry
+    install_moves: InstallMoves
+    _: KW_ONLY
+    events: EventBus
+    content: Path  # the content directory
+    _reasons: dict[HostName, str] = field(default_factory=dict, init=False)
 
     async def run(self, rescan: Callable[[EntryName], Awaitable[object]]) -> None:
         """Check until cancelled; have each medium and release read again that was lost or found."""
@@ -41,7 +43,7 @@ class ArmedContent:
 
     async def check(self) -> set[EntryName]:
         """Record an event for each armed host whose content was lost or found; return this content."""
-        armed = [host for host in self._registry.now.hosts if self._install_moves.known(host.name).is_armed]
+        armed = [host for host in self.registry.now.hosts if self.install_moves.known(host.name).is_armed]
         faults = await asyncio.to_thread(self._faults, {_content_of(host) for host in armed})
         before, self._reasons = self._reasons, {}
         changed: set[EntryName] = set()
@@ -51,10 +53,10 @@ class ArmedContent:
                 self._reasons[host.name] = reason
                 if before.get(host.name) != reason:
                     changed |= _entries_of(host)
-                    self._events.emit("install.content_lost", {"reason": reason}, host=host, level=logging.ERROR)
+                    self.events.emit("install.content_lost", {"reason": reason}, host=host, level=logging.ERROR)
             elif host.name in before:
                 changed |= _entries_of(host)
-                self._events.emit("install.content_found", {}, host=host)
+                self.events.emit("install.content_found", {}, host=host)
         return changed
 
     def problems(self) -> list[str]:
@@ -65,7 +67,7 @@ class ArmedContent:
         return [f"armed and not ready: {', '.join(names)}: {reason}" for reason, names in hosts.items()]
 
     def _faults(self, contents: Iterable[_Content]) -> dict[_Content, str]:
-        problems = {content: content_problem(self._directory, *content) for content in contents}
+        problems = {content: content_problem(self.content, *content) for content in contents}
         return {content: str(problem) for content, problem in problems.items() if problem is not None}
 
 

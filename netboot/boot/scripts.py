@@ -36,13 +36,8 @@ class ScriptWriter:
         try:
             return Script(plan, self.render(plan), fault)
         except RenderError as error:
-            plan = _waiting_plan(plan)
+            if not isinstance(plan, WaitPlan):
+                reason = WaitReason.NOT_READY if isinstance(plan, InstallPlan) else WaitReason.TEMPLATE_FAULT
+                plan = WaitPlan(plan.mac, reason, plan.host)
             text = self.documents.script(plan, self.language, base_url=self.base_url, is_built_in=True)
             return Script(plan, text, fault or error)
-
-
-def _waiting_plan(plan: ScriptPlan) -> WaitPlan:
-    if isinstance(plan, WaitPlan):
-        return plan
-    reason = WaitReason.NOT_READY if isinstance(plan, InstallPlan) else WaitReason.TEMPLATE_FAULT
-    return WaitPlan(plan.mac, reason, plan.host)

@@ -22,6 +22,7 @@ import structlog
 
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
+from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -33,7 +34,6 @@ R = TypeVar("R")
 DATAGRAMS_PER_WAKE: Final = 64  # then the loop's other tasks have their turn
 LARGEST_DATAGRAM_BYTES: Final = 4096  # boot clients send no more; a longer one is dropped whole
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
-FAULT_LOG_INTERVAL_S: Final = 60.0
 
 _IP_PKTINFO: Final = 8  # <linux/in.h>; the socket module has no name for it
 _SO_RCVBUFFORCE: Final = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
@@ -60,7 +60,7 @@ class DatagramPort(ABC):
         self.interface = interface
         self._counters = counters
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._fault_logged_at: float | None = None
+        self._faults = LineLimit()
 
     def watch(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
         """Call `receive` for the datagrams that wait, from now on, in the running loop."""
@@ -97,9 +97,7 @@ class DatagramPort(ABC):
     def log_fault(self, error: Exception) -> None:
         """Count a fault of ours; log it with its traceback at most once a minute."""
         self._counters.count("datagram_faults", port=str(self.port))
-        now = asyncio.get_running_loop().time()
-        if self._fault_logged_at is None or now - self._fault_logged_at >= FAULT_LOG_INTERVAL_S:
-            self._fault_logged_at = now
+        if self._faults.note("a datagram"):
             log.error("udp.datagram_failed", port=self.port, iface=self.interface.name, exc_info=error)
 
     @abstractmethod
