@@ -1,13 +1,13 @@
 """The JSON of the API and of `--json`, made from the results of `operate`. It never contains a token."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
 from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
@@ -35,8 +35,11 @@ View = Mapping[str, Any]
 
 
 def json_view(found: Any) -> Any:
-    """Convert a result of `operate.administration`, or a list of them, to JSON."""
-    return orjson.loads(orjson.dumps(found, default=_view, option=orjson.OPT_PASSTHROUGH_DATACLASS))
+    """Convert a result of `operate.administration`, or a list of them, to JSON.
+
+    A name on the disk or in an old event may not be UTF-8: its other bytes become `?`.
+    """
+    return json.loads(json.dumps(found, default=_view, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def error_view(error: NetbootError) -> View:
@@ -95,6 +98,8 @@ def _record(found: Any) -> Any:
             return dict(found)
         case _ if is_dataclass(found):
             return _fields(found)
+        case datetime():
+            return found.isoformat()
         case IPv4Address() | Path():
             return str(found)
         case _:

@@ -26,6 +26,7 @@ from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.release import ContentKind
+from netboot.model.words import printable_line
 
 PULLS_FOR_S: Final = 120.0  # a pull without a request for this long has ended
 
@@ -122,7 +123,7 @@ class FileService:
         if seen.boot.trace.got_loader:
             seen.loader_shown_s = self.clock.monotonic()
         if step := seen.boot.record_step(Step.LOADER):
-            data: dict[str, str | int | float] = {"name": name, "outcome": outcome}
+            data: dict[str, str | int | float] = {"name": printable_line(name), "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self.events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
 

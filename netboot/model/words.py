@@ -13,7 +13,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def printable_line(text: str, *, longest: int | None = 128) -> str:
+def printable_line(text: str, *, longest: int = 128) -> str:
     """Write a machine's text as one line of at most `longest` ASCII characters; escape all others: `\\x1b`."""
     text = text[:longest]
     safe = text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")

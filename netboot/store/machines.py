@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from ipaddress import IPv4Address
+from itertools import chain, islice
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from netboot.store.database import Database, burst_ended, upsert
 WRITE_EVERY_S = 0.5
 RETRY_S = 1.0
 MOST_WAITING = 10_000  # then a burst is written before its end
+MOST_GONE = 100_000  # while the store fails; stored machines are forgotten first, those of a flood later
 MACS_PER_TRANSACTION = 200  # two milliseconds of the loop, in which no datagram is answered
 
 log = structlog.get_logger()
@@ -67,7 +69,8 @@ class Machines:
     def forget(self, mac: Mac) -> None:
         """Delete a machine; it is deleted shortly after."""
         self._changed.pop(mac, None)
-        self._gone.add(mac)
+        if len(self._gone) < MOST_GONE:
+            self._gone.add(mac)
         self._has_work.set()
 
     async def run(self) -> None:
@@ -95,7 +98,8 @@ class Machines:
             except StoreError as error:
                 left = {mac: kept[mac] for mac in unwritten if mac in kept and mac not in self._gone}
                 self._changed = left | self._changed
-                self._gone |= {mac for mac in unwritten if mac not in self._changed}
+                left_gone = (mac for mac in unwritten if mac not in self._changed)
+                self._gone = set(islice(chain(left_gone, self._gone), MOST_GONE))
                 self._has_work.set()
                 log.warning("store.machines_delayed", waiting=len(self._changed), reason=str(error))
 

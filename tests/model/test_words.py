@@ -12,7 +12,7 @@ def test_a_line_for_a_log_is_ascii_and_short():
     assert printable_line("a\r\n\x1b[31m\udcff" + "x" * 1000) == "a\\r\\n\\x1b[31m\\udcff" + "x" * 109
     assert printable_line("EFI\\BOOT\\grubx64.efi") == "EFI\\BOOT\\grubx64.efi"
     assert printable_line("Größe\n", longest=5) == "Gr\\xf"
-    assert printable_line("x" * 1000, longest=None) == "x" * 1000
+    assert printable_line("x" * 1000, longest=255) == "x" * 255
 
 
 def test_the_first_line_that_says_something_is_a_reason():

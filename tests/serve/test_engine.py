@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import IPv4Address
 from itertools import pairwise
 from pathlib import Path
@@ -261,6 +262,24 @@ def test_what_is_not_there_is_refused_with_its_length(root: Path) -> None:
             status, fields, body = await line.answer()
             assert (status, body) == (404, b"404 Not Found: no such file\n")
             assert fields["Content-Type"] == "text/plain; charset=utf-8"
+        assert (await line.answer())[0] == 200
+
+    on_a_line(root, talk)
+
+
+@pytest.mark.parametrize("field", ["Range: bytes=9999999-", 'If-Match: "another"'])
+@pytest.mark.parametrize("path", ["/content/ol8/initrd.img", "/content/ol8/vmlinuz"])
+def test_a_condition_that_fails_is_refused_with_its_text_and_the_next_answer_follows(
+    root: Path, path: str, field: str
+) -> None:
+    async def talk(line: Line) -> None:
+        line.send_request(get(path, field), get(path))
+
+        status, fields, text = await line.answer()
+        assert status == (416 if field.startswith("Range") else 412)
+        assert text.startswith(f"{status} {HTTPStatus(status).phrase}: ".encode())
+        assert text.endswith(b"\n")
+        assert len(text) == int(fields["Content-Length"])
         assert (await line.answer())[0] == 200
 
     on_a_line(root, talk)

@@ -14,7 +14,7 @@ from netboot.errors import StoreError
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
 from netboot.store.database import Database
-from netboot.store.machines import MACS_PER_TRANSACTION, Machines
+from netboot.store.machines import MACS_PER_TRANSACTION, MOST_GONE, Machines
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CP1 = Machine(
@@ -149,3 +149,22 @@ def test_machines_that_the_store_never_accepts_are_counted_in_the_log(store_url:
 
     assert [each["event"] for each in logs] == ["store.machines_delayed"] * 2 + ["store.machines_lost"]
     assert logs[-1] == {"event": "store.machines_lost", "log_level": "error", "count": 2}
+
+
+def test_a_flood_while_the_store_fails_fills_no_memory(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("DROP TABLE machines")
+        machines = Machines(database)
+        for number in range(MOST_GONE + 20_000):
+            machines.forget(Mac(f"02:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"))
+            if number == MOST_GONE // 2:
+                await machines.flush()
+        await machines.close()
+        await database.close()
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+
+    assert logs[-1] == {"event": "store.machines_lost", "log_level": "error", "count": MOST_GONE}

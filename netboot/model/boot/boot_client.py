@@ -63,8 +63,13 @@ _ARCH_OF_NAME: Final = {name: arch for arch, name in ARCH_NAMES.items()}
 
 
 def arch_name(number: int) -> str:
-    """Name an architecture of option 93 in logs, metrics and the store: `x64-uefi`, or `arch-99` without a name."""
+    """Name an architecture of option 93 in logs and the store: `x64-uefi`, or `arch-99` without a name."""
     return ARCH_NAMES.get(number) or f"arch-{number}"
+
+
+def arch_label(number: int) -> str:
+    """Name an architecture in metrics, where every other name would be kept: `other` for one without a name."""
+    return ARCH_NAMES.get(number, "other")
 
 
 def arch_named(name: str) -> int | None:

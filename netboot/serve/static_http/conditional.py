@@ -37,8 +37,8 @@ class FileAnswer:
     text: bytes = b""
 
     def piece_of(self, body: bytes) -> bytes:
-        """Cut the answer's bytes out of a whole body."""
-        return body if self.length == len(body) else body[self.start : self.start + self.length]
+        """Cut the answer's bytes out of a whole file; a refusal sends its text."""
+        return self.text or (body if self.length == len(body) else body[self.start : self.start + self.length])
 
 
 def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:

@@ -208,7 +208,7 @@ class BootConnection(asyncio.Protocol):
                 body = self._files.bodies.read_now(found)
             else:
                 check_unchanged(found)
-                body = answer.text
+                body = b""
         except ContentError:  # the task finds the file again, or logs the error
             body = None
         if body is None:

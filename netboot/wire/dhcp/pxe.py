@@ -121,7 +121,7 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
         arch=arch,
         protocol=protocol,
         stage=Stage.IPXE if is_ipxe and (features is None or has_http) else Stage.FIRMWARE,
-        vendor_class=printable_line(vendor_class.decode("latin-1"), longest=None),
+        vendor_class=printable_line(vendor_class.decode("latin-1"), longest=255),
         uuid=_uuid(options.get(Option.CLIENT_UUID, b"")),
         is_etherboot=is_etherboot,
         has_http=has_http,
