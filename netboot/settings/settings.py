@@ -109,7 +109,7 @@ class Http(SettingSection):
 
     port: kinds.Port = described(8080, "The port on the boot LAN for scripts, Kickstarts, Ignition and content.")
     listen: tuple[values.Address, ...] = described((), "Addresses to listen on.")
-    max_streams: kinds.Count = described(128, "The number of files beyond 64 KiB that are sent at the same time.")
+    max_streams: kinds.Count = described(128, "The number of content files beyond 64 KiB sent at the same time.")
     client_rate: kinds.Rate = described(0, "Bytes of content per second for one machine.")
 
 
@@ -159,7 +159,7 @@ class Bootfiles(SettingSection):
     """Loaders."""
 
     directories: tuple[values.FilePath, ...] = described(
-        tuple(map(Path, _LOADER_DIRECTORIES)), "Directories of loaders, searched in order."
+        tuple(map(Path, _LOADER_DIRECTORIES)), "Directories of boot files, searched in order."
     )
     loaders: tuple[LoaderChoice, ...] = described(
         (),

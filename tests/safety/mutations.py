@@ -1,4 +1,4 @@
-"""Faults that are seeded into a copy of netboot, each with the invariant that catches it.
+"""Faults that are inserted into a copy of netboot, each with the invariant that catches it.
 
 `before` is exact text that occurs once in the file; a test fails where it does not, so that this list follows the code.
 """

@@ -1,4 +1,4 @@
-"""The model finds each fault that is seeded into netboot. `make mutations` runs all; `make test` runs the quickest."""
+"""The model finds each fault that is inserted into netboot. `make mutations` runs all, `make test` the quickest."""
 
 from pathlib import Path
 
