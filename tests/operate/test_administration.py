@@ -4,29 +4,74 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltServices, WithServices
+from sqlalchemy import text
 
 from netboot.admin.json_views import json_view
 from netboot.content.bootfiles.directories import BootFiles
-from netboot.errors import NetbootError, UnknownHostError
+from netboot.errors import ConfigError, NetbootError, Problem, UnknownHostError
 from netboot.events.event_feed import READ_AT_ONCE
 from netboot.model.actor import Actor, Source
+from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.event import Event
+from netboot.model.release import EntryKind, EntryName
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.readiness import Readiness, ServerFacts
+from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRequest, RescanResult
 
 UNKNOWN = replace(FIRMWARE, mac=UNKNOWN_MAC)
 CP1, W1 = HostName("cp1"), HostName("w1")
+OPERATOR, AUDIT = Actor("uid 1000", Source.CONTROL_SOCKET), "audit.recorded"
 CLUSTER_INIT = "cp1 is cluster.init: its installed system starts a new cluster rackone"
 
 
-def administration(services: BuiltServices, server: ServerFacts | None = None) -> Administration:
+STATUS = DaemonStatus("1.0", 7, datetime(2026, 11, 21, tzinfo=UTC), 2, 1, ["ol8u10"], ["ock"], [], [], {})
+UNREGISTERED = Machine(UNKNOWN_MAC, STATUS.started_at, STATUS.started_at)
+RELOADED = ReloadResult(2, ["tftp"], ["w1"], [], [])
+RESCANNED = RescanResult(["ol8u10"], ["ock"], [], [])
+STORE_FAULT = "the store failed: no such table: events; see store.url, and the log of its database"
+FAULT = Problem("hosts.yaml", 3, 1, "hosts.w1.rol", "no such key", "did you mean role?")
+
+
+class Appliance:
+    """Stands for the daemon, which this package must not import."""
+
+    def __init__(self, fault: ConfigError | None = None) -> None:
+        self._fault = fault
+        self.rescanned: list[EntryName | None] = []
+
+    def status(self) -> DaemonStatus:
+        return STATUS
+
+    def problems(self) -> list[str]:
+        return []
+
+    def pulls(self) -> list[str]:
+        return []
+
+    def discovered(self) -> list[Machine]:
+        return [UNREGISTERED]
+
+    async def reload(self) -> ReloadResult:
+        if self._fault is not None:
+            raise self._fault
+        return RELOADED
+
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
+        self.rescanned.append(entry)
+        return RESCANNED
+
+
+def administration(
+    services: BuiltServices, server: ServerFacts | None = None, daemon: Appliance | None = None
+) -> Administration:
     readiness = Readiness(services.documents, services.policy, bootfiles=BootFiles([]), server=server or ServerFacts())
     return Administration(
         services.install_moves,
@@ -37,7 +82,14 @@ def administration(services: BuiltServices, server: ServerFacts | None = None) -
         readiness=lambda: readiness,
         attempts=3,
         now=services.clock.now,
+        daemon=daemon,
     )
+
+
+async def audits(services: BuiltServices) -> list[tuple[object, ...]]:
+    """List what the audit trail has: action, subject, actor, outcome, reason."""
+    keys = ("action", "subject", "actor", "outcome", "reason")
+    return [tuple(event.data[key] for key in keys) for event in await services.events() if event.name == AUDIT]
 
 
 async def shown(found: Awaitable[Any]) -> Any:
@@ -172,6 +224,60 @@ def test_a_removed_host_cannot_be_armed(with_services: WithServices):
 
         with pytest.raises(UnknownHostError):
             await administration(services).arm(ArmRequest(["w1"], force=True))
+
+    with_services(scenario)
+
+
+def test_a_reload_and_a_change_of_content_are_done_by_the_daemon_and_recorded(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        daemon = Appliance()
+        admin = administration(services, daemon=daemon)
+        entry = (EntryKind.RELEASE, "ock")
+
+        assert await admin.reload(actor=OPERATOR) is RELOADED
+        assert await admin.rescan_content(RescanRequest(entry, "import-archive ock"), actor=OPERATOR) is RESCANNED
+        assert daemon.rescanned == [entry]
+        assert await admin.machines() == [UNREGISTERED]
+        assert await audits(services) == [
+            ("reload", None, "uid 1000", "done", None),
+            ("change content", "import-archive ock", "uid 1000", "done", None),
+        ]
+
+    with_services(scenario)
+
+
+def test_a_reload_that_keeps_the_previous_files_is_recorded_with_the_first_fault(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        admin = administration(services, daemon=Appliance(ConfigError([FAULT])))
+        with pytest.raises(ConfigError):
+            await admin.reload(actor=OPERATOR)
+
+        assert await audits(services) == [("reload", None, "uid 1000", "refused", str(FAULT))]
+
+    with_services(scenario)
+
+
+def test_the_status_is_shown_with_the_newest_event_or_why_the_store_does_not_answer(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        admin = administration(services, daemon=Appliance())
+        await admin.reload(actor=OPERATOR)
+        await services.event_log.flush()
+        answered = await admin.status()
+        async with services.database.transaction() as connection:
+            await connection.execute(text("DROP TABLE events"))
+        failed = await admin.status()
+
+        assert (answered.daemon, answered.last_event_id, answered.store_fault) == (STATUS, 1, None)
+        assert (failed.daemon, failed.last_event_id) == (STATUS, None)
+        assert failed.store_fault == STORE_FAULT
+
+    with_services(scenario)
+
+
+def test_without_a_daemon_what_only_it_can_do_is_refused_with_the_cure(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        with pytest.raises(NetbootError, match="no daemon runs; start it with systemctl start netboot"):
+            await administration(services).status()
 
     with_services(scenario)
 
