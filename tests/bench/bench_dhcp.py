@@ -3,8 +3,9 @@
 Run as root: `python tests/bench/bench_dhcp.py [MACHINES]`. Two namespaces and a veth pair, removed at the end. netboot
 is `python -m netboot serve` as an operator runs it: log to a file, metrics, events and machines in SQLite. The client,
 on the other core, keeps N requests outstanding. Each machine is a registered and armed host with a MAC address and a
-UUID of its own; it sends one DISCOVER to a server that was just started ("first"), and two more later ("again"), each
-in a transaction of its own. The CPU time per machine holds on a busy computer too, where rates say little.
+UUID of its own; it sends one DISCOVER to a server that was just started and whose store has no machine ("first"), and
+two more later ("again"), each in a transaction of its own. The CPU time per machine holds on a busy computer too, where
+rates say little.
 """
 
 # ruff: noqa: T201
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import socket
 import struct
 import subprocess
@@ -38,6 +40,7 @@ SERVER, CLIENT = f"nbbs{os.getpid()}", f"nbbc{os.getpid()}"
 SO_RCVBUFFORCE = 33
 LOST_AFTER_S = 0.5
 READY_WITHIN_S = 120.0
+STORE, ARMED_STORE = "netboot.db", "armed.db"
 SETTINGS = """\
 network: {interfaces: [s0]}
 admin: {socket: control.sock, listen: 127.0.0.1:8470}
@@ -68,6 +71,14 @@ def appliance(directory: Path, machines: int) -> None:
     pe_for_x64 = b"MZ" + bytes(0x3A) + b"\x40\0\0\0PE\0\0\x64\x86"
     (directory / "boot" / "snponly.efi").write_bytes(pe_for_x64 + bytes(1000))
     asyncio.run(arm(directory / "netboot.yaml", machines))
+    shutil.copy(directory / STORE, directory / ARMED_STORE)
+
+
+def restore_store(directory: Path) -> None:
+    """Give the next server a store of armed hosts that never booted."""
+    for each in directory.glob(f"{STORE}*"):
+        each.unlink()
+    shutil.copy(directory / ARMED_STORE, directory / STORE)
 
 
 async def arm(settings: Path, machines: int) -> None:
@@ -182,6 +193,7 @@ def cpu_ns(pid: int) -> int:
 def serving(name: str, directory: Path) -> Iterator[int]:
     """Run one server on the first core; give its process id once it answers."""
     command = [*NETBOOT, "serve"] if name == "netboot" else DNSMASQ
+    restore_store(directory)
     with (directory / f"{name}.log").open("ab") as log:
         server = subprocess.Popen(
             ["ip", "netns", "exec", SERVER, "taskset", "-c", "0", *command], stderr=log, env=environment(directory)
