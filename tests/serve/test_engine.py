@@ -27,6 +27,7 @@ from netboot.serve.static_http.connection import (
     ConnectionState,
 )
 from netboot.serve.static_http.engine import HttpEngine
+from netboot.serve.static_http.head import LONGEST_HEAD_BYTES
 from netboot.serve.static_http.send import SLICE_BYTES, SLICE_TIMEOUT_S
 from netboot.serve.static_http.static_files import StaticFiles
 
@@ -459,6 +460,20 @@ def test_a_client_that_shuts_its_side_and_reads_slowly_is_answered_whole(root: P
 
         assert answers.count(b"HTTP/1.1 200 OK") == 200
         assert answers.endswith(b"initrd")
+
+    on_a_line(root, talk, buffer_bytes=4096)
+
+
+def test_a_client_that_pipelines_and_reads_nothing_fills_little_memory(root: Path) -> None:
+    async def talk(line: Line) -> None:
+        await until(lambda: bool(line.engine.open.connections))
+        connection = line.connection
+        line.send_request(*[get("/ostree/ock/config")] * 50_000)
+        for _ in range(200):
+            await asyncio.sleep(0.001)
+
+        assert connection._state is ConnectionState.BLOCKED
+        assert len(connection._buffer) <= 2 * LONGEST_HEAD_BYTES
 
     on_a_line(root, talk, buffer_bytes=4096)
 

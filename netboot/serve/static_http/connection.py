@@ -84,6 +84,7 @@ class BootConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=0)  # blocked is whatever the kernel does not take
+        transport.max_size = LONGEST_HEAD_BYTES  # type: ignore[attr-defined]  # asyncio's own: 256 KiB in one read
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
         self._since = time.monotonic()

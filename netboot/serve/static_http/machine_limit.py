@@ -1,27 +1,31 @@
-"""Limits the connections of one address: enough for a rack behind one router, but never all descriptors."""
+"""Limits the connections of one address, enough for a rack behind one router, and of all: never all descriptors."""
 
 import asyncio
 from collections import defaultdict
 from typing import Final
 
 MOST_OF_MACHINE: Final = 4096
+MOST_OF_ALL: Final = 49_152  # of the 65,536 descriptors; then an address gets one connection, if it has none
 
 
 class MachineLimit:
     """Counts the open connections of each address (`machine`), those of aiohttp too."""
 
-    def __init__(self, most: int = MOST_OF_MACHINE) -> None:
+    def __init__(self, most: int = MOST_OF_MACHINE, *, most_of_all: int = MOST_OF_ALL) -> None:
         self._most = most
+        self._most_of_all = most_of_all
+        self._total = 0  # counted anew by each `forget_closed`
         self._open: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)
 
     def admit(self, machine: str, transport: asyncio.Transport) -> bool:
         """Count one more connection of a machine; return False if it has too many."""
-        theirs = self._open[machine]
-        if len(theirs) >= self._most:
+        theirs, most = self._open[machine], self._most if self._total < self._most_of_all else 1
+        if len(theirs) >= most:
             theirs.difference_update([each for each in theirs if each.is_closing()])
-        if len(theirs) >= self._most:
+        if len(theirs) >= most:
             return False
         theirs.add(transport)
+        self._total += 1
         return True
 
     def forget_closed(self) -> None:
@@ -29,3 +33,4 @@ class MachineLimit:
             theirs.difference_update([each for each in theirs if each.is_closing()])
             if not theirs:
                 del self._open[machine]
+        self._total = sum(map(len, self._open.values()))
