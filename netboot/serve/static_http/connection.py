@@ -31,7 +31,6 @@ from netboot.serve.static_http.conditional import (
     refusal,
 )
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, Judgement, StaticRequest, read_head
-from netboot.serve.static_http.lingering import Lingering
 from netboot.serve.static_http.machine_limit import MachineLimit
 from netboot.serve.static_http.refused import ANSWERS, RefusalReason
 from netboot.serve.static_http.send import SLICE_TIMEOUT_S, copy_rest, is_large, open_large
@@ -40,6 +39,7 @@ from netboot.serve.static_http.static_files import StaticFiles, base_url_at
 HEAD_TIMEOUT_S: Final = 20.0  # from the first byte of a head to its last
 LINE_TIMEOUT_S: Final = 3.0  # from the first byte of a head to the end of its first line, which comes in one segment
 IDLE_TIMEOUT_S: Final = 75.0  # between two requests
+LINGER_S: Final = 1.0  # after the last answer, for what the client still sends
 _REQUESTS_PER_TURN: Final = 16  # a client that pipelines hundreds must not delay an offer
 
 
@@ -248,7 +248,7 @@ class BootConnection(asyncio.Protocol):
         self._since = time.monotonic()
         if is_last:
             self._end(lingers=request.must_close)
-        elif request.is_content and (delay_s := self._files.turns.charge(self._remote, bytes_sent)):
+        elif request.is_content and (delay_s := self._files.shares.charge(self._remote, bytes_sent, self._since)):
             self._state = ConnectionState.RESTING
             asyncio.get_running_loop().call_later(delay_s, self._go_on)
 
@@ -303,13 +303,13 @@ class BootConnection(asyncio.Protocol):
             self._write(request, file, answer, body=answer.piece_of(body))
 
     async def _send_large(self, request: StaticRequest, file: ServedFile, answer: FileAnswer) -> None:
-        """Send a large file when it is its turn; a boot file, which firmware does not request again, at once."""
-        turns = self._files.turns if request.is_content else None
-        turn = turns.turn(self._remote, request.fields.get("user-agent", "")) if turns else nullcontext()
-        async with turn as come_back:
-            if come_back is not None:
+        """Send a large file when it has a slot; a boot file, which firmware does not request again, at once."""
+        shares = self._files.shares if request.is_content else None
+        slot = shares.slot(self._remote, request.fields.get("user-agent", "")) if shares else nullcontext()
+        async with slot as retry_after_s:
+            if retry_after_s is not None:
                 why = "as many machines as may be served at once are served now; retry"
-                retry_after = ("Retry-After", str(come_back.retry_after_s))
+                retry_after = ("Retry-After", str(retry_after_s))
                 self._write(request, None, refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, retry_after))
                 return
             if self._transport.is_closing():  # the client may have disconnected while it waited
@@ -320,7 +320,7 @@ class BootConnection(asyncio.Protocol):
                 self._transport.write(head_of(answer, int(time.time()), is_last=is_last) + first)
                 await self._drained()
                 sent = await copy_rest(
-                    self._transport, opened, answer, sent=len(first), machine=self._remote, turns=turns
+                    self._transport, opened, answer, sent=len(first), machine=self._remote, shares=shares
                 )
         self._files.record_answer(
             request, file, remote=self._remote, status=answer.status, bytes_sent=sent, began=self._since
@@ -352,9 +352,13 @@ class BootConnection(asyncio.Protocol):
     def _end(self, *, lingers: bool = False) -> None:
         """Close when the written bytes are sent; with `lingers`, read and drop what the client still sends."""
         self._state, self._buffer = ConnectionState.ENDED, b""
-        if lingers:
+        if lingers:  # the reset that answers unread bytes would destroy the answer (RFC 9112 §9.6)
             self._leave()
-            self._transport.set_protocol(Lingering(self._transport))
+            self._transport.set_protocol(asyncio.Protocol())
+            self._transport.resume_reading()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
         else:
             self._transport.close()
 

@@ -5,13 +5,14 @@ Every operation that may wait for a disk runs in a thread.
 
 import asyncio
 import os
+import time
 from io import FileIO
 from typing import Final
 
 from netboot.content.serving.bodies import SMALL_BODY_BYTES, open_file
 from netboot.content.serving.served_file import ServedFile, etag_of
 from netboot.serve.static_http.conditional import FileAnswer
-from netboot.serve.static_http.turns import Turns
+from netboot.serve.static_http.shares import Shares
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
 SLICE_TIMEOUT_S: Final = 120.0  # a reader slower than 70 kB/s is disconnected or hangs; other machines need its slot
@@ -41,7 +42,7 @@ async def copy_rest(
     *,
     sent: int,
     machine: str = "",
-    turns: Turns | None = None,
+    shares: Shares | None = None,
 ) -> int:
     """Let the kernel copy an answer's bytes after the first `sent`, no faster than the machine's rate.
 
@@ -51,12 +52,12 @@ async def copy_rest(
     caller aborts the connection, so that the reader detects it.
     """
     as_opened = etag_of(os.fstat(opened.fileno()))
-    slice_bytes = turns.slice_bytes(SLICE_BYTES) if turns else SLICE_BYTES
+    slice_bytes = shares.slice_bytes(SLICE_BYTES) if shares else SLICE_BYTES
     try:
         while sent < answer.length and etag_of(os.fstat(opened.fileno())) == as_opened:
             count = min(slice_bytes, answer.length - sent)
-            if turns is not None:
-                await asyncio.sleep(turns.charge(machine, count))
+            if shares is not None:
+                await asyncio.sleep(shares.charge(machine, count, time.monotonic()))
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 moved = await _copy_slice(transport, opened, answer.start + sent, count=count)
             sent += moved

@@ -1,36 +1,25 @@
-"""Decides which large body is sent now, which waits, and the rate of one machine. Pure: time is an argument.
+"""Limits the large bodies that are sent at one time, and the rate of one machine.
 
 A large body holds a slot from its head to its last byte. If every slot is in use, the reply depends on the client.
 iPXE and Ignition repeat a refused request without limit, so they get 503 with `Retry-After`. Other clients fail when
 they are refused (curl after three refusals, libostree after one), so they wait in a queue. A freed slot goes to the
 waiting machine that holds the fewest slots. A client that has waited as long as it can is served beyond the limit: a
-boot storm delays machines, but none fails. Times are seconds of the caller's monotonic clock.
+boot storm delays machines, but none fails.
 """
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from enum import Enum
 from itertools import count
 from typing import Final
 
+PACED_SLICE_S: Final = 0.25  # with a rate, a slice is the bytes of this time
+_SMALLEST_SLICE: Final = 64 * 1024
 _KEPT_FOR_COMEBACKS: Final = 4  # one slot of four is for clients that cannot wait in the queue
 _BURST_S: Final = 1.0  # a machine may use the bytes of this time at once
 _MOST_MACHINES: Final = 4096
-
-
-class RetryBehaviour(Enum):
-    """How a kind of client waits if every slot is in use: seconds in the queue, or None for `Retry-After`."""
-
-    COMES_BACK = None
-    WAITS = 60.0
-    WAITS_BRIEFLY = 15.0  # libostree drops a transfer that stood still for 30 s
-
-    @classmethod
-    def of(cls, user_agent: str) -> "RetryBehaviour":
-        """Choose by the User-Agent; an unknown client waits, because every client can."""
-        if user_agent.startswith(("iPXE/", "Ignition/")):
-            return cls.COMES_BACK
-        return cls.WAITS_BRIEFLY if user_agent.startswith("libostree/") else cls.WAITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,84 +30,71 @@ class ShareLimits:
     client_rate: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stream:
-    """A large body for one address (`machine`): it is sent, or it waits in the queue until `waits_until`."""
-
-    machine: str
-    number: int
-    waits_until: float
-
-
-@dataclass(frozen=True, slots=True)
-class ComeBack:
-    """Not now: retry after so many seconds."""
-
-    retry_after_s: int
+def longest_wait_s(user_agent: str) -> float | None:
+    """Return how long a kind of client can wait in the queue, None for `Retry-After`; an unknown client waits."""
+    if user_agent.startswith(("iPXE/", "Ignition/")):
+        return None
+    return 15.0 if user_agent.startswith("libostree/") else 60.0  # libostree drops a transfer that stood still for 30 s
 
 
 class Shares:
-    """The slots, the queue and each machine's rate."""
+    """The slots, the queue and each machine's rate, of one process; a machine is its address."""
 
     def __init__(self, limits: ShareLimits) -> None:
-        self.limits = limits
-        kept = limits.max_streams // _KEPT_FOR_COMEBACKS
-        self._places_of_line = max(1, limits.max_streams - kept)
-        self._running: set[Stream] = set()
+        self._max_streams, self._rate = limits.max_streams, limits.client_rate
+        self._slots_of_queue = max(1, limits.max_streams - limits.max_streams // _KEPT_FOR_COMEBACKS)
         self._held = Counter[str]()  # slots by machine
-        self._line: list[Stream] = []
+        self._queue: dict[asyncio.Future[None], str] = {}  # machines that wait, the longest wait first
         self._free_at: dict[str, float] = {}  # when the bytes sent to a machine are within its rate again
-        self._numbers = count()
+        self._comebacks = count()
 
-    def is_running(self, stream: Stream) -> bool:
-        return stream in self._running
+    @asynccontextmanager
+    async def slot(self, machine: str, user_agent: str) -> AsyncIterator[int | None]:
+        """Hold a slot for a large body, after a wait if this kind of client can wait.
 
-    def enter(self, machine: str, retry_behaviour: RetryBehaviour, now: float) -> Stream | ComeBack:
-        """Request a slot; return a stream that runs or waits, or the time after which to retry."""
-        timeout_s = retry_behaviour.value
-        places = self.limits.max_streams if timeout_s is None else self._places_of_line
-        has_place = len(self._running) < places and (timeout_s is None or not self._line)
-        if timeout_s is None and not has_place:
-            spread_s = next(self._numbers) % 5  # so that clients do not all retry in the same second
-            return ComeBack(min(30, 2 + len(self._line) // 8 + spread_s))
-        stream = Stream(machine, next(self._numbers), now + (timeout_s or 0.0))
-        self._start(stream) if has_place else self._line.append(stream)
-        return stream
+        Otherwise yields the seconds after which to retry.
+        """
+        timeout_s = longest_wait_s(user_agent)
+        if timeout_s is None:
+            is_free = self._held.total() < self._max_streams
+        else:
+            is_free = self._held.total() < self._slots_of_queue and not self._queue
+        if timeout_s is None and not is_free:
+            spread_s = next(self._comebacks) % 5  # so that clients do not all retry in the same second
+            yield min(30, 2 + len(self._queue) // 8 + spread_s)
+            return
+        given = asyncio.get_running_loop().create_future()
+        self._queue[given] = machine
+        if is_free:
+            self._give_slot(given)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await given
+            if given in self._queue:  # it has waited as long as it can
+                self._give_slot(given)
+            yield None
+        finally:
+            if self._queue.pop(given, None) is None:
+                self._held -= Counter((machine,))
+            while self._queue and self._held.total() < self._slots_of_queue:
+                self._give_slot(min(self._queue, key=lambda each: self._held[self._queue[each]]))
 
-    def leave(self, stream: Stream) -> list[Stream]:
-        """Return a slot, or leave the queue; return the streams that run from now on."""
-        if stream in self._running:
-            self._running.remove(stream)
-            self._held[stream.machine] -= 1
-            if not self._held[stream.machine]:
-                del self._held[stream.machine]
-        elif stream in self._line:
-            self._line.remove(stream)
-        started = []
-        while self._line and len(self._running) < self._places_of_line:
-            first = min(self._line, key=lambda each: (self._held[each.machine], each.number))
-            self._line.remove(first)
-            self._start(first)
-            started.append(first)
-        return started
+    def _give_slot(self, given: asyncio.Future[None]) -> None:
+        self._held[self._queue.pop(given)] += 1
+        if not given.done():
+            given.set_result(None)
 
-    def time_out(self, stream: Stream) -> None:
-        """Let a stream run that has waited as long as it can."""
-        if stream in self._line:
-            self._line.remove(stream)
-            self._start(stream)
+    def slice_bytes(self, most: int) -> int:
+        """Return how much may be sent before the rate is checked again."""
+        return min(most, max(_SMALLEST_SLICE, int(self._rate * PACED_SLICE_S))) if self._rate else most
 
     def charge(self, machine: str, size_bytes: int, now: float) -> float:
-        """Charge a machine for bytes; return the seconds to wait before the next ones."""
-        rate = self.limits.client_rate
-        if not rate:
+        """Charge a machine for bytes sent at `now`, monotonic; return the seconds to wait before the next ones."""
+        if not self._rate:
             return 0.0
         if len(self._free_at) >= _MOST_MACHINES:
             self._free_at = {name: at for name, at in self._free_at.items() if at > now - _BURST_S}
-        free_at = max(self._free_at.get(machine, 0.0), now - _BURST_S) + size_bytes / rate
+        free_at = max(self._free_at.get(machine, 0.0), now - _BURST_S) + size_bytes / self._rate
         self._free_at[machine] = free_at
         return max(0.0, free_at - now)
-
-    def _start(self, stream: Stream) -> None:
-        self._running.add(stream)
-        self._held[stream.machine] += 1

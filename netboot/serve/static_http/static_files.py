@@ -28,8 +28,7 @@ from netboot.model.release import ContentKind
 from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
-from netboot.serve.static_http.shares import ShareLimits
-from netboot.serve.static_http.turns import Turns
+from netboot.serve.static_http.shares import ShareLimits, Shares
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 
@@ -49,12 +48,12 @@ class StaticFiles:
     counters: Metrics
     limits: InitVar[ShareLimits]
     advertised: Mapping[str, str]  # by our address, the one that machines get instead
-    turns: Turns = field(init=False)
+    shares: Shares = field(init=False)
     bodies: Bodies = field(default_factory=Bodies, init=False)
     _faults: LineLimit = field(default_factory=LineLimit, init=False)
 
     def __post_init__(self, limits: ShareLimits) -> None:
-        self.turns = Turns(limits)
+        self.shares = Shares(limits)
 
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
