@@ -12,9 +12,10 @@ from typing import Final
 from netboot.ignition.disks import verify_disks
 from netboot.ignition.json_text import parse
 from netboot.ignition.node_checks import Node, nodes_of, verify_nodes, verify_parents
-from netboot.ignition.problem import IgnitionProblem, Problems, shown
+from netboot.ignition.problem import IgnitionProblem, Problems
 from netboot.ignition.resource import Resources
 from netboot.ignition.schema import Json, entries, fit
+from netboot.yamlfile.faults import shown
 
 KNOWN_VERSION: Final = re.compile(r"3\.([0-6])\.0")  # 3.6.0 came with Ignition 2.26; OCK 1.33 reads up to 3.4.0
 

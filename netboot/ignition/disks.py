@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import Final
 
 from netboot.ignition.node_checks import path_fault
-from netboot.ignition.problem import Problems, shown
+from netboot.ignition.problem import Problems
 from netboot.ignition.schema import Json, entries
+from netboot.yamlfile.faults import shown
 
 _GUID: Final = re.compile(r"(|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 _LABEL_LIMITS: Final = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11, "none": 2**31}

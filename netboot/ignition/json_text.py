@@ -10,10 +10,12 @@ from collections import Counter
 from typing import Final
 
 from netboot.ignition.problem import IgnitionProblem
+from netboot.yamlfile.faults import position
 
 CURE: Final = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
 
 _STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
+_TYPES: Final = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"}
 
 
 class JsonObject(dict[str, object]):
@@ -51,25 +53,13 @@ def parse(data: bytes) -> JsonObject | IgnitionProblem:
 
 def json_type(value: object) -> str:
     """Name the JSON type of a parsed value, with its article."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
+    return "null" if value is None else _TYPES.get(type(value), "an object")
 
 
 def _constant_in(text: str) -> IgnitionProblem:
     """Find the first constant that is not part of a string."""
     found = next(match for match in _STRING_OR_CONSTANT.finditer(text) if match[1])
-    line, column = _position(text, found.start())
+    line, column = position(text, found.start())
     return IgnitionProblem("", f"{found[1]} is not a JSON value", "write a number or remove the key", line, column)
 
 
@@ -88,11 +78,7 @@ def _decode(data: bytes) -> str | IgnitionProblem:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        line, column = _position(before, len(before))
+        line, column = position(before, len(before))
         what = f"is not UTF-8 (byte 0x{data[error.start]:02x})"
         cure = "save it as UTF-8; iconv -f LATIN1 -t UTF-8 FILE converts Latin-1"
         return IgnitionProblem("", what, cure, line, column)
-
-
-def _position(text: str, index: int) -> tuple[int, int]:
-    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)

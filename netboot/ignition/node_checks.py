@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 from typing import Final
 
-from netboot.ignition.problem import Problems, shown
+from netboot.ignition.problem import Problems
 from netboot.ignition.schema import Json, entries
 from netboot.ignition.unit_text import unit_fault
+from netboot.yamlfile.faults import shown
 
 UNIT_DIRECTORY: Final = "/etc/systemd/system"
 

@@ -1,9 +1,6 @@
-"""One reason why Ignition would refuse a file."""
+"""One reason why Ignition would refuse a file. It shows names and paths, and no contents, which may be secret."""
 
 from dataclasses import dataclass
-from typing import Final
-
-SHOWN_CHARACTERS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,3 @@ class IgnitionProblem:
 class Problems(list[IgnitionProblem]):
     def add(self, pointer: str, what: str, *, cure: str) -> None:
         self.append(IgnitionProblem(pointer, what, cure))
-
-
-def shown(text: str) -> str:
-    """Quote a name or path for a message: one line of limited length. Not for contents, which may be secret."""
-    return repr(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from netboot.ignition.problem import Problems, shown
+from netboot.ignition.problem import Problems
 from netboot.ignition.schema import Json, entries
+from netboot.yamlfile.faults import shown
 
 UNPACKED_LIMIT_BYTES: Final = 256 * 1024 * 1024  # of all contents of one file; a node holds them in memory
 

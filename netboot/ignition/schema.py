@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from netboot.ignition.json_text import JsonObject, json_type
-from netboot.ignition.problem import Problems, shown
+from netboot.ignition.problem import Problems
+from netboot.yamlfile.faults import shown
 
 Json = dict[str, Any]
 

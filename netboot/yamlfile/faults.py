@@ -20,6 +20,11 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
+def position(text: str, index: int) -> tuple[int, int]:
+    """Return line and column, from 1, of a character in a text."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
 @dataclass(slots=True)
 class Faults:
     """All faults and warnings so far, in the order of finding. A warning is about an accepted value."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.errors import NO_RIGHT
-from netboot.yamlfile.faults import Faults, Place
+from netboot.yamlfile.faults import Faults, Place, position
 
 SIZE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -46,11 +46,6 @@ def read_text(path: Path, faults: Faults, *, place: Place) -> str | None:
         byte = content[error.start]
         faults.add(spot, "", what=f"is not UTF-8 (byte 0x{byte:02x})", cure="save the file as UTF-8")
         return None
-
-
-def position(text: str, index: int) -> tuple[int, int]:
-    """Return line and column, from 1, of a character in a text."""
-    return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
 
 
 def _cure(error: OSError | ValueError) -> str:

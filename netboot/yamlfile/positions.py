@@ -10,8 +10,7 @@ from typing import Final, NoReturn
 
 import yaml
 
-from netboot.yamlfile.faults import Faults, Place, shown
-from netboot.yamlfile.files import position
+from netboot.yamlfile.faults import Faults, Place, position, shown
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry
 
 NODE_LIMIT: Final = 200_000  # a thousand hosts with every key are 25,000
