@@ -17,7 +17,7 @@ import click
 
 from netboot import __version__
 from netboot.cli.groups import CONFIG_PATH, Group
-from netboot.cli.views.fault import fault_text, print_fault_as_json
+from netboot.cli.views.output import fault_text, print_fault_as_json
 from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")

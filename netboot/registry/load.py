@@ -16,8 +16,7 @@ from netboot.model.host.mac import Mac
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
 from netboot.registry.hosts import build_hosts
-from netboot.settings.settings import Settings
-from netboot.settings.settings_file import read_settings
+from netboot.settings.settings import Settings, read_settings
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Listing, Node, Table, find
 

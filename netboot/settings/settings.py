@@ -1,9 +1,16 @@
-"""The settings of the daemon, `netboot.yaml`: each with its default, type and description. A reload builds another."""
+"""The settings of the daemon, each with its default, type and description; reads `netboot.yaml`, makes its JSON Schema.
+
+A reload builds another. `REMOVED` are the settings that an earlier release had: accepted with a warning for one
+release, refused as unknown after it. To remove a setting, delete its field and add its row there; in the release after
+that, delete the row.
+"""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -13,11 +20,18 @@ from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.settings import setting_types as kinds
 from netboot.settings.setting_types import Endpoint, SettingSection
 from netboot.yamlfile import value_kinds as values
+from netboot.yamlfile.faults import Faults, Place
+from netboot.yamlfile.files import read_text
 from netboot.yamlfile.nodes import Node, Scalar, Table
-from netboot.yamlfile.sections import described, refuse
+from netboot.yamlfile.positions import parse
+from netboot.yamlfile.sections import described, editor_schema, read_section, refuse
 from netboot.yamlfile.value_kinds import choice
 
 _LOADER_DIRECTORIES = ("/usr/share/ipxe", "/usr/lib/ipxe", "/usr/share/ipxe/x86_64-efi", "/usr/share/ipxe/arm64-efi")
+_USE_CONTENT_URL: Final = (
+    "remove it; to serve content by more processes, put nginx in front of content.directory and set content.url"
+)
+REMOVED: Final[Mapping[str, str]] = {"content.workers": _USE_CONTENT_URL, "content.port": _USE_CONTENT_URL}
 
 
 class LogLevel(StrEnum):
@@ -231,3 +245,42 @@ class Settings(SettingSection):
     store: Store = Store()
     hosts: Hosts = Hosts()
     log: Log = Log()
+
+
+def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:
+    """Return the settings of a file, with the default for each faulty one, and its tree; None: it cannot be read."""
+    text = read_text(path, faults, place=Place(str(path)))
+    tree = None if text is None else parse(text, str(path), faults)
+    match tree:
+        case Table():
+            return read_section(Settings, _without_removed(tree, faults), faults), tree
+        case None | Scalar(is_null=True):
+            pass
+        case _:
+            cure = "write sections, as `http: {port: 8080}`"
+            faults.add(tree.place, "", what="is not a table of settings", cure=cure)
+    return Settings(), tree
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `netboot.yaml` for editors; removed settings are deprecated in it."""
+    schema = editor_schema(Settings)
+    for path, cure in REMOVED.items():
+        section, _, name = path.partition(".")
+        table = schema["properties"][section]["$ref"].rpartition("/")[2]
+        schema["$defs"][table]["properties"][name] = {"deprecated": True, "description": f"Removed; {cure}"}
+    return schema
+
+
+def _without_removed(tree: Table, faults: Faults) -> Table:
+    """Return the tree without removed settings, with a warning for each: its place and its cure."""
+    sections = dict(tree.entries)
+    for path, cure in REMOVED.items():
+        section, _, name = path.partition(".")
+        written = sections.get(section)
+        if written is None or not isinstance(written.value, Table) or name not in written.value.entries:
+            continue
+        others = dict(written.value.entries)
+        faults.warn(others.pop(name).key.place, path, what="was removed and has no effect", cure=cure)
+        sections[section] = replace(written, value=replace(written.value, entries=others))
+    return replace(tree, entries=sections)

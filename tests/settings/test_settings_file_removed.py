@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.settings.settings import Settings
-from netboot.settings.settings_file import REMOVED, settings_schema
+from netboot.settings.settings import REMOVED, Settings, settings_schema
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
 WARNING = (

@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from netboot.cli.commands.daemon_or_store import ask_daemon
-from netboot.cli.views.fault import print_fault_as_json
-from netboot.cli.views.output import config_and_json, print_found
+from netboot.cli.views.output import config_and_json, print_fault_as_json, print_found
 from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
-from netboot.settings.settings_file import read_settings
+from netboot.settings.settings import read_settings
 from netboot.yamlfile.faults import Faults
 
 UNPROCESSABLE = 422  # the daemon's status code if the files have faults

@@ -4,7 +4,7 @@ import click
 
 from netboot.cli.views.output import print_json
 from netboot.registry.host_sections import HostsDocument
-from netboot.settings.settings_file import settings_schema
+from netboot.settings.settings import settings_schema
 from netboot.yamlfile.sections import editor_schema
 
 
