@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -24,6 +25,34 @@ _LINES_HELD: Final = 64
 _PRIORITIES: Final = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
 FAULTS_HELD: Final = 256
+# Of each request that a machine sends, so a flood of them would be too. systemd drops all lines of a service after
+# 10,000 in 30 s, its alarms too.
+_OF_EACH_REQUEST: Final = frozenset(
+    {"dhcp.offer_withheld", "http.content_sent", "lease.answered", "tftp.aborted", "tftp.sent", "tftp.unconfirmed"}
+)
+LINES_OF_NAME: Final = 1_000  # of each of them in 30 s
+_WINDOW_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class _RequestLines:
+    """Drops lines of requests beyond their limit; the next line of that name has their number, `lines_left_out`."""
+
+    _ends_s: float = 0.0
+    _counts: Counter[str] = field(default_factory=Counter)
+    _left_out: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, _logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if (name := event["event"]) in _OF_EACH_REQUEST and method in ("info", "warning"):
+            if (now_s := time.monotonic()) >= self._ends_s:
+                self._ends_s, self._counts = now_s + _WINDOW_S, Counter()
+            self._counts[name] += 1
+            if self._counts[name] > LINES_OF_NAME:
+                self._left_out[name] += 1
+                raise structlog.DropEvent
+            if left_out := self._left_out.pop(name, 0):
+                event["lines_left_out"] = left_out
+        return event
 
 
 def _json_line(_logger: object, method: str, event: structlog.typing.EventDict) -> str:
@@ -109,7 +138,7 @@ def configure(*, level: str, form: str) -> None:
     is_console = form == "console" or (form == "auto" and sys.stderr.isatty())
     lines = Lines(sys.stderr)
     atexit.register(lines.flush)
-    rendered = _FOR_A_TERMINAL if is_console else [_json_line]
+    rendered = [_RequestLines(), *(_FOR_A_TERMINAL if is_console else [_json_line])]
     structlog.configure(
         processors=[*rendered, _with_priority] if _is_journal(sys.stderr) else rendered,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

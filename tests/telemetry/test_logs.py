@@ -8,7 +8,7 @@ import sys
 import threading
 from io import StringIO
 
-from netboot.telemetry.logs import FAULTS_HELD, LINE_INTERVAL_S, LineLimit, Lines
+from netboot.telemetry.logs import FAULTS_HELD, LINE_INTERVAL_S, LINES_OF_NAME, LineLimit, Lines
 
 PROGRAM = """
 import asyncio, structlog
@@ -46,6 +46,38 @@ def test_every_event_is_one_line_of_json():
     assert "ZeroDivisionError" in lines[2]["exception"]
     assert lines[0]["timestamp"].startswith("20")
     assert lines[0]["timestamp"].endswith("Z")
+
+
+FLOOD = """
+import time
+import structlog
+from netboot.telemetry import logs
+
+now = [0.0]
+time.monotonic = lambda: now[0]
+logs.configure(level="info", form="json")
+log = structlog.get_logger()
+for number in range(logs.LINES_OF_NAME + 7):
+    log.info("tftp.sent", address="192.0.2.66")
+log.error("boot.alarm_raised", host="cp1")
+now[0] = 40.0
+log.info("lease.answered", answer="nak")
+for number in range(2):
+    log.info("tftp.sent", address="192.0.2.66")
+"""
+
+
+def test_a_flood_of_requests_that_are_answered_hides_no_alarm_from_the_journal():
+    ran = subprocess.run([sys.executable, "-c", FLOOD], check=True, capture_output=True, text=True, timeout=60)
+
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert [line["event"] for line in lines[:LINES_OF_NAME]] == ["tftp.sent"] * LINES_OF_NAME
+    assert [(line["event"], line.get("lines_left_out")) for line in lines[LINES_OF_NAME:]] == [
+        ("boot.alarm_raised", None),
+        ("lease.answered", None),
+        ("tftp.sent", 7),
+        ("tftp.sent", None),
+    ]
 
 
 def test_lines_for_the_journal_begin_with_their_priority():
