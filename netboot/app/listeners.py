@@ -22,7 +22,7 @@ from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
-from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.static_http.shares import Shares
 from netboot.serve.static_http.static_files import StaticFiles
 from netboot.serve.tftp.request_handler import TftpSettings
 from netboot.serve.tftp.tftp_server import TftpServer
@@ -59,9 +59,9 @@ class BootListeners:
         self._advertised: dict[str, str] = {}
         self._services, self._leases = services, leases
         self._metrics = metrics
-        limits = ShareLimits(settings.http.max_streams, settings.http.client_rate)
+        shares = Shares(settings.http.max_streams, settings.http.client_rate)
         self._static_files = StaticFiles(
-            content, services.files, counters=metrics, limits=limits, advertised=self._advertised
+            content, services.files, counters=metrics, shares=shares, advertised=self._advertised
         )
         app = web.Application(middlewares=[last_and_counted(metrics)])
         app.add_routes(DocumentHandler(services.scripts, services.documents, advertised=self._advertised).routes())

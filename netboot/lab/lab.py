@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from netboot.content.assets import assets_directory
 from netboot.errors import LabError
 from netboot.lab.appliance import Appliance
 from netboot.lab.lab_hosts import CP1, LAB_HOSTS, W1, AppliancePaths, LabHost, write_configuration
@@ -76,10 +75,7 @@ class Lab:
         await asyncio.to_thread(
             shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
         )
-        examples = assets_directory() / "examples"
-        write_configuration(
-            self.appliance.paths, self.hosts.values(), examples=examples, attempts=attempts, dhcp=self.lan.dhcp_settings
-        )
+        write_configuration(self.appliance.paths, self.hosts.values(), attempts=attempts, dhcp=self.lan.dhcp_settings)
         await asyncio.to_thread(self.lan.create)
         for what, command in self.lan.servers(self.work):
             with (self.work / f"{what}.log").open("ab") as log:

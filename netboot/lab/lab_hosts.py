@@ -11,6 +11,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
+from netboot.content.assets import assets_directory
 from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, Lan
 from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, LabMachine
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
@@ -57,13 +58,13 @@ class AppliancePaths:
 
 
 def write_configuration(
-    paths: AppliancePaths, hosts: Iterable[LabHost], *, examples: Path, attempts: int = 3, dhcp: str = Lan.dhcp_settings
+    paths: AppliancePaths, hosts: Iterable[LabHost], *, attempts: int = 3, dhcp: str = Lan.dhcp_settings
 ) -> None:
     """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
     ignition = paths.directory / "ign"
     for directory in (ignition, paths.loaders):
         directory.mkdir(parents=True, exist_ok=True)
-    for source in sorted((examples / "ign").glob("*.ign")):
+    for source in sorted((assets_directory() / "examples/ign").glob("*.ign")):
         lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
         (ignition / source.name).write_text(lowered)
     paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp))

@@ -77,13 +77,13 @@ async def serve(directory, port):
 
     from netboot.content.serving.index import ContentIndex
     from netboot.serve.static_http.engine import HttpEngine
-    from netboot.serve.static_http.shares import ShareLimits
+    from netboot.serve.static_http.shares import Shares
     from netboot.serve.static_http.static_files import StaticFiles
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    content, limits = ContentIndex(Path(directory)), ShareLimits(128, client_rate=0)
+    content, shares = ContentIndex(Path(directory)), Shares(128, client_rate=0)
     await asyncio.to_thread(content.refresh)
-    files = StaticFiles(content, Unrecorded(), counters=Unrecorded(), limits=limits, advertised={})
+    files = StaticFiles(content, Unrecorded(), counters=Unrecorded(), shares=shares, advertised={})
     engine = HttpEngine(files, asyncio.Protocol)
     await asyncio.get_running_loop().create_server(engine.protocol, HOST, port, backlog=1024)
     await asyncio.sleep(3600)

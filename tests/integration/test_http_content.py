@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.content_listener import Recorder, content_listener
-from fixtures.listeners import share_limits
+from fixtures.listeners import default_shares
 
 from netboot.content.ostree.repository import read_release
 from netboot.content.serving.pull_progress import PullProgress
@@ -71,7 +71,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(directory: Path) -> Iterator[Server]:
     recorder = Recorder()
-    with content_listener(directory, recorder, limits=share_limits()) as port:
+    with content_listener(directory, recorder, shares=default_shares()) as port:
         yield Server(directory, port, recorder)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures.content_listener import Recorder, content_listener
 
-from netboot.serve.static_http.shares import ShareLimits
+from netboot.serve.static_http.shares import Shares
 
 pytestmark = pytest.mark.integration
 TIMEOUT_S = 30.0
@@ -26,8 +26,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def serving(directory: Path, limits: ShareLimits) -> AbstractContextManager[int]:
-    return content_listener(directory, Recorder(), limits=limits)
+def serving(directory: Path, shares: Shares) -> AbstractContextManager[int]:
+    return content_listener(directory, Recorder(), shares=shares)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def curl(port: int, *arguments: str, name: str = "vmlinuz") -> subprocess.Popen[
 
 
 def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path) -> None:
-    with serving(directory, ShareLimits(1, client_rate=0)) as port:
+    with serving(directory, Shares(1, client_rate=0)) as port:
         with slow_reader(port) as reader:
             waiting = [curl(port), curl(port, "-A", "libostree/2022.2")]
             reported = curl(port, "-A", "iPXE/1.21.1+", "-D", "-", "--no-fail").communicate(timeout=TIMEOUT_S)[0]
@@ -68,7 +68,7 @@ def test_ipxe_gets_503_while_curl_and_libostree_wait_and_get_all(directory: Path
 
 
 def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: Path) -> None:
-    with serving(directory, ShareLimits(1, client_rate=0)) as port:
+    with serving(directory, Shares(1, client_rate=0)) as port:
         with slow_reader(port) as reader:
             gone, stays = curl(port), curl(port)
             gone.kill()
@@ -83,7 +83,7 @@ def test_a_client_that_goes_away_in_line_gives_its_place_to_the_next(directory: 
 def test_a_machine_goes_no_faster_than_its_rate(directory: Path) -> None:
     rate = 8_000_000  # the bytes of one second are sent at once, the rest at the rate
 
-    with serving(directory, ShareLimits(128, client_rate=rate)) as port:
+    with serving(directory, Shares(128, client_rate=rate)) as port:
         began = time.monotonic()
         answer = curl(port).communicate(timeout=TIMEOUT_S)[0]
         took_s = time.monotonic() - began

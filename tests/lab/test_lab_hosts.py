@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lab_lans import LeasingLan
 
-from netboot.content.assets import assets_directory
 from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, write_configuration
 from netboot.lab.lan.namespaces import Lan
 from netboot.model.host.firmware import ReplyVariant
@@ -14,7 +13,7 @@ from netboot.model.host.firmware import ReplyVariant
 def test_the_roles_files_are_copies_that_debians_ignition_can_read(tmp_path):
     paths = AppliancePaths(tmp_path / "appliance", tmp_path / "content", tmp_path / "control.sock")
 
-    write_configuration(paths, LAB_HOSTS, examples=assets_directory() / "examples")
+    write_configuration(paths, LAB_HOSTS)
 
     written = {path.name: path.read_text() for path in (paths.directory / "ign").iterdir()}
     assert sorted(written) == ["controlplane-join.ign", "init.ign", "worker-join.ign"]
@@ -37,7 +36,7 @@ def test_a_host_with_an_address_has_its_network_and_one_without_is_leased():
 def test_the_settings_are_where_the_appliance_reads_them(tmp_path):
     paths = AppliancePaths(tmp_path, Path("/content"), Path("/run/netboot-lab/x/control.sock"))
 
-    write_configuration(paths, (), examples=assets_directory() / "examples", attempts=2)
+    write_configuration(paths, (), attempts=2)
 
     assert paths.settings == tmp_path / "netboot.yaml"
     assert "attempts: 2" in paths.settings.read_text()
@@ -54,6 +53,6 @@ def test_the_appliance_leases_where_nobody_else_does(tmp_path):
 
     written = []
     for lan in (Lan, LeasingLan):
-        write_configuration(paths, (), examples=assets_directory() / "examples", dhcp=lan.dhcp_settings)
+        write_configuration(paths, (), dhcp=lan.dhcp_settings)
         written += [line for line in paths.settings.read_text().splitlines() if line.startswith("dhcp:")]
     assert written == ["dhcp: {mode: proxy}", "dhcp: {mode: reservation, router: 192.0.2.1}"]

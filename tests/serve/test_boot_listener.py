@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 from fixtures.content_listener import Recorder
-from fixtures.listeners import share_limits
+from fixtures.listeners import default_shares
 
 from netboot.content.serving.index import ContentIndex
 from netboot.serve.boot_http.boot_listener import BootHttpListener
@@ -31,8 +31,8 @@ def port() -> int:
 def with_listener(directory: Path, port: int, talk: Callable[[BootHttpListener], Awaitable[None]]) -> None:
     async def run() -> None:
         recorder = Recorder()
-        index, limits = ContentIndex(directory), share_limits()
-        files = StaticFiles(index, recorder, counters=recorder, limits=limits, advertised={})
+        index, shares = ContentIndex(directory), default_shares()
+        files = StaticFiles(index, recorder, counters=recorder, shares=shares, advertised={})
         listener = BootHttpListener(web.Application(), files=files, port=port, drain_s=1.0)
         await listener.open()
         try:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fixtures.listeners import share_limits
+from fixtures.listeners import default_shares
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +57,7 @@ class Recorder:
 
 
 def static_files(content: ContentIndex, store: Recorder) -> StaticFiles:
-    return StaticFiles(content, store, counters=store, limits=share_limits(), advertised={})
+    return StaticFiles(content, store, counters=store, shares=default_shares(), advertised={})
 
 
 class Other(asyncio.Protocol):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.serve.static_http.shares import ShareLimits, Shares, longest_wait_s
+from netboot.serve.static_http.shares import Shares, longest_wait_s
 
 IPXE, CURL, OSTREE = "iPXE/1.21.1+", "curl/7.61.1", "libostree/2022.2"
 
@@ -102,7 +102,7 @@ def test_each_kind_of_client_is_delayed_in_the_way_it_can_handle(agent: str, wai
 
 @in_virtual_time
 async def test_ipxe_gets_a_retry_after_and_curl_and_libostree_wait() -> None:
-    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
+    shares = Shares(max_streams=1, client_rate=0)
     first = await entered(shares, "a")
 
     reported = await entered(shares, "b", IPXE)
@@ -118,7 +118,7 @@ async def test_ipxe_gets_a_retry_after_and_curl_and_libostree_wait() -> None:
 
 @in_virtual_time
 async def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest() -> None:
-    shares = Shares(ShareLimits(max_streams=3, client_rate=0))
+    shares = Shares(max_streams=3, client_rate=0)
     greedy = [await entered(shares, "greedy") for _ in range(3)]
     greedy_waits, modest_waits = await entered(shares, "greedy"), await entered(shares, "modest")
 
@@ -130,7 +130,7 @@ async def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest()
 
 @in_virtual_time
 async def test_waiting_clients_cannot_starve_retrying_ones() -> None:
-    shares = Shares(ShareLimits(max_streams=4, client_rate=0))
+    shares = Shares(max_streams=4, client_rate=0)
     clients = [await entered(shares, machine) for machine in "abcdef"]
 
     assert [client.is_running for client in clients] == [True] * 3 + [False] * 3
@@ -140,7 +140,7 @@ async def test_waiting_clients_cannot_starve_retrying_ones() -> None:
 
 @in_virtual_time
 async def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
-    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
+    shares = Shares(max_streams=1, client_rate=0)
     first, second = await entered(shares, "a"), await entered(shares, "b")
 
     await asyncio.sleep(60)
@@ -156,7 +156,7 @@ async def test_a_stream_that_cannot_wait_longer_runs_beyond_the_limit() -> None:
 
 @in_virtual_time
 async def test_a_client_that_closes_while_it_waits_leaves_no_trace() -> None:
-    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
+    shares = Shares(max_streams=1, client_rate=0)
     first, gone, last = [await entered(shares, name) for name in "abc"]
 
     await gone.disconnect()
@@ -169,7 +169,7 @@ async def test_a_client_that_closes_while_it_waits_leaves_no_trace() -> None:
 
 @in_virtual_time
 async def test_a_client_that_closes_when_it_is_given_a_slot_leaves_the_slot_to_the_next() -> None:
-    shares = Shares(ShareLimits(max_streams=1, client_rate=0))
+    shares = Shares(max_streams=1, client_rate=0)
     first, gone, last = [await entered(shares, name) for name in "abc"]
 
     await asyncio.gather(first.leave(), gone.disconnect())
@@ -179,7 +179,7 @@ async def test_a_client_that_closes_when_it_is_given_a_slot_leaves_the_slot_to_t
 
 
 def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
-    shares = Shares(ShareLimits(128, client_rate=1000))
+    shares = Shares(128, client_rate=1000)
     now, sent = 100.0, 0
     while now < 110.0:
         sent += 500
@@ -190,14 +190,14 @@ def test_a_machine_goes_at_its_rate_and_another_is_not_held_up() -> None:
 
 
 def test_without_a_rate_nobody_waits() -> None:
-    assert Shares(ShareLimits(128, client_rate=0)).charge("a", 10**12, 0.0) == 0.0
+    assert Shares(128, client_rate=0).charge("a", 10**12, 0.0) == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 50), st.floats(0.1, 30)), max_size=60))
 @in_virtual_time
 async def test_a_boot_storm_delays_and_fails_nobody(arrivals: list[tuple[str, float, float]]) -> None:
     """Every client that may wait is served within its timeout; no slot is lost."""
-    shares = Shares(ShareLimits(max_streams=4, client_rate=0))
+    shares = Shares(max_streams=4, client_rate=0)
     loop = asyncio.get_running_loop()
     waits_s: list[float] = []
 

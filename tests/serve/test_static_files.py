@@ -5,7 +5,7 @@ from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from fixtures.listeners import share_limits
+from fixtures.listeners import default_shares
 
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.served_file import NO_CACHE, ServedFile
@@ -41,7 +41,7 @@ KERNEL = ServedFile("/k", 10, '"a"', "application/octet-stream", NO_CACHE, Conte
 
 def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
     store = Recorder()
-    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, limits=share_limits(), advertised={})
+    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, shares=default_shares(), advertised={})
 
     files.record_answer(REQUEST, KERNEL, remote="192.0.2.101", status=HTTPStatus.OK, bytes_sent=10, began=0.0)
 
@@ -51,7 +51,7 @@ def test_service_and_counters_record_what_a_machine_got(tmp_path: Path) -> None:
 
 def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Path) -> None:
     store = Recorder()
-    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, limits=share_limits(), advertised={})
+    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, shares=default_shares(), advertised={})
 
     files.record_answer(REQUEST, None, remote="192.0.2.101", status=HTTPStatus.NOT_FOUND, bytes_sent=0, began=0.0)
     files.record_answer(REQUEST, KERNEL, remote="192.0.2.101", status=HTTPStatus.OK, bytes_sent=0, began=0.0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from fixtures.listeners import share_limits
+from fixtures.listeners import default_shares
 
 from netboot.boot.firmware.requested_names import document_named, find_loader
 from netboot.content.bootfiles.directories import BootFile, BootFiles
@@ -107,7 +107,7 @@ def at_site(tmp_path: Path) -> At:
             service = RecordingFiles(BootFiles([tmp_path]))
             index = ContentIndex(tmp_path / "content")
             index.refresh()
-            files = StaticFiles(index, service, counters=Metrics(), limits=share_limits(), advertised={})
+            files = StaticFiles(index, service, counters=Metrics(), shares=default_shares(), advertised={})
             engine = HttpEngine(files, asyncio.Protocol)
             listener = await asyncio.get_running_loop().create_server(engine.protocol, "127.0.0.1", 0)
             try:

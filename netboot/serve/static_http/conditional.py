@@ -6,7 +6,7 @@ requires the field's name in exactly this case.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -19,8 +19,6 @@ SERVER: Final = "netboot"
 
 _SINGLE_RANGE: Final = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.IGNORECASE | re.ASCII)
 _LONGEST_POSITION: Final = 1000  # digits, which are beyond any file; int() refuses more than 4,300
-
-Header = Callable[[str], str | None]  # gives a request's field by its name in lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +39,24 @@ class FileAnswer:
         return self.text or (body if self.length == len(body) else body[self.start : self.start + self.length])
 
 
-def answer_for(file: ServedFile, method: str, header: Header) -> FileAnswer:
-    """Return the response to a GET or HEAD of this file."""
+def answer_for(file: ServedFile, method: str, fields: Mapping[str, str]) -> FileAnswer:
+    """Return the response to a GET or HEAD of this file; `fields` are the request's by their names in lower case."""
     about = (
         ("Content-Type", file.content_type),
         ("ETag", file.etag),
         ("Cache-Control", file.cache_control),
         ("Accept-Ranges", "bytes"),
     )
-    wanted = header("if-match")
+    wanted = fields.get("if-match")
     if wanted is not None and not _names(wanted, file.etag, weakly=False):
         return refusal(HTTPStatus.PRECONDITION_FAILED, "the file is another one now; fetch it from its start")
-    known = header("if-none-match")
+    known = fields.get("if-none-match")
     if known is not None and _names(known, file.etag, weakly=True):
         return FileAnswer(HTTPStatus.NOT_MODIFIED, about[1:3])
     total = file.size_bytes
-    if_range = header("if-range")  # RFC 9110 §13.1.5: strong comparison; a date never matches, as we send none
+    if_range = fields.get("if-range")  # RFC 9110 §13.1.5: strong comparison; a date never matches, as we send none
     has_range = method == "GET" and (if_range is None or if_range.strip() == file.etag)
-    wanted = header("range") if has_range else None
+    wanted = fields.get("range") if has_range else None
     span = byte_range(wanted, total) if wanted is not None else None
     if span is None:
         return FileAnswer(HTTPStatus.OK, (*about, ("Content-Length", str(total))), 0, total)

@@ -202,7 +202,7 @@ class BootConnection(asyncio.Protocol):
         if not isinstance(found, ServedFile) or (request.is_get and is_large(found)):
             self._answer_by_task(request, found)
             return
-        answer = None if request.is_plain else answer_for(found, request.method, request.fields.get)
+        answer = None if request.is_plain else answer_for(found, request.method, request.fields)
         body: bytes | None
         try:
             if answer is None or (request.is_get and answer.length):
@@ -289,7 +289,7 @@ class BootConnection(asyncio.Protocol):
         if file is None:
             self._write(request, None, NOT_FOUND)
             return
-        answer = answer_for(file, request.method, request.fields.get)
+        answer = answer_for(file, request.method, request.fields)
         if not request.is_get or not answer.length:
             check_unchanged(file)
             self._write(request, file, answer)

@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -20,14 +19,6 @@ _SMALLEST_SLICE: Final = 64 * 1024
 _KEPT_FOR_COMEBACKS: Final = 4  # one slot of four is for clients that cannot wait in the queue
 _BURST_S: Final = 1.0  # a machine may use the bytes of this time at once
 _MOST_MACHINES: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class ShareLimits:
-    """Large bodies at one time; bytes per second for one machine, 0 for no limit."""
-
-    max_streams: int
-    client_rate: int
 
 
 def longest_wait_s(user_agent: str) -> float | None:
@@ -40,9 +31,10 @@ def longest_wait_s(user_agent: str) -> float | None:
 class Shares:
     """The slots, the queue and each machine's rate, of one process; a machine is its address."""
 
-    def __init__(self, limits: ShareLimits) -> None:
-        self._max_streams, self._rate = limits.max_streams, limits.client_rate
-        self._slots_of_queue = max(1, limits.max_streams - limits.max_streams // _KEPT_FOR_COMEBACKS)
+    def __init__(self, max_streams: int, client_rate: int) -> None:
+        """Allow so many large bodies at one time; bytes per second for one machine, 0 for no limit."""
+        self._max_streams, self._rate = max_streams, client_rate
+        self._slots_of_queue = max(1, max_streams - max_streams // _KEPT_FOR_COMEBACKS)
         self._held = Counter[str]()  # slots by machine
         self._queue: dict[asyncio.Future[None], str] = {}  # machines that wait, the longest wait first
         self._free_at: dict[str, float] = {}  # when the bytes sent to a machine are within its rate again

@@ -8,7 +8,7 @@ the files and the documents of this machine.
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, InitVar, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv4Address
@@ -28,7 +28,7 @@ from netboot.model.release import ContentKind
 from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
-from netboot.serve.static_http.shares import ShareLimits, Shares
+from netboot.serve.static_http.shares import Shares
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 
@@ -46,14 +46,10 @@ class StaticFiles:
     file_service: FileService
     _: KW_ONLY
     counters: Metrics
-    limits: InitVar[ShareLimits]
+    shares: Shares
     advertised: Mapping[str, str]  # by our address, the one that machines get instead
-    shares: Shares = field(init=False)
     bodies: Bodies = field(default_factory=Bodies, init=False)
     _faults: LineLimit = field(default_factory=LineLimit, init=False)
-
-    def __post_init__(self, limits: ShareLimits) -> None:
-        self.shares = Shares(limits)
 
     def find(self, path: str, remote: str) -> ServedFile | MachineDocument | None:
         """Find what a path means for the machine at the address `remote`, without reading a directory."""
