@@ -66,6 +66,9 @@ def test_reading_ends_at_the_modules_that_are_wanted(file: Path) -> None:
         pytest.param(initrd(OTHER, pack="plain")[:1300], id="cut-off-plain"),
         pytest.param(initrd(OTHER, early=False)[:60] + bytes(200), id="damaged"),
         pytest.param(b"070701" + b"x" * 200, id="no-number"),
+        # each begins the same header again, for ever, if a number may be negative
+        pytest.param(b"070701" + b"0" * 48 + b"-0000070" + b"0" * 32 + b"00000002" + bytes(500), id="negative-size"),
+        pytest.param(b"070701" + b"0" * 88 + b"-000006e" + b"0" * 8 + bytes(500), id="negative-name-size"),
     ],
 )
 def test_modules_that_cannot_be_found_are_none(file: Path, data: bytes) -> None:

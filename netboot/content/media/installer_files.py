@@ -7,6 +7,7 @@ Documentation/driver-api/early-userspace/buffer-format.rst (newc cpio, several a
 """
 
 import re
+from binascii import unhexlify
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -82,7 +83,8 @@ def _names_in_initrd(file: IO[bytes]) -> Iterator[str]:
 
 def _cpio_names(stream: ByteStream) -> Iterator[str]:
     while (header := stream.take(_NEWC_HEADER))[:6] in _NEWC:
-        size, name_size = int(header[54:62], 16), int(header[94:102], 16)
+        # int() accepts signs, and a negative size would loop for ever
+        size, name_size = (int.from_bytes(unhexlify(header[at : at + 8]), "big") for at in (54, 94))
         name = stream.take(_aligned(_NEWC_HEADER + name_size) - _NEWC_HEADER)[: name_size - 1]
         if name == b"TRAILER!!!":
             return
