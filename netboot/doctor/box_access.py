@@ -123,7 +123,7 @@ def _below(directories: Iterable[Path]) -> Iterator[Path]:
 def _outside_sandbox(unit: Unit, wanted: Wanted) -> Iterator[str]:
     if unit.hides_homes:
         for path, what in wanted.reads.items():
-            if Path(path).resolve().is_relative_to("/home") or Path(path).resolve().is_relative_to("/root"):
+            if f"{os.path.realpath(path)}/".startswith(("/home/", "/root/")):  # resolve() raises for a link loop
                 yield (
                     f"{path} ({what}) lies in a home, which ProtectHome= of {UNIT} hides from the daemon; "
                     "put it elsewhere, as below /etc/netboot or /var/lib/netboot"

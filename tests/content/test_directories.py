@@ -372,3 +372,9 @@ def test_in_every_naming_the_firmware_s_driver_comes_before_a_build_with_its_own
     assert order == sorted(order, key=builds.index)
     assert len(set(names)) == len(names)
     assert set(recommended_names(cpu)) <= set(names)
+
+
+def test_a_directory_that_is_a_link_to_itself_has_no_files(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+
+    assert list(BootFiles([tmp_path / "circle"])) == []

@@ -120,6 +120,15 @@ def test_a_link_that_leads_out_is_not_served_and_is_named(content_directory: Pat
     }
 
 
+def test_a_medium_that_is_a_link_to_itself_keeps_no_other_from_being_served(content_directory: Path) -> None:
+    (content_directory / "media" / "current").symlink_to("current")
+
+    content = loaded(content_directory)
+
+    assert content.media == ("ol8",)
+    assert asyncio.run(content.find_new("/content/current/vmlinuz")) is None
+
+
 def test_a_link_that_stays_inside_is_served(content_directory: Path) -> None:
     media = content_directory / "media"
     (media / "stable").symlink_to("ol8", target_is_directory=True)

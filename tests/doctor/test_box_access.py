@@ -118,6 +118,16 @@ def test_a_file_in_a_home_is_hidden_from_the_daemon(appliance: Write, directory:
     )
 
 
+def test_a_link_to_itself_ends_no_check(appliance: Write, directory: Path):
+    install_unit(directory, more=f"ReadWritePaths={directory}")
+    (directory / "templates").mkdir()
+    (directory / "templates" / "circle").symlink_to("circle")
+    configuration = appliance("network: {interfaces: [s0]}\nrender: {templates: [templates]}\n")
+    give_to_nobody(directory)
+
+    assert not [problem for problem in check_access(configuration).problems if "lies in a home" in problem]
+
+
 def test_a_user_that_does_not_exist_is_a_problem_and_files_of_their_owner_alone_too(appliance: Write, directory: Path):
     configuration = appliance()
     install_unit(directory, "nosuch", more=f"ReadWritePaths={directory}")

@@ -194,7 +194,7 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _served_files(directories: Sequence[Path]) -> Iterator[BootFile]:
-    roots = [directory.resolve() for directory in directories]
+    roots = [Path(os.path.realpath(directory)) for directory in directories]  # resolve() raises for a link loop
     for root in roots:
         for folder, subfolders, names in os.walk(root):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))

@@ -49,8 +49,8 @@ class Tree:
     @classmethod
     def read(cls, content: Path, name: str) -> Self | None:
         """Read the directory, or the one that the link `name` leads to; None if there is none below `content`."""
-        content_root = content.resolve()
-        root = cls.kind.path(content_root, name).resolve()
+        content_root = Path(os.path.realpath(content))  # resolve() raises for a link loop
+        root = Path(os.path.realpath(cls.kind.path(content_root, name)))
         if not root.is_relative_to(content_root) or not root.is_dir():
             return None
         tree = cls(name, root, content_root)
