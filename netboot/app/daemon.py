@@ -197,7 +197,7 @@ class Daemon:
             await self._replace_content(trees)
             self._registry.replace(replace(self._registry.now, documents=documents))
             armings_ended = await self._check_armings()
-        media, releases = list(self._content.media), list(self._content.releases)
+        media, releases = self._content.names(EntryKind.MEDIUM), self._content.names(EntryKind.RELEASE)
         log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
         return RescanResult(media, releases, list(self._content.problems), armings_ended)
 
@@ -283,8 +283,8 @@ class Daemon:
             started_at=self._started_at,
             hosts=len(self._registry.now.hosts),
             machines=len(self.discovered()),
-            media=list(self._content.media),
-            releases=list(self._content.releases),
+            media=self._content.names(EntryKind.MEDIUM),
+            releases=self._content.names(EntryKind.RELEASE),
             pulls=self.pulls(),
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},

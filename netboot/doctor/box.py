@@ -158,6 +158,7 @@ def _check_port(port: _Port, report: BoxReport) -> None:
             if error.errno != errno.EADDRINUSE:
                 report.problems.append(f"{port.setting}: cannot open {what}: {error.strerror}")
                 return
-            names = " and ".join(sorted(set(map(str, holders(protocol, port.number))))) or "another program"
+            programs = {program for _, program in holders(protocol, port.number)} or {"another program"}
+            names = " and ".join(sorted(programs))
             where = port.device or port.address
             report.problems.append(f"{port.setting}: {what} on {where} is in use by {names}; stop it, or {port.cure}")

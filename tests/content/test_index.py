@@ -138,7 +138,7 @@ def test_a_link_that_stays_inside_is_served(content_directory: Path) -> None:
 
     assert found(content, "/content/stable/vmlinuz").path == str(media / "ol8" / "vmlinuz")
     assert found(content, "/content/ol8/linux").path == str(media / "ol8" / "vmlinuz")
-    assert content.media == ("ol8", "stable")
+    assert content.names(EntryKind.MEDIUM) == ["ol8", "stable"]
 
 
 def test_a_release_copied_in_while_running_is_found_at_its_first_request(content_directory: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_release_copied_in_while_running_is_found_at_its_first_request(content
     file = asyncio.run(content.find_new("/ostree/ock-2/config"))
 
     assert file == content.find("/ostree/ock-2/config")
-    assert content.releases == ("ock-1", "ock-2")
+    assert content.names(EntryKind.RELEASE) == ["ock-1", "ock-2"]
 
 
 def test_a_file_that_appears_or_changes_is_found_by_itself(content_directory: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_release_that_is_gone_is_not_served_after_it_was_read_again(content_di
     content.replace(trees)
 
     assert trees == {(EntryKind.RELEASE, "ock-1"): None, (EntryKind.RELEASE, "stable"): None}
-    assert (content.releases, content.media) == ((), ("ol8",))
+    assert (content.names(EntryKind.RELEASE), content.names(EntryKind.MEDIUM)) == ([], ["ol8"])
 
 
 def test_a_file_that_goes_away_is_forgotten(content_directory: Path) -> None:

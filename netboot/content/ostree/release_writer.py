@@ -130,13 +130,13 @@ class ReleaseWriter:
     def _write(self, path: str, object_member: str, size_bytes: int, stream: ByteStream) -> None:
         if size_bytes <= _SMALL_BYTES:
             data = stream.take(size_bytes)
-            if object_member and self._link_equal(path, object_member, data):
-                return
-            self._write_new(path, [data])
+            if not self._link_equal(object_member, size_bytes, path, lambda other: Path(other).read_bytes() == data):
+                self._write_new(path, [data])
         else:
             self._write_new(path, stream.pieces(size_bytes))
-            if object_member:
-                self._replace_by_equal(path, object_member, size_bytes)
+            link = f"{path}.link"
+            if self._link_equal(object_member, size_bytes, link, lambda other: filecmp.cmp(other, path, shallow=False)):
+                Path(link).replace(path)
 
     def _write_new(self, path: str, pieces: Iterable[bytes]) -> None:
         descriptor = os.open(path, _NEW, _MODE)
@@ -149,25 +149,16 @@ class ReleaseWriter:
         finally:
             os.close(descriptor)
 
-    def _link_equal(self, path: str, member: str, data: bytes) -> bool:
-        for donor in self._donors:
+    def _link_equal(self, member: str, size_bytes: int, to: str, is_equal: Callable[[str], bool]) -> bool:
+        """Link an equal object of a donor as `to`; False if there is none, or `member` is empty: no object."""
+        for donor in self._donors if member else ():
             existing = f"{donor}/{member}"
             with suppress(OSError):  # unreadable, too many links, or linking is not permitted
-                if _size_of(existing) == len(data) and Path(existing).read_bytes() == data:
-                    os.link(existing, path)
-                    self.linked_bytes += len(data)
+                if _size_of(existing) == size_bytes and is_equal(existing):
+                    os.link(existing, to)
+                    self.linked_bytes += size_bytes
                     return True
         return False
-
-    def _replace_by_equal(self, path: str, member: str, size_bytes: int) -> None:
-        for donor in self._donors:
-            existing = f"{donor}/{member}"
-            with suppress(OSError):
-                if _size_of(existing) == size_bytes and filecmp.cmp(existing, path, shallow=False):
-                    os.link(existing, f"{path}.link")
-                    Path(f"{path}.link").replace(path)
-                    self.linked_bytes += size_bytes
-                    return
 
 
 def _is_wanted(member: str) -> bool:

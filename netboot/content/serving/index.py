@@ -35,13 +35,9 @@ class ContentIndex:
         self._read_at: dict[EntryName, float] = {}
         self._reading: dict[EntryName, asyncio.Task[None]] = {}
 
-    @property
-    def media(self) -> tuple[str, ...]:
-        return tuple(sorted(name for kind, name in self._trees if kind is EntryKind.MEDIUM))
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        return tuple(sorted(name for kind, name in self._trees if kind is EntryKind.RELEASE))
+    def names(self, kind: EntryKind) -> list[str]:
+        """List the media or the releases that are served."""
+        return sorted(name for each, name in self._trees if each is kind)
 
     def release_tree(self, name: str) -> ReleaseTree | None:
         tree = self._trees.get((EntryKind.RELEASE, name))

@@ -7,7 +7,6 @@ to that address, and netboot receives none.
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
@@ -16,44 +15,35 @@ _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"  # TCP_LISTEN of <net/tcp_states.h>
 
 
-@dataclass(frozen=True, slots=True)
-class PortHolder:
-    """A socket that another program has open; `program` is known where its process may be read."""
+def holders(protocol: str, port: int) -> list[tuple[IPv4Address, str]]:
+    """List address and program of the IPv4 sockets on a port: `udp`, or `tcp` that listen.
 
-    address: IPv4Address
-    port: int
-    program: str
-
-    def __str__(self) -> str:
-        return self.program or "another program"
-
-
-def holders(protocol: str, port: int) -> list[PortHolder]:
-    """List the IPv4 sockets on a port: `udp`, or `tcp` that listen. Empty if /proc cannot be read."""
-    found = [(address, inode) for address, held, inode in _sockets(protocol) if held == port]
+    A program is named where its process may be read. Empty if /proc cannot be read.
+    """
+    found = list(_sockets(protocol, port))
     programs = _programs({inode for _, inode in found})
-    return [PortHolder(address, port, programs.get(inode, "")) for address, inode in found]
+    return [(address, programs.get(inode, "another program")) for address, inode in found]
 
 
 def shadow_problems(port: int, addresses: Iterable[IPv4Address], *, what: str) -> list[str]:
     """Return a problem for each of our addresses at which another program receives the packets `what` to a UDP port."""
     ours = set(addresses)
     return [
-        f"UDP port {port} on {holder.address} belongs to {holder}, whose socket is bound to that address: {what} "
+        f"UDP port {port} on {address} belongs to {program}, whose socket is bound to that address: {what} "
         f"do not reach netboot; stop it (ss -lunp 'sport = :{port}' names it), or take this service out of it"
-        for holder in holders("udp", port)
-        if holder.address in ours
+        for address, program in holders("udp", port)
+        if address in ours
     ]
 
 
-def _sockets(protocol: str) -> Iterator[tuple[IPv4Address, int, str]]:
-    """Read /proc/net/{udp,tcp}: proc(5); addresses are in the byte order of the machine."""
+def _sockets(protocol: str, port: int) -> Iterator[tuple[IPv4Address, str]]:
+    """Read addresses and inodes from /proc/net/{udp,tcp}: proc(5); addresses are in the byte order of the machine."""
     with suppress(OSError):
         for line in (_PROC / "net" / protocol).read_text().splitlines()[1:]:
             fields = line.split()
-            address, _, port = fields[1].partition(":")
-            if protocol == "udp" or fields[3] == _LISTEN:
-                yield IPv4Address(bytes.fromhex(address)[::-1]), int(port, 16), fields[9]
+            address, _, held = fields[1].partition(":")
+            if int(held, 16) == port and (protocol == "udp" or fields[3] == _LISTEN):
+                yield IPv4Address(bytes.fromhex(address)[::-1]), fields[9]
 
 
 def _programs(inodes: set[str]) -> dict[str, str]:

@@ -118,7 +118,8 @@ def head_of(answer: FileAnswer, second: int, *, is_last: bool) -> bytes:
     """Write the head of an answer for this second of the epoch; the body follows in the same write."""
     fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
     ending = "Connection: close\r\n" if is_last else ""
-    return f"{_status_line(answer.status)}{_date_and_server(second)}{fields}{ending}\r\n".encode("latin-1")
+    status = f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n"
+    return f"{status}{_date_and_server(second)}{fields}{ending}\r\n".encode("latin-1")
 
 
 def head_of_whole(file: ServedFile, second: int, *, is_last: bool) -> bytes:
@@ -134,8 +135,3 @@ def head_of_whole(file: ServedFile, second: int, *, is_last: bool) -> bytes:
 @lru_cache(maxsize=1)
 def _date_and_server(second: int) -> str:
     return f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n"
-
-
-@lru_cache(maxsize=32)
-def _status_line(status: HTTPStatus) -> str:
-    return f"HTTP/1.1 {status.value} {status.phrase}\r\n"
