@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 import pytest
 import structlog
 import tftpy
-from fixtures.listeners import tftp_settings
+from fixtures.listeners import free_udp_port, tftp_settings
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.host.network import Interface
@@ -60,10 +60,11 @@ def a_running_server(directory, interface, **settings):
 
     async def serve():
         service = shared["files"] = RecordingFiles(directory)
-        server = TftpServer(service, tftp_settings(port=0, **settings), counters=service)
+        port = free_udp_port()
+        server = TftpServer(service, tftp_settings(port=port, **settings), counters=service)
         server.serve([interface])
         stop = asyncio.Event()
-        shared.update(loop=asyncio.get_running_loop(), stop=stop, port=server.ports[0])
+        shared.update(loop=asyncio.get_running_loop(), stop=stop, port=port)
         ready.set()
         await stop.wait()
         server.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from fixtures.listeners import tftp_settings
+from fixtures.listeners import free_udp_port, tftp_settings
 
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.offer import DocumentKind, MachineDocument
@@ -90,10 +90,11 @@ def serving(service, interface=None, **settings):
     shared = {}
 
     async def serve():
-        server = TftpServer(service, tftp_settings(port=0, **settings), counters=service)
+        port = free_udp_port()
+        server = TftpServer(service, tftp_settings(port=port, **settings), counters=service)
         server.serve([interface or loopback()])
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        shared.update(server=server, loop=loop, stop=stop, port=server.ports[0])
+        shared.update(server=server, loop=loop, stop=stop, port=port)
         started.set()
         await stop.wait()
         server.close()
@@ -316,25 +317,29 @@ class TestRefusing:
 
         assert send_request(plug(), port, rrq())[0][:4] == b"\0\5\0\1"
 
-    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, service):
+    def test_a_port_that_is_taken_is_a_problem_until_it_is_free(self, service, plug):
         with serving(service) as (_, call), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("0.0.0.0", 0))
+            other.settimeout(WAIT_S)
             taken = other.getsockname()[1]
 
-            def serve(_):
+            async def serve(_):
                 server = TftpServer(service, tftp_settings(port=taken), counters=service)
                 server.serve([loopback()])
-                before = server.problems, server.ports
+                before = server.problems
+                plug().sendto(rrq(), (HOST, taken))
+                received_by_other = await asyncio.to_thread(other.recv, 2048)
                 other.close()
                 server.retry()
-                after = server.problems, server.ports
+                after = server.problems
+                answer, _ = await asyncio.to_thread(send_request, plug(), taken, rrq())
                 server.close()
-                return before, after
+                return before, received_by_other, after, answer
 
-            (problems, ports), after = call(serve)
+            problems, received_by_other, after, answer = call(serve)
 
         assert re.match(rf"cannot bind UDP port {taken} on lo: Address already in use", *problems)
-        assert (ports, after) == ((), ([], (taken,)))
+        assert (received_by_other, after, answer[:4]) == (rrq(), [], b"\0\3\0\1")
 
 
 class TestTheTransfer:

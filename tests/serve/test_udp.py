@@ -5,11 +5,13 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
+from fixtures.listeners import free_udp_port
+
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import DATAGRAMS_PER_WAKE, Datagram, UdpSocket
 from netboot.telemetry.metrics import Metrics
 
-HERE = IPv4Address("127.0.0.1")
+HERE, PORT = IPv4Address("127.0.0.1"), free_udp_port()
 
 
 def received(sent: Sequence[bytes], *, faulty: bytes = b"") -> tuple[list[list[bytes]], list[list[str]], str]:
@@ -19,7 +21,7 @@ def received(sent: Sequence[bytes], *, faulty: bytes = b"") -> tuple[list[list[b
     counters = Metrics()
 
     async def scenario() -> None:
-        port = UdpSocket(0, Interface("lo", socket.if_nametoindex("lo"), HERE, (HERE,)), counters=counters)
+        port = UdpSocket(PORT, Interface("lo", socket.if_nametoindex("lo"), HERE, (HERE,)), counters=counters)
         finished = asyncio.Event()
 
         def first_step(datagram: Datagram) -> str | None:
@@ -36,7 +38,7 @@ def received(sent: Sequence[bytes], *, faulty: bytes = b"") -> tuple[list[list[b
 
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             for data in sent:
-                client.sendto(data, (str(HERE), port.bound_port))
+                client.sendto(data, (str(HERE), PORT))
         port.watch(receive)
         async with asyncio.timeout(5):
             await finished.wait()
@@ -64,4 +66,4 @@ def test_a_fault_in_one_datagram_is_counted_and_ends_that_one_alone():
     _, steps, counters = received([b"a", b"b", b"c"], faulty=b"b")
 
     assert steps == [["a", "c"], ["A", "C"]]
-    assert 'netboot_datagram_faults_total{port="0"} 1.0' in counters
+    assert f'netboot_datagram_faults_total{{port="{PORT}"}} 1.0' in counters

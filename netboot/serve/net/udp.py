@@ -137,12 +137,6 @@ class UdpSocket(DatagramPort):
         self._receiver = _bound(port, interface)
         self._sent_from: dict[bytes, tuple[tuple[int, int, bytes]]] = {}  # one for each address of the interface
 
-    @property
-    def bound_port(self) -> int:
-        """The port in use, where the setting 0 lets the kernel choose."""
-        port: int = self._receiver.getsockname()[1]
-        return port
-
     def send(self, data: bytes, to: Address, *, source: bytes) -> bool:
         """Send out of this interface from the address `source` (4 bytes); count what fails and say so."""
         sent_from = self._sent_from.get(source)

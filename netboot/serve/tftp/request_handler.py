@@ -76,11 +76,6 @@ class TftpHandler:
         self._takes_requests = True
 
     @property
-    def port(self) -> int:
-        """The port in use, where the setting 0 lets the kernel choose."""
-        return self._udp.bound_port
-
-    @property
     def is_busy(self) -> bool:
         """A read still runs."""
         return not self._transfers.idle.is_set()

@@ -45,11 +45,6 @@ class TftpServer:
         self._awaited: dict[str, str] = {}  # interfaces whose port cannot be opened now, each with the reason
 
     @property
-    def ports(self) -> tuple[int, ...]:
-        """The port of each open listener, where the setting 0 lets the kernel choose."""
-        return tuple(handler.port for handler in self._listeners.values())
-
-    @property
     def problems(self) -> list[str]:
         """Why some interface is not served now."""
         return [self._awaited[name] for name in sorted(self._awaited)]
