@@ -36,6 +36,7 @@ hosts: {{files: [hosts.yaml], unknown: %(unknown)s}}
 dhcp: {{mode: %(mode)s}}
 """
 _STOP_S = 60
+LONGER_THAN_A_BURST_S = 0.06  # than the time between two changes of one burst
 
 
 @dataclass(frozen=True)
@@ -212,9 +213,14 @@ class Appliance:
     # Time
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what is written behind is written."""
-        self.clock.seconds += seconds
-        self._loop.settle()
+        """Let time pass; what is written behind is written.
+
+        Its timers follow each other (a pause, then the end of the burst), so the last moments pass one by one.
+        """
+        moment = min(seconds / 3, LONGER_THAN_A_BURST_S)
+        for each in (seconds - 2 * moment, moment, moment):
+            self.clock.seconds += each
+            self._loop.settle()
 
     def set_wall_clock(self, seconds: float) -> None:
         """Move the time of day, as NTP does; no time passes."""

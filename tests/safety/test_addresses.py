@@ -73,3 +73,16 @@ def test_a_machine_that_never_requested_a_boot_gets_no_document_at_the_address_t
 
     assert box.http("GET", kickstart, ADDRESS).status == 403
     assert re.search(rb"/ks/[0-9a-f]{32}", script)
+
+
+def test_a_machine_whose_address_changed_gets_its_documents_after_the_daemon_is_killed(box: Appliance):
+    before, after = POOL[:2]
+    assert box.arm("cp1") == 200
+    announces(box, A1, before)
+    script = box.http("GET", f"/boot/{A1}.ipxe", before).body
+    box.dhcp(67, wire.lan_request(A1, 8, after))
+    box.advance(0.1)
+    box.advance(1)
+    box.restart(kill=True)
+
+    assert box.http("GET", f"/ks/{wire.installer_token(script)}", after).status == 200
