@@ -35,10 +35,7 @@ View = Mapping[str, Any]
 
 
 def json_view(found: Any) -> Any:
-    """Convert a result of `operate.administration`, or a list of them, to JSON.
-
-    A name on the disk or in an old event may not be UTF-8: its other bytes become `?`.
-    """
+    """Convert results of `operate.administration` to JSON. Bytes in a stored name that are not UTF-8 become `?`."""
     return json.loads(json.dumps(found, default=_view, ensure_ascii=False).encode("utf-8", "replace"))
 
 
@@ -94,8 +91,6 @@ def _record(found: Any) -> Any:
             return _event(found)
         case ContentUse():
             return {**_fields(found), "host": found.host or None}
-        case Mapping():
-            return dict(found)
         case _ if is_dataclass(found):
             return _fields(found)
         case datetime():

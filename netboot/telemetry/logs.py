@@ -25,8 +25,7 @@ _LINES_HELD: Final = 64
 _PRIORITIES: Final = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
 FAULTS_HELD: Final = 256
-# Of each request that a machine sends, so a flood of them would be too. systemd drops all lines of a service after
-# 10,000 in 30 s, its alarms too.
+# A flood of these would hide alarms: after 10,000 lines in 30 s the journal drops all lines of a service.
 _OF_EACH_REQUEST: Final = frozenset(
     {"dhcp.offer_withheld", "http.content_sent", "lease.answered", "tftp.aborted", "tftp.sent", "tftp.unconfirmed"}
 )

@@ -13,7 +13,6 @@ from netboot.model.boot.boot_client import (
     Cpu,
     Machine,
     Stage,
-    arch_label,
     arch_name,
     arch_named,
 )
@@ -29,7 +28,6 @@ def test_an_architecture_is_read_as_it_was_written(number: int):
 
 def test_names_are_those_of_log_and_settings():
     assert [arch_name(number) for number in (0, 7, 16, 99)] == ["x86-bios", "x64-uefi", "x64-uefi-http", "arch-99"]
-    assert [arch_label(number) for number in (0, 7, 99, 65_535)] == ["x86-bios", "x64-uefi", "other", "other"]
 
 
 @pytest.mark.parametrize("text", ["", "arch-", "arch-65536", "arch-9999999", "arch-٢", "arch-x", "x64", "99"])

@@ -67,11 +67,6 @@ def arch_name(number: int) -> str:
     return ARCH_NAMES.get(number) or f"arch-{number}"
 
 
-def arch_label(number: int) -> str:
-    """Name an architecture in metrics, where every other name would be kept: `other` for one without a name."""
-    return ARCH_NAMES.get(number, "other")
-
-
 def arch_named(name: str) -> int | None:
     """Return the number that `arch_name` named; None for any other text."""
     number = name.removeprefix("arch-")

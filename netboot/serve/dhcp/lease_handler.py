@@ -14,7 +14,7 @@ from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
 from netboot.errors import WireError
 from netboot.leasing.lease_service import LeaseService
-from netboot.model.boot.boot_client import BootClient, arch_label, arch_name
+from netboot.model.boot.boot_client import ARCH_NAMES, BootClient, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
@@ -199,7 +199,7 @@ class LeaseHandler:
             return
         client, decision = boot
         kind = decision.offer.kind.value
-        self._counters.count("dhcp_offered", arch=arch_label(client.arch), kind=kind)
+        self._counters.count("dhcp_offered", arch=ARCH_NAMES.get(client.arch, "other"), kind=kind)
         self._offer_service.record_offer(decision)
         data = {"arch": arch_name(client.arch), "stage": client.stage.value, "kind": kind}
         log.debug("lease.answered", **self._facts(incoming, answer, terms.address, **data, boot_file=reply.boot_file))

@@ -14,7 +14,7 @@ import structlog
 from netboot.boot.decide import Decision
 from netboot.boot.offers import OfferService
 from netboot.errors import WireError
-from netboot.model.boot.boot_client import BootClient, arch_label, arch_name
+from netboot.model.boot.boot_client import ARCH_NAMES, BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
 from netboot.serve.dhcp.ignored import IgnoredRequests
 from netboot.serve.net.udp import Address, Datagram, DatagramPort
@@ -123,7 +123,7 @@ class ProxyDhcpHandler:
 
     def _record(self, sent: _Sent) -> None:
         client, decision, reply = sent
-        self._counters.count("dhcp_offered", arch=arch_label(client.arch), kind=str(decision.offer.kind))
+        self._counters.count("dhcp_offered", arch=ARCH_NAMES.get(client.arch, "other"), kind=str(decision.offer.kind))
         for option in reply.left_out:
             self._counters.count("dhcp_left_out", option=str(option))
         self._offer_service.record_offer(decision)
