@@ -125,7 +125,7 @@ def test_a_medium_that_is_a_link_to_itself_keeps_no_other_from_being_served(cont
 
     content = loaded(content_directory)
 
-    assert content.media == ("ol8",)
+    assert content.names(EntryKind.MEDIUM) == ["ol8"]
     assert asyncio.run(content.find_new("/content/current/vmlinuz")) is None
 
 

@@ -47,7 +47,7 @@ def test_a_release_is_served_under_its_alias(library: Library) -> None:
 
     ours, theirs = content.find("/ostree/stable/refs/heads/ock"), content.find("/ostree/ock-1/refs/heads/ock")
 
-    assert content.releases == ("ock-1", "stable")
+    assert content.names(EntryKind.RELEASE) == ["ock-1", "stable"]
     assert ours is not None
     assert theirs is not None
     assert (ours.path, ours.etag) == (theirs.path, theirs.etag)
