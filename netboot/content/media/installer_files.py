@@ -83,8 +83,7 @@ def _names_in_initrd(file: IO[bytes]) -> Iterator[str]:
 
 def _cpio_names(stream: ByteStream) -> Iterator[str]:
     while (header := stream.take(_NEWC_HEADER))[:6] in _NEWC:
-        # int() accepts signs, and a negative size would loop for ever
-        size, name_size = (int.from_bytes(unhexlify(header[at : at + 8]), "big") for at in (54, 94))
+        size, name_size = (int.from_bytes(unhexlify(header[at : at + 8]), "big") for at in (54, 94))  # never negative
         name = stream.take(_aligned(_NEWC_HEADER + name_size) - _NEWC_HEADER)[: name_size - 1]
         if name == b"TRAILER!!!":
             return
