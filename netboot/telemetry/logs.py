@@ -30,7 +30,6 @@ _OF_EACH_REQUEST: Final = frozenset(
     {"dhcp.offer_withheld", "http.content_sent", "lease.answered", "tftp.aborted", "tftp.sent", "tftp.unconfirmed"}
 )
 LINES_OF_NAME: Final = 1_000  # of each of them in 30 s
-_WINDOW_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -44,7 +43,7 @@ class _RequestLines:
     def __call__(self, _logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         if (name := event["event"]) in _OF_EACH_REQUEST and method in ("info", "warning"):
             if (now_s := time.monotonic()) >= self._ends_s:
-                self._ends_s, self._counts = now_s + _WINDOW_S, Counter()
+                self._ends_s, self._counts = now_s + 30.0, Counter()
             self._counts[name] += 1
             if self._counts[name] > LINES_OF_NAME:
                 self._left_out[name] += 1

@@ -129,6 +129,19 @@ async def test_a_place_that_is_freed_goes_to_the_machine_that_holds_the_fewest()
 
 
 @in_virtual_time
+async def test_a_machine_that_holds_every_slot_keeps_no_other_from_its_first() -> None:
+    shares = Shares(3, 0)
+    for _ in range(3):
+        assert (await entered(shares, "hostile", IPXE)).is_running
+
+    assert not (await entered(shares, "hostile", IPXE)).is_running
+    assert (await entered(shares, "w1", IPXE)).is_running
+    assert not (await entered(shares, "w1", IPXE)).is_running
+    assert (await entered(shares, "w2", IPXE)).is_running
+    assert not (await entered(shares, "w3", IPXE)).is_running  # three machines hold one each
+
+
+@in_virtual_time
 async def test_waiting_clients_cannot_starve_retrying_ones() -> None:
     shares = Shares(max_streams=4, client_rate=0)
     clients = [await entered(shares, machine) for machine in "abcdef"]

@@ -47,8 +47,9 @@ class Shares:
         Otherwise yields the seconds after which to retry.
         """
         timeout_s = longest_wait_s(user_agent)
-        if timeout_s is None:
-            is_free = self._held.total() < self._max_streams
+        if timeout_s is None:  # a machine that holds every slot must not keep all others from their first
+            has_first = not self._held[machine] and len(self._held) < self._max_streams
+            is_free = has_first or self._held.total() < self._max_streams
         else:
             is_free = self._held.total() < self._slots_of_queue and not self._queue
         if timeout_s is None and not is_free:
