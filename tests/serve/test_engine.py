@@ -474,6 +474,8 @@ def test_a_client_that_pipelines_and_reads_nothing_fills_little_memory(root: Pat
 
         assert connection._state is ConnectionState.BLOCKED
         assert len(connection._buffer) <= 2 * LONGEST_HEAD_BYTES
+        line.writer.transport.abort()  # it does not close before it has sent the rest
+        await until(lambda: not line.engine.open.connections)
 
     on_a_line(root, talk, buffer_bytes=4096)
 
