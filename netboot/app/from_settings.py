@@ -51,7 +51,7 @@ def readiness_for(settings: Settings, registry: Registry) -> Readiness:
 def lease_policy_for(settings: Settings) -> LeasePolicy:
     """Return the lease settings that the registry does not give."""
     dhcp = settings.dhcp
-    pool = tuple(each.addresses() for each in dhcp.pool)
+    pool = tuple(replace(each.range, network=each.network, router=each.router) for each in dhcp.pool)
     return LeasePolicy(pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
 
 

@@ -4,7 +4,8 @@ Keeps and shows no content of an Ignition file, which contains cluster keys.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
@@ -34,12 +35,12 @@ def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
     ours = {each.address.ip: name for name, link in links.items() for each in link.addresses}
     lans = [each.address.network for name in wanted & links.keys() for each in links[name].addresses]
     advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
-    roles: dict[Path, Role | None] = {}
+    role_of = cache(_role_of)
     for host in configuration.hosts:
         for address in sorted(host.addresses & ours.keys()):
             what = f"{address} is this appliance's own, on {ours[address]}; give the host another"
             report.problems.append(_at(host, f".network.address: {what}"))
-        report.problems.extend(_role_problems(host, roles))
+        report.problems.extend(_role_problems(host, role_of))
         if not advertised:  # else machines are behind a router, in an unknown network
             report.warnings.extend(_outside(host, lans))
         report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
@@ -93,13 +94,9 @@ def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
             yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")
 
 
-def _role_problems(host: Host, roles: dict[Path, Role | None]) -> Iterator[str]:
+def _role_problems(host: Host, role_of: Callable[[Path], Role | None]) -> Iterator[str]:
     path = host.ignition
-    if path is None:
-        return
-    if path not in roles:
-        roles[path] = _role_of(path)
-    made_for = roles[path]
+    made_for = role_of(path) if path is not None else None
     if made_for is not None and made_for is not host.role:
         flag = "-n" if host.role is Role.CONTROL_PLANE else "-w"
         cure = f"give it what `ocne cluster join … {flag} 1` printed"

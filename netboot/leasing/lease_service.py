@@ -81,7 +81,7 @@ class LeaseService:
                 self._leases.take_back(lease)
             return LeaseDropReason.STORE_UNREACHABLE
         if isinstance(verdict, LeaseGranted):
-            if not self._leases.is_held(lease):
+            if not self._leases.is_current(lease):
                 return LeaseDropReason.NOT_ITS_ADDRESS
             if verdict.is_new:
                 self._emit("lease.granted", lease.address, lease.mac, lease_s=lease.lease_s)
@@ -100,7 +100,7 @@ class LeaseService:
 
     async def sweep(self) -> None:
         for lease in self._leases.end_expired(self._now()):
-            if not self._leases.is_over(lease):
+            if not self._leases.is_current(lease):
                 continue  # granted again during the loop: the grant must stay stored
             try:
                 await self._store.keep(lease)

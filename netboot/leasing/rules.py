@@ -143,19 +143,15 @@ class Leases:
         self._held.hold(address, "", None, Held.RESTING, at.monotonic_s + REST_S)
         return True
 
-    def is_held(self, lease: Lease) -> bool:
-        """Return whether a granted lease is still held: a DECLINE may have come while it was written."""
+    def is_current(self, lease: Lease) -> bool:
+        """Return whether a lease that was granted or ended still is: a DECLINE or another grant may have come since."""
+        held = Held.BOUND if lease.state is LeaseState.BOUND else Held.ENDED
         holding = self._held.get(lease.address)
-        return holding is not None and holding.held is Held.BOUND and holding.client == lease.client
-
-    def is_over(self, lease: Lease) -> bool:
-        """Return whether a lease that ended has not been granted again since."""
-        holding = self._held.get(lease.address)
-        return holding is not None and holding.held is Held.ENDED and holding.client == lease.client
+        return holding is not None and holding.held is held and holding.client == lease.client
 
     def take_back(self, lease: Lease) -> None:
         """Undo a grant that could not be stored."""
-        if self.is_held(lease):
+        if self.is_current(lease):
             self._held.undo(lease.address)
 
     def end_expired(self, at: Moment) -> list[Lease]:
@@ -178,7 +174,7 @@ class Leases:
                 return LeaseDropReason.ADDRESS_PROBED
             if holding.held is Held.OFFERED:
                 holding.until_s = at.monotonic_s + OFFER_HELD_S
-            return LeaseOffered(self._terms(client, case.networks, found))
+            return LeaseOffered(self._terms(case, found))
         if holding is not None and not client.may_take_over(holding, at):
             return client.refused_by(holding)
         return self._to_probe(case, found, is_relayed=case.request.relay is not None)
@@ -281,7 +277,8 @@ class Leases:
             return LeaseDropReason.MISFORMED_REQUEST
         if not is_address_in(networks, address):
             return LeaseDropReason.OTHER_NETWORK
-        return LeaseInformed(self._terms(case.client, networks, address, leases=False))
+        terms = self._terms(replace(case, networks=networks), address)
+        return LeaseInformed(replace(terms, address=None))
 
     # Clients and addresses
 
@@ -344,17 +341,16 @@ class Leases:
         holding = self._held.hold(address, client.key, client.mac, Held.BOUND, until_s)
         holding.settles_until_s = at.monotonic_s + GRANT_SETTLES_S
         lease = self._record(address, holding, LeaseState.BOUND, at)
-        return LeaseGranted(self._terms(client, case.networks, address), lease, is_new)
+        return LeaseGranted(self._terms(case, address), lease, is_new)
 
     def _record(self, address: IPv4Address, holding: Holding, state: LeaseState, at: Moment) -> Lease:
         lasts_s = self._policy.lease_s if state is LeaseState.BOUND else 0
         ends_at = at.utc + timedelta(seconds=lasts_s)
         return Lease(address, holding.client, holding.mac, state, self._policy.lease_s, ends_at)
 
-    def _terms(
-        self, client: LeaseClient, networks: Networks, address: IPv4Address, *, leases: bool = True
-    ) -> LeaseTerms:
-        declared = client.host.network if client.host is not None else None
+    def _terms(self, case: _Case, address: IPv4Address) -> LeaseTerms:
+        host = case.client.host
+        declared = host.network if host is not None else None
         pool = next((each for each in self._policy.pool if each.network is not None and address in each), None)
         router: IPv4Address | None = None
         nameservers: tuple[IPv4Address, ...] = ()
@@ -363,16 +359,16 @@ class Leases:
         elif pool is not None and pool.network is not None:
             network, router = pool.network, pool.router
         else:
-            network = next(each for each in networks if address in each)
+            network = next(each for each in case.networks if address in each)
         if router is None and self._policy.router is not None and self._policy.router in network:
             router = self._policy.router
         return LeaseTerms(
             network=network,
-            address=address if leases else None,
+            address=address,
             lease_s=self._policy.lease_s,
             router=router,
             nameservers=nameservers or self._policy.nameservers,
-            host_name=client.host.name if client.host is not None else None,
+            host_name=host.name if host is not None else None,
             domain=self._policy.domain,
-            ntp_servers=(client.host.ntp_addresses if client.host else ()) or self._policy.ntp_servers,
+            ntp_servers=(host.ntp_addresses if host else ()) or self._policy.ntp_servers,
         )

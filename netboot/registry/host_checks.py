@@ -22,7 +22,7 @@ from netboot.registry.host_sections import HostSection, SharedValues, StaticNetw
 from netboot.registry.merge import Merged, Origin
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
 from netboot.yamlfile.files import read_bytes
-from netboot.yamlfile.nodes import Listing, Scalar, Table, TableEntry, find
+from netboot.yamlfile.nodes import Listing, Scalar, Table, find
 from netboot.yamlfile.sections import Section
 
 Hosts = Mapping[HostName, Merged[HostSection]]
@@ -43,19 +43,13 @@ class IgnitionUse(StrEnum):
     JOIN = "join"
 
 
-def check_needed_keys(entries: Mapping[str, TableEntry], faults: Faults) -> None:
+def check_needed_keys(declared: Declared, faults: Faults) -> None:
     """Refuse a host without role or card."""
-    for name, entry in entries.items():
-        match entry.value:
-            case Table() as table:
-                pass
-            case Scalar(is_null=True):
-                table = Table(entry.value.place)
-            case _:
-                continue
-        for key, cure in _NEEDED_KEYS.items():
-            if _lacks(table, key, HostSection):
-                faults.add(entry.key.place, f"hosts.{name}", what=f"has no {key}", cure=cure)
+    for name, entry in declared.table("hosts").entries.items():
+        if isinstance(entry.value, Table) or (isinstance(entry.value, Scalar) and entry.value.is_null):
+            for key, cure in _NEEDED_KEYS.items():
+                if _lacks(declared.table("hosts", name), key, HostSection):
+                    faults.add(entry.key.place, f"hosts.{name}", what=f"has no {key}", cure=cure)
 
 
 def _lacks(table: Table, key: str, section: type[Section]) -> bool:

@@ -17,7 +17,7 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     roles, hosts = merge_layers(declared, document)
     entries = declared.table("hosts").entries
 
-    checks.check_needed_keys(entries, faults)
+    checks.check_needed_keys(declared, faults)
     checks.check_macs(hosts, faults)
     checks.check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)

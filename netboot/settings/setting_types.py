@@ -1,7 +1,7 @@
 """The values that only settings have: pools, endpoints, URLs, and what chooses a loader."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from itertools import pairwise
 from pathlib import Path
@@ -91,10 +91,6 @@ class Pool(SettingSection):
                 what = f"{address} is not an address of a machine in {self.network}"
                 raise refuse(what, "correct the network or the address")
         return self
-
-    def addresses(self) -> AddressRange:
-        """Return the range with its network and router."""
-        return replace(self.range, network=self.network, router=self.router)
 
 
 def apart(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:

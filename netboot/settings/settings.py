@@ -163,10 +163,9 @@ class LoaderChoice(SettingSection):
         if self.arch not in kinds.LOADER_CPUS:
             arch = arch_named(self.arch)
             return LoaderRule(None, None, self.loader, oui=self.oui, vendor_class=self.vendor_class, arch=arch)
-        is_http = self.arch.endswith("-http")
-        cpu = Cpu(self.arch.removesuffix("-http"))
-        protocol = BootProtocol.HTTP if is_http else BootProtocol.PXE
-        return LoaderRule(protocol, cpu, self.loader, oui=self.oui, vendor_class=self.vendor_class)
+        cpu, http, _ = self.arch.partition("-http")
+        protocol = BootProtocol.HTTP if http else BootProtocol.PXE
+        return LoaderRule(protocol, Cpu(cpu), self.loader, oui=self.oui, vendor_class=self.vendor_class)
 
 
 class Bootfiles(SettingSection):

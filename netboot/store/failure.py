@@ -14,8 +14,9 @@ _DISK_FULL: Final = "free some space on its file system"
 _READ_ONLY: Final = "mount its file system writable, or add its directory to ReadWritePaths= of the unit"
 _DAMAGED: Final = "restore a backup, or correct store.url"
 
-# The beginning of an error's name (https://sqlite.org/rescode.html, with the extended codes).
-_SQLITE_CURES: Final = {
+# The beginning of an error's name in SQLite (https://sqlite.org/rescode.html, with the extended codes), or of a
+# SQLSTATE (PostgreSQL, appendix A).
+_CURES: Final = {
     "SQLITE_BUSY": "another program keeps it locked: fuser names it",
     "SQLITE_CANTOPEN": NO_RIGHT,
     "SQLITE_CORRUPT": _DAMAGED,
@@ -23,9 +24,6 @@ _SQLITE_CURES: Final = {
     "SQLITE_IOERR": "check its disk: dmesg",
     "SQLITE_NOTADB": _DAMAGED,
     "SQLITE_READONLY": _READ_ONLY,
-}
-# The beginning of a SQLSTATE (PostgreSQL, appendix A).
-_POSTGRESQL_CURES: Final = {
     "28": "correct user and password in store.url, or pg_hba.conf of the server",
     "3D000": "correct the database in store.url, or make it: createdb",
     "25006": "let store.url name the primary server",
@@ -63,11 +61,10 @@ def newer_store(version: int) -> StoreError:
 
 
 def _cure(cause: BaseException) -> str:
-    name, state = getattr(cause, "sqlite_errorname", None) or "", getattr(cause, "sqlstate", None) or ""
-    for code, cures in ((name, _SQLITE_CURES), (state, _POSTGRESQL_CURES)):
-        for beginning, cure in cures.items():
-            if code.startswith(beginning):
-                return cure
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    for beginning, cure in _CURES.items():
+        if code.startswith(beginning):
+            return cure
     match cause:
         case gaierror():
             return "correct the server's name in store.url"

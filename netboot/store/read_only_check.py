@@ -33,9 +33,7 @@ def _verify_sqlite(path: Path) -> str | None:
     try:
         with closing(sqlite3.connect(path, timeout=1)) as connection:
             is_begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
-            (newest,) = (
-                connection.execute("SELECT max(version) FROM schema_version").fetchone() if is_begun else (None,)
-            )
+            newest = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0] if is_begun else None
     except sqlite3.Error as error:
         raise StoreError(f"cannot read {path}: {error}; restore a backup, or correct store.url") from error
     if newest is not None and newest > NEWEST_VERSION:

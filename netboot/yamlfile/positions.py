@@ -113,7 +113,7 @@ class _TreeBuilder:
             case yaml.AliasEvent():
                 self._alias(event)
             case yaml.DocumentStartEvent() if self.root is not None:
-                self._give_up(event, "a second document starts here", "keep one document in a file")
+                self._give_up(self._place(event), "a second document starts here", "keep one document in a file")
             case _:  # starts and ends of streams and documents
                 pass
 
@@ -131,18 +131,18 @@ class _TreeBuilder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         name = event.anchor
         if any(frame.anchor == name for frame in self._open):
-            self._give_up(event, f"*{name} would hold itself", "write the value out")
+            self._give_up(self._place(event), f"*{name} would hold itself", "write the value out")
         if name not in self._anchors:
-            self._give_up(event, f"*{name} has no anchor &{name} before it", "write the value out")
+            self._give_up(self._place(event), f"*{name} has no anchor &{name} before it", "write the value out")
         node, size = self._anchors[name]
         self._close(node, None, size)
 
     def _start(self, event: yaml.CollectionStartEvent) -> None:
         self._refuse_tag(event)
+        place, is_table = self._place(event), isinstance(event, yaml.MappingStartEvent)
         if len(self._open) >= DEPTH_LIMIT:
-            self._give_up(event, f"is nested more than {DEPTH_LIMIT} deep", "nothing here needs that; correct it")
-        is_table = isinstance(event, yaml.MappingStartEvent)
-        self._open.append(_Open(self._place(event), event.anchor, is_table))
+            self._give_up(place, f"is nested more than {DEPTH_LIMIT} deep", "nothing here needs that; correct it")
+        self._open.append(_Open(place, event.anchor, is_table))
         self._size += 1
 
     def _end(self) -> None:
@@ -163,8 +163,7 @@ class _TreeBuilder:
         self._size += size
         if self._size > NODE_LIMIT:
             what = f"grows beyond {NODE_LIMIT} values here"
-            self._fault(node.place, what, "write less by aliases, or split the file")
-            raise _GiveUpError
+            self._give_up(node.place, what, "write less by aliases, or split the file")
         if not frame.is_table:
             frame.items.append(node)
         elif frame.key is None:
@@ -174,10 +173,9 @@ class _TreeBuilder:
             frame.key = None
 
     def _as_key(self, node: Node) -> Scalar:
-        if isinstance(node, Scalar) and node.text:
-            return node
-        self._fault(node.place, "a key must be a word", "write `name: value`")
-        raise _GiveUpError
+        if not isinstance(node, Scalar) or not node.text:
+            self._give_up(node.place, "a key must be a word", "write `name: value`")
+        return node
 
     def _store(self, frame: _Open, key: Scalar, node: Node) -> None:
         first = frame.entries.get(key.text)
@@ -201,8 +199,8 @@ class _TreeBuilder:
     def _fault(self, place: Place, what: str, cure: str) -> None:
         self._faults.add(place, self._where(), what=what, cure=cure)
 
-    def _give_up(self, event: yaml.Event, what: str, cure: str) -> NoReturn:
-        self._fault(self._place(event), what, cure)
+    def _give_up(self, place: Place, what: str, cure: str) -> NoReturn:
+        self._fault(place, what, cure)
         raise _GiveUpError
 
     def _where(self) -> str:

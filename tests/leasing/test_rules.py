@@ -375,7 +375,7 @@ def test_a_lease_that_is_written_during_a_request_of_the_other_card_is_still_hel
 
     services.decide(A.DISCOVER, TWO)
 
-    assert services.leases.is_held(granted.lease)
+    assert services.leases.is_current(granted.lease)
 
 
 class TwoCards(RuleBasedStateMachine):
@@ -636,7 +636,7 @@ def test_a_grant_that_did_not_reach_the_disk_is_taken_back_to_what_was_before():
 
     services.leases.take_back(granted.lease)
 
-    assert not services.leases.is_held(granted.lease)
+    assert not services.leases.is_current(granted.lease)
     assert in_short(services.decide(A.INIT_REBOOT, UNKNOWN, FIRST)) is LeaseDropReason.NOTHING_ON_RECORD
     assert in_short(services.decide(A.SELECTING, UNKNOWN, FIRST)) == FIRST
 

@@ -14,7 +14,7 @@ from netboot.boot.documents import Documents
 from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
-from netboot.cli.views.output import config_and_json, print_json
+from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
@@ -115,13 +115,9 @@ def _print(findings: Findings, lines: Sequence[LoaderLine], *, hosts: int) -> No
     for warning in findings.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo("\n".join(["boot loaders:", *printed(lines), *(f"note: {note}" for note in findings.notes), ""]))
-    problems = _counted(len(findings.faults) + len(findings.problems), "problem")
-    warnings = f", {_counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
+    problems = counted(len(findings.faults) + len(findings.problems), "problem")
+    warnings = f", {counted(len(findings.warnings), 'warning')}" if findings.warnings else ""
     click.echo(f"{hosts} host{'s' if hosts != 1 else ''} checked, {problems}{warnings}")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
 
 
 async def _check(config: Path, configuration: Configuration, registry: Registry, *, findings: Findings) -> None:
@@ -187,11 +183,9 @@ def _script_problems(documents: Documents, hosts: HostSet) -> list[str]:
         *_renamed(documents.autoexec_problems(_ANY_MAC), "any machine"),
         *_renamed(documents.script_problems(_ANY_MAC, None), "an unregistered machine"),
     ]
-    for host in hosts:
-        found = [str(problem) for mac in host.macs for problem in documents.script_problems(mac, host)]
-        if found:
-            return list(dict.fromkeys((*shared, *found)))
-    return list(dict.fromkeys(shared))
+    each_host = ([problem for mac in host.macs for problem in documents.script_problems(mac, host)] for host in hosts)
+    first_faulty = next(filter(None, each_host), [])
+    return list(dict.fromkeys((*shared, *map(str, first_faulty))))
 
 
 def _renamed(problems: Iterable[RenderError], subject: str) -> list[str]:

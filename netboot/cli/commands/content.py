@@ -4,6 +4,9 @@ Works on the content directory with or without a daemon; a running one is reques
 """
 
 import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netboot.cli.commands.content_owner import handed_over
 from netboot.cli.commands.content_users import store_may_exist, users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
@@ -242,3 +244,39 @@ async def _announced(config: Path, settings: Settings, request: RescanRequest) -
 
         await record_content_change(settings, request.change)
     return {}
+
+
+@contextmanager
+def handed_over(directory: Path) -> Iterator[None]:
+    """Run the block, then give new files in `directory` to its owner; print a note if that fails."""
+    try:
+        yield
+    finally:
+        try:
+            hand_over(directory)
+        except ContentError as error:
+            click.echo(f"note: {error}", err=True)
+
+
+def hand_over(directory: Path) -> None:
+    """Give root's files below `directory` to its owner; does nothing if the user is not root, or if root owns it.
+
+    The daemon makes deltas beside releases and imports uploads; files that only root may change would prevent both.
+    Follows no link: below a directory that another user owns, none can be trusted.
+    """
+    if os.geteuid() != 0 or not directory.is_dir():
+        return
+    owner = directory.stat()
+    if owner.st_uid == 0:
+        return
+    try:
+        for _, directories, files, descriptor in os.fwalk(directory):
+            for name in (*directories, *files):
+                with suppress(FileNotFoundError):  # the daemon works here too
+                    if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid == 0:
+                        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+    except OSError as error:
+        raise ContentError(
+            f"cannot give the files in {directory} to its owner: {error.strerror}; "
+            f"chown -R {owner.st_uid}:{owner.st_gid} {directory}"
+        ) from error

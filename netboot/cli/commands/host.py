@@ -24,7 +24,12 @@ def host() -> None:
 def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
     """List every host with its role, cards and install."""
     if discovered:
-        _list_discovered(config, as_json=as_json)
+        machines = run_with_administration(config, lambda daemon: daemon.machines())
+        seen = (
+            (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
+            for item in machines
+        )
+        print_table(machines, as_json, ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), seen)
         return
     hosts = run_with_administration(config, lambda daemon: daemon.hosts())
     rows = (
@@ -39,15 +44,6 @@ def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
         for item in hosts
     )
     print_table(hosts, as_json, ("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
-
-
-def _list_discovered(config: Path, *, as_json: bool) -> None:
-    machines = run_with_administration(config, lambda daemon: daemon.machines())
-    rows = (
-        (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
-        for item in machines
-    )
-    print_table(machines, as_json, ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), rows)
 
 
 @host.command()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netboot.client import ControlClient
     from netboot.operate.administration import Administration
 
-WATCHED_END = {"ready", "failed"}
+_ENDS: Final = ("ready", "failed")  # the steps that end a watch
 NOT_DECLARED = "not declared in the hosts files"
 
 
@@ -158,8 +158,8 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
                 click.echo(word, err=True)
         async for event in daemon.events(host=host, follow=follow):
             timeline.take(json_view(event))
-            if follow and timeline.ended_with in WATCHED_END:
-                return timeline.ended_with
+            if follow and timeline.ended_with is not None:
+                break
         return timeline.ended_with
 
     if run_with_administration(config, ask, needs_hosts=False) == "failed":
@@ -195,7 +195,7 @@ class Timeline:
             return
         step, data = event["step"], event["data"]
         if step is not None:
-            self.ended_with = step if step in ("ready", "failed") else None
+            self.ended_with = step if step in _ENDS else None
         if self._as_json:
             click.echo(json.dumps(event, ensure_ascii=False))
             return

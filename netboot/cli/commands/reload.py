@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netboot.cli.commands.daemon_or_store import ask_daemon
-from netboot.cli.views.output import config_and_json, print_fault_as_json, print_found
+from netboot.cli.views.output import config_and_json, counted, print_fault_as_json, print_found
 from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings import read_settings
@@ -30,15 +30,13 @@ def reload(config: Path, as_json: bool) -> None:
     except RefusedError as error:
         if error.status != UNPROCESSABLE:
             raise
-        faults = str(error).splitlines()
         if as_json:
             print_fault_as_json(error)
         else:
             click.echo(str(error), err=True)
-            count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-            click.echo(
-                f"{count}; the daemon keeps the last accepted configuration; correct the files, then reload", err=True
-            )
+            count = counted(len(str(error).splitlines()), "fault")
+            cure = "correct the files, then reload"
+            click.echo(f"{count}; the daemon keeps the last accepted configuration; {cure}", err=True)
         raise SystemExit(2) from None
     print_found({"ok": True, **taken}, as_json, report(taken))
 

@@ -35,12 +35,9 @@ def print_found(found: Any, as_json: bool, lines: Iterable[str]) -> None:
 
 def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
-    if as_json:
-        print_json(found)
-        return
     rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
-    if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
-        click.echo("\n".join("\t".join(row) for row in (columns, *rows)))
+    if as_json or not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
+        print_found(found, as_json, map("\t".join, (columns, *rows)))
         return
     from rich.console import Console  # slow to load
     from rich.table import Table
@@ -65,12 +62,15 @@ def ago(moment: str | None) -> str:
     return f"{max(seconds, 0)} s ago"
 
 
+def counted(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
+
+
 def fault_text(error: NetbootError | PermissionError) -> str:
     """Describe a fault: one sentence, or one line for each fault of the configuration."""
     match error:
         case ConfigError(problems=problems):
-            count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-            return f"{error}\n{count}; nothing was changed"
+            return f"{error}\n{counted(len(problems), 'problem')}; nothing was changed"
         case PermissionError():  # of files for which the command has no message of its own
             return f"netboot: cannot open {error.filename}: {error.strerror}; {NO_RIGHT}"
         case _:

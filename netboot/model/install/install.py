@@ -107,7 +107,8 @@ class InstallTarget:
         """List the differences. The order of MACs does not matter, nor a commit that one of the two lacks."""
         found = []
         if self.macs != now.macs:
-            found.append(f"its MACs changed from {_listed(self.macs)} to {_listed(now.macs)}")
+            before, after = (", ".join(sorted(macs)) for macs in (self.macs, now.macs))
+            found.append(f"its MACs changed from {before} to {after}")
         if self.disk != now.disk:
             found.append(f"its disk changed from {self.disk or 'none'} to {now.disk or 'none'}")
         if self.release != now.release:
@@ -115,10 +116,6 @@ class InstallTarget:
         elif self.commit and now.commit and self.commit != now.commit:
             found.append(f"its release {self.release} named commit {self.commit[:12]} and names {now.commit[:12]} now")
         return found
-
-
-def _listed(macs: frozenset[Mac]) -> str:
-    return ", ".join(sorted(macs))
 
 
 @dataclass(frozen=True, slots=True)

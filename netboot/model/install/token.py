@@ -37,8 +37,7 @@ class Tokens:
 
 def new_tokens(random_bytes: RandomBytes) -> Tokens:
     """Generate three tokens, one per document; `random_bytes` is `secrets.token_bytes` outside of tests."""
-    kickstart, ignition, report = (random_bytes(TOKEN_BYTES).hex() for _ in range(3))
-    return Tokens(kickstart, ignition, report)
+    return Tokens(*(random_bytes(TOKEN_BYTES).hex() for _ in TokenKind))
 
 
 def hidden_in(text: str, tokens: Tokens) -> str:
