@@ -355,6 +355,7 @@ class BootConnection(asyncio.Protocol):
         if lingers:  # the reset that answers unread bytes would destroy the answer (RFC 9112 §9.6)
             self._leave()
             self._transport.set_protocol(asyncio.Protocol())
+            self._transport.max_size = 1 << 18  # type: ignore[attr-defined]  # as asyncio has it: nothing is kept
             self._transport.resume_reading()
             if self._transport.can_write_eof():
                 self._transport.write_eof()

@@ -12,8 +12,7 @@ class MachineLimit:
     """Counts the open connections of each address (`machine`), those of aiohttp too."""
 
     def __init__(self, most: int = MOST_OF_MACHINE, *, most_of_all: int = MOST_OF_ALL) -> None:
-        self._most = most
-        self._most_of_all = most_of_all
+        self._most, self._most_of_all = most, most_of_all
         self._total = 0  # counted anew by each `forget_closed`
         self._open: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)
 
