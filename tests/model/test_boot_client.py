@@ -1,9 +1,5 @@
 """The name of an architecture is read back as its number; a boot method is named by protocol and CPU."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-
 import pytest
 
 from netboot.model.boot.boot_client import (
@@ -11,7 +7,6 @@ from netboot.model.boot.boot_client import (
     BootClient,
     BootProtocol,
     Cpu,
-    Machine,
     Stage,
     arch_name,
     arch_named,
@@ -47,14 +42,3 @@ def test_a_boot_method_is_protocol_and_cpu(arch: int, protocol: BootProtocol, cp
     client = BootClient(MAC, arch, protocol, Stage.FIRMWARE)
 
     assert (client.cpu, client.firmware) == (cpu, method)
-
-
-def test_a_boot_request_changes_what_a_machine_shows_and_nothing_else():
-    began = datetime(2026, 11, 29, tzinfo=UTC)
-    later = began + timedelta(minutes=1)
-    mac, address = Mac("52:54:00:aa:bb:01"), IPv4Address("192.0.2.11")
-    machine = Machine(mac, began, began, "x86-bios", uuid="1", addresses=(address,), variants={"pxe/x64": "with-43 x"})
-
-    after = machine.requested_boot(later, "x64-uefi", "PXEClient", None)
-
-    assert after == replace(machine, last_seen=later, arch="x64-uefi", vendor_class="PXEClient", uuid=None)

@@ -47,15 +47,17 @@ def _sockets(protocol: str, port: int) -> Iterator[tuple[IPv4Address, str]]:
 
 
 def _programs(inodes: set[str]) -> dict[str, str]:
-    """Name the programs that have these sockets open, as far as this user may read /proc."""
+    """Name the programs that have these sockets open, as far as this user may read /proc.
+
+    A process that is about to start a program holds its parent's sockets for a moment: the oldest process is named.
+    """
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, str] = {}
-    for process in _PROC.iterdir() if wanted else ():
-        if not process.name.isdecimal():
-            continue
+    processes = [each for each in _PROC.iterdir() if each.name.isdecimal()] if wanted else []
+    for process in sorted(processes, key=lambda each: int(each.name)):
         with suppress(OSError):
             for descriptor in (process / "fd").iterdir():
                 inode = wanted.get(str(descriptor.readlink()))
                 if inode is not None:
-                    found[inode] = f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                    found.setdefault(inode, f"{(process / 'comm').read_text().strip()} (process {process.name})")
     return found
