@@ -341,6 +341,20 @@ class TestRefusing:
         assert re.match(rf"cannot bind UDP port {taken} on lo: Address already in use", *problems)
         assert (received_by_other, after, answer[:4]) == (rrq(), [], b"\0\3\0\1")
 
+    def test_a_burst_is_served_from_memory_while_others_wait_for_the_store(self, service, plug):
+        async def wait_for_the_store(*_, **__):
+            await asyncio.get_running_loop().create_future()
+
+        service.render = wait_for_the_store
+        waiting, reading = [plug() for _ in range(63)], [plug() for _ in range(5)]
+        with serving(service) as (port, call):
+            read(plug(), port, rrq())  # reads the file from the disk
+            requests = {machine: rrq("grub.cfg") for machine in waiting} | dict.fromkeys(reading, rrq())
+            call(lambda _: [machine.sendto(each, (HOST, port)) for machine, each in requests.items()])
+
+            assert [machine.recvfrom(70000)[0][:4] for machine in reading] == [b"\0\3\0\1"] * 5
+            assert service.counted["tftp_refused", "lo", "busy"] == 0
+
 
 class TestTheTransfer:
     def test_a_packet_of_another_address_gets_error_5_and_changes_nothing(self, port, plug):

@@ -32,7 +32,7 @@ from netboot.wire.tftp.transfer import Sender
 log = structlog.get_logger()
 
 _RRQ: Final = b"\0\1"
-_OPENING_AT_ONCE: Final = 64  # requests that wait for the disk
+_OPENING_AT_ONCE: Final = 64  # requests that wait for the disk or the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,14 @@ class TftpHandler:
         found = self._file_service.request_file(IPv4Address(peer[0]), transfer.name)
         if found is None:
             raise RefusedRequestError(ErrorCode.FILE_NOT_FOUND, "no such boot file")
-        self._opening[peer] = asyncio.get_running_loop().create_task(self._open(transfer, found))
+        content = self._cache.fresh(found) if isinstance(found, BootFile) else None
+        if content is not None:
+            self._begin(transfer, content)
+        else:
+            self._opening[peer] = asyncio.get_running_loop().create_task(self._open(transfer, found))
 
     async def _open(self, transfer: Transfer, found: BootFile | MachineDocument) -> None:
-        """Read a file, or render a document, which may read the store; then begin to send it."""
+        """Read a file from the disk, or render a document, which may read the store; then begin to send it."""
         try:
             self._begin(transfer, await self._content_of(transfer, found))
         except RefusedRequestError as refusal:
@@ -156,9 +160,6 @@ class TftpHandler:
     async def _content_of(self, transfer: Transfer, found: BootFile | MachineDocument) -> bytes | LargeFile:
         match found:
             case BootFile():
-                content = self._cache.fresh(found)
-                if content is not None:
-                    return content
                 return await asyncio.get_running_loop().run_in_executor(self._threads, self._cache.read, found)
             case MachineDocument():
                 base_url = urls.base_url(self._udp.interface.advertise or transfer.ours, self._http_port)
