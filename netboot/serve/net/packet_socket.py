@@ -42,7 +42,7 @@ class PacketSocket(DatagramPort):
     _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
-        """Open both; raise PortError if the right (CAP_NET_RAW) or the interface is missing."""
+        """Open both; raise PortError if the right (CAP_NET_RAW) or the interface is missing or down."""
         super().__init__(port, interface, counters=counters)
         broadcast_addresses = {each.broadcast_address for each in interface.networks}
         self._accepted = {BROADCAST, *interface.addresses, *broadcast_addresses}
@@ -55,7 +55,7 @@ class PacketSocket(DatagramPort):
         except OSError as error:
             raise PortError(
                 f"cannot take frames of UDP port {port} on {interface.name}: {error.strerror}; "
-                "give the daemon CAP_NET_RAW, as netboot.service does, or use dhcp.listen: udp"
+                "set the interface up, give the daemon CAP_NET_RAW, as netboot.service does, or use dhcp.listen: udp"
             ) from error
 
     def _set_options(self) -> None:
@@ -64,7 +64,7 @@ class PacketSocket(DatagramPort):
         enlarge_receive_buffer(self._receiver)
         # The socket was opened with protocol 0, which receives nothing: no frame arrives before the filter is attached.
         self._receiver.bind((self.interface.name, _ETH_P_IP))
-        self._receiver.setsockopt(_SOL_PACKET, _PACKET_FANOUT, _JOINED_FRAGMENTS)
+        self._receiver.setsockopt(_SOL_PACKET, _PACKET_FANOUT, _JOINED_FRAGMENTS)  # before Linux 6.13: if it is up
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.name.encode())
 
