@@ -72,10 +72,11 @@ def notify_systemd(*assignments: str) -> None:
 
     Never raises, because a failed notification must not stop the daemon.
     """
-    address = os.environ.get("NOTIFY_SOCKET", "")
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
     if address.startswith("@"):  # Linux's abstract namespace
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-        if address:
-            manager.connect(address)
-            manager.sendall("\n".join(assignments).encode())
+        manager.connect(address)
+        manager.sendall("\n".join(assignments).encode(errors="replace"))  # a file's name may not be UTF-8
