@@ -61,6 +61,7 @@ PRECONDITION_FAILED = refusal(HTTPStatus.PRECONDITION_FAILED, "the file is anoth
         pytest.param({"range": "Bytes= 10-19 "}, part(10, 19), id="case-and-blanks"),
         pytest.param({"range": "bytes=100-"}, UNSATISFIABLE, id="just-beyond"),
         pytest.param({"range": f"bytes={'9' * 5000}-"}, UNSATISFIABLE, id="far-beyond"),
+        pytest.param({"range": f"bytes={'0' * 5000}10-{'0' * 5000}19"}, part(10, 19), id="zeros-before-a-position"),
         pytest.param({"range": "bytes=-0"}, UNSATISFIABLE, id="the-last-nothing"),
         pytest.param({"range": "bytes=0-1,5-6"}, WHOLE, id="several-ranges-give-the-whole"),
         pytest.param({"range": "bytes=19-10"}, WHOLE, id="a-range-backwards-is-ignored"),

@@ -56,8 +56,7 @@ def answer_for(file: ServedFile, method: str, fields: Mapping[str, str]) -> File
     total = file.size_bytes
     if_range = fields.get("if-range")  # RFC 9110 §13.1.5: strong comparison; a date never matches, as we send none
     has_range = method == "GET" and (if_range is None or if_range.strip() == file.etag)
-    wanted = fields.get("range") if has_range else None
-    span = byte_range(wanted, total) if wanted is not None else None
+    span = byte_range(fields.get("range", ""), total) if has_range else None
     if span is None:
         return FileAnswer(HTTPStatus.OK, (*about, ("Content-Length", str(total))), 0, total)
     if not span:
@@ -95,7 +94,7 @@ def byte_range(field: str, total_bytes: int) -> range | None:
     found = _SINGLE_RANGE.fullmatch(field)
     if found is None:
         return None
-    first, last = (int(digits[:_LONGEST_POSITION]) if digits else None for digits in found.groups())
+    first, last = (int(digits.lstrip("0")[:_LONGEST_POSITION] or 0) if digits else None for digits in found.groups())
     if first is None:
         if last is None:
             return None

@@ -42,9 +42,9 @@ class Shares:
 
     @asynccontextmanager
     async def slot(self, machine: str, user_agent: str) -> AsyncIterator[int | None]:
-        """Hold a slot for a large body, after a wait if this kind of client can wait.
+        """Hold a slot for a large body; yield None while it is held.
 
-        Otherwise yields the seconds after which to retry.
+        Without a free slot a client waits; for one that cannot wait, yield the seconds after which to retry.
         """
         timeout_s = longest_wait_s(user_agent)
         if timeout_s is None:  # a machine that holds every slot must not keep all others from their first
