@@ -21,6 +21,8 @@ from typing import Final, TextIO
 import orjson
 import structlog
 
+from netboot.model.words import printable
+
 _LINES_HELD: Final = 64
 _PRIORITIES: Final = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LINE_INTERVAL_S: Final = 60.0  # between two lines about one fault
@@ -151,5 +153,6 @@ _FOR_A_TERMINAL: Final[list[structlog.typing.Processor]] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    lambda _logger, _method, event: {k: printable(v) if isinstance(v, str) else v for k, v in event.items()},
     structlog.dev.ConsoleRenderer(),
 ]

@@ -146,6 +146,37 @@ def test_no_answer_of_any_listener_names_a_version(rack: Rack):
     assert [re.findall(rb"\r\nServer: ([^\r]*)\r\n", answer) for answer in answers] == [[b"netboot"]] * len(answers)
 
 
+HALF_CLOSED = [
+    (b"GET /healthz", b"", 200),
+    (b"GET /boot/52:54:00:aa:bb:01.ipxe", b"", 200),
+    (b"GET /boot/52:54:00:aa:bb:01/grub.cfg", b"", 200),
+    (b"GET /content/ol8u10-x86_64/vmlinuz", b"", 200),
+    (b"GET /ks/" + b"a" * 32, b"", 404),
+    (b"POST /report/" + b"a" * 32 + b"/done", b"Content-Length: 3\r\n\r\nabc", 404),
+]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01])
+def test_a_client_that_sends_nothing_more_gets_the_answer_to_its_request(rack: Rack, delay_s: float):
+    for request, body, status in HALF_CLOSED:
+        with connect(rack) as line:
+            line.sendall(request + HOST + (body or b"\r\n"))
+            time.sleep(delay_s)
+            line.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda line=line: line.recv(65536), b""))
+
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode()), request
+
+
+def test_a_report_whose_body_will_not_come_is_closed(rack: Rack):
+    with connect(rack) as line:
+        line.sendall(REPORT + b"Content-Length: 9\r\n\r\nabc")
+        time.sleep(0.3)
+        line.shutdown(socket.SHUT_WR)
+
+        assert line.recv(65536) == b""
+
+
 def test_a_machine_that_goes_away_at_any_point_is_no_fault_in_the_log(rack: Rack):
     for request in (
         b"GET /boot/52:54:00:aa:bb:01.ipxe" + HOST + b"\r\n",

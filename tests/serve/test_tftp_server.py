@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -507,6 +508,36 @@ class TestLimits:
 
             assert is_unanswered(third)
             assert send_request(other, port, rrq())[0][:4] == b"\0\3\0\1"
+
+    def test_an_address_takes_a_place_of_the_one_that_has_most_and_no_more_than_that_one_keeps(self, service, plug):
+        limits = TransferLimits(total=8, per_client=8)
+        with serving(service, limits=limits) as (port, _):
+            for _ in range(8):
+                one = plug()
+                _, server = send_request(one, port, rrq("large.img", timeout=255))
+                one.sendto(ack(0), server)
+                one.recvfrom(70000)
+
+            answers = [send_request(plug(SECOND), port, rrq(timeout=255))[0][:2] for _ in range(4)]
+            fifth = plug(SECOND)
+            fifth.sendto(rrq(), (HOST, port))
+
+            assert answers == [b"\0\6"] * 4
+            assert is_unanswered(fifth)
+
+    def test_a_transfer_that_waits_longer_than_any_retry_yields_its_place(self, service, plug, monkeypatch):
+        monkeypatch.setattr("netboot.serve.tftp.transfers.LONGEST_TIMEOUT_S", 0.5)
+        limits = TransferLimits(total=1, per_client=1)
+        with serving(service, limits=limits) as (port, _):
+            one, early = plug(), plug(SECOND)
+            _, server = send_request(one, port, rrq("large.img", timeout=255))
+            one.sendto(ack(0), server)
+            one.recvfrom(70000)
+            early.sendto(rrq(), (HOST, port))
+            assert is_unanswered(early)
+
+            time.sleep(0.6)
+            assert read(plug(SECOND), port, rrq())[0] == SMALL
 
     def test_an_end_gives_its_place_back(self, service, plug):
         limits = TransferLimits(total=1, per_client=1, half_open=1, half_open_per_client=1)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -46,6 +47,32 @@ def test_every_event_is_one_line_of_json():
     assert "ZeroDivisionError" in lines[2]["exception"]
     assert lines[0]["timestamp"].startswith("20")
     assert lines[0]["timestamp"].endswith("Z")
+
+
+FOR_A_TERMINAL = """
+import structlog
+from netboot.telemetry import logs
+
+logs.configure(level="info", form="console")
+log = structlog.get_logger()
+log.info("http.content_unreadable", path="/a\\x1b]0;x\\x07\\x9b31m\\u202eb", reason="one\\ntwo", bytes=3)
+try:
+    raise ValueError("\\x9b2J")
+except ValueError:
+    log.exception("went.wrong")
+"""
+
+
+def test_no_text_in_a_readable_log_line_has_control_characters_of_a_terminal():
+    ran = subprocess.run(
+        [sys.executable, "-c", FOR_A_TERMINAL], check=True, capture_output=True, text=True, timeout=60
+    ).stderr
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", ran)  # structlog's own colours
+
+    assert [sign for sign in plain if not sign.isprintable() and sign != "\n"] == []
+    assert "path=/a\ufffd]0;x\ufffd\ufffd31m\ufffdb" in plain
+    assert "bytes=3" in plain
+    assert "ValueError: \ufffd2J" in plain
 
 
 FLOOD = """

@@ -27,6 +27,16 @@ class _RequestHandler(web_protocol.RequestHandler):
 
     __slots__ = ()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's returns None, which closes at once
+        """Answer a whole request before the connection is closed, as `printf … | nc -N` needs it."""
+        request = self._current_request
+        if (self._waiter is not None and not self._waiter.done()) or (
+            request is not None and (request.writer.output_size or not request.content.is_eof())
+        ):
+            return False  # it is idle, or its answer has begun, or its body will not come
+        self.close()  # after this request
+        return True
+
     def handle_error(
         self,
         request: web.BaseRequest,

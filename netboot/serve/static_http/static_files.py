@@ -25,6 +25,7 @@ from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.host.mac import Mac
 from netboot.model.release import ContentKind
+from netboot.model.words import printable_line
 from netboot.serve.static_http.conditional import NOT_NOW, FileAnswer, document, refusal
 from netboot.serve.static_http.head import StaticRequest
 from netboot.serve.static_http.refused import RefusalReason
@@ -118,7 +119,7 @@ class StaticFiles:
     def record_unreadable(self, path: str, error: Exception) -> FileAnswer:
         """Log that a served file cannot be read, once a minute for each fault; return the answer."""
         if self._faults.note(str(error)):
-            log.error("http.content_unreadable", path=path, reason=str(error))
+            log.error("http.content_unreadable", path=printable_line(path), reason=str(error))
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the file cannot be read; the reason is in netboot's log")
 
 

@@ -1,7 +1,8 @@
 """The running TFTP transfers of one interface: their sockets, timers and limits, and how each ends.
 
 Must never run a task per transfer, and never let forged requests take the place of machines that answer:
-transfers without a first ACK are limited, and the oldest of them is ended for a new one.
+transfers without a first ACK are limited, and the oldest of them is ended for a new one. If all places are taken, an
+address takes one from the address that has most, or from a transfer that waits.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, ReadRequest
-from netboot.wire.tftp.transfer import Outcome, Sender
+from netboot.wire.tftp.transfer import LONGEST_TIMEOUT_S, Outcome, Sender
 
 log = structlog.get_logger()
 
@@ -149,7 +150,18 @@ class Transfers:
             self._end(next(iter(self._half_open.values())), Outcome.REPLACED)
         if self._per_client[address] >= limits.per_client:
             return "client-limit"
-        return "total-limit" if len(self._running) >= limits.total else None
+        if len(self._running) < limits.total:
+            return None
+        if (yields := self._yielding_to(address)) is None:
+            return "total-limit"
+        self._end(yields, Outcome.REPLACED)
+        return None
+
+    def _yielding_to(self, address: str) -> Transfer | None:
+        """Return the transfer that ends for one of this address: machines may request a timeout of 255 s."""
+        found = max(self._running.values(), key=lambda each: (self._per_client[each.peer[0]], -each.last_heard_at))
+        waits = self._loop.time() - found.last_heard_at > LONGEST_TIMEOUT_S
+        return found if waits or self._per_client[found.peer[0]] > self._per_client[address] + 1 else None
 
     def begin(self, transfer: Transfer) -> None:
         """Send the first answer and follow the transfer to its end."""
