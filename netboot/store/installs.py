@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +23,7 @@ from netboot.store.database import Database
 T = TypeVar("T")
 
 ATTEMPTS = 5  # of one change against other writers
+_HOSTS_PER_QUERY: Final = 500  # SQLite before 3.32 permits 999 parameters (https://sqlite.org/limits.html)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +136,12 @@ async def _change_all(
 
 async def _read_locked(connection: AsyncConnection, hosts: Sequence[HostName]) -> dict[HostName, Install]:
     """Read rows that no other writer changes meanwhile: PostgreSQL locks them; SQLite has one writer at a time."""
-    mine = tables.installs.c.host.in_(hosts)
-    rows = await connection.execute(
-        select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()
-    )
-    return {install.host: install for install in map(_install, rows.mappings())}
+    found: dict[HostName, Install] = {}
+    for first in range(0, len(hosts), _HOSTS_PER_QUERY):
+        mine = tables.installs.c.host.in_(hosts[first : first + _HOSTS_PER_QUERY])
+        query = select(tables.installs).where(mine).order_by(tables.installs.c.host).with_for_update()
+        found |= {install.host: install for install in map(_install, (await connection.execute(query)).mappings())}
+    return found
 
 
 async def _write(connection: AsyncConnection, changes: Sequence[Change]) -> None:

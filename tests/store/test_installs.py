@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from netboot.errors import StoreError, TransitionError
 from netboot.model.host.host import HostName
@@ -216,3 +217,29 @@ def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path):
 
     with pytest.raises(StoreError, match=r"cannot open the store .*/file/netboot.db"):
         asyncio.run(Database.open(f"sqlite+aiosqlite:///{tmp_path}/file/netboot.db"))
+
+
+def test_no_query_has_more_parameters_than_an_old_sqlite_permits(store_url: str, request: pytest.FixtureRequest):
+    hosts = [HostName(f"w{number}") for number in range(1_200)]
+    counts = []
+
+    def count(
+        _connection: object, _cursor: object, _text: str, parameters: object, _context: object, many: bool
+    ) -> None:
+        if isinstance(parameters, tuple | list | dict) and not many:
+            counts.append(len(parameters))
+
+    async def scenario() -> set[HostName]:
+        database = await Database.open(store_url)
+        installs = Installs(database)
+        await installs.change_all(dict.fromkeys(hosts, arm), at=NOW, what="armed")
+        await installs.change_all(dict.fromkeys(hosts, Install.cancelled), at=NOW, what="cancelled")
+        cancelled = {each.host for each in await installs.all() if each.version == 2 and not each.is_armed}
+        await database.close()
+        return cancelled
+
+    event.listen(Engine, "before_cursor_execute", count)
+    request.addfinalizer(lambda: event.remove(Engine, "before_cursor_execute", count))
+
+    assert asyncio.run(scenario()) == set(hosts)
+    assert 200 <= max(counts) <= 999
