@@ -21,3 +21,11 @@ def test_a_table_shows_brackets_as_they_are_and_keeps_a_row_on_its_line(
     (row,) = capsys.readouterr().out.splitlines()[1:]
     assert HARMLESS in row
     assert "first line second" in row
+
+
+def test_json_does_not_need_the_rows_of_the_table(capsys: pytest.CaptureFixture[str]):
+    found = [{"arch": None}]
+
+    print_table(found, True, ("ARCH",), ([each["arch"].lower()] for each in found))  # type: ignore[attr-defined]
+
+    assert capsys.readouterr().out == '[\n  {\n    "arch": null\n  }\n]\n'

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import click
@@ -35,9 +36,9 @@ def print_found(found: Any, as_json: bool, lines: Iterable[str]) -> None:
 
 def print_table(found: Any, as_json: bool, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headings, each on its line, tab-separated without a terminal; or `found` as JSON."""
-    rows = [[printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
+    rows = ([printable(cell.replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows)
     if as_json or not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
-        print_found(found, as_json, map("\t".join, (columns, *rows)))
+        print_found(found, as_json, map("\t".join, chain([columns], rows)))
         return
     from rich.console import Console  # slow to load
     from rich.table import Table
