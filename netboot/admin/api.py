@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from netboot.admin.json_views import error_view, http_error_view, json_view
+from netboot.admin.json_views import error_view, http_error_view, json_text, json_view
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
@@ -185,7 +185,7 @@ def actor_of(request: web.Request) -> Actor:
 
 
 def _json(found: object) -> web.Response:
-    return web.json_response(json_view(found))
+    return web.json_response(text=json_text(found))
 
 
 def _server_sent(found: Event) -> bytes:

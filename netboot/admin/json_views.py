@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
@@ -33,10 +33,18 @@ from netboot.operate.running_daemon import ApplianceStatus
 
 View = Mapping[str, Any]
 
+# As RFC 9110 has them; Python before 3.13 has older ones.
+_STATUS_NAMES: Final = {413: "content-too-large", 422: "unprocessable-content"}
+
 
 def json_view(found: Any) -> Any:
-    """Convert results of `operate.administration` to JSON. Bytes in a stored name that are not UTF-8 become `?`."""
-    return json.loads(json.dumps(found, default=_view, ensure_ascii=False).encode("utf-8", "replace"))
+    """Convert results of `operate.administration` to values of JSON, as `json_text` writes them."""
+    return json.loads(json_text(found))
+
+
+def json_text(found: Any) -> str:
+    """Write results of `operate.administration` as JSON. Bytes in a stored name that are not UTF-8 become `?`."""
+    return json.dumps(found, default=_view, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def error_view(error: NetbootError) -> View:
@@ -44,7 +52,7 @@ def error_view(error: NetbootError) -> View:
     view = {"error": str(error), "code": error.code}
     match error:
         case RefusedError():
-            return error.view
+            return {"code": error.code, **error.view}
         case UploadError():
             return http_error_view(str(error), error.status)
         case ConfigError():
@@ -58,7 +66,8 @@ def error_view(error: NetbootError) -> View:
 
 def http_error_view(text: str | None, status: int) -> View:
     """Convert the refusal of a request that reached no use case; the code is the name of its HTTP status."""
-    return {"error": text, "code": HTTPStatus(status).phrase.lower().replace(" ", "-")}
+    code = _STATUS_NAMES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "-")
+    return {"error": text, "code": code}
 
 
 def _view(found: Any) -> Any:
@@ -102,7 +111,8 @@ def _record(found: Any) -> Any:
 
 
 def _fields(found: Any) -> dict[str, Any]:
-    return {each.name: getattr(found, each.name) for each in fields(found)}
+    """Return the fields of a dataclass without those that `repr` hides: tokens and other secrets."""
+    return {each.name: getattr(found, each.name) for each in fields(found) if each.repr}
 
 
 def _host(host: Host) -> View:

@@ -1,0 +1,42 @@
+"""The JSON of results and errors: no token, and a code that depends on no version of Python or of the daemon."""
+
+from http import HTTPStatus
+
+import pytest
+
+from netboot.admin.json_views import error_view, http_error_view, json_view
+from netboot.content.library.uploads import UploadError
+from netboot.control_socket import RefusedError
+from netboot.model.host.host import HostName
+from netboot.model.install.install import Install
+from netboot.model.install.token import Tokens
+
+
+def test_no_token_is_shown_whatever_value_contains_it():
+    install = Install(HostName("cp1"), tokens=Tokens("a" * 32, "b" * 32, "c" * 32))
+
+    assert json_view([install])[0]["tokens"] == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (HTTPStatus.BAD_REQUEST, "bad-request"),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large"),
+        (HTTPStatus.UNPROCESSABLE_ENTITY, "unprocessable-content"),
+        (HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage"),
+    ],
+)
+def test_the_code_of_a_refusal_is_the_name_of_its_status_in_every_python(status: int, code: str):
+    assert http_error_view("why", status) == {"error": "why", "code": code}
+    assert error_view(UploadError(status, "why")) == {"error": "why", "code": code}
+
+
+def test_the_error_of_a_daemon_is_shown_as_it_was_received_and_always_has_a_code():
+    arming = {"error": "why", "code": "arming-refused", "reasons": ["no disk"]}
+
+    assert error_view(RefusedError(arming)) == arming
+    assert error_view(RefusedError({"error": "the daemon answered 502"})) == {
+        "error": "the daemon answered 502",
+        "code": "failed",
+    }
