@@ -4,18 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from fixtures.site import CLUSTER
 
 from netboot.registry.load import load_accepted, read
 
-CLUSTER = """\
-cluster: {init: cp1}
-roles:
-  control-plane: {ignition: {init: init.ign, join: join.ign}}
-  worker: {ignition: {join: join.ign}}
-hosts:
-  cp1: {role: control-plane, mac: 52:54:00:00:00:01}
-  w1: {role: worker, mac: 52:54:00:00:00:11}
-"""
 EVERYBODY = {"52:54:00:00:00:01", "52:54:00:00:00:11"}
 W7 = "52:54:00:00:00:17"
 

@@ -1,20 +1,12 @@
 from pathlib import Path
 
 import pytest
+from fixtures.site import CLUSTER as ONE_OF_EACH_ROLE
 
 SAMPLES = Path(__file__).parents[1] / "ignition" / "samples"
 GIVE = "give what `ocne cluster start` or `ocne cluster join` printed on stdout"
 
-CLUSTER = """\
-cluster: {init: cp1}
-roles:
-  control-plane: {ignition: {init: init.ign, join: join.ign}}
-  worker: {ignition: {join: join.ign}}
-hosts:
-  cp1: {role: control-plane, mac: 52:54:00:00:00:01}
-  cp2: {role: control-plane, mac: 52:54:00:00:00:02}
-  w1: {role: worker, mac: 52:54:00:00:00:11}
-"""
+CLUSTER = ONE_OF_EACH_ROLE.replace("  w1:", "  cp2: {role: control-plane, mac: 52:54:00:00:00:02}\n  w1:")
 
 
 def test_the_first_node_gets_init_and_all_others_join(site):

@@ -29,6 +29,14 @@ CP1 = Machine(
 )
 
 
+async def opened_without_the_table(store_url: str) -> Database:
+    """Open a store that accepts no machine."""
+    database = await Database.open(store_url)
+    async with database.transaction() as connection:
+        await connection.exec_driver_sql("DROP TABLE machines")
+    return database
+
+
 def test_a_machine_is_read_as_it_was_kept_last(store_url: str):
     async def scenario() -> object:
         database = await Database.open(store_url)
@@ -135,9 +143,7 @@ def test_a_running_writer_stores_what_is_kept_and_the_rest_when_it_is_cancelled(
 
 def test_machines_that_the_store_never_accepts_are_counted_in_the_log(store_url: str):
     async def scenario() -> None:
-        database = await Database.open(store_url)
-        async with database.transaction() as connection:
-            await connection.exec_driver_sql("DROP TABLE machines")
+        database = await opened_without_the_table(store_url)
         machines = Machines(database)
         machines.keep(CP1)
         machines.forget(Mac.parse("52:54:00:aa:bb:02"))
@@ -153,9 +159,7 @@ def test_machines_that_the_store_never_accepts_are_counted_in_the_log(store_url:
 
 def test_a_flood_while_the_store_fails_fills_no_memory(store_url: str):
     async def scenario() -> None:
-        database = await Database.open(store_url)
-        async with database.transaction() as connection:
-            await connection.exec_driver_sql("DROP TABLE machines")
+        database = await opened_without_the_table(store_url)
         machines = Machines(database)
         for number in range(MOST_GONE + 20_000):
             machines.forget(Mac(f"02:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"))
