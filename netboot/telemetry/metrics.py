@@ -43,7 +43,10 @@ class _Count:
 
 
 class Metrics(Collector):
-    """Counts what is declared in `COUNTERS`; raises KeyError for anything else. For the thread of the event loop."""
+    """Counts what is declared in `COUNTERS`; raises KeyError for another name, ValueError for other labels.
+
+    For the thread of the event loop.
+    """
 
     content_type = CONTENT_TYPE_LATEST
 
