@@ -1,5 +1,7 @@
 """Uploads on disk: which begin, continue or are refused; a full disk."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,17 @@ def test_an_upload_whose_description_is_damaged_does_not_exist(tmp_path: Path) -
     (tmp_path / ".uploads" / ID / "upload.json").write_text('{"kind": "iso"}')
 
     assert uploads.all() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_uploads_that_may_not_be_read_are_not_taken_for_none() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        content = Path(directory)
+        content.chmod(0o755)
+        Uploads(content).begin(UploadRequest(UploadKind.ISO, 10), id_=ID, now=NOW)
+        os.seteuid(1234)
+        try:
+            with pytest.raises(PermissionError):
+                Uploads(content).all()
+        finally:
+            os.seteuid(0)

@@ -114,7 +114,8 @@ class Uploads:
 
     def all(self) -> list[Upload]:
         """List the uploads, oldest first."""
-        found = [self._read(path.name) for path in self._root.glob("*") if _ID.fullmatch(path.name)]
+        paths = self._root.iterdir() if self._root.is_dir() else ()  # glob would hide that it cannot be read
+        found = [self._read(path.name) for path in paths if _ID.fullmatch(path.name)]
         return sorted((upload for upload in found if upload), key=lambda upload: upload.created_at)
 
     def get(self, id_: str) -> Upload:
