@@ -23,7 +23,7 @@ from netboot.content.oci.bundle import Part
 from netboot.content.oci.image import Image, layer_chunks
 from netboot.content.ostree.fsck import check_archive
 from netboot.content.ostree.object_check import check_object
-from netboot.content.ostree.repository import summary_fault
+from netboot.content.ostree.repository import SUMMARY, summary_fault
 from netboot.content.tar_stream import ByteStream, tar_members
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
@@ -57,7 +57,7 @@ def verify(entry: LibraryEntry, progress: Progress = NO_PROGRESS) -> Verdict:
     if record is not None and record.commit != check.commit:
         faults[f"refs/heads/{check.ref}"] = f"it names {check.commit}, and {record.commit} was imported"
     if (stale := summary_fault(entry.path)) is not None:
-        faults["summary"] = f"{stale}; it is not served; ostree summary -u --repo={entry.path}"
+        faults[SUMMARY] = f"{stale}; it is not served; ostree summary -u --repo={entry.path}"
     has_more = check.unreferred and not faults
     notes = (f"{len(check.unreferred)} objects that nothing refers to",) if has_more else ()
     return Verdict(entry.name, entry.kind, check.object_count, faults, notes)

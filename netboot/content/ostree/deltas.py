@@ -28,7 +28,7 @@ from netboot.content.library.disk import (
     write_fault,
 )
 from netboot.content.library.library import Library, LibraryBusyError, LibraryEntry
-from netboot.content.ostree.repository import read_ref, summary_fault
+from netboot.content.ostree.repository import SIGNATURE, SUMMARY, read_ref, summary_fault
 from netboot.errors import ContentError
 from netboot.model.release import EntryKind
 
@@ -37,7 +37,7 @@ _TIMEOUT_S: Final = 4 * 3600.0  # xz over gigabytes at the lowest priority
 _BUSY_INTERVAL_S: Final = 2.0
 _BUSY_TRIES: Final = 1800
 _SPARE_BYTES: Final = 64 << 20
-_DERIVED: Final = ("deltas", "delta-indexes", "summary")  # in the order in which they are published
+_DERIVED: Final = ("deltas", "delta-indexes", SUMMARY)  # in the order in which they are published
 
 log = structlog.get_logger()
 
@@ -101,8 +101,8 @@ def _has_delta(entry: LibraryEntry) -> bool:
         _, commit = read_ref(entry.path, entry.name)
     except (ContentError, OSError):
         return True
-    is_complete = (entry.path / "summary").is_file() and (entry.path / delta_member(commit)).is_file()
-    return (entry.path / "summary.sig").is_file() or (is_complete and summary_fault(entry.path) is None)
+    is_complete = (entry.path / SUMMARY).is_file() and (entry.path / delta_member(commit)).is_file()
+    return (entry.path / SIGNATURE).is_file() or (is_complete and summary_fault(entry.path) is None)
 
 
 @contextmanager

@@ -14,12 +14,10 @@ from typing import Final
 
 from netboot.content.library.disk import file_status
 from netboot.content.ostree.object_table import object_key
+from netboot.content.ostree.repository import PULLED_DIRECTORIES, PULLED_FILES
 from netboot.content.tar_stream import ByteStream
 from netboot.errors import ContentError
 
-# The files of a repository that a pull requests, and the directories of such files, beside its objects.
-PULLED_FILES: Final = ("config", "summary", "summary.sig")
-PULLED_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 _SMALL_BYTES: Final = 1 << 20  # compared and written in one piece
 _MODE: Final = 0o644
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

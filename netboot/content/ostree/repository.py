@@ -20,6 +20,8 @@ from netboot.model.release import EntryKind, Release
 PREFERRED_REF: Final = "ock"
 SUMMARY: Final = "summary"
 SIGNATURE: Final = "summary.sig"
+PULLED_FILES: Final = ("config", SUMMARY, SIGNATURE)  # what a pull requests beside objects
+PULLED_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 _LARGEST_SUMMARY: Final = 64 << 20
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")

@@ -14,8 +14,7 @@ from typing import ClassVar, Final, Self
 from netboot.content.library.disk import file_status
 from netboot.content.media.boot_media import ALIASES, KIND_OF_MEMBER, TREEINFO, made_treeinfo
 from netboot.content.ostree.object_table import ObjectTable, object_key
-from netboot.content.ostree.release_writer import PULLED_DIRECTORIES, PULLED_FILES
-from netboot.content.ostree.repository import SIGNATURE, SUMMARY, summary_fault
+from netboot.content.ostree.repository import PULLED_DIRECTORIES, PULLED_FILES, SIGNATURE, SUMMARY, summary_fault
 from netboot.content.serving.served_file import (
     IMMUTABLE,
     NO_CACHE,
@@ -170,9 +169,7 @@ class ReleaseTree(Tree):
         for member in PULLED_FILES:
             self.read_again((member,))
         if (fault := summary_fault(self.root)) is not None:
-            self.problems.append(
-                f"{self.root / 'summary'} is not served: {fault}; ostree summary -u --repo={self.root}"
-            )
+            self.problems.append(f"{self.root / SUMMARY} is not served: {fault}; ostree summary -u --repo={self.root}")
         for directory in PULLED_DIRECTORIES:
             self.add_all(directory)
         self.objects = ObjectTable.read(self.root, self.problems)
