@@ -52,7 +52,7 @@ def error_view(error: NetbootError) -> View:
     view = {"error": str(error), "code": error.code}
     match error:
         case RefusedError():
-            return {"code": error.code, **error.view}
+            return {**view, **error.view}
         case UploadError():
             return http_error_view(str(error), error.status)
         case ConfigError():

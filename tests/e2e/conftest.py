@@ -7,6 +7,7 @@ its own LAN, appliance and machines: they share nothing but the media, and their
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,14 @@ _STORIES: pytest.StashKey[dict[str, asyncio.Task[None]]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the coroutine tests at the end: any other test between them would stop the labs that run beside it."""
-    items.sort(key=_is_coroutine_test)
+    """Put the coroutine tests of this package at the end: a test between them would meet their labs, and stop them."""
+    items.sort(key=_is_story)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a coroutine test to its end, while the other tests of the session run beside it."""
-    if not _is_coroutine_test(pyfuncitem):
+    if not _is_story(pyfuncitem):
         return None
     session = pyfuncitem.session
     if _RUNNER not in session.stash:
@@ -45,7 +46,7 @@ async def _start_all(session: pytest.Session) -> dict[str, asyncio.Task[None]]:
     return {
         item.nodeid: asyncio.create_task(_play(item.obj, slots), name=item.name)
         for item in session.items
-        if isinstance(item, pytest.Function) and _is_coroutine_test(item)
+        if _is_story(item)
     }
 
 
@@ -58,5 +59,10 @@ async def _ended(story: asyncio.Task[None]) -> None:
     await story
 
 
-def _is_coroutine_test(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
+def _is_story(item: pytest.Item) -> bool:
+    """Whether this is a coroutine test of this package; those of other packages run alone, before these."""
+    return (
+        isinstance(item, pytest.Function)
+        and inspect.iscoroutinefunction(item.obj)
+        and item.path.is_relative_to(Path(__file__).parent)
+    )
