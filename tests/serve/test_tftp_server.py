@@ -497,6 +497,28 @@ class TestLimits:
 
             assert read(plug(), port, rrq())[0] == SMALL
 
+    def test_a_flood_of_reads_that_began_late_does_not_end_one_that_was_requested_after_them(self, service, plug):
+        store_answers = asyncio.Event()
+
+        async def render(*_, **__):
+            await store_answers.wait()
+            return GRUB_CFG.decode()
+
+        service.render = render
+        flood, machine = [plug() for _ in range(4)], plug()
+        with serving(service, limits=TransferLimits(total=40, per_client=30, half_open=2)) as (port, call):
+            read(plug(), port, rrq())  # reads the file from the disk
+            requests = dict.fromkeys(flood, rrq("grub.cfg")) | {machine: rrq()}
+            call(lambda _: [each.sendto(request, (HOST, port)) for each, request in requests.items()])
+            first, server = machine.recvfrom(70000)
+            call(lambda _: store_answers.set())
+            for each in flood:
+                assert each.recvfrom(70000)[0][:4] == b"\0\3\0\1"
+
+            machine.sendto(ack(1), server)
+
+            assert first[:4] + machine.recvfrom(70000)[0][:4] == b"\0\3\0\1\0\3\0\2"
+
     def test_one_client_has_no_more_than_its_share_and_gets_no_error(self, service, plug):
         limits = TransferLimits(total=10, per_client=2, half_open=10, half_open_per_client=10)
         with serving(service, limits=limits) as (port, _):

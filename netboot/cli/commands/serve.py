@@ -1,7 +1,6 @@
 """`netboot serve`: the daemon."""
 
 import asyncio
-import gc
 from pathlib import Path
 
 import click
@@ -17,5 +16,4 @@ def serve(config: Path) -> None:
     Logs to stderr. SIGHUP reads the configuration again; if it has faults, they are logged and the previous one is
     kept. SIGTERM drains and stops.
     """
-    gc.set_threshold(700)  # the default: `netboot.__main__` changed it
     asyncio.run(run_daemon(config))

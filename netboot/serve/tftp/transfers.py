@@ -7,12 +7,14 @@ address takes one from the address that has most, or from a transfer that waits.
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import Final, assert_never
 
 import structlog
@@ -35,6 +37,7 @@ _CHECK_EVERY_S: Final = 1.0  # each transfer: a machine may request a timeout of
 _IP_MTU_DISCOVER: Final = 10  # <linux/in.h>, as the next
 _IP_PMTUDISC_DONT: Final = 0
 _UNKNOWN_TID: Final = tftp.error(ErrorCode.UNKNOWN_TRANSFER_ID, "unknown transfer")
+_ARRIVED_AT: Final = attrgetter("arrived_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Transfer:
     started_at: float = 0.0
     last_heard_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
+    arrived_at: float = field(default_factory=time.monotonic)  # its request, long before it begins if the disk is slow
 
     def close(self) -> None:
         """Close the socket, and the file unless a thread reads it now."""
@@ -114,7 +118,7 @@ class Transfers:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._running: dict[Address, Transfer] = {}
-        self._half_open: dict[Address, Transfer] = {}  # oldest first
+        self._half_open: dict[Address, Transfer] = {}
         self._per_client: Counter[str] = Counter()
         self._faults = LineLimit()
         self.idle = asyncio.Event()
@@ -145,9 +149,9 @@ class Transfers:
         if len(self._half_open) >= limits.half_open_per_client:
             of_client = [transfer for peer, transfer in self._half_open.items() if peer[0] == address]
             if len(of_client) >= limits.half_open_per_client:
-                self._end(of_client[0], Outcome.REPLACED)
+                self._end(min(of_client, key=_ARRIVED_AT), Outcome.REPLACED)
         if len(self._half_open) >= limits.half_open:
-            self._end(next(iter(self._half_open.values())), Outcome.REPLACED)
+            self._end(min(self._half_open.values(), key=_ARRIVED_AT), Outcome.REPLACED)
         if self._per_client[address] >= limits.per_client:
             return "client-limit"
         if len(self._running) < limits.total:
