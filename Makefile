@@ -86,11 +86,12 @@ demo: $(STAMPS)/lab ## install two virtual machines over the network, live, in a
 run: $(STAMPS)/python ## run the daemon in the foreground, with /etc/netboot/netboot.yaml or $$NETBOOT_CONFIG
 	$(BIN)/netboot serve
 
-check: $(STAMPS)/python ## style, types, import contracts
+check: $(STAMPS)/python ## style, types, import contracts, sizes and names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_structure.py tests/test_architecture.py
 
 test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
