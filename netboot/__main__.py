@@ -8,8 +8,8 @@ import gc
 import signal
 import sys
 
-# Objects, not 700: neither loading modules nor a rack's first requests make garbage, and searching for it costs 7 %.
-_GARBAGE: int = 20_000
+# Objects, not 700: neither modules nor the first requests of a rack make garbage, and searching for it costs 7 %.
+_GARBAGE: int = 10_000
 
 
 def main() -> None:

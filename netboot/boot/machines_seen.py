@@ -114,7 +114,8 @@ class SeenMachine:
         return begins
 
     def _begin_boot(self, now_s: float) -> None:
-        self.ended, self.boot = self.boot.trace, BootSession(BootTrace(began_s=now_s))
+        before, self.boot = self.boot.trace, BootSession(BootTrace(began_s=now_s))
+        self.ended = before if before.client is not None else None
 
     def _note_exchange(self, exchange: int, elapsed: int) -> bool:
         """Record a DISCOVER of its firmware; True if it begins a new exchange."""

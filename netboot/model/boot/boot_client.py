@@ -115,7 +115,7 @@ class BootClient:
         return f"{self.protocol}/{self.cpu or arch_name(self.arch)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for each boot; a frozen one takes twice as long
 class Machine:
     """One MAC that requested a boot or an address. `addresses`: oldest first."""
 
