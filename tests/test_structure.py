@@ -166,6 +166,11 @@ def test_pe_headers_are_read_in_one_module():
     assert readers == ["netboot/content/pe_image.py"]
 
 
+def test_no_group_of_a_regular_expression_is_possessive():
+    """Python before 3.11.5, and Debian 12's before 3.11.2-6+deb12u9, then misses matches (gh-106052)."""
+    assert [str(source) for source in SOURCES if re.search(r"[^\\]\)([*+?]|\{[0-9,]+\})\+", source.read_text())] == []
+
+
 def test_text_of_machines_is_escaped_in_one_module():
     places = [_place(source) for source in SOURCES if "unicode_escape" in source.read_text()]
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 LONGEST_PATH: Final = 2048
 _LONGEST_PLAIN: Final = 512
 # The paths of a pull, requested ten thousand times.
-_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)++")
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.+~-]*+)+")
 VISIBLE_DOT_FILES: Final = frozenset({".treeinfo"})  # requested by Anaconda; no other hidden file is served
 
 

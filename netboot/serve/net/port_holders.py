@@ -50,14 +50,23 @@ def _programs(inodes: set[str]) -> dict[str, str]:
     """Name the programs that have these sockets open, as far as this user may read /proc.
 
     A process that is about to start a program holds its parent's sockets for a moment: the oldest process is named.
+    One that ends or closes a file meanwhile is read as far as it still is there.
     """
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, str] = {}
     processes = [each for each in _PROC.iterdir() if each.name.isdecimal()] if wanted else []
     for process in sorted(processes, key=lambda each: int(each.name)):
-        with suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                inode = wanted.get(str(descriptor.readlink()))
-                if inode is not None:
-                    found.setdefault(inode, f"{(process / 'comm').read_text().strip()} (process {process.name})")
+        for inode in _inodes(process) & wanted.keys():
+            with suppress(OSError):
+                found.setdefault(wanted[inode], f"{(process / 'comm').read_text().strip()} (process {process.name})")
+    return found
+
+
+def _inodes(process: Path) -> set[str]:
+    """List what the descriptors of a process lead to: `socket:[INODE]` for a socket."""
+    found = set()
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                found.add(str(descriptor.readlink()))
     return found

@@ -14,7 +14,7 @@ from typing import Final
 LONGEST_BODY_BYTES: Final = 1 << 20  # of any request on the boot LAN; a report is the only one that has a body
 _MOST_BYTES: Final = 2**63  # what a Content-Length can state; more digits are an attack on parsers
 _HOST: Final = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2}){1,255}+)(?::([0-9]{0,5}))?", re.ASCII
+    r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'(*+);=-]|%[0-9A-Fa-f]{2}){1,255})(?::([0-9]{0,5}))?", re.ASCII
 )
 
 
