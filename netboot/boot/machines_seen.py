@@ -61,7 +61,7 @@ class SeenMachine:
 
     machine: Machine
     boot: BootSession = field(default_factory=BootSession)
-    ended: BootTrace | None = None  # of the boot before, until it is evaluated
+    ended: BootTrace | None = None  # of the boot before, if it was offered anything, until it is evaluated
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer

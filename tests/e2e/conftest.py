@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test to its end, while the other tests of the session run beside it."""
+    """Run a coroutine test of this package to its end, while the others of this package run beside it."""
     if not _is_story(pyfuncitem):
         return None
     session = pyfuncitem.session
