@@ -273,12 +273,25 @@ def test_the_readme_shows_every_command():
     assert [name for name in COMMANDS if f"`netboot {name}" not in readme] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """List the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_relative_link_in_the_documentation_has_a_target():
     links = [
-        (page, target) for page in DOCUMENTS for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        (page, target, heading)
+        for page in DOCUMENTS
+        for target, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text())
     ]
 
-    assert [(page, target) for page, target in links if not (page.parent / target).exists()] == []
+    assert [(page, target) for page, target, _ in links if not (page.parent / target).exists()] == []
+    assert [
+        (page, target, heading)
+        for page, target, heading in links
+        if heading and heading not in anchors(page.parent / target if target else page)
+    ] == []
 
 
 def test_a_decision_has_the_next_number_in_its_file_name_and_its_heading():
