@@ -3,8 +3,9 @@
 Used by the commands and by the lab. Never opens the store or a file of the daemon.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self
@@ -26,15 +27,22 @@ from netboot.operate.running_daemon import RescanRequest
 View = Mapping[str, Any]
 
 ANSWER_S = 30.0
+SLOW_S = 3.0  # until a sentence is reported
 STREAM_TIMEOUT_S: Final = 45.0  # of an event stream, which has a heartbeat every 15 s
 
 
 class ControlClient:
     """A connection to the daemon; an async context manager."""
 
-    def __init__(self, socket: Path, *, configuration: Path | None = None) -> None:
-        """If `configuration` is given, a daemon with another one refuses every request."""
+    def __init__(
+        self, socket: Path, *, configuration: Path | None = None, report: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """If `configuration` is given, a daemon with another one refuses every request.
+
+        `report` gets a sentence while an answer takes long.
+        """
         self._socket = socket
+        self._report = report
         self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
         self._session: aiohttp.ClientSession  # from `async with` on
 
@@ -114,12 +122,16 @@ class ControlClient:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
     async def _request(self, method: str, path: str, body: object = None) -> Any:
+        text = f"the daemon on {self._socket} does not answer yet; waiting {ANSWER_S - SLOW_S:.0f} s more"
+        slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, text)
         try:
             async with self._session.request(method, f"/api/v1/{path}", json=body) as answer:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(self._socket, error) from error
+        finally:
+            slow.cancel()
 
 
 def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

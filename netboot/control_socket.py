@@ -43,7 +43,8 @@ def connection_error(socket: Path, error: Exception) -> NoDaemonError | DeafDaem
         case PermissionError():
             return DeafDaemonError(f"cannot connect to the daemon: no right to {socket}; {NO_RIGHT}")
         case TimeoutError():
-            return DeafDaemonError(f"the daemon on {socket} does not answer in time; journalctl -u netboot")
+            cure = "see journalctl -u netboot; if it hangs: systemctl restart netboot"
+            return DeafDaemonError(f"the daemon on {socket} does not answer in time; {cure}")
         case reason:
             return DeafDaemonError(f"the daemon on {socket} does not answer: {reason}; journalctl -u netboot")
 

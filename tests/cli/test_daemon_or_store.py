@@ -64,6 +64,27 @@ def test_a_command_without_a_daemon_prints_how_to_start_one(tmp_path: Path):
     )
 
 
+def test_a_daemon_that_hangs_is_waited_for_with_a_line_and_then_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("netboot.client.SLOW_S", 0.05)
+    monkeypatch.setattr("netboot.client.ANSWER_S", 0.3)
+    path, shown = tmp_path / "control.sock", list[str]()
+
+    async def ask() -> object:
+        async with ControlClient(path, report=shown.append) as client:
+            return await client.status()
+
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(path))
+        daemon.listen()
+        with pytest.raises(DeafDaemonError) as caught:
+            asyncio.run(ask())
+
+    assert shown == [f"the daemon on {path} does not answer yet; waiting 0 s more"]
+    assert "systemctl restart netboot" in str(caught.value)
+
+
 def test_a_fault_in_the_hosts_does_not_stand_between_a_person_and_the_daemon(tmp_path: Path):
     config = tmp_path / "netboot.yaml"
     config.write_text("admin: {socket: control.sock}\nstore: {url: sqlite+aiosqlite:///netboot.db}\n")

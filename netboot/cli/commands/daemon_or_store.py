@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -56,7 +57,7 @@ async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
         if await asyncio.to_thread(is_answered, socket):
             from netboot.client import ControlClient  # its HTTP library is slow to load
 
-            return ControlClient(socket, configuration=config)
+            return ControlClient(socket, configuration=config, report=partial(click.echo, err=True))
         if held_by(socket) is None:
             return None
         await asyncio.sleep(_TRY_AGAIN_S)
