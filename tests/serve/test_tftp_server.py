@@ -491,6 +491,7 @@ class TestLimits:
     def test_a_flood_of_half_open_reads_does_not_keep_a_machine_from_reading(self, service, plug):
         limits = TransferLimits(total=40, per_client=30, half_open=20, half_open_per_client=10)
         with serving(service, limits=limits) as (port, _):
+            read(plug(), port, rrq())  # from the disk, for which 64 requests at most wait; others are dropped
             flood = [plug(f"127.0.{n % 10}.{n % 7 + 1}") for n in range(200)]
             for one in flood:
                 one.sendto(rrq(timeout=255), (HOST, port))
