@@ -26,6 +26,7 @@ COMMANDS: Final = {  # each in a module of its name, with the same short help
     "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
     "check": "Check everything before a machine boots.",
     "plan": "Show what each host would get at its next boot.",
+    "explain": "Show where each value of a host comes from, and what it gets now.",
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, for editors.",
     "reload": "Make the daemon read its files again; print the result.",
     "host": "List and show the registered machines.",

@@ -368,7 +368,7 @@ class Leases:
             lease_s=self._policy.lease_s,
             router=router,
             nameservers=nameservers or self._policy.nameservers,
-            host_name=host.name if host is not None else None,
+            host_name=host.system_name if host is not None else None,
             domain=self._policy.domain,
             ntp_servers=(host.ntp_addresses if host else ()) or self._policy.ntp_servers,
         )

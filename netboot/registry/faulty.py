@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from netboot.errors import Problem
-from netboot.model.host.host import HostSet, Role
+from netboot.model.host.host import Host, HostSet, Role
 from netboot.model.host.mac import Mac
 from netboot.registry.host_files import Declared
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
@@ -29,10 +29,10 @@ def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) 
     """Return the affected hosts, each with its first fault: its own, its role's, or one of a shared section."""
     # Of `cp1` and `cp1.example.com`, the longer one matches.
     names = sorted(declared.table("hosts").entries, key=len, reverse=True)
-    roles = {str(name): host.role for name, host in hosts.hosts.items()}
+    read = {str(name): host for name, host in hosts.hosts.items()}
     found: dict[str, Problem] = {}
     for fault in faults:
-        for name in _concerned(fault.where, names, roles):
+        for name in _concerned(fault.where, names, read):
             found.setdefault(name, fault)
     if any(file.text is None for file in declared.files) and not declared.table("roles").entries:
         # The file that cannot be read contains the shared sections.
@@ -40,13 +40,15 @@ def faulty_hosts(declared: Declared, hosts: HostSet, faults: Sequence[Problem]) 
     return found
 
 
-def _concerned(where: str, names: Sequence[str], roles: Mapping[str, Role]) -> Iterable[str]:
+def _concerned(where: str, names: Sequence[str], hosts: Mapping[str, Host]) -> Iterable[str]:
     section, _, rest = where.partition(".")
     match section:
         case "hosts":
             return [name for name in names if rest == name or rest.startswith((f"{name}.", f"{name}["))][:1]
         case "roles" if (role := rest.partition(".")[0]) in list(Role):
-            return [name for name in names if roles.get(name) == role]
+            return [name for name in names if name in hosts and hosts[name].role == role]
+        case "groups" if group := rest.partition(".")[0]:
+            return [name for name in names if name in hosts and group in hosts[name].groups]
         case "":
             return ()  # a whole file: its hosts are not known by name
         case _:

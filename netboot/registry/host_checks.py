@@ -6,7 +6,7 @@ is none: its hosts are loaded, but are not ready. No content of it is kept or sh
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -19,7 +19,7 @@ from netboot.model.host.mac import Mac
 from netboot.registry.faulty import macs_in
 from netboot.registry.host_files import Declared
 from netboot.registry.host_sections import HostSection, SharedValues, StaticNetwork
-from netboot.registry.merge import Merged, Origin
+from netboot.registry.merge import ADDS, Merged, Origin
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
 from netboot.yamlfile.files import read_bytes
 from netboot.yamlfile.nodes import Listing, Scalar, Table, find
@@ -54,10 +54,55 @@ def check_needed_keys(declared: Declared, faults: Faults) -> None:
 
 def _lacks(table: Table, key: str, section: type[Section]) -> bool:
     """Return whether a key is missing, and no unknown key, which is a fault of its own, stands for it."""
-    known = section.model_fields
+    known = section.key_names()
     return key not in table.entries and not any(
         name not in known and nearest(name, known) == key for name in table.entries
     )
+
+
+def check_groups(declared: Declared, hosts: Hosts, *, known: Collection[str], faults: Faults) -> None:
+    """Refuse a group that is not declared, and one that a host lists twice."""
+    for host in hosts.values():
+        names = host.values.groups or ()
+        for index, name in enumerate(names):
+            origin = host.layers[0].written("groups", index)
+            if name not in declared.table("groups").entries:
+                cure = did_you_mean(name, known) if known else f"declare it: groups: {{{name}: {{…}}}}"
+                faults.add(origin.place, origin.where, what=f"no group is called {shown(name)}", cure=cure)
+            elif name in names[:index]:
+                faults.add(origin.place, origin.where, what=f"{name} is listed already", cure="list it once")
+
+
+def check_lists(declared: Declared, faults: Faults) -> None:
+    """Refuse a list that is replaced and extended in one place."""
+    for where, table in _tables(declared):
+        for added in table.entries.keys() & set(ADDS.values()):
+            name = added.removeprefix("+")
+            if name in table.entries:
+                what, cure = f"{name} is there too ({table.entries[name].key.place})", "write one of the two"
+                faults.add(table.entries[added].key.place, f"{where}.{added}", what=what, cure=cure)
+
+
+def _tables(declared: Declared) -> Iterator[tuple[str, Table]]:
+    """Walk the tables whose lists a layer can extend: each layer, and its network."""
+    layers = [("defaults", declared.tree.entries.get("defaults"))]
+    for section in ("roles", "groups", "hosts"):
+        layers += [(f"{section}.{name}", entry) for name, entry in declared.table(section).entries.items()]
+    for where, entry in layers:
+        for path in ((), ("network",)):
+            if entry is not None and isinstance(table := find(entry.value, path), Table):
+                yield ".".join((where, *path)), table
+
+
+def check_host_names(hosts: Hosts, faults: Faults) -> None:
+    """Refuse a system name of two hosts: Kubernetes knows a node by it."""
+    owners: dict[str, HostName] = {name: name for name, host in hosts.items() if host.values.hostname is None}
+    for name, host in hosts.items():
+        owner = owners.setdefault(host.values.hostname or name, name)
+        if owner != name:
+            [origin, *_] = host.origins("hostname")
+            what = f"{host.values.hostname} is the name of {owner} ({hosts[owner].layers[0].table.place})"
+            faults.add(origin.place, origin.where, what=what, cure="give each machine a name of its own")
 
 
 def check_macs(hosts: Hosts, faults: Faults) -> None:

@@ -1,6 +1,7 @@
 """The keys of the hosts files, each with its type and its description: what is read, and the schema for editors."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -8,6 +9,11 @@ from netboot.registry import host_values as values
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described
 from netboot.yamlfile.value_kinds import FilePath, InterfaceName, LoaderName, MachineAddress
+
+
+def added(name: str) -> Any:
+    """Declare `+name`: the items that this layer adds to the list of the layers below it."""
+    return described(None, f"Items added to the `{name}` that the host inherits.", alias=f"+{name}")
 
 
 class ClusterSection(Section):
@@ -24,6 +30,7 @@ class SharedNetwork(Section):
 
     gateway: MachineAddress | None = described(None, "The router, inside the prefix of the address.")
     nameservers: tuple[MachineAddress, ...] | None = described(None, "The addresses of name servers.")
+    added_nameservers: tuple[MachineAddress, ...] | None = added("nameservers")
     interface: InterfaceName | None = described(
         None, "The name that the installed system gives the card, such as enp1s0."
     )
@@ -72,11 +79,20 @@ class SharedValues(Section):
     ntp: tuple[values.NtpServer, ...] | None = described(
         None, "Time servers, by address or name, for installer and installed system."
     )
+    added_ntp: tuple[values.NtpServer, ...] | None = added("ntp")
     kernel_arguments: tuple[values.KernelArgument, ...] | None = described(
         None, "Kernel arguments of installer and installed system, one per item."
     )
+    added_kernel_arguments: tuple[values.KernelArgument, ...] | None = added("kernel_arguments")
     network: SharedNetwork = described(SharedNetwork(), "A static address.")
     ssh_keys: tuple[values.SshKey, ...] | None = described(None, "Public keys, each the line of a .pub file.")
+    added_ssh_keys: tuple[values.SshKey, ...] | None = added("ssh_keys")
+    labels: Mapping[values.LabelKey, values.LabelText] = described(
+        {}, "Labels to select hosts by, such as `rack: r1`; merged key by key."
+    )
+    variables: Mapping[values.VariableKey, values.VariableText] = described(
+        {}, "Values for the site's own templates, as `{{ variables.NAME }}`; merged key by key."
+    )
     ignition: IgnitionPaths = described(IgnitionPaths(), "The files that `ocne` printed.")
     loader: LoaderName | None = described(None, "The boot loader: a name below `bootfiles.directories`.")
     firmware: values.Firmware | None = described(None, "The reply variant for the firmware; normally learned.")
@@ -92,6 +108,10 @@ class HostSection(SharedValues):
 
     role: values.RoleName | None = described(None, "What the machine is in the cluster.")
     mac: values.MacAddresses | None = described(None, "The card that boots, or a list, one per card, in any spelling.")
+    groups: tuple[values.FirstHost, ...] | None = described(
+        None, "The groups that it belongs to; a later one replaces the values of an earlier one."
+    )
+    hostname: values.HostNameText | None = described(None, "The name that the system gives itself; its key if missing.")
     network: StaticNetwork = described(StaticNetwork(), "The static address; without one, DHCP.")
     ignition: HostIgnition = described(HostIgnition(), "Its own Ignition files instead of its role's.")
 
@@ -104,6 +124,9 @@ class HostsDocument(Section):
     roles: Mapping[values.RoleKey, SharedValues] = described(
         {}, "Values for every control-plane or every worker host; they replace the defaults."
     )
+    groups: Mapping[values.GroupKey, SharedValues] = described(
+        {}, "Values for the hosts that list the group; they replace those of the role."
+    )
     hosts: Mapping[values.HostKey, HostSection] = described(
-        {}, "The machines by host name; their values replace those of the role."
+        {}, "The machines by host name; their values replace those of their groups and role."
     )

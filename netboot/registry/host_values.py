@@ -6,6 +6,7 @@ fixed set of characters, and a value that could end a quotation, a line or a wor
 
 import re
 import zoneinfo
+from collections.abc import Callable
 from ipaddress import IPv4Interface
 from typing import Annotated, Any, Final
 
@@ -32,7 +33,14 @@ _KEY_TYPES: Final = (
 )
 _SSH_KEY: Final = re.compile(rf"({_KEY_TYPES}) AAAA[A-Za-z0-9+/]+={{0,3}}( [^\"'\\`$<>|;&]+)?")
 _TIMEZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+_LONGEST_VARIABLE: Final = 1024
 _LONGEST_ETHERNET: Final = 14  # digits: a hardware type, then the address
+_GROUP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LABEL_KEY: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+_LABEL_TEXT: Final = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,61}[A-Za-z0-9])?"
+)  # no `,` and `=`, which selectors use
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # a name in a template
 _ADDRESS: Final = re.compile(r"[0-9.]+/[0-9]{1,2}")
 
 
@@ -47,6 +55,24 @@ def _host_name(name: str) -> HostName:
     if name != name.lower():
         raise refuse(f"{shown(name)} has capital letters, which Kubernetes refuses", f"write {name.lower()}")
     raise refuse(f"{shown(name)} is not a host name", "use letters, digits and hyphens, as cp1 or cp1.example.com")
+
+
+def _key(pattern: re.Pattern[str], noun: str, cure: str) -> Callable[[str], str]:
+    """Make the reader of the names of one kind."""
+
+    def read(name: str) -> str:
+        if not pattern.fullmatch(name):
+            raise refuse(f"{shown(name)} is not a name of a {noun}", f"use {cure}")
+        return name
+
+    return read
+
+
+def _variable(scalar: Scalar) -> str:
+    """Read a text; the parser of YAML refuses control characters, and the template quotes the rest."""
+    if len(scalar.text) > _LONGEST_VARIABLE:
+        raise refuse(f"has {len(scalar.text)} characters", f"write {_LONGEST_VARIABLE} at most")
+    return scalar.text
 
 
 def _role_name(name: str) -> Role:
@@ -156,6 +182,22 @@ def _is_like_address(name: str) -> bool:
 
 
 HostKey = Annotated[HostName, PlainValidator(_host_name), WithJsonSchema({"type": "string"})]
+GroupKey = Annotated[
+    str,
+    PlainValidator(_key(_GROUP, "group", "letters, digits, hyphens and underscores")),
+    WithJsonSchema({"type": "string"}),
+]
+LabelKey = Annotated[
+    str, PlainValidator(_key(_LABEL_KEY, "label", "letters, digits and ._/-")), WithJsonSchema({"type": "string"})
+]
+VariableKey = Annotated[
+    str,
+    PlainValidator(_key(_VARIABLE, "variable", "letters, digits and underscores")),
+    WithJsonSchema({"type": "string"}),
+]
+LabelText = Annotated[str, text_of(_LABEL_TEXT, "value of a label", cure="use letters, digits and ._:- , 63 at most")]
+VariableText = Annotated[str, ValueKind(_variable, "text of one line")]
+HostNameText = Annotated[str, ValueKind(lambda scalar: _host_name(scalar.text), "host name")]
 RoleKey = Annotated[Role, PlainValidator(_role_name), WithJsonSchema({"type": "string", "enum": [*Role]})]
 RoleName = Annotated[Role, choice(Role, "role")]
 MacAddress = Annotated[Mac, ValueKind(_mac, "MAC")]

@@ -1,11 +1,13 @@
-"""Makes the HostSet from the hosts files: defaults, then the role, then the host itself."""
+"""Makes the HostSet from the hosts files: defaults, then the role, then the groups, then the host itself."""
+
+from functools import cache, reduce
 
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
 from netboot.registry import host_checks as checks
 from netboot.registry.host_files import Declared
 from netboot.registry.host_sections import HostsDocument, HostSection, SharedValues, StaticNetwork
-from netboot.registry.merge import Merged, ValueLayer, over
+from netboot.registry.merge import Merged, ValueLayer, lowest, over
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.sections import read_section
 
@@ -18,6 +20,9 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     entries = declared.table("hosts").entries
 
     checks.check_needed_keys(declared, faults)
+    checks.check_groups(declared, hosts, known=document.groups, faults=faults)
+    checks.check_lists(declared, faults)
+    checks.check_host_names(hosts, faults)
     checks.check_macs(hosts, faults)
     checks.check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
@@ -33,17 +38,25 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
 def merge_layers(
     declared: Declared, document: HostsDocument
 ) -> tuple[dict[Role, Merged[SharedValues]], dict[HostName, Merged[HostSection]]]:
-    """Return the values of roles and hosts with those of the layers below them."""
-    lowest = ValueLayer("defaults", declared.table("defaults"), document.defaults)
-    defaults = Merged(document.defaults, (lowest,))
+    """Return the values of roles and hosts with those of the layers below them; unknown groups are left out."""
+    defaults = lowest(ValueLayer("defaults", declared.table("defaults"), document.defaults))
     roles = {
         role: over(ValueLayer(f"roles.{role}", declared.table("roles", role), values), defaults)
         for role, values in document.roles.items()
     }
+    groups = {
+        name: ValueLayer(f"groups.{name}", declared.table("groups", name), values)
+        for name, values in document.groups.items()
+    }
+
+    @cache  # many hosts have one role and the same groups
+    def inherited(role: Role | None, names: tuple[str, ...]) -> Merged[SharedValues]:
+        below = roles.get(role, defaults) if role else defaults
+        return reduce(lambda merged, name: over(groups[name], merged), filter(groups.__contains__, names), below)
+
     hosts = {
         name: over(
-            ValueLayer(f"hosts.{name}", declared.table("hosts", name), own),
-            roles.get(own.role, defaults) if own.role else defaults,
+            ValueLayer(f"hosts.{name}", declared.table("hosts", name), own), inherited(own.role, own.groups or ())
         )
         for name, own in document.hosts.items()
     }
@@ -55,6 +68,10 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
         name=name,
         role=role,
         macs=values.mac or (),
+        groups=values.groups or (),
+        labels=values.labels,
+        hostname=values.hostname,
+        variables=values.variables,
         boot_media=values.boot_media,
         release=values.release,
         disk=values.disk,

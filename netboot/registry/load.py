@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netboot.errors import ConfigError, Problem
-from netboot.model.host.host import HostSet
+from netboot.errors import ConfigError, Problem, UnknownHostError
+from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
+from netboot.registry.explain import ExplainedValue, explained_values
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
-from netboot.registry.hosts import build_hosts
+from netboot.registry.host_sections import HostsDocument
+from netboot.registry.hosts import build_hosts, merge_layers
 from netboot.settings.settings import Settings, read_settings
-from netboot.yamlfile.faults import Faults
+from netboot.yamlfile.faults import Faults, did_you_mean
 from netboot.yamlfile.nodes import Listing, Node, Table, find
+from netboot.yamlfile.sections import read_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,24 @@ def load_accepted(files: Sequence[HostsFile]) -> HostSet:
     faulty = faulty_hosts(declared, hosts, faults.problems)
     held_back = [replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in hosts]
     return HostSet.of(hosts.cluster, held_back)
+
+
+def explain(path: Path, name: HostName) -> tuple[list[ExplainedValue], list[Problem]]:
+    """Return the values of a host as its files have them now, and the faults that affect it.
+
+    Raises ConfigError for a fault in `netboot.yaml`, UnknownHostError for a host that no file declares.
+    """
+    faults = Faults()
+    settings, tree = read_settings(path, faults)
+    if faults:
+        raise ConfigError(faults.problems)
+    declared = declare(read_files(list_files(_named_files(path, settings, tree), faults), faults), faults)
+    hosts = build_hosts(declared, faults)
+    problems = faulty_hosts(declared, hosts, sorted(faults.problems))
+    _, merged = merge_layers(declared, read_section(HostsDocument, declared.tree, Faults()))
+    if name not in merged:
+        raise UnknownHostError(f"no host is called {name}; {did_you_mean(name, merged)}")
+    return explained_values(merged[name]), [problem for host, problem in problems.items() if host == name]
 
 
 def load_settings(path: Path) -> Settings:

@@ -1,15 +1,27 @@
-"""The layers of a host's values, `defaults`, its role and itself, and how one layer replaces another's values."""
+"""The layers of a host's values: `defaults`, its role, its groups and itself; how one replaces or extends another's.
 
+A value replaces the inherited one; `+NAME` adds to an inherited list; tables of keys are merged key by key.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from netboot.registry.host_sections import SharedValues
+from netboot.registry.host_sections import SharedNetwork, SharedValues
 from netboot.yamlfile.faults import Place
 from netboot.yamlfile.nodes import Table, dotted, find_nearest, written_path
 from netboot.yamlfile.sections import Section
 
 S = TypeVar("S", bound=Section)
 V = TypeVar("V", bound=SharedValues)
+
+# The fields of `+NAME`, each with its key in a file.
+ADDS: Final[Mapping[str, str]] = {
+    name: field.alias
+    for section in (SharedValues, SharedNetwork)
+    for name, field in section.model_fields.items()
+    if field.alias is not None
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +43,9 @@ class ValueLayer(Generic[V]):
     def origin(self, *path: str) -> Origin | None:
         """Find where this layer sets the value at a path; None if it does not, or if the value was refused."""
         value: object = self.values
-        for key in path:
-            value = getattr(value, key, None)  # `defaults` has no role
-        return None if value is None else self.written(*path)
+        for key in path:  # `defaults` has no role
+            value = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+        return None if value is None else self.written(*(ADDS.get(key, key) for key in path))
 
     def written(self, *path: int | str) -> Origin:
         """Return where a value that this layer has is written."""
@@ -52,19 +64,44 @@ class Merged(Generic[V]):
         """List the places that set a value: first the one in force, then those that it overrides."""
         return [origin for layer in self.layers if (origin := layer.origin(*path)) is not None]
 
+    def sources(self, *path: str) -> tuple[list[Origin], list[Origin]]:
+        """List the places of the value in force, several if one layer adds to another's list; and those overridden."""
+        in_force: list[Origin] = []
+        overridden: list[Origin] = []
+        added_path, is_replaced = (*path[:-1], f"added_{path[-1]}"), False
+        for layer in self.layers:
+            found = [origin for each in (added_path, path) if (origin := layer.origin(*each)) is not None]
+            (overridden if is_replaced else in_force).extend(found)
+            is_replaced = is_replaced or layer.origin(*path) is not None
+        return in_force, overridden
+
+
+def lowest(layer: ValueLayer[SharedValues]) -> Merged[SharedValues]:
+    """Begin with the layer that replaces nothing."""
+    return over(layer, Merged(SharedValues(), ()))
+
 
 def over(layer: ValueLayer[V], below: Merged[SharedValues]) -> Merged[V]:
-    """Put a layer over others: a list replaces a list as a whole, keys of `network` and `ignition` one by one."""
+    """Put a layer over others."""
     return Merged(_completed(layer.values, below.values), (layer, *below.layers))
 
 
 def _completed(own: S, below: Section) -> S:
-    """Return the values of a section with its missing ones from the section below."""
-    missing: dict[str, Any] = {}
-    for key in below.model_fields_set:
-        mine, other = getattr(own, key), getattr(below, key)
-        if mine is None:
-            missing[key] = other
-        elif isinstance(mine, Section):
-            missing[key] = _completed(mine, other)
-    return own.model_copy(update=missing) if missing else own
+    """Return the values of a section with its missing ones from the section below; no `+NAME` is left."""
+    changed: dict[str, Any] = {}
+    for key in below.model_fields_set | own.model_fields_set:
+        mine, other = getattr(own, key), getattr(below, key, None)
+        match mine:
+            case None if other is not None:
+                changed[key] = other
+            case Section():
+                changed[key] = _completed(mine, other or type(mine)())
+            case Mapping() if other:
+                changed[key] = {**other, **mine}
+            case _:
+                pass
+    for key in own.model_fields_set & ADDS.keys():
+        name, more = ADDS[key].removeprefix("+"), getattr(own, key)
+        items = changed.get(name, getattr(own, name)) or ()
+        changed |= {name: (*items, *(item for item in more or () if item not in items)), key: None}
+    return own.model_copy(update=changed) if changed else own

@@ -74,7 +74,7 @@ def _address(host: Host, *, interface: str) -> tuple[str, ...]:
     if network is None:
         return ("ip=dhcp",)
     address, gateway = network.address, network.gateway or ""
-    static = f"ip={address.ip}::{gateway}:{address.netmask}:{host.name}:{interface}:none"
+    static = f"ip={address.ip}::{gateway}:{address.netmask}:{host.system_name}:{interface}:none"
     return (static, *(f"nameserver={nameserver}" for nameserver in network.nameservers))
 
 

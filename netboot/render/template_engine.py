@@ -19,6 +19,7 @@ from netboot.model.host.host import Host
 from netboot.render.quoting import FILTERS, UnfitValueError, one_line
 
 _HOST_SETTINGS: Final = frozenset(field.name for field in fields(Host))
+_MISSING_KEY: Final = "'dict object' has no attribute"  # of a host's `variables`, the only table in a template
 _QUOTED: Final = re.compile(r"'([^']+)'")
 
 
@@ -56,7 +57,9 @@ class Engine:
             return self._environment.get_template(template).render(context)
         except UndefinedError as error:
             name = (_QUOTED.findall(error.message or "") or ["?"])[-1]
-            cure = f"set hosts.{subject}.{name}" if name in _HOST_SETTINGS else "correct the template"
+            setting = f"variables.{name}" if str(error).startswith(_MISSING_KEY) else name
+            is_set_there = setting != name or name in _HOST_SETTINGS
+            cure = f"set hosts.{subject}.{setting}" if is_set_there else "correct the template"
             raise RenderError(
                 f"{operation}: template {_place(error, template)} uses undefined {name!r}; {cure}"
             ) from None

@@ -47,7 +47,12 @@ class Section(BaseModel):
     @classmethod
     def refusal_of_key(cls, name: str, _value: Node | None) -> tuple[str, str]:
         """Return what is wrong with an unknown key, and the cure."""
-        return f"no such {cls.noun}", did_you_mean(name, cls.model_fields)
+        return f"no such {cls.noun}", did_you_mean(name, cls.key_names())
+
+    @classmethod
+    def key_names(cls) -> Sequence[str]:
+        """List the keys, for messages: without the `+NAME` of a list."""
+        return [name for name, field in cls.model_fields.items() if field.alias is None]
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -57,9 +62,12 @@ class Section(BaseModel):
         return table
 
 
-def described(default: Any, description: str, *, title: str | None = None) -> Any:
-    """Declare a key that may be missing: with its default, and with its description in the JSON Schema."""
-    return Field(default=default, description=description, title=title)
+def described(default: Any, description: str, *, title: str | None = None, alias: str | None = None) -> Any:
+    """Declare a key that may be missing: with its default, and with its description in the JSON Schema.
+
+    `alias` is the key as the file has it, if it cannot be the name of a field.
+    """
+    return Field(default=default, description=description, title=title, alias=alias)
 
 
 def refuse(what: str, cure: str, *, key: str | None = None) -> PydanticCustomError:
@@ -96,7 +104,7 @@ def _report(details: Sequence[ErrorDetails], model: type[Section], tree: Table, 
         section, name = _section_at(model, path[:-1]), str(path[-1])
         what, cure = section.refusal_of_key(name, find(tree, path))
         faults.add(_place_of_key(path, tree), dotted(path), what=what, cure=cure)
-        meant.add((*path[:-1], nearest(name, section.model_fields)))
+        meant.add((*path[:-1], nearest(name, section.key_names())))
     reported: set[KeyPath] = set()  # one value can stand for several keys
     for detail in details:
         path = _path_of(detail, tree)

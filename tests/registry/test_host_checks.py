@@ -51,6 +51,48 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
             id="a-broadcast-address-as-gateway",
         ),
         pytest.param(
+            f"groups: {{rack1: {{}}}}\nhosts:\n  {W1[:-1]}, groups: [rack2]}}\n",
+            "3:55: hosts.w1.groups[0]: no group is called 'rack2'; did you mean rack1?",
+            id="a-group-that-no-file-declares",
+        ),
+        pytest.param(
+            f"groups: {{rack1: {{}}}}\nhosts:\n  {W1[:-1]}, groups: [rack1, rack1]}}\n",
+            "3:62: hosts.w1.groups[1]: rack1 is listed already; list it once",
+            id="a-group-twice",
+        ),
+        pytest.param(
+            "groups: {rack.1: {}}\n",
+            "1:10: groups.rack.1: 'rack.1' is not a name of a group; use letters, digits, hyphens and underscores",
+            id="a-dot-in-the-name-of-a-group",
+        ),
+        pytest.param(
+            "defaults: {ntp: [192.0.2.1], +ntp: [192.0.2.2]}\n",
+            "1:30: defaults.+ntp: ntp is there too (hosts.yaml:1:12); write one of the two",
+            id="a-list-replaced-and-extended",
+        ),
+        pytest.param(
+            f"hosts:\n  {CP1}\n  {W1[:-1]}, hostname: cp1}}\n",
+            "3:56: hosts.w1.hostname: cp1 is the name of cp1 (hosts.yaml:2:8); give each machine a name of its own",
+            id="two-hosts-of-one-name",
+        ),
+        pytest.param(
+            "defaults: {labels: {rack: 'r=1'}}\n",
+            "1:27: defaults.labels.rack: 'r=1' is not a value of a label; use letters, digits and ._:- , 63 at most",
+            id="a-label-that-no-selector-can-name",
+        ),
+        pytest.param(
+            "defaults: {variables: {rack-1: x}}\n",
+            "1:24: defaults.variables.rack-1: 'rack-1' is not a name of a variable; "
+            "use letters, digits and underscores",
+            id="a-variable-that-no-template-can-name",
+        ),
+        pytest.param(
+            'defaults: {variables: {rack: "a\\nb"}}\n',
+            "1:30: defaults.variables.rack: 'a\\nb' holds a line end or control character (U+000A); "
+            "write it on one line, without",
+            id="a-variable-of-two-lines",
+        ),
+        pytest.param(
             "defaults: {network: {address: 192.0.2.5/24}}\n",
             "1:22: defaults.network.address: cannot be shared; write it at each host; gateway and nameservers can stay",
             id="one-address-for-all",
@@ -58,7 +100,7 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         pytest.param(
             "defaults: {mac: 52:54:00:00:00:01}\n",
             "1:12: defaults.mac: no such key; known here: boot_media, disk, firmware, ignition, "
-            "kernel_arguments, loader, network, ntp, release, rom_ipxe, ssh_keys, timezone",
+            "kernel_arguments, labels, loader, network, ntp, release, rom_ipxe, ssh_keys, timezone, variables",
             id="one-card-for-all",
         ),
         pytest.param(

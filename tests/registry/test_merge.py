@@ -32,11 +32,12 @@ hosts:
 """
 
 
-def merged(site, hosts: str) -> Merged[HostSection]:
+def merged(site, hosts: str, *, groups: str | None = None) -> Merged[HostSection]:
     site.write("hosts.yaml", DEFAULTS)
     site.write("hosts.d/w1.yaml", hosts)
     faults = Faults()
-    declared = declare(read_files([Path("hosts.yaml"), Path("hosts.d/w1.yaml")], faults), faults)
+    files = ["hosts.yaml", "hosts.d/w1.yaml", *([groups] if groups else [])]
+    declared = declare(read_files(list(map(Path, files)), faults), faults)
     _, by_name = merge_layers(declared, read_section(HostsDocument, declared.tree, faults))
     return next(iter(by_name.values()))
 
@@ -68,6 +69,50 @@ def test_every_place_that_sets_a_value_is_found_the_one_in_force_first(
     origins = merged(site, HOSTS).origins(*path)
 
     assert [f"{origin.place}: {origin.where}" for origin in origins] == expected
+
+
+GROUPS = """\
+groups:
+  rack1:
+    +ntp: [192.0.2.3, 192.0.2.2]
+    labels: {rack: r1, row: a}
+    variables: {vlan: 120}
+    timezone: Asia/Tokyo
+    network: {+nameservers: [192.0.2.7]}
+  lit:
+    timezone: Europe/Paris
+    labels: {row: b}
+"""
+
+
+def test_groups_follow_the_role_in_the_order_in_which_a_host_lists_them_and_add_to_lists(site):
+    text = HOSTS.replace("    kernel_arguments: []\n", "    groups: [rack1, lit]\n    +kernel_arguments: [quiet, debug]\n")
+    text = text.replace(", nameservers: [192.0.2.9]", "")
+    site.write("hosts.d/groups.yaml", GROUPS.replace("groups:", "defaults: {ntp: [192.0.2.2]}\ngroups:"))
+    host = merged(site, text + "    labels: {owner: me}\n", groups="hosts.d/groups.yaml")
+
+    values = host.values
+
+    assert (values.timezone, values.ntp, values.kernel_arguments) == (
+        "Europe/Paris",
+        ("192.0.2.2", "192.0.2.3"),
+        ("quiet", "debug"),
+    )
+    assert values.labels == {"rack": "r1", "row": "b", "owner": "me"}
+    assert values.variables == {"vlan": "120"}
+    assert [str(each) for each in values.network.nameservers] == ["192.0.2.1", "192.0.2.7"]
+    assert [[f"{each.place}: {each.where}" for each in origins] for origins in host.sources("ntp")] == [
+        ["hosts.d/groups.yaml:4:11: groups.rack1.+ntp", "hosts.d/groups.yaml:1:17: defaults.ntp"],
+        [],
+    ]
+    assert [[each.where for each in origins] for origins in host.sources("timezone")] == [
+        ["groups.lit.timezone"],
+        ["groups.rack1.timezone", "roles.worker.timezone", "defaults.timezone"],
+    ]
+    assert [[each.where for each in origins] for origins in host.sources("labels", "row")] == [
+        ["groups.lit.labels.row"],
+        ["groups.rack1.labels.row"],
+    ]
 
 
 def test_a_value_that_was_refused_is_not_in_force(site):

@@ -71,10 +71,10 @@ def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> N
 async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
     documents, policy = registry.documents, registry.policy
-    base_url = _base_url(configuration.settings, await links_here())
+    base_url = base_url_of(configuration.settings, await links_here())
     return {
         host.name: HostPlan(
-            offers={name: _offer(host, policy, *firmware) for name, firmware in FIRMWARE.items()},
+            offers=offers(host, policy, Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)),
             script=_script(documents, InstallPlan(host, HIDDEN.kickstart, host.mac), base_url),
             script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
             kickstart=await _kickstart(documents, host, base_url),
@@ -84,10 +84,14 @@ async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_
     }
 
 
-def _offer(host: Host, policy: Policy, arch: Arch, protocol: BootProtocol) -> str:
+def offers(host: Host, policy: Policy, install: Install) -> dict[str, str]:
+    """Return what each kind of firmware of a host is offered by DHCP."""
+    return {name: _offer(host, policy, install, *firmware) for name, firmware in FIRMWARE.items()}
+
+
+def _offer(host: Host, policy: Policy, install: Install, arch: Arch, protocol: BootProtocol) -> str:
     client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
-    armed = Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)
-    match decide(client, host, armed, policy, firmware=KnownFirmware()):
+    match decide(client, host, install, policy, firmware=KnownFirmware()):
         case Decision(offer=offer):
             return f"{offer.kind.value} {offer.boot_file}".strip()
         case Ignored(reason):
@@ -117,7 +121,7 @@ def _script(documents: Documents, plan: ScriptPlan, base_url: str) -> str:
         return f"# {error}"
 
 
-def _base_url(settings: Settings, links: Mapping[str, Link]) -> str:
+def base_url_of(settings: Settings, links: Mapping[str, Link]) -> str:
     """Return the URL that machines on the first interface get; with `SERVER` if its address is not known here."""
     for interface in settings.network.interfaces:
         address = interface.advertise or interface.address

@@ -36,6 +36,10 @@ class Host:
     name: HostName
     role: Role
     macs: tuple[Mac, ...]
+    groups: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    hostname: str | None = None  # the name that the system gives itself, if it is not `name`
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)  # for the site's own templates
     boot_media: str | None = None
     release: str | None = None
     disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
@@ -55,6 +59,11 @@ class Host:
     def mac(self) -> Mac:
         """The first card: the one that names the machine where a single MAC is wanted."""
         return self.macs[0]
+
+    @property
+    def system_name(self) -> str:
+        """The name that the installed system gives itself."""
+        return self.hostname or self.name
 
     @property
     def ntp_addresses(self) -> tuple[IPv4Address, ...]:

@@ -1,0 +1,111 @@
+"""`netboot explain`: where each value of a host comes from, and what its machine gets now and why."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netboot.admin.json_views import json_view
+from netboot.app import from_settings
+from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.host import armed_text, reason_text
+from netboot.cli.commands.plan import base_url_of, offers
+from netboot.cli.views.output import config_and_json, print_found
+from netboot.control_socket import RefusedError
+from netboot.doctor.box import links_here
+from netboot.errors import UnknownHostError
+from netboot.model import urls
+from netboot.model.clock import utc_now
+from netboot.model.host.host import HostName
+from netboot.model.install.install import Install
+from netboot.model.words import printable
+from netboot.registry.explain import ExplainedValue
+from netboot.registry.load import explain as explain_host
+from netboot.registry.load import read
+from netboot.registry.merge import Origin
+
+
+@click.command(short_help="Show where each value of a host comes from, and what it gets now.")
+@click.argument("host", metavar="HOST")
+@config_and_json
+def explain(config: Path, host: str, as_json: bool) -> None:
+    """Show where each value of HOST comes from, with those that it overrides; then what its machine gets now, and why.
+
+    The values are those of the files. The daemon has them after a reload; if they have a fault, it keeps the accepted.
+    """
+    values, faults = explain_host(config, HostName(host))
+    state = _state(config, host)
+    found = {
+        "host": host,
+        "values": [_value_view(value) for value in values],
+        "faults": [asdict(fault) for fault in faults],
+        "install": state,
+        **asyncio.run(_answers(config, host, is_armed=state is not None and state["arming"] is not None)),
+    }
+    print_found(found, as_json, map(printable, _lines(found, [str(fault) for fault in faults])))
+
+
+def _state(config: Path, host: str) -> Mapping[str, Any] | None:
+    """Return the install of a host; None if the daemon has not read its file yet."""
+    try:
+        return dict(run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False))
+    except UnknownHostError:
+        return None
+    except RefusedError as error:
+        if error.view.get("code") != UnknownHostError.code:
+            raise
+        return None
+
+
+async def _answers(config: Path, name: str, *, is_armed: bool) -> Mapping[str, Any]:
+    """Return what each kind of firmware is offered now, and the URLs of the machine; nothing for a faulty host."""
+    configuration = read(config)
+    host = configuration.hosts.get(name)
+    if host is None:
+        return {"offers": {}, "urls": {}}
+    registry, _ = from_settings.registry_for(configuration.settings, configuration)
+    install = Install(host.name)
+    if is_armed:
+        install = install.armed(at=utc_now(), reason="explain", attempts=1)
+    base_url = base_url_of(configuration.settings, await links_here())
+    content_url = urls.ContentPlace(configuration.settings.content.url).url_for(base_url)
+    places = {
+        "script": urls.ipxe_script(base_url, host.mac),
+        "boot_media": urls.medium(content_url, host.boot_media) if host.boot_media else None,
+        "release": f"{urls.releases(content_url)}/{host.release}" if host.release else None,
+    }
+    return {"offers": offers(host, registry.policy, install), "urls": places}
+
+
+def _value_view(value: ExplainedValue) -> Mapping[str, Any]:
+    return {
+        "key": value.key,
+        "value": json_view(value.value),
+        "from": [_origin_view(origin) for origin in value.origins],
+        "overrides": [_origin_view(origin) for origin in value.overridden],
+    }
+
+
+def _origin_view(origin: Origin) -> Mapping[str, Any]:
+    return {"where": origin.where, **asdict(origin.place)}
+
+
+def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
+    width = max((len(value["key"]) for value in found["values"]), default=0)
+    for value in found["values"]:
+        text = ", ".join(map(str, value["value"])) if isinstance(value["value"], list) else str(value["value"])
+        yield f"{value['key']:<{width}}  {text or '–'}"
+        for word, origins in (("from", value["from"]), ("overrides", value["overrides"])):
+            for origin in origins:
+                yield f"{'':<{width}}    {word} {origin['file']}:{origin['line']}:{origin['column']}: {origin['where']}"
+    yield from (f"fault: {fault}" for fault in faults)
+    install = found["install"]
+    if install is None:
+        yield "\nstate: the daemon does not know this host; netboot reload"
+    else:
+        yield f"\nstate: {install['state']}\narmed: {armed_text(install)}{reason_text(install)}"
+    yield from (f"offer to {firmware}: {offer}" for firmware, offer in found["offers"].items())
+    yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)
