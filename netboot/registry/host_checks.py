@@ -22,7 +22,7 @@ from netboot.registry.host_sections import HostSection, SharedValues, StaticNetw
 from netboot.registry.merge import ADDS, Merged, Origin
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
 from netboot.yamlfile.files import read_bytes
-from netboot.yamlfile.nodes import Listing, Scalar, Table, find
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, find
 from netboot.yamlfile.sections import Section
 
 Hosts = Mapping[HostName, Merged[HostSection]]
@@ -83,6 +83,22 @@ def check_lists(declared: Declared, faults: Faults) -> None:
                 faults.add(table.entries[added].key.place, f"{where}.{added}", what=what, cure=cure)
 
 
+def check_disks(declared: Declared, faults: Faults) -> None:
+    """Refuse a disk that nothing describes."""
+    for where, table in _tables(declared):
+        entry = table.entries.get("disk")
+        if entry is None:
+            continue
+        is_empty = not entry.value.entries if isinstance(entry.value, Table) else _is_null(entry.value)
+        if is_empty:
+            cure = "write the path of a disk, or what it must have, as {serial: S3Z8NB0K}"
+            faults.add(entry.value.place, f"{where}.disk", what="is empty", cure=cure)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.is_null
+
+
 def _tables(declared: Declared) -> Iterator[tuple[str, Table]]:
     """Walk the tables whose lists a layer can extend: each layer, and its network."""
     layers = [("defaults", declared.tree.entries.get("defaults"))]
@@ -95,7 +111,7 @@ def _tables(declared: Declared) -> Iterator[tuple[str, Table]]:
 
 
 def check_host_names(hosts: Hosts, faults: Faults) -> None:
-    """Refuse a system name of two hosts: Kubernetes knows a node by it."""
+    """Refuse a system name of two hosts: Kubernetes identifies a node by it."""
     owners: dict[str, HostName] = {name: name for name, host in hosts.items() if host.values.hostname is None}
     for name, host in hosts.items():
         owner = owners.setdefault(host.values.hostname or name, name)

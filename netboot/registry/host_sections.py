@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
+from netboot.model.host.disk_rule import DiskRule
 from netboot.registry import host_values as values
 from netboot.yamlfile.nodes import Node, Scalar
-from netboot.yamlfile.sections import Section, described
-from netboot.yamlfile.value_kinds import FilePath, InterfaceName, LoaderName, MachineAddress
+from netboot.yamlfile.sections import Section, described, refuse
+from netboot.yamlfile.value_kinds import FilePath, Flag, InterfaceName, LoaderName, MachineAddress
 
 
 def added(name: str) -> Any:
@@ -65,6 +66,43 @@ class HostIgnition(IgnitionPaths):
         return {"init": value, "join": value}
 
 
+class DiskSection(Section):
+    """What the one disk that may be written must have; a path is the abbreviation of `path`."""
+
+    is_whole = True
+    text_pattern = values.DISK_PATTERN
+
+    path: values.DiskPath | None = described(None, "A whole disk, best by a path below /dev/disk.")
+    serial: values.DiskText | None = described(None, "Its serial number.")
+    wwn: values.DiskText | None = described(None, "Its world-wide name, such as 0x5000c500a1b2c3d4.")
+    model: values.DiskText | None = described(None, "How its model begins.")
+    min_size: values.DiskSize | None = described(None, "Its least size, such as 400GB.")
+    max_size: values.DiskSize | None = described(None, "Its greatest size, such as 2TB.")
+    rotational: Flag | None = described(None, "`false`: an SSD.")
+    choose: values.DiskChoiceName | None = described(None, "Which of several that fit: `smallest` or `largest`.")
+
+    @classmethod
+    def table_of(cls, value: Scalar) -> object:
+        return {"path": value}
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> "DiskSection":
+        conditions = self.model_fields_set - {"path"}
+        if self.path is not None and conditions:
+            key = min(conditions)
+            raise refuse("a path names one disk already", f"remove path or {key}", key=key)
+        if self.min_size is not None and self.max_size is not None and self.min_size > self.max_size:
+            raise refuse("is less than min_size", "write the smaller one as min_size", key="max_size")
+        return self
+
+    @property
+    def rule(self) -> str | DiskRule | None:
+        """The path, or the rule; None if nothing was written that can be read."""
+        if self.path is not None or not self.model_fields_set:
+            return self.path
+        return DiskRule(self.serial, self.wwn, self.model, self.min_size, self.max_size, self.rotational, self.choose)
+
+
 class SharedValues(Section):
     """The values that `defaults`, a role and a host can have."""
 
@@ -72,8 +110,8 @@ class SharedValues(Section):
         None, "Kernel, initrd and stage 2: a name below `content.directory`/media."
     )
     release: values.Name | None = described(None, "The release to install: a name below `content.directory`/ostree.")
-    disk: values.Disk | None = described(
-        None, "The one disk that may be written: a whole disk, best by a path below /dev/disk."
+    disk: DiskSection | None = described(
+        None, "The one disk that may be written: a whole disk, best by a path below /dev/disk; or what it must have."
     )
     timezone: values.TimeZone | None = described(None, "Such as Europe/Berlin; UTC if missing.")
     ntp: tuple[values.NtpServer, ...] | None = described(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
+from netboot.model.host.disk_rule import DiskChoice
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
@@ -24,6 +25,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_NAME_LIMIT: Final = 64  # HOST_NAME_MAX of Linux; RFC 1123 would allow 253
 _DISK: Final = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9._:+@=-]*)+")
+_DISK_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:+/()-]*")
+_DISK_TEXT_CURE: Final = "copy it from lsblk --output NAME,MODEL,SERIAL,WWN"
+_SIZE: Final = re.compile(r"([0-9]{1,9})(GB?|TB?|GiB|TiB)")
+_UNITS: Final = {"G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12, "GiB": 2**30, "TiB": 2**40}
 _NO_PLAIN_DISK: Final = re.compile(r"/dev/(mapper/|md|dm-|loop|sr[0-9])")
 _PARTITION: Final = re.compile(r".*-part[0-9]+|/dev/([svh]|xv)d[a-z]+[0-9]+|/dev/(nvme[0-9]+n|mmcblk)[0-9]+p[0-9]+")
 _KERNEL_ARGUMENT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:,=/@+%~!-]*")
@@ -111,6 +116,14 @@ def _disk(scalar: Scalar) -> str:
     if _PARTITION.fullmatch(text):
         raise refuse(f"{text} is a partition", "name the whole disk")
     return text
+
+
+def _size(scalar: Scalar) -> int:
+    """Read a size with its unit, in bytes; without `i` the unit is decimal, as disks are sold."""
+    found = _SIZE.fullmatch(scalar.text)
+    if found is None:
+        raise refuse(f"{shown(scalar.text)} is not a size", "write it as 400GB, 2TB or 500GiB")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _kernel_argument(scalar: Scalar) -> str:
@@ -208,7 +221,11 @@ MacAddresses = Annotated[
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
 Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
-Disk = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]
+DISK_PATTERN: Final[str] = matching(_DISK)["pattern"]
+DiskPath = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]
+DiskText = Annotated[str, text_of(_DISK_TEXT, "text that a disk can report", cure=_DISK_TEXT_CURE, longest=64)]
+DiskSize = Annotated[int, ValueKind(_size, "size", matching(_SIZE))]
+DiskChoiceName = Annotated[DiskChoice, choice(DiskChoice, "choice")]
 KernelArgument = Annotated[str, ValueKind(_kernel_argument, "kernel argument", matching(_KERNEL_ARGUMENT))]
 SshKey = Annotated[str, ValueKind(_ssh_key, "public SSH key")]
 NtpServer = Annotated[str, ValueKind(_ntp_server, "time server")]

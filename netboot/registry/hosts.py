@@ -22,6 +22,7 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     checks.check_needed_keys(declared, faults)
     checks.check_groups(declared, hosts, known=document.groups, faults=faults)
     checks.check_lists(declared, faults)
+    checks.check_disks(declared, faults)
     checks.check_host_names(hosts, faults)
     checks.check_macs(hosts, faults)
     checks.check_networks(hosts, faults)
@@ -74,7 +75,7 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
         variables=values.variables,
         boot_media=values.boot_media,
         release=values.release,
-        disk=values.disk,
+        disk=values.disk.rule if values.disk else None,
         timezone=values.timezone or "UTC",
         ntp=values.ntp or (),
         kernel_arguments=values.kernel_arguments or (),

@@ -13,11 +13,11 @@ from pathlib import Path
 from netboot.errors import ConfigError, Problem, UnknownHostError
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
-from netboot.registry.explain import ExplainedValue, explained_values
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
 from netboot.registry.host_sections import HostsDocument
 from netboot.registry.hosts import build_hosts, merge_layers
+from netboot.registry.value_origins import ExplainedValue, explained_values
 from netboot.settings.settings import Settings, read_settings
 from netboot.yamlfile.faults import Faults, did_you_mean
 from netboot.yamlfile.nodes import Listing, Node, Table, find

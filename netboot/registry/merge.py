@@ -94,7 +94,7 @@ def _completed(own: S, below: Section) -> S:
         match mine:
             case None if other is not None:
                 changed[key] = other
-            case Section():
+            case Section() if not mine.is_whole:
                 changed[key] = _completed(mine, other or type(mine)())
             case Mapping() if other:
                 changed[key] = {**other, **mine}

@@ -4,7 +4,10 @@ Pure: a host, its URLs and tokens in, text out. The document contains tokens: it
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), except for time servers.
 """
 
+import re
+
 from netboot.model import urls
+from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.urls import HERE, ContentPlace
@@ -43,9 +46,18 @@ def kickstart(
         # EL8 has no `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
         "has_timesource": (installer_major or 9) >= 9,
     }
+    rule = host.disk if isinstance(host.disk, DiskRule) else None
+    context |= {"rule": rule, "wanted": _wanted(rule) if rule else {}}
     # Unset values without a default are not in the context, so that the error names the template's line.
-    context |= {name: value for name, value in (("disk", host.disk), ("release", host.release)) if value is not None}
+    given = (("disk", None if rule else host.disk), ("release", host.release))
+    context |= {name: value for name, value in given if value is not None}
     return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
+
+
+def _wanted(rule: DiskRule) -> dict[str, str]:
+    """Return the texts of a rule as the installer's script spells what udev reports: small letters, no blanks."""
+    texts = {"serial": rule.serial, "wwn": rule.wwn, "model": rule.model}
+    return {name: re.sub(r"[ _]+", "_", (text or "").lower()) for name, text in texts.items()}
 
 
 def _device(host: Host, mac: Mac) -> str:

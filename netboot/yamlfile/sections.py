@@ -27,6 +27,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     noun: ClassVar[str] = "key"
+    is_whole: ClassVar[bool] = False  # replaced as a whole by the section of a layer above
+    text_pattern: ClassVar[str | None] = None  # of the one value that stands for a table, for the JSON Schema
 
     @model_validator(mode="before")
     @classmethod
@@ -59,6 +61,8 @@ class Section(BaseModel):
         table = handler.resolve_ref_schema(handler(core))
         table.pop("title", None)  # the class name
         table["type"] = ["object", "null", "string"] if "table_of" in vars(cls) else ["object", "null"]
+        if cls.text_pattern is not None:
+            table["pattern"] = cls.text_pattern
         return table
 
 

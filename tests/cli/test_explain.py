@@ -17,7 +17,7 @@ boot_media     ol8u10-x86_64
                  from ./hosts.yaml:1:24: defaults.boot_media
 release        ock-1.31-amd64
                  from ./hosts.yaml:1:48: defaults.release
-disk           /dev/disk/by-id/ata-1
+disk.path      /dev/disk/by-id/ata-1
                  from ./hosts.yaml:6:71: hosts.w1.disk
 timezone       Asia/Tokyo
                  from ./hosts.yaml:3:21: groups.rack1.timezone

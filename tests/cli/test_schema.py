@@ -126,6 +126,8 @@ def test_values_in_every_accepted_form_are_valid(schemas: dict[str, Any], writte
         ("hosts.yaml", "hosts: {w1: {role: worker}}", "hosts.w1"),
         ("hosts.yaml", "hosts: {w1: {role: wroker, mac: a}}", "hosts.w1.role"),
         ("hosts.yaml", HOST.format("disk: sda"), "hosts.w1.disk"),
+        ("hosts.yaml", HOST.format("disk: {serial: S3, max_size: 2}"), "hosts.w1.disk.max_size"),
+        ("hosts.yaml", HOST.format("disk: {choose: any}"), "hosts.w1.disk.choose"),
         ("hosts.yaml", HOST.format("kernel_arguments: [a b]"), "hosts.w1.kernel_arguments.0"),
         ("hosts.yaml", "defaults: {network: {address: 192.0.2.5/24}}", "defaults.network"),
         ("hosts.yaml", "defaults: {mac: 52:54:00:12:34:56}", "defaults"),

@@ -6,6 +6,7 @@ A_HOST = "hosts: {{cp1: {{role: worker, mac: '52:54:00:00:00:01', {}}}}}\n"
 
 
 NO_DISK = "is not a path of a disk; write one path of letters, digits and ._:+@=- below /dev"
+EMPTY_DISK = "is empty; write the path of a disk, or what it must have, as {serial: S3Z8NB0K}"
 NO_PLAIN_DISK = "is not a plain disk, and OCK starts from no other; name the disk itself"
 NO_NAME = "is not a name; use letters, digits, dots, hyphens and underscores, 64 at most"
 NO_TIME_SERVER = "is not a time server; write an IPv4 address or a name, as ntp.example.com"
@@ -35,8 +36,25 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         ("disk: /dev/disk/by-id/ata-X-part1", "disk: /dev/disk/by-id/ata-X-part1 is a partition; name the whole disk"),
         ("disk: /dev/mapper/mpatha", f"disk: /dev/mapper/mpatha {NO_PLAIN_DISK}"),
         ("disk: /dev/md0", f"disk: /dev/md0 {NO_PLAIN_DISK}"),
-        ("disk: ~", "disk: is empty; write a value or remove the key"),
-        ("disk: [/dev/sda]", "disk: must be one value; write a single word, number or path"),
+        ("disk: ~", f"disk: {EMPTY_DISK}"),
+        ("disk: {}", f"disk: {EMPTY_DISK}"),
+        ("disk: [/dev/sda]", "disk: must be a table of keys; write `key: value` pairs below it"),
+        (
+            "disk: {path: /dev/sda, serial: S3}",
+            "disk.serial: a path names one disk already; remove path or serial",
+        ),
+        (
+            "disk: {min_size: 2TB, max_size: 1TB}",
+            "disk.max_size: is less than min_size; write the smaller one as min_size",
+        ),
+        ("disk: {min_size: 400}", "disk.min_size: '400' is not a size; write it as 400GB, 2TB or 500GiB"),
+        ("disk: {choose: any}", "disk.choose: no such choice 'any'; known here: largest, smallest"),
+        ("disk: {rotational: 'no'}", "disk.rotational: 'no' is neither true nor false; write true or false"),
+        (
+            'disk: {serial: "S3\'$(reboot)"}',
+            'disk.serial: "S3\'$(reboot)" is not a text that a disk can report; '
+            "copy it from lsblk --output NAME,MODEL,SERIAL,WWN",
+        ),
         ("boot_media: ../x", f"boot_media: '../x' {NO_NAME}"),
         ("release: 'a b'", f"release: 'a b' {NO_NAME}"),
         ("timezone: Europe/Berln", "timezone: no such time zone 'Europe/Berln'; did you mean Europe/Berlin?"),

@@ -86,7 +86,9 @@ groups:
 
 
 def test_groups_follow_the_role_in_the_order_in_which_a_host_lists_them_and_add_to_lists(site):
-    text = HOSTS.replace("    kernel_arguments: []\n", "    groups: [rack1, lit]\n    +kernel_arguments: [quiet, debug]\n")
+    text = HOSTS.replace(
+        "    kernel_arguments: []\n", "    groups: [rack1, lit]\n    +kernel_arguments: [quiet, debug]\n"
+    )
     text = text.replace(", nameservers: [192.0.2.9]", "")
     site.write("hosts.d/groups.yaml", GROUPS.replace("groups:", "defaults: {ntp: [192.0.2.2]}\ngroups:"))
     host = merged(site, text + "    labels: {owner: me}\n", groups="hosts.d/groups.yaml")

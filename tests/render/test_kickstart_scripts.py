@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from netboot.model.host.disk_rule import DiskChoice, DiskRule
 from netboot.model.host.host import Host
 from netboot.render.ignition import overlay
 from netboot.render.kickstart import kickstart
@@ -71,6 +72,27 @@ def reports_answered_with(*statuses: int) -> Iterator[ReportServer]:
             thread.join()
 
 
+@dataclass(frozen=True)
+class FakeDisk:
+    """One entry of /sys/block, and what udev has of it."""
+
+    name: str
+    size_bytes: int = 480_000_000_000
+    rotational: int = 0
+    removable: int = 0
+    read_only: int = 0
+    udev: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        return {
+            "size": self.size_bytes // 512,
+            "ro": self.read_only,
+            "removable": self.removable,
+            "queue/rotational": self.rotational,
+        }
+
+
 @dataclass
 class Machine:
     """A directory in which to run one script section: its /tmp, and a `sleep` that returns at once."""
@@ -87,7 +109,18 @@ class Machine:
         )  # fmt: skip
         body = re.search(rf"^%{section}\b.*\n((?:.*\n)*?)%end$", document, re.MULTILINE)
         assert body
-        return self.runs_text(body[1].replace("/tmp/", f"{self.home}/"))
+        return self.runs_text(body[1].replace("/tmp/", f"{self.home}/").replace("/sys/block/", f"{self.home}/sys/"))
+
+    def has_disks(self, *disks: "FakeDisk") -> None:
+        """Give it these disks: in /sys/block, and as udev reports them."""
+        for disk in disks:
+            for path, value in disk.attributes.items():
+                file = self.home / "sys" / disk.name / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(f"{value}\n")
+            (self.home / f"udev-{disk.name}").write_text("".join(f"{k}={v}\n" for k, v in disk.udev.items()))
+        stub = self.home / "bin" / "udevadm"
+        stub.write_text(f'#!/bin/sh\n[ "$1" = settle ] || cat "{self.home}/udev-${{3##*/}}"\n')
 
     def runs_text(self, text: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -127,6 +160,68 @@ def test_a_missing_disk_is_reported_with_the_disks_present_and_nothing_starts(ma
         "disks present:",
     ]
     assert "nothing was written" in ended.stderr
+
+
+SSD = FakeDisk(
+    "sda", udev={"ID_SERIAL_SHORT": "S3Z8NB0K", "ID_SERIAL": "SAMSUNG_MZ_S3Z8NB0K", "ID_MODEL": "SAMSUNG_MZ7LH"}
+)
+NVME = FakeDisk("nvme0n1", 960_000_000_000, udev={"ID_WWN": "eui.0025388B01", "ID_MODEL": "PERC H730P  Mini"})
+HDD = FakeDisk("sdb", 4_000_000_000_000, rotational=1, udev={"ID_WWN": "0x5000C500A1B2C3D4", "ID_MODEL": "ST4000"})
+STICK = FakeDisk("sdc", 8_000_000_000, removable=1)
+OTHERS = (FakeDisk("loop0"), FakeDisk("sr0", removable=1), FakeDisk("sdd", 0), FakeDisk("sde", read_only=1), STICK)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (DiskRule(serial="S3Z8NB0K"), "sda"),
+        (DiskRule(serial="SAMSUNG_MZ_S3Z8NB0K"), "sda"),
+        (DiskRule(wwn="0x5000c500a1b2c3d4"), "sdb"),
+        (DiskRule(wwn="eui.0025388b01"), "nvme0n1"),
+        (DiskRule(model="perc h730p mini"), "nvme0n1"),
+        (DiskRule(model="SAMSUNG"), "sda"),
+        (DiskRule(rotational=True), "sdb"),
+        (DiskRule(min_bytes=500_000_000_000, max_bytes=10**12), "nvme0n1"),
+        (DiskRule(choose=DiskChoice.SMALLEST), "sda"),
+        (DiskRule(choose=DiskChoice.LARGEST), "sdb"),
+        (DiskRule(rotational=False, choose=DiskChoice.LARGEST), "nvme0n1"),
+    ],
+    ids=str,
+)
+def test_the_one_disk_that_a_rule_describes_is_used(machine: Machine, rule: DiskRule, expected: str):
+    machine.host = replace(machine.host, disk=rule)
+    machine.has_disks(SSD, NVME, HDD, *OTHERS)
+    with reports_answered_with(200) as server:
+        ended = machine.runs("pre", server)
+
+    assert (ended.returncode, ended.stderr, server.events) == (0, "", ["started"])
+    assert (machine.home / "netboot-disk.ks").read_text() == f"ignoredisk --only-use={expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (DiskRule(serial="S3Z8"), "no disk fits hosts.cp1.disk (serial S3Z8)"),
+        (
+            DiskRule(rotational=False),
+            "nvme0n1 and sda both fit hosts.cp1.disk (not rotational): add what only one of them has",
+        ),
+        (
+            DiskRule(rotational=True, choose=DiskChoice.LARGEST),
+            "sdf and sdb have the same size, and both fit hosts.cp1.disk (rotational, the largest): add serial or wwn",
+        ),
+    ],
+    ids=str,
+)
+def test_a_rule_that_describes_no_disk_or_several_ends_the_install(machine: Machine, rule: DiskRule, reason: str):
+    machine.host = replace(machine.host, disk=rule)
+    machine.has_disks(SSD, NVME, HDD, replace(HDD, name="sdf", udev={}), *OTHERS)
+    with reports_answered_with(200) as server:
+        ended = machine.runs("pre", server)
+
+    assert (ended.returncode, server.events) == (1, ["failed"])
+    assert server.reports[0][1].decode().splitlines()[:2] == [reason, "disks present:"]
+    assert not (machine.home / "netboot-disk.ks").exists()
 
 
 def test_a_start_is_reported_until_it_is_acknowledged(machine: Machine, disk: str):

@@ -18,6 +18,7 @@ read_kickstart() {
             : >"$target"
             ;;
         %packages*) target=/dev/null ;; # an OSTree payload has none
+        %include*) echo "$line" >>"$commands" ;;
         %*) fail "kickstart section ${line%% *} is not played in the lab" ;;
         *)
             if [ "$target" = "$commands" ]; then
@@ -27,6 +28,15 @@ read_kickstart() {
             ;;
         esac
     done <"$1"
+}
+
+# include_written: put the files that %pre wrote in the place of their %include
+include_written() {
+    local line
+    while IFS= read -r line; do
+        case $line in %include*) cat "${line#%include }" ;; *) printf '%s\n' "$line" ;; esac
+    done <"$commands" >"$commands.all"
+    mv "$commands.all" "$commands"
 }
 
 has_command() { grep -qE "^$1( |$)" "$commands"; }

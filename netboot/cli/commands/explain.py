@@ -22,10 +22,10 @@ from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
 from netboot.model.install.install import Install
 from netboot.model.words import printable
-from netboot.registry.explain import ExplainedValue
 from netboot.registry.load import explain as explain_host
 from netboot.registry.load import read
 from netboot.registry.merge import Origin
+from netboot.registry.value_origins import ExplainedValue
 
 
 @click.command(short_help="Show where each value of a host comes from, and what it gets now.")

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import NewType
 
+from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.mac import Mac
 
@@ -42,7 +43,7 @@ class Host:
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)  # for the site's own templates
     boot_media: str | None = None
     release: str | None = None
-    disk: str | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
+    disk: str | DiskRule | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
     timezone: str = "UTC"
     ntp: tuple[str, ...] = ()  # addresses and names of time servers
     kernel_arguments: tuple[str, ...] = ()

@@ -101,7 +101,8 @@ class InstallTarget:
     @classmethod
     def of(cls, host: Host, commit: str | None) -> "InstallTarget":
         """Return the target of a host as it is declared now."""
-        return cls(frozenset(host.macs), host.disk, host.release, commit, host.addresses)
+        disk = None if host.disk is None else str(host.disk)
+        return cls(frozenset(host.macs), disk, host.release, commit, host.addresses)
 
     def changes(self, now: "InstallTarget") -> list[str]:
         """List the differences. The order of MACs does not matter, nor a commit that one of the two lacks."""
