@@ -6,7 +6,7 @@ Keeps and shows no content of an Ignition file, which contains cluster keys.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +53,7 @@ def _at(host: Host, what: str) -> str:
 
 
 def _outside(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
-    for address in sorted(host.addresses):
+    for address in sorted(host.addresses) if host.network.vlan is None else ():
         if lans and not any(address in lan for lan in lans):
             known = ", ".join(sorted(map(str, lans)))
             what = f"{address} is outside {known}, the boot LAN; correct it, unless the host boots behind a relay"
@@ -87,8 +87,8 @@ def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
         for mac in sorted(_EXAMPLE_MACS.intersection(host.macs)):
             yield _at(host, f".mac: {mac} is a MAC of the example; write the one of the machine's card")
     network = host.network
-    shown = [("address", network.address.ip), ("gateway", network.gateway)] if network else []
-    shown += [("nameservers", server) for server in network.nameservers] if network else []
+    shown = [("address", network.address and network.address.ip), ("gateway", network.gateway)]
+    shown += [("nameservers", server) for server in network.nameservers if isinstance(server, IPv4Address)]
     for key, address in shown:
         if address is not None and any(address in each for each in examples):
             yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")

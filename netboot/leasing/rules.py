@@ -15,6 +15,7 @@ from typing import Final, assert_never
 
 from netboot.leasing.holdings import Held, Holding, Holdings, LeaseClient, Moment
 from netboot.model.host.host import Host, HostSet
+from netboot.model.host.host_network import BY_DHCP
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     Lease,
@@ -76,7 +77,7 @@ class Leases:
         self._hosts = hosts
         self._pools: dict[tuple[tuple[IPv4Network, ...], frozenset[IPv4Address]], Mapping[IPv4Address, None]] = {}
         self._reserved = {address for host in hosts for address in host.addresses}
-        declared = [host.network.address.network for host in hosts if host.network]
+        declared = [address.network for host in hosts if (address := host.network.boot_address)]
         stated = [each.network for each in self._policy.pool if each.network]
         self._known_networks = tuple(dict.fromkeys((*stated, *declared)))  # a relay's is found among them
 
@@ -286,7 +287,8 @@ class Leases:
         mac = request.mac
         host = self.host_of(mac)
         if host is not None and mac is not None:
-            return LeaseClient(mac, mac, host, host.network.address.ip if host.network else None)
+            declared = host.network.boot_address
+            return LeaseClient(mac, mac, host, declared and declared.ip)
         # Machines made from one image may send the same option 61: the second one is identified by its MAC too.
         alone, by_mac_too = request.client_id, f"{request.client_id}@{mac}"
         address = self._held.address_of(alone)
@@ -350,12 +352,14 @@ class Leases:
 
     def _terms(self, case: _Case, address: IPv4Address) -> LeaseTerms:
         host = case.client.host
-        declared = host.network if host is not None else None
+        network_of_host = host.network if host is not None else BY_DHCP
+        declared = network_of_host.boot_address
         pool = next((each for each in self._policy.pool if each.network is not None and address in each), None)
         router: IPv4Address | None = None
         nameservers: tuple[IPv4Address, ...] = ()
-        if declared is not None and address in declared.address.network:
-            network, router, nameservers = declared.address.network, declared.gateway, declared.nameservers
+        if declared is not None and address in declared.network:
+            network, router = declared.network, network_of_host.gateway
+            nameservers = tuple(each for each in network_of_host.nameservers if isinstance(each, IPv4Address))
         elif pool is not None and pool.network is not None:
             network, router = pool.network, pool.router
         else:

@@ -107,7 +107,7 @@ class Readiness:
 
     def _announcement(self, host: Host) -> list[str]:
         """Return why a host is never announced, so that its script waits for ever; empty: it can be."""
-        if self._server.dhcp_mode is not DhcpMode.OFF or host.network is not None:
+        if self._server.dhcp_mode is not DhcpMode.OFF or host.network.boot_address is not None:
             return []
         return [
             f"{host.name} cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no "

@@ -8,7 +8,6 @@ is none: its hosts are loaded, but are not ready. No content of it is kept or sh
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.registry.faulty import macs_in
 from netboot.registry.host_files import Declared
-from netboot.registry.host_sections import HostSection, SharedValues, StaticNetwork
+from netboot.registry.host_sections import HostSection, SharedValues
 from netboot.registry.merge import ADDS, Merged, Origin
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
 from netboot.yamlfile.files import read_bytes
@@ -143,44 +142,6 @@ def _cards(host: Merged[HostSection]) -> Iterable[tuple[int, Mac]]:
     return [
         (index, mac) for index, item in enumerate(node.items) if isinstance(item, Scalar) for mac in macs_in(item.text)
     ]
-
-
-def check_networks(hosts: Hosts, faults: Faults) -> None:
-    """Refuse an address of two hosts, a gateway outside the prefix, and a network without an address."""
-    owners: dict[IPv4Address, HostName] = {}
-    for name, host in hosts.items():
-        written = find(host.layers[0].table, ("network",))
-        if isinstance(written, Table) and written.entries and _lacks(written, "address", StaticNetwork):
-            cure = "add address: 192.0.2.101/24, or remove network"
-            faults.add(written.place, f"hosts.{name}.network", what="has no address", cure=cure)
-        network = host.values.network
-        if network.address is None:
-            continue
-        owner = owners.setdefault(network.address.ip, name)
-        if owner != name:
-            [origin], [first] = host.origins("network", "address"), hosts[owner].origins("network", "address")
-            what = f"{network.address.ip} belongs to {owner} already ({first.place})"
-            faults.add(origin.place, origin.where, what=what, cure="give each host its own")
-        if network.gateway is not None:
-            _check_gateway(network.gateway, network.address, host=host, faults=faults)
-
-
-def _check_gateway(gateway: IPv4Address, address: IPv4Interface, *, host: Merged[HostSection], faults: Faults) -> None:
-    network = address.network
-    if gateway == address.ip:
-        what, cure = "is the host itself", "name the router of that network"
-    elif gateway not in network:
-        what, cure = f"is outside {network}", "correct the gateway or the prefix"
-    elif network.prefixlen < 31 and gateway in (network.network_address, network.broadcast_address):
-        what, cure = f"is not a machine's address in {network}", "name the router"
-    else:
-        return
-    at = host.origins("network", "gateway")[0]
-    named = f"the gateway {gateway}"
-    if at != host.layers[0].origin("network", "gateway"):  # inherited: this host's address is the exception
-        named += f" ({at.place})"
-        at = host.origins("network", "address")[0]
-    faults.add(at.place, at.where, what=f"{named} {what}", cure=cure)
 
 
 def check_init(declared: Declared, hosts: Hosts, *, init: str | None, faults: Faults) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from netboot.model.host.disk_rule import DiskRule
 from netboot.registry import host_values as values
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described, refuse
-from netboot.yamlfile.value_kinds import FilePath, Flag, InterfaceName, LoaderName, MachineAddress
+from netboot.yamlfile.value_kinds import Domain, FilePath, Flag, InterfaceName, LoaderName, MachineAddress
 
 
 def added(name: str) -> Any:
@@ -26,19 +26,45 @@ class ClusterSection(Section):
     )
 
 
+class RouteSection(Section):
+    """A network that is reached by another router than the gateway."""
+
+    to: values.Network = Field(description="The network.", examples=["198.51.100.0/24"])
+    via: values.AnyAddress = Field(description="Its router.", examples=["192.0.2.254"])
+
+
+class BondSection(Section):
+    """All cards of the host as one."""
+
+    is_whole = True
+
+    mode: values.BondMode = Field(description="How the cards are used.", examples=["active-backup"])
+    options: Mapping[values.BondOption, values.BondValue] = described(
+        {}, "Options of the kernel's bonding driver, such as `miimon: 100`."
+    )
+
+
 class SharedNetwork(Section):
-    """What static addresses have in common."""
+    """What the networks of several hosts have in common."""
 
     gateway: MachineAddress | None = described(None, "The router, inside the prefix of the address.")
-    nameservers: tuple[MachineAddress, ...] | None = described(None, "The addresses of name servers.")
-    added_nameservers: tuple[MachineAddress, ...] | None = added("nameservers")
+    gateway6: values.Address6 | None = described(None, "The IPv6 router, inside the prefix of address6 or link-local.")
+    nameservers: tuple[values.AnyAddress, ...] | None = described(None, "The addresses of name servers.")
+    added_nameservers: tuple[values.AnyAddress, ...] | None = added("nameservers")
+    search: tuple[Domain, ...] | None = described(None, "The domains in which short names are searched.")
+    added_search: tuple[Domain, ...] | None = added("search")
+    routes: tuple[RouteSection, ...] | None = described(None, "Networks that another router than the gateway reaches.")
+    added_routes: tuple[RouteSection, ...] | None = added("routes")
+    mtu: values.Mtu | None = described(None, "The MTU of the card or bond.")
+    vlan: values.Vlan | None = described(None, "The VLAN of the installed system; the boot is not tagged.")
+    bond: BondSection | None = described(None, "All cards of the host as one, `bond0` unless `interface` names it.")
     interface: InterfaceName | None = described(
         None, "The name that the installed system gives the card, such as enp1s0."
     )
 
     @classmethod
     def refusal_of_key(cls, name: str, value: Node | None) -> tuple[str, str]:
-        if name == "address":
+        if name in ("address", "address6"):
             return "cannot be shared", "write it at each host; gateway and nameservers can stay"
         return super().refusal_of_key(name, value)
 
@@ -48,6 +74,9 @@ class StaticNetwork(SharedNetwork):
 
     address: values.AddressWithPrefix | None = described(
         None, "The address with its prefix length, such as 192.0.2.101/24."
+    )
+    address6: values.Address6WithPrefix | None = described(
+        None, "The IPv6 address with its prefix length; without one, router advertisements."
     )
 
 

@@ -7,7 +7,17 @@ fixed set of characters, and a value that could end a quotation, a line or a wor
 import re
 import zoneinfo
 from collections.abc import Callable
-from ipaddress import IPv4Interface
+from dataclasses import replace
+from enum import StrEnum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_network,
+)
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
@@ -19,7 +29,15 @@ from netboot.model.host.mac import Mac
 from netboot.yamlfile.faults import did_you_mean, nearest, shown
 from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import refuse
-from netboot.yamlfile.value_kinds import DOMAIN_NAME, ValueKind, choice, matching, read_machine_address, text_of
+from netboot.yamlfile.value_kinds import (
+    DOMAIN_NAME,
+    ValueKind,
+    choice,
+    matching,
+    read_machine_address,
+    text_of,
+    whole_number,
+)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -38,6 +56,8 @@ _KEY_TYPES: Final = (
 )
 _SSH_KEY: Final = re.compile(rf"({_KEY_TYPES}) AAAA[A-Za-z0-9+/]+={{0,3}}( [^\"'\\`$<>|;&]+)?")
 _TIMEZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+_BOND_OPTION: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_BOND_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}")  # no `,` and `=`, which dracut splits at
 _LONGEST_VARIABLE: Final = 1024
 _LONGEST_ETHERNET: Final = 14  # digits: a hardware type, then the address
 _GROUP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -47,6 +67,18 @@ _LABEL_TEXT: Final = re.compile(
 )  # no `,` and `=`, which selectors use
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # a name in a template
 _ADDRESS: Final = re.compile(r"[0-9.]+/[0-9]{1,2}")
+
+
+class BondModeName(StrEnum):
+    """The modes of the kernel's bonding driver."""
+
+    ACTIVE_BACKUP = "active-backup"
+    LACP = "802.3ad"
+    BALANCE_RR = "balance-rr"
+    BALANCE_XOR = "balance-xor"
+    BROADCAST = "broadcast"
+    BALANCE_TLB = "balance-tlb"
+    BALANCE_ALB = "balance-alb"
 
 
 def _host_name(name: str) -> HostName:
@@ -190,6 +222,40 @@ def _address_with_prefix(scalar: Scalar) -> IPv4Interface:
     return interface
 
 
+def _address6(scalar: Scalar) -> IPv6Address:
+    try:
+        address = IPv6Address(scalar.text)
+    except ValueError:
+        raise refuse(f"{shown(scalar.text)} is not an IPv6 address", "write one, as 2001:db8::1") from None
+    if address.is_multicast or address.is_loopback or address.is_unspecified or address.scope_id:
+        raise refuse(f"{address} is not an address that machines can reach", "write a unicast address, as 2001:db8::1")
+    return address
+
+
+def _any_address(scalar: Scalar) -> IPv4Address | IPv6Address:
+    return _address6(scalar) if ":" in scalar.text else read_machine_address(scalar)
+
+
+def _address6_with_prefix(scalar: Scalar) -> IPv6Interface:
+    address, _, length = scalar.text.partition("/")
+    ip = _address6(replace(scalar, text=address))
+    if not length.isdecimal() or not 1 <= int(length) <= 128:
+        raise refuse(f"{shown(scalar.text)} has no prefix length", f"write it as {ip}/64")
+    if ip.is_link_local:
+        raise refuse(f"{ip} is a link-local address, which every card makes itself", "write a global one")
+    return IPv6Interface((ip, int(length)))
+
+
+def _network(scalar: Scalar) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(scalar.text, strict=True)
+    except ValueError as error:
+        if "host bits" in str(error):
+            cure = f"write {ip_network(scalar.text, strict=False)}"
+            raise refuse(f"{shown(scalar.text)} is an address in a network", cure) from None
+        raise refuse(f"{shown(scalar.text)} is not a network", "write it as 198.51.100.0/24") from None
+
+
 def _is_like_address(name: str) -> bool:
     return all(label.isdecimal() for label in name.split("."))
 
@@ -230,6 +296,15 @@ KernelArgument = Annotated[str, ValueKind(_kernel_argument, "kernel argument", m
 SshKey = Annotated[str, ValueKind(_ssh_key, "public SSH key")]
 NtpServer = Annotated[str, ValueKind(_ntp_server, "time server")]
 TimeZone = Annotated[str, ValueKind(_timezone, "time zone")]
+Address6 = Annotated[IPv6Address, ValueKind(_address6, "IPv6 address", {"type": "string", "format": "ipv6"})]
+AnyAddress = Annotated[IPv4Address | IPv6Address, ValueKind(_any_address, "address")]
+Address6WithPrefix = Annotated[IPv6Interface, ValueKind(_address6_with_prefix, "IPv6 address with prefix length")]
+Network = Annotated[IPv4Network | IPv6Network, ValueKind(_network, "network")]
+Mtu = Annotated[int, whole_number(1280, 65535, "MTU, 1280–65535")]  # IPv6 needs 1280
+Vlan = Annotated[int, whole_number(1, 4094, "VLAN, 1–4094")]
+BondMode = Annotated[str, choice(BondModeName, "mode of a bond")]
+BondOption = Annotated[str, PlainValidator(_key(_BOND_OPTION, "bond option", "small letters and underscores"))]
+BondValue = Annotated[str, text_of(_BOND_VALUE, "value of a bond option", cure="use letters, digits and ._:+-")]
 AddressWithPrefix = Annotated[
     IPv4Interface, ValueKind(_address_with_prefix, "address with prefix length", matching(_ADDRESS))
 ]

@@ -3,11 +3,13 @@
 from functools import cache, reduce
 
 from netboot.model.host.firmware import RomIpxe
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.host_network import Bond, HostNetwork, Route
 from netboot.registry import host_checks as checks
 from netboot.registry.host_files import Declared
 from netboot.registry.host_sections import HostsDocument, HostSection, SharedValues, StaticNetwork
 from netboot.registry.merge import Merged, ValueLayer, lowest, over
+from netboot.registry.network_checks import check_networks
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.sections import read_section
 
@@ -25,7 +27,7 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     checks.check_disks(declared, faults)
     checks.check_host_names(hosts, faults)
     checks.check_macs(hosts, faults)
-    checks.check_networks(hosts, faults)
+    check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
     checks.check_ignition(roles.values(), hosts, init=init, faults=faults)
     read = [
@@ -89,8 +91,18 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
     )
 
 
-def _network(section: StaticNetwork) -> HostNetwork | None:
-    """Make the record of a static address; a host without one uses DHCP, and the rest of the network is not used."""
-    if section.address is None:
-        return None
-    return HostNetwork(section.address, section.gateway, section.nameservers or (), section.interface)
+def _network(section: StaticNetwork) -> HostNetwork:
+    """Make the record of a network; a gateway is used only with a static address."""
+    return HostNetwork(
+        address=section.address,
+        gateway=section.gateway if section.address else None,
+        nameservers=section.nameservers or (),
+        interface=section.interface,
+        address6=section.address6,
+        gateway6=section.gateway6 if section.address6 else None,
+        search=section.search or (),
+        mtu_bytes=section.mtu,
+        routes=tuple(Route(route.to, route.via) for route in section.routes or ()),
+        vlan=section.vlan,
+        bond=Bond(section.bond.mode, section.bond.options) if section.bond else None,
+    )

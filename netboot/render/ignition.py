@@ -12,10 +12,14 @@ from urllib.parse import quote
 from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.render.connections import connections
 from netboot.render.template_engine import Engine
 
 _RESPONSE_HEADERS_S: Final = 30
 CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no drop-in directory
+
+_KEYFILES: Final = "/etc/NetworkManager/system-connections"
+_KEYFILE: Final = "connection.nmconnection.j2"
 
 Json = dict[str, object]
 
@@ -61,27 +65,22 @@ def overlay(
     file: a chrony.conf that it has is kept.
     Raises RenderError.
     """
-    interface = host.network.interface if host.network else None
-    context = {
-        "host": host,
-        "mac": mac or (host.mac if host.network or len(host.macs) == 1 else None),
-        "network": host.network,
-        "interface": interface,
-        "is_infiniband": (mac or host.mac).is_infiniband,
-        "ready_url": ready_url,
-    }
+    interface = host.network.device
+    context = {"host": host, "network": host.network, "interface": interface, "ready_url": ready_url}
 
-    def rendered(template: str) -> str:
-        return engine.render(f"ignition/{template}", subject=host.name, context=context)
+    def rendered(template: str, **more: object) -> str:
+        return engine.render(f"ignition/{template}", subject=host.name, context=context | more)
 
     sets_time = bool(host.ntp) and CHRONY_CONF not in role_paths
-    connection = f"/etc/NetworkManager/system-connections/{interface or 'netboot'}.nmconnection"
     document: Json = {
         "ignition": {"version": version},
         "storage": {
             "files": [
                 _file("/etc/hostname", rendered("hostname.j2"), mode=0o644),
-                _file(connection, rendered("connection.nmconnection.j2"), mode=0o600),
+                *(
+                    _file(f"{_KEYFILES}/{each.name}.nmconnection", rendered(_KEYFILE, connection=each), mode=0o600)
+                    for each in connections(host, mac)
+                ),
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
                 *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
             ]

@@ -1,5 +1,6 @@
 """The kernel arguments of the installer and of the installed system, one record for every document. Pure."""
 
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Final
 
 from netboot.errors import RenderError
@@ -10,6 +11,7 @@ from netboot.model.urls import HERE, ContentPlace
 
 # Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message.
 COMMAND_LINE_SIZE: Final = 2048
+_CARD: Final = "lan"  # the name of a card in the first boot, if it has to have one; not of the kernel's kind, as eth0
 
 
 def installer(
@@ -33,7 +35,7 @@ def installer(
             "inst.ks.sendmac",
             "inst.ks.sendsn",
             "inst.text",
-            *_address(host, interface=""),
+            *_address(host, host.network.boot_address, interface=""),
             *_booted_from(mac),
             "rd.neednet=1",
             *host.kernel_arguments,
@@ -47,13 +49,14 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
     The registry's interface is named; without one, BOOTIF prevents dracut from trying every card of the machine.
     Raises RenderError for a line that the kernel would truncate.
     """
-    interface = host.network.interface or "" if host.network else ""
+    network = host.network
     return _fitting(
         host,
         (
             "rw",
-            *_address(host, interface=interface),
-            *(() if interface else _booted_from(mac)),
+            *_devices(host, mac),
+            *_address(host, network.address, interface=network.device or ""),
+            *(() if network.device else _booted_from(mac)),
             "rd.neednet=1",
             "ignition.platform.id=metal",
             "ignition.firstboot=1",
@@ -68,14 +71,36 @@ def _booted_from(mac: Mac) -> tuple[str, ...]:
     return () if mac.is_infiniband else (f"BOOTIF=01-{mac.hyphenated}",)
 
 
-def _address(host: Host, *, interface: str) -> tuple[str, ...]:
-    """Return dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method."""
+def _devices(host: Host, mac: Mac) -> tuple[str, ...]:
+    """Return the arguments that make bond and VLAN in dracut, which takes cards by name: `ifname=` names them."""
+    network, arguments = host.network, list[str]()
+    carrier = network.carrier or _CARD
+    if network.bond is not None:
+        ports = {f"{_CARD}{number}": each for number, each in enumerate(host.macs)}
+        given = {"mode": network.bond.mode, **network.bond.options}
+        options = ",".join(f"{name}={value}" for name, value in given.items())
+        arguments += [f"ifname={name}:{each}" for name, each in ports.items()]
+        arguments.append(f"bond={carrier}:{','.join(ports)}:{options}")
+    elif network.vlan is not None and network.interface is None:
+        arguments.append(f"ifname={carrier}:{mac}")
+    if network.vlan is not None:
+        arguments.append(f"vlan={network.device}:{carrier}")
+    return tuple(arguments)
+
+
+def _address(host: Host, address: IPv4Interface | None, *, interface: str) -> tuple[str, ...]:
+    """Return dracut's `ip=` (dracut.cmdline(7)): client, no peer, gateway, netmask, host name, interface, method, MTU.
+
+    IPv4 only: the appliance is reached by it, and keyfiles configure the rest after the first boot.
+    """
     network = host.network
-    if network is None:
-        return ("ip=dhcp",)
-    address, gateway = network.address, network.gateway or ""
-    static = f"ip={address.ip}::{gateway}:{address.netmask}:{host.system_name}:{interface}:none"
-    return (static, *(f"nameserver={nameserver}" for nameserver in network.nameservers))
+    mtu = f":{network.mtu_bytes}" if interface and network.mtu_bytes else ""
+    if address is None:
+        return (f"ip={interface}:dhcp{mtu}" if interface else "ip=dhcp",)
+    static = f"ip={address.ip}::{network.gateway or ''}:{address.netmask}:{host.system_name}:{interface}:none{mtu}"
+    nameservers = (f"nameserver={each}" for each in network.nameservers if isinstance(each, IPv4Address))
+    routes = (f"rd.route={route.to}:{route.via}" for route in network.routes if isinstance(route.via, IPv4Address))
+    return (static, *nameservers, *routes)
 
 
 def _fitting(host: Host, arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -64,4 +64,4 @@ def _device(host: Host, mac: Mac) -> str:
     """Name the interface for Anaconda: by its MAC; over InfiniBand by its name, else the first that has a link."""
     if not mac.is_infiniband:
         return mac
-    return (host.network.interface if host.network else None) or "link"
+    return host.network.interface or "link"

@@ -7,7 +7,6 @@ prints several lines by one expression (`super()`, a macro) uses the filter `lin
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,9 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from netboot.errors import RenderError
-from netboot.model.host.host import Host
 from netboot.render.quoting import FILTERS, UnfitValueError, one_line
 
-_HOST_SETTINGS: Final = frozenset(field.name for field in fields(Host))
+_HOST_SETTINGS: Final = frozenset(("disk", "release"))  # that a template receives if the host has them
 _MISSING_KEY: Final = "'dict object' has no attribute"  # of a host's `variables`, the only table in a template
 _QUOTED: Final = re.compile(r"'([^']+)'")
 

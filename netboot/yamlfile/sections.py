@@ -82,12 +82,13 @@ def refuse(what: str, cure: str, *, key: str | None = None) -> PydanticCustomErr
 def read_section(model: type[S], tree: Table, faults: Faults) -> S:
     """Return the values of a tree; a key with a fault has its default. Every key of `model` has a default."""
     data: dict[str, Any] = _bare(tree)
+    reported: set[KeyPath] = set()  # one value can stand for several keys, and one that was refused is not missing too
     while True:  # a fault of one value hides that of two together, so what is left of `data` is read again
         try:
             return model.model_validate(data)
         except ValidationError as error:
             details = error.errors(include_url=False)
-        _report(details, model, tree, faults)
+        _report(details, model, tree, reported=reported, faults=faults)
         for keys in [_written(data, _path_of(detail, tree)) for detail in details]:
             _remove(data, keys)
 
@@ -102,14 +103,15 @@ def _bare(node: Node) -> Any:
             return node
 
 
-def _report(details: Sequence[ErrorDetails], model: type[Section], tree: Table, faults: Faults) -> None:
+def _report(
+    details: Sequence[ErrorDetails], model: type[Section], tree: Table, *, reported: set[KeyPath], faults: Faults
+) -> None:
     meant = set()  # the keys that unknown keys stand for are not missing as well
     for path in (detail["loc"] for detail in details if detail["type"] == "extra_forbidden"):
         section, name = _section_at(model, path[:-1]), str(path[-1])
         what, cure = section.refusal_of_key(name, find(tree, path))
         faults.add(_place_of_key(path, tree), dotted(path), what=what, cure=cure)
         meant.add((*path[:-1], nearest(name, section.key_names())))
-    reported: set[KeyPath] = set()  # one value can stand for several keys
     for detail in details:
         path = _path_of(detail, tree)
         if detail["type"] == "extra_forbidden" or path in meant | reported:

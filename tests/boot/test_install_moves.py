@@ -16,7 +16,8 @@ from netboot.boot.token_documents import Refusal, Report
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, OfferKind
 from netboot.model.boot.reasons import explain
-from netboot.model.host.host import Host, HostName, HostNetwork, HostSet
+from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallState, InstallTarget

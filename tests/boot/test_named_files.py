@@ -17,7 +17,8 @@ from fixtures.services import (
 
 from netboot.content.serving.served_file import ServedFile
 from netboot.model.boot.offer import DocumentKind, MachineDocument
-from netboot.model.host.host import HostName, HostNetwork, HostSet
+from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.release import ContentKind
 
 

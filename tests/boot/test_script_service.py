@@ -29,7 +29,8 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
-from netboot.model.host.host import HostName, HostNetwork, HostSet
+from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.install.install import InstallState
 
 CP1 = HostName("cp1")

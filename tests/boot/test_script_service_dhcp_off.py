@@ -9,7 +9,8 @@ from fixtures.services import ADDRESS, FIRMWARE, MAC, OTHER_MAC, UNKNOWN_ADDRESS
 from netboot.boot.token_documents import Report
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, WaitPlan, WaitReason
 from netboot.model.boot.reasons import explain
-from netboot.model.host.host import HostName, HostNetwork, HostSet
+from netboot.model.host.host import HostName, HostSet
+from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.install.event import Event
 from netboot.model.install.install import InstallState
 
@@ -18,7 +19,7 @@ REGISTERED = IPv4Address("192.0.2.101")
 
 
 def switch_dhcp_off(services: BuiltServices, *, has_address: bool = True) -> None:
-    network = HostNetwork(IPv4Interface(f"{REGISTERED}/24")) if has_address else None
+    network = HostNetwork(IPv4Interface(f"{REGISTERED}/24")) if has_address else BY_DHCP
     hosts = [replace(host, network=network) if host.name == CP1 else host for host in services.hosts]
     services.use(
         hosts=HostSet.of(services.hosts.cluster, hosts), policy=replace(services.policy, address_announces=True)

@@ -3,7 +3,7 @@
 from fixtures.command_line import CommandLine
 
 NO_DISK = (
-    "./hosts.yaml:8:3: hosts.w1: cannot render kickstart for w1: template kickstart/node.ks.j2:23 "
+    "./hosts.yaml:8:3: hosts.w1: cannot render kickstart for w1: template kickstart/node.ks.j2:26 "
     "uses undefined 'disk'; set hosts.w1.disk"
 )
 LOADERS = {"x64 UEFI, PXE": "snponly.efi", "x64 UEFI, HTTP": "snponly.efi"}

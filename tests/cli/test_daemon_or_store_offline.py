@@ -21,7 +21,7 @@ cp1 is armed: its next network boot wipes /dev/disk/by-id/ata-1 and installs ock
   boot media  ol8u10-x86_64
   attempts    2
 """
-NO_DISK = "cannot render kickstart for w1: template kickstart/node.ks.j2:23 uses undefined 'disk'; set hosts.w1.disk"
+NO_DISK = "cannot render kickstart for w1: template kickstart/node.ks.j2:26 uses undefined 'disk'; set hosts.w1.disk"
 STARTS_CLUSTER = "cp1 is cluster.init: its installed system starts a new cluster rackone"
 
 
@@ -80,6 +80,10 @@ def test_a_host_is_shown_with_every_default(netboot: CommandLine):
 name              cp1
 role              control-plane
 macs              02:00:00:00:00:01
+groups            –
+labels            –
+hostname          –
+variables         –
 boot_media        ol8u10-x86_64
 release           ock-1.31-amd64
 disk              /dev/disk/by-id/ata-1

@@ -13,7 +13,8 @@ from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.clock import Clock
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event
 from netboot.model.lease import (

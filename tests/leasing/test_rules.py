@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from netboot.leasing.holdings import Moment
 from netboot.leasing.rules import GRANT_SETTLES_S, OFFER_HELD_S, REST_S, WRONG_ADDRESS, WRONG_NETWORK, Leases
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.model.lease import (
     AddressRange,
@@ -45,7 +46,7 @@ LEASE_S = 3600
 
 
 def a_host(name: str, macs: Sequence[Mac], address: str | None) -> Host:
-    network = HostNetwork(IPv4Interface(address), gateway=IPv4Address("192.0.2.1")) if address else None
+    network = HostNetwork(IPv4Interface(address), gateway=IPv4Address("192.0.2.1")) if address else BY_DHCP
     return Host(HostName(name), Role.WORKER, tuple(macs), network=network)
 
 

@@ -2,7 +2,8 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 
 A, B, C = (Mac(f"52:54:00:aa:bb:0{number}") for number in (1, 2, 3))

@@ -16,7 +16,8 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet
+from netboot.model.host.host import Cluster, Host, HostName, HostSet
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts

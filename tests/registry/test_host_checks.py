@@ -1,5 +1,7 @@
 import pytest
 
+from netboot.model.host.host_network import BY_DHCP
+
 CP1 = "cp1: {role: control-plane, mac: 52:54:00:00:00:01}"
 W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
 
@@ -26,7 +28,8 @@ W1 = "w1: {role: worker, mac: 52:54:00:00:00:11}"
         ),
         pytest.param(
             "hosts: {a: {role: worker, mac: 52:54:00:00:00:01, network: {gateway: 192.0.2.1}}}\n",
-            "1:60: hosts.a.network: has no address; add address: 192.0.2.101/24, or remove network",
+            "1:70: hosts.a.network.gateway: is not used without address; "
+            "add address: 192.0.2.101/24, or remove gateway",
             id="a-network-without-an-address",
         ),
         pytest.param(
@@ -214,4 +217,4 @@ def test_a_host_without_address_uses_dhcp_whatever_the_defaults_are(site):
 
     [host] = site.load().hosts
 
-    assert host.network is None
+    assert host.network == BY_DHCP

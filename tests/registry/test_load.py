@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from netboot.errors import ConfigError
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
-from netboot.model.host.host import Cluster, Host, HostName, HostNetwork, HostSet, Role
+from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.registry.load import Configuration, load, load_settings
 
@@ -119,6 +120,7 @@ def test_defaults_then_role_then_host_make_a_host(site):
                 release="1.30",
                 ntp=("ntp.example.com",),
                 kernel_arguments=("quiet",),
+                network=HostNetwork(nameservers=(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"))),
                 ignition=site.directory / "join.ign",
                 loader="efi/shimx64.efi",
                 firmware=ReplyVariant.WITHOUT_43,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.model.host.host import Host, HostName, HostNetwork, Role
+from netboot.model.host.host import Host, HostName, Role
+from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.render.template_engine import Engine
 

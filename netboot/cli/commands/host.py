@@ -100,10 +100,13 @@ def _last(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == []:
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    return str(value)
+    match value:
+        case list():
+            text = ", ".join(map(_shown, value))
+        case Mapping():  # a network by DHCP has keys, and no value
+            text = ", ".join(f"{key} {_shown(item)}" for key, item in value.items() if item not in (None, [], {}))
+        case None:
+            text = ""
+        case _:
+            text = str(value)
+    return text or "–"

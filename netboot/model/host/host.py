@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NewType
 
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
+from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.host.mac import Mac
 
 HostName = NewType("HostName", str)
@@ -18,16 +19,6 @@ HostName = NewType("HostName", str)
 class Role(StrEnum):
     CONTROL_PLANE = "control-plane"
     WORKER = "worker"
-
-
-@dataclass(frozen=True, slots=True)
-class HostNetwork:
-    """The static address of a host, one record for kernel arguments, Kickstart and keyfile alike."""
-
-    address: IPv4Interface
-    gateway: IPv4Address | None = None
-    nameservers: tuple[IPv4Address, ...] = ()
-    interface: str | None = None  # the name that the installed system gives the card; None: the installer's choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ class Host:
     timezone: str = "UTC"
     ntp: tuple[str, ...] = ()  # addresses and names of time servers
     kernel_arguments: tuple[str, ...] = ()
-    network: HostNetwork | None = None
+    network: HostNetwork = BY_DHCP
     ssh_keys: tuple[str, ...] = ()
     ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
     loader: str | None = None  # fixes the loader: a name below `bootfiles.directories`
@@ -73,7 +64,7 @@ class Host:
 
     @property
     def addresses(self) -> frozenset[IPv4Address]:
-        return frozenset({self.network.address.ip}) if self.network else frozenset()
+        return frozenset({self.network.address.ip}) if self.network.address else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
