@@ -44,6 +44,7 @@ TEST_PACKAGES := \
 	isc-dhcp-server \
 	isomd5sum \
 	kea-dhcp4-server \
+	network-manager \
 	nginx \
 	postgresql-15 \
 	postgresql-client-15 \

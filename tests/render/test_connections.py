@@ -1,6 +1,8 @@
 """The keyfiles of every form of network."""
 
 import json
+import subprocess
+from configparser import ConfigParser
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from urllib.parse import unquote
@@ -132,6 +134,37 @@ def test_a_vlan_on_a_card_without_a_name_has_the_uuid_of_its_connection_as_paren
     assert f"parent={uuid}\n" in vlan
     assert "mac-address=52:54:00:AA:BB:01\n" in card
     assert "method=disabled" in card
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        HostNetwork(),
+        HostNetwork(nameservers=STATIC.nameservers, search=("example.org",)),
+        STATIC,
+        DUAL,
+        replace(DUAL, vlan=120),
+        replace(DUAL, interface=None, vlan=4094),
+        BOND,
+        replace(BOND, bond=Bond("802.3ad", {"lacp_rate": "fast", "xmit_hash_policy": "layer3+4", "miimon": "50"})),
+        replace(BOND, interface="team0", vlan=7, mtu_bytes=1400),
+    ],
+    ids=["dhcp", "dhcp-dns", "static", "dual", "vlan", "vlan-on-any", "bond", "lacp", "bond-vlan-mtu"],
+)
+def test_networkmanager_reads_every_value_of_a_keyfile(engine: Engine, cp2: Host, network: HostNetwork):
+    for name, text in keyfiles(engine, replace(cp2, network=network)).items():
+        read = subprocess.run(
+            ["nmcli", "--offline", "connection", "modify"], input=text, capture_output=True, text=True, timeout=20
+        )
+
+        assert (read.returncode, read.stderr) == (0, ""), name
+        assert values(text) - values(read.stdout) == set(), name
+
+
+def values(keyfile: str) -> set[tuple[str, str, str]]:
+    parser = ConfigParser(interpolation=None, delimiters=("=",))
+    parser.read_string(keyfile)
+    return {(section, key, value) for section in parser.sections() for key, value in parser[section].items()}
 
 
 @pytest.mark.parametrize(
