@@ -1,13 +1,13 @@
 """Builds what answers machines: the services behind the listeners, each with its dependencies."""
 
-from netboot.boot.identity import Identification
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.machines_seen import SeenMachines
 from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
 from netboot.boot.script_service import ScriptService
+from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.token_documents import DocumentService
 from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus

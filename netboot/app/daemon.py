@@ -23,7 +23,7 @@ from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.machines_seen import SeenMachines
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
@@ -44,8 +44,8 @@ from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRes
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, read
 from netboot.serve.net.interfaces import Interfaces
-from netboot.store.exclusive import held_alone
-from netboot.store.file_lock import FileLock
+from netboot.store.locks.exclusive import held_alone
+from netboot.store.locks.file_lock import FileLock
 from netboot.telemetry import logs
 from netboot.telemetry.metrics import Metrics
 

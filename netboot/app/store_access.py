@@ -23,11 +23,11 @@ from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
-from netboot.store.advisory_lock import AdvisoryLock
 from netboot.store.database import Database
-from netboot.store.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
+from netboot.store.locks.advisory_lock import AdvisoryLock
+from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.machines import Machines
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from ipaddress import IPv4Address
 from typing import Final, assert_never
 
 from netboot.boot.firmware import requested_names as names
-from netboot.boot.identity import Identification
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.boot.script_service import ScriptService
+from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.content.bootfiles.directories import BootFile
 from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress

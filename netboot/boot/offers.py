@@ -10,9 +10,9 @@ from typing import Final
 
 from netboot.boot.decide import NOTHING_KNOWN, Decision, KnownFirmware, decide_at_stage, effective_client
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.machines_seen import SeenMachine, SeenMachines
+from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
 from netboot.model.boot.offer import Ignored, IgnoreReason, OfferKind

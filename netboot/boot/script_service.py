@@ -14,12 +14,12 @@ from typing import assert_never
 import structlog
 
 from netboot.boot.decide import script_without_install
-from netboot.boot.identity import Identification
 from netboot.boot.install_moves import Cause, HostChangedError, InstallMoves
-from netboot.boot.learning import VariantLearning
 from netboot.boot.live_registry import LiveRegistry, Registry
-from netboot.boot.machines_seen import SeenMachine, SeenMachines
 from netboot.boot.scripts import Script, ScriptWriter
+from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.learning import VariantLearning
+from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.errors import ContentError, NetbootError, RenderError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.offer import (

@@ -13,10 +13,10 @@ from typing import Final
 import structlog
 
 from netboot.boot.documents import IgnitionPart, IgnitionSet
-from netboot.boot.identity import Identification
 from netboot.boot.install_moves import Cause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.machines_seen import SeenMachines
+from netboot.boot.sessions.identity import Identification
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.errors import TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm

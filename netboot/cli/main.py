@@ -22,7 +22,7 @@ from netboot.errors import ConfigError, NetbootError
 
 DEFAULT_CONFIG = Path("/etc/netboot/netboot.yaml")
 
-COMMANDS: Final = {  # each in a module of its name, with the same short help
+COMMANDS: Final = {  # each with the short help of its function, whose name it has
     "serve": "Run the daemon: proxyDHCP, TFTP, HTTP, administration.",
     "check": "Check everything before a machine boots.",
     "plan": "Show what each host would get at its next boot.",
@@ -34,10 +34,16 @@ COMMANDS: Final = {  # each in a module of its name, with the same short help
     "content": "Import and manage boot media and releases.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
+_MODULES: Final = {  # the module of each, below netboot.cli.commands
+    **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload")},
+    **{name: f"hosts.{name}" for name in ("plan", "explain", "host", "install")},
+    "content": "content.content",
+    "lab": "lab",
+}
 
 
 class _Commands(Group):
-    """Finds a command in the module of its name."""
+    """Finds a command in its module."""
 
     def invoke(self, context: click.Context) -> object:
         """Run a command; with `--json`, print its fault also as JSON. Ctrl-C ends it without click's `Aborted!`."""
@@ -57,7 +63,7 @@ class _Commands(Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"netboot.cli.commands.{name}"), name)
+        command: click.Command = getattr(import_module(f"netboot.cli.commands.{_MODULES[name]}"), name)
         return command
 
     def nearest(self, context: click.Context, name: str) -> str | None:

@@ -5,11 +5,11 @@ from functools import cache, reduce
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.host_network import Bond, HostNetwork, Route
-from netboot.registry import host_checks as checks
+from netboot.registry.checks import host_checks as checks
+from netboot.registry.checks.network_checks import check_networks
 from netboot.registry.host_files import Declared
 from netboot.registry.host_sections import HostsDocument, HostSection, SharedValues, StaticNetwork
 from netboot.registry.merge import Merged, ValueLayer, lowest, over
-from netboot.registry.network_checks import check_networks
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.sections import read_section
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from netboot.errors import StoreError
 from netboot.store.failure import cannot_open, store_failed
-from netboot.store.file_lock import open_or_make
+from netboot.store.locks.file_lock import open_or_make
 from netboot.store.migrations import lacking, migrate
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot.machines_seen import UNREGISTERED_KEPT
+from netboot.boot.sessions.machines_seen import UNREGISTERED_KEPT
 from netboot.events.event_limits import PER_UNREGISTERED
 from netboot.model.boot.boot_client import Arch, Cpu
 from netboot.model.boot.offer import InstallPlan

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fixtures.services import ADDRESS, IPXE, MAC, BuiltServices, WithServices
 
-from netboot.boot.machines_seen import LOADER_RUNS_S
+from netboot.boot.sessions.machines_seen import LOADER_RUNS_S
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Offer, OfferKind, Policy, UnknownHosts

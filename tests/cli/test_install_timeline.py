@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from netboot.cli.commands.install import Timeline
+from netboot.cli.commands.hosts.install import Timeline
 
 
 def event(at_s: int, name: str, *, step: str | None = None, **data: object) -> dict[str, Any]:

@@ -22,14 +22,14 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "any machine that the wire showed counts as every host",
-        "boot/identity.py",
+        "boot/sessions/identity.py",
         "        return seen is not None and seen.mac in owner.macs\n",
         "        return seen is not None\n",
         Invariant.UNARMED,
     ),
     Mutation(
         "a script with tokens goes to whoever requests it",
-        "boot/identity.py",
+        "boot/sessions/identity.py",
         "            return self.is_at(host, address)\n",
         "            return True\n",
         Invariant.UNARMED,
@@ -50,7 +50,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a new boot gets the script of the boot before",
-        "boot/machines_seen.py",
+        "boot/sessions/machines_seen.py",
         "        last_s, self.announced_s = self.announced_s, now_s\n        self.took_installer = False\n",
         "        last_s, self.announced_s = self.announced_s, now_s\n",
         Invariant.ATTEMPTS,
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a registered address is every host's",
-        "boot/identity.py",
+        "boot/sessions/identity.py",
         "        if address in owner.addresses:\n            return True\n",
         "        if self.hosts().by_address(address) is not None:\n            return True\n",
         Invariant.UNARMED,

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from netboot.errors import StoreError
-from netboot.store.advisory_lock import AdvisoryLock, LockLostError
+from netboot.store.locks.advisory_lock import AdvisoryLock, LockLostError
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)]
 

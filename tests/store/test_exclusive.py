@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.store.exclusive import HeldError, held_alone, held_together, lock_of_store
-from netboot.store.file_lock import FileLock
+from netboot.store.locks.exclusive import HeldError, held_alone, held_together, lock_of_store
+from netboot.store.locks.file_lock import FileLock
 
 
 def test_a_daemon_waits_for_a_command_that_works(tmp_path: Path):

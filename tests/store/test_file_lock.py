@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netboot.errors import NO_RIGHT, StoreError
-from netboot.store.file_lock import FileLock, held_by
+from netboot.store.locks.file_lock import FileLock, held_by
 
 
 async def release_after(work: Coroutine[Any, Any, Any], *locks: FileLock) -> Any:

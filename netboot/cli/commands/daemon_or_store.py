@@ -12,7 +12,7 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.control_socket import DeafDaemonError, is_answered
 from netboot.registry.load import load_settings, read
-from netboot.store.file_lock import held_by
+from netboot.store.locks.file_lock import held_by
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient

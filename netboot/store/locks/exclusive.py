@@ -10,8 +10,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from netboot.errors import StoreError
-from netboot.store.advisory_lock import AdvisoryLock
-from netboot.store.file_lock import FileLock
+from netboot.store.locks.advisory_lock import AdvisoryLock
+from netboot.store.locks.file_lock import FileLock
 
 COMMAND_S: Final = 30.0  # time that a daemon waits for commands that use the store
 _TRY_AGAIN_S: Final = 0.1

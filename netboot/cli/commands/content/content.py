@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netboot.cli.commands.content_users import store_may_exist, users, users_for_a_list
+from netboot.cli.commands.content.content_users import store_may_exist, users, users_for_a_list
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.groups import Group
 from netboot.cli.views.content_progress import shown_progress

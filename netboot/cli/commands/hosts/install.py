@@ -10,7 +10,7 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.commands.host import armed_text, reason_text
+from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.groups import Group
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError

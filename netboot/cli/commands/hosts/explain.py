@@ -11,8 +11,8 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.cli.commands.daemon_or_store import run_with_administration
-from netboot.cli.commands.host import armed_text, reason_text
-from netboot.cli.commands.plan import base_url_of, offers
+from netboot.cli.commands.hosts.host import armed_text, reason_text
+from netboot.cli.commands.hosts.plan import base_url_of, offers
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here

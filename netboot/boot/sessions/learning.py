@@ -10,7 +10,7 @@ from typing import assert_never
 
 from netboot.boot.firmware.learning_states import DeadEnd, Moved, Verdict, Verified, judge
 from netboot.boot.firmware.reply_variants import BootTrace, Choices, choices_for
-from netboot.boot.machines_seen import SeenMachine, SeenMachines
+from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient
 from netboot.model.boot.offer import Policy

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from netboot.boot.machines_seen import SeenMachines
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import InstallTarget

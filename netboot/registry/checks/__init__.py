@@ -1,0 +1,1 @@
+"""Checks of the values of hosts against each other."""

@@ -1,0 +1,1 @@
+"""Locks by which one daemon or one writer has the store."""
