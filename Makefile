@@ -37,6 +37,7 @@ LAB_PACKAGES := \
 	zstd
 TEST_PACKAGES := \
 	atftp \
+	dbus-daemon \
 	genisoimage \
 	grub-common \
 	grub-efi-amd64-bin \

@@ -1,18 +1,16 @@
 """The keyfiles of every form of network."""
 
-import json
 import subprocess
 from configparser import ConfigParser
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
-from urllib.parse import unquote
 
 import pytest
+from fixtures.keyfiles import keyfiles
 
 from netboot.model.host.host import Host
 from netboot.model.host.host_network import Bond, HostNetwork, Route
 from netboot.render import kernel_line
-from netboot.render.ignition import overlay
 from netboot.render.template_engine import Engine
 
 STATIC = HostNetwork(
@@ -91,16 +89,6 @@ address1=2001:db8::101/64,fe80::1
 dns=2001:db8::2;
 dns-search=rack.example.org;example.org;
 """
-
-
-def keyfiles(engine: Engine, host: Host) -> dict[str, str]:
-    document = json.loads(overlay(engine, host, version="3.4.0", ready_url="http://192.0.2.10:8080/r", mac=host.mac))
-    prefix = "/etc/NetworkManager/system-connections/"
-    return {
-        file["path"].removeprefix(prefix): unquote(file["contents"]["source"].removeprefix("data:,"))
-        for file in document["storage"]["files"]
-        if file["path"].startswith(prefix)
-    }
 
 
 def test_a_dual_stack_with_routes_search_domains_and_mtu(engine: Engine, cp1: Host):
