@@ -49,9 +49,30 @@ boot_card() {
     done
 }
 
+# arguments NAME: the values of every NAME=… on the kernel's command line, one a line
+arguments() { tr ' ' '\n' </proc/cmdline | sed -n "s/^$1=//p"; }
+
+# make_bonds: dracut's ifname=NAME:MAC and bond=NAME:CARD,CARD…:OPTION=VALUE,…
+make_bonds() {
+    arguments ifname | while IFS=: read -r name mac; do
+        for card in /sys/class/net/*; do
+            [ "$(cat "$card/address" 2>/dev/null)" = "$mac" ] && ip link set "${card##*/}" name "$name"
+        done
+    done
+    arguments bond | while IFS=: read -r bond cards options; do
+        [ -e "/sys/class/net/$bond" ] || echo "+$bond" >/sys/class/net/bonding_masters
+        for option in $(echo "$options" | tr , ' '); do
+            echo "${option#*=}" >"/sys/class/net/$bond/bonding/${option%%=*}"
+        done
+        for card in $(echo "$cards" | tr , ' '); do echo "+$card" >"/sys/class/net/$bond/bonding/slaves"; done
+        say "bond $bond $(cat "/sys/class/net/$bond/bonding/mode"): $(cat "/sys/class/net/$bond/bonding/slaves")"
+    done
+}
+
 # configure_network IP-ARGUMENT [VENDOR-CLASS]: dracut's ip=dhcp and ip=ADDRESS::GATEWAY:MASK:HOST:CARD:none
 configure_network() {
     name_cards >/run/cards
+    make_bonds
     ip link set lo up
     case $1 in
     *:*:*:*:*:*:*)

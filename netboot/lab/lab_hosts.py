@@ -5,7 +5,7 @@ HTTP boot, and a BIOS machine that boots the installer only (OCK requires UEFI).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -27,9 +27,10 @@ class LabHost:
     machine: LabMachine
     role: Role
     address: IPv4Interface | None = None  # None: leased
-    disk: str = DISK_PATH
+    disk: str | Mapping[str, str] = DISK_PATH  # a path, or a rule
     loader: str | None = None  # fixed
     reply: ReplyVariant | None = None  # the fixed reply variant; None: learned
+    bond: str | None = None  # the mode in which its cards are one
     replaces_rom: bool = False  # its iPXE ROM is offered the loader first
 
 
@@ -37,7 +38,7 @@ CP1: Final = LabHost(
     LabMachine("cp1", "52:54:00:aa:bb:01", Firmware.OVMF_PXE), Role.CONTROL_PLANE, IPv4Interface("192.0.2.21/24")
 )
 W1: Final = LabHost(LabMachine("w1", "52:54:00:aa:bb:02", Firmware.OVMF_HTTP), Role.WORKER)
-BIOS1: Final = LabHost(LabMachine("bios1", "52:54:00:aa:bb:03", Firmware.SEABIOS_IPXE, disk_gib=None), Role.WORKER)
+BIOS1: Final = LabHost(LabMachine("bios1", "52:54:00:aa:bb:03", Firmware.SEABIOS_IPXE, disks=()), Role.WORKER)
 LAB_HOSTS: Final = (CP1, W1, BIOS1)
 
 
@@ -117,7 +118,8 @@ hosts:
 
 def _entry(host: LabHost) -> dict[str, object]:
     router = str(DHCP_SERVER.ip)
-    network = {"address": str(host.address), "gateway": router, "nameservers": [router], "interface": CARD_NAME}
+    network: dict[str, object] = {"address": str(host.address), "gateway": router, "nameservers": [router]}
+    network |= {"bond": {"mode": host.bond}} if host.bond else {"interface": CARD_NAME}
     optional = {
         "loader": host.loader,
         "firmware": host.reply,
@@ -125,4 +127,5 @@ def _entry(host: LabHost) -> dict[str, object]:
         "network": network if host.address is not None else None,
     }
     given = {key: value for key, value in optional.items() if value is not None}
-    return {"role": host.role, "mac": host.machine.mac, "disk": host.disk, **given}
+    macs = host.machine.macs
+    return {"role": host.role, "mac": macs[0] if len(macs) == 1 else macs, "disk": host.disk, **given}

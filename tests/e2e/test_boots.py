@@ -8,6 +8,7 @@ from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import BIOS1, CP1, W1, LabHost
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.machines.guest import Guest
+from netboot.lab.machines.qemu import LabDisk
 from netboot.model.install.event import Step
 from netboot.operate.arming import ArmRequest
 
@@ -24,7 +25,7 @@ INSTALL_S = 420.0
 
 
 def without_disk(host: LabHost, name: str) -> LabHost:
-    return replace(host, machine=replace(host.machine, name=name, disk_gib=None), address=None)
+    return replace(host, machine=replace(host.machine, name=name, disks=()), address=None)
 
 
 def quiet(*_: object) -> None: ...
@@ -90,6 +91,26 @@ async def test_a_registered_host_that_is_not_armed_boots_its_disk_even_with_a_ne
 
         assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
         assert await state_of(lab, "w1") == ("registered", False)
+
+
+async def test_a_disk_that_the_host_describes_is_installed_and_the_other_is_not_touched():
+    """The bond of two cards is made by the installed system; firmware and installer use the first card alone."""
+    machine = replace(CP1.machine, disks=(LabDisk("data", 1), LabDisk("system")), more_macs=("52:54:00:aa:bb:11",))
+    host = replace(CP1, machine=machine, disk={"serial": "system"}, bond="active-backup")
+    async with running_lab([host], say=quiet) as lab:
+        guest = lab.guest("cp1")
+        data, system = guest.disk_files
+        data.parent.mkdir(parents=True, exist_ok=True)
+        data.write_bytes(b"a customer's data" * 1000)
+
+        steps = await installed(lab, guest)
+
+        assert steps[-1] is Step.READY
+        assert "bond bond0 active-backup 1: lan0 lan1" in guest.console.text
+        assert "network bond0 192.0.2.21/24" in guest.console.text
+        await guest.power_off()
+        assert data.read_bytes().rstrip(b"\0") == b"a customer's data" * 1000
+        assert system.stat().st_blocks > 100_000
 
 
 @pytest.mark.proof

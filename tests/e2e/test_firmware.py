@@ -29,9 +29,7 @@ def quiet(*_: object) -> None: ...
 
 
 def a_host(name: str, number: int, firmware: Firmware, *, loader: str | None = None) -> LabHost:
-    return LabHost(
-        LabMachine(name, f"52:54:00:aa:cc:{number:02x}", firmware, disk_gib=None), Role.WORKER, loader=loader
-    )
+    return LabHost(LabMachine(name, f"52:54:00:aa:cc:{number:02x}", firmware, disks=()), Role.WORKER, loader=loader)
 
 
 PXE = a_host("pxe", 1, Firmware.OVMF_PXE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lab_lans import LeasingLan
 
-from netboot.lab.lab_hosts import LAB_HOSTS, AppliancePaths, hosts_yaml, write_configuration
+from netboot.lab.lab_hosts import CP1, LAB_HOSTS, AppliancePaths, hosts_yaml, write_configuration
 from netboot.lab.lan.namespaces import Lan
 from netboot.model.host.firmware import ReplyVariant
 
@@ -31,6 +31,20 @@ def test_a_host_with_an_address_has_its_network_and_one_without_is_leased():
     assert (
         '  w1: {"role": "worker", "mac": "52:54:00:aa:bb:02", "disk": "/dev/disk/by-path/pci-0000:00:03.0"}'
     ) in lines
+
+
+def test_a_bond_has_every_card_and_no_interface():
+    machine = replace(CP1.machine, more_macs=("52:54:00:aa:bb:11",))
+
+    host = replace(CP1, machine=machine, bond="active-backup", disk={"serial": "root"})
+
+    line = hosts_yaml([host]).splitlines()[-1]
+
+    assert line == (
+        '  cp1: {"role": "control-plane", "mac": ["52:54:00:aa:bb:01", "52:54:00:aa:bb:11"], '
+        '"disk": {"serial": "root"}, "network": {"address": "192.0.2.21/24", "gateway": "192.0.2.1", '
+        '"nameservers": ["192.0.2.1"], "bond": {"mode": "active-backup"}}}'
+    )
 
 
 def test_the_settings_are_where_the_appliance_reads_them(tmp_path):

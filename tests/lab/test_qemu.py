@@ -1,17 +1,23 @@
 """The command lines that make each kind of machine."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from netboot.lab.machines.qemu import Firmware, LabMachine, qemu_command
+from netboot.lab.machines.qemu import Firmware, LabDisk, LabMachine, qemu_command
 
 MAC = "52:54:00:aa:bb:01"
 
 
-def command(firmware: Firmware, *, disk_gib: int | None = 20) -> tuple[str, ...]:
-    machine = LabMachine("cp1", MAC, firmware, disk_gib=disk_gib)
-    return qemu_command(machine, tap="tap1", disk=Path("/d.img"), variables=Path("/v.fd"), log=Path("/c.log"))
+def command(firmware: Firmware, **machine: Any) -> tuple[str, ...]:
+    return qemu_command(
+        LabMachine("cp1", MAC, firmware, **machine),
+        taps=["tap1", "tap2"],
+        disks=[Path("/d.img"), Path("/e.img")],
+        variables=Path("/v.fd"),
+        log=Path("/c.log"),
+    )
 
 
 def test_uefi_pxe_has_no_rom_and_no_boot_index():
@@ -34,6 +40,18 @@ def test_uefi_pxe_has_no_rom_and_no_boot_index():
     )
 
 
+def test_further_cards_and_disks_follow_and_the_first_card_boots():
+    words = command(Firmware.OVMF_PXE, disks=(LabDisk("root"), LabDisk("data", 1)), more_macs=("52:54:00:aa:bb:11",))
+
+    assert words[words.index("virtio-blk-pci,drive=d0,serial=root,addr=0x3") + 1 :] == (
+        *("-drive", "if=none,id=d1,file=/e.img,format=raw,cache=unsafe"),
+        *("-device", "virtio-blk-pci,drive=d1,serial=data,addr=0x8"),
+        *("-device", "virtio-rng-pci,addr=0x4"),
+        *("-netdev", "tap,id=n1,ifname=tap2,script=no,downscript=no"),
+        *("-device", "virtio-net-pci,netdev=n1,mac=52:54:00:aa:bb:11,addr=0xc,romfile="),
+    )
+
+
 def test_uefi_http_boot_has_pxe_switched_off():
     words = command(Firmware.OVMF_HTTP)
 
@@ -42,7 +60,7 @@ def test_uefi_http_boot_has_pxe_switched_off():
 
 
 def test_bios_boots_from_its_cards_own_rom():
-    words = command(Firmware.SEABIOS_IPXE, disk_gib=None)
+    words = command(Firmware.SEABIOS_IPXE, disks=())
 
     assert f"virtio-net-pci,netdev=n0,mac={MAC},addr=0x2,bootindex=1" in words
     assert not any("pflash" in word or "virtio-blk" in word for word in words)

@@ -12,7 +12,7 @@ from netboot.lab.media.stand_ins import MEDIUM, RELEASE, build_media
 
 VERSION = "6.1.0-99-cloud-amd64"
 MODULES = (
-    *("virtio_pci", "virtio_net", "virtio_blk", "loop", "squashfs", "overlay"),
+    *("virtio_pci", "virtio_net", "bonding", "virtio_blk", "loop", "squashfs", "overlay"),
     *("xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs"),
 )
 APT_CONF = """\

@@ -19,9 +19,11 @@ pull_payload() {
 }
 
 deploy() {
-    local word arguments=("--karg=root=$(awk '$2 == "/" { print $1 }' /run/fstab)")
-    for word in $(words bootloader | option append); do arguments+=("--karg=$word"); done
-    ostree admin deploy --sysroot="$sysroot" --os="$osname" "${arguments[@]}" "$remote:$ref"
+    local arguments
+    mapfile -t arguments < <(words bootloader | option append | tr -s ' ' '\n')
+    ostree admin deploy --sysroot="$sysroot" --os="$osname" "$remote:$ref"
+    # As Anaconda: `deploy --karg` would keep only the last of several arguments with one name, as of ifname=.
+    ostree admin instutil set-kargs --sysroot="$sysroot" "root=$(awk '$2 == "/" { print $1 }' /run/fstab)" "${arguments[@]}"
     deployment=$(echo "$sysroot/ostree/deploy/$osname/deploy/"*.0)
     cp /run/fstab "$deployment/etc/fstab"
     [ -z "$hostname" ] || echo "$hostname" >"$deployment/etc/hostname"

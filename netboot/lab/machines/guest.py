@@ -13,7 +13,7 @@ from netboot.lab.machines.qemu import LabMachine, qemu_command
 
 
 class Guest:
-    """A machine on the lab's LAN. `directory` keeps its disk, its variables and a console log per power cycle."""
+    """A machine on the lab's LAN. `directory` keeps its disks, its variables and a console log per power cycle."""
 
     def __init__(self, machine: LabMachine, lan: Lan, directory: Path) -> None:
         self.machine = machine
@@ -30,7 +30,7 @@ class Guest:
         return self._process is not None and self._process.returncode is None
 
     async def power_on(self) -> Console:
-        """Power it on and return the console of this power cycle; disk and variables are made the first time."""
+        """Power it on and return the console of this power cycle; disks and variables are made the first time."""
         if self.is_on:
             raise LabError(f"{self.machine.name} is on already; power it off first")
         await asyncio.to_thread(self._prepare)
@@ -39,8 +39,8 @@ class Guest:
         self.powered_on_at = time.monotonic()
         command = qemu_command(
             self.machine,
-            tap=self._tap,
-            disk=self._path("disk.img"),
+            taps=self._taps,
+            disks=self.disk_files,
             variables=self._path("variables.fd"),
             log=self._path(f"console-{self._cycles}.log"),
         )
@@ -64,17 +64,23 @@ class Guest:
 
     def _prepare(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._lan.add_tap(self._tap)
+        for tap in self._taps:
+            self._lan.add_tap(tap)
         factory = self.machine.firmware.factory_variables
         if factory is not None and not self._path("variables.fd").exists():
             shutil.copyfile(factory, self._path("variables.fd"))
-        if self.machine.disk_gib is not None and not self._path("disk.img").exists():
-            with self._path("disk.img").open("wb") as disk:
-                disk.truncate(self.machine.disk_gib << 30)  # sparse: unwritten blocks need no space
+        for disk, file in zip(self.machine.disks, self.disk_files, strict=True):
+            with file.open("ab") as opened:
+                opened.truncate(disk.size_gib << 30)  # sparse: unwritten blocks need no space
 
     @property
-    def _tap(self) -> str:
-        return "tap" + self.machine.mac.replace(":", "")[-8:]
+    def disk_files(self) -> list[Path]:
+        """The files of its disks, made at the first power-on."""
+        return [self._path(f"disk-{disk.serial}.img") for disk in self.machine.disks]
+
+    @property
+    def _taps(self) -> list[str]:
+        return ["tap" + mac.replace(":", "")[-8:] for mac in self.machine.macs]
 
     async def _read(self, process: Process, console: Console) -> None:
         assert process.stdout is not None

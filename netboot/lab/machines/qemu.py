@@ -5,13 +5,18 @@ Emulated without KVM: /dev/kvm may exist and hang the guest. Cards and disks hav
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, assert_never
 
 DISK_PATH: Final = "/dev/disk/by-path/pci-0000:00:03.0"
 CARD_NAME: Final = "enp0s2"
+_FIRST_DISK: Final = 0x3  # PCI slots; 0x4 is the random number generator
+_FURTHER_DISKS: Final = 0x7
+_FURTHER_CARDS: Final = 0xB
 
 
 class Firmware(StrEnum):
@@ -37,18 +42,31 @@ _UEFI_FILES: Final = {  # code and variables; with Microsoft's keys in the varia
 
 
 @dataclass(frozen=True, slots=True)
+class LabDisk:
+    """An empty disk, sparse on the host."""
+
+    serial: str
+    size_gib: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class LabMachine:
-    """One guest as delivered: its card, its firmware, its empty disk."""
+    """One guest as delivered: its cards, its firmware, its empty disks. It boots by the first card."""
 
     name: str
     mac: str
     firmware: Firmware = Firmware.OVMF_PXE
-    disk_gib: int | None = 20  # sparse; None: no disk
+    disks: tuple[LabDisk, ...] = (LabDisk("root"),)
     memory_mib: int = 512
+    more_macs: tuple[str, ...] = ()  # of further cards
 
     @property
     def serial(self) -> str:
         return f"LAB-{self.name.upper()}"
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        return (self.mac, *self.more_macs)
 
     @property
     def uuid(self) -> uuid.UUID:
@@ -56,12 +74,10 @@ class LabMachine:
         return uuid.uuid5(uuid.NAMESPACE_OID, self.mac)
 
 
-def qemu_command(machine: LabMachine, *, tap: str, disk: Path, variables: Path, log: Path) -> tuple[str, ...]:
+def qemu_command(
+    machine: LabMachine, *, taps: Sequence[str], disks: Sequence[Path], variables: Path, log: Path
+) -> tuple[str, ...]:
     """Return QEMU's command line; the serial line goes to standard output and to `log`."""
-    drive = (
-        *("-drive", f"if=none,id=d0,file={disk},format=raw,cache=unsafe"),
-        *("-device", "virtio-blk-pci,drive=d0,serial=root,addr=0x3"),
-    )
     return (
         "qemu-system-aarch64" if machine.firmware is Firmware.ARM64_PXE else "qemu-system-x86_64",
         *("-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"),
@@ -69,10 +85,28 @@ def qemu_command(machine: LabMachine, *, tap: str, disk: Path, variables: Path, 
         *("-m", str(machine.memory_mib), "-smp", "1"),
         *("-uuid", str(machine.uuid), "-smbios", f"type=1,serial={machine.serial},uuid={machine.uuid}"),
         *("-chardev", f"stdio,id=console,signal=off,logfile={log}", "-serial", "chardev:console"),
-        *("-netdev", f"tap,id=n0,ifname={tap},script=no,downscript=no"),
+        *_tap(0, taps[0]),
         *_firmware(machine, variables),
-        *(drive if machine.disk_gib is not None else ()),
+        *chain.from_iterable(map(_drive, count(), machine.disks, disks)),
         *("-device", "virtio-rng-pci,addr=0x4"),
+        *chain.from_iterable(map(_further_card, count(1), machine.more_macs, taps[1:])),
+    )
+
+
+def _tap(number: int, tap: str) -> tuple[str, str]:
+    return ("-netdev", f"tap,id=n{number},ifname={tap},script=no,downscript=no")
+
+
+def _further_card(number: int, mac: str, tap: str) -> tuple[str, ...]:
+    device = f"virtio-net-pci,netdev=n{number},mac={mac},addr={_FURTHER_CARDS + number:#x},romfile="
+    return (*_tap(number, tap), "-device", device)
+
+
+def _drive(number: int, disk: LabDisk, file: Path) -> tuple[str, ...]:
+    slot = _FIRST_DISK if number == 0 else _FURTHER_DISKS + number
+    return (
+        *("-drive", f"if=none,id=d{number},file={file},format=raw,cache=unsafe"),
+        *("-device", f"virtio-blk-pci,drive=d{number},serial={disk.serial},addr={slot:#x}"),
     )
 
 

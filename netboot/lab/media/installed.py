@@ -13,7 +13,7 @@ from netboot.lab.media.kernel import Kernel
 from netboot.lab.media.roots import add_file, make_root, pack_initrd, run, unpack_package
 
 REF = "ock"
-_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "xfs", "vfat", "nls_ascii", "nls_cp437")
+_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "bonding", "xfs", "vfat", "nls_ascii", "nls_cp437")
 _IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 _PREPARE_ROOT = Path("usr/lib/ostree/ostree-prepare-root")
 _USER_PROGRAMS = ("useradd", "usermod", "userdel", "groupadd", "groupdel")  # ignition calls them with --root

@@ -120,6 +120,7 @@ def _stage2(directory: Path, kernel: Kernel, assets: Path) -> Path:
     for part in ("kickstart.sh", "disk.sh", "payload.sh", "loader.sh"):
         add_file(root, f"usr/libexec/netboot/{part}", assets / "installer" / part)
     add_file(root, "usr/sbin/init", assets / "installer/stage2", mode=0o755)
+    add_file(root, "usr/sbin/udevadm", assets / "installer/udevadm", mode=0o755)
     add_file(root, "usr/libexec/netboot/anaconda", assets / "installer/anaconda", mode=0o755)
     for name in ("mnt/sysroot", "etc", "root", "var/tmp"):  # without /var/tmp a pull fails: `open(O_TMPFILE)`
         (root / name).mkdir(parents=True, exist_ok=True)
