@@ -96,6 +96,9 @@ class ControlClient:
     async def history(self, name: str) -> list[View]:
         return list(await self._request("GET", f"hosts/{name}/history"))
 
+    async def served_documents(self, name: str) -> list[View]:
+        return list(await self._request("GET", f"hosts/{name}/served"))
+
     async def last_event_id(self) -> int:
         return int((await self.status())["last_event_id"])
 

@@ -64,6 +64,7 @@ def admin_application(administration: Administration, metrics: Metrics, *, confi
             web.get("/api/v1/installs", _answer(administration.installs)),
             web.post("/api/v1/installs/arm", api.arm_all),
             web.get("/api/v1/hosts/{host}/history", _answer(administration.history)),
+            web.get("/api/v1/hosts/{host}/served", _answer(administration.served_documents)),
             web.get("/api/v1/events", api.events),
         ]
     )

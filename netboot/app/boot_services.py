@@ -13,6 +13,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
 from netboot.store.machines import Machines
+from netboot.store.served_documents import ServedDocuments
 
 
 class BootServices:
@@ -25,6 +26,7 @@ class BootServices:
         *,
         install_moves: InstallMoves,
         machines: Machines,
+        served: ServedDocuments,
         content: ContentIndex,
         events: EventBus,
         clock: Clock,
@@ -41,6 +43,7 @@ class BootServices:
             install_moves=install_moves,
             learning=learning,
             machines=machines,
+            served=served,
             events=events,
             clock=clock,
         )
@@ -54,5 +57,11 @@ class BootServices:
             clock=clock,
         )
         self.documents = DocumentService(
-            registry, seen, identification=identification, install_moves=install_moves, events=events
+            registry,
+            seen,
+            identification=identification,
+            install_moves=install_moves,
+            served=served,
+            events=events,
+            clock=clock,
         )

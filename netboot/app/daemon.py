@@ -118,11 +118,9 @@ class Daemon:
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
         self._path = path.absolute()
-        self._settings = settings
-        self._started_at = clock.now()
+        self._settings, self._started_at = settings, clock.now()
         self._store, self._registry, self._seen = store, registry, seen
-        self._reloading = asyncio.Lock()
-        self._content_changed = asyncio.Event()
+        self._reloading, self._content_changed = asyncio.Lock(), asyncio.Event()
         self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
         self._services = BootServices(
@@ -130,6 +128,7 @@ class Daemon:
             seen,
             install_moves=self._install_moves,
             machines=store.machines,
+            served=store.served,
             content=self._content,
             events=store.events,
             clock=clock,
@@ -141,6 +140,7 @@ class Daemon:
             store.events,
             event_log=store.event_log,
             machines=store.machines,
+            served=store.served,
             hosts=registry.hosts,
             readiness=self._readiness,
             attempts=settings.install.attempts,

@@ -29,6 +29,7 @@ from netboot.store.leases import LeaseStore
 from netboot.store.locks.advisory_lock import AdvisoryLock
 from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.machines import Machines
+from netboot.store.served_documents import ServedDocuments
 
 if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness
@@ -42,6 +43,7 @@ class OpenStore:
     machines: Machines
     leases: LeaseStore
     accepted: AcceptedFiles
+    served: ServedDocuments
     lock: Lock | None = None
 
     def install_moves(
@@ -85,6 +87,7 @@ async def offline_administration(
             store.events,
             event_log=store.event_log,
             machines=store.machines,
+            served=store.served,
             hosts=lambda: used.hosts,
             readiness=lambda: _readiness(used),
             attempts=configuration.settings.install.attempts,
@@ -145,8 +148,8 @@ async def _opened(
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
-        leases, accepted = LeaseStore(database), AcceptedFiles(database)
-        yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, lock)
+        leases, accepted, served = LeaseStore(database), AcceptedFiles(database), ServedDocuments(database)
+        yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, served, lock)
 
 
 def _readiness(configuration: Configuration) -> "Readiness":

@@ -29,7 +29,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
 from netboot.model.release import EntryKind, Release
 from netboot.model.urls import HERE, ContentPlace
-from netboot.render import boot_script, ignition, kickstart
+from netboot.render import boot_script, ignition, kernel_line, kickstart
 from netboot.render.template_engine import Engine
 
 log = structlog.get_logger()
@@ -99,6 +99,14 @@ class Documents:
             installer_major=major,
             place=self._place,
         )
+
+    def kernel_lines(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> dict[str, str]:
+        """Return the kernel arguments of installer and installed system, by these names; raise RenderError."""
+        installer = kernel_line.installer(
+            host, mac=mac, base_url=base_url, kickstart_token=tokens.kickstart, place=self._place
+        )
+        installed = kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=tokens.ignition)
+        return {"installer": " ".join(installer), "installed": " ".join(installed)}
 
     async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
         """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError.

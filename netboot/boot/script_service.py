@@ -37,8 +37,10 @@ from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
-from netboot.model.install.token import new_tokens
+from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.model.install.token import Tokens, new_tokens
 from netboot.store.machines import Machines
+from netboot.store.served_documents import ServedDocuments
 
 log = structlog.get_logger()
 
@@ -54,6 +56,7 @@ class ScriptService:
     install_moves: InstallMoves
     learning: VariantLearning
     machines: Machines
+    served: ServedDocuments
     events: EventBus
     clock: Clock
     _at_the_script: defaultdict[HostName, asyncio.Lock] = field(
@@ -97,10 +100,22 @@ class ScriptService:
         if not is_own:
             self._record_refused(mac, host, address, plan=script.plan)
         if machine is not None:
+            if isinstance(script.plan, InstallPlan):
+                self._keep(script.plan, script.text, writer)
             if script.fault is not None:
                 self._emit_held_back(machine, host, script.fault)
             self._emit_script(machine, host, address, script.plan)
         return script
+
+    def _keep(self, plan: InstallPlan, text: str, writer: ScriptWriter) -> None:
+        """Store the installer's script as the last one that its host was served."""
+        kind = ServedKind.GRUB if writer.language is ScriptLanguage.GRUB else ServedKind.SCRIPT
+        tokens, at = Tokens(kickstart=plan.kickstart_token), self.clock.now()
+        self.served.keep(
+            ServedDocument.of(
+                plan.host.name, kind, text.encode(), tokens=tokens, at=at, mac=plan.mac, base_url=writer.base_url
+            )
+        )
 
     async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> WaitPlan | LocalBootPlan:
         install = await self.install_moves.read(host.name) if host else None

@@ -20,15 +20,20 @@ from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.errors import TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.reasons import Alarm
+from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
-from netboot.model.install.token import TokenKind, hidden_in
+from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.model.install.token import TokenKind, Tokens, hidden_in
 from netboot.model.words import printable
+from netboot.store.served_documents import ServedDocuments
 
 log = structlog.get_logger()
 
+# The parts of an Ignition of which a record is kept; the wrapper follows from them.
+_KEPT: Final = {IgnitionPart.OVERLAY: ServedKind.OVERLAY, IgnitionPart.ROLE: ServedKind.ROLE}
 PINNED: Final = 256  # Ignition sets kept for their children; the oldest are rendered again on request
 
 
@@ -59,7 +64,9 @@ class DocumentService:
     _: KW_ONLY
     identification: Identification
     install_moves: InstallMoves
+    served: ServedDocuments
     events: EventBus
+    clock: Clock
     _pinned: dict[str, IgnitionSet] = field(default_factory=dict, init=False)
     _served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = field(  # token, receivers
         default_factory=dict, init=False
@@ -82,7 +89,10 @@ class DocumentService:
             return self._refuse(Refusal.SPENT, TokenKind.KICKSTART, host, address)
         mac = self._mac_at(host, address)
         document = await registry.documents.kickstart(host, install.tokens, mac=mac, base_url=base_url)
-        if not is_head and self._record_served(host, TokenKind.KICKSTART, token, address):
+        if is_head:
+            return document
+        self._keep(host, ServedKind.KICKSTART, document.encode(), tokens=install.tokens, mac=mac, base_url=base_url)
+        if self._record_served(host, TokenKind.KICKSTART, token, address):
             data = {"address": str(address)}
             self.events.emit("boot.kickstart_served", data, host=host, mac=host.mac, step=Step.KICKSTART)
         return document
@@ -102,9 +112,8 @@ class DocumentService:
         host, install = opened
         if part is not IgnitionPart.WRAPPER and install.state is not InstallState.INSTALLED:
             return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
-        documents = self._pinned.get(token)
+        documents, mac = self._pinned.get(token), self._mac_at(host, address)
         if documents is None or part is IgnitionPart.WRAPPER:
-            mac = self._mac_at(host, address)
             documents = await self.registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
             self._pin(token, documents)
         if is_head:
@@ -114,6 +123,8 @@ class DocumentService:
                 await self._move(install, InstallEvent.IGNITION_SENT, TokenKind.IGNITION, cause=Cause(host.mac))
             except TransitionError:
                 return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
+        if part in _KEPT:
+            self._keep(host, _KEPT[part], documents[part], tokens=install.tokens, mac=mac, base_url=base_url)
         if self._record_served(host, TokenKind.IGNITION, token, address):
             data = {"address": str(address)}
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
@@ -187,6 +198,11 @@ class DocumentService:
             data |= {"reason": Alarm.SECOND_ADDRESS.value}
             self.events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)
         return False
+
+    def _keep(self, host: Host, kind: ServedKind, served: bytes, *, tokens: Tokens, mac: Mac, base_url: str) -> None:
+        """Store a document as the last one of its kind that this host was served."""
+        at = self.clock.now()
+        self.served.keep(ServedDocument.of(host.name, kind, served, tokens=tokens, at=at, mac=mac, base_url=base_url))
 
     def _pin(self, token: str, documents: IgnitionSet) -> None:
         self._pinned.pop(token, None)

@@ -19,6 +19,7 @@ from netboot.yamlfile.faults import shown
 
 UNPACKED_LIMIT_BYTES: Final = 256 * 1024 * 1024  # of all contents of one file; a node holds them in memory
 
+_NEWEST_MINOR: Final = 6
 _HASH_BITS: Final = {"sha512": 512, "sha256": 256}
 _SCHEMES: Final = {"data": 0, "http": 0, "https": 0, "tftp": 0, "s3": 0, "gs": 2, "arn": 4}  # since 3.N
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -170,3 +171,8 @@ def _fault_of_url(url: str) -> str | None:
     if " " in parts.netloc or _BAD_ESCAPE.search(url.partition("?")[0]):
         return "has a blank or a faulty % escape"
     return None
+
+
+def content_of(resource: Json) -> bytes | None:
+    """Return the content that a resource of a valid file holds in a `data:` URL; None if it has none or is fetched."""
+    return Resources(_NEWEST_MINOR, Problems()).verify(resource, "")

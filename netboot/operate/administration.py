@@ -17,6 +17,7 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallTarget, Move
+from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import one_line
 from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, cancel_notes
@@ -24,6 +25,7 @@ from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
 from netboot.store.machines import Machines
+from netboot.store.served_documents import ServedDocuments
 
 if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness  # slow to load
@@ -37,6 +39,7 @@ class Administration:
         *,
         event_log: EventLog,
         machines: Machines,
+        served: ServedDocuments,
         hosts: Callable[[], HostSet],
         readiness: "Callable[[], Readiness]",
         attempts: int,
@@ -53,6 +56,7 @@ class Administration:
         self._install_moves = install_moves
         self._event_log = event_log
         self._machines = machines
+        self._served = served
         self._hosts = hosts
         self._readiness = readiness
         self._are_complete = are_complete
@@ -157,6 +161,10 @@ class Administration:
     async def history(self, name: str) -> list[Move]:
         """Return every transition of a host, oldest first."""
         return await self._install_moves.history(await self.known_host(name))
+
+    async def served_documents(self, name: str) -> list[ServedDocument]:
+        """Return what a host was served last, without tokens and without the role's file."""
+        return await self._served.of(await self.known_host(name))
 
     async def content_uses(self) -> list[ContentUse]:
         pulls = self._daemon.pulls() if self._daemon else ()

@@ -70,6 +70,14 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
     ),
     ("ALTER TABLE moves ADD COLUMN actor TEXT", "ALTER TABLE moves ADD COLUMN source TEXT"),
+    (
+        """
+        CREATE TABLE served_documents (
+            host TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL, mac TEXT NOT NULL, base_url TEXT NOT NULL,
+            sha256 TEXT NOT NULL, text TEXT, PRIMARY KEY (host, kind)
+        )
+        """,
+    ),
 )
 
 

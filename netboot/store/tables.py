@@ -73,6 +73,18 @@ accepted_files = Table(
     Column("text", Text, nullable=False),
 )
 
+served_documents = Table(
+    "served_documents",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("mac", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("text", Text),  # without tokens; NULL for a role's file, which has cluster keys, and for a very long text
+)
+
 leases = Table(
     "leases",
     metadata,

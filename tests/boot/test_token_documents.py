@@ -450,3 +450,40 @@ def test_documents_that_are_held_back_are_one_event_of_each_address_and_a_count(
         ("cp1", "192.0.2.50", 49),
         (None, "192.0.2.66", 49),
     ]
+
+
+def test_what_a_host_was_served_last_is_kept_without_tokens_and_without_its_role(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        await kickstart(services, tokens.kickstart)
+        await report(services, tokens.report, Report.STARTED)
+        await report(services, tokens.report, Report.DONE)
+        for part in IgnitionPart:
+            await ignition(services, tokens.ignition, part)
+        await services.database.finished()
+
+        kept = {each.kind.value: each for each in await services.served.of(CP1)}
+
+        assert kept.keys() == {"script", "kickstart", "overlay", "role"}
+        assert {each.mac for each in kept.values()} == {MAC}
+        assert [each.base_url for each in kept.values()].count(BASE_URL) == 3
+        assert kept["role"].text is None
+        for kind in ("script", "kickstart", "overlay"):
+            text = kept[kind].text
+            assert text is not None
+            assert "TOKEN-HIDDEN" in text
+            assert not any(token in text for token in (tokens.kickstart, tokens.ignition, tokens.report))
+
+    with_services(scenario)
+
+
+def test_a_head_request_and_a_refused_one_leave_no_record(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        tokens = await boot_the_installer(services)
+        await services.document_service.serve_kickstart(tokens.kickstart, ADDRESS, base_url=BASE_URL, is_head=True)
+        await services.document_service.serve_kickstart(tokens.kickstart, UNKNOWN_ADDRESS, base_url=BASE_URL)
+        await services.database.finished()
+
+        assert [each.kind.value for each in await services.served.of(CP1)] == ["script"]
+
+    with_services(scenario)

@@ -87,13 +87,19 @@ def test_plan_prints_offers_script_kickstart_and_ignition_without_secrets(netboo
     ]
     assert [line for line in printed.splitlines() if line.startswith("── cp1: ")] == [
         "── cp1: script",
+        "── cp1: script, unarmed",
+        "── cp1: grub",
+        "── cp1: grub, unarmed",
+        "── cp1: kernel lines",
         "── cp1: kickstart",
         "── cp1: ignition wrapper",
         "── cp1: ignition role",
         "── cp1: ignition overlay",
+        "── cp1: ignition merged",
     ]
     assert planned["cp1"]["script"].startswith("#!ipxe\n")
-    assert planned["cp1"]["ignition"]["role"].endswith(" bytes; --show-secrets")
+    assert "/etc/kubernetes/pki/ca.key" in printed
+    assert planned["cp1"]["ignition"]["role"].count('"source": "hidden, ') == 4
     assert netboot.json("plan", "cp1", "--show-secrets")["cp1"]["ignition"]["role"].startswith("{")
 
 

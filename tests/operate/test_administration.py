@@ -78,6 +78,7 @@ def administration(
         services.event_bus,
         event_log=services.event_log,
         machines=services.machines,
+        served=services.served,
         hosts=lambda: services.hosts,
         readiness=lambda: readiness,
         attempts=3,

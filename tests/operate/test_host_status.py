@@ -37,6 +37,7 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         services.event_bus,
         event_log=services.event_log,
         machines=services.machines,
+        served=services.served,
         hosts=lambda: services.hosts,
         readiness=never_armed_here,
         attempts=3,

@@ -22,6 +22,7 @@ from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
+from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
@@ -32,6 +33,7 @@ from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
 from netboot.store.migrations import MIGRATIONS
+from netboot.store.served_documents import ServedDocuments
 
 STORED: Final = Path(__file__).parent / "databases"
 VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.sql"))
@@ -67,6 +69,9 @@ MACHINE: Final = Machine(
 OTHER: Final = Mac("52:54:00:aa:bb:02")
 ROOT: Final = Actor("uid 0", Source.CONTROL_SOCKET)
 LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
+SERVED: Final = ServedDocument(
+    CP1, ServedKind.KICKSTART, at(3).replace(second=30), MAC, "http://192.0.2.10:8080", "4" * 64, "text\n"
+)
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
 
 
@@ -162,6 +167,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "machines": await Machines(database).all(),
                 "leases": await LeaseStore(database).all(),
                 "accepted": await AcceptedFiles(database).all(),
+                "served": await ServedDocuments(database).of(CP1),
             }
         finally:
             await database.close()
@@ -176,6 +182,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "machines": {MAC: MACHINE if version >= 2 else replace(MACHINE, variants={})},
         "leases": [LEASE] if version >= 3 else [],
         "accepted": ACCEPTED if version >= 5 else [],
+        "served": [SERVED] if version >= 7 else [],
     }
 
 

@@ -12,7 +12,7 @@ from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
-from netboot.cli.commands.hosts.plan import base_url_of, offers
+from netboot.cli.commands.hosts.plan import base_urls_of
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
@@ -22,6 +22,7 @@ from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
 from netboot.model.install.install import Install
 from netboot.model.words import printable
+from netboot.operate.host_plan import offers
 from netboot.registry.load import explain as explain_host
 from netboot.registry.load import read
 from netboot.registry.merge import Origin
@@ -70,7 +71,7 @@ async def _answers(config: Path, name: str, *, is_armed: bool) -> Mapping[str, A
     install = Install(host.name)
     if is_armed:
         install = install.armed(at=utc_now(), reason="explain", attempts=1)
-    base_url = base_url_of(configuration.settings, await links_here())
+    base_url = base_urls_of(configuration.settings, await links_here())[0]
     content_url = urls.ContentPlace(configuration.settings.content.url).url_for(base_url)
     places = {
         "script": urls.ipxe_script(base_url, host.mac),

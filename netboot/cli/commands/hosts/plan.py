@@ -1,144 +1,170 @@
-"""`netboot plan`: shows what each host would get if it were armed and booted now. Changes nothing, uses no daemon."""
+"""`netboot plan`: shows what each host would get if it were armed and booted now, or how that differs from the last.
+
+Changes nothing on the appliance; only `--diff` uses the daemon or the store.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from netboot.admin.json_views import json_view
 from netboot.app import from_settings
-from netboot.boot.decide import Decision, KnownFirmware, decide
-from netboot.boot.documents import Documents, IgnitionPart
-from netboot.cli.views.output import config_and_json, print_json
+from netboot.boot.live_registry import Registry
+from netboot.cli.commands.daemon_or_store import administration
+from netboot.cli.views.output import config_and_json, counted, print_json
+from netboot.cli.views.plan_files import plan_texts, write_plans
+from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
-from netboot.errors import ContentError, RenderError, UnknownHostError
+from netboot.errors import UnknownHostError
 from netboot.model import urls
-from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
-from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.clock import utc_now
-from netboot.model.host.host import Host
+from netboot.model.host.host import Host, HostName
+from netboot.model.host.mac import Mac
 from netboot.model.host.network import choose_address
 from netboot.model.install.install import Install
-from netboot.model.install.token import Tokens
+from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.operate.host_plan import HostPlan, HostPlanner, offers
+from netboot.operate.plan_changes import PlanChange, plan_change
 from netboot.registry.load import Configuration, load
 from netboot.serve.net.links import Link
 from netboot.settings.settings import Settings
 
-HIDDEN = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN")
-
-FIRMWARE = {
-    "BIOS, PXE": (Arch.X86_BIOS, BootProtocol.PXE),
-    "UEFI x64, PXE": (Arch.X64_UEFI, BootProtocol.PXE),
-    "UEFI x64, HTTP boot": (Arch.X64_UEFI_HTTP, BootProtocol.HTTP),
-    "UEFI arm64, PXE": (Arch.ARM64_UEFI, BootProtocol.PXE),
-    "UEFI arm64, HTTP boot": (Arch.ARM64_UEFI_HTTP, BootProtocol.HTTP),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class HostPlan:
-    """The documents of one host; for a document that cannot be rendered, the error's text."""
-
-    offers: dict[str, str]
-    script: str
-    script_unarmed: str
-    kickstart: str
-    ignition: dict[str, str]
+Changes = Mapping[str, Sequence[PlanChange]]
 
 
 @click.command(short_help="Show what each host would get at its next boot.")
-@click.argument("host", required=False)
+@click.argument("names", metavar="[HOST]...", nargs=-1)
+@click.option("--diff", "is_diff", is_flag=True, help="Compare with what was served last; exit code 1 if it differs.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write one file per document to DIR/HOST/.")
 @click.option("--show-secrets", is_flag=True, help="Show the role's Ignition as it is, cluster keys included.")
 @config_and_json
-def plan(config: Path, host: str | None, show_secrets: bool, as_json: bool) -> None:
-    """Show what each host would get: offers, script, kernel line, Kickstart, Ignition.
+def plan(
+    config: Path, names: tuple[str, ...], is_diff: bool, out: Path | None, show_secrets: bool, as_json: bool
+) -> None:
+    """Show what each host would get: offers, scripts, kernel lines, Kickstart, Ignition and what it is merged to.
 
     Tokens are generated at boot, so only their places are shown; secrets of the role's Ignition are hidden.
     """
     configuration = load(config)
-    chosen = [found for found in configuration.hosts if host in (None, found.name)]
-    if host is not None and not chosen:
-        raise UnknownHostError(f"no host is called {host}; netboot host list shows them")
-    plans = asyncio.run(_planned(configuration, chosen, show_secrets=show_secrets))
-    if as_json:
-        print_json({name: asdict(planned) for name, planned in plans.items()})
-        return
-    for name, planned in plans.items():
-        _print(name, planned)
-
-
-async def _planned(configuration: Configuration, hosts: Sequence[Host], *, show_secrets: bool) -> dict[str, HostPlan]:
+    hosts = _chosen(configuration, names)
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    documents, policy = registry.documents, registry.policy
-    base_url = base_url_of(configuration.settings, await links_here())
+    base_urls = base_urls_of(configuration.settings, asyncio.run(links_here()))
+    if is_diff:
+        changes = asyncio.run(_compared(config, registry, hosts, base_urls=base_urls))
+        _print_changes(changes, as_json=as_json)
+        raise SystemExit(1 if any(change.differs for found in changes.values() for change in found) else 0)
+    plans = asyncio.run(_planned(registry, hosts, base_urls[0], show_secrets=show_secrets))
+    if out is not None:
+        write_plans(out, plans)
+        written = [str(out / name) for name in plans]
+        _print_written(written, as_json=as_json)
+    elif as_json:
+        print_json({name: asdict(planned) for name, planned in plans.items()})
+    else:
+        for name, planned in plans.items():
+            _print(name, planned)
+
+
+def _chosen(configuration: Configuration, names: Iterable[str]) -> list[Host]:
+    """Return the named hosts in the order of the files; all of them if none is named."""
+    wanted = set(names)
+    for name in sorted(wanted):
+        if configuration.hosts.get(name) is None:
+            raise UnknownHostError(f"no host is called {name}; netboot host list shows them")
+    return [host for host in configuration.hosts if not wanted or host.name in wanted]
+
+
+async def _planned(
+    registry: Registry, hosts: Sequence[Host], base_url: str, *, show_secrets: bool
+) -> dict[str, HostPlan]:
     return {
-        host.name: HostPlan(
-            offers=offers(host, policy, Install(host.name).armed(at=utc_now(), reason="plan", attempts=1)),
-            script=_script(documents, InstallPlan(host, HIDDEN.kickstart, host.mac), base_url),
-            script_unarmed=_script(documents, LocalBootPlan(host.mac, host), base_url),
-            kickstart=await _kickstart(documents, host, base_url),
-            ignition=await _ignition(documents, host, base_url, show_secrets=show_secrets),
+        host.name: await HostPlanner(registry.documents, host, host.mac, base_url, show_secrets).plan(
+            offers(host, registry.policy, Install(host.name).armed(at=utc_now(), reason="plan", attempts=1))
         )
         for host in hosts
     }
 
 
-def offers(host: Host, policy: Policy, install: Install) -> dict[str, str]:
-    """Return what each kind of firmware of a host is offered by DHCP."""
-    return {name: _offer(host, policy, install, *firmware) for name, firmware in FIRMWARE.items()}
+async def _compared(config: Path, registry: Registry, hosts: Sequence[Host], *, base_urls: Sequence[str]) -> Changes:
+    """Compare the documents of each host with those that were served last, for the same card and interface."""
+    changes: dict[str, Sequence[PlanChange]] = {}
+    async with administration(config, needs_hosts=False) as opened:
+        for host in hosts:
+            try:
+                served = [_served(view) for view in json_view(await opened.served_documents(host.name))]
+            except UnknownHostError:
+                served = []
+            except RefusedError as error:  # the daemon has not read its file yet
+                if error.view.get("code") != UnknownHostError.code:
+                    raise
+                served = []
+            changes[host.name] = [await _change(registry, host, each, base_urls=base_urls) for each in served]
+    return changes
 
 
-def _offer(host: Host, policy: Policy, install: Install, arch: Arch, protocol: BootProtocol) -> str:
-    client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
-    match decide(client, host, install, policy, firmware=KnownFirmware()):
-        case Decision(offer=offer):
-            return f"{offer.kind.value} {offer.boot_file}".strip()
-        case Ignored(reason):
-            return f"no answer: {reason.value}"
+async def _change(registry: Registry, host: Host, served: ServedDocument, *, base_urls: Sequence[str]) -> PlanChange:
+    base_url = served.base_url if served.base_url in base_urls else base_urls[0]
+    mac = served.mac if served.mac in host.macs else host.mac
+    return plan_change(await HostPlanner(registry.documents, host, mac, base_url).plan({}), served)
 
 
-async def _kickstart(documents: Documents, host: Host, base_url: str) -> str:
-    try:
-        return await documents.kickstart(host, HIDDEN, mac=host.mac, base_url=base_url)
-    except (RenderError, ContentError) as error:
-        return f"# {error}"
+def _served(view: Mapping[str, Any]) -> ServedDocument:
+    return ServedDocument(
+        HostName(view["host"]),
+        ServedKind(view["kind"]),
+        datetime.fromisoformat(view["at"]),
+        Mac(view["mac"]),
+        view["base_url"],
+        view["sha256"],
+        view["text"],
+    )
 
 
-async def _ignition(documents: Documents, host: Host, base_url: str, *, show_secrets: bool) -> dict[str, str]:
-    try:
-        made = await documents.ignition(host, HIDDEN, mac=host.mac, base_url=base_url)
-    except (RenderError, ContentError) as error:
-        return {"error": str(error)}
-    parts = {part.value: text.decode("utf-8", "replace") for part, text in made.items()}
-    return parts if show_secrets else {**parts, "role": f"hidden, {len(made[IgnitionPart.ROLE])} bytes; --show-secrets"}
-
-
-def _script(documents: Documents, plan: ScriptPlan, base_url: str) -> str:
-    try:
-        return documents.script(plan, ScriptLanguage.IPXE, base_url=base_url)
-    except RenderError as error:
-        return f"# {error}"
-
-
-def base_url_of(settings: Settings, links: Mapping[str, Link]) -> str:
-    """Return the URL that machines on the first interface get; with `SERVER` if its address is not known here."""
+def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
+    """List the URLs that machines on each interface get, the first one's first; with `SERVER` if none is known here."""
+    found = []
     for interface in settings.network.interfaces:
         address = interface.advertise or interface.address
         if address is None and interface.name in links and links[interface.name].addresses:
             address = choose_address(links[interface.name].addresses, None)
         if address is not None:
-            return urls.base_url(str(address), settings.http.port)
-    return urls.base_url(str(next(iter(settings.http.listen), "SERVER")), settings.http.port)
+            found.append(str(address))
+    listened = [str(next(iter(settings.http.listen), "SERVER"))]
+    return [urls.base_url(address, settings.http.port) for address in found or listened]
 
 
 def _print(name: str, planned: HostPlan) -> None:
     click.secho(f"── {name}, once armed", bold=True)
     for firmware, offer in planned.offers.items():
         click.echo(f"  {firmware:<24}{offer}")
-    parts = {"script": planned.script, "kickstart": planned.kickstart}
-    parts |= {f"ignition {part}": text for part, text in planned.ignition.items()}
-    for part, text in parts.items():
-        click.secho(f"── {name}: {part}", bold=True)
+    for title, _file, text in list(plan_texts(planned))[1:]:
+        click.secho(f"── {name}: {title}", bold=True)
         click.echo(text.rstrip())
     click.echo()
+
+
+def _print_written(written: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"written": written})
+        return
+    for path in written:
+        click.echo(path)
+
+
+def _print_changes(changes: Changes, *, as_json: bool) -> None:
+    if as_json:
+        print_json({host: [asdict(change) for change in found] for host, found in changes.items()})
+        return
+    for host, found in changes.items():
+        for change in found:
+            if change.differs:
+                click.echo(change.diff)
+        if not found:
+            click.echo(f"{host}: nothing was served yet")
+        elif not any(change.differs for change in found):
+            click.echo(f"{host}: {counted(len(found), 'document')} as served last")

@@ -1,0 +1,47 @@
+"""What a host was served last, without its tokens: kept so that a later plan can be compared with it."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.token import Tokens, hidden_in
+
+LONGEST_TEXT: Final = 256 * 1024  # characters; of a longer one only the digest is kept
+
+
+class ServedKind(StrEnum):
+    """A document of an install."""
+
+    SCRIPT = "script"  # of iPXE
+    GRUB = "grub"
+    KICKSTART = "kickstart"
+    OVERLAY = "overlay"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDocument:
+    """One document. `sha256` is over `text`, tokens hidden; of the role's file over its bytes, which are not kept."""
+
+    host: HostName
+    kind: ServedKind
+    at: datetime
+    mac: Mac  # the card that requested it
+    base_url: str  # this server, as the machine reached it
+    sha256: str
+    text: str | None = None
+
+    @classmethod
+    def of(
+        cls, host: HostName, kind: ServedKind, served: bytes, *, tokens: Tokens, at: datetime, mac: Mac, base_url: str
+    ) -> Self:
+        """Return the record of a served document."""
+        if kind is ServedKind.ROLE:
+            return cls(host, kind, at, mac, base_url, hashlib.sha256(served).hexdigest())
+        text = hidden_in(served.decode("utf-8", "replace"), tokens)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(host, kind, at, mac, base_url, digest, text if len(text) <= LONGEST_TEXT else None)

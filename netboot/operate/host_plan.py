@@ -1,0 +1,139 @@
+"""Renders every document that a host would get if it were armed and booted now. Changes nothing; tokens are names."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from netboot.boot.decide import Decision, KnownFirmware, decide
+from netboot.boot.documents import Documents, IgnitionPart, IgnitionSet
+from netboot.errors import ContentError, RenderError
+from netboot.ignition.check import read_ignition
+from netboot.ignition.masked import masked
+from netboot.ignition.merging import rendered
+from netboot.ignition.resource import content_of
+from netboot.ignition.schema import Json
+from netboot.model import urls
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+from netboot.model.install.install import Install
+from netboot.model.install.token import Tokens
+
+PLAN_TOKENS: Final = Tokens("KICKSTART-TOKEN", "IGNITION-TOKEN", "REPORT-TOKEN")
+
+FIRMWARE: Final = {
+    "BIOS, PXE": (Arch.X86_BIOS, BootProtocol.PXE),
+    "UEFI x64, PXE": (Arch.X64_UEFI, BootProtocol.PXE),
+    "UEFI x64, HTTP boot": (Arch.X64_UEFI_HTTP, BootProtocol.HTTP),
+    "UEFI arm64, PXE": (Arch.ARM64_UEFI, BootProtocol.PXE),
+    "UEFI arm64, HTTP boot": (Arch.ARM64_UEFI_HTTP, BootProtocol.HTTP),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """The documents of one host; for one that cannot be rendered, the error's text after `# `."""
+
+    offers: Mapping[str, str]  # by kind of firmware
+    script: str  # of iPXE
+    script_unarmed: str
+    grub: str
+    grub_unarmed: str
+    kernel_lines: Mapping[str, str]  # installer, installed; or error
+    kickstart: str
+    ignition: Mapping[str, str]  # wrapper, role, overlay, merged; or error
+    role_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlanner:
+    """Renders the documents of a host whose card `mac` boots from this server at `base_url`."""
+
+    documents: Documents
+    host: Host
+    mac: Mac
+    base_url: str
+    show_secrets: bool = False  # of the role's Ignition file
+
+    async def plan(self, offers: Mapping[str, str]) -> HostPlan:
+        install, local = InstallPlan(self.host, PLAN_TOKENS.kickstart, self.mac), LocalBootPlan(self.mac, self.host)
+        ignition, role_sha256 = await self._ignition()
+        return HostPlan(
+            offers=offers,
+            script=self._script(install, ScriptLanguage.IPXE),
+            script_unarmed=self._script(local, ScriptLanguage.IPXE),
+            grub=self._script(install, ScriptLanguage.GRUB),
+            grub_unarmed=self._script(local, ScriptLanguage.GRUB),
+            kernel_lines=self._kernel_lines(),
+            kickstart=await self._kickstart(),
+            ignition=ignition,
+            role_sha256=role_sha256,
+        )
+
+    def _script(self, plan: ScriptPlan, language: ScriptLanguage) -> str:
+        try:
+            return self.documents.script(plan, language, base_url=self.base_url)
+        except RenderError as error:
+            return f"# {error}"
+
+    def _kernel_lines(self) -> Mapping[str, str]:
+        try:
+            return self.documents.kernel_lines(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
+        except RenderError as error:
+            return {"error": f"# {error}"}
+
+    async def _kickstart(self) -> str:
+        try:
+            return await self.documents.kickstart(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
+        except (RenderError, ContentError) as error:
+            return f"# {error}"
+
+    async def _ignition(self) -> tuple[Mapping[str, str], str | None]:
+        """Return the parts and what they are merged to; the SHA-256 of the role's file."""
+        try:
+            made = await self.documents.ignition(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
+        except (RenderError, ContentError) as error:
+            return {"error": str(error)}, None
+        shown: Callable[[Json], Json] = (lambda config: config) if self.show_secrets else masked
+        role = made[IgnitionPart.ROLE]
+        texts = {part.value: text.decode("utf-8", "replace") for part, text in made.items()}
+        if not self.show_secrets:
+            texts[IgnitionPart.ROLE.value] = _pretty(masked(read_ignition(role).config))
+        texts["merged"] = _pretty(shown(self._merged(made)))
+        return texts, hashlib.sha256(role).hexdigest()
+
+    def _merged(self, made: IgnitionSet) -> Json:
+        """Merge wrapper, role and overlay as the machine will; what the role's file fetches from elsewhere is left."""
+        token = PLAN_TOKENS.ignition
+        ours = {
+            urls.ignition(self.base_url, token, part.value): made[part]
+            for part in (IgnitionPart.ROLE, IgnitionPart.OVERLAY)
+        }
+
+        def fetch(resource: Json) -> Json | None:
+            source = resource.get("source", "")
+            content = ours[source] if source in ours else content_of(resource)
+            return None if content is None else read_ignition(content).config
+
+        return rendered(read_ignition(made[IgnitionPart.WRAPPER]).config, fetch)
+
+
+def offers(host: Host, policy: Policy, install: Install) -> dict[str, str]:
+    """Return what each kind of firmware of a host is offered by DHCP."""
+    return {name: _offer(host, policy, install, *firmware) for name, firmware in FIRMWARE.items()}
+
+
+def _offer(host: Host, policy: Policy, install: Install, arch: Arch, protocol: BootProtocol) -> str:
+    client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
+    match decide(client, host, install, policy, firmware=KnownFirmware()):
+        case Decision(offer=offer):
+            return f"{offer.kind.value} {offer.boot_file}".strip()
+        case Ignored(reason):
+            return f"no answer: {reason.value}"
+
+
+def _pretty(config: Json) -> str:
+    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,77 @@
+"""The table of what each host was served last, one row for each kind of document. Written shortly after."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import RowMapping, select
+
+from netboot.errors import StoreError
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.store import tables
+from netboot.store.database import Database, upsert
+
+log = structlog.get_logger()
+
+
+class ServedDocuments:
+    """The table of served documents."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[tuple[HostName, ServedKind], ServedDocument] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    async def of(self, host: HostName) -> list[ServedDocument]:
+        """Read what a host was served last; raise StoreError."""
+        mine = select(tables.served_documents).where(tables.served_documents.c.host == host)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(mine.order_by(tables.served_documents.c.kind))).mappings().all()
+        return [_document(row) for row in rows]
+
+    def keep(self, document: ServedDocument) -> None:
+        """Store a document in place of the one before; those that arrive during a write are written together."""
+        self._waiting[document.host, document.kind] = document
+        if self._writing is None:
+            self._writing = self._database.begin(self._write())
+
+    async def _write(self) -> None:
+        """Write until none waits. A document that the store does not accept is dropped: its machine has it."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # the other documents of this turn of the loop
+                waiting, self._waiting = self._waiting, {}
+                rows = [_columns(waiting[key]) for key in sorted(waiting)]  # two daemons lock rows in one order
+                async with self._database.transaction() as connection:
+                    await upsert(connection, tables.served_documents, rows)
+        except StoreError as error:
+            log.warning("store.served_documents_dropped", reason=str(error))
+        finally:
+            self._writing = None
+
+
+def _columns(document: ServedDocument) -> dict[str, Any]:
+    return {
+        "host": document.host,
+        "kind": document.kind.value,
+        "at": document.at.isoformat(),
+        "mac": document.mac,
+        "base_url": document.base_url,
+        "sha256": document.sha256,
+        "text": document.text,
+    }
+
+
+def _document(row: RowMapping) -> ServedDocument:
+    return ServedDocument(
+        HostName(row["host"]),
+        ServedKind(row["kind"]),
+        datetime.fromisoformat(row["at"]),
+        Mac(row["mac"]),
+        row["base_url"],
+        row["sha256"],
+        row["text"],
+    )

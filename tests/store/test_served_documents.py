@@ -1,0 +1,75 @@
+"""What a host was served last: one row for each kind, without tokens, and never the role's file."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.model.install.token import Tokens
+from netboot.store.database import Database
+from netboot.store.served_documents import ServedDocuments
+
+CP1 = HostName("cp1")
+MAC = Mac("52:54:00:aa:bb:01")
+AT = datetime(2026, 11, 21, tzinfo=UTC)
+TOKENS = Tokens("1" * 32, "2" * 32, "3" * 32)
+
+
+def document(kind: ServedKind, served: str, host: HostName = CP1) -> ServedDocument:
+    return ServedDocument.of(
+        host, kind, served.encode(), tokens=TOKENS, at=AT, mac=MAC, base_url="http://192.0.2.10:8080"
+    )
+
+
+def test_tokens_are_hidden_and_the_role_is_only_a_digest():
+    kickstart = document(ServedKind.KICKSTART, f"a {'3' * 32} b")
+    role = document(ServedKind.ROLE, "cluster keys")
+
+    assert (kickstart.text, kickstart.sha256) == (
+        "a TOKEN-HIDDEN b",
+        hashlib.sha256(b"a TOKEN-HIDDEN b").hexdigest(),
+    )
+    assert (role.text, role.sha256) == (None, hashlib.sha256(b"cluster keys").hexdigest())
+
+
+def test_the_last_document_of_each_kind_outlives_the_daemon(store_url: str):
+    first = document(ServedKind.KICKSTART, "first")
+    last = replace(document(ServedKind.KICKSTART, "last"), at=AT.replace(hour=1))
+    role, other = document(ServedKind.ROLE, "role"), document(ServedKind.ROLE, "role", HostName("w1"))
+
+    async def scenario() -> list[ServedDocument]:
+        database = await Database.open(store_url)
+        served = ServedDocuments(database)
+        for each in (first, role, last, other):
+            served.keep(each)
+        await database.close()
+        database = await Database.open(store_url)
+        try:
+            return await ServedDocuments(database).of(CP1)
+        finally:
+            await database.close()
+
+    assert asyncio.run(scenario()) == [last, role]
+
+
+def test_a_store_that_fails_loses_the_record_and_takes_the_next(sqlite_url: str):
+    async def scenario() -> list[ServedDocument]:
+        database = await Database.open(sqlite_url)
+        served = ServedDocuments(database)
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("ALTER TABLE served_documents RENAME TO gone")
+        served.keep(document(ServedKind.KICKSTART, "lost"))
+        await database.finished()
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("ALTER TABLE gone RENAME TO served_documents")
+        served.keep(document(ServedKind.SCRIPT, "kept"))
+        await database.finished()
+        try:
+            return await served.of(CP1)
+        finally:
+            await database.close()
+
+    assert asyncio.run(scenario()) == [document(ServedKind.SCRIPT, "kept")]
