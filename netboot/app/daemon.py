@@ -44,6 +44,7 @@ from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRes
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, read
 from netboot.serve.net.interfaces import Interfaces
+from netboot.settings.settings import REMOVED
 from netboot.store.locks.exclusive import held_alone
 from netboot.store.locks.file_lock import FileLock
 from netboot.telemetry import logs
@@ -244,7 +245,10 @@ class Daemon:
 
     def _warn(self, configuration: Configuration) -> None:
         for warning in configuration.warnings:
-            log.warning("config.setting_removed", problem=str(warning))
+            if warning.where in REMOVED:
+                log.warning("config.setting_removed", problem=str(warning))
+            else:
+                log.warning("config.value_questioned", problem=str(warning))
 
     def _reject(self, problems: Sequence[Problem]) -> None:
         for problem in problems:

@@ -1,20 +1,12 @@
-"""Finds hosts with an address outside the LAN or of this appliance, a file of another role, or example values.
-
-Keeps and shows no content of an Ignition file, which contains cluster keys.
-"""
+"""Finds hosts with an address outside the LAN or of this appliance, or example values; and the address of the API."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 from typing import Final
 
 from netboot.doctor.box import BoxReport, Links
-from netboot.ignition.check import KNOWN_VERSION, read_ignition
-from netboot.ignition.problem import Problems
-from netboot.ignition.resource import Resources
-from netboot.model.host.host import Host, Role
+from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.registry.load import Configuration
 
@@ -22,30 +14,44 @@ _DOCUMENTATION: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24
 _EXAMPLE_MACS: Final = frozenset(map(Mac, ("52:54:00:aa:bb:01", "52:54:00:aa:bb:11", "52:54:00:aa:bb:12")))
 _DISK_BY_ORDER: Final = re.compile(r"/dev/(sd[a-z]+|nvme\d+n\d+)")
 _EXAMPLE_KEY: Final = re.compile(r"AAAA\S*?(FAKE){2,}")
-_KUBEADM: Final = "/etc/kubernetes/kubeadm.conf"
-_JOINS: Final = re.compile(r"^kind:\s*JoinConfiguration\b", re.MULTILINE)
-_JOINS_CONTROL_PLANE: Final = re.compile(r"^controlPlane:", re.MULTILINE)
 
 
 def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
-    """Compare the hosts with this appliance, their roles' Ignition files and the shipped example."""
+    """Compare hosts and cluster with this appliance, its DHCP pool and the shipped example."""
     report = BoxReport()
     interfaces = configuration.settings.network.interfaces
     wanted = {interface.name for interface in interfaces}
     ours = {each.address.ip: name for name, link in links.items() for each in link.addresses}
     lans = [each.address.network for name in wanted & links.keys() for each in links[name].addresses]
     advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
-    role_of = cache(_role_of)
     for host in configuration.hosts:
         for address in sorted(host.addresses & ours.keys()):
             what = f"{address} is this appliance's own, on {ours[address]}; give the host another"
             report.problems.append(_at(host, f".network.address: {what}"))
-        report.problems.extend(_role_problems(host, role_of))
         if not advertised:  # else machines are behind a router, in an unknown network
             report.warnings.extend(_outside(host, lans))
         report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
     report.warnings.extend(_disks_by_order(configuration.hosts))
+    report.problems.extend(_address_of_the_api(configuration, ours))
     return report
+
+
+def _address_of_the_api(configuration: Configuration, ours: Mapping[IPv4Address, str]) -> Iterator[str]:
+    """Find an API of the cluster that has an address of this appliance or of its DHCP pool."""
+    api = configuration.hosts.cluster.api or ""
+    try:
+        address = IPv4Address(api)
+    except ValueError:
+        return  # a name, or IPv6
+    if address in ours:
+        yield (
+            f"the API of the cluster has {address}, which is this appliance's own, on {ours[address]}; "
+            "make the Ignition files again with another virtualIp or loadBalancer"
+        )
+    for pool in configuration.settings.dhcp.pool:
+        if pool.range.first <= address <= pool.range.last:
+            what = f"the API of the cluster has {address}, which dhcp.pool leases ({pool.range})"
+            yield f"{what}; take it out of the pool"
 
 
 def _at(host: Host, what: str) -> str:
@@ -92,31 +98,3 @@ def _of_the_example(host: Host, lans: list[IPv4Network]) -> Iterator[str]:
     for key, address in shown:
         if address is not None and any(address in each for each in examples):
             yield _at(host, f".network.{key}: {address} is an address for examples (RFC 5737); write one of your LAN")
-
-
-def _role_problems(host: Host, role_of: Callable[[Path], Role | None]) -> Iterator[str]:
-    path = host.ignition
-    made_for = role_of(path) if path is not None else None
-    if made_for is not None and made_for is not host.role:
-        flag = "-n" if host.role is Role.CONTROL_PLANE else "-w"
-        cure = f"give it what `ocne cluster join … {flag} 1` printed"
-        yield _at(host, f": {path} joins a {made_for}, and {host.name} is a {host.role}; {cure}")
-
-
-def _role_of(path: Path) -> Role | None:
-    """Read the role from the arguments of `kubeadm join`; None if the file has none."""
-    try:
-        file = read_ignition(path.read_bytes()) if path.is_file() else None
-    except OSError:
-        return None
-    version = KNOWN_VERSION.fullmatch(file.version) if file is not None and not file.problems else None
-    if file is None or version is None:
-        return None
-    resources = Resources(int(version[1]), Problems())
-    for held in file.config.get("storage", {}).get("files", []):
-        if held.get("path") == _KUBEADM:
-            content = resources.verify(held.get("contents", {}), "") or b""
-            for document in content.decode("utf-8", "replace").split("\n---"):
-                if _JOINS.search(document):
-                    return Role.CONTROL_PLANE if _JOINS_CONTROL_PLANE.search(document) else Role.WORKER
-    return None

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -40,6 +40,7 @@ class Resources:
 
     minor: int
     problems: Problems
+    limit_bytes: int = field(default_factory=lambda: UNPACKED_LIMIT_BYTES)  # of all contents together
     _unpacked_bytes: int = 0
 
     def verify(self, resource: Json, pointer: str, *, is_required: bool = False) -> bytes | None:
@@ -140,13 +141,13 @@ class Resources:
                 return None
             member = zlib.decompressobj(wbits=31)
             try:
-                left = UNPACKED_LIMIT_BYTES - self._unpacked_bytes - len(content)
+                left = self.limit_bytes - self._unpacked_bytes - len(content)
                 content += member.decompress(packed, left + 1)
             except zlib.error:
                 self.problems.add(f"{pointer}/source", "is gzip that is damaged", cure=_ENCODE_CURE)
                 return None
-            if len(content) + self._unpacked_bytes > UNPACKED_LIMIT_BYTES:
-                what = f"brings the file's contents to more than {UNPACKED_LIMIT_BYTES >> 20} MiB"
+            if len(content) + self._unpacked_bytes > self.limit_bytes:
+                what = f"brings the file's contents to more than {self.limit_bytes >> 20} MiB"
                 self.problems.add(f"{pointer}/source", what, cure="fetch large files after the first boot")
                 return None
             if not member.eof:

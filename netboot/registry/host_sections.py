@@ -24,6 +24,7 @@ class ClusterSection(Section):
     init: values.FirstHost | None = described(
         None, "The control-plane host that starts the cluster: it gets its role's `init` file, others `join`."
     )
+    byo: FilePath | None = described(None, "The `byo.yaml` of `ocne`, with which the Ignition files are compared.")
 
 
 class RouteSection(Section):

@@ -1,21 +1,37 @@
 """Makes the HostSet from the hosts files: defaults, then the role, then the groups, then the host itself."""
 
 from functools import cache, reduce
+from typing import Final
 
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.host_network import Bond, HostNetwork, Route
 from netboot.registry.checks import host_checks as checks
 from netboot.registry.checks.network_checks import check_networks
+from netboot.registry.cluster.byo import check_byo
+from netboot.registry.cluster.cluster_files import Contents, NamedFiles, check_uses, files_of_uses, read_cluster_files
+from netboot.registry.cluster.one_cluster import (
+    api_of,
+    check_addresses,
+    check_interfaces,
+    check_one_cluster,
+    warn_of_even_control_planes,
+)
 from netboot.registry.host_files import Declared
-from netboot.registry.host_sections import HostsDocument, HostSection, SharedValues, StaticNetwork
-from netboot.registry.merge import Merged, ValueLayer, lowest, over
+from netboot.registry.host_sections import ClusterSection, HostsDocument, HostSection, SharedValues, StaticNetwork
+from netboot.registry.merge import Merged, Origin, ValueLayer, lowest, over
 from netboot.yamlfile.faults import Faults
+from netboot.yamlfile.nodes import Scalar, find
 from netboot.yamlfile.sections import read_section
 
+NOTHING: Final[Contents] = {}
 
-def build_hosts(declared: Declared, faults: Faults) -> HostSet:
-    """Return all hosts with every default applied; faulty ones are left out and have a fault."""
+
+def build_hosts(declared: Declared, faults: Faults, *, contents: Contents = NOTHING) -> HostSet:
+    """Return all hosts with every default applied; faulty ones are left out and have a fault.
+
+    `contents` replaces what Ignition files have.
+    """
     document = read_section(HostsDocument, declared.tree, faults)
     name, init = document.cluster.name, document.cluster.init
     roles, hosts = merge_layers(declared, document)
@@ -29,13 +45,29 @@ def build_hosts(declared: Declared, faults: Faults) -> HostSet:
     checks.check_macs(hosts, faults)
     check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
-    checks.check_ignition(roles.values(), hosts, init=init, faults=faults)
     read = [
         _host(host, role, merged.values, is_init=host == init, declared_at=str(entries[host].key.place))
         for host, merged in hosts.items()
         if (role := merged.values.role) is not None and merged.values.mac
     ]
-    return HostSet.of(Cluster(name or "cluster", init), read)
+    files = read_cluster_files(roles.values(), hosts, contents=contents, faults=faults)
+    check_uses(files, hosts, init=init, faults=faults)
+    check_one_cluster(files, faults)
+    check_addresses(files, hosts, faults)
+    check_interfaces(files, hosts, read, faults)
+    warn_of_even_control_planes(hosts, faults)
+    _check_byo(declared, document.cluster, files, faults)
+    uses = dict(files_of_uses(roles, hosts, init=init))
+    return HostSet.of(Cluster(name or "cluster", init, uses, api_of(files)), read)
+
+
+def _check_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, faults: Faults) -> None:
+    if cluster.byo is None:
+        return
+    table = declared.table("cluster")
+    named = Origin(table.entries["byo"].value.place, "cluster.byo")
+    name = find(table, ("name",))
+    check_byo(cluster.byo, named, name=name if isinstance(name, Scalar) else None, files=files, faults=faults)
 
 
 def merge_layers(

@@ -13,10 +13,11 @@ from pathlib import Path
 from netboot.errors import ConfigError, Problem, UnknownHostError
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
+from netboot.registry.cluster.cluster_files import Contents
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
 from netboot.registry.host_sections import HostsDocument
-from netboot.registry.hosts import build_hosts, merge_layers
+from netboot.registry.hosts import NOTHING, build_hosts, merge_layers
 from netboot.registry.value_origins import ExplainedValue, explained_values
 from netboot.settings.settings import Settings, read_settings
 from netboot.yamlfile.faults import Faults, did_you_mean
@@ -44,8 +45,11 @@ def load(path: Path) -> Configuration:
     return configuration
 
 
-def read(path: Path) -> Configuration:
-    """Read the configuration at `path` without hosts that a fault affects; ConfigError for one in `netboot.yaml`."""
+def read(path: Path, *, contents: Contents = NOTHING) -> Configuration:
+    """Read the configuration at `path` without hosts that a fault affects; ConfigError for one in `netboot.yaml`.
+
+    `contents` are read instead of Ignition files that will be replaced.
+    """
     faults = Faults()
     gc.disable()  # its full runs take a third of the time of 5,000 hosts
     try:
@@ -53,7 +57,7 @@ def read(path: Path) -> Configuration:
         is_sound = not faults
         files = list_files(_named_files(path, settings, tree), faults)
         declared = declare(read_files(files, faults), faults)
-        hosts = build_hosts(declared, faults)
+        hosts = build_hosts(declared, faults, contents=contents)
     finally:
         gc.enable()
     if not is_sound:

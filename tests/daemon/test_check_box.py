@@ -203,14 +203,13 @@ def test_disks_that_are_named_by_the_order_in_which_they_are_found_are_a_warning
     assert checked(box, status=0) == ([], [])
 
 
-def test_the_file_of_another_role_is_a_problem(box: Rack):
-    samples = Path(__file__).parents[1] / "ignition" / "samples"
-    (box.directory / "ign" / "worker-join.ign").write_bytes((samples / "controlplane-join.ign").read_bytes())
+def test_the_file_of_another_role_is_a_fault(box: Rack):
+    (box.directory / "ign" / "worker-join.ign").write_bytes((box.directory / "ign/controlplane-join.ign").read_bytes())
 
-    (problem,), _ = checked(box)
+    [fault] = json.loads(box.netboot("check", "--json", status=2))["faults"]
 
-    assert "hosts.w1: " in problem
-    assert "worker-join.ign joins a control-plane, and w1 is a worker" in problem
+    assert fault["where"] == "roles.worker.ignition.join"
+    assert fault["what"] == f"{box.directory}/ign/worker-join.ign joins a control-plane, and w1 is a worker"
 
 
 def test_faults_and_problems_of_hosts_without_a_fault_are_reported_together(box: Rack):

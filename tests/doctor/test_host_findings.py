@@ -1,8 +1,7 @@
-"""Findings that compare hosts with the box, with their roles' files and with the shipped example."""
+"""Findings that compare hosts and cluster with the box and with the shipped example."""
 
 from pathlib import Path
 
-import pytest
 from doctor.conftest import Write, link
 from fixtures.files import HOSTS
 
@@ -40,28 +39,16 @@ def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(ap
     assert behind_a_router == BoxReport()
 
 
-@pytest.mark.parametrize(("file", "role"), [("controlplane-join.ign", "control-plane"), ("worker-join.ign", "worker")])
-def test_a_file_of_another_role_is_a_problem(appliance: Write, tmp_path: Path, file: str, role: str):
-    for name in ("controlplane-join.ign", "worker-join.ign"):
-        (tmp_path / "ign" / name).write_bytes((SAMPLES / file).read_bytes())
-    hosts = HOSTS + "  cp2: {role: control-plane, mac: 52:54:00:12:34:57}\n"
+def test_the_api_of_the_cluster_has_no_address_of_this_box_nor_of_its_pool(appliance: Write, tmp_path: Path):
+    for name in ("init.ign", "controlplane-join.ign", "worker-join.ign"):
+        (tmp_path / "ign" / name).write_bytes((SAMPLES / name).read_bytes())
+    settings = "network: {interfaces: [s0]}\ndhcp: {mode: reservation, pool: [192.0.2.5-192.0.2.15]}\n"
 
-    (problem,) = check_hosts(appliance(hosts=hosts), LINKS).problems
-
-    host, other, option = ("w1", "worker", "w") if role == "control-plane" else ("cp2", "control-plane", "n")
-    name = "worker-join.ign" if host == "w1" else "controlplane-join.ign"
-    line = 8 if host == "w1" else 9
-    assert problem == (
-        f"{tmp_path}/hosts.yaml:{line}:3: hosts.{host}: {tmp_path}/ign/{name} joins a {role}, and {host} is a {other}; "
-        f"give it what `ocne cluster join … -{option} 1` printed"
-    )
-
-
-def test_a_file_that_cannot_be_read_as_ignition_has_no_role(appliance: Write, tmp_path: Path):
-    (tmp_path / "ign" / "worker-join.ign").write_text("{")
-    (tmp_path / "ign" / "init.ign").unlink()
-
-    assert check_hosts(appliance(), LINKS) == BoxReport()
+    assert check_hosts(appliance(settings), LINKS).problems == [
+        "the API of the cluster has 192.0.2.10, which is this appliance's own, on s0; "
+        "make the Ignition files again with another virtualIp or loadBalancer",
+        "the API of the cluster has 192.0.2.10, which dhcp.pool leases (192.0.2.5-192.0.2.15); take it out of the pool",
+    ]
 
 
 def test_a_disk_named_by_the_kernels_order_is_one_warning_for_all_hosts(appliance: Write, tmp_path: Path):
@@ -92,9 +79,3 @@ def test_values_of_the_example_are_warnings_where_the_lan_is_not_one_of_examples
         "worker1.mac: 52:54:00:aa:bb:12 is a MAC of the example; write the one of the machine's card",
     ]
     assert "cp1.network.gateway: 192.0.2.1 is an address for examples (RFC 5737); write one of your LAN" in texts
-
-
-def test_an_ignition_file_without_kubeadms_configuration_has_no_role(appliance: Write, tmp_path: Path):
-    (tmp_path / "ign" / "worker-join.ign").write_text('{"ignition": {"version": "3.4.0"}}')
-
-    assert check_hosts(appliance(), LINKS) == BoxReport()

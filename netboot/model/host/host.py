@@ -12,6 +12,7 @@ from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.host.mac import Mac
+from netboot.model.host.role_ignition import RoleUse
 
 HostName = NewType("HostName", str)
 
@@ -73,6 +74,9 @@ class Cluster:
 
     name: str
     init: str | None = None  # the name of a host
+    # What the Ignition files are and have, when they were read.
+    ignition: Mapping[RoleUse, Path] = field(default_factory=dict, compare=False)
+    api: str | None = field(default=None, compare=False)  # the virtual IP or load balancer: an address or name
 
 
 @dataclass(frozen=True)

@@ -1,45 +1,23 @@
-"""Checks values against each other: cards and addresses of two hosts, gateways, the host that starts the cluster, and
-the Ignition files of roles.
+"""Checks values against each other: cards and names of two hosts, groups, disks, the host that starts the cluster."""
 
-An Ignition file that Ignition would refuse, or one for another use, is a fault. One that is missing or cannot be read
-is none: its hosts are loaded, but are not ready. No content of it is kept or shown, because it contains cluster keys.
-"""
-
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final
 
-from netboot.ignition.check import read_ignition
-from netboot.ignition.schema import Json
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.registry.faulty import macs_in
 from netboot.registry.host_files import Declared
-from netboot.registry.host_sections import HostSection, SharedValues
-from netboot.registry.merge import ADDS, Merged, Origin
+from netboot.registry.host_sections import HostSection
+from netboot.registry.merge import ADDS, Merged
 from netboot.yamlfile.faults import Faults, did_you_mean, nearest, shown
-from netboot.yamlfile.files import read_bytes
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, find
 from netboot.yamlfile.sections import Section
 
 Hosts = Mapping[HostName, Merged[HostSection]]
 
-_ACTION: Final = re.compile(r"^Environment=\"?ACTION=(init|join)\b", re.MULTILINE)
-_SHOWN_PROBLEMS: Final = 10  # of one Ignition file
-
 _NEEDED_KEYS = {
     "role": f"add role: {' or '.join(Role)}",
     "mac": "add mac: 52:54:00:aa:bb:01, the address of the card that boots",
 }
-
-
-class IgnitionUse(StrEnum):
-    """The action of a node at its first boot with a file that `ocne` wrote."""
-
-    INIT = "init"
-    JOIN = "join"
 
 
 def check_needed_keys(declared: Declared, faults: Faults) -> None:
@@ -182,54 +160,3 @@ def _check_nobody_starts(hosts: Hosts, faults: Faults) -> None:
             what = "is for the host that starts the cluster, and none does"
             faults.add(origin.place, origin.where, what=what, cure=f"add cluster: {{init: {name}}}")
             return
-
-
-def check_ignition(roles: Iterable[Merged[SharedValues]], hosts: Hosts, *, init: str | None, faults: Faults) -> None:
-    """Check every named Ignition file, and that only the first node has a file of `ocne cluster start`."""
-    uses: dict[Path, IgnitionUse | None] = {}
-    named: list[Merged[Any]] = [*roles, *hosts.values()]
-    for each in named:
-        for key, path in (("init", each.values.ignition.init), ("join", each.values.ignition.join)):
-            if path is not None and path not in uses:
-                uses[path] = _use_of_file(path, each.origins("ignition", key)[0], faults)
-    reported: set[Origin] = set()
-    for name, host in hosts.items():
-        key, ignition = "init" if name == init else "join", host.values.ignition
-        path = ignition.init if name == init else ignition.join
-        match None if path is None else uses[path]:
-            case IgnitionUse.INIT if name != init:
-                what = f"{path} starts a cluster (ACTION=init), and {name} would start a second one"
-                cure = "give it what `ocne cluster join` printed"
-            case IgnitionUse.JOIN if name == init:
-                what = f"{path} joins a cluster (ACTION=join), and {name} is to start it"
-                cure = "give it what `ocne cluster start` printed"
-            case _:
-                continue
-        origin = host.origins("ignition", key)[0]
-        if origin not in reported:
-            reported.add(origin)
-            faults.add(origin.place, origin.where, what=what, cure=cure)
-
-
-def _use_of_file(path: Path, named: Origin, faults: Faults) -> IgnitionUse | None:
-    """Check a file that is named there; return its use from the drop-in of `ocne.service`, or None without one."""
-    content = read_bytes(path, Faults(), place=named.place)
-    if content is None:
-        return None
-    file = read_ignition(content)
-    for problem in file.problems[:_SHOWN_PROBLEMS]:
-        faults.add(named.place, named.where, what=problem.in_file(path), cure=problem.cure)
-    more = len(file.problems) - _SHOWN_PROBLEMS
-    if more > 0:
-        what = f"{path} has {more} more problems"
-        faults.add(named.place, named.where, what=what, cure="correct the first ones and check again")
-    return None if file.problems else _use(file.config)
-
-
-def _use(config: Json) -> IgnitionUse | None:
-    for unit in config.get("systemd", {}).get("units", []):
-        for dropin in unit.get("dropins", []) if unit.get("name") == "ocne.service" else ():
-            found = _ACTION.search(dropin.get("contents", ""))
-            if found:
-                return IgnitionUse(found.group(1))
-    return None

@@ -1,0 +1,103 @@
+"""Reads `byo.yaml`, the configuration of `ocne`, and compares the Ignition files and the cluster's name with it.
+
+Source: ocne 2.3.3, `pkg/config/types/types.go` and its defaults. Every scalar is text: an unquoted 1.30 is not 1.3.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from netboot.model.host.role_ignition import RoleFile
+from netboot.registry.cluster.cluster_files import NamedFiles
+from netboot.registry.merge import Origin
+from netboot.yamlfile.faults import Faults, Place, shown
+from netboot.yamlfile.files import read_text
+from netboot.yamlfile.nodes import Node, Scalar, Table, find
+from netboot.yamlfile.positions import parse
+
+_POD_SUBNET: Final = "10.244.0.0/16"
+_SERVICE_SUBNET: Final = "10.96.0.0/12"
+_INTERFACE: Final = ("providers", "byo", "networkInterface")
+_CURE: Final = "make the file again with ocne, or correct byo.yaml"
+
+
+def check_byo(path: Path, named: Origin, *, name: Scalar | None, files: NamedFiles, faults: Faults) -> None:
+    """Refuse Ignition files that were made with another `byo.yaml`, and another name of the cluster.
+
+    `name` is `cluster.name` where it is written.
+    """
+    tree = _read(path, named, faults)
+    if tree is None:
+        return
+    for place, what, cure in _own_faults(tree, name):
+        faults.add(place, named.where, what=what, cure=cure)
+    for each in files.values():
+        for place, what in _differences(tree, each.file):
+            faults.add(each.named.place, each.named.where, what=f"{each.path} {what} ({place})", cure=_CURE)
+        version, wanted = each.file.kubernetes_version, _text(tree, "kubernetesVersion")
+        if version is not None and wanted is not None and not _is_version(version, wanted.text):
+            what = f"{each.path} installs Kubernetes {version}, and byo.yaml has {shown(wanted.text)} ({wanted.place})"
+            faults.warn(each.named.place, each.named.where, what=what, cure=_CURE)
+
+
+def _read(path: Path, named: Origin, faults: Faults) -> Table | None:
+    found = Faults()
+    text = read_text(path, found, place=named.place)
+    own = Faults()  # a value of several lines is none in a file of `ocne`
+    tree = None if text is None else parse(text, str(path), own)
+    if tree is None:
+        for fault in (*found.problems, *own.problems):
+            place = Place(fault.file, fault.line, fault.column)
+            faults.add(place, named.where, what=fault.what, cure=fault.cure)
+        return None
+    if not isinstance(tree, Table):
+        faults.add(named.place, named.where, what=f"{path} is not a table", cure="name the byo.yaml of ocne")
+        return None
+    return tree
+
+
+def _own_faults(tree: Table, name: Scalar | None) -> Iterator[tuple[Place, str, str]]:
+    provider, own_name = _text(tree, "provider"), _text(tree, "name")
+    virtual_ip, balancer = _text(tree, "virtualIp"), _text(tree, "loadBalancer")
+    if provider is not None and provider.text != "byo":
+        yield provider.place, f"provider is {shown(provider.text)}", "name the file of the provider byo"
+    if virtual_ip is not None and balancer is not None:
+        yield balancer.place, "has both virtualIp and loadBalancer", "keep one of the two, as ocne requires"
+    if virtual_ip is None and balancer is None:
+        yield tree.place, "has neither virtualIp nor loadBalancer", "write one of the two, as ocne requires"
+    if _text(tree, *_INTERFACE) is None:
+        yield tree.place, "has no providers.byo.networkInterface", "write it, as ocne requires"
+    if name is not None and own_name is not None and name.text != own_name.text:
+        what = f"name is {shown(own_name.text)}, and cluster.name is {shown(name.text)} ({name.place})"
+        yield own_name.place, what, "correct one of the two"
+
+
+def _differences(tree: Table, file: RoleFile) -> Iterator[tuple[Place, str]]:
+    """Yield what a file has and `byo.yaml` has not, with the place in `byo.yaml`."""
+    virtual_ip, api = _text(tree, "virtualIp"), _text(tree, "virtualIp") or _text(tree, "loadBalancer")
+    interface = _text(tree, *_INTERFACE)
+    if api is not None and file.endpoint_host not in (None, api.text):
+        yield api.place, f"has the endpoint {file.endpoint}, and byo.yaml has {shown(api.text)}"
+    if file.virtual_ip is not None and virtual_ip is None and api is not None:
+        yield api.place, f"has the virtual IP {file.virtual_ip}, and byo.yaml has a load balancer"
+    if interface is not None and file.interface not in (None, interface.text):
+        yield interface.place, f"uses the interface {file.interface}, and byo.yaml has {shown(interface.text)}"
+    for noun, mine, key, default in (
+        ("pod subnet", file.pod_subnet, "podSubnet", _POD_SUBNET),
+        ("service subnet", file.service_subnet, "serviceSubnet", _SERVICE_SUBNET),
+    ):
+        written = _text(tree, key)
+        wanted = default if written is None else written.text
+        if mine is not None and mine != wanted:
+            place = tree.place if written is None else written.place
+            yield place, f"has the {noun} {mine}, and byo.yaml has {shown(wanted)}"
+
+
+def _is_version(version: str, wanted: str) -> bool:
+    """Return whether 1.33.5 is one of 1.33."""
+    return f"{version.removeprefix('v')}.".startswith(f"{wanted.removeprefix('v')}.")
+
+
+def _text(node: Node, *path: str) -> Scalar | None:
+    found = find(node, path)
+    return found if isinstance(found, Scalar) and not found.is_null else None
