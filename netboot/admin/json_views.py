@@ -75,8 +75,9 @@ def _view(found: Any) -> Any:
     match found:
         case HostStatus(host, install):
             return {**_host(host), "install": install}
-        case HostReport(host, install, heard):
-            return {**_host(host), "install": install, **_progress(install.blocked), **_heard(heard)}
+        case HostReport(host, install, heard, machines):
+            shown = {**_progress(install.blocked), **_heard(heard), "machines": machines}
+            return {**_host(host), "install": install, **shown}
         case InstallStatus():
             return _install(found)
         case InstallReport(status, blocked):

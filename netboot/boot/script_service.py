@@ -22,6 +22,7 @@ from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.errors import ContentError, NetbootError, RenderError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
+from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.boot.offer import (
     InstallPlan,
     LocalBootPlan,
@@ -76,13 +77,20 @@ class ScriptService:
                     await registry.documents.problems(host)
 
     async def serve_script(
-        self, mac: Mac, address: IPv4Address, language: ScriptLanguage, *, base_url: str, is_head: bool = False
+        self,
+        mac: Mac,
+        address: IPv4Address,
+        language: ScriptLanguage,
+        *,
+        base_url: str,
+        is_head: bool = False,
+        facts: Facts = NO_FACTS,
     ) -> Script:
         """Write a machine's script; one that boots the installer spends a boot of the arming.
 
         Only a request from the machine's own address changes anything, and only a machine that announced
-        itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. Never fails: if a template
-        or the store fails, the script waits.
+        itself by DHCP recently gets the installer. `is_head`: a HEAD changes nothing. `facts`: what the request
+        reports of its machine. Never fails: if a template or the store fails, the script waits.
         """
         registry = self.registry.now
         host = registry.hosts.by_mac(mac)
@@ -93,6 +101,7 @@ class ScriptService:
             if machine is None:
                 script = writer.write(await self._harmless_plan(mac, host, registry.policy))
             else:
+                self.seen.record_facts(machine, facts)
                 self._record_request(machine, host, address, registry.policy)
                 script = await self._script_of(machine, host, address, registry=registry, writer=writer)
         except StoreError as error:

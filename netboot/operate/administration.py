@@ -105,8 +105,10 @@ class Administration:
         host = self._host(name)
         install = await self._install_moves.read(host.name)
         events, history = await self._progress(host.name)
-        heard = host_status.heard(events, history, await self._machines.last_seen(host.macs))
-        return host_status.HostReport(host, self._report(install, events, history), heard)
+        machines = await self._machines.of(host.macs)
+        last_seen = max((machine.last_seen for machine in machines), default=None)
+        heard = host_status.heard(events, history, last_seen)
+        return host_status.HostReport(host, self._report(install, events, history), heard, machines)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.

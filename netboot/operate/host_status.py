@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event, Step
@@ -64,6 +65,7 @@ class HostReport:
     host: Host
     install: InstallReport
     heard: Heard
+    machines: Sequence[Machine]  # what is stored of its network cards, the longest unseen first
 
 
 @dataclass(frozen=True, slots=True)

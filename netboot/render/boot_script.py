@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 from netboot.errors import RenderError
 from netboot.model import urls
+from netboot.model.boot.machine_facts import IPXE_QUERY
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
@@ -44,6 +45,7 @@ def boot_script(
             return _script(engine, language, "local", subject=subject, context=context)
         case WaitPlan(reason=reason):
             context |= {"reason": reason, "would_boot": _would_boot(plan, base_url=base_url, place=place)}
+            context["facts_query"] = IPXE_QUERY
             return _script(engine, language, "wait", subject=subject, context=context)
         case _:
             assert_never(plan)

@@ -8,10 +8,11 @@ from itertools import chain, islice
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import RowMapping, delete, select
 
 from netboot.errors import StoreError
-from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_client import Machine, RelayPath
+from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.mac import Mac
 from netboot.store import tables
 from netboot.store.database import Database, burst_ended, upsert
@@ -39,26 +40,14 @@ class Machines:
         """Read every stored machine, the longest unseen first."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(select(tables.machines).order_by(tables.machines.c.last_seen))).mappings()
-            return {
-                Mac(row["mac"]): Machine(
-                    mac=Mac(row["mac"]),
-                    first_seen=datetime.fromisoformat(row["first_seen"]),
-                    last_seen=datetime.fromisoformat(row["last_seen"]),
-                    arch=row["arch"],
-                    vendor_class=row["vendor_class"],
-                    uuid=row["uuid"],
-                    addresses=tuple(IPv4Address(address) for address in row["addresses"]),
-                    variants=row["shapes"] or {},
-                )
-                for row in rows
-            }
+            return {Mac(row["mac"]): _machine(row) for row in rows}
 
-    async def last_seen(self, macs: Iterable[Mac]) -> datetime | None:
-        """Read when one of these network cards last began a boot; None: none of them is stored."""
+    async def of(self, macs: Iterable[Mac]) -> list[Machine]:
+        """Read the machines with these network cards that are stored, the longest unseen first."""
         mine = tables.machines.c.mac.in_(list(macs))
+        query = select(tables.machines).where(mine).order_by(tables.machines.c.last_seen)
         async with self._database.reading() as connection:
-            last = await connection.scalar(select(func.max(tables.machines.c.last_seen)).where(mine))
-        return datetime.fromisoformat(last) if last else None
+            return [_machine(row) for row in (await connection.execute(query)).mappings()]
 
     def keep(self, machine: Machine) -> None:
         """Store the current state of a machine; it is written shortly after."""
@@ -120,6 +109,35 @@ class Machines:
                 await upsert(connection, tables.machines, rows)
 
 
+def _machine(row: RowMapping) -> Machine:
+    return Machine(
+        mac=Mac(row["mac"]),
+        first_seen=datetime.fromisoformat(row["first_seen"]),
+        last_seen=datetime.fromisoformat(row["last_seen"]),
+        arch=row["arch"],
+        vendor_class=row["vendor_class"],
+        uuid=row["uuid"],
+        addresses=tuple(IPv4Address(address) for address in row["addresses"]),
+        variants=row["shapes"] or {},
+        facts={MachineFact(name): text for name, text in (row["facts"] or {}).items()},
+        first_path=_path(row["first_path"]),
+        last_path=_path(row["last_path"]),
+    )
+
+
+def _path(stored: Mapping[str, str] | None) -> RelayPath | None:
+    if not stored:
+        return None
+    relay = stored["relay"]
+    return RelayPath(IPv4Address(relay) if relay else None, stored["circuit_id"], stored["remote_id"])
+
+
+def _path_columns(path: RelayPath | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    return {"relay": str(path.relay or ""), "circuit_id": path.circuit_id, "remote_id": path.remote_id}
+
+
 def _columns(machine: Machine) -> dict[str, Any]:
     return {
         "mac": machine.mac,
@@ -130,4 +148,7 @@ def _columns(machine: Machine) -> dict[str, Any]:
         "uuid": machine.uuid,
         "addresses": [str(address) for address in machine.addresses],
         "shapes": dict(machine.variants),
+        "facts": dict(machine.facts),
+        "first_path": _path_columns(machine.first_path),
+        "last_path": _path_columns(machine.last_path),
     }

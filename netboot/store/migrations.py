@@ -78,6 +78,11 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
     ),
+    (
+        "ALTER TABLE machines ADD COLUMN facts JSON",
+        "ALTER TABLE machines ADD COLUMN first_path JSON",
+        "ALTER TABLE machines ADD COLUMN last_path JSON",
+    ),
 )
 
 

@@ -63,6 +63,9 @@ machines = Table(
     Column("uuid", Text),
     Column("addresses", JSON, nullable=False),
     Column("shapes", JSON),  # `Machine.variants`; NULL if an older version wrote the row
+    Column("facts", JSON),  # NULL as above
+    Column("first_path", JSON(none_as_null=True)),  # NULL also for a machine whose DISCOVERs came without a relay
+    Column("last_path", JSON(none_as_null=True)),
 )
 
 accepted_files = Table(

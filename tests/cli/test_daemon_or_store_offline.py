@@ -3,12 +3,14 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
 import pytest
 from fixtures.command_line import CommandLine
 
 from netboot.errors import ConfigError, NetbootError, StoreError
-from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_client import Machine, RelayPath
+from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.mac import Mac
 from netboot.store.database import Database
 from netboot.store.machines import Machines
@@ -114,6 +116,11 @@ def test_hosts_and_discovered_machines_are_listed(netboot: CommandLine):
         machines = Machines(database)
         at = datetime.now(UTC)
         machines.keep(Machine(Mac.parse("02:00:00:00:00:99"), at, at, arch="x64-uefi", vendor_class="PXEClient"))
+        facts = {MachineFact.PRODUCT: "R650", MachineFact.SERIAL: "A1", MachineFact.SWITCH: "sw1"}
+        for mac in ("02:00:00:00:00:98", "02:00:00:00:00:01"):
+            path = RelayPath(IPv4Address("198.51.100.1"), "eth0/1/7")
+            machines.keep(Machine(Mac(mac), at, at, arch="x64-uefi", facts=facts, first_path=path, last_path=path))
+        machines.keep(Machine(Mac("02:00:00:00:00:97"), at, at, arch="x64-uefi", last_path=path))
         await machines.close()
         await database.close()
 
@@ -124,9 +131,18 @@ def test_hosts_and_discovered_machines_are_listed(netboot: CommandLine):
         "cp1\tcontrol-plane\t02:00:00:00:00:01\tregistered\tno\tnever",
         "w1\tworker\t02:00:00:00:00:02\tregistered\tno\tnever",
     ]
-    assert netboot.printed("host", "list", "--discovered").splitlines() == [
-        "MAC\tARCH\tVENDOR CLASS\tUUID\tLAST SEEN",
-        "02:00:00:00:00:99\tx64-uefi\tPXEClient\t\t0 s ago",
+    discovered = netboot.printed("host", "list", "--discovered").splitlines()
+    assert [discovered[0], *sorted(discovered[1:])] == [
+        "MAC\tARCH\tVENDOR CLASS\tUUID\tLAST SEEN\tREPORTED (UNVERIFIED)\tPORT",
+        "02:00:00:00:00:97\tx64-uefi\t\t\t0 s ago\t\tby relay 198.51.100.1 circuit eth0/1/7",
+        "02:00:00:00:00:98\tx64-uefi\t\t\t0 s ago\tR650 A1\tsw1",
+        "02:00:00:00:00:99\tx64-uefi\tPXEClient\t\t0 s ago\t\t",
+    ]
+    assert netboot.printed("host", "show", "cp1").splitlines()[-4:] == [
+        "machines          02:00:00:00:00:01: first seen 0 s ago, last seen 0 s ago",
+        "                    first request by relay 198.51.100.1 circuit eth0/1/7",
+        "                    last request by relay 198.51.100.1 circuit eth0/1/7",
+        "                    reported by the machine, unverified: product R650, serial A1, switch sw1",
     ]
 
 

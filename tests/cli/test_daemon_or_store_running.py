@@ -40,7 +40,8 @@ def test_hosts_are_listed_armed_and_cancelled_by_the_daemon(netboot: CommandLine
         "no",
     ]
     assert netboot.printed("install", "cancel", "cp1") == "cp1 is not armed; it boots its own disk\n"
-    assert netboot.printed("host", "list", "--discovered") == "MAC\tARCH\tVENDOR CLASS\tUUID\tLAST SEEN\n"
+    discovered = netboot.printed("host", "list", "--discovered")
+    assert discovered == "MAC\tARCH\tVENDOR CLASS\tUUID\tLAST SEEN\tREPORTED (UNVERIFIED)\tPORT\n"
 
 
 @pytest.mark.usefixtures("daemon")

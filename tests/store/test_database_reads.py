@@ -67,7 +67,7 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "EventLog.last_id": lambda store: EventLog(store).last_id(),
     "EventFeed.follow": lambda store: anext(EventLog(store).feed.follow(0)),
     "Machines.all": lambda store: Machines(store).all(),
-    "Machines.last_seen": lambda store: Machines(store).last_seen([MAC]),
+    "Machines.of": lambda store: Machines(store).of([MAC]),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
     "AcceptedFiles.all": lambda store: AcceptedFiles(store).all(),
 }

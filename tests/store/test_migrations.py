@@ -17,7 +17,8 @@ from sqlalchemy import Connection, inspect, make_url
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
-from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_client import Machine, RelayPath
+from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
@@ -66,6 +67,11 @@ EVENTS: Final = [
 MACHINE: Final = Machine(
     MAC, at(1), at(2), "x64-uefi", "PXEClient:Arch:00007:UNDI:003016", None, (ADDRESS,), {"pxe/x64": "with-43"}
 )
+REPORTED: Final = {
+    "facts": {MachineFact.MANUFACTURER: "QEMU", MachineFact.PLATFORM: "efi"},
+    "first_path": RelayPath(IPv4Address("198.51.100.1"), "eth0/1/7", "00:06:02"),
+    "last_path": RelayPath(None, "eth0/1/8"),
+}
 OTHER: Final = Mac("52:54:00:aa:bb:02")
 ROOT: Final = Actor("uid 0", Source.CONTROL_SOCKET)
 LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
@@ -73,6 +79,11 @@ SERVED: Final = ServedDocument(
     CP1, ServedKind.KICKSTART, at(3).replace(second=30), MAC, "http://192.0.2.10:8080", "4" * 64, "text\n"
 )
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
+
+
+def machine_of(version: int) -> Machine:
+    machine = MACHINE if version >= 2 else replace(MACHINE, variants={})
+    return replace(machine, **REPORTED) if version >= 8 else machine
 
 
 def open_once(url: str) -> None:
@@ -179,7 +190,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
             (at(3), "script-sent", "", None),
         ],
         "events": EVENTS,
-        "machines": {MAC: MACHINE if version >= 2 else replace(MACHINE, variants={})},
+        "machines": {MAC: machine_of(version)},
         "leases": [LEASE] if version >= 3 else [],
         "accepted": ACCEPTED if version >= 5 else [],
         "served": [SERVED] if version >= 7 else [],

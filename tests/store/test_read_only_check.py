@@ -55,7 +55,7 @@ def newer(path: Path) -> None:
         ),
         pytest.param(
             newer,
-            "the store has version 99, this netboot supports up to 7; "
+            "the store has version 99, this netboot supports up to 8; "
             "run the version that wrote it, or restore a backup",
             id="newer",
         ),

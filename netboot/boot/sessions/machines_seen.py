@@ -14,6 +14,7 @@ from netboot.boot.firmware.learning_states import Learned, LearningState
 from netboot.boot.firmware.reply_variants import BootTrace
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
+from netboot.model.boot.machine_facts import Facts
 from netboot.model.boot.offer import OfferKind
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BootVariant
@@ -203,16 +204,23 @@ class SeenMachines:
         seen = self._find(client.mac)
         if seen is None:
             now = self._clock.now()
-            seen = self._add(Machine(client.mac, now, now, *shown))
+            seen = self._add(Machine(client.mac, now, now, *shown, first_path=client.path, last_path=client.path))
             seen.announce(client, now_s)
             self._store.keep(seen.machine)
             return seen
-        machine = seen.machine
-        if seen.announce(client, now_s) or shown != (machine.arch, machine.vendor_class, machine.uuid):
+        machine, path = seen.machine, client.path or seen.machine.last_path
+        known = (machine.arch, machine.vendor_class, machine.uuid)
+        if seen.announce(client, now_s) or shown != known or path != machine.last_path:
             arch, vendor_class, uuid = shown
-            now = self._clock.now()
-            self.keep(seen, replace(machine, last_seen=now, arch=arch, vendor_class=vendor_class, uuid=uuid))
+            changed = replace(machine, arch=arch, vendor_class=vendor_class, uuid=uuid, last_path=path)
+            changed.last_seen, changed.first_path = self._clock.now(), machine.first_path or path
+            self.keep(seen, changed)
         return seen
+
+    def record_facts(self, seen: SeenMachine, facts: Facts) -> None:
+        """Record what a machine reports of itself; a request that reports nothing changes nothing."""
+        if facts and facts != seen.machine.facts:
+            self.keep(seen, replace(seen.machine, facts=facts))
 
     def give_address(self, mac: Mac, address: IPv4Address) -> None:
         """Record that this machine uses this address; another machine that had it loses it."""

@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address
 from typing import Final
 
+from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.host.mac import Mac
 
 
@@ -90,6 +91,15 @@ class Stage(StrEnum):
     IPXE_WITHOUT_HTTP = "ipxe-without-http"  # a loader of ours that cannot fetch its script
 
 
+@dataclass(frozen=True, slots=True)
+class RelayPath:
+    """How a DISCOVER came here: `giaddr`, and the port that option 82 names (RFC 3046). Unverified."""
+
+    relay: IPv4Address | None  # None: a switch inserted option 82 and relayed nothing
+    circuit_id: str = ""
+    remote_id: str = ""
+
+
 @dataclass(slots=True)  # made for each datagram; a frozen one takes three times as long
 class BootClient:
     mac: Mac
@@ -103,6 +113,7 @@ class BootClient:
     # `xid` of a DISCOVER, one for all its repetitions; None on port 4011, for which EDK2 draws a new one
     exchange: int | None = field(default=None, compare=False)
     elapsed: int = field(default=0, compare=False)  # `secs`: grows within an exchange
+    path: RelayPath | None = field(default=None, compare=False)  # of a DISCOVER
     # what its loader must be built for; None if no CPU is known for the architecture's number
     cpu: Cpu | None = field(init=False, repr=False, compare=False)
 
@@ -127,3 +138,6 @@ class Machine:
     uuid: str | None = None
     addresses: tuple[IPv4Address, ...] = ()
     variants: Mapping[str, str] = field(default_factory=dict)  # `BootVariant`s that worked, by `BootClient.firmware`
+    facts: Facts = field(default_factory=lambda: NO_FACTS)  # as it reported them last; unverified
+    first_path: RelayPath | None = None  # of the first and the last DISCOVER that had one
+    last_path: RelayPath | None = None

@@ -20,6 +20,7 @@ from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
 from netboot.model import urls
+from netboot.model.boot.machine_facts import facts_in
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.model.host.mac import Mac
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
@@ -68,6 +69,7 @@ class DocumentHandler:
             ScriptLanguage.IPXE,
             base_url=self._base_url(request),
             is_head=request.method == "HEAD",
+            facts=facts_in(request.rel_url.raw_query_string),
         )
         return _text(script.text)
 

@@ -4,7 +4,7 @@ Never decides what the machine gets (`boot.decide`), never writes a packet (`wir
 no answer has a `DropReason`, the same word in log, metric and documentation.
 
 PXE 2.1 §2 (the requests on 67 and 4011) · RFC 4578 with erratum 4624 and IANA's list (93, 97) · RFC 3004 (77) ·
-UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand).
+UEFI 2.10 §24 (HTTPClient) · RFC 4390 (InfiniBand) · RFC 3046 §2.0, §3 (82).
 """
 
 from collections.abc import Container, Sequence
@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, RelayPath, Stage
 from netboot.model.host.mac import Mac
 from netboot.model.words import printable_line
 from netboot.wire.dhcp import message as dhcp
@@ -24,6 +24,9 @@ HTTP_CLIENT: Final = b"HTTPClient"
 BOOT_ITEM: Final = 71  # in option 43: the entry of a boot menu that the firmware requests
 _HTTP_FEATURE: Final = 0x13  # in option 175: ipxe/features.h, DHCP_EB_FEATURE_HTTP
 _SIGNED_BOOT_ITEM: Final = 0x80  # the top bit of its layer: credentials for BIS, which no server implements
+
+_CIRCUIT_ID, _REMOTE_ID = 1, 2  # in option 82
+_LONGEST_ID: Final = 64  # bytes that are kept of one of them
 
 _ETHERNET: Final = (1, 6)  # htype; IEEE 802 addresses are no different
 _INFINIBAND: Final = 32  # htype
@@ -127,6 +130,7 @@ def boot_client(message: DhcpMessage) -> BootClient | DropReason:
         has_http=has_http,
         exchange=message.xid if message.message_type is MessageType.DISCOVER else None,
         elapsed=message.secs,
+        path=_path(message) if message.is_relayed or Option.RELAY_INFORMATION in options else None,
     )
 
 
@@ -232,6 +236,23 @@ def _user_classes(value: bytes) -> Sequence[bytes]:
         classes.append(value[at + 1 : end])
         at = end
     return classes
+
+
+def _path(message: DhcpMessage) -> RelayPath | None:
+    """Read the relay and the port that a DISCOVER came through; None if it shows neither."""
+    if message.message_type is not MessageType.DISCOVER:
+        return None
+    inner = dhcp.sub_options(message.options.get(Option.RELAY_INFORMATION, b""))
+    circuit, remote = _shown_id(inner.get(_CIRCUIT_ID, b"")), _shown_id(inner.get(_REMOTE_ID, b""))
+    relay = message.giaddr if message.is_relayed else None
+    return RelayPath(relay, circuit, remote) if relay or circuit or remote else None
+
+
+def _shown_id(raw: bytes) -> str:
+    """Write an id as its text, or as bytes in hex: its format is the relay's own (RFC 3046 §3.1)."""
+    raw = raw[:_LONGEST_ID]
+    text = raw.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else raw.hex(":")
 
 
 def _uuid(value: bytes) -> bytes | None:

@@ -9,6 +9,7 @@ import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.groups import Group
+from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, machine_lines
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
 
@@ -25,11 +26,7 @@ def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
     """List every host with its role, cards and install."""
     if discovered:
         machines = run_with_administration(config, lambda daemon: daemon.machines())
-        seen = (
-            (item["mac"], item["arch"], item["vendor_class"] or "", item["uuid"] or "", ago(item["last_seen"]))
-            for item in machines
-        )
-        print_table(machines, as_json, ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN"), seen)
+        print_table(machines, as_json, DISCOVERED_COLUMNS, discovered_rows(machines))
         return
     hosts = run_with_administration(config, lambda daemon: daemon.hosts())
     rows = (
@@ -65,6 +62,9 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 pass  # the parts of `reason`
             case "disks":
                 yield from zip(chain([key], repeat("")), value or ["–"], strict=False)
+            case "machines":
+                lines = [line for machine in value for line in machine_lines(machine)]
+                yield from zip(chain([key], repeat("")), lines, strict=False)
             case _:
                 is_last = key.startswith("last_")
                 yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))

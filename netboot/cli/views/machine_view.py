@@ -1,0 +1,53 @@
+"""What machines showed and reported of themselves, for `host list --discovered` and `host show`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from netboot.cli.views.output import ago
+
+DISCOVERED_COLUMNS: Final = ("MAC", "ARCH", "VENDOR CLASS", "UUID", "LAST SEEN", "REPORTED (UNVERIFIED)", "PORT")
+_LINES: Final = ("manufacturer", "product", "serial")  # facts that are shown in a table
+_LABELS: Final = {"ipxe": "iPXE", "uuid": "UUID", "asset": "asset tag"}
+
+
+def discovered_rows(machines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Return a row of `DISCOVERED_COLUMNS` for each machine."""
+    for item in machines:
+        facts = item["facts"]
+        yield (
+            item["mac"],
+            item["arch"],
+            item["vendor_class"] or "",
+            item["uuid"] or "",
+            ago(item["last_seen"]),
+            " ".join(facts[name] for name in _LINES if name in facts),
+            _port(item),
+        )
+
+
+def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
+    """Describe one network card of a host: when and how it was seen, and what it reported."""
+    first, last = ago(machine["first_seen"]), ago(machine["last_seen"])
+    yield f"{machine['mac']}: first seen {first}, last seen {last}"
+    for name, path in (("first", machine["first_path"]), ("last", machine["last_path"])):
+        if path is not None:
+            yield f"  {name} request {_path(path)}"
+    if machine["facts"]:
+        facts = ", ".join(f"{_label(name)} {text}" for name, text in machine["facts"].items())
+        yield f"  reported by the machine, unverified: {facts}"
+
+
+def _port(machine: Mapping[str, Any]) -> str:
+    """Return the switch port: by LLDP as the machine reports it, else by option 82."""
+    facts, path = machine["facts"], machine["last_path"]
+    ports = " ".join(facts[name] for name in ("switch", "switch_port") if name in facts)
+    return ports or (_path(path) if path else "")
+
+
+def _path(path: Mapping[str, Any]) -> str:
+    named = {"by relay": path["relay"], "circuit": path["circuit_id"], "remote": path["remote_id"]}
+    return " ".join(f"{name} {text}" for name, text in named.items() if text)
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " "))
