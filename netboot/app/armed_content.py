@@ -72,9 +72,9 @@ class ArmedContent:
 
 
 def _content_of(host: Host) -> _Content:
-    return host.boot_media, host.release
+    return host.boot_media, host.local_release
 
 
 def _entries_of(host: Host) -> set[EntryName]:
-    entries = ((EntryKind.MEDIUM, host.boot_media), (EntryKind.RELEASE, host.release))
+    entries = ((EntryKind.MEDIUM, host.boot_media), (EntryKind.RELEASE, host.local_release))
     return {(kind, name) for kind, name in entries if name is not None}

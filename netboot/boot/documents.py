@@ -27,7 +27,7 @@ from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage,
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
-from netboot.model.release import EntryKind, Release
+from netboot.model.release import EntryKind, Release, RemoteRelease
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import boot_script, ignition, kernel_line, kickstart
 from netboot.render.template_engine import Engine
@@ -141,17 +141,20 @@ class Documents:
             IgnitionPart.OVERLAY: overlay,
         }
 
-    async def release(self, host: Host) -> Release:
-        """Read the release that a host installs, once; raise ContentError."""
-        if host.release is None:
+    async def release(self, host: Host) -> Release | RemoteRelease:
+        """Return the release that a host installs; one of this appliance is read once. Raises ContentError."""
+        name = host.release
+        if name is None:
             raise RenderError(f"{host.name} has no release to install; set hosts.{host.name}.release")
-        async with self._reading[host.release]:
-            if host.release not in self._releases:
+        if isinstance(name, RemoteRelease):
+            return name
+        async with self._reading[name]:
+            if name not in self._releases:
                 try:
-                    self._releases[host.release] = await asyncio.to_thread(read_release, self._content, host.release)
+                    self._releases[name] = await asyncio.to_thread(read_release, self._content, name)
                 except OSError as error:
-                    raise cannot_read(EntryKind.RELEASE.path(self._content, host.release), error) from error
-        return self._releases[host.release]
+                    raise cannot_read(EntryKind.RELEASE.path(self._content, name), error) from error
+        return self._releases[name]
 
     async def warm(self, hosts: Iterable[Host]) -> None:
         """Read the releases of these hosts now, before a script needs them; errors are reported then."""
@@ -177,7 +180,7 @@ class Documents:
 
     async def content_problem(self, host: Host) -> ContentError | None:
         """Return why a host's boot medium or release cannot be served now: a few small files are read in a thread."""
-        return await asyncio.to_thread(content_problem, self._content, host.boot_media, host.release)
+        return await asyncio.to_thread(content_problem, self._content, host.boot_media, host.local_release)
 
     async def problems(
         self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)

@@ -194,7 +194,8 @@ class InstallMoves:
         return InstallTarget.of(host, await self._commit(host)) if host else None
 
     async def _commit(self, host: Host) -> str | None:
-        return await asyncio.to_thread(self.commit_of, host.release) if host.release else None
+        name = host.local_release
+        return await asyncio.to_thread(self.commit_of, name) if name else None
 
     async def end_changed_armings(self) -> list[HostName]:
         """End every arming whose host has other MACs, another disk or release now, or is no longer declared.
@@ -202,7 +203,7 @@ class InstallMoves:
         Returns the hosts whose arming ended.
         """
         ended = []
-        commits: dict[str | None, str | None] = {}  # by release, which many hosts share
+        commits: dict[object, str | None] = {}  # by release, which many hosts share
         for install in (await self.all()).values():
             host = self.hosts().get(install.host)
             if not install.is_armed:

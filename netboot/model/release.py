@@ -24,6 +24,18 @@ class EntryKind(StrEnum):
         return content / self / name
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteRelease:
+    """A release on another server: a ref of the OSTree archive at `url`, which has no slash at its end."""
+
+    url: str
+    ref: str
+
+    def __str__(self) -> str:
+        """Return it as messages and the record of an arming have it; no name of a local release has `://`."""
+        return f"{self.ref} of {self.url}"
+
+
 EntryName = tuple[EntryKind, str]
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from netboot.model.host.mac import Mac
+from netboot.model.release import RemoteRelease
 
 # Routes of documents, in aiohttp's syntax.
 IPXE_SCRIPT_ROUTE: Final = "/boot/{mac}.ipxe"
@@ -95,6 +96,16 @@ def medium(content_url: str, name: str | None) -> str:
 def releases(content_url: str) -> str:
     """Return the URL below which each release is an OSTree archive."""
     return f"{content_url}/{RELEASES_ROOT}"
+
+
+def release(content_url: str, release: str | RemoteRelease) -> str:
+    """Return the URL of the OSTree archive of a release, which may be another server's."""
+    return release.url if isinstance(release, RemoteRelease) else f"{releases(content_url)}/{release}"
+
+
+def ref_of(release: RemoteRelease) -> str:
+    """Return the URL of the file that names a ref's commit."""
+    return f"{release.url}/refs/heads/{release.ref}"
 
 
 def grub_config(base_url: str, mac: Mac) -> str:

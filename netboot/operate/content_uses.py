@@ -48,10 +48,13 @@ def content_uses(
     hosts: Iterable[Host], installs: Mapping[HostName, Install], *, pulls: Iterable[str], now: datetime
 ) -> list[ContentUse]:
     by_name = {host.name: host for host in hosts}
-    found = {use for host in by_name.values() for use in _named(Use.HOST, host.name, host.boot_media, host.release)}
+    found = {
+        use for host in by_name.values() for use in _named(Use.HOST, host.name, host.boot_media, host.local_release)
+    }
     for install in installs.values():
         host = by_name.get(install.host)
-        bound = install.target.release if install.target is not None else host.release if host else None
+        owner = install.target or host
+        bound = owner.local_release if owner is not None else None
         for use in _install_uses(install, now):
             found.update(_named(use, install.host, host.boot_media if host else None, bound))
     found.update(ContentUse("release", name, Use.PULLED) for name in pulls)

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from netboot.model.host.disk_rule import DiskRule
+from netboot.model.release import RemoteRelease
 from netboot.registry import host_values as values
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described, refuse
@@ -133,13 +134,45 @@ class DiskSection(Section):
         return DiskRule(self.serial, self.wwn, self.model, self.min_size, self.max_size, self.rotational, self.choose)
 
 
+class ReleaseSection(Section):
+    """A release below `content.directory`, or one on another server; a name is the abbreviation of `name`."""
+
+    is_whole = True
+    text_pattern = values.NAME_PATTERN
+    text_types = ("string", "number")  # 1.30 without quotes
+
+    name: values.Name | None = described(None, "A name below `content.directory`/ostree.")
+    url: values.ReleaseUrl | None = described(None, "The OSTree archive of another server.")
+    ref: values.Ref | None = described(None, "The branch of that archive, such as ock.")
+
+    @classmethod
+    def table_of(cls, value: Scalar) -> object:
+        return {"name": value}
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> "ReleaseSection":
+        if self.name is not None and (self.url or self.ref):
+            raise refuse("names a release of this appliance already", "remove name, or url and ref", key="name")
+        return self
+
+    def as_text(self) -> str | None:
+        return self.name
+
+    @property
+    def source(self) -> str | RemoteRelease | None:
+        """The name, or the archive and its ref; None if one of these was refused or is missing."""
+        return RemoteRelease(self.url, self.ref) if self.url is not None and self.ref is not None else self.name
+
+
 class SharedValues(Section):
     """The values that `defaults`, a role and a host can have."""
 
     boot_media: values.Name | None = described(
         None, "Kernel, initrd and stage 2: a name below `content.directory`/media."
     )
-    release: values.Name | None = described(None, "The release to install: a name below `content.directory`/ostree.")
+    release: ReleaseSection | None = described(
+        None, "The release to install: a name below `content.directory`/ostree; or an archive of another server."
+    )
     disk: DiskSection | None = described(
         None, "The one disk that may be written: a whole disk, best by a path below /dev/disk; or what it must have."
     )

@@ -40,6 +40,8 @@ from netboot.yamlfile.value_kinds import (
 )
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
+_RELEASE_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*/?")
+_REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_NAME_LIMIT: Final = 64  # HOST_NAME_MAX of Linux; RFC 1123 would allow 253
 _DISK: Final = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9._:+@=-]*)+")
@@ -148,6 +150,15 @@ def _disk(scalar: Scalar) -> str:
     if _PARTITION.fullmatch(text):
         raise refuse(f"{text} is a partition", "name the whole disk")
     return text
+
+
+def _release_url(scalar: Scalar) -> str:
+    """Read the URL of an OSTree archive; it stays in the configuration of the node, so it may hold no secret."""
+    text = scalar.text
+    if not _RELEASE_URL.fullmatch(text) or len(text) > 255:
+        cure = "write http://HOST[:PORT]/PATH or https://…, without user, query and fragment"
+        raise refuse(f"{shown(text)} is not the URL of an archive", cure)
+    return text.removesuffix("/")
 
 
 def _size(scalar: Scalar) -> int:
@@ -287,6 +298,9 @@ MacAddresses = Annotated[
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
 Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
+NAME_PATTERN: Final[str] = matching(_NAME)["pattern"]
+ReleaseUrl = Annotated[str, ValueKind(_release_url, "URL of an OSTree archive", matching(_RELEASE_URL))]
+Ref = Annotated[str, text_of(_REF, "ref of an OSTree archive", cure="write it as ostree refs lists it, as ock")]
 DISK_PATTERN: Final[str] = matching(_DISK)["pattern"]
 DiskPath = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]
 DiskText = Annotated[str, text_of(_DISK_TEXT, "text that a disk can report", cure=_DISK_TEXT_CURE, longest=64)]

@@ -40,7 +40,7 @@ def build_hosts(declared: Declared, faults: Faults, *, contents: Contents = NOTH
     checks.check_needed_keys(declared, faults)
     checks.check_groups(declared, hosts, known=document.groups, faults=faults)
     checks.check_lists(declared, faults)
-    checks.check_disks(declared, faults)
+    checks.check_abbreviated(declared, faults)
     checks.check_host_names(hosts, faults)
     checks.check_macs(hosts, faults)
     check_networks(hosts, faults)
@@ -108,7 +108,7 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
         hostname=values.hostname,
         variables=values.variables,
         boot_media=values.boot_media,
-        release=values.release,
+        release=values.release.source if values.release else None,
         disk=values.disk.rule if values.disk else None,
         timezone=values.timezone or "UTC",
         ntp=values.ntp or (),

@@ -30,7 +30,9 @@ def _values(holder: Section | Mapping[str, object], path: tuple[str, ...]) -> It
     names = holder if isinstance(holder, Mapping) else type(holder).key_names()
     for name in names:
         value = holder[name] if isinstance(holder, Mapping) else getattr(holder, name)
-        if isinstance(value, Section | Mapping):
+        if isinstance(value, Section) and (text := value.as_text()) is not None:
+            yield (*path, name), text
+        elif isinstance(value, Section | Mapping):
             yield from _values(value, (*path, name))
         elif value is not None:
             yield (*path, name), value

@@ -30,7 +30,8 @@ def kickstart(
     """Render the Kickstart with which `host` installs itself, booted from card `mac`.
 
     `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive, which lies at
-    `place`. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is of; None counts as 9.
+    `place` unless another server has it. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is
+    of; None counts as 9.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
     context: dict[str, object] = {
@@ -40,6 +41,7 @@ def kickstart(
         "base_url": base_url,
         "content_url": place.url_for(base_url),
         "releases_url": urls.releases(place.url_for(base_url)),
+        "release_url": urls.release(place.url_for(base_url), host.release or ""),
         "report_url": urls.report(base_url, report_token),
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
@@ -49,7 +51,7 @@ def kickstart(
     rule = host.disk if isinstance(host.disk, DiskRule) else None
     context |= {"rule": rule, "wanted": _wanted(rule) if rule else {}}
     # Unset values without a default are not in the context, so that the error names the template's line.
-    given = (("disk", None if rule else host.disk), ("release", host.release))
+    given = (("disk", None if rule else host.disk), ("release", host.release and str(host.release)))
     context |= {name: value for name, value in given if value is not None}
     return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
 

@@ -28,7 +28,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     noun: ClassVar[str] = "key"
     is_whole: ClassVar[bool] = False  # replaced as a whole by the section of a layer above
-    text_pattern: ClassVar[str | None] = None  # of the one value that stands for a table, for the JSON Schema
+    # Of the one value that stands for a table, for the JSON Schema.
+    text_pattern: ClassVar[str | None] = None
+    text_types: ClassVar[Sequence[str]] = ("string",)
 
     @model_validator(mode="before")
     @classmethod
@@ -46,6 +48,10 @@ class Section(BaseModel):
         """Return the table for which one value is an abbreviation; the value itself if there is none."""
         return value
 
+    def as_text(self) -> str | None:
+        """Return the one value that stands for this table; None if there is none."""
+        return None
+
     @classmethod
     def refusal_of_key(cls, name: str, _value: Node | None) -> tuple[str, str]:
         """Return what is wrong with an unknown key, and the cure."""
@@ -60,7 +66,7 @@ class Section(BaseModel):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         table = handler.resolve_ref_schema(handler(core))
         table.pop("title", None)  # the class name
-        table["type"] = ["object", "null", "string"] if "table_of" in vars(cls) else ["object", "null"]
+        table["type"] = ["object", "null", *(cls.text_types if "table_of" in vars(cls) else ())]
         if cls.text_pattern is not None:
             table["pattern"] = cls.text_pattern
         return table

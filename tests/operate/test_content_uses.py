@@ -1,10 +1,12 @@
 """Who uses a boot medium or release: hosts, armed and running installs, machines that pull."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install, InstallState, InstallTarget
+from netboot.model.release import RemoteRelease
 from netboot.operate.content_uses import RUNNING_FOR, ContentUse, Use, content_uses
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -39,6 +41,17 @@ def test_a_running_install_uses_content_until_it_was_not_heard_for_a_day():
 
     assert [use.name for use in soon if use.use is Use.INSTALLING] == ["ol8", "stable"]
     assert [use for use in late if use.use is Use.INSTALLING] == []
+
+
+def test_a_release_of_another_server_is_not_content_of_this_one():
+    remote = replace(W1, release=RemoteRelease("http://192.0.2.20/ostree", "ock"))
+    target = InstallTarget.of(remote, None)
+    armed = Install(W1.name).armed(at=NOW, reason="test", attempts=1, target=target)
+
+    uses = content_uses([remote], {W1.name: armed}, pulls=(), now=NOW)
+
+    assert target.release == "ock of http://192.0.2.20/ostree"
+    assert of(uses) == [("boot medium", "ol8", Use.ARMED, "w1"), ("boot medium", "ol8", Use.HOST, "w1")]
 
 
 def test_each_use_is_a_sentence():

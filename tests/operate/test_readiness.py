@@ -20,6 +20,7 @@ from netboot.model.host.host import Cluster, Host, HostName, HostSet
 from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
+from netboot.model.release import RemoteRelease
 from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts
 from netboot.render.template_engine import Engine
 
@@ -51,6 +52,12 @@ def a_machine(arch: str, vendor_class: str = "PXEClient") -> Machine:
 
 def test_a_host_with_everything_in_place_has_no_reason(content: Path, cp1: Host):
     assert reasons(readiness(content), cp1) == []
+
+
+def test_a_release_of_another_server_need_not_be_here(content: Path, cp1: Host):
+    host = replace(cp1, release=RemoteRelease("http://192.0.2.20/ostree", "ock/1.33"))
+
+    assert reasons(readiness(content), host) == []
 
 
 def test_every_reason_is_listed_and_not_the_first_alone(content: Path, cp1: Host):

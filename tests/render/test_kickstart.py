@@ -13,6 +13,7 @@ from pykickstart.version import makeVersion
 from netboot.errors import RenderError
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.release import RemoteRelease
 from netboot.render.kickstart import kickstart
 from netboot.render.template_engine import Engine
 
@@ -25,6 +26,23 @@ def rendered(engine: Engine, host: Host, base_url: str) -> str:
 
 def test_the_kickstart_of_each_host(host: Host, engine: Engine, base_url: str, golden: Callable[[str, str], None]):
     golden(f"{host.name}.ks", rendered(engine, host, base_url))
+
+
+def test_a_release_of_another_server_is_pulled_from_there(cp1: Host, engine: Engine, base_url: str):
+    remote = RemoteRelease("https://os.example.com:8443/ostree", "ock/1.33")
+    host = replace(cp1, release=remote)
+
+    text = kickstart(
+        engine, host, mac=host.mac, base_url=base_url, report_token=REPORT, ignition_token=IGNITION, ref=remote.ref
+    )
+
+    [command] = [line for line in text.splitlines() if line.startswith("ostreesetup")]
+    assert command == (
+        "ostreesetup --nogpg --osname=ock --remote=ock --url=https://os.example.com:8443/ostree --ref=ock/1.33"
+    )
+    validated = KickstartParser(makeVersion("RHEL8"), missingIncludeIsFatal=False)
+    validated.readKickstartFromString(text)
+    assert (validated.handler.ostreesetup.url, validated.handler.ostreesetup.ref) == (remote.url, remote.ref)
 
 
 @pytest.mark.parametrize(("interface", "device"), [(None, "link"), ("ibp65s0", "ibp65s0")])

@@ -13,6 +13,7 @@ from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import RoleUse
+from netboot.model.release import RemoteRelease
 
 HostName = NewType("HostName", str)
 
@@ -34,7 +35,7 @@ class Host:
     hostname: str | None = None  # the name that the system gives itself, if it is not `name`
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)  # for the site's own templates
     boot_media: str | None = None
-    release: str | None = None
+    release: str | RemoteRelease | None = None
     disk: str | DiskRule | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
     timezone: str = "UTC"
     ntp: tuple[str, ...] = ()  # addresses and names of time servers
@@ -52,6 +53,11 @@ class Host:
     def mac(self) -> Mac:
         """The first card: the one that names the machine where a single MAC is wanted."""
         return self.macs[0]
+
+    @property
+    def local_release(self) -> str | None:
+        """The name of the release if this appliance has it."""
+        return self.release if isinstance(self.release, str) else None
 
     @property
     def system_name(self) -> str:

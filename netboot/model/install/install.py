@@ -101,8 +101,13 @@ class InstallTarget:
     @classmethod
     def of(cls, host: Host, commit: str | None) -> "InstallTarget":
         """Return the target of a host as it is declared now."""
-        disk = None if host.disk is None else str(host.disk)
-        return cls(frozenset(host.macs), disk, host.release, commit, host.addresses)
+        disk, release = (None if each is None else str(each) for each in (host.disk, host.release))
+        return cls(frozenset(host.macs), disk, release, commit, host.addresses)
+
+    @property
+    def local_release(self) -> str | None:
+        """The name of the release if this appliance has it."""
+        return None if self.release is None or "://" in self.release else self.release
 
     def changes(self, now: "InstallTarget") -> list[str]:
         """List the differences. The order of MACs does not matter, nor a commit that one of the two lacks."""

@@ -1,6 +1,7 @@
 """Checks values against each other: cards and names of two hosts, groups, disks, the host that starts the cluster."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 from netboot.model.host.host import HostName, Role
 from netboot.model.host.mac import Mac
@@ -14,6 +15,10 @@ from netboot.yamlfile.sections import Section
 
 Hosts = Mapping[HostName, Merged[HostSection]]
 
+_DESCRIBED: Final = {
+    "disk": "write the path of a disk, or what it must have, as {serial: S3Z8NB0K}",
+    "release": "write the name of a release, or {url: http://192.0.2.20/ostree, ref: ock}",
+}
 _NEEDED_KEYS = {
     "role": f"add role: {' or '.join(Role)}",
     "mac": "add mac: 52:54:00:aa:bb:01, the address of the card that boots",
@@ -60,16 +65,24 @@ def check_lists(declared: Declared, faults: Faults) -> None:
                 faults.add(table.entries[added].key.place, f"{where}.{added}", what=what, cure=cure)
 
 
-def check_disks(declared: Declared, faults: Faults) -> None:
-    """Refuse a disk that nothing describes."""
+def check_abbreviated(declared: Declared, faults: Faults) -> None:
+    """Refuse a disk or release that nothing describes, and an archive without URL or ref."""
     for where, table in _tables(declared):
-        entry = table.entries.get("disk")
-        if entry is None:
-            continue
-        is_empty = not entry.value.entries if isinstance(entry.value, Table) else _is_null(entry.value)
-        if is_empty:
-            cure = "write the path of a disk, or what it must have, as {serial: S3Z8NB0K}"
-            faults.add(entry.value.place, f"{where}.disk", what="is empty", cure=cure)
+        for key, cure in _DESCRIBED.items():
+            entry = table.entries.get(key)
+            if entry is None:
+                continue
+            value = entry.value
+            if not value.entries if isinstance(value, Table) else _is_null(value):
+                faults.add(value.place, f"{where}.{key}", what="is empty", cure=cure)
+            elif key == "release" and isinstance(value, Table):
+                _check_archive(value, f"{where}.{key}", faults)
+
+
+def _check_archive(release: Table, where: str, faults: Faults) -> None:
+    for key, other, example in (("url", "ref", "ref: ock"), ("ref", "url", "url: http://192.0.2.20/ostree")):
+        if key in release.entries and other not in release.entries:
+            faults.add(release.entries[key].key.place, f"{where}.{key}", what=f"has no {other}", cure=f"add {example}")
 
 
 def _is_null(node: Node) -> bool:

@@ -76,7 +76,7 @@ async def _answers(config: Path, name: str, *, is_armed: bool) -> Mapping[str, A
     places = {
         "script": urls.ipxe_script(base_url, host.mac),
         "boot_media": urls.medium(content_url, host.boot_media) if host.boot_media else None,
-        "release": f"{urls.releases(content_url)}/{host.release}" if host.release else None,
+        "release": urls.release(content_url, host.release) if host.release else None,
     }
     return {"offers": offers(host, registry.policy, install), "urls": places}
 
