@@ -30,7 +30,10 @@ def boot_script(
     subject = plan.host.name if plan.host else mac
     context: dict[str, object] = {
         "mac": mac,
+        "host": plan.host,
         "name": subject,
+        "language": language,
+        "appliance": base_url,
         "script_url": urls.ipxe_script(base_url, mac),
         "config_path": urls.grub_config(base_url, mac),
     }
@@ -39,7 +42,7 @@ def boot_script(
             arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
             medium_url = urls.medium(place.loader_url_for(base_url), host.boot_media)
             medium_path = urls.grub_path(medium_url)
-            context |= {"host": host, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
+            context |= {"medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
             return _script(engine, language, "install", subject=subject, context=context)
         case LocalBootPlan():
             return _script(engine, language, "local", subject=subject, context=context)
@@ -59,7 +62,7 @@ def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
 
 def _script(engine: Engine, language: ScriptLanguage, name: str, *, subject: str, context: Mapping[str, object]) -> str:
     template = f"{language}/{name}.{_SUFFIXES[language]}.j2"
-    text = engine.render(template, subject=subject, context=context)
+    text = engine.render(template, subject=subject, context={**context, "state": name})
     if language is ScriptLanguage.IPXE and not re.match(r"#!ipxe\s", text):
         fault = "does not begin with #!ipxe"
     elif not text.strip():

@@ -14,6 +14,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from netboot.errors import RenderError
+from netboot.render.console_text import columns
 from netboot.render.quoting import FILTERS, UnfitValueError, one_line
 
 _HOST_SETTINGS: Final = frozenset(("disk", "release"))  # that a template receives if the host has them
@@ -46,7 +47,7 @@ class Engine:
             auto_reload=False,  # a template is read once: it changes with a reload, as the readiness of hosts does
             finalize=_printed,
         )
-        self._environment.filters.update(FILTERS, lines=_Lines)
+        self._environment.filters.update(FILTERS, lines=_Lines, columns=columns)
 
     def render(self, template: str, *, subject: str, context: Mapping[str, object]) -> str:
         """Render `template` for `subject`, a host or MAC; RenderError names document, subject, line and what to set."""
