@@ -5,11 +5,11 @@ Used by the commands and by the lab. Never opens the store or a file of the daem
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
@@ -21,8 +21,11 @@ from netboot.control_socket import (
     RefusedError,
     connection_error,
 )
-from netboot.operate.arming import ArmRequest
+from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.registration.approval import ApprovalRequest
+from netboot.operate.registration.host_changes import HostValues, RemovalRequest
 from netboot.operate.running_daemon import RescanRequest
+from netboot.operate.selection import EVERY_HOST, HostSelection
 
 View = Mapping[str, Any]
 
@@ -44,6 +47,7 @@ class ControlClient:
         self._socket = socket
         self._report = report
         self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
+        self.host_changes = HostChangesClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -71,8 +75,10 @@ class ControlClient:
     async def content_uses(self) -> list[View]:
         return list(await self._request("GET", "content/uses"))
 
-    async def hosts(self) -> list[View]:
-        return list(await self._request("GET", "hosts"))
+    async def hosts(self, selection: HostSelection = EVERY_HOST) -> list[View]:
+        pairs = [("label", f"{key}={text}") for key, text in selection.labels.items()]
+        query = urlencode([("role", selection.role), *pairs] if selection.role else pairs)
+        return list(await self._request("GET", f"hosts?{query}" if query else "hosts"))
 
     async def machines(self) -> list[View]:
         return list(await self._request("GET", "machines"))
@@ -82,10 +88,13 @@ class ControlClient:
 
     async def arm(self, request: ArmRequest) -> list[View]:
         """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
-        return list(await self._request("POST", "installs/arm", asdict(request)))
+        return list(await self._request("POST", "installs/arm", _selecting(request)))
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
         return dict(await self._request("POST", f"hosts/{name}/cancel", {"reason": reason}))
+
+    async def cancel_all(self, request: CancelRequest) -> list[View]:
+        return list(await self._request("POST", "installs/cancel", _selecting(request)))
 
     async def install(self, name: str) -> View:
         return dict(await self._request("GET", f"hosts/{name}/install"))
@@ -135,6 +144,41 @@ class ControlClient:
             raise _unreachable(self._socket, error) from error
         finally:
             slow.cancel()
+
+
+class HostChangesClient:
+    """The requests that change hosts; it has the methods of `operate.registration.host_changes`."""
+
+    def __init__(self, request: Callable[[str, str, object], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def add(self, host: HostValues) -> View:
+        return dict(await self._request("POST", "hosts", asdict(host)))
+
+    async def edit(self, host: HostValues) -> View:
+        return dict(await self._request("PATCH", _host_path(host.name), host.values))
+
+    async def approve(self, request: ApprovalRequest) -> View:
+        return dict(await self._request("POST", "machines/approve", asdict(request)))
+
+    async def remove(self, request: RemovalRequest) -> View:
+        query = urlencode({"reason": request.reason, "force": int(request.force)})
+        return dict(await self._request("DELETE", f"{_host_path(request.name)}?{query}", None))
+
+    async def retire(self, request: RemovalRequest) -> View:
+        body = {"reason": request.reason, "force": request.force}
+        return dict(await self._request("POST", f"{_host_path(request.name)}/retire", body))
+
+
+def _host_path(name: str) -> str:
+    return f"hosts/{quote(name, safe='')}"
+
+
+def _selecting(request: ArmRequest | CancelRequest) -> View:
+    """Return a request as the API has it: role and labels beside the names."""
+    body = asdict(request)
+    selection = body.pop("selection")
+    return {**body, **selection}
 
 
 def _unreachable(socket: Path, error: Exception) -> NoDaemonError | DeafDaemonError:

@@ -40,6 +40,18 @@ class UnknownHostError(NetbootError):
     code = "host-unknown"
 
 
+class HostFileError(NetbootError):
+    """A host that a command must not change: a person declared it, or its name is used."""
+
+    code = "host-not-changed"
+
+
+class HostsNotWritableError(NetbootError):
+    """The directory in which commands declare hosts cannot be written."""
+
+    code = "hosts-not-writable"
+
+
 class RenderError(NetbootError):
     """A document that cannot be rendered for a host."""
 

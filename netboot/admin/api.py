@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from struct import Struct
@@ -23,15 +23,25 @@ from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import CONFIGURATION_HEADER
-from netboot.errors import ConfigError, ContentError, NetbootError, StoreError, TransitionError, UnknownHostError
+from netboot.errors import (
+    ConfigError,
+    ContentError,
+    HostFileError,
+    HostsNotWritableError,
+    NetbootError,
+    StoreError,
+    TransitionError,
+    UnknownHostError,
+)
 from netboot.model.actor import Actor, Source
 from netboot.model.install.event import Event
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.release import EntryKind
 from netboot.operate.administration import Administration
-from netboot.operate.arming import ArmingRefusedError, ArmRequest
+from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest
 from netboot.operate.host_status import ArmedHost
 from netboot.operate.running_daemon import RescanRequest
+from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.telemetry.metrics import Metrics
 
 EVENT_HEARTBEAT = b": \n\n"
@@ -56,13 +66,14 @@ def admin_application(administration: Administration, metrics: Metrics, *, confi
             web.post("/api/v1/content/rescan", api.rescan_content),
             web.get("/api/v1/content/uses", _answer(administration.content_uses)),
             web.get("/api/v1/machines", _answer(administration.machines)),
-            web.get("/api/v1/hosts", _answer(administration.hosts)),
+            web.get("/api/v1/hosts", api.hosts),
             web.get("/api/v1/hosts/{host}", _answer(administration.host)),
             web.post("/api/v1/hosts/{host}/arm", api.arm),
             web.post("/api/v1/hosts/{host}/cancel", api.cancel),
             web.get("/api/v1/hosts/{host}/install", _answer(administration.install)),
             web.get("/api/v1/installs", _answer(administration.installs)),
             web.post("/api/v1/installs/arm", api.arm_all),
+            web.post("/api/v1/installs/cancel", api.cancel_all),
             web.get("/api/v1/hosts/{host}/history", _answer(administration.history)),
             web.get("/api/v1/hosts/{host}/served", _answer(administration.served_documents)),
             web.get("/api/v1/events", api.events),
@@ -99,28 +110,41 @@ class _Api:
 
     async def arm(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        return _json((await self._armed([request.match_info["host"]], body, request))[0])
+        return _json((await self._armed([request.match_info["host"]], EVERY_HOST, body, request))[0])
 
     async def arm_all(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        names = body.get("hosts")
-        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-            raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
-        return _json(await self._armed(names, body, request))
+        return _json(await self._armed(*_selected(body), body, request))
 
-    async def _armed(self, names: list[str], body: Mapping[str, Any], request: web.Request) -> list[ArmedHost]:
+    async def _armed(
+        self, names: Sequence[str], selection: HostSelection, body: Mapping[str, Any], request: web.Request
+    ) -> list[ArmedHost]:
         attempts, force = body.get("attempts"), body.get("force", False)
         if attempts is not None and not (type(attempts) is int and 1 <= attempts <= MOST_ATTEMPTS):  # True is an int
             raise web.HTTPBadRequest(text=f"attempts is a whole number from 1 to {MOST_ATTEMPTS}")
         if not isinstance(force, bool):
             raise web.HTTPBadRequest(text="force is true or false")
-        wanted = ArmRequest(names, str(body.get("reason", "")), attempts, force)
+        wanted = ArmRequest(names, str(body.get("reason", "")), attempts, force, selection)
         return await self._administration.arm(wanted, actor=actor_of(request))
 
     async def cancel(self, request: web.Request) -> web.Response:
         reason = str((await _body(request)).get("reason", ""))
         host = request.match_info["host"]
         return _json(await self._administration.cancel(host, reason=reason, actor=actor_of(request)))
+
+    async def cancel_all(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        names, selection = _selected(body)
+        wanted = CancelRequest(names, str(body.get("reason", "")), selection)
+        return _json(await self._administration.cancel_all(wanted, actor=actor_of(request)))
+
+    async def hosts(self, request: web.Request) -> web.Response:
+        """List the hosts; `role=ROLE` and `label=KEY=VALUE`, several times, select some of them."""
+        pairs = [text.partition("=") for text in request.query.getall("label", [])]
+        if not all(key and sign for key, sign, _ in pairs):
+            raise web.HTTPBadRequest(text="label is KEY=VALUE")
+        selection = HostSelection(request.query.get("role"), {key: text for key, _, text in pairs})
+        return _json(await self._administration.hosts(selection))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events as server-sent events: `after` an id, of one `host`; `follow=0` sends only the stored ones."""
@@ -183,6 +207,20 @@ def actor_of(request: web.Request) -> Actor:
         return Actor(f"a process on {request.remote or 'this box'}", Source.API)
     _pid, uid, _gid = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     return Actor(f"uid {uid}", Source.CONTROL_SOCKET)
+
+
+def _selected(body: Mapping[str, Any]) -> tuple[Sequence[str], HostSelection]:
+    """Read the names of hosts, or the role and labels that select them; raise HTTPBadRequest."""
+    names, role, labels = body.get("hosts"), body.get("role"), body.get("labels") or {}
+    is_table = isinstance(labels, dict) and all(isinstance(text, str) for text in labels.values())
+    if not (role is None or isinstance(role, str)) or not is_table:
+        raise web.HTTPBadRequest(text="role is a text, and labels is an object of texts")
+    selection = HostSelection(role, labels)
+    if names and not selection.is_all:
+        raise web.HTTPBadRequest(text="hosts names the hosts, or role and labels select them; give one of the two")
+    if selection.is_all and not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise web.HTTPBadRequest(text="hosts is a list of names, one at least")
+    return names or (), selection
 
 
 def _json(found: object) -> web.Response:
@@ -262,7 +300,7 @@ def _status_of(error: NetbootError) -> int:
     match error:
         case UnknownHostError():
             return 404
-        case TransitionError() | ArmingRefusedError():
+        case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409
         case ConfigError():
             return 422
@@ -270,7 +308,7 @@ def _status_of(error: NetbootError) -> int:
             return 503
         case UploadError():
             return error.status
-        case ContentError():
+        case ContentError() | HostsNotWritableError():
             return http_status(error.__cause__)
         case _:
             return 500

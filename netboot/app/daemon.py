@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from aiohttp import web
 
 from netboot import __version__
 from netboot.admin.api import admin_application
+from netboot.admin.hosts_api import HostsApi
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
@@ -43,6 +45,7 @@ from netboot.operate.readiness import NO_INTERFACE, Readiness
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, read
+from netboot.registry.writing.host_writer import HostWriter
 from netboot.serve.net.interfaces import Interfaces
 from netboot.settings.settings import REMOVED
 from netboot.store.locks.exclusive import held_alone
@@ -143,15 +146,14 @@ class Daemon:
             machines=store.machines,
             served=store.served,
             hosts=registry.hosts,
+            host_files=HostWriter(self._path),
             readiness=self._readiness,
             attempts=settings.install.attempts,
             now=clock.now,
             daemon=self,
         )
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
-        admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
-        admin.add_routes(UploadApi(self._uploads).routes())
-        self._admin = AdminListener(settings.admin, admin, metrics=metrics)
+        self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
         self._listeners = BootListeners(
             settings,
             self._services,
@@ -166,6 +168,12 @@ class Daemon:
         self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
         self._not_ready: tuple[str, ...] = ()  # missing files that they name
         self._in_force = configuration
+
+    def _admin_application(self, metrics: Metrics) -> web.Application:
+        admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
+        admin.add_routes(UploadApi(self._uploads).routes())
+        admin.add_routes(HostsApi(self._administration.host_changes).routes())
+        return admin
 
     async def use(self, configuration: Configuration) -> list[HostName]:
         """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""

@@ -21,6 +21,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.registry.load import Configuration
+from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
@@ -89,6 +90,7 @@ async def offline_administration(
             machines=store.machines,
             served=store.served,
             hosts=lambda: used.hosts,
+            host_files=HostWriter(configuration.files[0]),
             readiness=lambda: _readiness(used),
             attempts=configuration.settings.install.attempts,
             now=utc_now,

@@ -188,6 +188,10 @@ class InstallMoves:
         """End an arming; return the install before and after."""
         return await self._change(host, Install.cancelled, what="cancelled", cause=Cause(note=reason, actor=actor))
 
+    async def retire(self, host: HostName, *, reason: str, actor: Actor | None = None) -> Change:
+        """End an arming and make the tokens of every boot invalid; return the install before and after."""
+        return await self._change(host, Install.retired, what="retired", cause=Cause(note=reason, actor=actor))
+
     async def target(self, name: HostName) -> InstallTarget | None:
         """Return what an arming of a host would be bound to now; None if no file declares it."""
         host = self.hosts().get(name)

@@ -20,10 +20,12 @@ from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import one_line
 from netboot.operate import host_status
-from netboot.operate.arming import ArmingRefusedError, ArmRequest, arming_refusals, cancel_notes
+from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest, arming_refusals, cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import ContentUse, content_uses
+from netboot.operate.registration.host_changes import HostChanges, HostFiles
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
+from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.store.machines import Machines
 from netboot.store.served_documents import ServedDocuments
 
@@ -41,6 +43,7 @@ class Administration:
         machines: Machines,
         served: ServedDocuments,
         hosts: Callable[[], HostSet],
+        host_files: HostFiles,
         readiness: "Callable[[], Readiness]",
         attempts: int,
         now: Callable[[], datetime],
@@ -65,6 +68,16 @@ class Administration:
         self._daemon = daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
         self._events = events
+        self.host_changes = HostChanges(
+            host_files,
+            install_moves,
+            events,
+            machines=machines,
+            discovered=self.machines,
+            daemon=daemon,
+            user=self._user,
+            now=now,
+        )
 
     def _running(self) -> RunningDaemon:
         if self._daemon is None:
@@ -88,9 +101,9 @@ class Administration:
         with audited(self._events, "change content", actor or self._user, subject=request.change):
             return await self._running().rescan_content(request.entry)
 
-    async def hosts(self) -> list[host_status.HostStatus]:
+    async def hosts(self, selection: HostSelection = EVERY_HOST) -> list[host_status.HostStatus]:
         installs = await self._install_moves.all()
-        listed = [(host, installs.get(host.name) or Install(host.name)) for host in self._hosts()]
+        listed = [(host, installs.get(host.name) or Install(host.name)) for host in selection.of(self._hosts())]
         return [host_status.HostStatus(host, self._status(install)) for host, install in listed]
 
     async def machines(self) -> list[Machine]:
@@ -116,7 +129,8 @@ class Administration:
         Raises ArmingRefusedError with every reason of every host; `force` overrides those for which a host could not
         be installed now, but not a running install.
         """
-        hosts = list({name: self._host(name) for name in request.hosts}.values())
+        names = request.hosts or request.selection.names(self._hosts())
+        hosts = list({name: self._host(name) for name in names}.values())
         readiness = self._readiness()
         recorded = await self._machines.all()
         unready = {
@@ -150,6 +164,14 @@ class Administration:
         host, by = await self.known_host(name), actor or self._user
         change = await self._install_moves.cancel(host, reason=one_line(reason), actor=by)
         return host_status.CancelledInstall(self._status(change.after), cancel_notes(change.before))
+
+    async def cancel_all(
+        self, request: CancelRequest, *, actor: Actor | None = None
+    ) -> list[host_status.CancelledInstall]:
+        """Cancel the armings of several hosts; of none if a name is unknown."""
+        names = request.hosts or request.selection.names(self._hosts())
+        known = [await self.known_host(name) for name in dict.fromkeys(names)]
+        return [await self.cancel(name, reason=request.reason, actor=actor) for name in known]
 
     async def install(self, name: str) -> host_status.InstallReport:
         """Return a host's install, also of a host that is no longer declared."""

@@ -1,4 +1,4 @@
-"""The request to arm hosts, its refusal, and the messages of a cancelled arming. Pure."""
+"""The requests to arm hosts and to cancel, the refusal to arm, and the messages of a cancelled arming. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,29 @@ from dataclasses import dataclass
 from netboot.errors import NetbootError
 from netboot.model.host.host import HostName
 from netboot.model.install.install import MID_INSTALL, Install, InstallState
+from netboot.operate.selection import EVERY_HOST, HostSelection
 
 Reasons = Mapping[HostName, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ArmRequest:
-    """Hosts to arm. Without `attempts`, the setting `install.attempts` applies."""
+    """Hosts to arm; without names, those of the selection. Without `attempts`, the setting applies."""
 
     hosts: Sequence[str]
     reason: str = ""
     attempts: int | None = None
     force: bool = False
+    selection: HostSelection = EVERY_HOST
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """Hosts whose arming is cancelled, also of hosts that are no longer declared; without names, the selected ones."""
+
+    hosts: Sequence[str]
+    reason: str = ""
+    selection: HostSelection = EVERY_HOST
 
 
 class ArmingRefusedError(NetbootError):

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from netboot.errors import NetbootError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
-from netboot.model.words import first_line
+from netboot.model.words import first_line, one_line
 
 
 @contextmanager
 def audited(events: EventBus, action: str, actor: Actor, *, subject: str = "") -> Iterator[None]:
     """Record the change that the block makes, at its end; one that raises NetbootError is recorded as refused."""
-    data = {"action": action, "subject": subject or None, "actor": actor.name, "source": actor.source.value}
+    data = {"action": action, "subject": one_line(subject) or None, "actor": actor.name, "source": actor.source.value}
     try:
         yield
     except NetbootError as error:

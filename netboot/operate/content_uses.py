@@ -61,11 +61,16 @@ def content_uses(
     return sorted(found)
 
 
+def is_running(install: Install, now: datetime) -> bool:
+    """Return whether an installer may run on the host's machine."""
+    is_recent = install.changed_at is not None and now - install.changed_at < RUNNING_FOR
+    return install.state in MID_INSTALL and (install.is_armed or is_recent)
+
+
 def _install_uses(install: Install, now: datetime) -> Iterator[Use]:
     if install.is_armed:
         yield Use.ARMED
-    is_recent = install.changed_at is not None and now - install.changed_at < RUNNING_FOR
-    if install.state in MID_INSTALL and (install.is_armed or is_recent):
+    if is_running(install, now):
         yield Use.INSTALLING
 
 

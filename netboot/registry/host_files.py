@@ -1,6 +1,6 @@
 """Finds, reads and merges the hosts files; no key may be set in two files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,10 @@ from netboot.yamlfile.positions import parse
 from netboot.yamlfile.sections import TABLE_EXPECTED
 
 SECTIONS: Final = tuple(HostsDocument.model_fields)
-_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+Changes = Mapping[Path, str | None]  # the text that a file will have; None: it will be deleted
+NO_CHANGES: Final[Changes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,10 @@ class Declared:
         return found if isinstance(found, Table) else Table(self.tree.place)
 
 
-def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
+def list_files(named: Sequence[NamedFile], faults: Faults, *, changes: Changes = NO_CHANGES) -> tuple[Path, ...]:
     """Return the files to read: those named, and those of the directories named, sorted, without hidden ones.
+
+    The files that `changes` adds come last.
 
     A directory may be missing. A file that an operator named must exist; of the default ones, at least one must.
     """
@@ -57,17 +62,25 @@ def list_files(named: Sequence[NamedFile], faults: Faults) -> tuple[Path, ...]:
     for entry in named:
         for path in _files_at(entry, faults):
             found.setdefault(path.absolute(), path)
+    for path, text in changes.items():
+        if text is None:
+            found.pop(path.absolute(), None)
+        else:
+            found.setdefault(path.absolute(), path)
     if not found and named and all(entry.named_at is None and not entry.may_be_missing for entry in named):
         missing = str(named[0].path)
         faults.add(Place(missing), "", what="is not there", cure="write it; docs/settings.md has the smallest one")
     return tuple(found.values())
 
 
-def read_files(files: Sequence[Path], faults: Faults) -> list[HostsFile]:
-    """Read the text of every file; one that cannot be read has a fault and no text."""
+def read_files(files: Sequence[Path], faults: Faults, *, changes: Changes = NO_CHANGES) -> list[HostsFile]:
+    """Read the text of every file, or take it from `changes`; one that cannot be read has a fault and no text."""
     read = []
     for path in files:
         place = Place(str(path))
+        if path in changes:
+            read.append(HostsFile(place.file, changes[path]))
+            continue
         text = read_text(path, faults, place=place)
         raw = read_bytes(path, Faults(), place=place) if text is None else None
         read.append(HostsFile(place.file, text, (raw or b"").decode("latin-1")))
@@ -101,11 +114,11 @@ def _files_at(named: NamedFile, faults: Faults) -> Iterator[Path]:
     try:
         if path.is_dir():
             for file in sorted(path.iterdir()):
-                if file.suffix in _SUFFIXES and not file.name.startswith("."):
+                if file.suffix in SUFFIXES and not file.name.startswith("."):
                     yield file
         elif path.exists() or path.is_symlink():
             yield path
-        elif named.named_at and path.suffix in _SUFFIXES:
+        elif named.named_at and path.suffix in SUFFIXES:
             cure = "write the file, or correct the name"
             if any(sign in path.name for sign in "*?["):
                 cure = "name its directory: each .yaml file in it is read"

@@ -83,7 +83,7 @@ class BondModeName(StrEnum):
     BALANCE_ALB = "balance-alb"
 
 
-def _host_name(name: str) -> HostName:
+def host_name(name: str) -> HostName:
     """Read a host's name: an RFC 1123 label or dotted labels, in lower case as Kubernetes requires for nodes."""
     if len(name) > _HOST_NAME_LIMIT:
         raise refuse(f"is {len(name)} characters long", f"Linux takes a host name of {_HOST_NAME_LIMIT} at most")
@@ -271,7 +271,7 @@ def _is_like_address(name: str) -> bool:
     return all(label.isdecimal() for label in name.split("."))
 
 
-HostKey = Annotated[HostName, PlainValidator(_host_name), WithJsonSchema({"type": "string"})]
+HostKey = Annotated[HostName, PlainValidator(host_name), WithJsonSchema({"type": "string"})]
 GroupKey = Annotated[
     str,
     PlainValidator(_key(_GROUP, "group", "letters, digits, hyphens and underscores")),
@@ -287,7 +287,7 @@ VariableKey = Annotated[
 ]
 LabelText = Annotated[str, text_of(_LABEL_TEXT, "value of a label", cure="use letters, digits and ._:- , 63 at most")]
 VariableText = Annotated[str, ValueKind(_variable, "text of one line")]
-HostNameText = Annotated[str, ValueKind(lambda scalar: _host_name(scalar.text), "host name")]
+HostNameText = Annotated[str, ValueKind(lambda scalar: host_name(scalar.text), "host name")]
 RoleKey = Annotated[Role, PlainValidator(_role_name), WithJsonSchema({"type": "string", "enum": [*Role]})]
 RoleName = Annotated[Role, choice(Role, "role")]
 MacAddress = Annotated[Mac, ValueKind(_mac, "MAC")]

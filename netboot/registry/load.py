@@ -10,12 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netboot.errors import ConfigError, Problem, UnknownHostError
+from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.registry.cluster.cluster_files import Contents
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
-from netboot.registry.host_files import HostsFile, NamedFile, declare, list_files, read_files
+from netboot.registry.host_files import (
+    NO_CHANGES,
+    SUFFIXES,
+    Changes,
+    Declared,
+    HostsFile,
+    NamedFile,
+    declare,
+    list_files,
+    read_files,
+)
 from netboot.registry.host_sections import HostsDocument
 from netboot.registry.hosts import NOTHING, build_hosts, merge_layers
 from netboot.registry.value_origins import ExplainedValue, explained_values
@@ -37,6 +47,17 @@ class Configuration:
     hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredFiles:
+    """The files of a configuration as they were read, before hosts are made of them."""
+
+    settings: Settings
+    named: tuple[NamedFile, ...]
+    files: tuple[Path, ...]
+    declared: Declared
+    is_sound: bool  # netboot.yaml has no fault
+
+
 def load(path: Path) -> Configuration:
     """Read the configuration that begins at `path`; raise ConfigError with every fault of every file."""
     configuration = read(path)
@@ -53,28 +74,50 @@ def read(path: Path, *, contents: Contents = NOTHING) -> Configuration:
     faults = Faults()
     gc.disable()  # its full runs take a third of the time of 5,000 hosts
     try:
-        settings, tree = read_settings(path, faults)
-        is_sound = not faults
-        files = list_files(_named_files(path, settings, tree), faults)
-        declared = declare(read_files(files, faults), faults)
-        hosts = build_hosts(declared, faults, contents=contents)
+        found = read_declared(path, faults)
+        hosts = build_hosts(found.declared, faults, contents=contents)
     finally:
         gc.enable()
-    if not is_sound:
+    if not found.is_sound:
         raise ConfigError(faults.problems)
-    problems = tuple(sorted(faults.problems))
+    declared, problems = found.declared, tuple(sorted(faults.problems))
     faulty = faulty_hosts(declared, hosts, problems)
     sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
     return Configuration(
-        settings,
+        found.settings,
         sound,
-        (path, *files),
+        (path, *found.files),
         texts=tuple(replace(file, path=str(Path(file.path).absolute())) for file in declared.files),
         faults=problems,
         warnings=tuple(sorted(faults.warnings)),
         left_out=macs_of_faulty(declared, sound, faulty, problems),
         hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
     )
+
+
+def read_declared(path: Path, faults: Faults, *, changes: Changes = NO_CHANGES) -> DeclaredFiles:
+    """Read `netboot.yaml` at `path` and the hosts files as they are, or as `changes` would make them."""
+    settings, tree = read_settings(path, faults)
+    is_sound = not faults
+    named = _named_files(path, settings, tree)
+    files = list_files(named, faults, changes=changes)
+    declared = declare(read_files(files, faults, changes=changes), faults)
+    return DeclaredFiles(settings, tuple(named), files, declared, is_sound)
+
+
+def directory_of_hosts(path: Path) -> Path:
+    """Return the first directory of `hosts.files`, in which commands write hosts; it may be missing.
+
+    Raises ConfigError for a fault in `netboot.yaml`, HostFileError if the setting names no directory.
+    """
+    faults = Faults()
+    settings, tree = read_settings(path, faults)
+    if faults:
+        raise ConfigError(faults.problems)
+    for named in _named_files(path, settings, tree):
+        if named.path.is_dir() or named.path.suffix not in SUFFIXES:
+            return named.path
+    raise HostFileError(f"{path}: hosts.files names no directory, in which commands write hosts; add hosts.d to it")
 
 
 def load_accepted(files: Sequence[HostsFile]) -> HostSet:
@@ -93,10 +136,10 @@ def explain(path: Path, name: HostName) -> tuple[list[ExplainedValue], list[Prob
     Raises ConfigError for a fault in `netboot.yaml`, UnknownHostError for a host that no file declares.
     """
     faults = Faults()
-    settings, tree = read_settings(path, faults)
-    if faults:
+    found = read_declared(path, faults)
+    if not found.is_sound:
         raise ConfigError(faults.problems)
-    declared = declare(read_files(list_files(_named_files(path, settings, tree), faults), faults), faults)
+    declared = found.declared
     hosts = build_hosts(declared, faults)
     problems = faulty_hosts(declared, hosts, sorted(faults.problems))
     _, merged = merge_layers(declared, read_section(HostsDocument, declared.tree, Faults()))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRequest, RescanResult
+from netboot.registry.writing.host_writer import HostWriter
 
 UNKNOWN = replace(FIRMWARE, mac=UNKNOWN_MAC)
 CP1, W1 = HostName("cp1"), HostName("w1")
@@ -80,6 +82,7 @@ def administration(
         machines=services.machines,
         served=services.served,
         hosts=lambda: services.hosts,
+        host_files=HostWriter(Path("netboot.yaml")),
         readiness=lambda: readiness,
         attempts=3,
         now=services.clock.now,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.host.host import HostName, HostSet
 from netboot.operate.administration import Administration
 from netboot.operate.readiness import Readiness
+from netboot.registry.writing.host_writer import HostWriter
 
 CP1 = HostName("cp1")
 SENT = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
@@ -39,6 +41,7 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         machines=services.machines,
         served=services.served,
         hosts=lambda: services.hosts,
+        host_files=HostWriter(Path("netboot.yaml")),
         readiness=never_armed_here,
         attempts=3,
         now=services.clock.now,

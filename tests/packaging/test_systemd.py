@@ -51,6 +51,12 @@ def test_a_reload_that_the_daemon_rejects_fails():
     assert settings_of(UNIT)["ExecReload"] == ["/opt/netboot/bin/netboot reload"]
 
 
+def test_of_the_configuration_only_the_directory_of_written_hosts_is_writable():
+    settings = settings_of(UNIT)
+
+    assert (settings["ProtectSystem"], settings["ReadWritePaths"]) == (["strict"], ["-/etc/netboot/hosts.d"])
+
+
 def test_every_group_of_settings_is_explained():
     body = UNIT.partition("[Service]\n")[2].partition("[Install]")[0]
     unexplained = [

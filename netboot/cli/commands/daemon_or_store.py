@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+READING: Final = "read the store"
+CHANGING: Final = "changed the store"
 START_S: Final = 5.0  # time that a command waits for a daemon that starts
 _TRY_AGAIN_S: Final = 0.1
 
 
 @asynccontextmanager
 async def administration(
-    config: Path, *, needs_hosts: bool = True, is_change: bool = False
+    config: Path, *, needs_hosts: bool = True, work: str = READING
 ) -> AsyncIterator["Administration | ControlClient"]:
     """Open the daemon's API or the store; without a daemon, print that on stderr. Raises ConfigError.
 
-    Without `needs_hosts`, hosts files that were never accepted may be faulty. `is_change`: the store will be changed.
+    Without `needs_hosts`, hosts files that were never accepted may be faulty. `work` is what is done without a daemon.
     """
     # A daemon keeps the accepted hosts, so `cancel` must work while `hosts.yaml` has a fault.
     client = await daemon_at(load_settings(config).admin.socket, config)
@@ -42,13 +44,12 @@ async def administration(
     from netboot.telemetry import logs
 
     configuration = read(config)
-    logs.configure(level="warning", form="auto")
+    logs.configure(level="error", form="auto")  # the command itself prints a refusal, which the audit trail logs too
     async with offline_administration(configuration, needs_hosts=needs_hosts) as offline:
         for fault in configuration.faults:
             click.echo(f"{fault} (the hosts accepted last are used, else those without a fault)", err=True)
         yield offline
-    done = "changed the store itself" if is_change else "read the store itself"
-    click.echo(f"netboot: no daemon runs; {done}; start it with systemctl start netboot", err=True)
+    click.echo(f"netboot: no daemon runs; {work} itself; start it with systemctl start netboot", err=True)
 
 
 async def daemon_at(socket: Path, config: Path) -> "ControlClient | None":
@@ -83,12 +84,12 @@ def run_with_administration(
     ask: Callable[["Administration | ControlClient"], Coroutine[Any, Any, Any]],
     *,
     needs_hosts: bool = True,
-    is_change: bool = False,
+    work: str = READING,
 ) -> Any:
     """Run `ask` on the opened administration, and return what it found as JSON has it."""
 
     async def run() -> Any:
-        async with administration(config, needs_hosts=needs_hosts, is_change=is_change) as opened:
+        async with administration(config, needs_hosts=needs_hosts, work=work) as opened:
             return json_view(await ask(opened))
 
     return asyncio.run(run())

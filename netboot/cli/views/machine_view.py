@@ -37,6 +37,21 @@ def machine_lines(machine: Mapping[str, Any]) -> Iterator[str]:
         yield f"  reported by the machine, unverified: {facts}"
 
 
+def every_fact(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Return every field of a machine that has a value, with its name; those of a table one by one."""
+    match value:
+        case Mapping():
+            for name, inner in value.items():
+                yield from every_fact(inner, f"{key} {name}".strip().replace("_", " "))
+        case list():
+            for inner in value:
+                yield from every_fact(inner, key)
+        case None | "":
+            return
+        case _:
+            yield key, f"{value} ({ago(value)})" if key.endswith("seen") else str(value)
+
+
 def _port(machine: Mapping[str, Any]) -> str:
     """Return the switch port: by LLDP as the machine reports it, else by option 82."""
     facts, path = machine["facts"], machine["last_path"]

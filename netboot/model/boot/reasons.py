@@ -122,6 +122,10 @@ def _moved(data: Data, host: str) -> Explanation | None:
     match data.get("by"):
         case "cancelled":
             return Explanation("cancelled", f"the arming of {host} was cancelled{reason}", is_blocking=False)
+        case "retired":
+            return Explanation(
+                "cancelled", f"{host} was retired, and its tokens are invalid{reason}", is_blocking=False
+            )
         case "reported-failed":
             return Explanation("failed", note or NO_REASON, after_failure(host, is_armed=bool(data.get("armed"))))
         case "attempts-spent":

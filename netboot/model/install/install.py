@@ -213,6 +213,10 @@ class Install:
         """Return this install without its arming; a running installer may still report its end."""
         return replace(self, arming=None)
 
+    def retired(self) -> "Install":
+        """Return this install without its arming and its tokens: no report and no request of its machine is valid."""
+        return replace(self, arming=None, tokens=Tokens())
+
     def booting_the_installer(self, tokens: Tokens, *, at: datetime) -> "Install":
         """Return this install after one more boot, with its tokens; raise TransitionError if no attempt is left."""
         if self.has_spent_its_arming:

@@ -9,6 +9,7 @@ import click
 
 from netboot.cli.commands.daemon_or_store import ask_daemon
 from netboot.cli.views.output import config_and_json, counted, print_fault_as_json, print_found
+from netboot.cli.views.reload_view import report
 from netboot.control_socket import NoDaemonError, RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.settings.settings import read_settings
@@ -54,14 +55,3 @@ async def _reload(config: Path) -> Mapping[str, Any]:
         if faults and not (isinstance(error, RefusedError) and error.status == UNPROCESSABLE):
             raise ConfigError(faults.problems) from None  # because of the faults, the socket may be another one
         raise
-
-
-def report(taken: Mapping[str, Any]) -> list[str]:
-    hosts = taken["hosts"]
-    lines = [f"reloaded: {hosts} host{'s' if hosts != 1 else ''}"]
-    if sections := taken["needs_restart"]:
-        lines.append(f"changed, and in force after systemctl restart netboot: {', '.join(sections)}")
-    lines += [f"the arming of {host} ended: netboot install history {host}" for host in taken["armings_ended"]]
-    lines += [f"problem: {problem}" for problem in taken["problems"]]
-    lines += [f"warning: {warning}" for warning in taken.get("warnings", ())]
-    return lines

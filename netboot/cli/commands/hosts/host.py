@@ -1,4 +1,4 @@
-"""`netboot host`: the declared machines and the state of their installs."""
+"""`netboot host`: the declared machines and the state of their installs; `host_editing` changes their files."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
@@ -8,27 +8,37 @@ from typing import Any
 import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
+from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, machine_lines
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
+from netboot.operate.selection import HostSelection
 
 
 @click.group(cls=Group)
 def host() -> None:
-    """List and show the registered machines."""
+    """List, show, add, change and remove the registered machines."""
+
+
+for changing in (add, set_values, approve, remove, retire):
+    host.add_command(changing)
 
 
 @host.command(name="list")
 @click.option("--discovered", is_flag=True, help="The unregistered machines that requested a boot.")
+@selection_options
 @config_and_json
-def list_hosts(config: Path, discovered: bool, as_json: bool) -> None:
-    """List every host with its role, cards and install."""
+def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json: bool) -> None:
+    """List every host with its role, cards and install; with --role or --label some of them."""
+    if discovered and not selection.is_all:
+        raise click.UsageError("an unregistered machine has no role and no label")
     if discovered:
         machines = run_with_administration(config, lambda daemon: daemon.machines())
         print_table(machines, as_json, DISCOVERED_COLUMNS, discovered_rows(machines))
         return
-    hosts = run_with_administration(config, lambda daemon: daemon.hosts())
+    hosts = run_with_administration(config, lambda daemon: daemon.hosts(selection))
     rows = (
         (
             item["name"],

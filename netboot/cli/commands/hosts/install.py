@@ -1,7 +1,7 @@
 """`netboot install`: arm a host, cancel the arming, follow its boot."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.json_views import json_view
-from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
+from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.boot.reasons import explain
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
-from netboot.operate.arming import ArmRequest
+from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.selection import HostSelection
 
 if TYPE_CHECKING:
     from netboot.client import ControlClient
@@ -33,20 +35,32 @@ def install() -> None:
 
 
 @install.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.argument("hosts", metavar="[HOST...]", nargs=-1)
+@selection_options
 @click.option("--reason", default="", help="The reason, recorded in the host's history.")
 @click.option(
     "--attempts", type=click.IntRange(1, MOST_ATTEMPTS), help="Boots into the installer; default: install.attempts."
 )
 @click.option("--force", is_flag=True, help="Arm a host even if it cannot be installed now.")
 @config_and_json
-def arm(config: Path, hosts: tuple[str, ...], reason: str, attempts: int | None, force: bool, as_json: bool) -> None:
+def arm(
+    config: Path,
+    hosts: tuple[str, ...],
+    *,
+    selection: HostSelection,
+    reason: str,
+    attempts: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Allow each HOST to be installed once, at its next network boot. The install wipes its disk.
 
-    Of several hosts all are armed or none. A host that cannot be installed now is refused, with every reason.
+    --role and --label select the hosts instead. Of several hosts all are armed or none. A host that cannot be installed
+    now is refused, with every reason.
     """
-    request = ArmRequest(hosts, reason, attempts, force)
-    armed = run_with_administration(config, lambda daemon: daemon.arm(request), is_change=True)
+    check_selection(hosts, selection)
+    request = ArmRequest(hosts, reason, attempts, force, selection)
+    armed = run_with_administration(config, lambda daemon: daemon.arm(request), work=CHANGING)
     print_found(armed[0] if len(hosts) == 1 else armed, as_json, map(armed_summary, armed))
     warnings = [f"armed anyway: {reason}" for found in armed for reason in found["reasons"]]
     warnings += [warning for found in armed for warning in found["warnings"]]
@@ -72,15 +86,24 @@ def armed_summary(found: Mapping[str, Any]) -> str:
 
 
 @install.command()
-@click.argument("host")
+@click.argument("hosts", metavar="[HOST...]", nargs=-1)
+@selection_options
 @click.option("--reason", default="", help="The reason, recorded in the host's history.")
 @config_and_json
-def cancel(config: Path, host: str, reason: str, as_json: bool) -> None:
-    """Cancel HOST's arming: from now on it boots its own disk. HOST need not be in the hosts files."""
-    found = run_with_administration(
-        config, lambda daemon: daemon.cancel(host, reason=reason), needs_hosts=False, is_change=True
-    )
-    print_found(found, as_json, found["notes"])
+def cancel(config: Path, hosts: tuple[str, ...], selection: HostSelection, reason: str, as_json: bool) -> None:
+    """Cancel each HOST's arming: from now on it boots its own disk. HOST need not be in the hosts files.
+
+    --role and --label select declared hosts instead.
+    """
+    check_selection(hosts, selection)
+
+    async def cancelled(daemon: "Administration | ControlClient") -> Sequence[Any]:
+        if len(hosts) == 1:  # also accepted by the daemon of an earlier version
+            return [await daemon.cancel(hosts[0], reason=reason)]
+        return await daemon.cancel_all(CancelRequest(hosts, reason, selection))
+
+    found = run_with_administration(config, cancelled, needs_hosts=False, work=CHANGING)
+    print_found(found[0] if len(hosts) == 1 else found, as_json, (note for each in found for note in each["notes"]))
 
 
 @install.command()

@@ -1,0 +1,108 @@
+"""The routes that add, change, approve, remove and retire hosts by their files; on the administration's listeners only.
+
+A value of a host is what its file has: text, a whole number, true or false, a list or an object.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from netboot.admin.api import actor_of, json_object
+from netboot.admin.json_views import json_text
+from netboot.operate.registration.approval import ApprovalRequest
+from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
+
+_DEEPEST: Final = 8  # tables in tables; a host has three
+_LISTS: Final = ("macs", "addresses", "groups")
+_TEXTS: Final = ("role", "name", "pool", "disk")
+
+
+class HostsApi:
+    def __init__(self, changes: HostChanges) -> None:
+        self._changes = changes
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/api/v1/hosts", self.add),
+            web.patch("/api/v1/hosts/{host}", self.edit),
+            web.delete("/api/v1/hosts/{host}", self.remove),
+            web.post("/api/v1/hosts/{host}/retire", self.retire),
+            web.post("/api/v1/machines/approve", self.approve),
+        ]
+
+    async def add(self, request: web.Request) -> web.Response:
+        """Add a host: `{"name": NAME, "values": {…}}`."""
+        body = _known(await json_object(request), ("name", "values"))
+        name, values = body.get("name"), body.get("values")
+        if not isinstance(name, str) or not isinstance(values, dict):
+            raise web.HTTPBadRequest(text="name is a text, and values is an object of the host's keys")
+        added = await self._changes.add(HostValues(name, _checked(values)), actor=actor_of(request))
+        return _json(added, status=201)
+
+    async def edit(self, request: web.Request) -> web.Response:
+        """Change keys of a host: the body is a JSON merge patch (RFC 7396) of its values."""
+        patch = _checked(await json_object(request))
+        host = HostValues(request.match_info["host"], patch)
+        return _json(await self._changes.edit(host, actor=actor_of(request)))
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Remove a host; `force=1`: also while its install runs."""
+        name, query = request.match_info["host"], request.query
+        wanted = RemovalRequest(name, query.get("reason", ""), query.get("force", "0") != "0")
+        return _json(await self._changes.remove(wanted, actor=actor_of(request)))
+
+    async def retire(self, request: web.Request) -> web.Response:
+        """Retire a host: `{"reason": TEXT, "force": BOOLEAN}`, both optional."""
+        body = _known(await json_object(request) if request.can_read_body else {}, ("reason", "force"))
+        wanted = RemovalRequest(request.match_info["host"], str(body.get("reason", "")), _flag(body, "force"))
+        return _json(await self._changes.retire(wanted, actor=actor_of(request)))
+
+    async def approve(self, request: web.Request) -> web.Response:
+        """Register unregistered machines: `macs` and `role`, with the other fields of `ApprovalRequest`."""
+        body = _known(await json_object(request), (*_LISTS, *_TEXTS, "dry_run"))
+        for key in _LISTS:
+            texts = body.get(key, [])
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise web.HTTPBadRequest(text=f"{key} is a list of texts")
+        if not body.get("macs") or not body.get("role"):
+            raise web.HTTPBadRequest(text="macs is a list of MACs, one at least, and role is the role of the hosts")
+        if not all(isinstance(body[key], str) for key in _TEXTS if body.get(key) is not None):
+            raise web.HTTPBadRequest(text=f"{', '.join(_TEXTS)} are texts")
+        given = {key: body[key] for key in (*_LISTS, *_TEXTS) if body.get(key)}
+        wanted = ApprovalRequest(**given, dry_run=_flag(body, "dry_run"))
+        return _json(await self._changes.approve(wanted, actor=actor_of(request)))
+
+
+def _known(body: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Refuse an unknown key: a misspelt `dry_run` must not change anything."""
+    if unknown := sorted(body.keys() - set(keys)):
+        raise web.HTTPBadRequest(text=f"no such key {unknown[0]}; known here: {', '.join(keys)}")
+    return body
+
+
+def _flag(body: Mapping[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise web.HTTPBadRequest(text=f"{key} is true or false")
+    return value
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values that a hosts file can have; raise HTTPBadRequest for a fraction, or tables nested too deep."""
+    _check_value(values, 0)
+    return values
+
+
+def _check_value(value: object, depth: int) -> None:
+    if depth > _DEEPEST or isinstance(value, float):
+        raise web.HTTPBadRequest(
+            text=f"a value is a text, a whole number, true, false, null, a list or an object, {_DEEPEST} deep at most"
+        )
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_value(inner, depth + 1)
+
+
+def _json(found: object, *, status: int = 200) -> web.Response:
+    return web.json_response(text=json_text(found), status=status)

@@ -1,0 +1,1 @@
+"""Hosts are declared, changed, approved and removed by commands."""

@@ -1,0 +1,166 @@
+"""Adds, changes, approves, removes and retires hosts by the files that commands write; each change is audited.
+
+The same with and without a daemon: the file is written by the process that runs this, then the daemon of this process
+reads its files again. `app` passes the writer of the files, which this package must not import.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from netboot.boot.install_moves import InstallMoves
+from netboot.errors import ConfigError, TransitionError
+from netboot.events.event_bus import EventBus
+from netboot.model.actor import Actor
+from netboot.model.boot.boot_client import Machine
+from netboot.model.host.host import HostName
+from netboot.model.host.host_change import HostFileChange
+from netboot.model.words import one_line
+from netboot.operate.arming import cancel_notes
+from netboot.operate.audit import audited
+from netboot.operate.content_uses import is_running
+from netboot.operate.registration.approval import ApprovalRequest, ApprovedMachine, approved_machines, host_values
+from netboot.operate.running_daemon import ReloadResult, RunningDaemon
+from netboot.store.machines import Machines
+from netboot.yamlfile.plain_values import PlainValue
+
+Values = Mapping[str, PlainValue]
+NOT_IN_FORCE = "not in force: the daemon keeps the accepted hosts because of faults that were there before"
+
+
+class HostFiles(Protocol):
+    """The files in which commands declare hosts. Blocks; raises ConfigError and HostFileError, and changes nothing."""
+
+    def names(self) -> frozenset[str]: ...  # every name that the files declare now
+
+    def add(self, hosts: Mapping[str, Values], *, is_rehearsal: bool = False) -> list[HostFileChange]: ...
+
+    def edit(self, name: str, patch: Values) -> HostFileChange: ...  # RFC 7396
+
+    def remove(self, name: str, *, is_rehearsal: bool = False) -> HostFileChange: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostValues:
+    """A host with its values, or with the patch of its values, as its file has them."""
+
+    name: str
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRequest:
+    """A host to remove or retire. `force`: also while its install runs."""
+
+    name: str
+    reason: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostsChanged:
+    """The files that were written or deleted, or with `is_rehearsal` would be.
+
+    `reload` is None without a daemon, and if the daemon keeps its files: `notes` has the reason.
+    """
+
+    hosts: Sequence[HostFileChange]
+    reload: ReloadResult | None = None
+    notes: Sequence[str] = ()
+    machines: Sequence[ApprovedMachine] = ()
+    is_rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostChanges:
+    """The use cases. Methods raise ConfigError with new faults, HostFileError, HostsNotWritableError and StoreError."""
+
+    files: HostFiles
+    install_moves: InstallMoves
+    events: EventBus
+    machines: Machines
+    discovered: Callable[[], Awaitable[Sequence[Machine]]]
+    daemon: RunningDaemon | None
+    user: Actor  # of this process: the actor of a change that names none
+    now: Callable[[], datetime]
+    _naming: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # two approvals must not take one name
+
+    async def add(self, host: HostValues, *, actor: Actor | None = None) -> HostsChanged:
+        """Declare a new host."""
+        with audited(self.events, "add host", actor or self.user, subject=host.name):
+            changes = await asyncio.to_thread(self.files.add, {host.name: host.values})
+            return await self._in_force(changes)
+
+    async def edit(self, host: HostValues, *, actor: Actor | None = None) -> HostsChanged:
+        """Change keys of a host by a JSON merge patch (RFC 7396)."""
+        with audited(self.events, "set host", actor or self.user, subject=host.name):
+            change = await asyncio.to_thread(self.files.edit, host.name, host.values)
+            return await self._in_force([change])
+
+    async def approve(self, request: ApprovalRequest, *, actor: Actor | None = None) -> HostsChanged:
+        """Declare unregistered machines as hosts, all or none; with `dry_run` only show what would be written."""
+        if request.dry_run:
+            return await self._approve(request)
+        with audited(self.events, "approve machines", actor or self.user, subject=", ".join(request.macs)):
+            async with self._naming:
+                return await self._approve(request)
+
+    async def remove(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
+        """Cancel the arming of a host and delete its file; refuse it while an install runs."""
+        by, reason = actor or self.user, one_line(request.reason) or "the host was removed"
+        with audited(self.events, "remove host", by, subject=request.name):
+            host = await self._removable(request)
+            install = await self.install_moves.read(host)
+            notes = cancel_notes(install) if install.is_armed else []
+            if install.is_armed:
+                await self.install_moves.cancel(host, reason=reason, actor=by)
+            change = await asyncio.to_thread(self.files.remove, host)
+            return await self._in_force([change], notes)
+
+    async def retire(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
+        """Remove a host as `remove` does, and make its tokens invalid; its disk is not changed."""
+        by, reason = actor or self.user, one_line(request.reason) or "the host was retired"
+        with audited(self.events, "retire host", by, subject=request.name):
+            host = await self._removable(request)
+            before = (await self.install_moves.retire(host, reason=reason, actor=by)).before
+            notes = cancel_notes(before) if before.is_armed else []
+            change = await asyncio.to_thread(self.files.remove, host)
+            return await self._in_force([change], [*notes, f"{host} is retired; its disk was not wiped"])
+
+    async def _approve(self, request: ApprovalRequest) -> HostsChanged:
+        installs = await self.install_moves.all()  # a name with a history is not given to another machine
+        taken = {*await asyncio.to_thread(self.files.names), *installs}
+        discovered = await self.discovered()
+        known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
+        machines = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)
+        values = host_values(request, machines)
+        changes = await asyncio.to_thread(self.files.add, values, is_rehearsal=request.dry_run)
+        if request.dry_run:
+            return HostsChanged(changes, machines=machines, is_rehearsal=True)
+        return await self._in_force(changes, machines=machines)
+
+    async def _removable(self, request: RemovalRequest) -> HostName:
+        """Verify that a host can be removed now; raise TransitionError while its install runs."""
+        change = await asyncio.to_thread(self.files.remove, request.name, is_rehearsal=True)
+        install = await self.install_moves.read(change.host)
+        if is_running(install, self.now()) and not request.force:
+            raise TransitionError(
+                f"{change.host} is {install.state}: its installer may be writing the disk; let it end, or remove the "
+                "host anyway with --force"
+            )
+        return change.host
+
+    async def _in_force(
+        self, changes: Sequence[HostFileChange], notes: Sequence[str] = (), machines: Sequence[ApprovedMachine] = ()
+    ) -> HostsChanged:
+        """Let the daemon read its files again, if this is its process."""
+        if self.daemon is None:
+            return HostsChanged(changes, notes=notes, machines=machines)
+        try:
+            reload = await self.daemon.reload()
+        except ConfigError as error:
+            faults = map(str, error.problems)
+            return HostsChanged(changes, notes=[*notes, NOT_IN_FORCE, *faults], machines=machines)
+        return HostsChanged(changes, reload, notes, machines)

@@ -1,0 +1,1 @@
+"""The hosts files that commands write: one per host, in a directory of `hosts.files`."""

@@ -1,0 +1,142 @@
+"""Adds, changes and removes hosts by files of their own: `hosts.d/NAME.yaml`.
+
+Before a file is written, the whole configuration is read with it: a change that makes a new fault is refused, and no
+file is changed. A host that a person declared is refused with the place of its declaration. The methods block: they are
+called in a thread.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
+from netboot.model.host.host import HostName
+from netboot.model.host.host_change import HostFileChange
+from netboot.registry.host_files import Changes, HostsFile
+from netboot.registry.host_values import host_name
+from netboot.registry.hosts import build_hosts
+from netboot.registry.load import DeclaredFiles, directory_of_hosts, read_declared
+from netboot.registry.writing.host_document import Values, host_text, patched, values_in
+from netboot.registry.writing.hosts_directory import HostsDirectory, locked_directory
+from netboot.yamlfile.faults import Faults, did_you_mean, shown
+
+_LINE: Final = re.compile(r":[0-9]+:[0-9]+\b")  # of another entry, in a message
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The locked directory, and all files as they are before the change."""
+
+    directory: HostsDirectory
+    found: DeclaredFiles
+    faults: Faults
+
+    def path(self, name: str) -> Path:
+        return self.directory.path / f"{name}.yaml"
+
+    def own_file(self, name: str) -> HostsFile:
+        """Return the file that declares a host, if a command wrote it; raise HostFileError or UnknownHostError."""
+        entries, path = self.found.declared.table("hosts").entries, self.path(name)
+        if name not in entries:
+            if unreadable := [fault for fault in self.faults.problems if fault.file == str(path)]:
+                raise ConfigError(unreadable)
+            raise UnknownHostError(f"no host is called {name}; {did_you_mean(name, entries)}")
+        place = entries[name].key.place
+        if place.file != str(path):
+            raise HostFileError(
+                f"{place}: {name} was declared here by a person, and commands change only {path}; "
+                f"edit {place.file}, then netboot reload"
+            )
+        return next(file for file in self.found.declared.files if file.path == place.file)
+
+
+class HostWriter:
+    """The files of one configuration."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+
+    def names(self) -> frozenset[str]:
+        """Return the names that the files declare now; raise ConfigError for a fault in `netboot.yaml`."""
+        return frozenset(self._read(Faults()).declared.table("hosts").entries)
+
+    def add(self, hosts: Mapping[str, Values], *, is_rehearsal: bool = False) -> list[HostFileChange]:
+        """Declare new hosts, all or none; with `is_rehearsal` verify and return the texts, but write nothing."""
+        for name in hosts:
+            _check_name(name)
+        with self._opened() as files:
+            for name in hosts:
+                self._check_is_new(name, files)
+            changes = [
+                HostFileChange(HostName(name), files.path(name), host_text(name, patched({}, values)))
+                for name, values in hosts.items()
+            ]
+            return self._applied(changes, files, is_rehearsal=is_rehearsal)
+
+    def edit(self, name: str, patch: Values) -> HostFileChange:
+        """Change keys of a host by a JSON merge patch (RFC 7396)."""
+        with self._opened() as files:
+            values = values_in(name, files.own_file(name))
+            change = HostFileChange(HostName(name), files.path(name), host_text(name, patched(values, patch)))
+            return self._applied([change], files)[0]
+
+    def remove(self, name: str, *, is_rehearsal: bool = False) -> HostFileChange:
+        """Delete the file of a host; with `is_rehearsal` only verify that it can be removed."""
+        with self._opened() as files:
+            values_in(name, files.own_file(name))
+            change = HostFileChange(HostName(name), files.path(name), None)
+            return self._applied([change], files, is_rehearsal=is_rehearsal)[0]
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Files]:
+        with locked_directory(directory_of_hosts(self._config)) as directory:
+            faults = Faults()
+            found = self._read(faults)
+            build_hosts(found.declared, faults)
+            yield _Files(directory, found, faults)
+
+    def _read(self, faults: Faults, changes: Changes | None = None) -> DeclaredFiles:
+        found = read_declared(self._config, faults, changes=changes or {})
+        if not found.is_sound:
+            raise ConfigError(faults.problems)
+        return found
+
+    def _check_is_new(self, name: str, files: _Files) -> None:
+        entry = files.found.declared.table("hosts").entries.get(name)
+        if entry is not None:
+            raise HostFileError(f"{entry.key.place}: {name} is declared already; netboot host set {name}")
+        path = files.path(name)
+        if path.exists() or path.is_symlink():
+            raise HostFileError(f"cannot add {name}: {path} is there already, without this host; remove that file")
+
+    def _applied(
+        self, changes: list[HostFileChange], files: _Files, *, is_rehearsal: bool = False
+    ) -> list[HostFileChange]:
+        """Verify the configuration with the changes, then write them. Raises ConfigError with the new faults."""
+        after = Faults()
+        found = self._read(after, {change.file: change.text for change in changes})
+        build_hosts(found.declared, after)
+        before = set(map(_identity, files.faults.problems))
+        if new := [fault for fault in after.problems if _identity(fault) not in before]:
+            raise ConfigError(new)
+        if not is_rehearsal:
+            files.directory.apply({change.file.name: change.text for change in changes})
+        return changes
+
+
+def _identity(fault: Problem) -> tuple[str, str, str]:
+    """Return what identifies a fault when the lines of its file move."""
+    return fault.file, fault.where, _LINE.sub("", fault.what)
+
+
+def _check_name(name: str) -> None:
+    try:
+        host_name(name)
+    except PydanticCustomError as error:
+        parts = error.context or {}
+        raise HostFileError(f"cannot add {shown(name)}: {parts.get('what')}; {parts.get('cure')}") from None
