@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from netboot.errors import ConfigError, HostFileError, UnknownHostError
-from netboot.model.host.host import HostName
-from netboot.model.host.host_change import HostFileChange
+from netboot.model.host.host import HostFileChange, HostName
 from netboot.registry.writing.host_document import HEAD
 from netboot.registry.writing.host_writer import HostWriter
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_if_one_file_cannot_be_written_the_others_are_as_before(tmp_path: Path):
         write(tmp_path, w1="changed\n", w2="two\n", w3="three\n")
 
     assert (tmp_path / "w1.yaml").read_text() == "one\n"
-    assert [name for name in names(tmp_path) if name != ".netboot-draft"] == ["w1.yaml", "w3.yaml"]
+    assert names(tmp_path) == ["w1.yaml", "w3.yaml"]
     assert str(refused.value) == f"cannot write in {tmp_path}: Is a directory; correct this, then try again"
 
 
@@ -127,6 +128,39 @@ def test_a_user_without_the_right_gets_the_commands_that_give_it(tmp_path: Path)
     assert str(refused.value) == (
         f"cannot write in {tmp_path}: Permission denied; run with sudo, or join group netboot; "
         f"a daemon of the service needs: chgrp netboot {tmp_path}; chmod 770 {tmp_path}"
+    )
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mount needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_full_disk_leaves_every_file_as_it_was(small: Path):
+    write(small, w1="one\n")
+
+    with pytest.raises(HostsNotWritableError) as refused:
+        write(small, w2="two\n", w1="x" * 100_000)
+
+    assert [(path.name, path.read_text()) for path in small.iterdir()] == [("w1.yaml", "one\n")]
+    assert str(refused.value) == f"cannot write in {small}: No space left on device; free some space"
+
+
+def test_a_read_only_file_system_is_named_with_the_setting_of_the_unit(small: Path):
+    subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+
+    with pytest.raises(HostsNotWritableError) as refused:
+        write(small, w1="one\n")
+
+    assert str(refused.value) == (
+        f"cannot write in {small}: Read-only file system; the service needs ReadWritePaths={small}, as "
+        "systemd/netboot.service has it for /etc/netboot/hosts.d, and a restart if the directory was made after its "
+        "start: systemctl restart netboot"
     )
 
 

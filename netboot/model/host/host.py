@@ -75,6 +75,15 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFileChange:
+    """The file that declares a host, and its new text; None: the file is deleted."""
+
+    host: HostName
+    file: Path
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The Kubernetes cluster of the hosts: node `init` starts it with the role's `init` Ignition, the others join."""
 

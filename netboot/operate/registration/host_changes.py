@@ -15,8 +15,7 @@ from netboot.errors import ConfigError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
-from netboot.model.host.host import HostName
-from netboot.model.host.host_change import HostFileChange
+from netboot.model.host.host import HostFileChange, HostName
 from netboot.model.words import one_line
 from netboot.operate.arming import cancel_notes
 from netboot.operate.audit import audited

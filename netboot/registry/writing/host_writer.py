@@ -15,8 +15,7 @@ from typing import Final
 from pydantic_core import PydanticCustomError
 
 from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
-from netboot.model.host.host import HostName
-from netboot.model.host.host_change import HostFileChange
+from netboot.model.host.host import HostFileChange, HostName
 from netboot.registry.host_files import Changes, HostsFile
 from netboot.registry.host_values import host_name
 from netboot.registry.hosts import build_hosts
@@ -34,7 +33,7 @@ class _Files:
 
     directory: HostsDirectory
     found: DeclaredFiles
-    faults: Faults
+    faults: Faults  # of reading them; those of their hosts are added when they are needed
 
     def path(self, name: str) -> Path:
         return self.directory.path / f"{name}.yaml"
@@ -96,9 +95,7 @@ class HostWriter:
     def _opened(self) -> Iterator[_Files]:
         with locked_directory(directory_of_hosts(self._config)) as directory:
             faults = Faults()
-            found = self._read(faults)
-            build_hosts(found.declared, faults)
-            yield _Files(directory, found, faults)
+            yield _Files(directory, self._read(faults), faults)
 
     def _read(self, faults: Faults, changes: Changes | None = None) -> DeclaredFiles:
         found = read_declared(self._config, faults, changes=changes or {})
@@ -121,9 +118,11 @@ class HostWriter:
         after = Faults()
         found = self._read(after, {change.file: change.text for change in changes})
         build_hosts(found.declared, after)
-        before = set(map(_identity, files.faults.problems))
-        if new := [fault for fault in after.problems if _identity(fault) not in before]:
-            raise ConfigError(new)
+        if after:
+            build_hosts(files.found.declared, files.faults)
+            before = set(map(_identity, files.faults.problems))
+            if new := [fault for fault in after.problems if _identity(fault) not in before]:
+                raise ConfigError(new)
         if not is_rehearsal:
             files.directory.apply({change.file.name: change.text for change in changes})
         return changes

@@ -40,6 +40,8 @@ class HostsDirectory:
             for name, before in reversed(done):
                 with suppress(OSError):
                     self._put(name, before)
+            with suppress(OSError):
+                os.unlink(_DRAFT, dir_fd=self.descriptor)
             raise _not_writable(self.path, error) from error
 
     def _text(self, name: str) -> str | None:
