@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from http import HTTPStatus
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ def _record(found: Any) -> Any:
             return _fields(found)
         case datetime():
             return found.isoformat()
-        case IPv4Address() | Path():
+        case IPv4Address() | IPv6Address() | IPv4Network() | IPv6Network() | Path():
             return str(found)
         case _:
             raise TypeError(f"{type(found)} has no JSON")

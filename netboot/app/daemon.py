@@ -20,10 +20,10 @@ from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices
-from netboot.app.hosts_in_force import in_force, keep_accepted, last_accepted, warn_of_removed
+from netboot.app.hosts_in_force import warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
-from netboot.app.store_access import OpenStore, open_store
+from netboot.app.store_access import OpenStore, host_writer, open_store
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.disk import write_fault
@@ -44,8 +44,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.readiness import NO_INTERFACE, Readiness
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
-from netboot.registry.load import Configuration, read
-from netboot.registry.writing.host_writer import HostWriter
+from netboot.registry.load import Configuration, WrittenFiles, read_written
 from netboot.serve.net.interfaces import Interfaces
 from netboot.settings.settings import REMOVED
 from netboot.store.locks.exclusive import held_alone
@@ -64,9 +63,9 @@ async def serve(path: Path) -> None:
     process.raise_descriptor_limit()
     logs.configure(level="info", form="auto")
     try:
-        configuration = read(path)
-        logs.configure(level=configuration.settings.log.level, form=configuration.settings.log.format)
-        await run(path, configuration, signals)
+        written = read_written(path)
+        logs.configure(level=written.settings.log.level, form=written.settings.log.format)
+        await run(path, written, signals)
     except asyncio.CancelledError:
         if not signals.stopping.is_set():
             raise
@@ -77,9 +76,9 @@ async def serve(path: Path) -> None:
     log.info("daemon.stopped")
 
 
-async def run(path: Path, configuration: Configuration, signals: Signals, *, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Run the appliance that `configuration`, read from `path`, declares until a stop is signalled; as `serve`."""
-    settings = configuration.settings
+async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Run the appliance that the files `written`, read from `path`, declare until a stop is signalled; as `serve`."""
+    settings = written.settings
     socket = settings.admin.socket
     configured_by = path.resolve()  # noqa: ASYNC240 - before any machine is served
     owner = f"the daemon with pid {os.getpid()}, configuration {configured_by} and socket {socket}"
@@ -91,7 +90,8 @@ async def run(path: Path, configuration: Configuration, signals: Signals, *, clo
         metrics = Metrics()
         opening = open_store(settings, owner=owner, now=clock.now, sinks=[metrics.event_happened])
         store = await stack.enter_async_context(opening)
-        used = await in_force(configuration, store.accepted)
+        configuration = await store.hosts.build(written)
+        used = await store.hosts.at_start(configuration)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used)
         live = LiveRegistry(registry)
         seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
@@ -146,7 +146,7 @@ class Daemon:
             machines=store.machines,
             served=store.served,
             hosts=registry.hosts,
-            host_files=HostWriter(self._path),
+            host_files=host_writer(self._path, settings),
             readiness=self._readiness,
             attempts=settings.install.attempts,
             now=clock.now,
@@ -237,12 +237,12 @@ class Daemon:
         self._reject(read.faults)
         await self._replace_content(await asyncio.to_thread(self._content.read))
         await self._take_up(problems)
-        await keep_accepted(read, self._store.accepted)
+        await self._store.hosts.keep_accepted(read)
 
     async def _keep(self, rejected: Configuration) -> None:
         """Keep the hosts that were accepted last, and install none whose Ignition file is faulty now."""
         try:
-            kept = await last_accepted(rejected, self._store.accepted)
+            kept = await self._store.hosts.last_accepted(rejected, is_recording=True)
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
             return
@@ -267,7 +267,7 @@ class Daemon:
         """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
         async with self._reloading:  # of two at once, the one that read last must be applied last
             try:
-                configuration = await asyncio.to_thread(read, self._path)
+                configuration = await self._store.hosts.read(self._path)
                 self._warn(configuration)
                 needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
                 if configuration.faults:
@@ -281,7 +281,7 @@ class Daemon:
                 notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
                 raise
             self._rejected = ()
-            await keep_accepted(configuration, self._store.accepted)
+            await self._store.hosts.keep_accepted(configuration)
         notify_systemd(f"STATUS={self._status_line()}")
         log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
         warnings = [*map(str, configuration.warnings), *removals]

@@ -44,7 +44,7 @@ def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tup
 def readiness_for(settings: Settings, registry: Registry) -> Readiness:
     """Build the readiness check of hosts; a missing boot loader is a reason, not an error."""
     policy, faults = _policy_for(settings, registry.boot_files, registry.hosts)
-    server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), faults)
+    server = ServerFacts(settings.dhcp.mode, bool(settings.network.interfaces), bool(settings.dhcp.pool), faults)
     return Readiness(registry.documents, policy, bootfiles=registry.boot_files, server=server)
 
 

@@ -1,14 +1,16 @@
 """Opens the store and the administration on it, for the daemon or for a command."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netboot.app.hosts_in_force import last_accepted
+from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, StoreError
@@ -24,12 +26,14 @@ from netboot.registry.load import Configuration
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.allocations import Allocations
 from netboot.store.database import Database
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.locks.advisory_lock import AdvisoryLock
 from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_together, lock_of_store
 from netboot.store.machines import Machines
+from netboot.store.read_only_check import read_allocations
 from netboot.store.served_documents import ServedDocuments
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ class OpenStore:
     events: EventBus
     machines: Machines
     leases: LeaseStore
-    accepted: AcceptedFiles
+    hosts: HostsInForce
     served: ServedDocuments
     lock: Lock | None = None
 
@@ -78,7 +82,9 @@ async def offline_administration(
     not changed.
     """
     async with _offline_store(configuration.settings) as store:
-        kept = configuration if not configuration.faults else await last_accepted(configuration, store.accepted)
+        kept: Configuration | None = configuration
+        if configuration.faults:
+            kept = await store.hosts.last_accepted(configuration)
         if kept is None and needs_hosts:
             raise ConfigError(configuration.faults)
         used = kept or configuration
@@ -90,7 +96,7 @@ async def offline_administration(
             machines=store.machines,
             served=store.served,
             hosts=lambda: used.hosts,
-            host_files=HostWriter(configuration.files[0]),
+            host_files=host_writer(configuration.files[0], configuration.settings),
             readiness=lambda: _readiness(used),
             attempts=configuration.settings.install.attempts,
             now=utc_now,
@@ -150,8 +156,14 @@ async def _opened(
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
-        leases, accepted, served = LeaseStore(database), AcceptedFiles(database), ServedDocuments(database)
-        yield OpenStore(Installs(database), event_log, events, machines, leases, accepted, served, lock)
+        hosts = HostsInForce(AcceptedFiles(database), Allocations(database), now=now)
+        leases, served = LeaseStore(database), ServedDocuments(database)
+        yield OpenStore(Installs(database), event_log, events, machines, leases, hosts, served, lock)
+
+
+def host_writer(path: Path, settings: Settings) -> HostWriter:
+    """Build the writer of the hosts files of the configuration at `path`; its thread reads the recorded addresses."""
+    return HostWriter(path, recorded=lambda: asyncio.run(read_allocations(settings.store.url)))
 
 
 def _readiness(configuration: Configuration) -> "Readiness":

@@ -1,8 +1,8 @@
 """Finds hosts with an address outside the LAN or of this appliance, or example values; and the address of the API."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
 from netboot.doctor.box import BoxReport, Links
@@ -24,16 +24,25 @@ def check_hosts(configuration: Configuration, links: Links) -> BoxReport:
     ours = {each.address.ip: name for name, link in links.items() for each in link.addresses}
     lans = [each.address.network for name in wanted & links.keys() for each in links[name].addresses]
     advertised = [IPv4Network(interface.advertise) for interface in interfaces if interface.advertise is not None]
+    given = {allocation.address for allocation in configuration.allocations}
     for host in configuration.hosts:
-        for address in sorted(host.addresses & ours.keys()):
-            what = f"{address} is this appliance's own, on {ours[address]}; give the host another"
-            report.problems.append(_at(host, f".network.address: {what}"))
+        report.problems.extend(_of_this_appliance(host, ours, given))
         if not advertised:  # else machines are behind a router, in an unknown network
             report.warnings.extend(_outside(host, lans))
         report.warnings.extend(_of_the_example(host, [*lans, *advertised]))
     report.warnings.extend(_disks_by_order(configuration.hosts))
     report.problems.extend(_address_of_the_api(configuration, ours))
     return report
+
+
+def _of_this_appliance(
+    host: Host, ours: Mapping[IPv4Address, str], given: Collection[IPv4Address | IPv6Address]
+) -> Iterator[str]:
+    for address in sorted(host.addresses & ours.keys()):
+        cure = "give the host another"
+        if address in given:
+            cure = f"write address_pools.{host.network.pool}.addresses without it"
+        yield _at(host, f".network.address: {address} is this appliance's own, on {ours[address]}; {cure}")
 
 
 def _address_of_the_api(configuration: Configuration, ours: Mapping[IPv4Address, str]) -> Iterator[str]:

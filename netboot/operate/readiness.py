@@ -28,6 +28,7 @@ class ServerFacts:
 
     dhcp_mode: DhcpMode = DhcpMode.PROXY
     names_interfaces: bool = True
+    leases_a_pool: bool = True  # `dhcp.pool` has addresses
     faults: tuple[Problem, ...] = ()
 
 
@@ -106,8 +107,17 @@ class Readiness:
         return f"{name} was added after the configuration was read; systemctl reload netboot"
 
     def _announcement(self, host: Host) -> list[str]:
-        """Return why a host is never announced, so that its script waits for ever; empty: it can be."""
-        if self._server.dhcp_mode is not DhcpMode.OFF or host.network.boot_address is not None:
+        """Return why a host never gets an address, or is never announced, so that its script waits; empty: neither."""
+        if host.network.boot_address is not None:
+            return []
+        if self._server.dhcp_mode is DhcpMode.RESERVATION and not self._server.leases_a_pool:
+            alone = ", and IPv6 alone is not possible" if host.network.address6 is not None else ""
+            return [
+                f"{host.name} gets no IPv4 address: dhcp.mode is reservation, dhcp.pool is empty, and the host has no "
+                f"static address on the boot LAN{alone}; set hosts.{host.name}.network.address or network.pool, or "
+                "dhcp.pool"
+            ]
+        if self._server.dhcp_mode is not DhcpMode.OFF:
             return []
         return [
             f"{host.name} cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no "

@@ -49,6 +49,8 @@ def _concerned(where: str, names: Sequence[str], hosts: Mapping[str, Host]) -> I
             return [name for name in names if name in hosts and hosts[name].role == role]
         case "groups" if group := rest.partition(".")[0]:
             return [name for name in names if name in hosts and group in hosts[name].groups]
+        case "address_pools" if pool := rest.partition(".")[0]:
+            return [name for name in names if name in hosts and hosts[name].network.pool == pool]
         case "":
             return ()  # a whole file: its hosts are not known by name
         case _:

@@ -45,6 +45,10 @@ class Declared:
     tree: Table
     files: tuple[HostsFile, ...]
 
+    @property
+    def has_pools(self) -> bool:
+        return bool(self.table("address_pools").entries)
+
     def table(self, *path: str) -> Table:
         """Return a section, or a table in one; an empty one if no file has it."""
         found = find(self.tree, path)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.release import RemoteRelease
 from netboot.registry import host_values as values
+from netboot.registry.pool_section import PoolSection
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described, refuse
 from netboot.yamlfile.value_kinds import Domain, FilePath, Flag, InterfaceName, LoaderName, MachineAddress
@@ -49,6 +50,9 @@ class BondSection(Section):
 class SharedNetwork(Section):
     """What the networks of several hosts have in common."""
 
+    pool: values.PoolName | None = described(
+        None, "The entry of `address_pools` of which a host without an `address` gets one."
+    )
     gateway: MachineAddress | None = described(None, "The router, inside the prefix of the address.")
     gateway6: values.Address6 | None = described(None, "The IPv6 router, inside the prefix of address6 or link-local.")
     nameservers: tuple[values.AnyAddress, ...] | None = described(None, "The addresses of name servers.")
@@ -72,7 +76,7 @@ class SharedNetwork(Section):
 
 
 class StaticNetwork(SharedNetwork):
-    """A static address; without one the machine uses DHCP."""
+    """A static address, or one of a pool; without both the machine uses DHCP."""
 
     address: values.AddressWithPrefix | None = described(
         None, "The address with its prefix length, such as 192.0.2.101/24."
@@ -227,6 +231,9 @@ class HostsDocument(Section):
     )
     groups: Mapping[values.GroupKey, SharedValues] = described(
         {}, "Values for the hosts that list the group; they replace those of the role."
+    )
+    address_pools: Mapping[values.PoolKey, PoolSection] = described(
+        {}, "Static addresses of a LAN; a host that names the pool in `network.pool` gets one."
     )
     hosts: Mapping[values.HostKey, HostSection] = described(
         {}, "The machines by host name; their values replace those of their groups and role."

@@ -277,6 +277,11 @@ GroupKey = Annotated[
     PlainValidator(_key(_GROUP, "group", "letters, digits, hyphens and underscores")),
     WithJsonSchema({"type": "string"}),
 ]
+PoolKey = Annotated[
+    str,
+    PlainValidator(_key(_GROUP, "pool", "letters, digits, hyphens and underscores")),
+    WithJsonSchema({"type": "string"}),
+]
 LabelKey = Annotated[
     str, PlainValidator(_key(_LABEL_KEY, "label", "letters, digits and ._/-")), WithJsonSchema({"type": "string"})
 ]
@@ -297,6 +302,7 @@ MacAddresses = Annotated[
     WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}),
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
+PoolName = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of an address pool")]
 Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
 NAME_PATTERN: Final[str] = matching(_NAME)["pattern"]
 ReleaseUrl = Annotated[str, ValueKind(_release_url, "URL of an OSTree archive", matching(_RELEASE_URL))]

@@ -1,15 +1,20 @@
 """Makes the HostSet from the hosts files: defaults, then the role, then the groups, then the host itself."""
 
-from functools import cache, reduce
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from netboot.model.host.address_pool import Allocation
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.host_network import Bond, HostNetwork, Route
+from netboot.registry.allocation import Given, Recorded, allocate, with_addresses
 from netboot.registry.checks import host_checks as checks
 from netboot.registry.checks.network_checks import check_networks
+from netboot.registry.checks.pool_checks import check_given, check_pools
 from netboot.registry.cluster.byo import check_byo
 from netboot.registry.cluster.cluster_files import Contents, NamedFiles, check_uses, files_of_uses, read_cluster_files
+from netboot.registry.cluster.cluster_pools import check_cluster_pools
 from netboot.registry.cluster.one_cluster import (
     api_of,
     check_addresses,
@@ -18,23 +23,41 @@ from netboot.registry.cluster.one_cluster import (
     warn_of_even_control_planes,
 )
 from netboot.registry.host_files import Declared
-from netboot.registry.host_sections import ClusterSection, HostsDocument, HostSection, SharedValues, StaticNetwork
-from netboot.registry.merge import Merged, Origin, ValueLayer, lowest, over
+from netboot.registry.host_layers import merge_layers
+from netboot.registry.host_sections import ClusterSection, HostsDocument, HostSection, StaticNetwork
+from netboot.registry.merge import Merged, Origin
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Scalar, find
 from netboot.yamlfile.sections import read_section
 
-NOTHING: Final[Contents] = {}
+AS_WRITTEN: Final[Contents] = {}
 
 
-def build_hosts(declared: Declared, faults: Faults, *, contents: Contents = NOTHING) -> HostSet:
-    """Return all hosts with every default applied; faulty ones are left out and have a fault.
+@dataclass(frozen=True, slots=True)
+class BuiltHosts:
+    """All hosts that can be read, the values of each with their places, and the addresses that they have from pools."""
 
-    `contents` replaces what Ignition files have.
+    hosts: HostSet
+    merged: Mapping[HostName, Merged[HostSection]]
+    given: Given
+
+    def allocations_of(self, hosts: HostSet) -> tuple[Allocation, ...]:
+        """List the addresses that these of the hosts have from pools."""
+        return tuple(each for (name, _), each in self.given.items() if each is not None and name in hosts.hosts)
+
+
+def build_hosts(
+    declared: Declared, faults: Faults, recorded: Recorded, *, contents: Contents = AS_WRITTEN
+) -> BuiltHosts:
+    """Return all hosts with every default applied; faulty ones are left out or have a fault.
+
+    `recorded` has the addresses that hosts were given before; `contents` replaces what Ignition files have.
     """
     document = read_section(HostsDocument, declared.tree, faults)
-    name, init = document.cluster.name, document.cluster.init
-    roles, hosts = merge_layers(declared, document)
+    name, init, pools = document.cluster.name, document.cluster.init, document.address_pools
+    roles, layered = merge_layers(declared, document)
+    given = allocate(layered, pools, recorded)
+    hosts = with_addresses(layered, pools, given)
     entries = declared.table("hosts").entries
 
     checks.check_needed_keys(declared, faults)
@@ -43,6 +66,8 @@ def build_hosts(declared: Declared, faults: Faults, *, contents: Contents = NOTH
     checks.check_abbreviated(declared, faults)
     checks.check_host_names(hosts, faults)
     checks.check_macs(hosts, faults)
+    check_pools(declared, pools, faults)
+    check_given(hosts, given, faults)
     check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
     read = [
@@ -54,11 +79,12 @@ def build_hosts(declared: Declared, faults: Faults, *, contents: Contents = NOTH
     check_uses(files, hosts, init=init, faults=faults)
     check_one_cluster(files, faults)
     check_addresses(files, hosts, faults)
+    check_cluster_pools(files, declared, pools, faults)
     check_interfaces(files, hosts, read, faults)
     warn_of_even_control_planes(hosts, faults)
     _check_byo(declared, document.cluster, files, faults)
     uses = dict(files_of_uses(roles, hosts, init=init))
-    return HostSet.of(Cluster(name or "cluster", init, uses, api_of(files)), read)
+    return BuiltHosts(HostSet.of(Cluster(name or "cluster", init, uses, api_of(files)), read), hosts, given)
 
 
 def _check_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, faults: Faults) -> None:
@@ -68,34 +94,6 @@ def _check_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, f
     named = Origin(table.entries["byo"].value.place, "cluster.byo")
     name = find(table, ("name",))
     check_byo(cluster.byo, named, name=name if isinstance(name, Scalar) else None, files=files, faults=faults)
-
-
-def merge_layers(
-    declared: Declared, document: HostsDocument
-) -> tuple[dict[Role, Merged[SharedValues]], dict[HostName, Merged[HostSection]]]:
-    """Return the values of roles and hosts with those of the layers below them; unknown groups are left out."""
-    defaults = lowest(ValueLayer("defaults", declared.table("defaults"), document.defaults))
-    roles = {
-        role: over(ValueLayer(f"roles.{role}", declared.table("roles", role), values), defaults)
-        for role, values in document.roles.items()
-    }
-    groups = {
-        name: ValueLayer(f"groups.{name}", declared.table("groups", name), values)
-        for name, values in document.groups.items()
-    }
-
-    @cache  # many hosts have one role and the same groups
-    def inherited(role: Role | None, names: tuple[str, ...]) -> Merged[SharedValues]:
-        below = roles.get(role, defaults) if role else defaults
-        return reduce(lambda merged, name: over(groups[name], merged), filter(groups.__contains__, names), below)
-
-    hosts = {
-        name: over(
-            ValueLayer(f"hosts.{name}", declared.table("hosts", name), own), inherited(own.role, own.groups or ())
-        )
-        for name, own in document.hosts.items()
-    }
-    return roles, hosts
 
 
 def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, declared_at: str) -> Host:
@@ -137,4 +135,5 @@ def _network(section: StaticNetwork) -> HostNetwork:
         routes=tuple(Route(route.to, route.via) for route in section.routes or ()),
         vlan=section.vlan,
         bond=Bond(section.bond.mode, section.bond.options) if section.bond else None,
+        pool=section.pool,
     )

@@ -6,13 +6,16 @@ Both only read files: a reload calls them in a thread and puts the result in for
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
+from netboot.model.host.address_pool import Allocation
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
+from netboot.registry.allocation import NONE_RECORDED, Recorded
 from netboot.registry.cluster.cluster_files import Contents
 from netboot.registry.faulty import faulty_hosts, macs_of_faulty
 from netboot.registry.host_files import (
@@ -26,13 +29,11 @@ from netboot.registry.host_files import (
     list_files,
     read_files,
 )
-from netboot.registry.host_sections import HostsDocument
-from netboot.registry.hosts import NOTHING, build_hosts, merge_layers
+from netboot.registry.hosts import AS_WRITTEN, build_hosts
 from netboot.registry.value_origins import ExplainedValue, explained_values
 from netboot.settings.settings import Settings, read_settings
 from netboot.yamlfile.faults import Faults, did_you_mean
 from netboot.yamlfile.nodes import Listing, Node, Table, find
-from netboot.yamlfile.sections import read_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Configuration:
     left_out: frozenset[Mac] = frozenset()  # every MAC that such a host names
     warnings: tuple[Problem, ...] = ()  # about accepted values that should be corrected
     hides_hosts: bool = False  # some file cannot be read at all, so not every such MAC is known
+    allocations: tuple[Allocation, ...] = ()  # the addresses that `hosts` have from pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +60,75 @@ class DeclaredFiles:
     is_sound: bool  # netboot.yaml has no fault
 
 
-def load(path: Path) -> Configuration:
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """The files of a configuration without a fault in `netboot.yaml`, and the faults and warnings so far."""
+
+    settings: Settings
+    files: tuple[Path, ...]
+    declared: Declared
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedHost:
+    """The values of a host as its files have them, and the faults that affect it."""
+
+    values: Sequence[ExplainedValue]
+    faults: Sequence[Problem]
+
+
+def load(path: Path, recorded: Recorded = NONE_RECORDED) -> Configuration:
     """Read the configuration that begins at `path`; raise ConfigError with every fault of every file."""
-    configuration = read(path)
+    configuration = read(path, recorded)
     if configuration.faults:
         raise ConfigError(configuration.faults)
     return configuration
 
 
-def read(path: Path, *, contents: Contents = NOTHING) -> Configuration:
+def read(path: Path, recorded: Recorded = NONE_RECORDED, *, contents: Contents = AS_WRITTEN) -> Configuration:
     """Read the configuration at `path` without hosts that a fault affects; ConfigError for one in `netboot.yaml`.
 
     `contents` are read instead of Ignition files that will be replaced.
     """
+    return build(read_written(path), recorded, contents=contents)
+
+
+def read_written(path: Path) -> WrittenFiles:
+    """Read the files of the configuration at `path`; ConfigError, also with their faults, for one in `netboot.yaml`."""
     faults = Faults()
-    gc.disable()  # its full runs take a third of the time of 5,000 hosts
-    try:
+    with _collector_paused():
         found = read_declared(path, faults)
-        hosts = build_hosts(found.declared, faults, contents=contents)
-    finally:
-        gc.enable()
-    if not found.is_sound:
-        raise ConfigError(faults.problems)
-    declared, problems = found.declared, tuple(sorted(faults.problems))
-    faulty = faulty_hosts(declared, hosts, problems)
-    sound = HostSet.of(hosts.cluster, [host for host in hosts if host.name not in faulty])
+        if not found.is_sound:
+            build_hosts(found.declared, faults, NONE_RECORDED)
+            raise ConfigError(faults.problems)
+    files, problems, warnings = (path, *found.files), tuple(faults.problems), tuple(faults.warnings)
+    return WrittenFiles(found.settings, files, found.declared, problems, warnings)
+
+
+def build(written: WrittenFiles, recorded: Recorded, *, contents: Contents = AS_WRITTEN) -> Configuration:
+    """Build the hosts without those that a fault affects; `recorded`: the addresses that hosts were given before.
+
+    `contents` are used instead of Ignition files that will be replaced.
+    """
+    faults = Faults([*written.problems], [*written.warnings])
+    declared = written.declared
+    with _collector_paused():
+        built = build_hosts(declared, faults, recorded, contents=contents)
+    problems = tuple(sorted(faults.problems))
+    faulty = faulty_hosts(declared, built.hosts, problems)
+    sound = HostSet.of(built.hosts.cluster, [host for host in built.hosts if host.name not in faulty])
     return Configuration(
-        found.settings,
+        written.settings,
         sound,
-        (path, *found.files),
+        written.files,
         texts=tuple(replace(file, path=str(Path(file.path).absolute())) for file in declared.files),
         faults=problems,
         warnings=tuple(sorted(faults.warnings)),
         left_out=macs_of_faulty(declared, sound, faulty, problems),
         hides_hosts=any(not problem.line or problem.where.startswith("hosts.files[") for problem in problems),
+        allocations=built.allocations_of(sound),
     )
 
 
@@ -120,32 +157,41 @@ def directory_of_hosts(path: Path) -> Path:
     raise HostFileError(f"{path}: hosts.files names no directory, in which commands write hosts; add hosts.d to it")
 
 
-def load_accepted(files: Sequence[HostsFile]) -> HostSet:
-    """Build the hosts of files that were accepted before; their present faults are kept in the affected hosts."""
-    faults = Faults()
-    declared = declare(files, faults)
-    hosts = build_hosts(declared, faults)
-    faulty = faulty_hosts(declared, hosts, faults.problems)
-    held_back = [replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in hosts]
-    return HostSet.of(hosts.cluster, held_back)
+def load_accepted(files: Sequence[HostsFile], recorded: Recorded) -> tuple[HostSet, tuple[Allocation, ...]]:
+    """Build the hosts of files that were accepted before, and list the addresses that they have from pools.
 
-
-def explain(path: Path, name: HostName) -> tuple[list[ExplainedValue], list[Problem]]:
-    """Return the values of a host as its files have them now, and the faults that affect it.
-
-    Raises ConfigError for a fault in `netboot.yaml`, UnknownHostError for a host that no file declares.
+    Present faults of the files are kept in the affected hosts.
     """
     faults = Faults()
-    found = read_declared(path, faults)
-    if not found.is_sound:
-        raise ConfigError(faults.problems)
-    declared = found.declared
-    hosts = build_hosts(declared, faults)
-    problems = faulty_hosts(declared, hosts, sorted(faults.problems))
-    _, merged = merge_layers(declared, read_section(HostsDocument, declared.tree, Faults()))
-    if name not in merged:
-        raise UnknownHostError(f"no host is called {name}; {did_you_mean(name, merged)}")
-    return explained_values(merged[name]), [problem for host, problem in problems.items() if host == name]
+    declared = declare(files, faults)
+    built = build_hosts(declared, faults, recorded)
+    faulty = faulty_hosts(declared, built.hosts, faults.problems)
+    held_back = [
+        replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in built.hosts
+    ]
+    return HostSet.of(built.hosts.cluster, held_back), built.allocations_of(built.hosts)
+
+
+def explain(written: WrittenFiles, name: HostName, recorded: Recorded) -> ExplainedHost:
+    """Explain the values of a host as its files have them now; UnknownHostError for a host that no file declares."""
+    faults = Faults([*written.problems])
+    built = build_hosts(written.declared, faults, recorded)
+    problems = faulty_hosts(written.declared, built.hosts, sorted(faults.problems))
+    if name not in built.merged:
+        raise UnknownHostError(f"no host is called {name}; {did_you_mean(name, built.merged)}")
+    given = {key: allocation for (host, key), allocation in built.given.items() if host == name and allocation}
+    values = explained_values(built.merged[name], given)
+    return ExplainedHost(values, [problem for host, problem in problems.items() if host == name])
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Run no garbage collection: its full runs take a third of the time of 5,000 hosts."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def load_settings(path: Path) -> Settings:

@@ -39,6 +39,7 @@ class ValueLayer(Generic[V]):
     where: str  # hosts.cp1
     table: Table
     values: V
+    inside: tuple[str, ...] = ()  # where the table is in `values`, if it is only a part
 
     def origin(self, *path: str) -> Origin | None:
         """Find where this layer sets the value at a path; None if it does not, or if the value was refused."""
@@ -49,7 +50,7 @@ class ValueLayer(Generic[V]):
 
     def written(self, *path: int | str) -> Origin:
         """Return where a value that this layer has is written."""
-        path = written_path(self.table, path)
+        path = written_path(self.table, path[len(self.inside) :])
         return Origin(find_nearest(self.table, path).place, f"{self.where}.{dotted(path)}")
 
 
@@ -76,9 +77,7 @@ class Merged(Generic[V]):
         return in_force, overridden
 
 
-def lowest(layer: ValueLayer[SharedValues]) -> Merged[SharedValues]:
-    """Begin with the layer that replaces nothing."""
-    return over(layer, Merged(SharedValues(), ()))
+NOTHING: Final = Merged(SharedValues(), ())  # below the lowest layer
 
 
 def over(layer: ValueLayer[V], below: Merged[SharedValues]) -> Merged[V]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from netboot.model.host.address_pool import Allocation
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged, Origin
 from netboot.yamlfile.sections import Section
@@ -16,14 +17,27 @@ class ExplainedValue:
     value: object
     origins: tuple[Origin, ...]
     overridden: tuple[Origin, ...]
+    allocation: Allocation | None = None  # of an address from a pool
 
 
-def explained_values(host: Merged[HostSection]) -> list[ExplainedValue]:
-    """List the values that some layer of a host sets, in the order of the documentation."""
-    return [
-        ExplainedValue(".".join(path), value, *map(tuple, host.sources(*path)))
-        for path, value in _values(host.values, ())
-    ]
+def explained_values(host: Merged[HostSection], given: Mapping[str, Allocation]) -> list[ExplainedValue]:
+    """List the values that some layer of a host sets, in the order of the documentation, and those it has from a pool.
+
+    `given`: the address of the pool, by its key below `network`.
+    """
+    return [_explained(host, path, value, given) for path, value in _values(host.values, ())]
+
+
+def _explained(
+    host: Merged[HostSection], path: tuple[str, ...], value: object, given: Mapping[str, Allocation]
+) -> ExplainedValue:
+    allocation = given.get(path[-1]) if path[0] == "network" else None
+    if allocation is None:
+        in_force, overridden = host.sources(*path)
+        return ExplainedValue(".".join(path), value, tuple(in_force), tuple(overridden))
+    pool = next(layer for layer in host.layers if layer.where == f"address_pools.{host.values.network.pool}")
+    origin = pool.written("network", path[-1].replace("address", "addresses"))
+    return ExplainedValue(".".join(path), value, (origin,), (), allocation)
 
 
 def _values(holder: Section | Mapping[str, object], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

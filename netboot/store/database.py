@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     import aiosqlite
 
 
+class OvertakenError(Exception):
+    """Another writer changed a row between read and write; the transaction is rolled back."""
+
+
 class Database:
     """The store's database: opened once, shared by all of `store`."""
 
@@ -63,10 +67,18 @@ class Database:
     @classmethod
     async def verify(cls, url: str) -> None:
         """Read the database at `url` once, without a migration; raise StoreError if `open` would."""
+        async with cls.unchanged(url):
+            pass
+
+    @classmethod
+    @asynccontextmanager
+    async def unchanged(cls, url: str) -> AsyncIterator[Self]:
+        """Open the database at `url` to read it, without a migration; raise StoreError if `open` would."""
         database = cls(_engine(url))
         try:
             async with database.reading() as connection:
                 await connection.run_sync(lacking)
+            yield database
         finally:
             await database.close()
 

@@ -18,7 +18,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
-from netboot.store.database import Database
+from netboot.store.database import Database, OvertakenError
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Installs:
         if actor is not None:
             line |= {"actor": actor.name, "source": actor.source.value}
         for _attempt in range(ATTEMPTS):
-            with suppress(_OvertakenError):
+            with suppress(OvertakenError):
                 async with self._database.transaction() as connection:
                     return await _change_all(connection, moves, line=line)
         hosts = ", ".join(sorted(moves))
@@ -108,10 +108,6 @@ class Installs:
         async with self._database.reading() as connection:
             row = (await connection.execute(select(tables.installs).where(condition))).mappings().first()
         return _install(row) if row else None
-
-
-class _OvertakenError(Exception):
-    """Another writer made the row between read and write; the transaction is rolled back."""
 
 
 async def _change_all(
@@ -150,7 +146,7 @@ async def _write(connection: AsyncConnection, changes: Sequence[Change]) -> None
         try:
             await connection.execute(insert(tables.installs), new)
         except IntegrityError as error:  # another writer made one of these rows since they were read
-            raise _OvertakenError from error
+            raise OvertakenError from error
     changed = [{"its_host": each.after.host, **_columns(each.after)} for each in changes if each.before.version != 0]
     if changed:
         await connection.execute(

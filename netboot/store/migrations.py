@@ -83,6 +83,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "ALTER TABLE machines ADD COLUMN first_path JSON",
         "ALTER TABLE machines ADD COLUMN last_path JSON",
     ),
+    ("CREATE TABLE allocations (address TEXT NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (address))",),
 )
 
 

@@ -1,11 +1,17 @@
-"""Checks whether a daemon can start on the store, without changing it. Loads SQLAlchemy only for PostgreSQL."""
+"""Reads the store without changing it: whether a daemon can start on it, and the recorded addresses.
 
+Loads SQLAlchemy only for PostgreSQL.
+"""
+
+import asyncio
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 from netboot.errors import NO_RIGHT, StoreError
+from netboot.model.host.address_pool import IpAddress, RecordedAddress
 from netboot.store.failure import NEWEST_VERSION, newer_store
 
 
@@ -18,6 +24,34 @@ async def verify_store(url: str) -> str | None:
 
     await Database.verify(url)
     return None
+
+
+async def read_allocations(url: str) -> Mapping[IpAddress, RecordedAddress]:
+    """Read the recorded addresses of the store at `url`, none if there is no store; raise StoreError."""
+    scheme, _, path = url.partition(":///")
+    if scheme.startswith("sqlite"):
+        found = await asyncio.to_thread(_sqlite_allocations, Path(path))
+        return {record.address: record for record in found}
+    from netboot.store.allocations import Allocations
+    from netboot.store.database import Database
+
+    async with Database.unchanged(url) as database:
+        return await Allocations(database).all_if_made()
+
+
+def _sqlite_allocations(path: Path) -> list[RecordedAddress]:
+    if not path.exists():
+        return []
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"no right to {path}; {NO_RIGHT}")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'allocations'").fetchone():
+                return []  # of an earlier version
+            rows = connection.execute("SELECT address, host, at FROM allocations")
+            return [RecordedAddress.parse(*row) for row in rows]
+    except sqlite3.Error as error:
+        raise _cannot_read(path, error) from error
 
 
 def _verify_sqlite(path: Path) -> str | None:
@@ -35,7 +69,11 @@ def _verify_sqlite(path: Path) -> str | None:
             is_begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
             newest = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0] if is_begun else None
     except sqlite3.Error as error:
-        raise StoreError(f"cannot read {path}: {error}; restore a backup, or correct store.url") from error
+        raise _cannot_read(path, error) from error
     if newest is not None and newest > NEWEST_VERSION:
         raise newer_store(newest)
     return None
+
+
+def _cannot_read(path: Path, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"cannot read {path}: {error}; restore a backup, or correct store.url")

@@ -98,3 +98,11 @@ leases = Table(
     Column("lease_s", Integer, nullable=False),
     Column("ends_at", Text, nullable=False),
 )
+
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)

@@ -1,6 +1,7 @@
 """The JSON of results and errors: no token, and a code that depends on no version of Python or of the daemon."""
 
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 import pytest
 
@@ -8,6 +9,7 @@ from netboot.admin.json_views import error_view, http_error_view, json_view
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
 from netboot.model.host.host import HostName
+from netboot.model.host.host_network import HostNetwork, Route
 from netboot.model.install.install import Install
 from netboot.model.install.token import Tokens
 
@@ -16,6 +18,20 @@ def test_no_token_is_shown_whatever_value_contains_it():
     install = Install(HostName("cp1"), tokens=Tokens("a" * 32, "b" * 32, "c" * 32))
 
     assert json_view([install])[0]["tokens"] == {}
+
+
+def test_addresses_and_networks_of_both_families_are_text():
+    network = HostNetwork(
+        IPv4Interface("192.0.2.101/24"),
+        address6=IPv6Interface("2001:db8::101/64"),
+        gateway6=IPv6Address("fe80::1"),
+        routes=(Route(IPv4Network("198.51.100.0/24"), IPv4Address("192.0.2.254")),),
+    )
+
+    view = json_view(network)
+
+    assert (view["address"], view["address6"], view["gateway6"]) == ("192.0.2.101/24", "2001:db8::101/64", "fe80::1")
+    assert view["routes"] == [{"to": "198.51.100.0/24", "via": "192.0.2.254"}]
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,9 @@ def test_hosts_and_discovered_machines_are_listed(netboot: CommandLine):
     asyncio.run(record())
 
     assert netboot.printed("host", "list").splitlines() == [
-        "HOST\tROLE\tMAC\tSTATE\tARMED\tCHANGED",
-        "cp1\tcontrol-plane\t02:00:00:00:00:01\tregistered\tno\tnever",
-        "w1\tworker\t02:00:00:00:00:02\tregistered\tno\tnever",
+        "HOST\tROLE\tMAC\tSTATE\tARMED\tCHANGED\tADDRESS",
+        "cp1\tcontrol-plane\t02:00:00:00:00:01\tregistered\tno\tnever\t",
+        "w1\tworker\t02:00:00:00:00:02\tregistered\tno\tnever\t",
     ]
     discovered = netboot.printed("host", "list", "--discovered").splitlines()
     assert [discovered[0], *sorted(discovered[1:])] == [

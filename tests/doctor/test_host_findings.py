@@ -39,6 +39,18 @@ def test_an_address_of_this_box_is_a_problem_and_one_beside_the_lan_a_warning(ap
     assert behind_a_router == BoxReport()
 
 
+def test_an_address_of_this_box_that_a_host_has_from_its_pool_is_a_problem_of_the_pool(
+    appliance: Write, tmp_path: Path
+):
+    pool = "address_pools: {rack1: {subnet: 192.0.2.0/24, addresses: 192.0.2.10-192.0.2.20}}\n"
+    hosts = pool + HOSTS.replace("12:34:56", "12:34:56, network: {pool: rack1}")
+
+    assert check_hosts(appliance(hosts=hosts), LINKS).problems == [
+        f"{tmp_path}/hosts.yaml:9:3: hosts.w1.network.address: 192.0.2.10 is this appliance's own, on s0; "
+        "write address_pools.rack1.addresses without it"
+    ]
+
+
 def test_the_api_of_the_cluster_has_no_address_of_this_box_nor_of_its_pool(appliance: Write, tmp_path: Path):
     for name in ("init.ign", "controlplane-join.ign", "worker-join.ign"):
         (tmp_path / "ign" / name).write_bytes((SAMPLES / name).read_bytes())

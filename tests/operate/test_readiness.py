@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 import pytest
@@ -120,6 +120,22 @@ def test_only_without_dhcp_requests_does_a_host_need_a_registered_address(conten
 
     assert reasons(checked, cp1) == ([NO_ADDRESS] if mode is DhcpMode.OFF else [])
     assert reasons(checked, with_address) == []
+
+
+def test_a_host_for_which_the_only_dhcp_server_has_no_address_is_not_ready(content: Path, cp1: Host):
+    checked = readiness(content, ServerFacts(DhcpMode.RESERVATION, leases_a_pool=False))
+    cure = "set hosts.cp1.network.address or network.pool, or dhcp.pool"
+    what = (
+        "cp1 gets no IPv4 address: dhcp.mode is reservation, dhcp.pool is empty, and the host has no static address on "
+        "the boot LAN"
+    )
+    only_ipv6 = replace(cp1, network=HostNetwork(address6=IPv6Interface("2001:db8::101/64")))
+    with_address = replace(cp1, network=HostNetwork(IPv4Interface("192.0.2.101/24")))
+
+    assert reasons(checked, cp1) == [f"{what}; {cure}"]
+    assert reasons(checked, only_ipv6) == [f"{what}, and IPv6 alone is not possible; {cure}"]
+    assert reasons(checked, with_address) == []
+    assert reasons(readiness(content, ServerFacts(DhcpMode.RESERVATION)), only_ipv6) == []
 
 
 def test_without_dhcp_the_boot_loader_is_the_business_of_another_server(content: Path, cp1: Host):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fixtures.site import CLUSTER
 
+from netboot.registry.allocation import NONE_RECORDED
 from netboot.registry.load import load_accepted, read
 
 EVERYBODY = {"52:54:00:00:00:01", "52:54:00:00:00:11"}
@@ -135,7 +136,7 @@ def test_accepted_files_give_the_same_hosts_again_from_any_directory(site, monke
     accepted = read(Path("netboot.yaml"))
     monkeypatch.chdir("/")
 
-    hosts = load_accepted(accepted.texts)
+    hosts, _ = load_accepted(accepted.texts, NONE_RECORDED)
 
     assert [(host.name, host.macs, host.ignition, host.faults) for host in hosts] == [
         (host.name, host.macs, host.ignition, ()) for host in accepted.hosts
@@ -147,6 +148,6 @@ def test_an_ignition_file_that_was_replaced_holds_back_its_hosts_alone(site):
     accepted = read(Path("netboot.yaml"))
     site.write("init.ign", "<html>")
 
-    hosts = load_accepted(accepted.texts)
+    hosts, _ = load_accepted(accepted.texts, NONE_RECORDED)
 
     assert {host.name: len(host.faults) for host in hosts} == {"cp1": 1, "w1": 0}

@@ -118,7 +118,10 @@ def test_a_role_said_in_two_files_may_not_say_one_key_twice(site):
     ("text", "expected"),
     [
         ("host: {}\n", "1:1: host: no such section; did you mean hosts?"),
-        ("[]\n", "1:1: is not a table of hosts; write sections: cluster, defaults, roles, groups, hosts"),
+        (
+            "[]\n",
+            "1:1: is not a table of hosts; write sections: cluster, defaults, roles, groups, address_pools, hosts",
+        ),
         ("hosts: [a]\n", "1:8: hosts: must be a table of keys; write `key: value` pairs below it"),
         ("hosts: {a: b}\n", "1:12: hosts.a: must be a table of keys; write `key: value` pairs below it"),
         ("roles: {manager: {}}\n", "1:9: roles.manager: no such role; known here: control-plane, worker"),

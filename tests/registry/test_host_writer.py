@@ -1,11 +1,14 @@
 """Hosts are added, changed and removed by files; a change with a new fault, or of a person's host, changes nothing."""
 
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netboot.errors import ConfigError, HostFileError, UnknownHostError
+from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.host import HostFileChange, HostName
 from netboot.registry.writing.host_document import HEAD
 from netboot.registry.writing.host_writer import HostWriter
@@ -191,4 +194,22 @@ def test_the_last_host_of_the_last_default_file_is_kept(site, writer: HostWriter
 
     assert refusal(ConfigError, site, writer.remove, "w2") == (
         "hosts.yaml: is not there; write it; docs/settings.md has the smallest one"
+    )
+
+
+def test_an_address_that_another_host_has_on_record_from_its_pool_is_refused(site, writer: HostWriter):
+    pool = "address_pools: {rack1: {subnet: 192.0.2.0/24, addresses: 192.0.2.40-192.0.2.50}}\n"
+    site.write(
+        "hosts.yaml", f"{pool}hosts:\n  w1: {{role: worker, mac: 52:54:00:aa:00:01, network: {{pool: rack1}}}}\n"
+    )
+    address = ip_address("192.0.2.45")
+    recorded = {address: RecordedAddress(address, HostName("w1"), datetime(2026, 11, 29, tzinfo=UTC))}
+    on_record = HostWriter(Path("netboot.yaml"), recorded=lambda: recorded)
+    values = {**WORKER, "network": {"address": "192.0.2.45/24"}}
+
+    message = refusal(ConfigError, site, on_record.add, {"w2": values})
+
+    assert message == (
+        "hosts.d/w2.yaml:7:16: hosts.w2.network.address: 192.0.2.45 was allocated to w1 from the pool rack1; "
+        "give w2 another address"
     )

@@ -21,7 +21,7 @@ from netboot.app.daemon import run
 from netboot.app.process import Signals
 from netboot.content.assets import assets_directory
 from netboot.model.clock import Clock
-from netboot.registry.load import read
+from netboot.registry.load import read_written
 
 HTTP_PORT = 8080
 BASE = f"http://{SERVER}:{HTTP_PORT}"
@@ -240,7 +240,7 @@ class Appliance:
         path, clock = self.directory / "netboot.yaml", self.clock
         self._signals = Signals()
         faked = Clock(clock.now, clock.monotonic, clock.random_bytes)
-        self._run = self._loop.create_task(run(path, read(path), self._signals, clock=faked))
+        self._run = self._loop.create_task(run(path, read_written(path), self._signals, clock=faked))
         self._loop.settle()
         if self._run.done():
             self._run.result()

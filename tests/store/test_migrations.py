@@ -19,6 +19,7 @@ from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.machine_facts import MachineFact
+from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
@@ -28,6 +29,7 @@ from netboot.model.install.token import Tokens
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
+from netboot.store.allocations import Allocations
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
 from netboot.store.installs import Installs
@@ -78,6 +80,9 @@ LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState
 SERVED: Final = ServedDocument(
     CP1, ServedKind.KICKSTART, at(3).replace(second=30), MAC, "http://192.0.2.10:8080", "4" * 64, "text\n"
 )
+ALLOCATED: Final = [
+    RecordedAddress.parse(address, "worker1", at(4).isoformat()) for address in ("192.0.2.40", "2001:db8::40")
+]
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
 
 
@@ -179,6 +184,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "leases": await LeaseStore(database).all(),
                 "accepted": await AcceptedFiles(database).all(),
                 "served": await ServedDocuments(database).of(CP1),
+                "allocated": list((await Allocations(database).all()).values()),
             }
         finally:
             await database.close()
@@ -194,6 +200,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "leases": [LEASE] if version >= 3 else [],
         "accepted": ACCEPTED if version >= 5 else [],
         "served": [SERVED] if version >= 7 else [],
+        "allocated": ALLOCATED if version >= 9 else [],
     }
 
 

@@ -4,13 +4,20 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url, text
 
 from netboot.errors import StoreError
+from netboot.model.host.address_pool import Allocation, RecordedAddress
+from netboot.model.host.host import HostName
+from netboot.store.allocations import Allocations
 from netboot.store.database import Database
-from netboot.store.read_only_check import verify_store
+from netboot.store.failure import NEWEST_VERSION
+from netboot.store.read_only_check import read_allocations, verify_store
 
 
 async def made(url: str) -> None:
@@ -55,7 +62,7 @@ def newer(path: Path) -> None:
         ),
         pytest.param(
             newer,
-            "the store has version 99, this netboot supports up to 8; "
+            "the store has version 99, this netboot supports up to 9; "
             "run the version that wrote it, or restore a backup",
             id="newer",
         ),
@@ -71,3 +78,58 @@ def test_a_store_on_which_no_daemon_can_start_is_an_error(
         asyncio.run(verify_store(sqlite_url))
 
     assert str(caught.value) == message.format(path=path)
+
+
+def test_recorded_addresses_are_read_while_a_daemon_has_the_store_open(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        try:
+            address, at = ip_address("192.0.2.40"), datetime(2026, 11, 29, tzinfo=UTC)
+            await Allocations(database).record([Allocation(address, HostName("w1"))], at=at)
+
+            assert await read_allocations(store_url) == {address: RecordedAddress(address, HostName("w1"), at)}
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())
+
+
+def test_recorded_addresses_are_read_after_the_daemon_has_ended(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        address, at = ip_address("2001:db8::40"), datetime(2026, 11, 29, tzinfo=UTC)
+        await Allocations(database).record([Allocation(address, HostName("w1"))], at=at)
+        await database.close()
+
+        assert await read_allocations(store_url) == {address: RecordedAddress(address, HostName("w1"), at)}
+
+    asyncio.run(scenario())
+
+
+def test_without_a_store_no_address_is_recorded_and_none_is_made(sqlite_url: str, tmp_path: Path):
+    assert asyncio.run(read_allocations(sqlite_url)) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_an_earlier_version_has_no_recorded_address(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        async with database.transaction() as connection:
+            await connection.execute(text("DROP TABLE allocations"))
+            await connection.execute(text(f"DELETE FROM schema_version WHERE version = {NEWEST_VERSION}"))
+        await database.close()
+
+        assert await read_allocations(store_url) == {}
+
+    asyncio.run(scenario())
+
+
+def test_recorded_addresses_of_a_file_that_is_no_store_are_not_read(sqlite_url: str, tmp_path: Path):
+    file = Path(str(make_url(sqlite_url).database))
+    file.write_bytes(b"not a database, but long enough to be read as one" * 100)
+
+    with pytest.raises(StoreError) as caught:
+        asyncio.run(read_allocations(sqlite_url))
+
+    cure = "restore a backup, or correct store.url"
+    assert str(caught.value) == f"cannot read {file}: file is not a database; {cure}"

@@ -11,7 +11,7 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.control_socket import DeafDaemonError, is_answered
-from netboot.registry.load import load_settings, read
+from netboot.registry.load import load_settings
 from netboot.store.locks.file_lock import held_by
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ async def administration(
         async with client:
             yield client
         return
+    from netboot.app.recorded_addresses import read_files
     from netboot.app.store_access import offline_administration  # slow to load
     from netboot.telemetry import logs
 
-    configuration = read(config)
+    configuration = (await read_files(config)).configuration()
     logs.configure(level="error", form="auto")  # the command itself prints a refusal, which the audit trail logs too
     async with offline_administration(configuration, needs_hosts=needs_hosts) as offline:
         for fault in configuration.faults:

@@ -39,6 +39,7 @@ class HostNetwork:
     routes: tuple[Route, ...] = ()
     vlan: int | None = None  # the installed system's traffic is tagged; the boot is not
     bond: Bond | None = None
+    pool: str | None = None  # the address pool that it names; its address is of the pool, or its own
 
     @property
     def boot_address(self) -> IPv4Interface | None:

@@ -57,7 +57,7 @@ def check_groups(declared: Declared, hosts: Hosts, *, known: Collection[str], fa
 
 def check_lists(declared: Declared, faults: Faults) -> None:
     """Refuse a list that is replaced and extended in one place."""
-    for where, table in _tables(declared):
+    for where, table in layer_tables(declared):
         for added in table.entries.keys() & set(ADDS.values()):
             name = added.removeprefix("+")
             if name in table.entries:
@@ -67,7 +67,7 @@ def check_lists(declared: Declared, faults: Faults) -> None:
 
 def check_abbreviated(declared: Declared, faults: Faults) -> None:
     """Refuse a disk or release that nothing describes, and an archive without URL or ref."""
-    for where, table in _tables(declared):
+    for where, table in layer_tables(declared):
         for key, cure in _DESCRIBED.items():
             entry = table.entries.get(key)
             if entry is None:
@@ -89,7 +89,7 @@ def _is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.is_null
 
 
-def _tables(declared: Declared) -> Iterator[tuple[str, Table]]:
+def layer_tables(declared: Declared) -> Iterator[tuple[str, Table]]:
     """Walk the tables whose lists a layer can extend: each layer, and its network."""
     layers = [("defaults", declared.tree.entries.get("defaults"))]
     for section in ("roles", "groups", "hosts"):

@@ -42,12 +42,13 @@ def _check_family(
     gateway = getattr(host.values.network, gateway_key)
     if address is None:
         own_gateway = host.layers[0].origin("network", gateway_key)
-        if own_gateway is not None and not _is_misspelt(host, key):
+        if own_gateway is not None and host.values.network.pool is None and not _is_misspelt(host, key):
             example = "192.0.2.101/24" if key == "address" else "2001:db8::101/64"
             cure = f"add {key}: {example}, or remove {gateway_key}"
             faults.add(own_gateway.place, own_gateway.where, what=f"is not used without {key}", cure=cure)
         return
-    owner, owner_key = owners.setdefault(address.ip, (name, key))
+    is_own = getattr(host.layers[0].values.network, key) is not None
+    owner, owner_key = owners.setdefault(address.ip, (name, key)) if is_own else (name, key)
     if owner != name:
         [origin], [first] = host.origins("network", key), hosts[owner].origins("network", owner_key)
         what = f"{address.ip} belongs to {owner} already ({first.place})"
@@ -83,7 +84,7 @@ def _check_gateway(
         what, cure = f"is not a machine's address in {network}", "name the router"
     else:
         return
-    _add_fault(host, gateway_key, f"the gateway {gateway}", what, cure, faults)
+    add_network_fault(host, gateway_key, f"the gateway {gateway}", what, cure, faults)
 
 
 def _is_on_every_link(router: IPv4Address | IPv6Address) -> bool:
@@ -96,17 +97,19 @@ def _check_routes(host: Merged[HostSection], faults: Faults) -> None:
         address = network.address if isinstance(route.via, IPv4Address) else network.address6
         named = f"the router {route.via} of {route.to}"
         if route.to.version != route.via.version:
-            _add_fault(host, "routes", named, "is of another family", "correct one of the two", faults)
+            add_network_fault(host, "routes", named, "is of another family", "correct one of the two", faults)
         elif address is not None and route.via not in address.network and not _is_on_every_link(route.via):
-            _add_fault(host, "routes", named, f"is outside {address.network}", "correct it or the prefix", faults)
+            add_network_fault(
+                host, "routes", named, f"is outside {address.network}", "correct it or the prefix", faults
+            )
 
 
 def _check_devices(host: Merged[HostSection], faults: Faults) -> None:
     for key, what, cure in _device_faults(host.values):
-        _add_fault(host, key, f"the {key}", what, cure, faults)
+        add_network_fault(host, key, f"the {key}", what, cure, faults)
 
 
-def _add_fault(host: Merged[HostSection], key: str, named: str, what: str, cure: str, faults: Faults) -> None:
+def add_network_fault(host: Merged[HostSection], key: str, named: str, what: str, cure: str, faults: Faults) -> None:
     """Add a fault of a key of the network: where the host has it, else at the host, with the place of the key."""
     in_force, _ = host.sources("network", key)
     own = next((origin for origin in in_force if origin.where.startswith(f"{host.layers[0].where}.")), None)

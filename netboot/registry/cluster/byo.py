@@ -15,8 +15,8 @@ from netboot.yamlfile.files import read_text
 from netboot.yamlfile.nodes import Node, Scalar, Table, find
 from netboot.yamlfile.positions import parse
 
-_POD_SUBNET: Final = "10.244.0.0/16"
-_SERVICE_SUBNET: Final = "10.96.0.0/12"
+POD_SUBNET: Final = "10.244.0.0/16"
+SERVICE_SUBNET: Final = "10.96.0.0/12"
 _INTERFACE: Final = ("providers", "byo", "networkInterface")
 _CURE: Final = "make the file again with ocne, or correct byo.yaml"
 
@@ -83,8 +83,8 @@ def _differences(tree: Table, file: RoleFile) -> Iterator[tuple[Place, str]]:
     if interface is not None and file.interface not in (None, interface.text):
         yield interface.place, f"uses the interface {file.interface}, and byo.yaml has {shown(interface.text)}"
     for noun, mine, key, default in (
-        ("pod subnet", file.pod_subnet, "podSubnet", _POD_SUBNET),
-        ("service subnet", file.service_subnet, "serviceSubnet", _SERVICE_SUBNET),
+        ("pod subnet", file.pod_subnet, "podSubnet", POD_SUBNET),
+        ("service subnet", file.service_subnet, "serviceSubnet", SERVICE_SUBNET),
     ):
         written = _text(tree, key)
         wanted = default if written is None else written.text

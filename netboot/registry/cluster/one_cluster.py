@@ -1,9 +1,10 @@
 """Checks that all Ignition files are of one cluster, that its address is nobody else's, and its control planes."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
+from netboot.model.host.address_pool import IpAddress, IpNetwork
 from netboot.model.host.host import Host, Role
 from netboot.model.host.role_ignition import RoleFile, RoleUse
 from netboot.registry.cluster.cluster_files import Hosts, NamedFiles, NamedRoleFile
@@ -16,13 +17,18 @@ _ADDRESSES: Final = ("address", "address6")
 
 def api_of(files: NamedFiles) -> str | None:
     """Return the address or name of the cluster's API, as the first node's file has it."""
-    first = _first(files)
+    first = first_file(files)
     return None if first is None else first.file.endpoint_host
+
+
+def api_address(files: NamedFiles) -> IpAddress | None:
+    """Return the address of the cluster's API; None if its files have a name, or none is known."""
+    return _address(api_of(files))
 
 
 def check_one_cluster(files: NamedFiles, faults: Faults) -> None:
     """Refuse files of two clusters: another CA, another endpoint, another virtual IP."""
-    first = _first(files)
+    first = first_file(files)
     if first is None:
         return
     for each in files.values():
@@ -34,7 +40,7 @@ def check_one_cluster(files: NamedFiles, faults: Faults) -> None:
             faults.add(each.named.place, each.named.where, what=what, cure=cure)
 
 
-def _first(files: NamedFiles) -> NamedRoleFile | None:
+def first_file(files: NamedFiles) -> NamedRoleFile | None:
     """Return the file that the others are compared with: that of the first node, else the one named first."""
     known = [each for each in files.values() if each.file.authorities or each.file.endpoint]
     return next((each for each in known if each.file.use is RoleUse.INIT), next(iter(known), None))
@@ -53,18 +59,18 @@ def _difference(one: RoleFile, other: RoleFile) -> tuple[str, str] | None:
 
 def check_addresses(files: NamedFiles, hosts: Hosts, faults: Faults) -> None:
     """Refuse an address of a host that the cluster uses: the API's, or one in its pod or service subnet."""
-    first = _first(files)
+    first = first_file(files)
     if first is None:
         return
     taken = _address(first.file.endpoint_host)
     what_it_is = "the virtual IP" if first.file.virtual_ip else "the load balancer"
-    subnets = list(_subnets(first.file))
+    subnets = list(subnets_of(first.file))
     for host in hosts.values():
         for key in _ADDRESSES:
             address = getattr(host.values.network, key)
-            if address is None:
+            origin = next(iter(host.origins("network", key)), None)
+            if address is None or origin is None:  # none, or of a pool, which is checked as a whole
                 continue
-            [origin, *_] = host.origins("network", key)
             if address.ip == taken:
                 what = f"{address.ip} is {what_it_is} of the cluster ({first.path})"
                 faults.add(origin.place, origin.where, what=what, cure="give the host another")
@@ -101,7 +107,7 @@ def warn_of_even_control_planes(hosts: Hosts, faults: Faults) -> None:
         faults.warn(origin.place, origin.where, what=what, cure="declare an odd number")
 
 
-def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+def _address(text: str | None) -> IpAddress | None:
     """Return the address that a text is; None for a name."""
     try:
         return None if text is None else ip_address(text)
@@ -109,7 +115,8 @@ def _address(text: str | None) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _subnets(file: RoleFile) -> Iterator[tuple[str, IPv4Network | IPv6Network]]:
+def subnets_of(file: RoleFile) -> Iterator[tuple[str, IpNetwork]]:
+    """Yield the subnets of pods and services, each with its name."""
     for noun, text in (("pod subnet", file.pod_subnet), ("service subnet", file.service_subnet)):
         for each in (text or "").split(","):
             try:

@@ -6,7 +6,7 @@ called in a thread.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
 from netboot.model.host.host import HostFileChange, HostName
+from netboot.registry.allocation import NONE_RECORDED, Recorded
 from netboot.registry.host_files import Changes, HostsFile
 from netboot.registry.host_values import host_name
 from netboot.registry.hosts import build_hosts
@@ -57,8 +58,10 @@ class _Files:
 class HostWriter:
     """The files of one configuration."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *, recorded: Callable[[], Recorded] = lambda: NONE_RECORDED) -> None:
+        """`recorded` reads the addresses that hosts have from pools; it raises StoreError, and so does each change."""
         self._config = config
+        self._recorded = recorded
 
     def names(self) -> frozenset[str]:
         """Return the names that the files declare now; raise ConfigError for a fault in `netboot.yaml`."""
@@ -117,9 +120,10 @@ class HostWriter:
         """Verify the configuration with the changes, then write them. Raises ConfigError with the new faults."""
         after = Faults()
         found = self._read(after, {change.file: change.text for change in changes})
-        build_hosts(found.declared, after)
+        recorded = self._recorded() if found.declared.has_pools else NONE_RECORDED
+        build_hosts(found.declared, after, recorded)
         if after:
-            build_hosts(files.found.declared, files.faults)
+            build_hosts(files.found.declared, files.faults, recorded)
             before = set(map(_identity, files.faults.problems))
             if new := [fault for fault in after.problems if _identity(fault) not in before]:
                 raise ConfigError(new)

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from netboot.app import from_settings
+from netboot.app.recorded_addresses import read_files
 from netboot.boot.documents import Documents
 from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
@@ -27,7 +28,7 @@ from netboot.model.boot.offer import Policy
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
-from netboot.registry.load import Configuration, read
+from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
 from netboot.store.read_only_check import verify_store
 
@@ -84,13 +85,15 @@ def check(config: Path, as_json: bool) -> None:
     checked nevertheless); 1 if only problems are found. Warnings do not change the exit code.
     """
     try:
-        configuration = read(config)
+        files = asyncio.run(read_files(config))
     except ConfigError as error:
         if not as_json:
             raise
         _print_as_json(Findings(faults=error.problems), [])
         raise SystemExit(2) from None
+    configuration = files.configuration()
     findings = Findings(warnings=list(map(str, configuration.warnings)), faults=configuration.faults)
+    findings.notes += files.notes(configuration.allocations, configuration.hosts.hosts)
     findings.add(check_access(configuration))  # it changes the user for a moment, so it comes before the threads
     registry, problems = from_settings.registry_for(configuration.settings, configuration)
     findings.problems += [*map(str, problems), *missing_uefi_loader(registry.policy, registry.boot_files)]

@@ -10,6 +10,7 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
+from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.plan import base_urls_of
@@ -23,8 +24,8 @@ from netboot.model.host.host import HostName
 from netboot.model.install.install import Install
 from netboot.model.words import printable
 from netboot.operate.host_plan import offers
+from netboot.registry.load import Configuration
 from netboot.registry.load import explain as explain_host
-from netboot.registry.load import read
 from netboot.registry.merge import Origin
 from netboot.registry.value_origins import ExplainedValue
 
@@ -37,16 +38,21 @@ def explain(config: Path, host: str, as_json: bool) -> None:
 
     The values are those of the files. The daemon has them after a reload; if they have a fault, it keeps the accepted.
     """
-    values, faults = explain_host(config, HostName(host))
+    name, files = HostName(host), asyncio.run(read_files(config))
+    explained = explain_host(files.written, name, files.recorded)
     state = _state(config, host)
+    configuration = files.configuration()
+    is_armed = state is not None and state["arming"] is not None
     found = {
         "host": host,
-        "values": [_value_view(value) for value in values],
-        "faults": [asdict(fault) for fault in faults],
+        "values": [_value_view(value) for value in explained.values],
+        "faults": [asdict(fault) for fault in explained.faults],
         "install": state,
-        **asyncio.run(_answers(config, host, is_armed=state is not None and state["arming"] is not None)),
+        **asyncio.run(_answers(configuration, host, is_armed=is_armed)),
     }
-    print_found(found, as_json, map(printable, _lines(found, [str(fault) for fault in faults])))
+    if files.note is not None:
+        click.echo(f"note: {files.note}", err=True)
+    print_found(found, as_json, map(printable, _lines(found, [str(fault) for fault in explained.faults])))
 
 
 def _state(config: Path, host: str) -> Mapping[str, Any] | None:
@@ -61,9 +67,8 @@ def _state(config: Path, host: str) -> Mapping[str, Any] | None:
         return None
 
 
-async def _answers(config: Path, name: str, *, is_armed: bool) -> Mapping[str, Any]:
+async def _answers(configuration: Configuration, name: str, *, is_armed: bool) -> Mapping[str, Any]:
     """Return what each kind of firmware is offered now, and the URLs of the machine; nothing for a faulty host."""
-    configuration = read(config)
     host = configuration.hosts.get(name)
     if host is None:
         return {"offers": {}, "urls": {}}
@@ -82,12 +87,16 @@ async def _answers(config: Path, name: str, *, is_armed: bool) -> Mapping[str, A
 
 
 def _value_view(value: ExplainedValue) -> Mapping[str, Any]:
-    return {
+    view = {
         "key": value.key,
         "value": json_view(value.value),
         "from": [_origin_view(origin) for origin in value.origins],
         "overrides": [_origin_view(origin) for origin in value.overridden],
     }
+    given = value.allocation
+    if given is None:
+        return view
+    return {**view, "recorded_at": given.recorded.at.isoformat() if given.recorded and given.is_recorded else None}
 
 
 def _origin_view(origin: Origin) -> Mapping[str, Any]:
@@ -102,6 +111,10 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
         for word, origins in (("from", value["from"]), ("overrides", value["overrides"])):
             for origin in origins:
                 yield f"{'':<{width}}    {word} {origin['file']}:{origin['line']}:{origin['column']}: {origin['where']}"
+        if "recorded_at" in value:
+            at = value["recorded_at"]
+            record = f"recorded {at}" if at else "not recorded yet: the daemon records it at its start or a reload"
+            yield f"{'':<{width}}    {record}"
     yield from (f"fault: {fault}" for fault in faults)
     install = found["install"]
     if install is None:

@@ -31,7 +31,7 @@ for changing in (add, set_values, approve, remove, retire):
 @selection_options
 @config_and_json
 def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json: bool) -> None:
-    """List every host with its role, cards and install; with --role or --label some of them."""
+    """List every host with its role, cards, install and static address; with --role or --label some of them."""
     if discovered and not selection.is_all:
         raise click.UsageError("an unregistered machine has no role and no label")
     if discovered:
@@ -47,10 +47,11 @@ def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json
             item["install"]["state"],
             armed_text(item["install"]),
             ago(item["install"]["changed_at"]),
+            (item["network"]["address"] or "").partition("/")[0],
         )
         for item in hosts
     )
-    print_table(hosts, as_json, ("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED"), rows)
+    print_table(hosts, as_json, ("HOST", "ROLE", "MAC", "STATE", "ARMED", "CHANGED", "ADDRESS"), rows)
 
 
 @host.command()

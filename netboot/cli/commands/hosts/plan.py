@@ -14,6 +14,7 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
+from netboot.app.recorded_addresses import read_files
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import administration
 from netboot.cli.views.output import config_and_json, counted, print_json
@@ -30,7 +31,7 @@ from netboot.model.install.install import Install
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.operate.host_plan import HostPlan, HostPlanner, offers
 from netboot.operate.plan_changes import PlanChange, plan_change
-from netboot.registry.load import Configuration, load
+from netboot.registry.load import Configuration
 from netboot.serve.net.links import Link
 from netboot.settings.settings import Settings
 
@@ -50,8 +51,11 @@ def plan(
 
     Tokens are generated at boot, so only their places are shown; secrets of the role's Ignition are hidden.
     """
-    configuration = load(config)
+    files = asyncio.run(read_files(config))
+    configuration = files.load()
     hosts = _chosen(configuration, names)
+    for note in files.notes(configuration.allocations, {host.name for host in hosts}):
+        click.echo(f"note: {note}", err=True)
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
     base_urls = base_urls_of(configuration.settings, asyncio.run(links_here()))
     if is_diff:
