@@ -267,6 +267,11 @@ def _network(scalar: Scalar) -> IPv4Network | IPv6Network:
         raise refuse(f"{shown(scalar.text)} is not a network", "write it as 198.51.100.0/24") from None
 
 
+def is_label(key: str, text: str) -> bool:
+    """Return whether a host can have this label."""
+    return bool(_LABEL_KEY.fullmatch(key) and _LABEL_TEXT.fullmatch(text))
+
+
 def _is_like_address(name: str) -> bool:
     return all(label.isdecimal() for label in name.split("."))
 

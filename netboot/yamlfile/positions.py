@@ -28,15 +28,30 @@ _PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
 
 def parse(text: str, file: str, faults: Faults) -> Node | None:
     """Read one document; None if the file cannot be parsed at all. Every fault is added to `faults`."""
-    if unseen := _UNSEEN_IN_FILE.search(text):
+    if _has_unseen(text, file, faults):
+        return None
+    found = _read_by_libyaml(text, file, is_foreign=False) or _read_with_faults(text, file, faults, is_foreign=False)
+    return None if found is None else next(iter(found), Scalar(Place(file, 1, 1), ""))
+
+
+def parse_documents(text: str, file: str, faults: Faults) -> list[Node]:
+    """Read a file of another program: any number of documents, and values of several lines. A message has no value."""
+    if _has_unseen(text, file, faults):
+        return []
+    found = _read_by_libyaml(text, file, is_foreign=True)
+    return (_read_with_faults(text, file, faults, is_foreign=True) or []) if found is None else found
+
+
+def _has_unseen(text: str, file: str, faults: Faults) -> bool:
+    unseen = _UNSEEN_IN_FILE.search(text)
+    if unseen is not None:
         place = Place(file, *position(text, unseen.start()))
         code = f"U+{ord(unseen.group()):04X}"
         faults.add(place, "", what=f"has an invisible character ({code})", cure="remove it")
-        return None
-    return _read_by_libyaml(text, file) or _read_with_faults(text, file, faults)
+    return unseen is not None
 
 
-def _read_by_libyaml(text: str, file: str) -> Node | None:
+def _read_by_libyaml(text: str, file: str, *, is_foreign: bool) -> list[Node] | None:
     """Read a text without faults in a tenth of the time; None for any other text, which PyYAML's own parser reads.
 
     libyaml has other error messages and another place for an empty value, and is not in every build of PyYAML.
@@ -44,7 +59,7 @@ def _read_by_libyaml(text: str, file: str) -> Node | None:
     if not yaml.__with_libyaml__ or "\t" in text:
         return None
     faults = Faults()
-    reader = _TreeBuilder(file, faults)
+    reader = _TreeBuilder(file, faults, is_foreign=is_foreign)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.ScalarEvent) and not (event.value and event.style in _ALIKE_IN_BOTH):
@@ -52,11 +67,11 @@ def _read_by_libyaml(text: str, file: str) -> Node | None:
             reader.take(event)
     except (_GiveUpError, yaml.YAMLError, ValueError):
         return None
-    return None if faults else reader.root
+    return None if faults else reader.documents
 
 
-def _read_with_faults(text: str, file: str, faults: Faults) -> Node | None:
-    reader = _TreeBuilder(file, faults)
+def _read_with_faults(text: str, file: str, faults: Faults, *, is_foreign: bool) -> list[Node] | None:
+    reader = _TreeBuilder(file, faults, is_foreign=is_foreign)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             reader.take(event)
@@ -71,7 +86,7 @@ def _read_with_faults(text: str, file: str, faults: Faults) -> Node | None:
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape or a version beyond what Python can hold
         faults.add(Place(file), "", what=f"is not YAML ({str(error).splitlines()[0]})", cure="correct it")
         return None
-    return reader.root or Scalar(Place(file, 1, 1), "")
+    return reader.documents
 
 
 class _GiveUpError(Exception):
@@ -94,13 +109,14 @@ class _Open:
 class _TreeBuilder:
     """Builds the tree from the parser's events. No recursion, so no text can exhaust the stack."""
 
-    def __init__(self, file: str, faults: Faults) -> None:
+    def __init__(self, file: str, faults: Faults, *, is_foreign: bool) -> None:
         self._file = file
         self._faults = faults
+        self._is_foreign = is_foreign
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
-        self._size = 0  # of all open collections together, aliases counted at the size of what they repeat
-        self.root: Node | None = None
+        self._size = 0  # of all collections together, aliases counted at the size of what they repeat
+        self.documents: list[Node] = []
 
     def take(self, event: yaml.Event) -> None:
         match event:  # the most frequent first
@@ -112,19 +128,24 @@ class _TreeBuilder:
                 self._end()
             case yaml.AliasEvent():
                 self._alias(event)
-            case yaml.DocumentStartEvent() if self.root is not None:
+            case yaml.DocumentStartEvent() if self.documents and not self._is_foreign:
                 self._give_up(self._place(event), "a second document starts here", "keep one document in a file")
+            case yaml.DocumentStartEvent():
+                self._anchors.clear()
             case _:  # starts and ends of streams and documents
                 pass
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._refuse_tag(event)
         place, text = self._place(event), event.value
-        if unseen := _UNSEEN_IN_SCALAR.search(text):
+        refused = _UNSEEN_IN_FILE if self._is_foreign else _UNSEEN_IN_SCALAR
+        if unseen := refused.search(text):
             code = f"U+{ord(unseen.group()):04X}"
-            what = f"{shown(text)} holds a line end or control character ({code})"
-            self._fault(place, what, "write it on one line, without")
-            text = _UNSEEN_IN_SCALAR.sub("\N{REPLACEMENT CHARACTER}", text)  # messages may show it
+            value = "a value" if self._is_foreign else shown(text)  # which may be a password
+            self._fault(
+                place, f"{value} holds a line end or control character ({code})", "write it on one line, without"
+            )
+            text = refused.sub("\N{REPLACEMENT CHARACTER}", text)  # messages may show it
         scalar = Scalar(place, text, plain=not event.style and event.tag is None)
         self._close(scalar, event.anchor, 1)
 
@@ -155,15 +176,15 @@ class _TreeBuilder:
         """Add a finished node to its collection."""
         if anchor is not None:
             self._anchors[anchor] = (node, size)
-        if not self._open:
-            self.root = node
-            return
-        frame = self._open[-1]
-        frame.size += size
         self._size += size
         if self._size > NODE_LIMIT:
             what = f"grows beyond {NODE_LIMIT} values here"
             self._give_up(node.place, what, "write less by aliases, or split the file")
+        if not self._open:
+            self.documents.append(node)
+            return
+        frame = self._open[-1]
+        frame.size += size
         if not frame.is_table:
             frame.items.append(node)
         elif frame.key is None:
@@ -180,7 +201,7 @@ class _TreeBuilder:
     def _store(self, frame: _Open, key: Scalar, node: Node) -> None:
         first = frame.entries.get(key.text)
         if key.plain and key.text == "<<":
-            cure = "put what machines share under defaults or roles"
+            cure = "write the keys out" if self._is_foreign else "put what machines share under defaults or roles"
             self._fault(key.place, "merge keys (<<) are not YAML 1.2", cure)
         elif first is not None:
             self._fault(key.place, f"is there already ({first.key.place})", "keep one of the two")

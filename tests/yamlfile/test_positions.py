@@ -4,8 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netboot.yamlfile.faults import Faults, Place
-from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry
-from netboot.yamlfile.positions import DEPTH_LIMIT, NODE_LIMIT, parse
+from netboot.yamlfile.nodes import Listing, Node, Scalar, Table, TableEntry, find
+from netboot.yamlfile.positions import DEPTH_LIMIT, NODE_LIMIT, parse, parse_documents
 
 
 def read(text: str) -> Node | None:
@@ -213,3 +213,47 @@ def test_libyaml_and_pyyaml_read_every_text_alike(monkeypatch: pytest.MonkeyPatc
 
 def test_this_python_has_libyaml():
     assert yaml.__with_libyaml__
+
+
+def read_foreign(text: str) -> tuple[list[Node], list[str]]:
+    faults = Faults()
+    documents = parse_documents(text, "f.yaml", faults)
+    return documents, [str(problem) for problem in faults.problems]
+
+
+def test_a_file_of_another_program_has_any_number_of_documents_and_texts_of_several_lines():
+    documents, faults = read_foreign("a: |\n  one\n  two\n---\n---\n- ''\n...\n")
+
+    assert faults == []
+    assert [type(each) for each in documents] == [Table, Scalar, Listing]
+    assert find(documents[0], ("a",)) == Scalar(at(1, 4), "one\ntwo\n", plain=False)
+    assert read_foreign("") == ([], [])
+
+
+def test_an_anchor_of_one_document_is_not_known_in_the_next():
+    assert read_foreign("&a x\n---\n*a\n")[1] == ["f.yaml:3:1: *a has no anchor &a before it; write the value out"]
+
+
+def test_all_documents_together_have_a_limit():
+    bomb = f"a: &a [{'1,' * 1000}]\nb: [{'*a,' * 150}]\n"
+
+    assert read_foreign(bomb)[1] == []
+    assert [fault.partition(": ")[2] for fault in read_foreign(f"{bomb}---\n{bomb}")[1]] == [
+        f"b[47]: grows beyond {NODE_LIMIT} values here; write less by aliases, or split the file"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            'p: "secret\\u0007"',
+            "1:4: p: a value holds a line end or control character (U+0007); write it on one line, without",
+        ),
+        ("a: &a {b: 1}\nc: {<<: *a}\n", "2:5: c.<<: merge keys (<<) are not YAML 1.2; write the keys out"),
+        ("a: secret\x07", "1:10: has an invisible character (U+0007); remove it"),
+        ("a: !!binary c2VjcmV0", "1:4: a: the tag 'tag:yaml.org,2002:binary' is not used here; remove it"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_another_programs_file_shows_no_value(text, fault):
+    assert read_foreign(text)[1] == [f"f.yaml:{fault}"]

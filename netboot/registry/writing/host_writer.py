@@ -5,27 +5,23 @@ file is changed. A host that a person declared is refused with the place of its 
 called in a thread.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from netboot.errors import ConfigError, HostFileError, Problem, UnknownHostError
+from netboot.errors import ConfigError, HostFileError, UnknownHostError
 from netboot.model.host.host import HostFileChange, HostName
 from netboot.registry.allocation import NONE_RECORDED, Recorded
-from netboot.registry.host_files import Changes, HostsFile
+from netboot.registry.host_files import HostsFile
 from netboot.registry.host_values import host_name
-from netboot.registry.hosts import build_hosts
-from netboot.registry.load import DeclaredFiles, directory_of_hosts, read_declared
+from netboot.registry.load import DeclaredFiles, directory_of_hosts
 from netboot.registry.writing.host_document import Values, host_text, patched, values_in
 from netboot.registry.writing.hosts_directory import HostsDirectory, locked_directory
+from netboot.registry.writing.new_faults import read_sound, refuse_new_faults
 from netboot.yamlfile.faults import Faults, did_you_mean, shown
-
-_LINE: Final = re.compile(r":[0-9]+:[0-9]+\b")  # of another entry, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class HostWriter:
 
     def names(self) -> frozenset[str]:
         """Return the names that the files declare now; raise ConfigError for a fault in `netboot.yaml`."""
-        return frozenset(self._read(Faults()).declared.table("hosts").entries)
+        return frozenset(read_sound(self._config, Faults()).declared.table("hosts").entries)
 
     def add(self, hosts: Mapping[str, Values], *, is_rehearsal: bool = False) -> list[HostFileChange]:
         """Declare new hosts, all or none; with `is_rehearsal` verify and return the texts, but write nothing."""
@@ -98,13 +94,7 @@ class HostWriter:
     def _opened(self) -> Iterator[_Files]:
         with locked_directory(directory_of_hosts(self._config)) as directory:
             faults = Faults()
-            yield _Files(directory, self._read(faults), faults)
-
-    def _read(self, faults: Faults, changes: Changes | None = None) -> DeclaredFiles:
-        found = read_declared(self._config, faults, changes=changes or {})
-        if not found.is_sound:
-            raise ConfigError(faults.problems)
-        return found
+            yield _Files(directory, read_sound(self._config, faults), faults)
 
     def _check_is_new(self, name: str, files: _Files) -> None:
         entry = files.found.declared.table("hosts").entries.get(name)
@@ -118,23 +108,16 @@ class HostWriter:
         self, changes: list[HostFileChange], files: _Files, *, is_rehearsal: bool = False
     ) -> list[HostFileChange]:
         """Verify the configuration with the changes, then write them. Raises ConfigError with the new faults."""
-        after = Faults()
-        found = self._read(after, {change.file: change.text for change in changes})
-        recorded = self._recorded() if found.declared.has_pools else NONE_RECORDED
-        build_hosts(found.declared, after, recorded)
-        if after:
-            build_hosts(files.found.declared, files.faults, recorded)
-            before = set(map(_identity, files.faults.problems))
-            if new := [fault for fault in after.problems if _identity(fault) not in before]:
-                raise ConfigError(new)
+        refuse_new_faults(
+            self._config,
+            {change.file: change.text for change in changes},
+            before=files.found,
+            faults_before=files.faults,
+            recorded=self._recorded,
+        )
         if not is_rehearsal:
             files.directory.apply({change.file.name: change.text for change in changes})
         return changes
-
-
-def _identity(fault: Problem) -> tuple[str, str, str]:
-    """Return what identifies a fault when the lines of its file move."""
-    return fault.file, fault.where, _LINE.sub("", fault.what)
 
 
 def _check_name(name: str) -> None:

@@ -9,6 +9,8 @@ import click
 
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
+from netboot.cli.commands.hosts.host_export import export_hosts
+from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, machine_lines
@@ -19,11 +21,11 @@ from netboot.operate.selection import HostSelection
 
 @click.group(cls=Group)
 def host() -> None:
-    """List, show, add, change and remove the registered machines."""
+    """List, show, add, change, remove, import and export the registered machines."""
 
 
-for changing in (add, set_values, approve, remove, retire):
-    host.add_command(changing)
+for command in (add, set_values, approve, remove, retire, import_hosts, export_hosts):
+    host.add_command(command)
 
 
 @host.command(name="list")
