@@ -22,6 +22,7 @@ from netboot.control_socket import (
     connection_error,
 )
 from netboot.operate.arming import ArmRequest, CancelRequest
+from netboot.operate.cluster.role_file_uses import IgnitionRequest
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostValues, RemovalRequest
 from netboot.operate.running_daemon import RescanRequest
@@ -108,6 +109,16 @@ class ControlClient:
     async def served_documents(self, name: str) -> list[View]:
         return list(await self._request("GET", f"hosts/{name}/served"))
 
+    async def ignition_files(self) -> list[View]:
+        return list(await self._request("GET", "cluster/ignition"))
+
+    async def set_ignition(self, request: IgnitionRequest) -> View:
+        """Have an Ignition file taken; raise RefusedError with every reason."""
+        flags = {"renewed": request.is_renewed, "new_cluster": request.is_new_cluster}
+        query = "&".join(f"{name}=1" for name, is_set in flags.items() if is_set)
+        path = f"cluster/ignition/{request.use}" + (f"?{query}" if query else "")
+        return dict(await self._request("PUT", path, data=request.content))
+
     async def last_event_id(self) -> int:
         return int((await self.status())["last_event_id"])
 
@@ -133,11 +144,11 @@ class ControlClient:
         if follow:
             raise NoDaemonError("the daemon stopped; start it with systemctl start netboot, then watch again")
 
-    async def _request(self, method: str, path: str, body: object = None) -> Any:
+    async def _request(self, method: str, path: str, body: object = None, *, data: bytes | None = None) -> Any:
         text = f"the daemon on {self._socket} does not answer yet; waiting {ANSWER_S - SLOW_S:.0f} s more"
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._report, text)
         try:
-            async with self._session.request(method, f"/api/v1/{path}", json=body) as answer:
+            async with self._session.request(method, f"/api/v1/{path}", json=body, data=data) as answer:
                 await _raise_for(answer)
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:

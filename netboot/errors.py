@@ -58,6 +58,12 @@ class RenderError(NetbootError):
     code = "document-not-rendered"
 
 
+class RoleFileError(NetbootError):
+    """An Ignition file of a role that is not taken, or cannot be written."""
+
+    code = "role-file-refused"
+
+
 class ContentError(NetbootError):
     """A file, medium or release that is missing, damaged or not what it claims to be."""
 

@@ -29,6 +29,7 @@ from netboot.errors import (
     HostFileError,
     HostsNotWritableError,
     NetbootError,
+    RoleFileError,
     StoreError,
     TransitionError,
     UnknownHostError,
@@ -302,7 +303,7 @@ def _status_of(error: NetbootError) -> int:
             return 404
         case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409
-        case ConfigError():
+        case ConfigError() | RoleFileError():
             return 422
         case StoreError():
             return 503

@@ -76,14 +76,15 @@ def _view(found: Any) -> Any:
         case HostStatus(host, install):
             return {**_host(host), "install": install}
         case HostReport(host, install, heard, machines):
-            shown = {**_progress(install.blocked), **_heard(heard), "machines": machines}
-            return {**_host(host), "install": install, **shown}
+            progress = {**_progress(install.blocked), "deadlines": install.deadlines}
+            return {**_host(host), "install": install, **progress, **_heard(heard), "machines": machines}
         case InstallStatus():
             return _install(found)
-        case InstallReport(status, blocked):
-            return {**_install(status), **_progress(blocked)}
-        case ArmedHost(status, boot_media, reasons, warnings):
-            return {**_install(status), "boot_media": boot_media, "reasons": reasons, "warnings": warnings}
+        case InstallReport(status, blocked, deadlines):
+            return {**_install(status), **_progress(blocked), "deadlines": deadlines}
+        case ArmedHost(status, boot_media, reasons, warnings, deadlines):
+            shown = {"boot_media": boot_media, "reasons": reasons, "warnings": warnings, "deadlines": deadlines}
+            return {**_install(status), **shown}
         case CancelledInstall(status, notes):
             return {**_install(status), "notes": notes}
         case ApplianceStatus(daemon, last_event_id, store_fault):

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from netboot import __version__
 from netboot.admin.api import admin_application
+from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.hosts_api import HostsApi
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
@@ -23,7 +24,7 @@ from netboot.app.boot_services import BootServices
 from netboot.app.hosts_in_force import warn_of_removed
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
-from netboot.app.store_access import OpenStore, host_writer, open_store
+from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.library.disk import write_fault
@@ -40,7 +41,6 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
-from netboot.operate.administration import Administration
 from netboot.operate.readiness import NO_INTERFACE, Readiness
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
@@ -92,7 +92,7 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         store = await stack.enter_async_context(opening)
         configuration = await store.hosts.build(written)
         used = await store.hosts.at_start(configuration)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used)
+        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
         live = LiveRegistry(registry)
         seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
@@ -122,7 +122,7 @@ class Daemon:
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
         self._path = path.absolute()
-        self._settings, self._started_at = settings, clock.now()
+        self._settings, self._started_at, self._now = settings, clock.now(), clock.now
         self._store, self._registry, self._seen = store, registry, seen
         self._reloading, self._content_changed = asyncio.Lock(), asyncio.Event()
         self._content = ContentIndex(directory)
@@ -139,17 +139,13 @@ class Daemon:
         )
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
-        self._administration = Administration(
+        self._administration = store.administration(
+            self._path,
+            settings,
             self._install_moves,
-            store.events,
-            event_log=store.event_log,
-            machines=store.machines,
-            served=store.served,
             hosts=registry.hosts,
-            host_files=host_writer(self._path, settings),
             readiness=self._readiness,
-            attempts=settings.install.attempts,
-            now=clock.now,
+            clock=clock,
             daemon=self,
         )
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
@@ -173,12 +169,13 @@ class Daemon:
         admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
         admin.add_routes(UploadApi(self._uploads).routes())
         admin.add_routes(HostsApi(self._administration.host_changes).routes())
+        admin.add_routes(ClusterApi(self._administration).routes())
         return admin
 
     async def use(self, configuration: Configuration) -> list[HostName]:
         """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""
         settings = from_settings.as_reloaded(self._settings, configuration.settings)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration)
+        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration, now=self._now)
         await registry.documents.warm(registry.hosts)
         await self._replace_content(await asyncio.to_thread(self._content.read))
         self._registry.replace(registry)

@@ -1,6 +1,8 @@
 """Derives the inputs of each package from the settings. Opens nothing and starts nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from netboot.boot.documents import Documents
@@ -10,6 +12,7 @@ from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
 from netboot.model.boot.offer import Policy, UnknownHosts
+from netboot.model.clock import utc_now
 from netboot.model.host.host import HostSet
 from netboot.model.host.network import DhcpMode, InterfaceSetting
 from netboot.model.lease import LeasePolicy
@@ -22,10 +25,13 @@ from netboot.settings.settings import Settings
 NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
 
 
-def registry_for(settings: Settings, configuration: Configuration) -> tuple[Registry, tuple[Problem, ...]]:
+def registry_for(
+    settings: Settings, configuration: Configuration, *, now: Callable[[], datetime] = utc_now
+) -> tuple[Registry, tuple[Problem, ...]]:
     """Build what requests are answered from, and list every problem of a named boot loader. Reads the boot files."""
     templates = [*settings.render.templates, assets_directory() / "templates"]  # the operator's before ours
-    documents = Documents(Engine(templates), settings.content.directory, place=ContentPlace(settings.content.url))
+    place = ContentPlace(settings.content.url)
+    documents = Documents(Engine(templates), settings.content.directory, place=place, now=now)
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)
     policy = replace(policy, left_out=configuration.left_out)

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
-from netboot.errors import ConfigError, StoreError
+from netboot.errors import ConfigError, Problem, StoreError
 from netboot.events.event_bus import EventBus, Sink
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
-from netboot.model.clock import utc_now
+from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
 from netboot.model.host.host import HostSet
 from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
+from netboot.operate.cluster.role_file_uses import Contents, RoleFileUses
 from netboot.operate.content_uses import ContentUse, content_uses
-from netboot.registry.load import Configuration
+from netboot.operate.running_daemon import RunningDaemon
+from netboot.registry.load import Configuration, read
 from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
@@ -58,6 +60,35 @@ class OpenStore:
         commit_of = partial(commit_named, settings.content.directory)
         return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now)
 
+    def administration(
+        self,
+        path: Path,
+        settings: Settings,
+        install_moves: InstallMoves,
+        *,
+        hosts: Callable[[], HostSet],
+        readiness: "Callable[[], Readiness]",
+        clock: Clock = SYSTEM_CLOCK,
+        daemon: RunningDaemon | None = None,
+        are_complete: bool = True,
+    ) -> Administration:
+        """Build the use cases of an operator, for the configuration at `path`."""
+        return Administration(
+            install_moves,
+            self.events,
+            event_log=self.event_log,
+            machines=self.machines,
+            served=self.served,
+            hosts=hosts,
+            host_files=host_writer(path, settings),
+            readiness=readiness,
+            role_files=_role_file_uses(path, settings, hosts, clock),
+            attempts=settings.install.attempts,
+            now=clock.now,
+            daemon=daemon,
+            are_complete=are_complete,
+        )
+
 
 @asynccontextmanager
 async def open_store(
@@ -89,17 +120,12 @@ async def offline_administration(
             raise ConfigError(configuration.faults)
         used = kept or configuration
         install_moves = store.install_moves(configuration.settings, lambda: used.hosts, utc_now)
-        yield Administration(
+        yield store.administration(
+            configuration.files[0],
+            configuration.settings,
             install_moves,
-            store.events,
-            event_log=store.event_log,
-            machines=store.machines,
-            served=store.served,
             hosts=lambda: used.hosts,
-            host_files=host_writer(configuration.files[0], configuration.settings),
             readiness=lambda: _readiness(used),
-            attempts=configuration.settings.install.attempts,
-            now=utc_now,
             are_complete=kept is not None,
         )
 
@@ -171,3 +197,12 @@ def _readiness(configuration: Configuration) -> "Readiness":
 
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
     return from_settings.readiness_for(configuration.settings, registry)
+
+
+def _role_file_uses(path: Path, settings: Settings, hosts: Callable[[], HostSet], clock: Clock) -> RoleFileUses:
+    """Build the use cases of the roles' Ignition files, checked with the hosts files; its thread reads the store."""
+
+    def faults_with(contents: Contents) -> Sequence[Problem]:
+        return read(path, asyncio.run(read_allocations(settings.store.url)), contents=contents).faults
+
+    return RoleFileUses(hosts, faults_with, now=clock.now, random_bytes=clock.random_bytes)

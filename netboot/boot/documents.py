@@ -4,18 +4,20 @@ Has the paths of the inputs; decides nothing and changes no state. Files are rea
 """
 
 import asyncio
+import errno
 import hashlib
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
 
 import structlog
 
+from netboot.boot.role_files import RoleFileRead, RoleFiles
 from netboot.content.assets import assets_directory
 from netboot.content.library.disk import cannot_read
 from netboot.content.media.boot_media import check_medium, installer_major
@@ -24,8 +26,10 @@ from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
 from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.clock import utc_now
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
+from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.token import Tokens
 from netboot.model.release import EntryKind, Release, RemoteRelease
 from netboot.model.urls import HERE, ContentPlace
@@ -43,22 +47,39 @@ class IgnitionPart(StrEnum):
     OVERLAY = "overlay"
 
 
-IgnitionSet = Mapping[IgnitionPart, bytes]  # the exact bytes; the wrapper has the hashes of the other two
+class IgnitionSet(dict[IgnitionPart, bytes]):
+    """The exact bytes of each part: the wrapper has the hashes of the other two; and the role's file as it was read."""
+
+    def __init__(self, parts: Mapping[IgnitionPart, bytes], role: RoleFileRead) -> None:
+        super().__init__(parts)
+        self.role = role
 
 
 _Stamp = tuple[int, int, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A host without a problem, the role's file that it has, and when the first secret of that ends."""
+
+    host: Host
+    stamp: _Stamp
+    until: datetime | None
+
+
 class Documents:
     """Renders documents from one set of templates and one content directory, whose releases are read once."""
 
-    def __init__(self, engine: Engine, content: Path, *, place: ContentPlace = HERE) -> None:
+    def __init__(
+        self, engine: Engine, content: Path, *, place: ContentPlace = HERE, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._engine = engine
+        self._now = now
         self._place = place  # the URLs of what is in `content`
         self._content = content
-        self._sound_roles: dict[str, IgnitionFile] = {}  # by SHA-512 of the file; hosts share them
+        self._role_files = RoleFiles()
         self._releases: dict[str, Release] = {}
-        self._ready: dict[tuple[HostName, ScriptLanguage], tuple[Host, _Stamp]] = {}  # found without a problem
+        self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)  # by name: a release is read once
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
@@ -111,35 +132,44 @@ class Documents:
     async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
         """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError.
 
-        `mac` is the network card that sent the request.
+        `mac` is the network card that sent the request. A file whose secrets have ended is refused.
         """
-        role = await asyncio.to_thread(_read_role, host)
-        role_sha512 = hashlib.sha512(role).hexdigest()
-        read = self._sound_roles.get(role_sha512)
-        if read is None:
-            read = await asyncio.to_thread(_verified, host, role)
-            self._sound_roles[role_sha512] = read.without_contents()
+        role = await asyncio.to_thread(self._read_role, host)
+        refuse_ended(host, role, self._now())
         overlay = ignition.overlay(
             self._engine,
             host,
-            version=read.version,
+            version=role.ignition.version,
             ready_url=urls.report(base_url, tokens.report, "ready"),
             mac=mac,
-            role_paths=read.paths,
+            role_paths=role.ignition.paths,
         )
-        _verify_overlay(host, read, overlay)
+        _verify_overlay(host, role.ignition, overlay)
         wrapper = ignition.wrapper(
-            version=read.version,
+            version=role.ignition.version,
             base_url=base_url,
             token=tokens.ignition,
-            role_sha512=role_sha512,
+            role_sha512=hashlib.sha512(role.content).hexdigest(),
             overlay_sha512=hashlib.sha512(overlay).hexdigest(),
         )
-        return {
-            IgnitionPart.WRAPPER: wrapper,
-            IgnitionPart.ROLE: role,
-            IgnitionPart.OVERLAY: overlay,
-        }
+        parts = {IgnitionPart.WRAPPER: wrapper, IgnitionPart.ROLE: role.content, IgnitionPart.OVERLAY: overlay}
+        return IgnitionSet(parts, role)
+
+    def _read_role(self, host: Host) -> RoleFileRead:
+        """Read and verify the role's file again: it may have changed since the hosts were read."""
+        if host.ignition is None:
+            raise RenderError(
+                f"{host.name} has no Ignition file; "
+                f"set roles.{host.role}.ignition to what ocne cluster start or join wrote"
+            )
+        try:
+            role = self._role_files.read(host.ignition)
+        except OSError as error:
+            raise _cannot_read(host, host.ignition, error) from error
+        for problem in role.ignition.problems[:1]:
+            what = f"{problem.in_file(host.ignition)}; {problem.cure}"
+            raise RenderError(f"cannot serve the Ignition of {host.name}: {what}")
+        return role
 
     async def release(self, host: Host) -> Release | RemoteRelease:
         """Return the release that a host installs; one of this appliance is read once. Raises ContentError."""
@@ -164,7 +194,7 @@ class Documents:
 
     async def renewed(self, hosts: Iterable[Host], changed: Collection[str]) -> "Documents":
         """Return documents that read the `changed` releases of these hosts anew: the content directory changed."""
-        fresh = Documents(self._engine, self._content, place=self._place)
+        fresh = Documents(self._engine, self._content, place=self._place, now=self._now)
         fresh._releases = {name: release for name, release in self._releases.items() if name not in changed}
         await fresh.warm(hosts)
         return fresh
@@ -176,7 +206,10 @@ class Documents:
 
     def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
         """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
-        return self._ready.get((host.name, language)) == (host, _stamp(host.ignition))
+        ready = self._ready.get((host.name, language))
+        if ready is None or (ready.host, ready.stamp) != (host, _stamp(host.ignition)):
+            return False
+        return ready.until is None or self._now() < ready.until
 
     async def content_problem(self, host: Host) -> ContentError | None:
         """Return why a host's boot medium or release cannot be served now: a few small files are read in a thread."""
@@ -189,13 +222,15 @@ class Documents:
         stamp = _stamp(host.ignition)
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
+        deadlines: tuple[Deadline, ...] = ()
         for attempt in (
             self._check_medium(host.boot_media),
             self.release(host),
             self.ignition(host, tokens, mac=host.mac, base_url=base_url),
         ):
             try:
-                await attempt
+                made = await attempt
+                deadlines = made.role.deadlines if isinstance(made, IgnitionSet) else deadlines
             except (RenderError, ContentError) as error:
                 found.append(error)
             except OSError as error:
@@ -212,7 +247,8 @@ class Documents:
             ]
         )
         if not found:
-            self._ready |= {(host.name, language): (host, stamp) for language in languages}
+            until = min((each.at for each in deadlines), default=None)
+            self._ready |= {(host.name, language): _Ready(host, stamp, until) for language in languages}
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
 
     async def _check_medium(self, boot_media: str | None) -> None:
@@ -265,13 +301,11 @@ def _built_in_engine() -> Engine:
     return Engine([assets_directory() / "templates"])
 
 
-def _verified(host: Host, role: bytes) -> IgnitionFile:
-    """Verify the role's file again: it may have changed since the hosts were read."""
-    file = read_ignition(role)
-    if file.problems:
-        problem = file.problems[0]
-        raise RenderError(f"cannot serve the Ignition of {host.name}: {problem.in_file(host.ignition)}; {problem.cure}")
-    return file
+def refuse_ended(host: Host, role: RoleFileRead, now: datetime) -> None:
+    """Raise RenderError if a secret of the role's file has ended."""
+    fault = role.fault(now)
+    if fault is not None:
+        raise RenderError(f"cannot serve the Ignition of {host.name}: {fault}")
 
 
 def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
@@ -292,18 +326,9 @@ def _stamp(path: Path | None) -> _Stamp:
     return status and (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _read_role(host: Host) -> bytes:
-    if host.ignition is None:
-        raise RenderError(
-            f"{host.name} has no Ignition file; set roles.{host.role}.ignition to what ocne cluster start or join wrote"
-        )
-    try:
-        if not stat.S_ISREG(host.ignition.stat().st_mode):  # reading a FIFO would block
-            raise RenderError(f"cannot read the Ignition of {host.name}: {host.ignition} is not a regular file")
-        return host.ignition.read_bytes()
-    except OSError as error:
-        path, is_closed = host.ignition, isinstance(error, PermissionError)
-        cure = (
-            f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
-        )
-        raise RenderError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}") from error
+def _cannot_read(host: Host, path: Path, error: OSError) -> RenderError:
+    if error.errno == errno.EINVAL:
+        return RenderError(f"cannot read the Ignition of {host.name}: {path} is not a regular file")
+    is_closed = isinstance(error, PermissionError)
+    cure = f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
+    return RenderError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}")

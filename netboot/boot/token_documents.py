@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from netboot.boot.documents import IgnitionPart, IgnitionSet
+from netboot.boot.documents import IgnitionPart, IgnitionSet, refuse_ended
 from netboot.boot.install_moves import Cause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.identity import Identification
@@ -116,6 +116,7 @@ class DocumentService:
         if documents is None or part is IgnitionPart.WRAPPER:
             documents = await self.registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
             self._pin(token, documents)
+        refuse_ended(host, documents.role, self.clock.now())  # also if the wrapper was served before
         if is_head:
             return documents[part]
         if part is IgnitionPart.WRAPPER:

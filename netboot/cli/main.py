@@ -31,12 +31,14 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "reload": "Make the daemon read its files again; print the result.",
     "host": "List, show, add, change, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
+    "cluster": "Replace and show the Ignition files of the cluster's roles.",
     "content": "Import and manage boot media and releases.",
     "lab": "Try netboot without hardware: real firmware in QEMU.",
 }
 _MODULES: Final = {  # the module of each, below netboot.cli.commands
     **{name: f"appliance.{name}" for name in ("serve", "check", "schema", "reload")},
     **{name: f"hosts.{name}" for name in ("plan", "explain", "host", "install")},
+    "cluster": "cluster.cluster",
     "content": "content.content",
     "lab": "lab",
 }

@@ -3,18 +3,21 @@
 Used by the daemon's API and by the commands that run without a daemon. Never returns a token.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import NetbootError, StoreError, UnknownHostError
+from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
 from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.install.served_document import ServedDocument
@@ -22,6 +25,8 @@ from netboot.model.words import one_line
 from netboot.operate import host_status
 from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest, arming_refusals, cancel_notes
 from netboot.operate.audit import audited
+from netboot.operate.cluster.role_deadlines import deadlines_of
+from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileStatus, RoleFileUses, TakenIgnition
 from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.registration.host_changes import HostChanges, HostFiles
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
@@ -45,6 +50,7 @@ class Administration:
         hosts: Callable[[], HostSet],
         host_files: HostFiles,
         readiness: "Callable[[], Readiness]",
+        role_files: RoleFileUses,
         attempts: int,
         now: Callable[[], datetime],
         daemon: RunningDaemon | None = None,
@@ -62,6 +68,7 @@ class Administration:
         self._served = served
         self._hosts = hosts
         self._readiness = readiness
+        self._role_files = role_files
         self._are_complete = are_complete
         self._attempts = attempts
         self._now = now
@@ -121,7 +128,7 @@ class Administration:
         machines = await self._machines.of(host.macs)
         last_seen = max((machine.last_seen for machine in machines), default=None)
         heard = host_status.heard(events, history, last_seen)
-        return host_status.HostReport(host, self._report(install, events, history), heard, machines)
+        return host_status.HostReport(host, await self._report(install, events, history), heard, machines)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.
@@ -148,6 +155,7 @@ class Administration:
             actor=actor or self._user,
         )
         found = {install.host: install for install in armed}
+        deadlines = await self._deadlines(hosts)
         server = self._daemon.problems() if self._daemon else []
         return [
             host_status.ArmedHost(
@@ -155,6 +163,7 @@ class Administration:
                 host.boot_media,
                 unready[host.name],
                 list(dict.fromkeys([*readiness.warnings(host, before[host.name], self._hosts().cluster), *server])),
+                deadlines.get(host.name, ()),
             )
             for host in hosts
         ]
@@ -176,7 +185,7 @@ class Administration:
     async def install(self, name: str) -> host_status.InstallReport:
         """Return a host's install, also of a host that is no longer declared."""
         install = await self._install_moves.read(await self.known_host(name))
-        return self._report(install, *await self._progress(install.host))
+        return await self._report(install, *await self._progress(install.host))
 
     async def installs(self) -> list[host_status.InstallStatus]:
         """List every stored install, also of hosts that are no longer declared."""
@@ -189,6 +198,23 @@ class Administration:
     async def served_documents(self, name: str) -> list[ServedDocument]:
         """Return what a host was served last, without tokens and without the role's file."""
         return await self._served.of(await self.known_host(name))
+
+    async def ignition_files(self) -> list[RoleFileStatus]:
+        """List the Ignition files that roles and hosts name."""
+        return await asyncio.to_thread(self._role_files.all)
+
+    async def set_ignition(self, request: IgnitionRequest, *, actor: Actor | None = None) -> TakenIgnition:
+        """Take a file for a role and read the hosts files again; raise RoleFileError if it is refused."""
+        by = actor or self._user
+        with audited(self._events, "set ignition", by, subject=request.use.value):
+            taken = await asyncio.to_thread(self._role_files.take, request)
+        if self._daemon is None:
+            return taken
+        try:
+            await self._daemon.reload()
+        except ConfigError as error:  # of other values; the file itself is read again at each request
+            return replace(taken, kept=str(error))
+        return taken
 
     async def content_uses(self) -> list[ContentUse]:
         pulls = self._daemon.pulls() if self._daemon else ()
@@ -237,5 +263,13 @@ class Administration:
         changes = install.arming_changes(InstallTarget.of(host, None) if host else None) if host or is_removed else ()
         return host_status.InstallStatus(install, changes, is_declared=not is_removed)
 
-    def _report(self, install: Install, events: Sequence[Event], history: Sequence[Move]) -> host_status.InstallReport:
-        return host_status.InstallReport(self._status(install), host_status.blocked(install, events, history))
+    async def _report(
+        self, install: Install, events: Sequence[Event], history: Sequence[Move]
+    ) -> host_status.InstallReport:
+        host = self._hosts().get(install.host)
+        deadlines = await self._deadlines([host] if host is not None else [])
+        blocked = host_status.blocked(install, events, history)
+        return host_status.InstallReport(self._status(install), blocked, deadlines.get(install.host, ()))
+
+    async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
+        return await asyncio.to_thread(deadlines_of, hosts)

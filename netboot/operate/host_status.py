@@ -8,6 +8,7 @@ from typing import Final
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
 from netboot.model.host.host import Host
+from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event, Step
 from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
@@ -50,8 +51,11 @@ class InstallStatus:
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
+    """An install, why it does not proceed, and when the secrets in the host's Ignition file end."""
+
     status: InstallStatus
     blocked: Blocked | None
+    deadlines: Sequence[Deadline] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class ArmedHost:
     boot_media: str | None
     reasons: Sequence[str]
     warnings: Sequence[str]
+    deadlines: Sequence[Deadline] = ()
 
 
 @dataclass(frozen=True, slots=True)

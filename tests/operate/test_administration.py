@@ -24,6 +24,7 @@ from netboot.model.install.event import Event
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
+from netboot.operate.cluster.role_file_uses import RoleFileUses
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRequest, RescanResult
 from netboot.registry.writing.host_writer import HostWriter
@@ -84,6 +85,9 @@ def administration(
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
         readiness=lambda: readiness,
+        role_files=RoleFileUses(
+            lambda: services.hosts, lambda _: (), now=services.clock.now, random_bytes=services.clock.random_bytes
+        ),
         attempts=3,
         now=services.clock.now,
         daemon=daemon,

@@ -15,6 +15,7 @@ from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.host.host import HostName, HostSet
 from netboot.operate.administration import Administration
+from netboot.operate.cluster.role_file_uses import RoleFileUses
 from netboot.operate.readiness import Readiness
 from netboot.registry.writing.host_writer import HostWriter
 
@@ -43,6 +44,9 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
         readiness=never_armed_here,
+        role_files=RoleFileUses(
+            lambda: services.hosts, lambda _: (), now=services.clock.now, random_bytes=services.clock.random_bytes
+        ),
         attempts=3,
         now=services.clock.now,
     )

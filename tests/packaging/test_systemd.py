@@ -51,10 +51,11 @@ def test_a_reload_that_the_daemon_rejects_fails():
     assert settings_of(UNIT)["ExecReload"] == ["/opt/netboot/bin/netboot reload"]
 
 
-def test_of_the_configuration_only_the_directory_of_written_hosts_is_writable():
+def test_of_the_configuration_only_written_hosts_and_ignition_files_are_writable():
     settings = settings_of(UNIT)
 
-    assert (settings["ProtectSystem"], settings["ReadWritePaths"]) == (["strict"], ["-/etc/netboot/hosts.d"])
+    writable = ["-/etc/netboot/hosts.d -/etc/netboot/ign"]
+    assert (settings["ProtectSystem"], settings["ReadWritePaths"]) == (["strict"], writable)
 
 
 def test_every_group_of_settings_is_explained():
@@ -83,6 +84,6 @@ def test_every_directory_is_closed_to_others():
     lines = [line.split() for line in (SYSTEMD / "netboot.tmpfiles.conf").read_text().splitlines() if line[:2] == "d "]
 
     assert {line[2] for line in lines} == {"0750", "0770"}
-    assert {line[1] for line in lines if line[2] == "0770"} == {"/etc/netboot/hosts.d"}
+    assert {line[1] for line in lines if line[2] == "0770"} == {"/etc/netboot/hosts.d", "/etc/netboot/ign"}
     assert {tuple(line[3:]) for line in lines if line[1].startswith("/etc/")} == {("root", "netboot")}
     assert {tuple(line[3:]) for line in lines if line[1].startswith("/var/")} == {("netboot", "netboot")}

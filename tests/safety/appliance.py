@@ -5,7 +5,6 @@ call nothing is under way; what netboot writes behind is written when `advance` 
 """
 
 import json
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from fixtures.role_files import NEVER_ENDING, copy_role_files
 from safety.memory_network import INTERFACE, SERVER, Address, FakeClock, MemoryLoop, MemoryTransport, in_memory
 
 from netboot.app.daemon import run
 from netboot.app.process import Signals
-from netboot.content.assets import assets_directory
 from netboot.model.clock import Clock
 from netboot.registry.load import read_written
 
@@ -327,7 +326,7 @@ def prepare(shared: Path) -> None:
     for name, machine in LOADERS.items():
         header = b"" if machine is None else b"MZ" + bytes(0x3A) + b"\x40\0\0\0PE\0\0" + machine.to_bytes(2, "little")
         (shared / "boot" / name).write_bytes(header + name.encode() * 60)
-    shutil.copytree(assets_directory() / "examples" / "ign", shared / "ign")
+    copy_role_files(shared / "ign", written_at=NEVER_ENDING)
 
 
 def link_shared(shared: Path, directory: Path) -> None:

@@ -75,5 +75,5 @@ class Deadline:
         return (
             f"the {self.secret} in {file} ended at {self.at:%Y-%m-%d %H:%M} UTC, {hours} h after the file {began}; "
             f"run ocne cluster join -c byo.yaml {flag} > FILE and the commands that it prints, "
-            f"then netboot cluster ignition set {use or 'ROLE'} FILE"
+            f"then netboot cluster ignition set {use or 'ROLE'} FILE (--renewed if only the commands were run again)"
         )

@@ -19,7 +19,7 @@ from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.files import read_bytes
 
 Hosts = Mapping[HostName, Merged[HostSection]]
-Contents = Mapping[Path, bytes]  # by path, the bytes that are read instead of the file
+Contents = Mapping[Path, bytes | None]  # by path, the bytes that are read instead of the file; None: it is missing
 
 _SHOWN_PROBLEMS: Final = 10  # of one Ignition file
 _PRINTED: Final = {
@@ -58,9 +58,7 @@ def read_cluster_files(
 
 
 def _read(path: Path, named: Origin, *, contents: Contents, faults: Faults) -> RoleFile | None:
-    content = contents.get(path)
-    if content is None:
-        content = read_bytes(path, Faults(), place=named.place)
+    content = contents[path] if path in contents else read_bytes(path, Faults(), place=named.place)
     if content is None:
         return None
     file = read_ignition(content)

@@ -9,12 +9,14 @@ from typing import Final
 
 import click
 
+from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.boot.documents import Documents
 from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
+from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.output import config_and_json, counted, print_json
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
@@ -27,6 +29,7 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Policy
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
+from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration
 from netboot.settings.settings import Settings
@@ -142,6 +145,14 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
             reasons.setdefault(reason, []).append(host)
     findings.problems += [_placed(why, hosts) for why, hosts in reasons.items() if why not in findings.problems]
     findings.problems += _script_problems(registry.documents, configuration.hosts)
+    findings.notes += await asyncio.to_thread(_deadline_notes, configuration.hosts)
+
+
+def _deadline_notes(hosts: HostSet) -> list[str]:
+    """Name each secret that ends, once for each file; what has ended is a problem of its hosts."""
+    deadlines = deadlines_of(hosts)
+    files = {host.ignition: deadlines[host.name] for host in hosts}
+    return [f"{path}: {text}" for path, found in files.items() for text in deadline_texts(json_view(found))]
 
 
 def _placed(reason: str, hosts: Sequence[Host]) -> str:

@@ -14,6 +14,7 @@ from netboot.app.recorded_addresses import read_files
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.plan import base_urls_of
+from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
@@ -121,5 +122,6 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
         yield "\nstate: the daemon does not know this host; netboot reload"
     else:
         yield f"\nstate: {install['state']}\narmed: {armed_text(install)}{reason_text(install)}"
+        yield from (f"deadline: {text}" for text in deadline_texts(install["deadlines"]))
     yield from (f"offer to {firmware}: {offer}" for firmware, offer in found["offers"].items())
     yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)

@@ -13,6 +13,7 @@ from netboot.cli.commands.hosts.host_export import export_hosts
 from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, machine_lines
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
@@ -78,6 +79,8 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "machines":
                 lines = [line for machine in value for line in machine_lines(machine)]
                 yield from zip(chain([key], repeat("")), lines, strict=False)
+            case "deadlines":
+                yield from zip(chain([key], repeat("")), deadline_texts(value), strict=False)
             case _:
                 is_last = key.startswith("last_")
                 yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))

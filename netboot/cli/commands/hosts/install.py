@@ -13,6 +13,7 @@ from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administrati
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.boot.reasons import explain
@@ -81,6 +82,7 @@ def armed_summary(found: Mapping[str, Any]) -> str:
         "attempts": arming["attempts"],
     }
     lines = [f"  {name:<12}{printable(str(value))}" for name, value in values.items()]
+    lines += [f"  {'deadline':<12}{text}" for text in deadline_texts(found.get("deadlines", ()))]
     head = f"{host} is armed: its next network boot wipes {disk} and installs {release}; netboot install watch {host}"
     return "\n".join([printable(head), *lines])
 
@@ -117,7 +119,8 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     found = run_with_administration(config, lambda daemon: daemon.install(host), needs_hosts=False)
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
-    print_found(found, as_json, [text + reason_text(found)])
+    deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
+    print_found(found, as_json, [text + reason_text(found), *deadlines])
 
 
 @install.command(name="list")

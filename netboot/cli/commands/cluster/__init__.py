@@ -1,0 +1,1 @@
+"""Commands about the cluster that the hosts make up."""

@@ -1,0 +1,1 @@
+"""The requests about the cluster: the Ignition files of its roles."""
