@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from fixtures.site import Site
 
-from netboot.model.host.address_pool import Allocation, RecordedAddress
+from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.host import HostName
 from netboot.registry.allocation import Recorded
 from netboot.registry.load import Configuration
@@ -209,12 +209,3 @@ def test_ipv4_by_dhcp_beside_a_static_address_of_ipv6_is_accepted(site):
     [host] = site.load().hosts
 
     assert (host.network.address, str(host.network.address6)) == (None, "2001:db8::1/64")
-
-
-def test_an_allocation_is_recorded_if_the_store_has_it_for_the_same_host():
-    address = ip_address("192.0.2.40")
-    [recorded] = record(("192.0.2.40", "w1")).values()
-
-    assert Allocation(address, HostName("w1"), recorded).is_recorded
-    assert not Allocation(address, HostName("w2"), recorded).is_recorded
-    assert not Allocation(address, HostName("w1")).is_recorded
