@@ -17,7 +17,7 @@ from netboot.ignition.schema import Json
 from netboot.model.host.role_ignition import RoleFile, RoleUse, SecretKind
 from netboot.yamlfile.faults import Faults
 from netboot.yamlfile.nodes import Listing, Node, Scalar, find
-from netboot.yamlfile.positions import parse
+from netboot.yamlfile.positions import parse_documents
 
 LIMIT_BYTES: Final = 1024 * 1024
 
@@ -30,10 +30,8 @@ _PATHS: Final = frozenset({KUBEADM, _CA, _KEEPALIVED})
 _ENVIRONMENT: Final = re.compile(r"^Environment=\"?(ACTION|NET_INTERFACE)=([A-Za-z0-9._:-]{1,64})", re.MULTILINE)
 _VIRTUAL_IP: Final = re.compile(r"^\s*virtual_ipaddress\s*\{\s*([0-9A-Fa-f.:]{2,45})(?=[\s/}])", re.MULTILINE)
 _KEEPALIVED_INTERFACE: Final = re.compile(r"^\s*interface\s+([A-Za-z0-9._-]{1,15})\s*$", re.MULTILINE)
-_DOCUMENT: Final = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _CA_HASH: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:,/\[\]-]{1,255}")  # what messages show
-_MOST_DOCUMENTS: Final = 16
 
 _INIT: Final = "InitConfiguration"
 _JOIN: Final = "JoinConfiguration"
@@ -91,10 +89,9 @@ def _environment(config: Json) -> dict[str, str]:
 def _documents(text: str) -> dict[str, Node]:
     """Return the documents of `kubeadm.conf` by their kind."""
     found: dict[str, Node] = {}
-    for each in _DOCUMENT.split(text)[:_MOST_DOCUMENTS]:
-        node = parse(each, KUBEADM, Faults())
+    for node in parse_documents(text, KUBEADM, Faults()):
         kind = find(node, ("kind",))
-        if node is not None and isinstance(kind, Scalar):
+        if isinstance(kind, Scalar):
             found.setdefault(kind.text, node)
     return found
 

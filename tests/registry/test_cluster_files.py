@@ -246,7 +246,7 @@ def test_what_byo_yaml_itself_has_wrong_is_named_in_it(cluster: Site):
             "hosts.yaml:1:42: cluster.byo: byo.yaml cannot be read (No such file or directory); "
             "write the file, or correct the name",
         ),
-        ("- a", "hosts.yaml:1:42: cluster.byo: byo.yaml is not a table; name the byo.yaml of ocne"),
+        ("- a", "hosts.yaml:1:42: cluster.byo: byo.yaml is not one table; name the byo.yaml of ocne"),
         (
             "a: [",
             "byo.yaml:1:5: cluster.byo: is not YAML (expected the node content, but found '<stream end>'); "

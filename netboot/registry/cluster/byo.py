@@ -13,7 +13,7 @@ from netboot.registry.merge import Origin
 from netboot.yamlfile.faults import Faults, Place, shown
 from netboot.yamlfile.files import read_text
 from netboot.yamlfile.nodes import Node, Scalar, Table, find
-from netboot.yamlfile.positions import parse
+from netboot.yamlfile.positions import parse_documents
 
 POD_SUBNET: Final = "10.244.0.0/16"
 SERVICE_SUBNET: Final = "10.96.0.0/12"
@@ -43,17 +43,18 @@ def check_byo(path: Path, named: Origin, *, name: Scalar | None, files: NamedFil
 def _read(path: Path, named: Origin, faults: Faults) -> Table | None:
     found = Faults()
     text = read_text(path, found, place=named.place)
-    own = Faults()  # a value of several lines is none in a file of `ocne`
-    tree = None if text is None else parse(text, str(path), own)
-    if tree is None:
-        for fault in (*found.problems, *own.problems):
-            place = Place(fault.file, fault.line, fault.column)
-            faults.add(place, named.where, what=fault.what, cure=fault.cure)
+    documents = parse_documents(text, str(path), found) if text is not None else []
+    for fault in found.problems:
+        place = Place(fault.file, fault.line, fault.column)
+        faults.add(place, named.where, what=fault.what, cure=fault.cure)
+    if found:
         return None
-    if not isinstance(tree, Table):
-        faults.add(named.place, named.where, what=f"{path} is not a table", cure="name the byo.yaml of ocne")
-        return None
-    return tree
+    match documents:
+        case [Table() as tree]:
+            return tree
+        case _:
+            faults.add(named.place, named.where, what=f"{path} is not one table", cure="name the byo.yaml of ocne")
+            return None
 
 
 def _own_faults(tree: Table, name: Scalar | None) -> Iterator[tuple[Place, str, str]]:
