@@ -94,12 +94,15 @@ def _span(text: str, version: int) -> AddressSpan:
     return AddressSpan(first, last, text)
 
 
+def _text_or_list(characters: str) -> WithJsonSchema:
+    text = {"type": "string", "pattern": f"^{characters}$"}
+    return WithJsonSchema({"oneOf": [text, {"type": "array", "items": text, "minItems": 1}]})
+
+
 Subnet = Annotated[IPv4Network, ValueKind(_subnet(4), "IPv4 network")]
 Subnet6 = Annotated[IPv6Network, ValueKind(_subnet(6), "IPv6 network")]
-_TEXT: Final = {"type": "string"}
-_TEXT_OR_LIST: Final = WithJsonSchema({"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]})
-Addresses = Annotated[tuple[AddressSpan, ...], PlainValidator(_addresses(4)), _TEXT_OR_LIST]
-Addresses6 = Annotated[tuple[AddressSpan, ...], PlainValidator(_addresses(6)), _TEXT_OR_LIST]
+Addresses = Annotated[tuple[AddressSpan, ...], PlainValidator(_addresses(4)), _text_or_list("[0-9./, -]+")]
+Addresses6 = Annotated[tuple[AddressSpan, ...], PlainValidator(_addresses(6)), _text_or_list("[0-9A-Fa-f:./, -]+")]
 
 
 class PoolSection(Section):

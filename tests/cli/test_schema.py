@@ -15,6 +15,7 @@ from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
 from netboot.yamlfile.positions import parse
 
 REPOSITORY = Path(__file__).parents[2]
+POOL = "address_pools: {{p: {{subnet: 192.0.2.0/24, addresses: {}}}}}"
 HOST = "hosts: {{w1: {{role: worker, mac: 52:54:00:12:34:56, {}}}}}"
 
 
@@ -131,6 +132,9 @@ def test_values_in_every_accepted_form_are_valid(schemas: dict[str, Any], writte
         ("hosts.yaml", HOST.format("kernel_arguments: [a b]"), "hosts.w1.kernel_arguments.0"),
         ("hosts.yaml", "defaults: {network: {address: 192.0.2.5/24}}", "defaults.network"),
         ("hosts.yaml", "defaults: {mac: 52:54:00:12:34:56}", "defaults"),
+        ("hosts.yaml", "address_pools: {p: {subnet: 192.0.2.0/24}}", "address_pools.p"),
+        ("hosts.yaml", POOL.format("192.0.2.4x"), "address_pools.p.addresses"),
+        ("hosts.yaml", POOL.format("[192.0.2.40, {}]"), "address_pools.p.addresses"),
     ],
 )
 def test_a_mistake_is_found_where_it_is(schemas: dict[str, Any], name: str, text: str, where: str):
