@@ -46,6 +46,7 @@ def fault(rack: CommandLine, *arguments: str) -> str:
         ("metal3-host.yaml", ["--role", "worker"], ["rack1-node07"]),
         ("mosk-host.yaml", [], ["rack1-node07"]),
         ("icn-bpa.yaml", [], ["rack1-node01", "rack1-node07"]),
+        ("olvm.yaml", [], []),
         ("byo.yaml", [], []),
     ],
 )
@@ -66,6 +67,12 @@ def test_a_sample_is_imported_and_each_of_its_hosts_is_planned(
         assert "hosts.d/rack1.yaml" in load(rack.config).hosts.hosts[name].declared_at
         assert plans[name]["kickstart"] is not None
         assert rack.json("host", "show", name)["name"] == name
+
+
+def test_the_addresses_of_olvm_are_given_to_the_hosts(rack: CommandLine):
+    rack.printed("host", "import", str(SAMPLES / "olvm.yaml"), "--out", str(rack.directory / "hosts.d/pools.yaml"))
+
+    assert "192.0.2.32" in rack.json("plan", "cp1")["cp1"]["kickstart"]
 
 
 def test_json_has_the_document_the_notes_and_the_places(rack: CommandLine):

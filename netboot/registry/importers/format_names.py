@@ -9,4 +9,5 @@ class ImportFormat(StrEnum):
     METAL3 = "metal3"
     MOSK = "mosk"
     ICN = "icn"
+    OLVM = "olvm"
     BYO = "byo"

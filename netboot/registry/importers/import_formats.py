@@ -7,6 +7,7 @@ from typing import Final
 
 from netboot.model.host.host import Role
 from netboot.registry.checks.host_checks import check_macs
+from netboot.registry.checks.pool_checks import check_pools
 from netboot.registry.host_files import Declared
 from netboot.registry.host_layers import merge_layers
 from netboot.registry.host_sections import HostsDocument
@@ -15,13 +16,14 @@ from netboot.registry.importers.byo_cluster import byo_cluster
 from netboot.registry.importers.foreign_object import ForeignObject, objects_in
 from netboot.registry.importers.format_names import ImportFormat
 from netboot.registry.importers.imported import Imported
+from netboot.registry.importers.olvm_pools import olvm_pools
 from netboot.yamlfile.faults import Faults, Place, shown
 from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
 from netboot.yamlfile.sections import read_section
 
 Importer = Callable[[Sequence[ForeignObject], Faults], Imported]
 
-_PROVIDERS: Final = (ImportFormat.BYO,)  # of `ocne`
+_PROVIDERS: Final = (ImportFormat.OLVM, ImportFormat.BYO)  # of `ocne`
 _OTHER_FILE: Final = f"name a file of one of the formats: {', '.join(ImportFormat)}"
 _FORMATS_OF_GROUPS: Final = {
     "metal3.io": ImportFormat.METAL3,
@@ -33,6 +35,7 @@ _IMPORTERS: Final[Mapping[ImportFormat, Importer]] = {
     ImportFormat.METAL3: metal3_hosts.metal3_hosts,
     ImportFormat.MOSK: mosk_hosts.mosk_hosts,
     ImportFormat.ICN: icn_hosts.icn_hosts,
+    ImportFormat.OLVM: olvm_pools,
     ImportFormat.BYO: byo_cluster,
 }
 _KINDS: Final = {
@@ -119,7 +122,9 @@ def _verify(imported: Imported, faults: Faults) -> None:
         if len(scalar.text.splitlines()) > 1:
             faults.add(scalar.place, where, what="has several lines", cure="write it on one line")
     found = read_section(HostsDocument, document, faults)
-    _, hosts = merge_layers(Declared(document, ()), found)
+    declared = Declared(document, ())
+    check_pools(declared, found.address_pools, faults)
+    _, hosts = merge_layers(declared, found)
     check_macs(hosts, faults)
 
 

@@ -112,7 +112,7 @@ def text(place: Place, value: str) -> Scalar:
 
 def table(place: Place, values: Mapping[str, Node]) -> Table:
     """Make a table of values."""
-    return Table(place, {name: TableEntry(text(place, name), value) for name, value in values.items()})
+    return Table(place, {str(name): TableEntry(text(place, name), value) for name, value in values.items()})
 
 
 def _key(host: ImportedHost) -> str:

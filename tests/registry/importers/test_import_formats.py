@@ -143,7 +143,8 @@ def test_what_is_of_no_format_is_refused(text: str):
 
 def test_a_provider_of_ocne_that_installs_no_machines_is_refused():
     assert faults_of("name: a\nprovider: oci\n") == [
-        "1.yaml:2:11: provider: is 'oci', whose machines netboot does not install; name a file of the provider byo"
+        "1.yaml:2:11: provider: is 'oci', whose machines netboot does not install; "
+        "name a file of the provider olvm or byo"
     ]
 
 
@@ -157,7 +158,7 @@ def test_an_object_of_another_format_is_left_out_if_one_is_chosen():
 
 def test_a_file_without_an_object_of_the_chosen_format_is_refused():
     assert faults_of(sample("icn-bpa.yaml"), wanted=ImportFormat.MOSK) == [
-        "1.yaml: has no object of mosk; name a file of one of the formats: metal3, mosk, icn, byo"
+        "1.yaml: has no object of mosk; name a file of one of the formats: metal3, mosk, icn, olvm, byo"
     ]
 
 

@@ -45,7 +45,7 @@ def import_hosts(
     """Print the hosts, cluster and address pools of FILE... as a hosts file; comments list what was not taken over.
 
     FILE is YAML or JSON: BareMetalHosts of Metal3 or MOSK with their Machines and PublicKeys, as kubectl get -o yaml
-    prints them; Provisioning objects of Akraino ICN; or a configuration of ocne for the provider byo. Secrets
+    prints them; Provisioning objects of Akraino ICN; or a configuration of ocne for the provider olvm or byo. Secrets
     and BMC credentials are not read. No host is armed.
     """
     from netboot.registry.importers.imported_text import imported_text  # slow to load
