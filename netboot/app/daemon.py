@@ -41,7 +41,7 @@ from netboot.model.boot.boot_client import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
-from netboot.operate.readiness import NO_INTERFACE, Readiness
+from netboot.operate.readiness import NO_INTERFACE, Readiness, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, WrittenFiles, read_written
@@ -297,6 +297,7 @@ class Daemon:
             pulls=self.pulls(),
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
+            warnings=warnings_of_seen(self._registry.now.hosts, self._seen),
         )
 
     def problems(self) -> list[str]:

@@ -20,8 +20,8 @@ import structlog
 from netboot.boot.role_files import RoleFileRead, RoleFiles
 from netboot.content.assets import assets_directory
 from netboot.content.library.disk import cannot_read
-from netboot.content.media.boot_media import check_medium, installer_major
-from netboot.content.ostree.repository import check_release, read_release
+from netboot.content.media.boot_media import check_medium, installer_major, medium_architecture
+from netboot.content.ostree.repository import check_release, read_release, release_architecture
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
@@ -215,6 +215,10 @@ class Documents:
         """Return why a host's boot medium or release cannot be served now: a few small files are read in a thread."""
         return await asyncio.to_thread(content_problem, self._content, host.boot_media, host.local_release)
 
+    async def architectures(self, host: Host) -> dict[tuple[str, str], str]:
+        """Return the CPU architecture of a host's medium and of its release, by key and name, where it is known."""
+        return await asyncio.to_thread(_architectures, self._content, host)
+
     async def problems(
         self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
@@ -225,6 +229,7 @@ class Documents:
         deadlines: tuple[Deadline, ...] = ()
         for attempt in (
             self._check_medium(host.boot_media),
+            self._check_architectures(host),
             self.release(host),
             self.ignition(host, tokens, mac=host.mac, base_url=base_url),
         ):
@@ -250,6 +255,13 @@ class Documents:
             until = min((each.at for each in deadlines), default=None)
             self._ready |= {(host.name, language): _Ready(host, stamp, until) for language in languages}
         return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
+
+    async def _check_architectures(self, host: Host) -> None:
+        parts = await self.architectures(host)
+        if len(set(parts.values())) > 1:
+            listed = " and ".join(f"{part} is for {architecture}" for (_, part), architecture in parts.items())
+            cure = f"correct hosts.{host.name}.boot_media or hosts.{host.name}.release"
+            raise ContentError(f"{host.name} cannot start what it installs: its {listed}; {cure}")
 
     async def _check_medium(self, boot_media: str | None) -> None:
         if boot_media is not None:  # the script's own error names a missing one
@@ -284,6 +296,15 @@ def content_problem(directory: Path, medium: str | None, release: str | None) ->
     except OSError as error:
         return cannot_read(Path(error.filename or directory), error)
     return None
+
+
+def _architectures(directory: Path, host: Host) -> dict[tuple[str, str], str]:
+    found = {}
+    if host.boot_media is not None:
+        found["boot_media", f"boot medium {host.boot_media}"] = medium_architecture(directory, host.boot_media)
+    if host.local_release is not None:
+        found["release", f"release {host.local_release}"] = release_architecture(directory, host.local_release)
+    return {part: architecture for part, architecture in found.items() if architecture is not None}
 
 
 def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:

@@ -140,10 +140,8 @@ class Administration:
         hosts = list({name: self._host(name) for name in names}.values())
         readiness = self._readiness()
         recorded = await self._machines.all()
-        unready = {
-            host.name: await readiness.reasons(host, machines=[recorded[mac] for mac in host.macs if mac in recorded])
-            for host in hosts
-        }
+        machines = {host.name: [recorded[mac] for mac in host.macs if mac in recorded] for host in hosts}
+        unready = {host.name: await readiness.reasons(host, machines=machines[host.name]) for host in hosts}
         before = {host.name: await self._install_moves.read(host.name) for host in hosts}
         refusals = arming_refusals(before, {} if request.force else unready)
         if refusals:
@@ -155,14 +153,18 @@ class Administration:
             actor=actor or self._user,
         )
         found = {install.host: install for install in armed}
-        deadlines = await self._deadlines(hosts)
+        deadlines, cluster = await self._deadlines(hosts), self._hosts().cluster
         server = self._daemon.problems() if self._daemon else []
+        warnings = {
+            host.name: readiness.warnings(host, before[host.name], cluster, machines=machines[host.name])
+            for host in hosts
+        }
         return [
             host_status.ArmedHost(
                 self._status(found[host.name]),
                 host.boot_media,
                 unready[host.name],
-                list(dict.fromkeys([*readiness.warnings(host, before[host.name], self._hosts().cluster), *server])),
+                list(dict.fromkeys([*warnings[host.name], *server])),
                 deadlines.get(host.name, ()),
             )
             for host in hosts

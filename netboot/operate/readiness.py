@@ -4,21 +4,23 @@ The only place that computes this: `check`, `install arm`, the API and the comma
 of them print the same sentences. Reads files through `boot.documents`; changes no state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from netboot.boot.documents import Documents
 from netboot.boot.firmware.reply_variants import choices_for
+from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
-from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
+from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
 from netboot.model.boot.offer import IgnoreReason, Policy
 from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
 
 NO_INTERFACE: Final = "network.interfaces names none, so no machine is answered; name the boot LAN's interface"
+_ARCHITECTURE_OF_CPU: Final = {Cpu.X86_BIOS: "x86_64", Cpu.X64: "x86_64", Cpu.ARM64: "aarch64"}
 _UEFI_CPUS: Final = (Cpu.X64, Cpu.ARM64)  # what OCK runs on
 
 
@@ -45,11 +47,14 @@ class Readiness:
         """List why this host could not be installed, each with its cure; `machines`: the stored state of its cards."""
         documents = [str(problem) for problem in await self._documents.problems(host)]
         found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
+        found += await self._architecture(host, machines)
         return list(dict.fromkeys(found))
 
-    def warnings(self, host: Host, install: Install, cluster: Cluster) -> list[str]:
+    def warnings(
+        self, host: Host, install: Install, cluster: Cluster, *, machines: Sequence[Machine] = ()
+    ) -> list[str]:
         """List what does not prevent an install of this host, but must be read by the operator before it."""
-        found = []
+        found = firmware_warnings(host, machines)
         if install.arming is not None:
             found.append(
                 f"{host.name} was armed already at {install.arming.at:%Y-%m-%d %H:%M} ({install.arming.reason}); "
@@ -76,6 +81,20 @@ class Readiness:
             str(fault)
             for fault in self._server.faults
             if fault.where == own or fault.where.startswith((f"{own}.", "bootfiles."))
+        ]
+
+    async def _architecture(self, host: Host, machines: Sequence[Machine]) -> list[str]:
+        """Return why the CPU of the machine, as it booted, cannot run its medium or release."""
+        clients = [client for machine in machines if (client := _client(machine)) is not None]
+        known = {_ARCHITECTURE_OF_CPU[client.cpu] for client in clients if client.cpu in _ARCHITECTURE_OF_CPU}
+        if not known:
+            return []
+        parts = await self._documents.architectures(host)
+        return [
+            f"{host.name} boots as {' and '.join(sorted(known))}, and its {part} is for {architecture}; "
+            f"correct hosts.{host.name}.{key}"
+            for (key, part), architecture in parts.items()
+            if architecture not in known
         ]
 
     def _loader(self, host: Host, machines: Sequence[Machine]) -> list[str]:
@@ -124,6 +143,24 @@ class Readiness:
             f"registered address; set hosts.{host.name}.network.address to the address that the LAN's DHCP server "
             "gives it, or set dhcp.mode: proxy"
         ]
+
+
+def firmware_warnings(host: Host, machines: Sequence[Machine]) -> list[str]:
+    """Return the warning for a host that booted as BIOS last; `machines` are the stored states of its cards."""
+    booted = [machine for machine in machines if machine.arch is not None]
+    last = max(booted, key=lambda machine: machine.last_seen, default=None)
+    if last is None or arch_named(last.arch or "") != Arch.X86_BIOS:
+        return []
+    return [
+        f"{host.name} booted as BIOS at {last.last_seen:%Y-%m-%d %H:%M} UTC, and OCK starts by UEFI only; "
+        "set the machine's firmware to UEFI"
+    ]
+
+
+def warnings_of_seen(hosts: Iterable[Host], seen: SeenMachines) -> list[str]:
+    """List the warnings of all hosts whose machines were seen."""
+    booted = ((host, [found.machine for mac in host.macs if (found := seen.get(mac))]) for host in hosts)
+    return [warning for host, machines in booted for warning in firmware_warnings(host, machines)]
 
 
 def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:

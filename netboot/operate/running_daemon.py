@@ -23,6 +23,7 @@ class DaemonStatus:
     pulls: Sequence[str]
     problems: Sequence[str]
     loaders: Mapping[str, str]
+    warnings: Sequence[str] = ()  # of machines that were seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ boot_media        ol8u10-x86_64
 release           ock-1.31-amd64
 disk              /dev/disk/by-id/ata-1
 timezone          UTC
-ntp               –
+ntp               192.0.2.1
 kernel_arguments  –
 network           –
 ssh_keys          –

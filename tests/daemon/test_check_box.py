@@ -131,8 +131,10 @@ def test_what_a_running_daemon_lacks_is_a_problem(box: Rack):
 
 def test_hosts_with_an_address_of_this_box_or_beside_the_lan_are_found(box: Rack):
     (box.directory / "hosts.yaml").write_text(
-        HOSTS.replace("mac: 52:54:00:aa:bb:01", "mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.10/24}").replace(
-            "mac: 52:54:00:12:34:56", "mac: 52:54:00:12:34:56, network: {address: 10.7.0.5/24}"
+        HOSTS.replace(
+            "mac: 52:54:00:aa:bb:01", "mac: 52:54:00:aa:bb:01, network: {address: 192.0.2.10/24, gateway: 192.0.2.1}"
+        ).replace(
+            "mac: 52:54:00:12:34:56", "mac: 52:54:00:12:34:56, network: {address: 10.7.0.5/24, gateway: 10.7.0.1}"
         )
     )
 

@@ -1,6 +1,7 @@
 """Why a host cannot be installed: every reason at once, the same sentences for `check`, `arm` and the API."""
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,13 +9,15 @@ from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 import pytest
+from fixtures.installer import arm64_image, bzimage
 from fixtures.services import LOADERS, MAC
 
 from netboot.boot.documents import Documents
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
+from netboot.content.library.record import Record
 from netboot.errors import Problem
-from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_client import BootProtocol, Cpu, Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
 from netboot.model.host.host import Cluster, Host, HostName, HostSet
 from netboot.model.host.host_network import HostNetwork
@@ -28,6 +31,12 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 NO_ADDRESS = (
     "cp1 cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no registered address; "
     "set hosts.cp1.network.address to the address that the LAN's DHCP server gives it, or set dhcp.mode: proxy"
+)
+
+
+MIXED = (
+    "cp1 cannot start what it installs: its boot medium M is for aarch64 and release R is for x86_64; "
+    "correct hosts.cp1.boot_media or hosts.cp1.release"
 )
 
 
@@ -152,6 +161,54 @@ def test_a_fault_of_a_file_is_a_reason_for_the_hosts_that_it_names(content: Path
     faults = (fault("hosts.cp1.loader"), fault("hosts.cp10.loader"), fault("bootfiles.loaders[0].loader"))
 
     assert reasons(readiness(content, ServerFacts(faults=faults)), cp1) == [str(faults[0]), str(faults[2])]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "release", "arch", "reason"),
+    [
+        (bzimage("5.15"), "amd64", "x64-uefi", None),
+        (arm64_image("5.15"), "arm64", "arm64-uefi", None),
+        (
+            b"unknown",
+            "amd64",
+            "arm64-uefi",
+            "cp1 boots as aarch64, and its release R is for x86_64; correct hosts.cp1.release",
+        ),
+        (
+            bzimage("5.15"),
+            "",
+            "arm64-uefi",
+            "cp1 boots as aarch64, and its boot medium M is for x86_64; correct hosts.cp1.boot_media",
+        ),
+        (arm64_image("5.15"), "amd64", "", MIXED),
+    ],
+)
+def test_medium_release_and_machine_are_of_one_architecture(
+    content: Path, cp1: Host, tmp_path: Path, kernel: bytes, release: str, arch: str, reason: str | None
+):
+    own = tmp_path / "own"
+    shutil.copytree(content, own)
+    (own / "media" / str(cp1.boot_media) / "vmlinuz").write_bytes(kernel)
+    Record("a.tar", "0" * 64, NOW.isoformat(), architecture=release).write(own / "ostree" / str(cp1.release))
+    policy = Policy(UnknownHosts.IGNORE, LOADERS | {(BootProtocol.PXE, Cpu.ARM64): "snponly-arm64.efi"})
+
+    found = reasons(readiness(own, policy=policy), cp1, [a_machine(arch)] if arch else [])
+
+    names = {f" {cp1.boot_media} ": " M ", f" {cp1.release} ": " R "}
+    for name, short in names.items():
+        found = [each.replace(name, short) for each in found]
+    assert found == ([reason] if reason else [])
+
+
+def test_a_machine_that_booted_as_bios_last_is_a_warning(content: Path, cp1: Host):
+    bios, later = a_machine("x86-bios"), replace(a_machine("x64-uefi"), last_seen=NOW.replace(hour=1))
+    install, cluster = Install(cp1.name), Cluster("rackone", "cp2")
+    checked = readiness(content)
+
+    assert checked.warnings(cp1, install, cluster, machines=[bios]) == [
+        "cp1 booted as BIOS at 2026-11-21 00:00 UTC, and OCK starts by UEFI only; set the machine's firmware to UEFI"
+    ]
+    assert checked.warnings(cp1, install, cluster, machines=[bios, later]) == []
 
 
 def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_that_does_not_answer(

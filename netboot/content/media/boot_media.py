@@ -53,6 +53,11 @@ def installer_major(directory: Path, name: str) -> int | None:
     return int(major) if major.isdecimal() and len(major) < 4 else None
 
 
+def medium_architecture(directory: Path, name: str) -> str | None:
+    """Return `x86_64` or `aarch64`, what a medium's kernel is built for; None if that is not known."""
+    return kernel_architecture(_head_of_kernel(EntryKind.MEDIUM.path(directory, name)))
+
+
 def _present(root: Path, names: Sequence[str]) -> str | None:
     return next((name for name in names if (root / name).is_file()), None)
 

@@ -25,6 +25,7 @@ PULLED_DIRECTORIES: Final = ("refs", "deltas", "delta-indexes")
 _LARGEST_SUMMARY: Final = 64 << 20
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE_MODES: Final = ("archive-z2", "archive")
+_ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64", "aarch64": "aarch64"}  # OCI's first
 _DIGEST_BYTES: Final = 32
 _REF_BYTES: Final = 100  # more than a ref contains
 
@@ -51,6 +52,12 @@ def commit_named(directory: Path, name: str) -> str | None:
         return read_ref(EntryKind.RELEASE.path(directory, name), name)[1]
     except (ContentError, OSError):
         return None
+
+
+def release_architecture(directory: Path, name: str) -> str | None:
+    """Return `x86_64` or `aarch64` as the record of the import has it; None for a release that was copied in."""
+    record = Record.read(EntryKind.RELEASE.path(directory, name))
+    return _ARCHITECTURES.get(record.architecture) if record else None
 
 
 def ref_commits(root: Path, name: str) -> set[str]:

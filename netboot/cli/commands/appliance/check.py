@@ -23,6 +23,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.host_findings import and_others, check_hosts
+from netboot.doctor.host_warnings import host_warnings
 from netboot.doctor.remote_releases import unreachable_releases
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage, arch_name
@@ -136,6 +137,7 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
     findings.problems += content.problems
     links = await links_here()
     findings.add(check_hosts(configuration, links))
+    findings.warnings += host_warnings(configuration.hosts, settings)
     findings.warnings += await unreachable_releases(configuration.hosts)
     findings.add(await _check_box(config, settings, links, known=set(map(str, findings.faults))))
     readiness = from_settings.readiness_for(settings, registry)
@@ -178,6 +180,7 @@ async def _check_box(config: Path, settings: Settings, links: Links, *, known: C
         if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):
             said |= {each for each in problems if each.startswith(f"interface {interface.name} is not served: ")}
     report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in said]
+    report.warnings += status["warnings"] if status is not None else ()
     return report
 
 

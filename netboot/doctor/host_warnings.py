@@ -1,0 +1,41 @@
+"""Finds accepted values with which an install can fail or a node can lack something, each once for all hosts."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from netboot.doctor.host_findings import and_others
+from netboot.model.host.host import Host
+from netboot.model.host.network import DhcpMode
+from netboot.settings.settings import Settings
+
+# iPXE searches a BIOS kernel's whole command line for these two (bzimage_parse_cmdline), also inside of other words.
+_MISREAD: Final = re.compile(r".+?(mem|vga)=.*")
+
+
+def host_warnings(hosts: Iterable[Host], settings: Settings) -> list[str]:
+    """List the warnings, each at the first host that it concerns."""
+    leases_ntp = settings.dhcp.mode is DhcpMode.RESERVATION and bool(settings.dhcp.ntp_servers)
+    found: dict[tuple[str, str], list[Host]] = {}
+    for host in hosts:
+        for key, what in _warnings(host, leases_ntp=leases_ntp):
+            found.setdefault((key, what), []).append(host)
+    return [
+        f"{first.declared_at}: hosts.{first.name}{key}: {what}{and_others(others)}"
+        for (key, what), (first, *others) in found.items()
+    ]
+
+
+def _warnings(host: Host, *, leases_ntp: bool) -> Iterator[tuple[str, str]]:
+    """Yield the key of each value, and the warning with its cure."""
+    network = host.network
+    if network.address is not None and network.gateway is None:
+        cure = "set network.gateway, unless the node needs nothing outside"
+        yield ".network", f"a static address without gateway reaches only its own network; {cure}"
+    if not host.ntp and not leases_ntp:
+        cure = "set defaults.ntp to the time servers of your LAN"
+        yield "", f"no ntp: a node whose clock is wrong cannot join the cluster; {cure}"
+    for argument in host.kernel_arguments:
+        if found := _MISREAD.fullmatch(argument):
+            what = f"on a BIOS machine, older iPXE reads {found[1]}= in {argument} as the kernel's own {found[1]}="
+            yield ".kernel_arguments", f"{what}; leave it out, unless the machine boots by UEFI"
