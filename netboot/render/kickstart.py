@@ -59,7 +59,7 @@ def kickstart(
 def _wanted(rule: DiskRule) -> dict[str, str]:
     """Return the texts of a rule as the installer's script spells what udev reports: small letters, no blanks."""
     texts = {"serial": rule.serial, "wwn": rule.wwn, "model": rule.model}
-    return {name: re.sub(r"[ _]+", "_", (text or "").lower()) for name, text in texts.items()}
+    return {name: re.sub(r"[ _]+", "_", (text or "").lower()).strip("_") for name, text in texts.items()}
 
 
 def _device(host: Host, mac: Mac) -> str:
