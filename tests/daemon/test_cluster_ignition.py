@@ -60,7 +60,9 @@ def test_a_host_whose_certificate_key_has_ended_is_not_armed_nor_installed(rack:
     assert rack.install("cp2")["arming"]["spent"] == 0
     assert ENDED.format(path=path) in rack.netboot("install", "show", "cp2")
     assert "certificate key ended at " in rack.netboot("explain", "cp2")
-    assert reason in rack.netboot("check", status=1)
+    checked = rack.netboot("check", status=1)
+    assert reason in checked
+    assert f"note: {rack.directory}/ign/worker-join.ign: bootstrap token until " in checked
     worker = rack.netboot("host", "show", "w1")
     assert "bootstrap token until " in worker
 

@@ -88,6 +88,26 @@ def test_the_previous_file_stays(cluster: Cluster):
     assert (cluster.ign / "w.ign").read_bytes() == altered("worker-join.ign", {"w0rker": "w0rke2"})
 
 
+def test_what_a_link_leads_to_is_neither_copied_nor_changed(cluster: Cluster):
+    secret = cluster.site.directory / "secret"
+    secret.write_text("of root")
+    (cluster.ign / "w.ign").symlink_to(secret)
+
+    cluster.take(WORKER)
+
+    assert secret.read_text() == "of root"
+    assert not (cluster.ign / "w.ign").is_symlink()
+    assert sorted(path.name for path in cluster.ign.iterdir()) == ["w.ign", "w.ign.taken"]
+
+
+def test_a_fifo_in_place_of_the_file_is_replaced(cluster: Cluster):
+    os.mkfifo(cluster.ign / "w.ign")
+
+    cluster.take(WORKER)
+
+    assert (cluster.ign / "w.ign").read_bytes() == altered("worker-join.ign", {})
+
+
 GIVE_WORKER = "give the standard output of ocne for a worker (ocne cluster join -w 1)"
 NO_KUBEADM = b'{"ignition": {"version": "3.4.0"}}'
 

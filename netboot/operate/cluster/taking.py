@@ -3,10 +3,11 @@
 The file that it replaces stays beside it as `NAME.previous`. No content is logged.
 """
 
+import errno
 import hashlib
 import os
 import secrets
-from contextlib import suppress
+import stat
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -71,9 +72,20 @@ def put_in_place(path: Path, content: bytes, record: TakenRecord) -> None:
 
 
 def keep_previous(path: Path) -> None:
-    """Copy the file at `path` to `NAME.previous`; raise OSError."""
-    with suppress(FileNotFoundError):
-        _write(path.with_name(path.name + PREVIOUS_SUFFIX), path.read_bytes())
+    """Copy the file at `path` to `NAME.previous`; raise OSError. Of a link nothing is copied: its target stays.
+
+    The daemon's user may write in this directory, so root must not copy what a link leads to.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    if content is not None:
+        _write(path.with_name(path.name + PREVIOUS_SUFFIX), content)
 
 
 def put_aside(path: Path) -> None:
@@ -116,7 +128,10 @@ def _give_to_the_daemon(descriptor: int, directory: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> RoleFileError:
-    return RoleFileError(
-        f"cannot write {path}: {error.strerror}; let the daemon write to {path.parent}: "
+    cure = (
+        f"let the daemon write to {path.parent}: "
         f"chgrp netboot {path.parent} && chmod g+w {path.parent}, and ReadWritePaths={path.parent} in the unit"
     )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cure = "free some space"
+    return RoleFileError(f"cannot write {path}: {error.strerror}; {cure}")
