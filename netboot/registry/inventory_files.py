@@ -23,10 +23,11 @@ def read_inventory(files: Sequence[Path], *, wanted: ImportFormat | None = None,
     for file in files:
         text = read_text(file, faults, place=Place(str(file)))
         documents += parse_documents(text, str(file), faults) if text is not None else ()
-    imported = Imported() if faults else import_documents(documents, faults, wanted=wanted, role=role)
-    if faults:
-        raise ConfigError(_limited(faults.problems))
-    return imported
+    if not faults:
+        imported = import_documents(documents, faults, source=str(files[0]), wanted=wanted, role=role)
+        if not faults:
+            return imported
+    raise ConfigError(_limited(faults.problems))
 
 
 def _limited(problems: Sequence[Problem]) -> list[Problem]:

@@ -54,7 +54,8 @@ def _has_unseen(text: str, file: str, faults: Faults) -> bool:
 def _read_by_libyaml(text: str, file: str, *, is_foreign: bool) -> list[Node] | None:
     """Read a text without faults in a tenth of the time; None for any other text, which PyYAML's own parser reads.
 
-    libyaml has other error messages and another place for an empty value, and is not in every build of PyYAML.
+    libyaml has other error messages, another place for an empty value and other rules for some blocks, and is not in
+    every build of PyYAML. In a file of another program only the messages matter.
     """
     if not yaml.__with_libyaml__ or "\t" in text:
         return None
@@ -62,7 +63,8 @@ def _read_by_libyaml(text: str, file: str, *, is_foreign: bool) -> list[Node] | 
     reader = _TreeBuilder(file, faults, is_foreign=is_foreign)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            if isinstance(event, yaml.ScalarEvent) and not (event.value and event.style in _ALIKE_IN_BOTH):
+            is_alike = not isinstance(event, yaml.ScalarEvent) or (event.value and event.style in _ALIKE_IN_BOTH)
+            if not is_alike and not is_foreign:
                 return None
             reader.take(event)
     except (_GiveUpError, yaml.YAMLError, ValueError):

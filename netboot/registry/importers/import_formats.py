@@ -46,11 +46,16 @@ _KINDS: Final = {
 
 
 def import_documents(
-    documents: Sequence[Node], faults: Faults, *, wanted: ImportFormat | None = None, role: Role | None = None
+    documents: Sequence[Node],
+    faults: Faults,
+    *,
+    source: str,
+    wanted: ImportFormat | None = None,
+    role: Role | None = None,
 ) -> Imported:
     """Return what all documents describe together; with `wanted` only the objects of one format.
 
-    `role` is the role of the hosts whose file has none.
+    `role` is the role of the hosts whose file has none, `source` the file that a fault of all documents names.
     """
     objects = list(objects_in(documents, faults))
     chosen, others = _chosen(objects, wanted, faults)
@@ -59,9 +64,8 @@ def import_documents(
     hosts = [host if host.role else replace(host, role=role) for host in imported.hosts]
     found = replace(imported, hosts=hosts, notes=[*imported.notes, *_notes_of_others(others)])
     if found.is_empty and not faults:
-        place = Place(documents[0].place.file if documents else "")
         what = f"has no object of {wanted}" if wanted else "has no host, cluster or address pool that can be imported"
-        faults.add(place, "", what=what, cure=_OTHER_FILE)
+        faults.add(Place(source), "", what=what, cure=_OTHER_FILE)
     _verify(found, faults)
     return found
 

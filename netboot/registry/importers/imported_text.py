@@ -16,7 +16,8 @@ def imported_text(imported: Imported, sources: Sequence[str]) -> str:
     document = imported.document()
     head = [f"Imported by netboot from {', '.join(sources)}.", *imported.notes]
     if imported.hosts:
-        head.append("No such file names boot_media and release: write them under defaults, then netboot check.")
+        disk = ", disk" if any(host.disk is None for host in imported.hosts) else ""
+        head.append(f"Not in such a file, so to be written under defaults: boot_media, release{disk}.")
     parts = [*map(_comment, head)]
     parts += [
         yaml_text({name: plain_value(entry.value)}) for name, entry in document.entries.items() if name != "hosts"

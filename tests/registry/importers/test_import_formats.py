@@ -13,7 +13,7 @@ from netboot.yamlfile.plain_values import plain_value
 METAL3 = """\
 # Imported by netboot from 1.yaml.
 # not imported: 1 Secret
-# No such file names boot_media and release: write them under defaults, then netboot check.
+# Not in such a file, so to be written under defaults: boot_media, release.
 hosts:
   # 1.yaml:10:9: BareMetalHost metal3/rack1-node07
   # BMC address and credentials dropped: a host has no key for them
@@ -28,7 +28,7 @@ hosts:
 MOSK = """\
 # Imported by netboot from 1.yaml.
 # not imported: 1 BareMetalHostCredential
-# No such file names boot_media and release: write them under defaults, then netboot check.
+# Not in such a file, so to be written under defaults: boot_media, release, disk.
 cluster:
   name: rackone
 hosts:
@@ -45,7 +45,7 @@ hosts:
 ICN = """\
 # Imported by netboot from 1.yaml.
 # not imported: 1 Software
-# No such file names boot_media and release: write them under defaults, then netboot check.
+# Not in such a file, so to be written under defaults: boot_media, release, disk.
 cluster:
   name: rackone
 hosts:
@@ -138,6 +138,7 @@ def test_a_list_of_kubectl_is_read_object_by_object():
 def test_what_is_of_no_format_is_refused(text: str):
     [fault] = faults_of(text)
 
+    assert fault.startswith("1.yaml:")
     assert "name a file of" in fault
 
 

@@ -95,7 +95,7 @@ OBJECTS = HOSTS | st.builds(lambda kind, rest: {**rest, **kind}, KINDS, st.dicti
 def hosts_text(inventory: str) -> tuple[str, Any] | None:
     """Import an inventory; return the text and its values, or None if it has faults, of which none shows a secret."""
     faults = Faults()
-    imported = import_documents(parse_documents(inventory, "i.yaml", faults), faults)
+    imported = import_documents(parse_documents(inventory, "i.yaml", faults), faults, source="i.yaml")
     assert all(SECRET not in str(problem) for problem in faults.problems)
     text = imported_text(imported, ["i.yaml"])
     return None if faults else (text, plain_value(imported.document()))
@@ -119,7 +119,7 @@ def test_any_inventory_becomes_a_hosts_file_or_faults(objects: list[Any]):
 @given(st.text(max_size=400))
 def test_any_text_is_an_inventory_or_has_faults(text: str):
     faults = Faults()
-    import_documents(parse_documents(text, "i.yaml", faults), faults)
+    import_documents(parse_documents(text, "i.yaml", faults), faults, source="i.yaml")
 
     assert len(faults) > 0
 
@@ -150,6 +150,6 @@ def test_two_thousand_hosts_are_imported_in_seconds():
 def test_a_huge_inventory_ends_with_a_limited_number_of_faults(text: str):
     faults = Faults()
     documents = parse_documents(text, "i.yaml", faults)
-    import_documents(documents, faults)
+    import_documents(documents, faults, source="i.yaml")
 
     assert 0 < len(faults) < 100
