@@ -158,7 +158,9 @@ class Daemon:
             metrics=metrics,
             on_problems=self._note_problems,
         )
-        self._armed_content = ArmedContent(registry, self._install_moves, events=store.events, content=directory)
+        self._armed_content = ArmedContent(
+            registry, self._install_moves, events=store.events, content=directory, now=clock.now
+        )
         self._problems: list[str] = []
         self._content_fault: str | None = None
         self._rejected: tuple[str, ...] = ()  # faults of the files as they are now

@@ -155,8 +155,8 @@ def _clears(event: Event, last: Event | None) -> bool:
     """Return whether an event shows that the host proceeds again."""
     if event.name == "install.moved" and event.data.get("by") in ("armed", "cancelled"):
         return last is None or last.name not in _OUTLIVE_ARMING
-    if last is not None and event.name == "install.content_found":
-        return last.name == "install.content_lost"
+    if last is not None and event.name in _RESTORED:
+        return last.name == _RESTORED[event.name]
     if last is not None and event.step is Step.OFFER:
         return last.name in _NO_OFFER
     if last is not None and event.step is Step.LOADER:
@@ -192,6 +192,10 @@ def _explained(event: Event) -> Explanation | None:
 
 
 _FAILURES: Final = frozenset({InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value})
+_RESTORED: Final = {
+    "install.content_found": "install.content_lost",
+    "install.secret_renewed": "install.secret_ended",
+}
 _NO_OFFER: Final = frozenset({"dhcp.architecture_refused", "dhcp.boot_refused"})
 _OUTLIVE_LOADER: Final = frozenset({"boot.dead_end_met", "boot.variant_changed"})
 _OUTLIVE_ARMING: Final = frozenset({"boot.dead_end_met", *_NO_OFFER})

@@ -49,7 +49,11 @@ def test_a_host_whose_certificate_key_has_ended_is_not_armed_nor_installed(rack:
     cp2.boots()
     script = cp2.script()
 
+    ended = rack.wait_for("install.secret_ended", host="cp2")["reason"]
+
     assert "  deadline    certificate key until " in armed
+    assert ended.startswith(ENDED.format(path=path))
+    assert f"armed and not ready: cp2: {ended}" in rack.api("/api/v1/status")["problems"]
     [reason] = json.loads(refused.splitlines()[0])["reasons"]
     assert reason.startswith(f"cannot serve the Ignition of cp2: {ENDED.format(path=path)}")
     assert reason.endswith(

@@ -162,6 +162,8 @@ ADDRESS = "192.0.2.77"
             "cp1 is held back: it is gone; copy it",
         ),
         ("install.content_found", {}, "restored", "boot medium and release of cp1 are readable again"),
+        ("install.secret_ended", {"reason": "it ended; set one"}, "held-back", "cp1 is held back: it ended; set one"),
+        ("install.secret_renewed", {}, "restored", "the secrets in the Ignition file of cp1 are valid again"),
         ("store.events_lost", {"count": 3}, "lost", "3 events were not recorded"),
         ("boot.offered", {"count": 3}, "counted", "3 more events boot.offered"),
     ],

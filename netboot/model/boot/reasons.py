@@ -201,6 +201,10 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     ),
     "install.content_lost": _held_back,
     "install.moved": _moved,
+    "install.secret_ended": _held_back,
+    "install.secret_renewed": _sentence(
+        "restored", "the secrets in the Ignition file of {host} are valid again", is_blocking=False
+    ),
     "lease.conflict_found": _sentence(
         "lease", "the address {address} of {host} is used by another machine, {holder}", "{cure}"
     ),
