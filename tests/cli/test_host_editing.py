@@ -135,6 +135,21 @@ def test_with_json_an_approval_is_one_document(rack: CommandLine):
     assert (approved["is_rehearsal"], approved["machines"][0]["host"]) == (True, "worker-1")
 
 
+def test_machines_of_a_pool_get_an_address_each(rack: CommandLine):
+    pool = "address_pools: {rack1: {subnet: 192.0.2.0/24, addresses: 192.0.2.40-192.0.2.41}}\n"
+    rack.hosts.write_text(pool + rack.hosts.read_text())
+    macs = [Mac.parse(f"02:00:00:aa:00:0{number}") for number in range(3)]
+    discover(rack, *(Machine(mac, SEEN, SEEN, "x64-uefi") for mac in macs))
+
+    rack.printed("host", "approve", *macs[:2], "--role", "worker", "--pool", "rack1")
+    too_many = rack("host", "approve", macs[2], "--role", "worker", "--pool", "rack1")
+
+    addresses = [host["network"]["address"] for host in rack.json("host", "list", "--role", "worker")]
+    assert sorted(map(str, addresses)) == ["192.0.2.40/24", "192.0.2.41/24", "None"]
+    assert isinstance(too_many.exception, ConfigError)
+    assert len(list((rack.directory / "hosts.d").iterdir())) == 2
+
+
 def test_a_pool_is_verified_as_every_key_is(rack: CommandLine):
     discover(rack, Machine(Mac.parse("02:00:00:aa:00:08"), SEEN, SEEN, "x64-uefi"))
 
