@@ -97,6 +97,9 @@ class ControlClient:
     async def cancel_all(self, request: CancelRequest) -> list[View]:
         return list(await self._request("POST", "installs/cancel", _selecting(request)))
 
+    async def inspect(self, machine: str) -> View:
+        return dict(await self._request("POST", "inspections", {"machine": machine}))
+
     async def install(self, name: str) -> View:
         return dict(await self._request("GET", f"hosts/{name}/install"))
 

@@ -34,6 +34,12 @@ class TransitionError(NetbootError):
     code = "transition-refused"
 
 
+class InspectionRefusedError(NetbootError):
+    """A machine that cannot be inspected now, with every reason."""
+
+    code = "inspection-refused"
+
+
 class UnknownHostError(NetbootError):
     """A name that no hosts file declares."""
 

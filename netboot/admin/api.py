@@ -28,6 +28,7 @@ from netboot.errors import (
     ContentError,
     HostFileError,
     HostsNotWritableError,
+    InspectionRefusedError,
     NetbootError,
     RoleFileError,
     StoreError,
@@ -67,6 +68,7 @@ def admin_application(administration: Administration, metrics: Metrics, *, confi
             web.post("/api/v1/content/rescan", api.rescan_content),
             web.get("/api/v1/content/uses", _answer(administration.content_uses)),
             web.get("/api/v1/machines", _answer(administration.machines)),
+            web.post("/api/v1/inspections", api.inspect),
             web.get("/api/v1/hosts", api.hosts),
             web.get("/api/v1/hosts/{host}", _answer(administration.host)),
             web.post("/api/v1/hosts/{host}/arm", api.arm),
@@ -146,6 +148,12 @@ class _Api:
             raise web.HTTPBadRequest(text="label is KEY=VALUE")
         selection = HostSelection(request.query.get("role"), {key: text for key, _, text in pairs})
         return _json(await self._administration.hosts(selection))
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        machine = (await _body(request)).get("machine")
+        if not (isinstance(machine, str) and machine):
+            raise web.HTTPBadRequest(text="machine is the name of a host, or a MAC")
+        return _json(await self._administration.inspect(machine, actor=actor_of(request)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events as server-sent events: `after` an id, of one `host`; `follow=0` sends only the stored ones."""
@@ -301,7 +309,7 @@ def _status_of(error: NetbootError) -> int:
     match error:
         case UnknownHostError():
             return 404
-        case TransitionError() | ArmingRefusedError() | HostFileError():
+        case TransitionError() | ArmingRefusedError() | InspectionRefusedError() | HostFileError():
             return 409
         case ConfigError() | RoleFileError():
             return 422

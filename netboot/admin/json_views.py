@@ -12,6 +12,7 @@ from typing import Any, Final
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.host.hardware import Hardware, as_columns
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event
 from netboot.model.install.install import Move
@@ -22,6 +23,7 @@ from netboot.operate.host_status import (
     ArmedHost,
     Blocked,
     CancelledInstall,
+    DiscoveredMachine,
     Heard,
     HostReport,
     HostStatus,
@@ -75,9 +77,12 @@ def _view(found: Any) -> Any:
     match found:
         case HostStatus(host, install):
             return {**_host(host), "install": install}
-        case HostReport(host, install, heard, machines):
+        case HostReport(host, install, heard, machines, inspections):
             progress = {**_progress(install.blocked), "deadlines": install.deadlines}
-            return {**_host(host), "install": install, **progress, **_heard(heard), "machines": machines}
+            shown = {**_heard(heard), "machines": machines, "inspections": inspections}
+            return {**_host(host), "install": install, **progress, **shown}
+        case DiscoveredMachine(machine, inspection):
+            return {**_fields(machine), "inspection": inspection}
         case InstallStatus():
             return _install(found)
         case InstallReport(status, blocked, deadlines):
@@ -102,6 +107,8 @@ def _record(found: Any) -> Any:
             return _event(found)
         case ContentUse():
             return {**_fields(found), "host": found.host or None}
+        case Hardware():
+            return as_columns(found)
         case _ if is_dataclass(found):
             return _fields(found)
         case datetime():

@@ -1,5 +1,7 @@
 """Builds what answers machines: the services behind the listeners, each with its dependencies."""
 
+from netboot.boot.inspection_documents import InspectionDocuments
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.named_files import FileService
@@ -26,15 +28,23 @@ class BootServices:
         *,
         install_moves: InstallMoves,
         machines: Machines,
+        inspections: InspectionRecords,
         served: ServedDocuments,
         content: ContentIndex,
         events: EventBus,
         clock: Clock,
     ) -> None:
+        self.install_moves, self.inspection_records = install_moves, inspections
         identification = Identification(seen, registry.hosts)
         learning = VariantLearning(seen, events)
         self.offers = OfferService(
-            registry, seen, install_moves=install_moves, learning=learning, events=events, clock=clock
+            registry,
+            seen,
+            install_moves=install_moves,
+            inspections=inspections,
+            learning=learning,
+            events=events,
+            clock=clock,
         )
         self.scripts = ScriptService(
             registry,
@@ -43,6 +53,7 @@ class BootServices:
             install_moves=install_moves,
             learning=learning,
             machines=machines,
+            inspections=inspections,
             served=served,
             events=events,
             clock=clock,
@@ -65,3 +76,9 @@ class BootServices:
             events=events,
             clock=clock,
         )
+        self.inspections = InspectionDocuments(registry, inspections, identification, events)
+
+    async def load(self) -> None:
+        """Read into memory what offers are decided from; raise StoreError."""
+        await self.install_moves.load()
+        await self.inspection_records.load()

@@ -132,6 +132,7 @@ class Daemon:
             seen,
             install_moves=self._install_moves,
             machines=store.machines,
+            inspections=store.inspection_records(registry.hosts, clock),
             served=store.served,
             content=self._content,
             events=store.events,
@@ -143,6 +144,7 @@ class Daemon:
             self._path,
             settings,
             self._install_moves,
+            self._services.inspection_records,
             hosts=registry.hosts,
             readiness=self._readiness,
             clock=clock,
@@ -169,9 +171,8 @@ class Daemon:
 
     def _admin_application(self, metrics: Metrics) -> web.Application:
         admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
-        admin.add_routes(UploadApi(self._uploads).routes())
-        admin.add_routes(HostsApi(self._administration.host_changes).routes())
-        admin.add_routes(ClusterApi(self._administration).routes())
+        hosts_api, cluster_api = HostsApi(self._administration.host_changes), ClusterApi(self._administration)
+        admin.add_routes([*UploadApi(self._uploads).routes(), *hosts_api.routes(), *cluster_api.routes()])
         return admin
 
     async def use(self, configuration: Configuration) -> list[HostName]:
@@ -324,7 +325,7 @@ class Daemon:
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
                 stack.callback(self._store.event_log.feed.end)
-                await self._install_moves.load()
+                await self._services.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
                 await self._listeners.open(stack, interfaces, tasks)

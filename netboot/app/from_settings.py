@@ -35,6 +35,8 @@ def registry_for(
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)
     policy = replace(policy, left_out=configuration.left_out)
+    if configuration.left_out and policy.unknown is UnknownHosts.INSPECT:  # until the files are sound
+        policy = replace(policy, unknown=UnknownHosts.WAIT)
     if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read
         policy = replace(policy, unknown=UnknownHosts.IGNORE)
     return Registry(configuration.hosts, policy, documents, boot_files), problems
@@ -44,7 +46,8 @@ def _policy_for(settings: Settings, bootfiles: BootFiles, hosts: HostSet) -> tup
     """Return the policy of boot decisions, and every problem of a named boot loader."""
     rules = [choice.rule() for choice in settings.bootfiles.loaders]
     policy, problems = loaders.policy(settings.hosts.unknown, rules, hosts=hosts, bootfiles=bootfiles)
-    return replace(policy, address_announces=settings.dhcp.mode is DhcpMode.OFF), problems
+    address_announces = settings.dhcp.mode is DhcpMode.OFF
+    return replace(policy, address_announces=address_announces, inspect_media=settings.hosts.inspect_media), problems
 
 
 def readiness_for(settings: Settings, registry: Registry) -> Readiness:

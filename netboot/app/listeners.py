@@ -64,7 +64,10 @@ class BootListeners:
             content, services.files, counters=metrics, shares=shares, advertised=self._advertised
         )
         app = web.Application(middlewares=[last_and_counted(metrics)])
-        app.add_routes(DocumentHandler(services.scripts, services.documents, advertised=self._advertised).routes())
+        handler = DocumentHandler(
+            services.scripts, services.documents, services.inspections, advertised=self._advertised
+        )
+        app.add_routes(handler.routes())
         self._http = BootHttpListener(app, files=self._static_files, port=settings.http.port, drain_s=DRAIN_S)
         tftp = settings.tftp
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)

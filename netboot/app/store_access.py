@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netboot.app.hosts_in_force import HostsInForce
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
@@ -30,6 +31,7 @@ from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
 from netboot.store.database import Database
+from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.locks.advisory_lock import AdvisoryLock
@@ -51,6 +53,7 @@ class OpenStore:
     leases: LeaseStore
     hosts: HostsInForce
     served: ServedDocuments
+    inspections: Inspections
     lock: Lock | None = None
 
     def install_moves(
@@ -60,11 +63,15 @@ class OpenStore:
         commit_of = partial(commit_named, settings.content.directory)
         return InstallMoves(self.installs, self.events, hosts=hosts, commit_of=commit_of, now=now)
 
+    def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
+        return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
+
     def administration(
         self,
         path: Path,
         settings: Settings,
         install_moves: InstallMoves,
+        inspections: InspectionRecords,
         *,
         hosts: Callable[[], HostSet],
         readiness: "Callable[[], Readiness]",
@@ -79,6 +86,7 @@ class OpenStore:
             event_log=self.event_log,
             machines=self.machines,
             served=self.served,
+            inspections=inspections,
             hosts=hosts,
             host_files=host_writer(path, settings),
             readiness=readiness,
@@ -124,6 +132,7 @@ async def offline_administration(
             configuration.files[0],
             configuration.settings,
             install_moves,
+            store.inspection_records(lambda: used.hosts, SYSTEM_CLOCK),
             hosts=lambda: used.hosts,
             readiness=lambda: _readiness(used),
             are_complete=kept is not None,
@@ -183,8 +192,8 @@ async def _opened(
         stack.push_async_callback(machines.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
         hosts = HostsInForce(AcceptedFiles(database), Allocations(database), now=now)
-        leases, served = LeaseStore(database), ServedDocuments(database)
-        yield OpenStore(Installs(database), event_log, events, machines, leases, hosts, served, lock)
+        leases, served, inspections = LeaseStore(database), ServedDocuments(database), Inspections(database)
+        yield OpenStore(Installs(database), event_log, events, machines, leases, hosts, served, inspections, lock)
 
 
 def host_writer(path: Path, settings: Settings) -> HostWriter:

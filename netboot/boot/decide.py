@@ -12,6 +12,7 @@ from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import (
     Ignored,
     IgnoreReason,
+    InspectPlan,
     LocalBootPlan,
     Offer,
     OfferKind,
@@ -23,6 +24,7 @@ from netboot.model.boot.offer import (
 from netboot.model.host.firmware import BootVariant, RomIpxe
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install
 
 
@@ -70,19 +72,28 @@ def decide(
     *,
     firmware: KnownFirmware,
     variant: BootVariant | None = None,
+    inspection: Inspection | None = None,
 ) -> Decision | Ignored:
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
     `variant` is the boot variant that its firmware accepted; the first one if it is None or not available.
+    `inspection` is what is known of inspections of this card's machine.
     """
-    return decide_at_stage(effective_client(client, host, firmware), host, install, policy, variant=variant)
+    client = effective_client(client, host, firmware)
+    return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection)
 
 
 def decide_at_stage(
-    client: BootClient, host: Host | None, install: Install | None, policy: Policy, *, variant: BootVariant | None
+    client: BootClient,
+    host: Host | None,
+    install: Install | None,
+    policy: Policy,
+    *,
+    variant: BootVariant | None,
+    inspection: Inspection | None = None,
 ) -> Decision | Ignored:
     """Return what this machine is offered; `client` is the result of `effective_client`."""
-    answer = _answer(client, host, install, policy, variant=variant)
+    answer = _answer(client, host, install, policy, variant=variant, inspection=inspection)
     return answer if isinstance(answer, Ignored) else Decision(client, host, answer)
 
 
@@ -93,6 +104,7 @@ def _answer(
     policy: Policy,
     *,
     variant: BootVariant | None,
+    inspection: Inspection | None,
 ) -> Offer | Ignored:
     if client.stage is Stage.IPXE_WITHOUT_HTTP:
         return Ignored(IgnoreReason.LOADER_WITHOUT_HTTP)  # offering a loader again would loop
@@ -106,11 +118,12 @@ def _answer(
         match policy.unknown:
             case UnknownHosts.IGNORE:
                 return Ignored(IgnoreReason.UNKNOWN_HOST)
-            case UnknownHosts.WAIT:
+            case UnknownHosts.WAIT | UnknownHosts.INSPECT:
                 return _lead_to_script(client, choices_for(client, None, policy), variant)
             case _:
                 assert_never(policy.unknown)
-    if install.is_armed or _needs_a_script_for_its_disk(client):
+    is_inspected = inspection_medium(host, install, policy, inspection) is not None
+    if install.is_armed or is_inspected or _needs_a_script_for_its_disk(client):
         return _lead_to_script(client, choices_for(client, host, policy), variant)
     return Offer(OfferKind.LOCAL_DISK, client.mac)
 
@@ -132,21 +145,45 @@ def _needs_a_script_for_its_disk(client: BootClient) -> bool:
     return client.stage is Stage.IPXE or client.is_etherboot or is_bios
 
 
+def inspection_medium(
+    host: Host | None, install: Install | None, policy: Policy, inspection: Inspection | None
+) -> str | None:
+    """Return the boot medium that inspects this machine at its next script; None: it is not inspected.
+
+    An unregistered machine is inspected once with each medium, and a registered one only if an operator requested it
+    and it is not armed. `inspection` is None if none was requested or begun.
+    """
+    is_requested = inspection is not None and inspection.is_requested
+    if host is None or install is None:
+        is_new = inspection is None or inspection.medium != policy.inspect_media
+        is_due = is_requested or (policy.unknown is UnknownHosts.INSPECT and is_new)
+        return policy.inspect_media if host is None and is_due else None
+    return (policy.inspect_media or host.boot_media) if is_requested and not install.is_armed else None
+
+
 def script_without_install(
-    mac: Mac, host: Host | None, install: Install | None, policy: Policy
-) -> WaitPlan | LocalBootPlan | None:
+    mac: Mac,
+    host: Host | None,
+    install: Install | None,
+    policy: Policy,
+    *,
+    inspection: Inspection | None = None,
+    may_inspect: bool = False,
+) -> WaitPlan | LocalBootPlan | InspectPlan | None:
     """Return the plan of a machine that must not install; None if its host is armed and may.
 
-    `install` was read from the store for this request; None if the store did not answer.
+    `install` was read from the store for this request; None if the store did not answer. `may_inspect`: the request is
+    the machine's own, and it announced itself.
     """
     if mac in policy.left_out:
         return LocalBootPlan(mac, host)
+    medium = inspection_medium(host, install, policy, inspection) if may_inspect else None
     if host is None:
-        if policy.unknown is UnknownHosts.WAIT:
-            return WaitPlan(mac, WaitReason.UNKNOWN_HOST)
-        return LocalBootPlan(mac, None)
+        if policy.unknown is UnknownHosts.IGNORE:
+            return LocalBootPlan(mac, None)
+        return InspectPlan(mac, medium) if medium else WaitPlan(mac, WaitReason.UNKNOWN_HOST)
     if install is None:
         return WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
     if not install.is_armed:
-        return LocalBootPlan(mac, host)
+        return InspectPlan(mac, medium, host) if medium else LocalBootPlan(mac, host)
     return None

@@ -25,7 +25,15 @@ from netboot.content.ostree.repository import check_release, read_release, relea
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
 from netboot.model import urls
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import (
+    InspectPlan,
+    InstallPlan,
+    LocalBootPlan,
+    ScriptLanguage,
+    ScriptPlan,
+    WaitPlan,
+    WaitReason,
+)
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
@@ -128,6 +136,14 @@ class Documents:
         )
         installed = kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=tokens.ignition)
         return {"installer": " ".join(installer), "installed": " ".join(installed)}
+
+    def inspection_kickstart(self, name: str, *, mac: Mac, base_url: str, token: str) -> str:
+        """Write the Kickstart that inspects a machine; raise RenderError."""
+        return kickstart.inspection(self._engine, name, mac=mac, base_url=base_url, token=token)
+
+    async def medium_problem(self, medium: str) -> ContentError | None:
+        """Return why a boot medium cannot be served now: a few small files are read in a thread."""
+        return await asyncio.to_thread(content_problem, self._content, medium, None)
 
     async def ignition(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
         """Write wrapper and overlay around the role's file, which stays byte for byte; raise RenderError.
@@ -271,10 +287,15 @@ class Documents:
         """Render every script that a machine may get before and after an install; list what cannot be rendered."""
         reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
         plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
-        return _failures(
+        plans.append(InspectPlan(mac, "medium", host, "0" * 32))
+        scripts = [
             partial(self.script, plan, language, base_url=urls.LONGEST_BASE_URL)
             for plan in plans
             for language in ScriptLanguage
+        ]
+        name, base_url = host.name if host else mac, urls.LONGEST_BASE_URL
+        return _failures(
+            [*scripts, partial(self.inspection_kickstart, name, mac=mac, base_url=base_url, token="0" * 32)]
         )
 
     def autoexec_problems(self, mac: Mac) -> list[RenderError]:

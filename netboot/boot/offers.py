@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.boot.decide import NOTHING_KNOWN, Decision, KnownFirmware, decide_at_stage, effective_client
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.learning import VariantLearning
@@ -33,6 +34,7 @@ class OfferService:
     seen: SeenMachines
     _: KW_ONLY
     install_moves: InstallMoves
+    inspections: InspectionRecords
     learning: VariantLearning
     events: EventBus
     clock: Clock
@@ -67,7 +69,8 @@ class OfferService:
     def _decide(self, client: BootClient, host: Host | None, seen: SeenMachine) -> Decision | Ignored:
         install = self.install_moves.known(host.name) if host else None
         variant = seen.learned_of(client).variant
-        return decide_at_stage(client, host, install, self.registry.now.policy, variant=variant)
+        policy, inspection = self.registry.now.policy, self.inspections.known(client.mac)
+        return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection)
 
     def record_offer(self, decision: Decision) -> None:
         """Record an offer that was sent."""

@@ -7,13 +7,14 @@ Each request reads the store; nothing that can wipe a disk is answered from memo
 import asyncio
 import logging
 from collections import defaultdict
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import assert_never
 
 import structlog
 
 from netboot.boot.decide import script_without_install
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import Cause, HostChangedError, InstallMoves
 from netboot.boot.live_registry import LiveRegistry, Registry
 from netboot.boot.scripts import Script, ScriptWriter
@@ -24,6 +25,7 @@ from netboot.errors import ContentError, NetbootError, RenderError, StoreError, 
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.boot.offer import (
+    InspectPlan,
     InstallPlan,
     LocalBootPlan,
     Policy,
@@ -57,6 +59,7 @@ class ScriptService:
     install_moves: InstallMoves
     learning: VariantLearning
     machines: Machines
+    inspections: InspectionRecords
     served: ServedDocuments
     events: EventBus
     clock: Clock
@@ -126,7 +129,9 @@ class ScriptService:
             )
         )
 
-    async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> WaitPlan | LocalBootPlan:
+    async def _harmless_plan(
+        self, mac: Mac, host: Host | None, policy: Policy
+    ) -> WaitPlan | LocalBootPlan | InspectPlan:
         install = await self.install_moves.read(host.name) if host else None
         return script_without_install(mac, host, install, policy) or WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
 
@@ -139,21 +144,63 @@ class ScriptService:
         registry: Registry,
         writer: ScriptWriter,
     ) -> Script:
+        is_announced = machine.is_announced(self.clock.monotonic())
+        inspection = self.inspections.known(machine.mac)
         if host is None:
-            return writer.write(await self._harmless_plan(machine.mac, None, registry.policy))
+            plan = script_without_install(
+                machine.mac, None, None, registry.policy, inspection=inspection, may_inspect=is_announced
+            )
+            return await self._without_install(machine, plan or LocalBootPlan(machine.mac, None), writer)
         async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
             install = await self.install_moves.read(host.name)
             machine.note_arming(install.arming)
-            plan = script_without_install(machine.mac, host, install, registry.policy)
-            if plan is None and not machine.is_announced(self.clock.monotonic()):
+            plan = script_without_install(
+                machine.mac, host, install, registry.policy, inspection=inspection, may_inspect=is_announced
+            )
+            if plan is None and not is_announced:
                 plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
             if plan is not None:
-                return writer.write(plan)
+                return await self._without_install(machine, plan, writer)
             problem = await self._problem(host, registry, writer.language)
             if problem is not None:
                 return writer.write(WaitPlan(machine.mac, WaitReason.NOT_READY, host), problem)
             await self.machines.flush()  # the address survives a kill of the daemon
             return await self._boot_the_installer(machine, host, address, install=install, writer=writer)
+
+    async def _without_install(
+        self, machine: SeenMachine, plan: InspectPlan | LocalBootPlan | WaitPlan, writer: ScriptWriter
+    ) -> Script:
+        """Write a script that installs nothing. One that inspects the machine begins the inspection, once in a boot.
+
+        If that cannot be done, a registered machine boots its own disk, and another one waits.
+        """
+        host, record = plan.host, self.inspections.known(machine.mac)
+        if machine.took_inspection and record is not None and record.medium and record.token:
+            return writer.write(InspectPlan(machine.mac, record.medium, host, record.token))  # the same boot again
+        if not isinstance(plan, InspectPlan):
+            return writer.write(plan)
+        problem: NetbootError | None = await writer.documents.medium_problem(plan.medium)
+        if problem is None:
+            plan = replace(plan, token=self.inspections.new_token())
+            script = writer.write(plan)
+            if script.fault is None and await self._begin_inspection(machine, plan):
+                return script
+            problem = script.fault
+        reason = WaitReason.NOT_READY if problem else WaitReason.UNKNOWN_HOST
+        return writer.write(LocalBootPlan(plan.mac, host) if host else WaitPlan(plan.mac, reason), problem)
+
+    async def _begin_inspection(self, machine: SeenMachine, plan: InspectPlan) -> bool:
+        is_begun = await self.inspections.begin(
+            plan.mac,
+            plan.medium,
+            plan.token,
+            others=plan.host.macs if plan.host else (),
+            is_seen=lambda mac: self.seen.get(mac) is not None,
+        )
+        machine.took_inspection = is_begun
+        if is_begun:
+            await self.machines.flush()  # the address survives a kill of the daemon
+        return is_begun
 
     def _record_request(self, machine: SeenMachine, host: Host | None, address: IPv4Address, policy: Policy) -> None:
         now_s = self.clock.monotonic()
@@ -236,6 +283,8 @@ class ScriptService:
         match plan:
             case InstallPlan():
                 kind, step = "install", Step.SCRIPT
+            case InspectPlan():
+                kind = "inspect"
             case LocalBootPlan():
                 kind, step = "local-disk", Step.LOCAL_BOOT
             case WaitPlan():

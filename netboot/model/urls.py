@@ -16,6 +16,7 @@ from netboot.model.release import RemoteRelease
 # Routes of documents, in aiohttp's syntax.
 IPXE_SCRIPT_ROUTE: Final = "/boot/{mac}.ipxe"
 KICKSTART_ROUTE: Final = "/ks/{token}"
+INSPECTION_ROUTE: Final = "/inspect/{token}"
 IGNITION_ROUTE: Final = "/ign/{token}"
 IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay}"
 REPORT_ROUTE: Final = "/report/{token}/{event}"
@@ -76,6 +77,11 @@ def boot_file(base_url: str, name: str) -> str:
 
 def kickstart(base_url: str, token: str) -> str:
     return f"{base_url}/ks/{token}"
+
+
+def inspection(base_url: str, token: str) -> str:
+    """Return the URL of the Kickstart that inspects a machine."""
+    return f"{base_url}/inspect/{token}"
 
 
 def ignition(base_url: str, token: str, part: str = "") -> str:

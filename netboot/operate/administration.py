@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
+from netboot.errors import ConfigError, InspectionRefusedError, NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
+from netboot.model.install.inspection import last_reported
 from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import one_line
@@ -47,6 +50,7 @@ class Administration:
         event_log: EventLog,
         machines: Machines,
         served: ServedDocuments,
+        inspections: InspectionRecords,
         hosts: Callable[[], HostSet],
         host_files: HostFiles,
         readiness: "Callable[[], Readiness]",
@@ -66,6 +70,7 @@ class Administration:
         self._event_log = event_log
         self._machines = machines
         self._served = served
+        self._inspections = inspections
         self._hosts = hosts
         self._readiness = readiness
         self._role_files = role_files
@@ -80,7 +85,7 @@ class Administration:
             install_moves,
             events,
             machines=machines,
-            discovered=self.machines,
+            discovered=self._discovered,
             daemon=daemon,
             user=self._user,
             now=now,
@@ -113,12 +118,48 @@ class Administration:
         listed = [(host, installs.get(host.name) or Install(host.name)) for host in selection.of(self._hosts())]
         return [host_status.HostStatus(host, self._status(install)) for host, install in listed]
 
-    async def machines(self) -> list[Machine]:
+    async def machines(self) -> list[host_status.DiscoveredMachine]:
         """List the machines that requested a boot and are not registered."""
+        inspections = await self._inspections.all()
+        return [
+            host_status.DiscoveredMachine(machine, inspections.get(machine.mac)) for machine in await self._discovered()
+        ]
+
+    async def _discovered(self) -> list[Machine]:
         if self._daemon is not None:
             return self._daemon.discovered()
         recorded = (await self._machines.all()).values()
         return [found for found in recorded if found.arch and self._hosts().by_mac(found.mac) is None]
+
+    async def inspect(self, name: str, *, actor: Actor | None = None) -> host_status.RequestedInspection:
+        """Let a host, or the unregistered machine with this MAC, be inspected at its next boot.
+
+        Raises UnknownHostError, or InspectionRefusedError with every reason.
+        """
+        with audited(self._events, "inspect", actor or self._user, subject=name):
+            host, macs = await self._inspectable(name)
+            medium, reasons = await self._readiness().inspection(host)
+            if host is not None and (await self._install_moves.read(host.name)).is_armed:
+                cure = f"netboot install cancel {host.name} first"
+                reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
+            if reasons or medium is None:
+                raise InspectionRefusedError("\n".join(f"cannot inspect {name}: {reason}" for reason in reasons))
+            await self._inspections.request(macs)
+        return host_status.RequestedInspection(host.name if host else name, macs, medium)
+
+    async def _inspectable(self, name: str) -> tuple[Host | None, Sequence[Mac]]:
+        """Find a host by its name or a MAC, or an unregistered machine by its MAC, and return its cards."""
+        try:
+            mac = Mac.parse(name)
+        except ValueError:
+            host = self._host(name)
+            return host, host.macs
+        registered = self._hosts().by_mac(mac)
+        if registered is not None:
+            return registered, registered.macs
+        if all(machine.mac != mac for machine in await self._discovered()):
+            raise UnknownHostError(f"no machine with MAC {mac} requested a boot; netboot host list --discovered")
+        return None, (mac,)
 
     async def host(self, name: str) -> host_status.HostReport:
         """Show one host; raise UnknownHostError."""
@@ -128,7 +169,9 @@ class Administration:
         machines = await self._machines.of(host.macs)
         last_seen = max((machine.last_seen for machine in machines), default=None)
         heard = host_status.heard(events, history, last_seen)
-        return host_status.HostReport(host, await self._report(install, events, history), heard, machines)
+        inspections = await self._inspections.of(host.macs)
+        report = await self._report(install, events, history)
+        return host_status.HostReport(host, report, heard, machines, inspections)
 
     async def arm(self, request: ArmRequest, *, actor: Actor | None = None) -> list[host_status.ArmedHost]:
         """Allow one install of each host, of all of them or of none, and return what will happen.
@@ -139,9 +182,13 @@ class Administration:
         names = request.hosts or request.selection.names(self._hosts())
         hosts = list({name: self._host(name) for name in names}.values())
         readiness = self._readiness()
-        recorded = await self._machines.all()
+        recorded, inspected = await self._machines.all(), await self._inspections.all()
         machines = {host.name: [recorded[mac] for mac in host.macs if mac in recorded] for host in hosts}
-        unready = {host.name: await readiness.reasons(host, machines=machines[host.name]) for host in hosts}
+        hardware = {host.name: last_reported(inspected[mac] for mac in host.macs if mac in inspected) for host in hosts}
+        unready = {
+            host.name: await readiness.reasons(host, machines=machines[host.name], hardware=hardware[host.name])
+            for host in hosts
+        }
         before = {host.name: await self._install_moves.read(host.name) for host in hosts}
         refusals = arming_refusals(before, {} if request.force else unready)
         if refusals:
@@ -152,6 +199,7 @@ class Administration:
             attempts=request.attempts or self._attempts,
             actor=actor or self._user,
         )
+        await self._inspections.withdraw([mac for host in hosts for mac in host.macs])
         found = {install.host: install for install in armed}
         deadlines, cluster = await self._deadlines(hosts), self._hosts().cluster
         server = self._daemon.problems() if self._daemon else []

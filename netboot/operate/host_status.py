@@ -8,8 +8,10 @@ from typing import Final
 from netboot.model.boot.boot_client import Machine
 from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
 from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event, Step
+from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
 
@@ -70,6 +72,24 @@ class HostReport:
     install: InstallReport
     heard: Heard
     machines: Sequence[Machine]  # what is stored of its network cards, the longest unseen first
+    inspections: Sequence[Inspection]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveredMachine:
+    """An unregistered machine, and its inspection if one was requested or begun."""
+
+    machine: Machine
+    inspection: Inspection | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedInspection:
+    """The machine that is inspected at its next boot: a host's name or a MAC, its cards, and the boot medium."""
+
+    machine: str
+    macs: Sequence[Mac]
+    medium: str
 
 
 @dataclass(frozen=True, slots=True)

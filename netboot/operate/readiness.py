@@ -14,7 +14,9 @@ from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
-from netboot.model.boot.offer import IgnoreReason, Policy
+from netboot.model.boot.offer import IgnoreReason, Policy, UnknownHosts
+from netboot.model.host.disk_rule import disk_problem
+from netboot.model.host.hardware import Hardware
 from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
@@ -43,12 +45,30 @@ class Readiness:
         self._bootfiles = bootfiles
         self._server = server
 
-    async def reasons(self, host: Host, *, machines: Sequence[Machine] = ()) -> list[str]:
-        """List why this host could not be installed, each with its cure; `machines`: the stored state of its cards."""
+    async def reasons(
+        self, host: Host, *, machines: Sequence[Machine] = (), hardware: Hardware | None = None
+    ) -> list[str]:
+        """List why this host could not be installed, each with its cure.
+
+        `machines` is the stored state of its cards, and `hardware` what its last inspection reported.
+        """
         documents = [str(problem) for problem in await self._documents.problems(host)]
         found = [*self._declared(host), *documents, *self._loader(host, machines), *self._announcement(host)]
         found += await self._architecture(host, machines)
+        found += _inspected_disk(host, hardware)
         return list(dict.fromkeys(found))
+
+    async def inspection(self, host: Host | None) -> tuple[str | None, list[str]]:
+        """Return the medium that inspects a host, or an unregistered machine, and why it cannot, each with its cure."""
+        medium = self._policy.inspect_media or (host.boot_media if host else None)
+        found = []
+        if medium is None:
+            found.append("no boot medium is named for it; set hosts.inspect_media")
+        elif (problem := await self._documents.medium_problem(medium)) is not None:
+            found.append(str(problem))
+        if host is None and self._policy.unknown is UnknownHosts.IGNORE:
+            found.append("unregistered machines get no reply; set hosts.unknown: wait, or inspect")
+        return medium, found
 
     def warnings(
         self, host: Host, install: Install, cluster: Cluster, *, machines: Sequence[Machine] = ()
@@ -170,6 +190,18 @@ def missing_uefi_loader(policy: Policy, bootfiles: BootFiles) -> list[str]:
         return []
     directories = ", ".join(map(str, bootfiles.directories)) or "no directory"
     return [f"no UEFI loader below {directories}; install the package ipxe, or set bootfiles.directories"]
+
+
+def _inspected_disk(host: Host, hardware: Hardware | None) -> list[str]:
+    """Return why the disk of a host is not exactly one of those that its inspection found; empty: it is."""
+    if hardware is None or host.disk is None:
+        return []
+    problem = disk_problem(host.disk, hardware.disks)
+    if problem is None:
+        return []
+    found = ", ".join(disk.name for disk in hardware.disks) or "none"
+    cure = f"correct it, or inspect the machine again: netboot host inspect {host.name}"
+    return [f"{problem} hosts.{host.name}.disk ({host.disk}) among the disks of its last inspection ({found}); {cure}"]
 
 
 def _client(machine: Machine) -> BootClient | None:

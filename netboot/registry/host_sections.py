@@ -11,7 +11,16 @@ from netboot.registry import host_values as values
 from netboot.registry.pool_section import PoolSection
 from netboot.yamlfile.nodes import Node, Scalar
 from netboot.yamlfile.sections import Section, described, refuse
-from netboot.yamlfile.value_kinds import Domain, FilePath, Flag, InterfaceName, LoaderName, MachineAddress
+from netboot.yamlfile.value_kinds import (
+    NAME_PATTERN,
+    Domain,
+    FilePath,
+    Flag,
+    InterfaceName,
+    LoaderName,
+    MachineAddress,
+    Name,
+)
 
 
 def added(name: str) -> Any:
@@ -22,7 +31,7 @@ def added(name: str) -> Any:
 class ClusterSection(Section):
     """The cluster that the hosts make up."""
 
-    name: values.Name | None = described(None, "The name of the cluster.")
+    name: Name | None = described(None, "The name of the cluster.")
     init: values.FirstHost | None = described(
         None, "The control-plane host that starts the cluster: it gets its role's `init` file, others `join`."
     )
@@ -142,10 +151,10 @@ class ReleaseSection(Section):
     """A release below `content.directory`, or one on another server; a name is the abbreviation of `name`."""
 
     is_whole = True
-    text_pattern = values.NAME_PATTERN
+    text_pattern = NAME_PATTERN
     text_types = ("string", "number")  # 1.30 without quotes
 
-    name: values.Name | None = described(None, "A name below `content.directory`/ostree.")
+    name: Name | None = described(None, "A name below `content.directory`/ostree.")
     url: values.ReleaseUrl | None = described(None, "The OSTree archive of another server.")
     ref: values.Ref | None = described(None, "The branch of that archive, such as ock.")
 
@@ -171,9 +180,7 @@ class ReleaseSection(Section):
 class SharedValues(Section):
     """The values that `defaults`, a role and a host can have."""
 
-    boot_media: values.Name | None = described(
-        None, "Kernel, initrd and stage 2: a name below `content.directory`/media."
-    )
+    boot_media: Name | None = described(None, "Kernel, initrd and stage 2: a name below `content.directory`/media.")
     release: ReleaseSection | None = described(
         None, "The release to install: a name below `content.directory`/ostree; or an archive of another server."
     )

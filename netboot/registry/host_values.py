@@ -39,7 +39,6 @@ from netboot.yamlfile.value_kinds import (
     whole_number,
 )
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
 _RELEASE_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*/?")
 _REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -308,8 +307,6 @@ MacAddresses = Annotated[
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
 PoolName = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of an address pool")]
-Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
-NAME_PATTERN: Final[str] = matching(_NAME)["pattern"]
 ReleaseUrl = Annotated[str, ValueKind(_release_url, "URL of an OSTree archive", matching(_RELEASE_URL))]
 Ref = Annotated[str, text_of(_REF, "ref of an OSTree archive", cure="write it as ostree refs lists it, as ock")]
 DISK_PATTERN: Final[str] = matching(_DISK)["pattern"]

@@ -12,7 +12,15 @@ from typing import Final, assert_never
 from netboot.errors import RenderError
 from netboot.model import urls
 from netboot.model.boot.machine_facts import IPXE_QUERY
-from netboot.model.boot.offer import InstallPlan, LocalBootPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
+from netboot.model.boot.offer import (
+    InspectPlan,
+    InstallPlan,
+    LocalBootPlan,
+    ScriptLanguage,
+    ScriptPlan,
+    WaitPlan,
+    WaitReason,
+)
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import HIDDEN_TOKEN
 from netboot.model.urls import HERE, ContentPlace
@@ -44,6 +52,12 @@ def boot_script(
             medium_path = urls.grub_path(medium_url)
             context |= {"medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
             return _script(engine, language, "install", subject=subject, context=context)
+        case InspectPlan(medium=medium, host=host, token=token):
+            arguments = kernel_line.inspection(host, mac, medium=medium, base_url=base_url, token=token, place=place)
+            medium_url = urls.medium(place.loader_url_for(base_url), medium)
+            medium_path = urls.grub_path(medium_url)
+            context |= {"medium": medium, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
+            return _script(engine, language, "inspect", subject=subject, context=context)
         case LocalBootPlan():
             return _script(engine, language, "local", subject=subject, context=context)
         case WaitPlan(reason=reason):

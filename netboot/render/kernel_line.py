@@ -27,18 +27,36 @@ def installer(
             f"cannot render the installer's kernel line for {host.name}: it has no boot medium; "
             f"set hosts.{host.name}.boot_media"
         )
+    kickstart_url = urls.kickstart(base_url, kickstart_token)
+    return _anaconda(
+        host, mac, medium=host.boot_media, kickstart_url=kickstart_url, content_url=place.url_for(base_url)
+    )
+
+
+def inspection(
+    host: Host | None, mac: Mac, *, medium: str, base_url: str, token: str, place: ContentPlace = HERE
+) -> tuple[str, ...]:
+    """List the arguments of Anaconda's kernel for an inspection; `host` is None for an unregistered machine.
+
+    Raises RenderError for a line that the kernel would truncate.
+    """
+    kickstart_url = urls.inspection(base_url, token)
+    return _anaconda(host, mac, medium=medium, kickstart_url=kickstart_url, content_url=place.url_for(base_url))
+
+
+def _anaconda(host: Host | None, mac: Mac, *, medium: str, kickstart_url: str, content_url: str) -> tuple[str, ...]:
     return _fitting(
         host,
         (
-            f"inst.stage2={urls.medium(place.url_for(base_url), host.boot_media)}",
-            f"inst.ks={urls.kickstart(base_url, kickstart_token)}",
+            f"inst.stage2={urls.medium(content_url, medium)}",
+            f"inst.ks={kickstart_url}",
             "inst.ks.sendmac",
             "inst.ks.sendsn",
             "inst.text",
-            *_address(host, host.network.boot_address, interface=""),
+            *(_address(host, host.network.boot_address, interface="") if host else ("ip=dhcp",)),
             *_booted_from(mac),
             "rd.neednet=1",
-            *host.kernel_arguments,
+            *(host.kernel_arguments if host else ()),
         ),
     )
 
@@ -103,9 +121,9 @@ def _address(host: Host, address: IPv4Interface | None, *, interface: str) -> tu
     return (static, *nameservers, *routes)
 
 
-def _fitting(host: Host, arguments: tuple[str, ...]) -> tuple[str, ...]:
+def _fitting(host: Host | None, arguments: tuple[str, ...]) -> tuple[str, ...]:
     length = len(" ".join(arguments))
-    if length >= COMMAND_LINE_SIZE:
+    if host is not None and length >= COMMAND_LINE_SIZE:
         raise RenderError(
             f"cannot render the kernel line for {host.name}: {length} characters, the kernel takes "
             f"{COMMAND_LINE_SIZE - 1}; shorten hosts.{host.name}.kernel_arguments"

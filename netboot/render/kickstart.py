@@ -4,8 +4,6 @@ Pure: a host, its URLs and tokens in, text out. The document contains tokens: it
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), except for time servers.
 """
 
-import re
-
 from netboot.model import urls
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
@@ -49,17 +47,20 @@ def kickstart(
         "has_timesource": (installer_major or 9) >= 9,
     }
     rule = host.disk if isinstance(host.disk, DiskRule) else None
-    context |= {"rule": rule, "wanted": _wanted(rule) if rule else {}}
+    context |= {"rule": rule, "wanted": rule.wanted if rule else {}}
     # Unset values without a default are not in the context, so that the error names the template's line.
     given = (("disk", None if rule else host.disk), ("release", host.release and str(host.release)))
     context |= {name: value for name, value in given if value is not None}
     return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
 
 
-def _wanted(rule: DiskRule) -> dict[str, str]:
-    """Return the texts of a rule as the installer's script spells what udev reports: small letters, no blanks."""
-    texts = {"serial": rule.serial, "wwn": rule.wwn, "model": rule.model}
-    return {name: re.sub(r"[ _]+", "_", (text or "").lower()).strip("_") for name, text in texts.items()}
+def inspection(engine: Engine, name: str, *, mac: Mac, base_url: str, token: str) -> str:
+    """Render the Kickstart that inspects the machine `name`, booted from card `mac`, and writes no disk.
+
+    `token` opens its report. Raises RenderError.
+    """
+    context = {"name": name, "mac": mac, "report_url": urls.report(base_url, token)}
+    return engine.render("kickstart/inspect.ks.j2", subject=name, context=context)
 
 
 def _device(host: Host, mac: Mac) -> str:

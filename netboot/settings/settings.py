@@ -214,6 +214,14 @@ class Hosts(SettingSection):
     unknown: Annotated[UnknownHosts, choice(UnknownHosts)] = described(
         UnknownHosts.IGNORE, "The reply to an unregistered machine."
     )
+    inspect_media: values.Name | None = described(None, "The boot medium that inspects machines.")
+
+    @model_validator(mode="after")
+    def _inspects_with_a_medium(self) -> Self:
+        if self.unknown is UnknownHosts.INSPECT and self.inspect_media is None:
+            cure = "set hosts.inspect_media to an imported boot medium: netboot content list"
+            raise refuse("no boot medium inspects machines", cure, key="unknown")
+        return self
 
     @classmethod
     def refusal_of_key(cls, name: str, value: Node | None) -> tuple[str, str]:

@@ -84,6 +84,14 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "ALTER TABLE machines ADD COLUMN last_path JSON",
     ),
     ("CREATE TABLE allocations (address TEXT NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (address))",),
+    (
+        """
+        CREATE TABLE inspections (
+            mac TEXT NOT NULL, requested_at TEXT, medium TEXT, begun_at TEXT, reported_at TEXT, token TEXT,
+            hardware JSON, PRIMARY KEY (mac), UNIQUE (token)
+        )
+        """,
+    ),
 )
 
 

@@ -88,6 +88,18 @@ served_documents = Table(
     Column("text", Text),  # without tokens; NULL for a role's file, which has cluster keys, and for a very long text
 )
 
+inspections = Table(
+    "inspections",
+    metadata,
+    Column("mac", Text, primary_key=True),
+    Column("requested_at", Text),
+    Column("medium", Text),
+    Column("begun_at", Text),
+    Column("reported_at", Text),
+    Column("token", Text, unique=True),
+    Column("hardware", JSON(none_as_null=True)),
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -22,6 +22,7 @@ _BROADCAST: Final = IPv4Address("255.255.255.255")
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,14}")  # IFNAMSIZ without its zero byte
 # Below a directory: no `..`, no leading slash, nothing that a packet or URL would change.
 _LOADER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # becomes part of paths and URLs
 DOMAIN_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 Schema = Mapping[str, Any]
@@ -138,3 +139,5 @@ InterfaceName = Annotated[str, text_of(_INTERFACE, "name of an interface", cure=
 Domain = Annotated[str, text_of(DOMAIN_NAME, "name of a domain", cure="write it as rack.example.org", longest=253)]
 _LOADER_CURE: Final = "write one below bootfiles.directories, as snponly.efi or grub/grubx64.efi"
 LoaderName = Annotated[str, text_of(_LOADER, "name of a boot file", cure=_LOADER_CURE)]
+Name = Annotated[str, text_of(_NAME, "name", cure="use letters, digits, dots, hyphens and underscores, 64 at most")]
+NAME_PATTERN: Final[str] = matching(_NAME)["pattern"]

@@ -10,6 +10,7 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, 
 from netboot.model.boot.offer import (
     Ignored,
     IgnoreReason,
+    InspectPlan,
     LoaderRule,
     LocalBootPlan,
     Offer,
@@ -22,6 +23,7 @@ from netboot.model.boot.offer import (
 from netboot.model.host.firmware import BootVariant, ReplyVariant, RomIpxe
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install, InstallState
 
 MAC = Mac.parse("52:54:00:aa:bb:01")
@@ -175,6 +177,72 @@ def test_a_machine_that_nobody_registered_is_offered(client: BootClient, policy:
 )
 def test_the_script_of(host: Host | None, install: Install | None, policy: Policy, expected: object):
     assert script_without_install(MAC, host, install, policy) == expected
+
+
+INSPECTS = Policy(UnknownHosts.INSPECT, LOADERS, inspect_media="ol9")
+WAITS_WITH_MEDIUM = replace(INSPECTS, unknown=UnknownHosts.WAIT)
+IGNORES_WITH_MEDIUM = replace(INSPECTS, unknown=UnknownHosts.IGNORE)
+INSPECTED = Inspection(MAC, medium="ol9", begun_at=NOW)
+WITH_OL8 = replace(INSPECTED, medium="ol8")
+REQUESTED = Inspection(MAC).requested(NOW)
+AGAIN = INSPECTED.requested(NOW)
+OL8 = replace(CP1, boot_media="ol8")
+WAITING = WaitPlan(MAC, WaitReason.UNKNOWN_HOST)
+
+
+@pytest.mark.parametrize(
+    ("host", "install", "policy", "inspection", "expected"),
+    [
+        pytest.param(None, None, INSPECTS, None, InspectPlan(MAC, "ol9"), id="unregistered-is-inspected"),
+        pytest.param(None, None, INSPECTS, INSPECTED, WAITING, id="once-with-a-medium"),
+        pytest.param(None, None, INSPECTS, WITH_OL8, InspectPlan(MAC, "ol9"), id="and-with-another-medium"),
+        pytest.param(None, None, INSPECTS, AGAIN, InspectPlan(MAC, "ol9"), id="again-where-it-is-requested"),
+        pytest.param(None, None, WAITS_WITH_MEDIUM, None, WAITING, id="not-where-all-wait"),
+        pytest.param(None, None, WAITS_WITH_MEDIUM, REQUESTED, InspectPlan(MAC, "ol9"), id="requested-where-all-wait"),
+        pytest.param(None, None, WAITS, REQUESTED, WAITING, id="requested-without-a-medium"),
+        pytest.param(None, None, IGNORES_WITH_MEDIUM, REQUESTED, LocalBootPlan(MAC, None), id="ignored"),
+        pytest.param(
+            None, None, replace(INSPECTS, left_out=frozenset({MAC})), None, LocalBootPlan(MAC, None), id="left-out"
+        ),
+        pytest.param(OL8, unarmed(), INSPECTS, None, LocalBootPlan(MAC, OL8), id="a-host-boots-its-disk"),
+        pytest.param(OL8, unarmed(), INSPECTS, INSPECTED, LocalBootPlan(MAC, OL8), id="a-host-that-was-inspected"),
+        pytest.param(OL8, unarmed(), INSPECTS, REQUESTED, InspectPlan(MAC, "ol9", OL8), id="a-host-where-requested"),
+        pytest.param(OL8, unarmed(), IGNORES, REQUESTED, InspectPlan(MAC, "ol8", OL8), id="a-host-by-its-own-medium"),
+        pytest.param(CP1, unarmed(), IGNORES, REQUESTED, LocalBootPlan(MAC, CP1), id="a-host-without-any-medium"),
+        pytest.param(OL8, armed(), INSPECTS, REQUESTED, None, id="an-armed-host-is-installed"),
+        pytest.param(
+            OL8, None, INSPECTS, REQUESTED, WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, OL8), id="the-store-is-silent"
+        ),
+    ],
+)
+def test_a_machine_is_inspected(
+    host: Host | None, install: Install | None, policy: Policy, inspection: Inspection | None, expected: object
+):
+    plan = script_without_install(MAC, host, install, policy, inspection=inspection, may_inspect=True)
+    not_its_own = script_without_install(MAC, host, install, policy, inspection=inspection)
+
+    assert plan == expected
+    assert not isinstance(not_its_own, InspectPlan)
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "policy", "inspection", "expected"),
+    [
+        pytest.param(UEFI, None, INSPECTS, None, loader("snponly.efi"), id="unregistered-gets-the-loader"),
+        pytest.param(IPXE, None, INSPECTS, INSPECTED, SCRIPT, id="unregistered-gets-its-script-again"),
+        pytest.param(UEFI, OL8, INSPECTS, None, LOCAL_DISK, id="a-host-boots-its-disk"),
+        pytest.param(UEFI, OL8, INSPECTS, REQUESTED, loader("snponly.efi"), id="a-host-that-is-inspected-next"),
+        pytest.param(UEFI, OL8, INSPECTS, INSPECTED, LOCAL_DISK, id="a-host-that-was-inspected"),
+    ],
+)
+def test_a_machine_that_is_inspected_next_gets_a_loader(
+    client: BootClient, host: Host | None, policy: Policy, inspection: Inspection | None, expected: Offer
+):
+    install = unarmed() if host else None
+    decided = decide(client, host, install, policy, firmware=KnownFirmware(), inspection=inspection)
+
+    assert isinstance(decided, Decision)
+    assert decided.offer == expected
 
 
 LEAVES_OUT = Policy(UnknownHosts.WAIT, LOADERS, left_out=frozenset({MAC}))

@@ -146,6 +146,31 @@ def test_hosts_and_discovered_machines_are_listed(netboot: CommandLine):
     ]
 
 
+def test_a_host_is_inspected_once_more_through_the_store(netboot: CommandLine):
+    requested = netboot("host", "inspect", "02-00-00-00-00-01")
+    (inspection,) = netboot.json("host", "show", "cp1")["inspections"]
+    refused = netboot.json("host", "inspect", "02:00:00:00:00:99", status=1)
+
+    assert requested.stdout == (
+        "cp1 is inspected at its next network boot with ol8u10-x86_64; afterwards: netboot host show cp1\n"
+    )
+    assert requested.stderr.startswith("netboot: no daemon runs; changed the store itself")
+    assert (inspection["mac"], inspection["begun_at"], inspection["hardware"]) == ("02:00:00:00:00:01", None, None)
+    assert refused["code"] == "host-unknown"
+
+
+def test_the_medium_that_inspects_machines_is_not_removed_and_is_checked(netboot: CommandLine):
+    settings = netboot.config.read_text()
+    netboot.config.write_text(settings + "hosts: {inspect_media: ol99}\n")
+
+    problems = netboot.json("check", status=1)["problems"]
+    netboot.config.write_text(settings + "hosts: {inspect_media: ol8u10-x86_64}\n")
+    removed = netboot("content", "remove", "ol8u10-x86_64")
+
+    assert any(problem.startswith("hosts.inspect_media: ") for problem in problems)
+    assert "hosts.inspect_media names it" in str(removed.exception)
+
+
 def test_a_watch_that_follows_needs_a_daemon(netboot: CommandLine):
     watched = netboot("install", "watch", "cp1")
 

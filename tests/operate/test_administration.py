@@ -25,6 +25,7 @@ from netboot.model.release import EntryKind, EntryName
 from netboot.operate.administration import Administration
 from netboot.operate.arming import ArmingRefusedError, ArmRequest
 from netboot.operate.cluster.role_file_uses import RoleFileUses
+from netboot.operate.host_status import DiscoveredMachine
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRequest, RescanResult
 from netboot.registry.writing.host_writer import HostWriter
@@ -82,6 +83,7 @@ def administration(
         event_log=services.event_log,
         machines=services.machines,
         served=services.served,
+        inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
         readiness=lambda: readiness,
@@ -245,7 +247,7 @@ def test_a_reload_and_a_change_of_content_are_done_by_the_daemon_and_recorded(wi
         assert await admin.reload(actor=OPERATOR) is RELOADED
         assert await admin.rescan_content(RescanRequest(entry, "import-archive ock"), actor=OPERATOR) is RESCANNED
         assert daemon.rescanned == [entry]
-        assert await admin.machines() == [UNREGISTERED]
+        assert await admin.machines() == [DiscoveredMachine(UNREGISTERED, None)]
         assert await audits(services) == [
             ("reload", None, "uid 1000", "done", None),
             ("change content", "import-archive ock", "uid 1000", "done", None),

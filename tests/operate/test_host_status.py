@@ -41,6 +41,7 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         event_log=services.event_log,
         machines=services.machines,
         served=services.served,
+        inspections=services.inspections,
         hosts=lambda: services.hosts,
         host_files=HostWriter(Path("netboot.yaml")),
         readiness=never_armed_here,

@@ -19,6 +19,8 @@ from netboot.content.library.record import Record
 from netboot.errors import Problem
 from netboot.model.boot.boot_client import BootProtocol, Cpu, Machine
 from netboot.model.boot.offer import LoaderRule, Policy, UnknownHosts
+from netboot.model.host.disk_rule import DiskRule
+from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import Cluster, Host, HostName, HostSet
 from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.network import DhcpMode
@@ -28,6 +30,7 @@ from netboot.operate.readiness import NO_INTERFACE, Readiness, ServerFacts
 from netboot.render.template_engine import Engine
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NO_DISK = "cannot render kickstart for cp1: template kickstart/node.ks.j2:26 uses undefined 'disk'"
 NO_ADDRESS = (
     "cp1 cannot be identified: dhcp.mode is off, so its DHCP requests are not seen, and it has no registered address; "
     "set hosts.cp1.network.address to the address that the LAN's DHCP server gives it, or set dhcp.mode: proxy"
@@ -230,3 +233,71 @@ def test_an_operator_is_warned_of_what_an_install_would_destroy_and_of_a_server_
         "set dhcp.mode: proxy, or let the LAN's DHCP server name this server",
         NO_INTERFACE,
     ]
+
+
+SDA = InspectedDisk("sda", 480_000_000_000, False, False, False, serials=("S1",))
+
+
+@pytest.mark.parametrize(
+    ("disk", "disks", "expected"),
+    [
+        (DiskRule(serial="S1"), (SDA,), []),
+        (None, (), [NO_DISK]),
+        (
+            DiskRule(serial="S2"),
+            (SDA, replace(SDA, name="sdb")),
+            ["no disk fits hosts.cp1.disk (serial S2) among the disks of its last inspection (sda, sdb)"],
+        ),
+        (
+            DiskRule(serial="S1"),
+            (SDA, replace(SDA, name="sdb")),
+            ["sda and sdb all fit hosts.cp1.disk (serial S1) among the disks of its last inspection (sda, sdb)"],
+        ),
+        ("/dev/vda", (), ["no disk fits hosts.cp1.disk (/dev/vda) among the disks of its last inspection (none)"]),
+    ],
+    ids=str,
+)
+def test_a_disk_that_is_not_exactly_one_of_the_inspected_ones_is_a_reason(
+    content: Path, cp1: Host, disk: DiskRule | str | None, disks: Sequence[InspectedDisk], expected: list[str]
+):
+    host = replace(cp1, disk=disk)
+    checked = readiness(content)
+
+    found = asyncio.run(checked.reasons(host, hardware=Hardware("uefi", disks=disks)))
+
+    assert [reason.partition("; ")[0] for reason in found] == expected
+    assert all(reason.endswith("netboot host inspect cp1") for reason in found if "inspection" in reason)
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_registered", "expected"),
+    [
+        (Policy(UnknownHosts.INSPECT, LOADERS, inspect_media="ol8u10-x86_64"), False, []),
+        (Policy(UnknownHosts.IGNORE, LOADERS), True, []),
+        (
+            Policy(UnknownHosts.IGNORE, LOADERS),
+            False,
+            [
+                "no boot medium is named for it; set hosts.inspect_media",
+                "unregistered machines get no reply; set hosts.unknown: wait, or inspect",
+            ],
+        ),
+    ],
+)
+def test_why_a_machine_cannot_be_inspected(
+    content: Path, cp1: Host, policy: Policy, is_registered: bool, expected: list[str]
+):
+    medium, found = asyncio.run(readiness(content, policy=policy).inspection(cp1 if is_registered else None))
+
+    assert found == expected
+    assert (medium is None) == (expected != [])
+
+
+def test_a_medium_that_cannot_be_served_inspects_no_machine(content: Path):
+    policy = Policy(UnknownHosts.INSPECT, LOADERS, inspect_media="ol99")
+
+    medium, found = asyncio.run(readiness(content, policy=policy).inspection(None))
+
+    assert medium == "ol99"
+    assert len(found) == 1
+    assert "ol99" in found[0]

@@ -96,7 +96,7 @@ def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: 
     faulty = replace(cp1, kernel_arguments=("a=${b}",))
 
     with pytest.raises(
-        RenderError, match=r"cannot render ipxe for cp1: template ipxe/install\.ipxe\.j2:\d+: iPXE has no"
+        RenderError, match=r"cannot render ipxe for cp1: template ipxe/boot_kernel\.ipxe\.j2:\d+: iPXE has no"
     ):
         boot_script(engine, InstallPlan(faulty, TOKEN, cp1.mac), ScriptLanguage.IPXE, base_url=base_url)
 

@@ -382,7 +382,9 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
         ("store: {url: 'http://[x'}", "1:14: store.url: the scheme '' is not a supported database; "
          "use sqlite+aiosqlite:////path/netboot.db or postgresql+asyncpg://user@server/netboot"),
         ("content: {directory: ''}", "1:22: content.directory: is empty; write a value or remove the key"),
-        ("hosts: {unknown: hide}", "1:18: hosts.unknown: 'hide' is none of its values; use ignore or wait"),
+        ("hosts: {unknown: inspect}", "1:18: hosts.unknown: no boot medium inspects machines; "
+         "set hosts.inspect_media to an imported boot medium: netboot content list"),
+        ("hosts: {unknown: hide}", "1:18: hosts.unknown: 'hide' is none of its values; use ignore, wait or inspect"),
         ("install: {attempts: 101}", "1:21: install.attempts: 101 is out of range; write a whole number from 1 to 100"),
     ],
 )  # fmt: skip

@@ -22,6 +22,7 @@ from netboot.store import database
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
+from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
@@ -68,10 +69,21 @@ READS: Final[dict[str, Callable[[Database], Awaitable[object]]]] = {
     "EventFeed.follow": lambda store: anext(EventLog(store).feed.follow(0)),
     "Machines.all": lambda store: Machines(store).all(),
     "Machines.of": lambda store: Machines(store).of([MAC]),
+    "Inspections.all": lambda store: Inspections(store).all(),
+    "Inspections.of": lambda store: Inspections(store).of([MAC]),
+    "Inspections.by_token": lambda store: Inspections(store).by_token("5" * 32),
     "LeaseStore.all": lambda store: LeaseStore(store).all(),
     "AcceptedFiles.all": lambda store: AcceptedFiles(store).all(),
 }
-WRITES: Final = {"Installs.change", "Installs.change_all", "EventLog.flush", "EventLog.close", "EventLog.run"}
+WRITES: Final = {
+    "Inspections.change",
+    "Inspections.forget",
+    "Installs.change",
+    "Installs.change_all",
+    "EventLog.flush",
+    "EventLog.close",
+    "EventLog.run",
+}
 WRITES_BEHIND: Final = {"Machines.flush", "Machines.run", "Machines.close", "LeaseStore.keep", "AcceptedFiles.keep"}
 NO_STORE: Final = {
     "Installs.finish",
@@ -85,7 +97,7 @@ NO_STORE: Final = {
 
 
 def test_every_method_of_the_classes_on_the_store_is_known_as_a_read_or_a_write():
-    classes = (Installs, EventLog, EventFeed, Machines, LeaseStore, AcceptedFiles)
+    classes = (Installs, Inspections, EventLog, EventFeed, Machines, LeaseStore, AcceptedFiles)
     methods = {f"{each.__name__}.{name}" for each in classes for name in vars(each) if not name.startswith("_")}
 
     assert methods == {*READS} | WRITES | WRITES_BEHIND | NO_STORE

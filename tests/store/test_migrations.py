@@ -20,9 +20,11 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.address_pool import RecordedAddress
+from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
+from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
@@ -32,6 +34,7 @@ from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
+from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
 from netboot.store.machines import Machines
@@ -75,6 +78,16 @@ REPORTED: Final = {
     "last_path": RelayPath(None, "eth0/1/8"),
 }
 OTHER: Final = Mac("52:54:00:aa:bb:02")
+INSPECTIONS: Final = [
+    Inspection(
+        MAC,
+        medium="ol9",
+        begun_at=at(1),
+        reported_at=at(2),
+        hardware=Hardware("uefi", disks=(InspectedDisk("vda", 480_000_000_000, serials=("S1",)),)),
+    ),
+    Inspection(OTHER, at(3), "ol9", datetime(2026, 11, 21, 2, 1, 30, tzinfo=UTC), token="5" * 32),
+]
 ROOT: Final = Actor("uid 0", Source.CONTROL_SOCKET)
 LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
 SERVED: Final = ServedDocument(
@@ -183,6 +196,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "machines": await Machines(database).all(),
                 "leases": await LeaseStore(database).all(),
                 "accepted": await AcceptedFiles(database).all(),
+                "inspections": await Inspections(database).all(),
                 "served": await ServedDocuments(database).of(CP1),
                 "allocated": list((await Allocations(database).all()).values()),
             }
@@ -199,6 +213,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "machines": {MAC: machine_of(version)},
         "leases": [LEASE] if version >= 3 else [],
         "accepted": ACCEPTED if version >= 5 else [],
+        "inspections": INSPECTIONS if version >= 10 else [],
         "served": [SERVED] if version >= 7 else [],
         "allocated": ALLOCATED if version >= 9 else [],
     }

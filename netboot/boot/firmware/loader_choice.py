@@ -49,7 +49,12 @@ def policy(
 def renewed(before: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
     """Choose the loaders again after the boot files changed, for the same hosts and rules."""
     made, _ = policy(before.unknown, before.declared_rules, hosts=hosts, bootfiles=bootfiles)
-    return replace(made, address_announces=before.address_announces, left_out=before.left_out)
+    return replace(
+        made,
+        address_announces=before.address_announces,
+        inspect_media=before.inspect_media,
+        left_out=before.left_out,
+    )
 
 
 def _place(host: Host) -> tuple[str, int, int]:

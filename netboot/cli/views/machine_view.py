@@ -52,6 +52,64 @@ def every_fact(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield key, f"{value} ({ago(value)})" if key.endswith("seen") else str(value)
 
 
+def inspection_lines(inspection: Mapping[str, Any]) -> Iterator[str]:
+    """Describe an inspection: when it was requested, begun and reported, and what it found."""
+    times = {"requested": "requested_at", "begun": "begun_at", "reported": "reported_at"}
+    parts = [f"{name} {ago(inspection[key])}" for name, key in times.items() if inspection[key]]
+    medium = f" with {inspection['medium']}" if inspection["medium"] else ""
+    yield f"{inspection['mac']}: {', '.join(parts)}{medium}"
+    hardware = inspection["hardware"]
+    if hardware is not None:
+        yield f"  reported by the machine, unverified: {_box(hardware)}"
+        yield from (f"  disk {_disk(disk)}" for disk in hardware["disks"])
+        yield from (f"  card {_card(card)}" for card in hardware["cards"])
+
+
+def _box(hardware: Mapping[str, Any]) -> str:
+    memory = hardware.get("memory_kib")
+    secure_boot = _either(hardware.get("secure_boot"), "Secure Boot on", "Secure Boot off")
+    parts = [
+        hardware.get("firmware"),
+        secure_boot,
+        "in setup mode" if hardware.get("setup_mode") else "",
+        f"{memory / 2**20:.1f} GiB memory" if memory else "",
+        f"{hardware['cpus']} CPUs" if "cpus" in hardware else "",
+        hardware.get("cpu"),
+    ]
+    return ", ".join(part for part in parts if part) or "nothing"
+
+
+def _disk(disk: Mapping[str, Any]) -> str:
+    size = disk.get("size_bytes")
+    parts = [
+        disk.get("name", "?"),
+        f"{size / 10**9:.0f} GB" if size else "",
+        _either(disk.get("rotational"), "rotational", "not rotational"),
+        "removable" if disk.get("removable") else "",
+        "read-only" if disk.get("read_only") else "",
+        f"model {disk['model']}" if "model" in disk else "",
+        f"serial {disk['serials'][0]}" if disk.get("serials") else "",
+        f"wwn {disk['wwns'][0]}" if disk.get("wwns") else "",
+        *disk.get("by_path", ())[:1],
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _card(card: Mapping[str, Any]) -> str:
+    parts = [
+        card.get("name", "?"),
+        card.get("mac", ""),
+        card.get("driver", ""),
+        _either(card.get("has_link"), "link", "no link"),
+        f"{card['speed_mbps']} Mb/s" if "speed_mbps" in card else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _either(flag: bool | None, yes: str, no: str) -> str:
+    return "" if flag is None else yes if flag else no
+
+
 def _port(machine: Mapping[str, Any]) -> str:
     """Return the switch port: by LLDP as the machine reports it, else by option 82."""
     facts, path = machine["facts"], machine["last_path"]

@@ -67,6 +67,16 @@ class InstallPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class InspectPlan:
+    """Boot `medium`, whose Kickstart reports the hardware, writes no disk and restarts the machine."""
+
+    mac: Mac  # the requesting card
+    medium: str
+    host: Host | None = None
+    token: str = field(default="", repr=False)  # of this inspection; empty in a decision
+
+
+@dataclass(frozen=True, slots=True)
 class LocalBootPlan:
     """End the network boot and boot the disk."""
 
@@ -83,7 +93,7 @@ class WaitPlan:
     host: Host | None = None
 
 
-ScriptPlan = InstallPlan | LocalBootPlan | WaitPlan
+ScriptPlan = InstallPlan | InspectPlan | LocalBootPlan | WaitPlan
 
 
 class ScriptLanguage(StrEnum):
@@ -113,6 +123,7 @@ class UnknownHosts(StrEnum):
 
     IGNORE = "ignore"
     WAIT = "wait"
+    INSPECT = "inspect"  # waits as well, and is inspected before, once with each medium
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +164,7 @@ class Policy:
     cpus: Mapping[str, Cpu] = field(default_factory=dict)  # of the loaders that hosts name; a BIOS loader is not in it
     address_announces: bool = False  # `dhcp.mode: off`: a request from a host's registered address announces it
     unusable: Mapping[str, str] = field(default_factory=dict)  # loaders that hosts name: why, and the cure
+    inspect_media: str | None = None  # the boot medium that inspects machines
     left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:

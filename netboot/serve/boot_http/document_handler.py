@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from netboot.boot.documents import IgnitionPart
+from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
@@ -43,6 +44,7 @@ class DocumentHandler:
 
     script_service: ScriptService
     document_service: DocumentService
+    inspection_documents: InspectionDocuments
     _: KW_ONLY
     advertised: Mapping[str, str]  # by our address, the address that machines are given instead
     _taken: LineLimit = field(default_factory=LineLimit, init=False)
@@ -52,6 +54,7 @@ class DocumentHandler:
         return [
             web.get(urls.IPXE_SCRIPT_ROUTE, self.ipxe_script),
             web.get(urls.KICKSTART_ROUTE, self.kickstart),
+            web.get(urls.INSPECTION_ROUTE, self.inspection),
             web.get(urls.IGNITION_ROUTE, self.ignition),
             web.get(urls.IGNITION_PART_ROUTE, self.ignition),
             web.post(urls.REPORT_ROUTE, self.report),
@@ -85,6 +88,15 @@ class DocumentHandler:
             return self._not_now("kickstart", request, error)
         return _refused(found) if isinstance(found, Refusal) else _text(found)
 
+    async def inspection(self, request: web.Request) -> web.Response:
+        try:
+            found = await self.inspection_documents.serve_kickstart(
+                request.match_info["token"], _remote_address(request), base_url=self._base_url(request)
+            )
+        except (StoreError, RenderError) as error:
+            return self._not_now("inspection", request, error)
+        return _refused(found) if isinstance(found, Refusal) else _text(found)
+
     async def ignition(self, request: web.Request) -> web.Response:
         try:
             found = await self.document_service.serve_ignition(
@@ -101,9 +113,8 @@ class DocumentHandler:
         return web.Response(body=found, content_type="application/vnd.coreos.ignition+json", headers=_SECRET)
 
     async def report(self, request: web.Request) -> web.Response:
-        try:
-            report = Report(request.match_info["event"])
-        except ValueError:
+        event = request.match_info["event"]
+        if event not in (*Report, INSPECTED):
             return _refused(Refusal.UNKNOWN)
         try:
             async with asyncio.timeout(REPORT_TIMEOUT_S):
@@ -111,16 +122,19 @@ class DocumentHandler:
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
         try:
-            refusal = await self.document_service.report(
-                request.match_info["token"], report, address=_remote_address(request), body=body
-            )
+            refusal = await self._taken_report(request.match_info["token"], event, _remote_address(request), body=body)
         except StoreError as error:
             return self._not_now("report", request, error)
         if refusal is not None:
             return _refused(refusal)
-        if self._taken.note(f"{request.match_info['token']} {report.value}"):
-            log.info("boot.report_taken", report=report.value, address=str(_remote_address(request)))
+        if self._taken.note(f"{request.match_info['token']} {event}"):
+            log.info("boot.report_taken", report=event, address=str(_remote_address(request)))
         return _text("taken\n")
+
+    async def _taken_report(self, token: str, event: str, address: IPv4Address, *, body: str) -> Refusal | None:
+        if event == INSPECTED:
+            return await self.inspection_documents.report(token, address, body)
+        return await self.document_service.report(token, Report(event), address=address, body=body)
 
     def _base_url(self, request: web.Request) -> str:
         if request.transport is None:

@@ -147,6 +147,8 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
             reasons.setdefault(reason, []).append(host)
     findings.problems += [_placed(why, hosts) for why, hosts in reasons.items() if why not in findings.problems]
     findings.problems += _script_problems(registry.documents, configuration.hosts)
+    if (medium := settings.hosts.inspect_media) and (problem := await registry.documents.medium_problem(medium)):
+        findings.problems.append(f"hosts.inspect_media: {problem}")
     findings.notes += await asyncio.to_thread(_deadline_notes, configuration.hosts)
 
 

@@ -37,6 +37,7 @@ class Users:
     hosts: HostSet
     fault: str
     files: tuple[Path, ...]
+    inspect_media: str | None = None
 
     def names(self, entry: LibraryEntry) -> list[str]:
         """Name the hosts that refer to a medium or release by this name, in the files or in the daemon."""
@@ -54,6 +55,8 @@ class Users:
             for use in self._uses_of(entry.kind, entry.name)
             if use.use is not Use.HOST or use.host not in declared
         ]
+        if entry.kind is EntryKind.MEDIUM and entry.name == self.inspect_media:
+            found.append("hosts.inspect_media names it, so machines are inspected with it; name another, and reload")
         if self.fault:
             found += [
                 f"{place} mentions it, and the hosts files have a fault ({self.fault}); correct it first"
@@ -94,7 +97,8 @@ def users_for_a_list(config: Path, settings: Settings) -> Users:
 def _with_files(config: Path, uses: Sequence[ContentUse]) -> Users:
     configuration = read(config)
     fault = str(configuration.faults[0]) if configuration.faults else ""
-    return Users(uses, configuration.hosts, fault, configuration.files[1:])
+    inspect_media = configuration.settings.hosts.inspect_media
+    return Users(uses, configuration.hosts, fault, configuration.files[1:], inspect_media)
 
 
 async def _uses(settings: Settings, config: Path, *, reads_store: bool = True) -> Sequence[ContentUse]:

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from netboot.cli.commands.daemon_or_store import run_with_administration
+from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
 from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
 from netboot.cli.commands.hosts.host_export import export_hosts
 from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, machine_lines
+from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, inspection_lines, machine_lines
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
 from netboot.operate.selection import HostSelection
@@ -66,6 +66,23 @@ def show(config: Path, name: str, as_json: bool) -> None:
     print_found(found, as_json, (f"{label:<18}{printable(text)}" for label, text in _labelled(found)))
 
 
+@host.command()
+@click.argument("machine", metavar="HOST|MAC")
+@config_and_json
+def inspect(config: Path, machine: str, as_json: bool) -> None:
+    """Let a host, or the unregistered machine with a MAC, report its hardware at its next network boot.
+
+    It boots the medium hosts.inspect_media, or its own boot medium; no disk is written. An armed host is refused.
+    """
+    found = run_with_administration(config, lambda daemon: daemon.inspect(machine), work=CHANGING)
+    name = found["machine"]
+    is_host = name not in found["macs"]
+    shows = f"netboot host show {name}" if is_host else "netboot host list --discovered --json"
+    print_found(
+        found, as_json, [f"{name} is inspected at its next network boot with {found['medium']}; afterwards: {shows}"]
+    )
+
+
 def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in found.items():
         match key:
@@ -81,6 +98,9 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from zip(chain([key], repeat("")), lines, strict=False)
             case "deadlines":
                 yield from zip(chain([key], repeat("")), deadline_texts(value), strict=False)
+            case "inspections":
+                lines = [line for inspection in value for line in inspection_lines(inspection)]
+                yield from zip(chain([key], repeat("")), lines, strict=False)
             case _:
                 is_last = key.startswith("last_")
                 yield (key.replace("_", " "), _last(value)) if is_last else (key, _shown(value))

@@ -1,0 +1,97 @@
+"""The table of inspections, one row for each network card. A change reads, locks and writes its rows."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, select
+
+from netboot.model.host.hardware import as_columns, from_columns
+from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import Inspection
+from netboot.store import tables
+from netboot.store.database import Database, upsert
+
+_TABLE = tables.inspections
+
+
+class Inspections:
+    """The table of inspections. Every method raises StoreError if the store fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Inspection]:
+        """Read every inspection, the one that began longest ago first."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(select(_TABLE).order_by(_TABLE.c.begun_at))).mappings().all()
+        return [_inspection(row) for row in rows]
+
+    async def of(self, macs: Collection[Mac]) -> list[Inspection]:
+        """Read the inspections of these network cards."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(select(_TABLE).where(_TABLE.c.mac.in_(macs)))).mappings().all()
+        return [_inspection(row) for row in rows]
+
+    async def by_token(self, token: str) -> Inspection | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(_TABLE).where(_TABLE.c.token == token))).mappings().first()
+        return _inspection(row) if row else None
+
+    async def change(
+        self, macs: Collection[Mac], move: Callable[[Inspection], Inspection], *, creates: bool
+    ) -> Sequence[Inspection]:
+        """Apply `move` to the rows of these cards in one transaction; `creates`: also to cards without a row.
+
+        Returns them as they are then. What `move` raises undoes the change.
+        """
+        return await self._database.finish(self._change(macs, move, creates=creates))
+
+    async def _change(
+        self, macs: Collection[Mac], move: Callable[[Inspection], Inspection], *, creates: bool
+    ) -> Sequence[Inspection]:
+        mine = select(_TABLE).where(_TABLE.c.mac.in_(macs)).order_by(_TABLE.c.mac).with_for_update()
+        async with self._database.transaction() as connection:
+            stored = [_inspection(row) for row in (await connection.execute(mine)).mappings()]
+            missing = sorted(set(macs) - {each.mac for each in stored}) if creates else []
+            changed = [move(each) for each in [*stored, *(Inspection(mac) for mac in missing)]]
+            if changed:
+                await upsert(connection, _TABLE, [_columns(each) for each in changed])
+        return changed
+
+    async def forget(self, macs: Collection[Mac]) -> None:
+        """Delete the inspections of these network cards."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(_TABLE).where(_TABLE.c.mac.in_(macs)))
+
+
+def _inspection(row: RowMapping) -> Inspection:
+    return Inspection(
+        mac=Mac(row["mac"]),
+        requested_at=_time(row["requested_at"]),
+        medium=row["medium"],
+        begun_at=_time(row["begun_at"]),
+        reported_at=_time(row["reported_at"]),
+        token=row["token"] or "",
+        hardware=from_columns(row["hardware"]) if row["hardware"] is not None else None,
+    )
+
+
+def _columns(inspection: Inspection) -> dict[str, Any]:
+    return {
+        "mac": inspection.mac,
+        "requested_at": _text(inspection.requested_at),
+        "medium": inspection.medium,
+        "begun_at": _text(inspection.begun_at),
+        "reported_at": _text(inspection.reported_at),
+        "token": inspection.token or None,
+        "hardware": as_columns(inspection.hardware) if inspection.hardware is not None else None,
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
