@@ -217,6 +217,16 @@ def test_of_thousands_of_faults_the_first_are_printed(rack: CommandLine, tmp_pat
     assert lines[0] == f"{file}: 4999 problems, of which the first 100 follow; correct these first"
 
 
+DECLARED = """\
+defaults: {boot_media: ol8u10-x86_64, release: ock-1.31-amd64}  # of all
+hosts:
+  cp1: {role: control-plane, mac: "02:00:00:00:00:01", disk: /dev/disk/by-id/ata-1}
+  w1: {role: worker, mac: "02:00:00:00:00:02"}
+cluster: {name: rackone, init: cp1}
+roles:
+  control-plane: {ignition: {init: ign/init.ign}}
+  worker: {ignition: {join: ign/worker-join.ign}}
+"""
 EXPORTED = """\
 # Exported by netboot. Paths are absolute; comments are not exported.
 cluster:
@@ -244,6 +254,8 @@ hosts:
 
 
 def test_all_files_are_exported_as_one_document(netboot: CommandLine):
+    netboot.hosts.write_text(DECLARED)
+
     assert netboot.printed("host", "export") == EXPORTED
 
 

@@ -10,9 +10,6 @@ from netboot.yamlfile.faults import Faults
 
 def byo_cluster(objects: Sequence[ForeignObject], faults: Faults) -> Imported:
     """Return the cluster of a byo.yaml. Its other values are in the Ignition files of `ocne`, which are compared."""
-    for other in objects[1:]:
-        what = f"is a second configuration of ocne ({objects[0].place})"
-        faults.add(other.place, "", what=what, cure="import the files of one cluster")
     name = objects[0].needed_text("name", faults=faults)
     byo = text(objects[0].place, str(Path(objects[0].place.file).absolute()))
     return Imported(clusters=[name] if name else [], byo=byo)

@@ -60,6 +60,7 @@ def import_documents(
     objects = list(objects_in(documents, faults))
     chosen, others = _chosen(objects, wanted, faults)
     _refuse_unrecognised(others, faults)
+    _refuse_second(chosen, faults)
     imported = Imported.together(_IMPORTERS[each](found, faults) for each, found in chosen.items())
     hosts = [host if host.role else replace(host, role=role) for host in imported.hosts]
     found = replace(imported, hosts=hosts, notes=[*imported.notes, *_notes_of_others(others)])
@@ -107,9 +108,17 @@ def _refuse_unrecognised(others: Sequence[ForeignObject], faults: Faults) -> Non
     """Refuse what is neither an object of Kubernetes nor a configuration of `ocne`; once, however many there are."""
     found = [each for each in others if each.api_group is None and each.text("provider") is None]
     if found:
-        more = f"; so have {len(found) - 1} others" if len(found) > 1 else ""
+        more = f"; nor have {len(found) - 1} others" if len(found) > 1 else ""
         what = f"has neither apiVersion nor provider, by which formats are recognised{more}"
         faults.add(found[0].place, "", what=what, cure=_OTHER_FILE)
+
+
+def _refuse_second(chosen: Mapping[ImportFormat, Sequence[ForeignObject]], faults: Faults) -> None:
+    """Refuse a second configuration of `ocne`: it is of another cluster."""
+    for provider in _PROVIDERS:
+        for other in chosen.get(provider, ())[1:]:
+            what = f"is a second configuration of ocne ({chosen[provider][0].place})"
+            faults.add(other.place, "", what=what, cure="import the files of one cluster")
 
 
 def _notes_of_others(others: Sequence[ForeignObject]) -> list[str]:

@@ -30,10 +30,7 @@ _Pool = Mapping[str, Scalar]
 
 def olvm_pools(objects: Sequence[ForeignObject], faults: Faults) -> Imported:
     """Return a pool for each kind of machine, or one if both have the same addresses; each role names its pool."""
-    return Imported.together(_pools_of(each, faults) for each in objects)
-
-
-def _pools_of(found: ForeignObject, faults: Faults) -> Imported:
+    found = objects[0]
     name = found.needed_text("name", faults=faults)
     pools = {role: pool for role in Role if (pool := _pool(found, role, faults)) is not None}
     if not pools and not faults:

@@ -199,3 +199,11 @@ def test_a_value_of_several_lines_is_refused():
     [fault] = faults_of(f"{key}    ssh-ed25519 AAAAC3 one\n    two\n", host(MAC))
 
     assert fault.startswith("1.yaml:5:14: groups.mosk.+ssh_keys[0]: has several lines")
+
+
+@pytest.mark.parametrize("name", ["byo.yaml", "olvm.yaml"])
+def test_a_second_configuration_of_ocne_is_refused(name: str):
+    assert faults_of(sample(name), sample(name)) == [
+        f"2.yaml:{1 if name == 'olvm.yaml' else 2}:1: is a second configuration of ocne "
+        f"(1.yaml:{1 if name == 'olvm.yaml' else 2}:1); import the files of one cluster"
+    ]
