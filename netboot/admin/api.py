@@ -218,6 +218,21 @@ def actor_of(request: web.Request) -> Actor:
     return Actor(f"uid {uid}", Source.CONTROL_SOCKET)
 
 
+def on_the_socket_alone(handler: Handler) -> Handler:
+    """Refuse a request over TCP: that listener has no login yet, so every user of this appliance could send it."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ours = request.transport.get_extra_info("sockname") if request.transport else None
+        if not isinstance(ours, str):  # the path of a Unix socket; for TCP an address and a port
+            raise web.HTTPForbidden(
+                text="hosts and Ignition files are changed over the control socket only; use the command, "
+                "or curl --unix-socket with admin.socket"
+            )
+        return await handler(request)
+
+    return handle
+
+
 def _selected(body: Mapping[str, Any]) -> tuple[Sequence[str], HostSelection]:
     """Read the names of hosts, or the role and labels that select them; raise HTTPBadRequest."""
     names, role, labels = body.get("hosts"), body.get("role"), body.get("labels") or {}

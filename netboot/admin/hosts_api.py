@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from netboot.admin.api import actor_of, json_object
+from netboot.admin.api import actor_of, json_object, on_the_socket_alone
 from netboot.admin.json_views import json_text
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
@@ -24,11 +24,11 @@ class HostsApi:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/api/v1/hosts", self.add),
-            web.patch("/api/v1/hosts/{host}", self.edit),
-            web.delete("/api/v1/hosts/{host}", self.remove),
-            web.post("/api/v1/hosts/{host}/retire", self.retire),
-            web.post("/api/v1/machines/approve", self.approve),
+            web.post("/api/v1/hosts", on_the_socket_alone(self.add)),
+            web.patch("/api/v1/hosts/{host}", on_the_socket_alone(self.edit)),
+            web.delete("/api/v1/hosts/{host}", on_the_socket_alone(self.remove)),
+            web.post("/api/v1/hosts/{host}/retire", on_the_socket_alone(self.retire)),
+            web.post("/api/v1/machines/approve", on_the_socket_alone(self.approve)),
         ]
 
     async def add(self, request: web.Request) -> web.Response:

@@ -225,3 +225,19 @@ def test_without_the_daemon_the_command_writes_the_same_file_and_the_next_start_
         "netboot: no daemon runs; changed hosts files and store itself; start it with systemctl start netboot\n"
     )
     assert [host["name"] for host in shown(rack, "host", "list")] == ["cp1", "w1", "w2"]
+
+
+def test_hosts_and_ignition_files_are_not_changed_over_loopback(rack: Rack):
+    requests = [
+        ("POST", "/api/v1/hosts"),
+        ("PATCH", "/api/v1/hosts/cp1"),
+        ("DELETE", "/api/v1/hosts/cp1"),
+        ("POST", "/api/v1/hosts/cp1/retire"),
+        ("POST", "/api/v1/machines/approve"),
+        ("PUT", "/api/v1/cluster/ignition/worker"),
+    ]
+
+    answers = [rack.curl_api("-X", method, "-d", "{}", path) for method, path in requests]
+
+    assert {answer.status for answer in answers} == {403}
+    assert "over the control socket only; use the command" in answers[0].body
