@@ -21,7 +21,6 @@ from netboot.operate.arming import ArmingRefusedError
 from netboot.operate.content_uses import ContentUse
 from netboot.operate.host_status import (
     ArmedHost,
-    Blocked,
     CancelledInstall,
     DiscoveredMachine,
     Heard,
@@ -78,15 +77,15 @@ def _view(found: Any) -> Any:
         case HostStatus(host, install):
             return {**_host(host), "install": install}
         case HostReport(host, install, heard, machines, inspections):
-            progress = {**_progress(install.blocked), "deadlines": install.deadlines}
+            progress = {**_progress(install), "deadlines": install.deadlines}
             shown = {**_heard(heard), "machines": machines, "inspections": inspections}
             return {**_host(host), "install": install, **progress, **shown}
         case DiscoveredMachine(machine, inspection):
             return {**_fields(machine), "inspection": inspection}
         case InstallStatus():
             return _install(found)
-        case InstallReport(status, blocked, deadlines):
-            return {**_install(status), **_progress(blocked), "deadlines": deadlines}
+        case InstallReport(status, _, deadlines):
+            return {**_install(status), **_progress(found), "deadlines": deadlines}
         case ArmedHost(status, boot_media, reasons, warnings, deadlines):
             shown = {"boot_media": boot_media, "reasons": reasons, "warnings": warnings, "deadlines": deadlines}
             return {**_install(status), **shown}
@@ -153,9 +152,10 @@ def _install(status: InstallStatus) -> View:
     }
 
 
-def _progress(blocked: Blocked | None) -> View:
-    """Return why a host does not proceed: `reason` is one sentence, `blocked` has its parts."""
-    return {"reason": blocked and str(blocked), "blocked": blocked}
+def _progress(report: InstallReport) -> View:
+    """Return why a host does not proceed (`reason` is one sentence, `blocked` has its parts), and its checks."""
+    blocked = report.blocked
+    return {"reason": blocked and str(blocked), "blocked": blocked, "checks": report.status.install.checks}
 
 
 def _heard(heard: Heard) -> View:

@@ -30,8 +30,13 @@ def registry_for(
 ) -> tuple[Registry, tuple[Problem, ...]]:
     """Build what requests are answered from, and list every problem of a named boot loader. Reads the boot files."""
     templates = [*settings.render.templates, assets_directory() / "templates"]  # the operator's before ours
-    place = ContentPlace(settings.content.url)
-    documents = Documents(Engine(templates), settings.content.directory, place=place, now=now)
+    documents = Documents(
+        Engine(templates),
+        settings.content.directory,
+        place=ContentPlace(settings.content.url),
+        sets_clock=settings.install.set_clock,
+        now=now,
+    )
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)
     policy = replace(policy, left_out=configuration.left_out)

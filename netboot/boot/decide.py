@@ -24,8 +24,10 @@ from netboot.model.boot.offer import (
 from netboot.model.host.firmware import BootVariant, RomIpxe
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import failures
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install
+from netboot.model.words import first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +188,6 @@ def script_without_install(
         return WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
     if not install.is_armed:
         return InspectPlan(mac, medium, host) if medium else LocalBootPlan(mac, host)
+    if install.has_failed_checks:
+        return WaitPlan(mac, WaitReason.CHECKS_FAILED, host, first_line("; ".join(failures(install.checks))))
     return None

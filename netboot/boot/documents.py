@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache, partial
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import structlog
@@ -79,9 +80,16 @@ class Documents:
     """Renders documents from one set of templates and one content directory, whose releases are read once."""
 
     def __init__(
-        self, engine: Engine, content: Path, *, place: ContentPlace = HERE, now: Callable[[], datetime] = utc_now
+        self,
+        engine: Engine,
+        content: Path,
+        *,
+        place: ContentPlace = HERE,
+        sets_clock: bool = False,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
+        self._sets_clock = sets_clock
         self._now = now
         self._place = place  # the URLs of what is in `content`
         self._content = content
@@ -106,8 +114,12 @@ class Documents:
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
         release = await self.release(host)
-        major = await self._installer_major(host)
-        return self._kickstart(host, tokens, mac=mac, base_url=base_url, ref=release.ref, major=major)
+        major, virtual_ip = await self._installer_major(host), None
+        with suppress(RenderError):  # the installed system's request reports it
+            virtual_ip = (await asyncio.to_thread(self._read_role, host)).file.virtual_ip_of_start
+        return self._kickstart(
+            host, tokens, mac=mac, base_url=base_url, ref=release.ref, major=major, virtual_ip=virtual_ip
+        )
 
     async def _installer_major(self, host: Host) -> int | None:
         if host.boot_media is None or not host.ntp:
@@ -116,7 +128,17 @@ class Documents:
             return await asyncio.to_thread(installer_major, self._content, host.boot_media)
         return None
 
-    def _kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, ref: str, major: int | None) -> str:
+    def _kickstart(
+        self,
+        host: Host,
+        tokens: Tokens,
+        *,
+        mac: Mac,
+        base_url: str,
+        ref: str,
+        major: int | None,
+        virtual_ip: IPv4Address | None = None,
+    ) -> str:
         return kickstart.kickstart(
             self._engine,
             host,
@@ -126,6 +148,8 @@ class Documents:
             ignition_token=tokens.ignition,
             ref=ref,
             installer_major=major,
+            sets_clock=self._sets_clock,
+            virtual_ip=virtual_ip,
             place=self._place,
         )
 
@@ -210,7 +234,7 @@ class Documents:
 
     async def renewed(self, hosts: Iterable[Host], changed: Collection[str]) -> "Documents":
         """Return documents that read the `changed` releases of these hosts anew: the content directory changed."""
-        fresh = Documents(self._engine, self._content, place=self._place, now=self._now)
+        fresh = Documents(self._engine, self._content, place=self._place, sets_clock=self._sets_clock, now=self._now)
         fresh._releases = {name: release for name, release in self._releases.items() if name not in changed}
         await fresh.warm(hosts)
         return fresh

@@ -20,10 +20,11 @@ from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName, HostSet
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import ChecksReport, failures
 from netboot.model.install.event import Step
-from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move
+from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget, Move, checks_event
 from netboot.model.install.token import TokenKind, Tokens, is_well_formed
-from netboot.model.words import first_line
+from netboot.model.words import DISKS_PRESENT, first_line
 from netboot.store.database import burst_ended
 from netboot.store.installs import Change, Installs
 
@@ -94,9 +95,9 @@ class InstallMoves:
         return await self.installs.history(host)
 
     def record_offer(self, host: HostName) -> None:
-        """Let `store_offers` store that a host was offered its boot; does nothing if the host is not armed."""
+        """Let `store_offers` store that a host was offered its boot; does nothing if it is not armed, or waits."""
         install = self.known(host)
-        if install.is_armed and install.state is not InstallState.OFFERED:
+        if install.is_armed and install.state is not InstallState.OFFERED and not install.has_failed_checks:
             self._offered.add(host)
             self._has_offered.set()
 
@@ -147,6 +148,23 @@ class InstallMoves:
             return install.moved_by(event, at=self.now())
 
         return (await self._change(host, moved, what=event.value, cause=cause)).after
+
+    async def record_checks(
+        self, host: HostName, report: ChecksReport, *, mac: Mac | None, may_move: Callable[[Install], bool]
+    ) -> None:
+        """Store the checks that a machine reported; raise TransitionError if it may not be installed any longer.
+
+        After a failed check the host is `failed`; the history has the reasons and the machine's disks.
+        """
+
+        def moved(install: Install) -> Install:
+            if not may_move(install):
+                raise TransitionError(f"{host}: its checks came too late, its install has moved on")
+            return install.checked(report.checks, at=self.now())
+
+        reasons = failures(report.checks)
+        note = f"{'; '.join(reasons)}\n{DISKS_PRESENT}\n{report.disks}" if reasons else ""
+        await self._change(host, moved, what=checks_event(report.checks).value, cause=Cause(mac, note))
 
     async def boot_the_installer(
         self, host: Host, tokens: Tokens, *, target: InstallTarget | None, cause: Cause, write: Callable[[], str]

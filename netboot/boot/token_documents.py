@@ -5,6 +5,7 @@ a request from another address raises an alarm. Tokens and documents are never l
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -23,6 +24,7 @@ from netboot.model.boot.reasons import Alarm
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import CheckResult, InstallCheck, failures, read_checks
 from netboot.model.install.event import Step
 from netboot.model.install.install import Install, InstallEvent, InstallState
 from netboot.model.install.served_document import ServedDocument, ServedKind
@@ -47,8 +49,9 @@ class Refusal(StrEnum):
 
 
 class Report(StrEnum):
-    """What a machine reports: `reported-…` of `InstallEvent`."""
+    """What a machine reports: `reported-…` of `InstallEvent`, and its checks, which have a content of their own."""
 
+    CHECKS = "checks"
     STARTED = "started"
     DONE = "done"
     FAILED = "failed"
@@ -131,19 +134,47 @@ class DocumentService:
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
         return documents[part]
 
+    async def report_checks(self, token: str, *, address: IPv4Address, body: str) -> Refusal | Sequence[str]:
+        """Record the checks that an installer made; return why the machine may not be installed, empty if it may.
+
+        Nothing was written yet; without this answer the installer writes nothing. Raises MalformedReportError.
+        """
+        reporter = await self._reporter(token, address)
+        if isinstance(reporter, Refusal):
+            return reporter
+        install, host = reporter
+        report = read_checks(hidden_in(body, install.tokens))
+        await self.install_moves.end_changed_arming(install)
+        mac = self._mac_at(host, address) if host else None
+        try:
+            await self.install_moves.record_checks(
+                install.host, report, mac=mac, may_move=lambda now: now.tokens.report == token
+            )
+        except TransitionError:
+            return self._refuse(Refusal.SPENT, TokenKind.REPORT, host or install.host, address)
+        refused = failures(report.checks)
+        if report.checks != install.checks:  # a repeated report is acknowledged again
+            self._emit_checks(report.checks, host or install.host, mac, is_failed=bool(refused))
+        return refused
+
+    def _emit_checks(
+        self, checks: Sequence[InstallCheck], host: Host | HostName, mac: Mac | None, *, is_failed: bool
+    ) -> None:
+        data: dict[str, str | bool] = {"failed": is_failed, "checks": "\n".join(map(str, checks))}
+        for result in CheckResult:
+            data[result.value] = ", ".join(check.name for check in checks if check.result is result)
+        level = logging.ERROR if is_failed else logging.INFO
+        self.events.emit("boot.checks_reported", data, host=host, mac=mac, level=level)
+
     async def report(self, token: str, report: Report, *, address: IPv4Address, body: str = "") -> Refusal | None:
         """Record a machine's report, also if its host was changed or removed meanwhile; None: it is stored.
 
         A repeated report is acknowledged again; one without a transition in the table finds a spent token.
         """
-        install = await self.install_moves.by_token(TokenKind.REPORT, token)
-        if install is None:
-            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
-        host = self.registry.now.hosts.get(install.host)
-        owners = [owner for owner in (host, install.target) if owner is not None]
-        if not any(self.identification.is_at(owner, address) for owner in owners):
-            refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
-            return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
+        reporter = await self._reporter(token, address)
+        if isinstance(reporter, Refusal):
+            return reporter
+        install, host = reporter
         if report is Report.STARTED:  # the last check before the disk is written
             await self.install_moves.end_changed_arming(install)
         try:
@@ -155,6 +186,18 @@ class DocumentService:
         if report is Report.READY:
             self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
         return None
+
+    async def _reporter(self, token: str, address: IPv4Address) -> tuple[Install, Host | None] | Refusal:
+        """Find the install of a report, and its host unless it was removed meanwhile."""
+        install = await self.install_moves.by_token(TokenKind.REPORT, token)
+        if install is None:
+            return self._refuse(Refusal.UNKNOWN, TokenKind.REPORT, None, address)
+        host = self.registry.now.hosts.get(install.host)
+        owners = [owner for owner in (host, install.target) if owner is not None]
+        if not any(self.identification.is_at(owner, address) for owner in owners):
+            refusal = Refusal.UNAUTHORISED if host else Refusal.REMOVED
+            return self._refuse(refusal, TokenKind.REPORT, host or install.host, address)
+        return install, host
 
     def record_held_back(self, document: str, address: IPv4Address, error: Exception) -> None:
         """Record that a document cannot be served now, for the machine at this address where one is known."""

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_DISKS_PRESENT: Final = re.compile(r"^disks present:$", re.MULTILINE)  # as kickstart/pre.ks.j2 writes it
+DISKS_PRESENT: Final = "disks present:"  # the line before the disks, as kickstart/pre.ks.j2 writes it
 LONGEST_DISK_LIST: Final = 4096  # characters
 LONGEST_LINE: Final = 500  # characters
 
@@ -36,7 +36,7 @@ def _shortened(line: str) -> str:
 
 def without_disks(report: str) -> tuple[str, str]:
     """Split a Kickstart's report into the text and the list of the machine's disks at its end."""
-    found = _DISKS_PRESENT.search(report)
+    found = re.search(rf"^{DISKS_PRESENT}$", report, re.MULTILINE)
     if found is None:
         return report, ""
     return report[: found.start()].rstrip(), report[found.end() :].strip("\n")[:LONGEST_DISK_LIST]

@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from netboot.model.boot.boot_client import Machine
-from netboot.model.boot.reasons import ATTEMPTS_SPENT, NO_REASON, Explanation, after_failure, explain
+from netboot.model.boot.reasons import (
+    ATTEMPTS_SPENT,
+    NO_REASON,
+    Explanation,
+    after_failed_checks,
+    after_failure,
+    explain,
+)
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
@@ -150,7 +157,10 @@ def _failure(install: Install, history: Sequence[Move]) -> Blocked | None:
     failed = [move for move in history if move.after is InstallState.FAILED and move.what in _FAILURES]
     if not failed or (install.arming is not None and install.arming.at > failed[-1].at):
         return None
-    cure = after_failure(install.host, is_armed=install.is_armed and not install.has_spent_its_arming)
+    if failed[-1].what == InstallEvent.CHECKS_FAILED and install.is_armed:
+        cure = after_failed_checks(install.host)
+    else:
+        cure = after_failure(install.host, is_armed=install.is_armed and not install.has_spent_its_arming)
     return Blocked(failed[-1].what, reason_of(failed[-1]), cure, failed[-1].at)
 
 
@@ -211,7 +221,9 @@ def _explained(event: Event) -> Explanation | None:
     return explain(event.name, event.data, host=event.host or event.mac or "this machine")
 
 
-_FAILURES: Final = frozenset({InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value})
+_FAILURES: Final = frozenset(
+    {InstallEvent.CHECKS_FAILED.value, InstallEvent.REPORTED_FAILED.value, InstallEvent.ATTEMPTS_SPENT.value}
+)
 _RESTORED: Final = {
     "install.content_found": "install.content_lost",
     "install.secret_renewed": "install.secret_ended",

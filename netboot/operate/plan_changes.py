@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -33,8 +33,28 @@ def plan_change(plan: HostPlan, served: ServedDocument) -> PlanChange:
     else:
         before, after = [f"sha256 {served.sha256}"], [f"sha256 {sha256 or 'none'}"]
     old, new = f"{served.host}/{kind} served {at}", f"{served.host}/{kind} now"
-    lines = difflib.unified_diff(before, after, old, new, lineterm="")
+    lines = [f"--- {old}", f"+++ {new}", *_unified_diff(before, after)]
     return PlanChange(kind, at, differs=True, diff="\n".join(lines))
+
+
+def _unified_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    """Yield the hunks; `difflib.unified_diff` misses equal lines that a text of 200 lines has often, as blank ones."""
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for hunk in matcher.get_grouped_opcodes(3):
+        (_, first, _, new_first, _), (_, _, last, _, new_last) = hunk[0], hunk[-1]
+        yield f"@@ -{_range(first, last)} +{_range(new_first, new_last)} @@"
+        for tag, begin, end, new_begin, new_end in hunk:
+            if tag == "equal":
+                yield from (f" {line}" for line in before[begin:end])
+                continue
+            yield from (f"-{line}" for line in before[begin:end])
+            yield from (f"+{line}" for line in after[new_begin:new_end])
+
+
+def _range(first: int, last: int) -> str:
+    """Write a range of lines as GNU diff does: an empty one begins at the line before it."""
+    count = last - first
+    return f"{first + 1}" if count == 1 else f"{first + (count > 0)},{count}"
 
 
 def _now(plan: HostPlan, kind: ServedKind) -> tuple[str | None, str | None]:

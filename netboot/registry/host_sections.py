@@ -124,6 +124,9 @@ class DiskSection(Section):
     max_size: values.DiskSize | None = described(None, "Its greatest size, such as 2TB.")
     rotational: Flag | None = described(None, "`false`: an SSD.")
     choose: values.DiskChoiceName | None = described(None, "Which of several that fit: `smallest` or `largest`.")
+    release_members: Flag | None = described(
+        None, "Release the disk from an array, volume group or multipath map that has no other disk."
+    )
 
     @classmethod
     def table_of(cls, value: Scalar) -> object:
@@ -131,7 +134,9 @@ class DiskSection(Section):
 
     @model_validator(mode="after")
     def _is_one_rule(self) -> "DiskSection":
-        conditions = self.model_fields_set - {"path"}
+        conditions = self.model_fields_set - {"path", "release_members"}
+        if self.path is None and not conditions and self.model_fields_set:
+            raise refuse("names no disk", "add path or serial", key="release_members")
         if self.path is not None and conditions:
             key = min(conditions)
             raise refuse("a path names one disk already", f"remove path or {key}", key=key)
@@ -142,7 +147,7 @@ class DiskSection(Section):
     @property
     def rule(self) -> str | DiskRule | None:
         """The path, or the rule; None if nothing was written that can be read."""
-        if self.path is not None or not self.model_fields_set:
+        if self.path is not None or not self.model_fields_set - {"release_members"}:
             return self.path
         return DiskRule(self.serial, self.wwn, self.model, self.min_size, self.max_size, self.rotational, self.choose)
 

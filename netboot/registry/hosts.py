@@ -108,6 +108,7 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
         boot_media=values.boot_media,
         release=values.release.source if values.release else None,
         disk=values.disk.rule if values.disk else None,
+        release_members=bool(values.disk and values.disk.release_members),
         timezone=values.timezone or "UTC",
         ntp=values.ntp or (),
         kernel_arguments=values.kernel_arguments or (),

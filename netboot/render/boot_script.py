@@ -60,9 +60,9 @@ def boot_script(
             return _script(engine, language, "inspect", subject=subject, context=context)
         case LocalBootPlan():
             return _script(engine, language, "local", subject=subject, context=context)
-        case WaitPlan(reason=reason):
+        case WaitPlan(reason=reason, found=found):
             context |= {"reason": reason, "would_boot": _would_boot(plan, base_url=base_url, place=place)}
-            context["facts_query"] = IPXE_QUERY
+            context |= {"found": found, "facts_query": IPXE_QUERY}
             return _script(engine, language, "wait", subject=subject, context=context)
         case _:
             assert_never(plan)

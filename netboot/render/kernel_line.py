@@ -11,6 +11,10 @@ from netboot.model.urls import HERE, ContentPlace
 
 # Linux on x86-64 and arm64, with its terminating NUL; the rest is ignored without a message.
 COMMAND_LINE_SIZE: Final = 2048
+# A switch port forwards nothing for up to a minute after its link is up (spanning tree, LACP), and dracut gives up
+# after 10 s without a carrier and after one DHCP request (dracut.cmdline(7)).
+_LINK_RETRIES: Final = ("rd.net.timeout.carrier=60",)
+_DHCP_RETRIES: Final = ("rd.net.dhcp.retry=5", "rd.net.timeout.dhcp=30")
 _CARD: Final = "lan"  # the name of a card in the first boot, if it has to have one; not of the kernel's kind, as eth0
 
 
@@ -56,6 +60,7 @@ def _anaconda(host: Host | None, mac: Mac, *, medium: str, kickstart_url: str, c
             *(_address(host, host.network.boot_address, interface="") if host else ("ip=dhcp",)),
             *_booted_from(mac),
             "rd.neednet=1",
+            *_retries(host, host.network.boot_address if host else None),
             *(host.kernel_arguments if host else ()),
         ),
     )
@@ -76,6 +81,7 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
             *_address(host, network.address, interface=network.device or ""),
             *(() if network.device else _booted_from(mac)),
             "rd.neednet=1",
+            *_retries(host, network.address),
             "ignition.platform.id=metal",
             "ignition.firstboot=1",
             f"ignition.config.url={urls.ignition(base_url, ignition_token)}",
@@ -119,6 +125,13 @@ def _address(host: Host, address: IPv4Interface | None, *, interface: str) -> tu
     nameservers = (f"nameserver={each}" for each in network.nameservers if isinstance(each, IPv4Address))
     routes = (f"rd.route={route.to}:{route.via}" for route in network.routes if isinstance(route.via, IPv4Address))
     return (static, *nameservers, *routes)
+
+
+def _retries(host: Host | None, address: IPv4Interface | None) -> tuple[str, ...]:
+    """Return how long dracut waits for link and lease, without what the host's own arguments set."""
+    own = {argument.partition("=")[0] for argument in (host.kernel_arguments if host else ())}
+    ours = _LINK_RETRIES if address is not None else (*_LINK_RETRIES, *_DHCP_RETRIES)
+    return tuple(argument for argument in ours if argument.partition("=")[0] not in own)
 
 
 def _fitting(host: Host | None, arguments: tuple[str, ...]) -> tuple[str, ...]:

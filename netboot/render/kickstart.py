@@ -4,6 +4,9 @@ Pure: a host, its URLs and tokens in, text out. The document contains tokens: it
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), except for time servers.
 """
 
+from ipaddress import IPv4Address
+from typing import Final
+
 from netboot.model import urls
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
@@ -11,6 +14,10 @@ from netboot.model.host.mac import Mac
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
 from netboot.render.template_engine import Engine
+
+# What kubeadm demands of MemTotal, for which a machine needs 2 GiB (kubernetes cmd/kubeadm/app/constants,
+# ControlPlaneMem); the kernel keeps the rest. `ocne` skips kubeadm's own check.
+MINIMUM_MEMORY_MIB: Final = 1700
 
 
 def kickstart(
@@ -23,13 +30,16 @@ def kickstart(
     ignition_token: str,
     ref: str = "ock",
     installer_major: int | None = None,
+    sets_clock: bool = False,
+    virtual_ip: IPv4Address | None = None,
     place: ContentPlace = HERE,
 ) -> str:
     """Render the Kickstart with which `host` installs itself, booted from card `mac`.
 
     `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive, which lies at
     `place` unless another server has it. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is
-    of; None counts as 9.
+    of; None counts as 9. `sets_clock`: the installer sets a clock that is wrong, instead of ending. `virtual_ip` is the
+    address of the cluster that this host starts, which no other machine may have.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
     context: dict[str, object] = {
@@ -43,6 +53,9 @@ def kickstart(
         "report_url": urls.report(base_url, report_token),
         "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
         "ref": ref,
+        "minimum_memory_mib": MINIMUM_MEMORY_MIB,
+        "set_clock": sets_clock,
+        "virtual_ip": virtual_ip if host.network.vlan is None else None,  # a VLAN is not reached in the installer
         # EL8 has no `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
         "has_timesource": (installer_major or 9) >= 9,
     }

@@ -58,9 +58,16 @@ def ipxe_text(value: object) -> str:
     return " ".join(ipxe(word) for word in one_line(value).split())
 
 
+def ipxe_shown(value: object) -> str:
+    """Return text of a machine that iPXE shows on the screen, in any lines; what iPXE interprets in it becomes `?`."""
+    plain = one_line(value).encode("ascii", "replace").decode().replace(";", ",")
+    return " ".join(re.sub(r"[^\w .,:/()=@%+*<>'\"-]", "?", plain).split())
+
+
 FILTERS: Final[dict[str, Callable[[object], str]]] = {
     "grub": grub,
     "ipxe": ipxe,
+    "ipxe_shown": ipxe_shown,
     "ipxe_text": ipxe_text,
     "kickstart": kickstart,
     "shell": shell,

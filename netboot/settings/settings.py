@@ -190,9 +190,12 @@ class Render(SettingSection):
 
 
 class InstallSettings(SettingSection):
-    """Attempts of an arming."""
+    """Installs."""
 
     attempts: kinds.Attempts = described(3, "Boots into the installer per arming.")
+    set_clock: values.Flag = described(
+        False, "Set the clock of a machine that is more than five minutes off, before its install."
+    )
 
 
 class Store(SettingSection):

@@ -15,6 +15,7 @@ from netboot.errors import StoreError
 from netboot.model.actor import Actor, Source
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget, Move
 from netboot.model.install.token import TokenKind, Tokens
 from netboot.store import tables
@@ -175,6 +176,7 @@ def _install(row: RowMapping | Mapping[str, Any]) -> Install:
         ),
         version=row["version"],
         target=_target(row["target"]) if row["target"] else None,
+        checks=tuple(InstallCheck(name, CheckResult(result), found) for name, result, found in row["checks"] or ()),
     )
 
 
@@ -203,6 +205,7 @@ def _columns(install: Install) -> dict[str, Any]:
         "ignition_token": install.tokens.ignition or None,
         "report_token": install.tokens.report or None,
         "target": _target_columns(install.target) if install.target else None,
+        "checks": [[each.name, each.result.value, each.found] for each in install.checks] or None,
     }
 
 

@@ -92,6 +92,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
     ),
+    ("ALTER TABLE installs ADD COLUMN checks JSON",),
 )
 
 

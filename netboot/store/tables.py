@@ -21,6 +21,7 @@ installs = Table(
     Column("report_token", Text, unique=True),
     Column("version", Integer, nullable=False),
     Column("target", JSON(none_as_null=True)),  # what the last arming is bound to; NULL where an older version armed
+    Column("checks", JSON(none_as_null=True)),  # before the disk is written; NULL: not reported in the last boot
 )
 
 moves = Table(

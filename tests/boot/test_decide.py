@@ -23,6 +23,7 @@ from netboot.model.boot.offer import (
 from netboot.model.host.firmware import BootVariant, ReplyVariant, RomIpxe
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install, InstallState
 
@@ -243,6 +244,16 @@ def test_a_machine_that_is_inspected_next_gets_a_loader(
 
     assert isinstance(decided, Decision)
     assert decided.offer == expected
+
+
+def test_after_a_failed_check_an_armed_host_waits_with_what_was_found_and_is_not_installed_again():
+    found = "no disk fits hosts.cp1.disk (serial S1)"
+    checks = (InstallCheck("firmware", CheckResult.PASS, "UEFI"), InstallCheck("disk", CheckResult.FAIL, found))
+    install = replace(armed(), state=InstallState.FAILED, checks=checks)
+
+    assert script_without_install(MAC, CP1, install, IGNORES) == WaitPlan(MAC, WaitReason.CHECKS_FAILED, CP1, found)
+    assert answer(UEFI, CP1, install, IGNORES) == loader("snponly.efi")
+    assert script_without_install(MAC, CP1, install.cancelled(), IGNORES) == LocalBootPlan(MAC, CP1)
 
 
 LEAVES_OUT = Policy(UnknownHosts.WAIT, LOADERS, left_out=frozenset({MAC}))

@@ -89,6 +89,7 @@ variables         –
 boot_media        ol8u10-x86_64
 release           ock-1.31-amd64
 disk              /dev/disk/by-id/ata-1
+release_members   False
 timezone          UTC
 ntp               192.0.2.1
 kernel_arguments  –
@@ -102,6 +103,7 @@ declared_at       ./hosts.yaml:7:3
 state             registered, changed never
 armed             no
 reason            cp1 is not armed, so it boots its own disk; netboot install arm cp1
+checks            –
 last heard        never
 last offer        never
 last reason       never

@@ -65,3 +65,28 @@ def test_as_json_every_event_since_the_arming_is_a_line(capsys: pytest.CaptureFi
         timeline.take(each)
 
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS[2:]
+
+
+def test_the_checks_before_an_install_are_a_table(capsys: pytest.CaptureFixture[str]):
+    timeline = Timeline(since=None, as_json=False)
+    checks = "firmware pass UEFI\nmembers fail sda is in use: sda1 is swap\nntp skipped no chronyd"
+    data = {"checks": checks, "pass": "firmware", "fail": "members", "skipped": "ntp"}
+    timeline.take(event(1, "boot.checks_reported", failed=True, **data))
+    timeline.take(event(2, "install.moved", step="failed", by="checks-failed", note="sda is in use: sda1 is swap"))
+    timeline.take(event(3, "boot.checks_reported", **{"failed": False, **data, "fail": ""}))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "    0.0 s  checks      cp1 may not be installed, and nothing was written; failed: members",
+        *(
+            table := [
+                "                        firmware  pass     UEFI",
+                "                        members   fail     sda is in use: sda1 is swap",
+                "                        ntp       skipped  no chronyd",
+            ]
+        ),
+        "    1.0 s  failed      sda is in use: sda1 is swap; nothing was written, and it waits: correct this, then "
+        "netboot install arm cp1; or netboot install cancel cp1 to boot its own disk",
+        "    2.0 s  checks      cp1 may be installed; passed: firmware; skipped: ntp",
+        *table,
+    ]
+    assert timeline.ended_with == "failed"

@@ -24,7 +24,7 @@ def test_uefi_pxe_has_no_rom_and_no_boot_index():
     assert command(Firmware.OVMF_PXE) == (
         "qemu-system-x86_64",
         *("-name", "cp1", "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-accel", "tcg,thread=multi,tb-size=128", "-m", "512", "-smp", "1"),
+        *("-accel", "tcg,thread=multi,tb-size=128", "-m", "2048", "-smp", "1"),
         *("-uuid", "0ae1432f-a204-5727-a4c1-01ed1ec597cf"),
         *("-smbios", "type=1,serial=LAB-CP1,uuid=0ae1432f-a204-5727-a4c1-01ed1ec597cf"),
         *("-chardev", "stdio,id=console,signal=off,logfile=/c.log", "-serial", "chardev:console"),

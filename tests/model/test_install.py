@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from netboot.errors import TransitionError
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.install import (
     NEEDS_ARMING,
     TRANSITIONS,
@@ -209,3 +210,51 @@ def test_an_arming_that_is_bound_to_nothing_holds_for_nothing():
     assert an_armed_install().arming_changes(TARGET) == [
         "it was armed by an earlier version of netboot, which did not record MACs, disk and release"
     ]
+
+
+GOOD = tuple(InstallCheck(name, CheckResult.PASS, "as it should be") for name in ("firmware", "disk", "members"))
+BAD = (*GOOD, InstallCheck("memory", CheckResult.FAIL, "512 MiB"))
+
+
+def test_checks_that_passed_are_kept_and_the_install_goes_on():
+    install = an_armed_install().booting_the_installer(tokens("a"), at=NOW).checked(GOOD, at=LATER)
+
+    assert (install.state, install.checks, install.has_failed_checks) == (S.LOADING, GOOD, False)
+    assert install.checked(GOOD, at=LATER) == install
+    assert install.moved_by(E.REPORTED_STARTED, at=LATER).state is S.INSTALLING
+
+
+def test_after_a_failed_check_a_host_has_failed_and_may_not_start_though_it_stays_armed():
+    install = an_armed_install(attempts=1).booting_the_installer(tokens("a"), at=NOW).checked(BAD, at=LATER)
+
+    assert (install.state, install.is_armed, install.has_failed_checks) == (S.FAILED, True, True)
+    assert install.checked(BAD, at=LATER) == install
+    for event in (E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.REPORTED_STARTED):
+        with pytest.raises(TransitionError, match="a check of cp1 failed, so it waits; netboot install arm cp1"):
+            install.moved_by(event, at=LATER)
+    assert install.moved_by(E.REPORTED_FAILED, at=LATER).is_armed  # no boot is left, but none is needed to wait
+
+
+def test_a_new_arming_and_a_new_boot_begin_without_checks():
+    booted = an_armed_install().booting_the_installer(tokens("a"), at=NOW)
+    failed = booted.checked(BAD, at=LATER)
+
+    assert failed.armed(at=LATER, reason="again", attempts=3).checks == ()
+    assert booted.checked(GOOD, at=LATER).booting_the_installer(tokens("b"), at=LATER).checks == ()
+    assert failed.cancelled().checks == BAD
+
+
+@pytest.mark.parametrize("state", [S.REGISTERED, S.INSTALLING, S.INSTALLED, S.READY])
+def test_checks_are_refused_where_no_installer_is_expected(state: InstallState):
+    install = replace(an_armed_install(), state=state)
+
+    for checks in (GOOD, BAD):
+        with pytest.raises(TransitionError):
+            install.checked(checks, at=NOW)
+
+
+def test_a_disk_that_may_be_released_is_another_target():
+    host = Host(CP1, Role.WORKER, (Mac("52:54:00:aa:bb:01"),), disk="/dev/vda")
+    before, after = InstallTarget.of(host, None), InstallTarget.of(replace(host, release_members=True), None)
+
+    assert before.changes(after) == ["its disk changed from /dev/vda to /dev/vda, its members released"]

@@ -284,3 +284,48 @@ def test_every_move_of_the_history_has_its_reason_in_one_line(with_services: Wit
         ("reported-failed", "no space left", "no space left\nlast line"),
         ("attempts-spent", "every boot of its arming is spent, and no installer reported an end", ""),
     ]
+
+
+CHECKS = """\
+netboot-checks 1
+firmware pass UEFI
+disk pass sda
+members fail sda is in use: sda1 is swap
+ntp skipped none
+disks present:
+sda 894G
+"""
+
+
+def test_a_failed_check_is_the_reason_with_the_table_of_checks_and_the_disks(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> dict[str, Any]:
+        await arm(services)
+        services.boots(FIRMWARE, IPXE)
+        await services.script_for(MAC, ADDRESS)
+        token = (await services.install_moves.read(CP1)).tokens.report
+        before = await shown(services)
+        assert (before["checks"], before["install"]["checks"]) == ([], [])
+        await services.document_service.report_checks(token, address=ADDRESS, body=CHECKS)
+        await services.document_service.report(token, Report.FAILED, address=ADDRESS, body="again")
+        services.clock.pass_(300)
+        services.boots(FIRMWARE, IPXE)
+        await services.script_for(MAC, ADDRESS)
+        return await shown(services)
+
+    found = with_services(scenario)
+
+    assert found["install"]["blocked"] | {"since": None} == {
+        "reason": "checks-failed",
+        "sentence": "sda is in use: sda1 is swap",
+        "cure": "nothing was written, and it waits: correct this, then netboot install arm cp1; "
+        "or netboot install cancel cp1 to boot its own disk",
+        "since": None,
+    }
+    assert (found["install"]["state"], found["install"]["armed"]) == ("failed", True)
+    assert found["checks"] == [
+        {"name": "firmware", "result": "pass", "found": "UEFI"},
+        {"name": "disk", "result": "pass", "found": "sda"},
+        {"name": "members", "result": "fail", "found": "sda is in use: sda1 is swap"},
+        {"name": "ntp", "result": "skipped", "found": "none"},
+    ]
+    assert found["disks"] == ["sda 894G"]

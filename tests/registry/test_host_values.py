@@ -47,6 +47,11 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
             "disk: {min_size: 2TB, max_size: 1TB}",
             "disk.max_size: is less than min_size; write the smaller one as min_size",
         ),
+        ("disk: {release_members: true}", "disk.release_members: names no disk; add path or serial"),
+        (
+            "disk: {path: /dev/sda, release_members: 1}",
+            "disk.release_members: '1' is neither true nor false; write true or false",
+        ),
         ("disk: {min_size: 400}", "disk.min_size: '400' is not a size; write it as 400GB, 2TB or 500GiB"),
         ("disk: {choose: any}", "disk.choose: no such choice 'any'; known here: largest, smallest"),
         ("disk: {rotational: 'no'}", "disk.rotational: 'no' is neither true nor false; write true or false"),

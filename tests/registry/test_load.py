@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netboot.errors import ConfigError
+from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.host_network import HostNetwork
@@ -254,3 +255,20 @@ def test_any_bytes_load_or_are_refused_with_what_and_cure(tmp_path, name, conten
 @settings(suppress_health_check=FRESH_EACH_TIME, deadline=None)
 def test_any_text_with_our_words_loads_or_is_refused_with_what_and_cure(tmp_path, name, text):
     loads_or_reports(tmp_path, name, textwrap.dedent(text).encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize(
+    ("disk", "expected"),
+    [
+        ("/dev/vda", ("/dev/vda", False)),
+        ("{path: /dev/vda, release_members: true}", ("/dev/vda", True)),
+        ("{serial: S1, release_members: true}", (DiskRule(serial="S1"), True)),
+        ("{serial: S1, release_members: false}", (DiskRule(serial="S1"), False)),
+    ],
+)
+def test_a_disk_may_be_released_from_its_group(site, disk: str, expected: tuple[object, bool]):
+    site.write("hosts.yaml", f"hosts: {{w1: {{role: worker, mac: 52:54:00:aa:bb:11, disk: {disk}}}}}\n")
+
+    [host] = site.load().hosts
+
+    assert (host.disk, host.release_members) == expected

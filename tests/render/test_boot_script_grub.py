@@ -60,6 +60,21 @@ def test_grub_can_read_every_configuration(host: Host, engine: Engine, base_url:
         assert (judged.returncode, judged.stderr) == (0, "")
 
 
+def test_what_a_check_found_is_printed_whatever_it_contains(
+    cp1: Host, engine: Engine, base_url: str, tool: Callable[[str], str]
+):
+    found = "sda2 is '$x' `y` \"z\"; reboot #\\"
+    text = boot_script(
+        engine, WaitPlan(cp1.mac, WaitReason.CHECKS_FAILED, cp1, found), ScriptLanguage.GRUB, base_url=base_url
+    )
+
+    judged = subprocess.run(
+        [tool("grub-script-check")], check=False, input=text, capture_output=True, text=True, timeout=10
+    )
+    assert (judged.returncode, judged.stderr) == (0, "")
+    assert "echo 'netboot: sda2 is '\\''?x'\\'' ?y? \"z\", reboot ??'\n" in text
+
+
 def test_an_empty_template_is_refused(tmp_path: Path, base_url: str):
     (tmp_path / "grub").mkdir()
     (tmp_path / "grub" / "local.cfg.j2").write_text("\n")

@@ -101,6 +101,15 @@ def test_a_kernel_argument_that_ipxe_would_expand_is_refused(cp1: Host, engine: 
         boot_script(engine, InstallPlan(faulty, TOKEN, cp1.mac), ScriptLanguage.IPXE, base_url=base_url)
 
 
+def test_what_a_check_found_is_shown_without_what_ipxe_would_interpret(cp1: Host, engine: Engine, base_url: str):
+    plan = WaitPlan(cp1.mac, WaitReason.CHECKS_FAILED, cp1, "sda2 is ${x} || reboot; see hosts.cp1.disk #")
+
+    script = boot_script(engine, plan, ScriptLanguage.IPXE, base_url=base_url)
+
+    assert "\necho netboot: sda2 is ??x? ?? reboot, see hosts.cp1.disk ?\n" in script
+    assert "netboot install arm cp1" in script
+
+
 @pytest.mark.parametrize("mac", [Mac.parse("52:54:00:aa:bb:01"), None])
 def test_autoexec_leads_to_the_script_of_the_machine(engine: Engine, base_url: str, mac: Mac | None):
     script = autoexec(engine, mac, base_url=base_url)

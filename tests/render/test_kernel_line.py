@@ -24,6 +24,7 @@ def test_the_installer_of_a_static_host_finds_its_card_by_bootif(cp1: Host, base
         "nameserver=192.0.2.2",
         "BOOTIF=01-52-54-00-aa-bb-01",
         "rd.neednet=1",
+        "rd.net.timeout.carrier=60",
         "console=tty0",
         "console=ttyS0,115200n8",
     )
@@ -47,12 +48,34 @@ def test_the_installed_system_names_its_interface_and_its_ignition(cp1: Host, ba
         "nameserver=192.0.2.1",
         "nameserver=192.0.2.2",
         "rd.neednet=1",
+        "rd.net.timeout.carrier=60",
         "ignition.platform.id=metal",
         "ignition.firstboot=1",
         "ignition.config.url=http://192.0.2.10:8080/ign/iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii",
         "console=tty0",
         "console=ttyS0,115200n8",
     )
+
+
+def test_a_host_by_dhcp_waits_for_a_slow_link_and_repeats_its_request(w1: Host, base_url: str):
+    installer = kernel_line.installer(w1, mac=w1.mac, base_url=base_url, kickstart_token="k" * 32)
+    installed = kernel_line.installed(w1, mac=w1.mac, base_url=base_url, ignition_token="i" * 32)
+
+    waits = ["rd.net.timeout.carrier=60", "rd.net.dhcp.retry=5", "rd.net.timeout.dhcp=30"]
+    assert [word for word in installer if word.startswith("rd.net.")] == waits
+    assert [word for word in installed if word.startswith("rd.net.")] == waits
+
+
+def test_what_the_host_sets_itself_is_not_set_twice(w1: Host, base_url: str):
+    host = replace(w1, kernel_arguments=("rd.net.timeout.carrier=120", "rd.net.dhcp.retry=1"))
+
+    arguments = kernel_line.installer(host, mac=w1.mac, base_url=base_url, kickstart_token="k" * 32)
+
+    assert [word for word in arguments if word.startswith("rd.net.")] == [
+        "rd.net.timeout.dhcp=30",
+        "rd.net.timeout.carrier=120",
+        "rd.net.dhcp.retry=1",
+    ]
 
 
 def test_an_installed_system_without_a_named_interface_uses_the_card_that_booted(cp2: Host, base_url: str):

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pykickstart.parser import KickstartParser
 from pykickstart.version import makeVersion
 
 from netboot.errors import RenderError
+from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.release import RemoteRelease
@@ -60,12 +62,24 @@ def test_over_infiniband_the_network_has_an_interface_and_no_hardware_address(
     assert [line for line in text.splitlines() if guid in line and not line.startswith("#")] == []
 
 
+@pytest.mark.parametrize("with_options", [False, True], ids=["plain", "release-clock-and-virtual-ip"])
 @pytest.mark.parametrize("version", ["RHEL8", "RHEL9", "RHEL10"])
 def test_ksvalidator_accepts_the_kickstart(
-    version: str, host: Host, engine: Engine, base_url: str, tmp_path: Path, tool: Callable[[str], str]
+    version: str,
+    with_options: bool,
+    host: Host,
+    engine: Engine,
+    base_url: str,
+    tmp_path: Path,
+    tool: Callable[[str], str],
 ):
     file = tmp_path / "node.ks"
-    file.write_text(rendered(engine, host, base_url))
+    text = kickstart(
+        engine, replace(host, release_members=True, disk=DiskRule(serial="S1")),
+        mac=host.mac, base_url=base_url, report_token=REPORT, ignition_token=IGNITION,
+        sets_clock=True, virtual_ip=IPv4Address("192.0.2.100"),
+    )  # fmt: skip
+    file.write_text(text if with_options else rendered(engine, host, base_url))
 
     judged = subprocess.run(
         [tool("ksvalidator"), "--version", version, "--firsterror", str(file)],

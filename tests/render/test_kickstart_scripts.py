@@ -1,150 +1,33 @@
 """What the Kickstart's scripts do on a machine: run by a real shell, with real curl, against a server on loopback."""
 
 import json
-import os
-import re
 import stat
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from urllib.parse import unquote
 
 import pytest
+from fixtures.kickstart_machine import REPORT, FakeDisk, Machine, ReportServer, reports_answered_with
 
 from netboot.model.host.disk_rule import DiskChoice, DiskRule
 from netboot.model.host.host import Host
 from netboot.render.ignition import overlay
-from netboot.render.kickstart import kickstart
 from netboot.render.template_engine import Engine
 
 pytestmark = pytest.mark.integration
 
-REPORT = "a" * 32
-
-
-@dataclass
-class ReportServer:
-    """Answers each report with the next of its statuses, and then always with the last one; records the reports."""
-
-    statuses: list[int]
-    reports: list[tuple[str, bytes]] = field(default_factory=list)
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def events(self) -> list[str]:
-        return [path.removeprefix(f"/report/{REPORT}/") for path, _ in self.reports]
-
-    def take(self, path: str, body: bytes) -> int:
-        self.reports.append((path, body))
-        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-
-
-@contextmanager
-def reports_answered_with(*statuses: int) -> Iterator[ReportServer]:
-    server = ReportServer(list(statuses))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(server.take(self.path, body))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        server.port = httpd.server_port
-        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            httpd.shutdown()
-            thread.join()
-
-
-@dataclass(frozen=True)
-class FakeDisk:
-    """One entry of /sys/block, and what udev has of it."""
-
-    name: str
-    size_bytes: int = 480_000_000_000
-    rotational: int = 0
-    removable: int = 0
-    read_only: int = 0
-    udev: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def attributes(self) -> dict[str, int]:
-        return {
-            "size": self.size_bytes // 512,
-            "ro": self.read_only,
-            "removable": self.removable,
-            "queue/rotational": self.rotational,
-        }
-
-
-@dataclass
-class Machine:
-    """A directory in which to run one script section: its /tmp, and a `sleep` that returns at once."""
-
-    engine: Engine
-    host: Host
-    shell: str
-    home: Path
-
-    def runs(self, section: str, server: ReportServer) -> subprocess.CompletedProcess[str]:
-        document = kickstart(
-            self.engine, self.host,
-            mac=self.host.mac, base_url=server.url, report_token=REPORT, ignition_token="b" * 32,
-        )  # fmt: skip
-        body = re.search(rf"^%{section}\b.*\n((?:.*\n)*?)%end$", document, re.MULTILINE)
-        assert body
-        return self.runs_text(body[1].replace("/tmp/", f"{self.home}/").replace("/sys/block/", f"{self.home}/sys/"))
-
-    def has_disks(self, *disks: "FakeDisk") -> None:
-        """Give it these disks: in /sys/block, and as udev reports them."""
-        for disk in disks:
-            for path, value in disk.attributes.items():
-                file = self.home / "sys" / disk.name / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(f"{value}\n")
-            (self.home / f"udev-{disk.name}").write_text("".join(f"{k}={v}\n" for k, v in disk.udev.items()))
-        stub = self.home / "bin" / "udevadm"
-        stub.write_text(f'#!/bin/sh\n[ "$1" = settle ] || cat "{self.home}/udev-${{3##*/}}"\n')
-
-    def runs_text(self, text: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.shell, "-s"],
-            check=False, input=text, capture_output=True, text=True, timeout=60,
-            env={"PATH": f"{self.home}/bin:{os.environ['PATH']}", "LC_ALL": "C"},
-        )  # fmt: skip
-
 
 @pytest.fixture(params=["bash", "dash"])
 def machine(request: pytest.FixtureRequest, engine: Engine, cp1: Host, tmp_path: Path) -> Machine:
-    (tmp_path / "bin").mkdir()
-    for name in ("sleep", "udevadm"):
-        stub = tmp_path / "bin" / name
-        stub.write_text("#!/bin/sh\nexit 0\n")
-        stub.chmod(0o755)
     return Machine(engine, cp1, request.param, tmp_path)
 
 
 @pytest.fixture
-def disk() -> str:
+def disk(machine: Machine) -> str:
     """Any block device: the scripts only look whether it is one."""
     for path in sorted(Path("/dev").iterdir()):
         if stat.S_ISBLK(path.lstat().st_mode):
+            machine.has_disks(FakeDisk(path.name))
             return str(path)
     pytest.skip("there is no block device here")
 

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.render.quoting import FILTERS, UnfitValueError, grub, ipxe, ipxe_text, kickstart, one_line, shell
+from netboot.render.console_text import columns
+from netboot.render.quoting import (
+    FILTERS,
+    UnfitValueError,
+    grub,
+    ipxe,
+    ipxe_shown,
+    ipxe_text,
+    kickstart,
+    one_line,
+    shell,
+)
 
 NASTY = [
     "",
@@ -76,6 +87,21 @@ def test_text_for_ipxe_keeps_its_words_and_refuses_expansions():
     assert ipxe_text("waits:  see   the log") == "waits: see the log"
     with pytest.raises(UnfitValueError):
         ipxe_text("hello ${password}")
+
+
+@given(one_line_text)
+def test_text_of_a_machine_is_shown_by_ipxe_without_what_it_would_interpret(value: str):
+    text = ipxe_shown(value)
+
+    assert ipxe_text(text) == text
+    assert all(ipxe_text(each) == " ".join(each.split()) for each in columns([text, value and text * 40]))
+
+
+def test_text_of_a_machine_keeps_what_is_plain():
+    assert (
+        ipxe_shown("sda2  is a LVM2_member; see ${net0/mac} || `x` #")
+        == "sda2 is a LVM2_member, see ??net0/mac? ?? ?x? ?"
+    )
 
 
 def test_a_long_value_is_shown_shortened():

@@ -19,7 +19,10 @@ from safety.declared import A1, AT_FIRST, CARDS, EDIT_OF, EDITS, POOL, B, C, X
 from safety.oracle import Boot, Invariant, Oracle, ViolationError
 
 STEPS = 30  # calls in one example
-BETWEEN = ("cancel", "edit", "kill", "lost done")  # what may happen in the middle of an install
+CHECKS = b"netboot-checks 1\nfirmware pass UEFI\ndisk pass sda\nmembers pass none\n"
+BODIES = {"failed": b"a line\n", "checks": CHECKS, "failed checks": CHECKS + b"memory fail 1 MiB\n"}
+REPORTS = ("checks", "failed checks", "started", "done", "failed", "ready")
+BETWEEN = ("cancel", "edit", "kill", "lost done", "failed checks")  # what may happen in the middle of an install
 
 cards, pool = some.sampled_from(CARDS), some.sampled_from(POOL)
 hosts = some.sampled_from([host.name for host in AT_FIRST.hosts])
@@ -121,7 +124,7 @@ class Rack(RuleBasedStateMachine):
         self._kickstart(boot, self._source(data, boot), method)
 
     @precondition(lambda self: any(boot.report for boot in self.boots))
-    @rule(data=some.data(), report=some.sampled_from(("started", "done", "failed", "ready")), is_cut=seldom)
+    @rule(data=some.data(), report=some.sampled_from(REPORTS), is_cut=seldom)
     def report(self, data: some.DataObject, report: str, is_cut: bool) -> None:
         boot = self._a_boot(data, has_documents=True)
         self._report(boot, self._source(data, boot), report, is_cut=is_cut)
@@ -171,17 +174,19 @@ class Rack(RuleBasedStateMachine):
         ]
         for number, action in enumerate(actions[: steps - 1]):
             if number == at:
-                self._interrupt(boot.host, between)
+                self._interrupt(boot, source, between)
             action()
             if not boot.report:
                 return
 
-    def _interrupt(self, host: str, between: str) -> None:
+    def _interrupt(self, boot: Boot, source: str, between: str) -> None:
         match between:
             case "cancel":
-                self.cancel(host)
+                self.cancel(boot.host)
             case "edit":
-                self.edit_hosts(EDIT_OF[host], is_reloaded=True)
+                self.edit_hosts(EDIT_OF[boot.host], is_reloaded=True)
+            case "failed checks" if boot.report:
+                self._report(boot, source, between)
             case "kill":
                 self.restart(is_killed=True)
 
@@ -345,13 +350,14 @@ class Rack(RuleBasedStateMachine):
             self.oracle.check_kickstart(boot.kickstart, response.body, source)
 
     def _report(self, boot: Boot, source: str, report: str, *, is_cut: bool = False) -> None:
-        path = f"/report/{boot.report}/{report}"
+        path, body = f"/report/{boot.report}/{report.split()[-1]}", BODIES.get(report, b"")
         if is_cut:
-            self.box.http_cut("POST", path, source)
+            self.box.http_cut("POST", path, source, body)
             boot.arming.is_uncertain = True
             return
-        response = self.box.http("POST", path, source, b"a line\n" if report == "failed" else b"")
-        if self._is_served(response, source):
+        response = self.box.http("POST", path, source, body)
+        accepted = 409 if report == "failed checks" else 200  # the machine may not be installed
+        if response.status == accepted or self._is_served(response, source):
             self.happened[report] += 1
             self.oracle.check_report(boot.report, report)
 
@@ -373,7 +379,7 @@ class Rack(RuleBasedStateMachine):
 
 def walk(shared: Path) -> None:
     """Cause each interruption of each host at each step of an install; then try every token."""
-    interrupted = [(9, between, at) for between, at in product(("cancel", "edit", "kill"), range(3))]
+    interrupted = [(9, between, at) for between, at in product(("cancel", "edit", "kill", "failed checks"), range(3))]
     courses = [(9, "", 0), (2, "", 0), (4, "", 0), (6, "lost done", 0), *interrupted]
     for card, (steps, between, at) in product((A1, B, C), courses):
         rack = type("Walk", (Rack,), {"shared": shared, "happened": Counter()})()

@@ -93,8 +93,8 @@ MUTATIONS = (
     Mutation(
         "a cancelled installer may write",
         "model/install/install.py",
-        "NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.ATTEMPTS_SPENT})",
-        "NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.ATTEMPTS_SPENT})",
+        "E.CHECKS_FAILED, E.REPORTED_STARTED, E.ATTEMPTS_SPENT}\n)",
+        "E.CHECKS_FAILED, E.ATTEMPTS_SPENT}\n)",
         Invariant.ENDED,
     ),
     Mutation(
@@ -128,15 +128,15 @@ MUTATIONS = (
     Mutation(
         "the tokens of the boot before stay",
         "model/install/install.py",
-        "spent=moved.arming.spent + 1), tokens=tokens)",
-        "spent=moved.arming.spent + 1), tokens=self.tokens if self.tokens.kickstart else tokens)",
+        "spent=moved.arming.spent + 1), tokens=tokens, checks=())",
+        "spent=moved.arming.spent + 1), tokens=self.tokens if self.tokens.kickstart else tokens, checks=())",
         Invariant.IGNITION,
     ),
     Mutation(
         "a new arming keeps the tokens of the one before",
         "model/install/install.py",
-        "attempts=attempts), tokens=Tokens(), target=target)",
-        "attempts=attempts), target=target)",
+        "arming=arming, tokens=Tokens(), target=target, checks=())",
+        "arming=arming, target=target, checks=())",
         Invariant.IGNITION,
     ),
     Mutation(
@@ -159,5 +159,12 @@ MUTATIONS = (
         "        if address in owner.addresses:\n            return True\n",
         "        if self.hosts().by_address(address) is not None:\n            return True\n",
         Invariant.UNARMED,
+    ),
+    Mutation(
+        "a host whose checks failed is installed in its next boot",
+        "model/install/install.py",
+        "return bool(self.checks) and bool(failures(self.checks))",
+        "return False",
+        Invariant.CHECKS,
     ),
 )

@@ -22,6 +22,7 @@ class Invariant(StrEnum):
     IGNITION = "ignition-goes-to-one-host-in-one-boot-until-ready"
     ADDRESS = "a-document-goes-only-to-its-machine"
     ENDED = "an-ended-arming-leads-nowhere"
+    CHECKS = "a-host-whose-checks-failed-is-led-to-no-installer"
     PROGRESS = "an-armed-host-is-led-to-its-installer"
 
 
@@ -40,6 +41,7 @@ class Arming:
     attempts: int
     target: tuple[object, ...]
     is_ended: bool = False
+    has_failed_checks: bool = False  # it was reported to the appliance: the machine waits
     is_uncertain: bool = False  # an answer was lost that may have spent a boot or ended it
     boots: set[tuple[str, int]] = field(default_factory=set)  # power-ons that led to the installer
     tokens: list[str] = field(default_factory=list)
@@ -160,6 +162,8 @@ class Oracle:
             raise ViolationError(Invariant.UNARMED, f"{host.name} was never armed and is led to an installer")
         if arming.is_ended:
             raise ViolationError(Invariant.ENDED, f"the arming of {host.name} has ended and leads to an installer")
+        if arming.has_failed_checks:
+            raise ViolationError(Invariant.CHECKS, f"{host.name} failed its checks and is led to an installer")
         boot = self.boots.get(token)
         if boot is None:
             boot = self.boots[token] = self.latest[host.name] = Boot(host.name, arming, token)
@@ -187,7 +191,7 @@ class Oracle:
         """Return whether this machine must get its installer now."""
         host = self.in_force.of_card(card)
         arming = self.armings.get(host.name) if host else None
-        if host is None or arming is None or arming.is_ended or arming.is_uncertain:
+        if host is None or arming is None or arming.is_ended or arming.is_uncertain or arming.has_failed_checks:
             return False
         last_s = self.announced_s.get(card)
         is_left = len(arming.tokens) < arming.attempts or card in self.took
@@ -222,8 +226,12 @@ class Oracle:
         boot.is_reported = True
         if event == "started" and arming.is_ended:
             raise ViolationError(Invariant.ENDED, f"an installer of {boot.host} may write though its arming has ended")
-        if event in ("done", "ready") or (event == "failed" and len(arming.tokens) >= arming.attempts):
+        if event in ("started", "checks") and arming.has_failed_checks:
+            raise ViolationError(Invariant.CHECKS, f"an installer of {boot.host} may write though its checks failed")
+        is_last = len(arming.tokens) >= arming.attempts and not arming.has_failed_checks
+        if event in ("done", "ready") or (event == "failed" and is_last):
             arming.is_ended = True
+        arming.has_failed_checks |= event == "failed checks"
         if event in ("done", "ready"):
             boot.is_installed = True
         if event == "ready":

@@ -180,3 +180,38 @@ def test_a_body_that_is_not_chunked_as_its_head_states_is_refused_in_our_words(a
 
     assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\n")
     assert answer.endswith(b"\r\n\r\n400 Bad Request: this is not an HTTP request\n")
+
+
+CHECKS = b"netboot-checks 1\nfirmware pass UEFI\ndisk pass sda\nmembers pass none\n"
+
+
+def test_checks_that_passed_are_accepted_and_a_failed_one_is_a_conflict_with_its_reason(appliance: Appliance):
+    path = f"/report/{wire.report_token(kickstart(appliance))}/checks"
+
+    assert request(appliance, "POST", path, CHECKS) == (200, b"taken\n")
+    failed = CHECKS + b"memory fail 512 MiB\nntp fail no answer\n"
+    assert request(appliance, "POST", path, failed) == (409, b"512 MiB\nno answer\n")
+    assert request(appliance, "POST", path, CHECKS) == (404, b"not found\n")  # it waits for another arming
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"all is well\n", CHECKS + b"own ok x\n", CHECKS + b"\xff\n", CHECKS + b"x pass y\n" * 20_000]
+)
+def test_checks_that_cannot_be_read_are_a_bad_request_that_changes_nothing(appliance: Appliance, body: bytes):
+    path = f"/report/{wire.report_token(kickstart(appliance))}/checks"
+
+    status, answer = request(appliance, "POST", path, body)
+
+    assert (status, answer.startswith((b"the report of the checks ", b"a line of "))) == (400, True)
+    metrics = appliance.administration("GET", "/metrics").body
+    assert b'netboot_http_requests_total{area="report",status="400"} 1.0' in metrics
+    assert request(appliance, "POST", path, CHECKS) == (200, b"taken\n")
+
+
+def test_checks_wait_for_the_store_and_need_the_machines_own_address(appliance: Appliance):
+    path = f"/report/{wire.report_token(kickstart(appliance))}/checks"
+
+    assert request(appliance, "POST", path, CHECKS, address=UNAUTHORISED) == (403, b"forbidden\n")
+    assert request(appliance, "POST", f"/report/{UNKNOWN_TOKEN}/checks", CHECKS) == (404, b"not found\n")
+    with appliance.failing_store():
+        assert request(appliance, "POST", path, CHECKS) == (503, b"not now\n")

@@ -23,6 +23,7 @@ from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.event import Event, Step
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
@@ -47,6 +48,7 @@ VERSIONS: Final = sorted(int(file.stem) for file in (STORED / "sqlite").glob("*.
 CP1: Final = HostName("cp1")
 MAC: Final = Mac("52:54:00:aa:bb:01")
 ADDRESS: Final = IPv4Address("192.0.2.11")
+CHECKS: Final = (InstallCheck("disk", CheckResult.PASS, "/dev/vda, 20 GB"),)
 TARGET: Final = InstallTarget(frozenset({MAC}), "/dev/vda", "ock-1.31", "5" * 64, frozenset({ADDRESS}))
 
 
@@ -204,7 +206,10 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
             await database.close()
 
     assert asyncio.run(scenario()) == {
-        "installs": {CP1: replace(INSTALLING, target=TARGET if version >= 4 else None), READY.host: READY},
+        "installs": {
+            CP1: replace(INSTALLING, target=TARGET if version >= 4 else None, checks=CHECKS if version >= 11 else ()),
+            READY.host: READY,
+        },
         "history": [
             (at(0), "armed", "first install", ROOT if version >= 6 else None),
             (at(3), "script-sent", "", None),

@@ -57,7 +57,7 @@ class LabMachine:
     mac: str
     firmware: Firmware = Firmware.OVMF_PXE
     disks: tuple[LabDisk, ...] = (LabDisk("root"),)
-    memory_mib: int = 512
+    memory_mib: int = 2048  # the least with which a host is installed; QEMU takes what the guest uses
     more_macs: tuple[str, ...] = ()  # of further cards
 
     @property

@@ -55,6 +55,7 @@ class WaitReason(StrEnum):
     STORE_UNREACHABLE = "store-unreachable"  # a script that can wipe a disk is made from the store alone
     NOT_READY = "not-ready"  # its documents cannot be rendered or content is missing; an event reports it
     TEMPLATE_FAULT = "template-fault"  # the template of the script that leads to its disk is faulty
+    CHECKS_FAILED = "checks-failed"  # a check before its install failed; it waits until its host is armed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class WaitPlan:
     mac: Mac
     reason: WaitReason
     host: Host | None = None
+    found: str = ""  # what the checks before the install found
 
 
 ScriptPlan = InstallPlan | InspectPlan | LocalBootPlan | WaitPlan

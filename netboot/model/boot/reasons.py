@@ -116,6 +116,14 @@ def _no_offer(data: Data, host: str) -> Explanation:
     return Explanation("refused", f"{host} gets no offer{client}: {why}", cure)
 
 
+def _checks(data: Data, host: str) -> Explanation:
+    if data["failed"]:
+        what = f"{host} may not be installed, and nothing was written; failed: {data['fail'] or 'a missing check'}"
+        return Explanation("checks", what, is_blocking=False)  # `install.moved` has the reason
+    skipped = f"; skipped: {data['skipped']}" if data["skipped"] else ""
+    return Explanation("checks", f"{host} may be installed; passed: {data['pass']}{skipped}", is_blocking=False)
+
+
 def _moved(data: Data, host: str) -> Explanation | None:
     note = first_line(str(data.get("note") or ""))
     reason = f": {note}" if note else ""
@@ -128,6 +136,8 @@ def _moved(data: Data, host: str) -> Explanation | None:
             )
         case "reported-failed":
             return Explanation("failed", note or NO_REASON, after_failure(host, is_armed=bool(data.get("armed"))))
+        case "checks-failed":
+            return Explanation("failed", note, after_failed_checks(host))
         case "attempts-spent":
             return Explanation("failed", ATTEMPTS_SPENT, after_failure(host, is_armed=False))
         case _:
@@ -146,6 +156,14 @@ def after_failure(host: str, *, is_armed: bool) -> str:
     return f"the whole report: netboot install history {host} --json; then netboot install arm {host}"
 
 
+def after_failed_checks(host: str) -> str:
+    """State what follows a failed check before an install."""
+    return (
+        f"nothing was written, and it waits: correct this, then netboot install arm {host}; "
+        f"or netboot install cancel {host} to boot its own disk"
+    )
+
+
 NO_REASON: Final = "the installer reported a failure without a reason"
 ATTEMPTS_SPENT: Final = "every boot of its arming is spent, and no installer reported an end"
 
@@ -156,6 +174,10 @@ _WAITS: Final = {
     "not-announced": (
         "it comes from the machine's own address, but no DHCP request of it was received in the last 15 minutes",
         "let its DHCP broadcasts reach this server: the same LAN, or a relay that forwards them here too",
+    ),
+    "checks-failed": (
+        "a check before its install failed, and nothing was written",
+        "correct what netboot install show {host} prints, then netboot install arm {host}",
     ),
     "store-unreachable": (
         "the store does not answer, and nothing is installed without it",
@@ -174,6 +196,7 @@ _ENDINGS: Final = {
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.alarm_raised": _alarm,
+    "boot.checks_reported": _checks,
     "boot.dead_end_met": _sentence("dead-end", "{host} {why}, and nothing else is left to offer", "{cure}"),
     "boot.document_held_back": _held_back,
     "boot.request_refused": _request_refused,

@@ -37,6 +37,7 @@ class Host:
     boot_media: str | None = None
     release: str | RemoteRelease | None = None
     disk: str | DiskRule | None = None  # a stable path below /dev/disk, or /dev/NAME if the operator set that
+    release_members: bool = False  # the disk may be released from an array, volume group or multipath map
     timezone: str = "UTC"
     ntp: tuple[str, ...] = ()  # addresses and names of time servers
     kernel_arguments: tuple[str, ...] = ()

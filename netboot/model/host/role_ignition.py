@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Final
 
 
@@ -44,6 +45,14 @@ class RoleFile:
     service_subnet: str | None = None
     kubernetes_version: str | None = None
     secrets: Mapping[SecretKind, bytes] = field(default_factory=dict, repr=False)  # SHA-256 of each one that ends
+
+    @property
+    def virtual_ip_of_start(self) -> IPv4Address | None:
+        """The address of the cluster that a node starts with this file; None if it joins one, and for IPv6."""
+        try:
+            return IPv4Address(self.virtual_ip or "") if self.use is RoleUse.INIT else None
+        except ValueError:
+            return None
 
     @property
     def endpoint_host(self) -> str | None:

@@ -15,6 +15,7 @@ from netboot.errors import TransitionError
 from netboot.model.actor import Actor
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import InstallCheck, failures
 from netboot.model.install.token import Tokens
 
 MOST_ATTEMPTS: Final = 100  # boots into the installer that one arming can allow
@@ -33,7 +34,9 @@ class InstallState(StrEnum):
 class InstallEvent(StrEnum):
     OFFER_SENT = "offer-sent"  # an armed host was offered a loader or its script
     SCRIPT_SENT = "script-sent"  # it got the installer's script: one attempt is spent
-    REPORTED_STARTED = "reported-started"  # `%pre`: the disk exists and will be written next
+    CHECKS_PASSED = "checks-passed"  # `%pre`: the machine may be installed
+    CHECKS_FAILED = "checks-failed"  # `%pre`: it may not, and nothing was written
+    REPORTED_STARTED = "reported-started"  # `%pre`: the disk will be written next
     REPORTED_DONE = "reported-done"  # `%post`: everything is written
     REPORTED_FAILED = "reported-failed"  # `%onerror`, or a `%pre` that refuses
     IGNITION_SENT = "ignition-sent"  # the installed system requested its configuration
@@ -58,11 +61,12 @@ _REPORTED: Final[Mapping[InstallEvent, InstallState]] = {
 # and iPXE sends one more.
 _BOOTED: Final = {E.OFFER_SENT: S.OFFERED, E.SCRIPT_SENT: S.LOADING}
 _UNDER_WAY: Final = {**_BOOTED, **_REPORTED, E.ATTEMPTS_SPENT: S.FAILED}
+_CHECKED: Final = {E.CHECKS_PASSED: S.LOADING, E.CHECKS_FAILED: S.FAILED}
 
 TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] = {
     S.REGISTERED: _BOOTED,
-    S.OFFERED: _UNDER_WAY,
-    S.LOADING: _UNDER_WAY,
+    S.OFFERED: {**_UNDER_WAY, **_CHECKED},
+    S.LOADING: {**_UNDER_WAY, **_CHECKED},
     S.INSTALLING: _UNDER_WAY,
     S.INSTALLED: {
         **_BOOTED,
@@ -73,6 +77,7 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
     S.READY: {**_BOOTED, E.REPORTED_READY: S.READY},
     S.FAILED: {
         **_BOOTED,
+        E.CHECKS_FAILED: S.FAILED,
         E.REPORTED_FAILED: S.FAILED,
         E.REPORTED_DONE: S.INSTALLED,  # a late report of the end
         E.IGNITION_SENT: S.INSTALLED,
@@ -83,8 +88,13 @@ TRANSITIONS: Final[Mapping[InstallState, Mapping[InstallEvent, InstallState]]] =
 
 MID_INSTALL: Final = frozenset({S.LOADING, S.INSTALLING})
 ENDS_ARMING: Final = frozenset({E.REPORTED_DONE, E.IGNITION_SENT, E.REPORTED_READY, E.ATTEMPTS_SPENT})
-# `started` among them: a cancelled installer is stopped before it writes anything.
-NEEDS_ARMING: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.REPORTED_STARTED, E.ATTEMPTS_SPENT})
+# `started` and the checks among them: a cancelled installer is stopped before it writes anything.
+NEEDS_ARMING: Final = frozenset(
+    {E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.CHECKS_FAILED, E.REPORTED_STARTED, E.ATTEMPTS_SPENT}
+)
+
+# After a failed check only a new arming leads to the installer.
+_REFUSED_AFTER_FAILED_CHECKS: Final = frozenset({E.OFFER_SENT, E.SCRIPT_SENT, E.CHECKS_PASSED, E.REPORTED_STARTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,8 @@ class InstallTarget:
     def of(cls, host: Host, commit: str | None) -> "InstallTarget":
         """Return the target of a host as it is declared now."""
         disk, release = (None if each is None else str(each) for each in (host.disk, host.release))
+        if disk is not None and host.release_members:
+            disk += ", its members released"
         return cls(frozenset(host.macs), disk, release, commit, host.addresses)
 
     @property
@@ -157,6 +169,12 @@ class Install:
     tokens: Tokens = field(default_factory=Tokens)
     version: int = 0
     target: InstallTarget | None = None  # of the last arming, also after its end; None: a version before wrote it
+    checks: tuple[InstallCheck, ...] = ()  # of the last boot into the installer; empty: it has not reported them
+
+    @property
+    def has_failed_checks(self) -> bool:
+        """Was not installed, because a check before it failed: the machine waits until its host is armed again."""
+        return bool(self.checks) and bool(failures(self.checks))
 
     @property
     def is_armed(self) -> bool:
@@ -184,21 +202,28 @@ class Install:
             raise TransitionError(
                 f"{self.host} is not armed, so {event} cannot change its state; netboot install arm {self.host}"
             )
+        if event in _REFUSED_AFTER_FAILED_CHECKS and self.has_failed_checks:
+            raise TransitionError(f"a check of {self.host} failed, so it waits; netboot install arm {self.host}")
         try:
             state = TRANSITIONS[self.state][event]
         except KeyError:
             raise TransitionError(f"{self.host} is {self.state}: {event} does not move it from there") from None
         arming = None if event in ENDS_ARMING else self.arming
-        if event is E.REPORTED_FAILED and self.has_spent_its_arming:
+        if event is E.REPORTED_FAILED and self.has_spent_its_arming and not self.has_failed_checks:
             arming = None
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
+
+    def checked(self, checks: tuple[InstallCheck, ...], *, at: datetime) -> "Install":
+        """Return this install after the checks that its machine reported; raise TransitionError."""
+        return replace(self.moved_by(checks_event(checks), at=at), checks=checks)
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
         """Return this install with a new arming for `target`; raise TransitionError while an install runs."""
         refusals = self.arming_refusals()
         if refusals:
             raise TransitionError(refusals[0])
-        return replace(self, arming=Arming(at=at, reason=reason, attempts=attempts), tokens=Tokens(), target=target)
+        arming = Arming(at=at, reason=reason, attempts=attempts)
+        return replace(self, arming=arming, tokens=Tokens(), target=target, checks=())
 
     def arming_refusals(self) -> list[str]:
         """List why this host may not be armed now; empty: it may."""
@@ -225,4 +250,9 @@ class Install:
             )
         moved = self.moved_by(E.SCRIPT_SENT, at=at)
         assert moved.arming is not None
-        return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens)
+        return replace(moved, arming=replace(moved.arming, spent=moved.arming.spent + 1), tokens=tokens, checks=())
+
+
+def checks_event(checks: tuple[InstallCheck, ...]) -> InstallEvent:
+    """Return the event of an install whose machine reported these checks."""
+    return E.CHECKS_FAILED if failures(checks) else E.CHECKS_PASSED

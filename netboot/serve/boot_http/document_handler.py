@@ -24,6 +24,7 @@ from netboot.model import urls
 from netboot.model.boot.machine_facts import facts_in
 from netboot.model.boot.offer import ScriptLanguage
 from netboot.model.host.mac import Mac
+from netboot.model.install.checks import MalformedReportError
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.static_files import base_url_at
 from netboot.telemetry.logs import LineLimit
@@ -121,14 +122,32 @@ class DocumentHandler:
                 body = await read_report(_at_most(LONGEST_BODY_BYTES, request.content.iter_chunked(1 << 16)))
         except (TimeoutError, web.RequestPayloadError):
             return web.Response(status=400, text="the report has no end\n", headers=_SECRET)
+        address, token = _remote_address(request), request.match_info["token"]
         try:
-            refusal = await self._taken_report(request.match_info["token"], event, _remote_address(request), body=body)
+            if event == Report.CHECKS:
+                return await self._checks(token, address, body)
+            refusal = await self._taken_report(token, event, address, body=body)
         except StoreError as error:
             return self._not_now("report", request, error)
-        if refusal is not None:
-            return _refused(refusal)
-        if self._taken.note(f"{request.match_info['token']} {event}"):
-            log.info("boot.report_taken", report=event, address=str(_remote_address(request)))
+        return self._acknowledged(token, event, address) if refusal is None else _refused(refusal)
+
+    async def _checks(self, token: str, address: IPv4Address, body: str) -> web.Response:
+        """Answer 200 if the machine may be installed, 409 with the reasons if it may not."""
+        try:
+            found = await self.document_service.report_checks(token, address=address, body=body)
+        except MalformedReportError as error:
+            if self._taken.note(f"{token} malformed"):
+                log.warning("boot.report_malformed", address=str(address), reason=str(error))
+            return web.Response(status=400, text=f"{error}\n", headers=_SECRET)
+        if isinstance(found, Refusal):
+            return _refused(found)
+        if found:
+            return web.Response(status=409, text="".join(f"{reason}\n" for reason in found), headers=_SECRET)
+        return self._acknowledged(token, Report.CHECKS, address)
+
+    def _acknowledged(self, token: str, event: str, address: IPv4Address) -> web.Response:
+        if self._taken.note(f"{token} {event}"):
+            log.info("boot.report_taken", report=event, address=str(address))
         return _text("taken\n")
 
     async def _taken_report(self, token: str, event: str, address: IPv4Address, *, body: str) -> Refusal | None:

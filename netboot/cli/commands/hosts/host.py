@@ -13,6 +13,7 @@ from netboot.cli.commands.hosts.host_export import export_hosts
 from netboot.cli.commands.hosts.host_import import import_hosts
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.checks_view import check_lines
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, inspection_lines, machine_lines
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
@@ -91,6 +92,8 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield "armed", armed_text(value)
             case "blocked":
                 pass  # the parts of `reason`
+            case "checks":
+                yield from zip(chain([key], repeat("")), [*check_lines(value)] or ["–"], strict=False)
             case "disks":
                 yield from zip(chain([key], repeat("")), value or ["–"], strict=False)
             case "machines":

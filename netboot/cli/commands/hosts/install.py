@@ -13,6 +13,7 @@ from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administrati
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
+from netboot.cli.views.checks_view import check_lines, reported_check_lines
 from netboot.cli.views.deadlines import deadline_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
@@ -120,7 +121,8 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     text = f"{host} is {found['state']}, changed {ago(found['changed_at'])}; armed: {armed_text(found)}"
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
     deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
-    print_found(found, as_json, [text + reason_text(found), *deadlines])
+    checks = ["checks before the install:", *(f"  {line}" for line in check_lines(found["checks"]))]
+    print_found(found, as_json, [text + reason_text(found), *deadlines, *(checks if found["checks"] else ())])
 
 
 @install.command(name="list")
@@ -228,6 +230,8 @@ class Timeline:
         explained = explain(event["event"], data, host=event["host"] or event["mac"] or "this machine")
         if explained is not None:
             self._line(at, step or explained.word, str(explained))
+            for line in reported_check_lines(data["checks"]) if explained.word == "checks" else ():
+                click.echo(f"{'':24}{line}")
         elif step is not None:
             self._line(at, step, ", ".join(f"{key} {value}" for key, value in data.items() if value is not None))
 
