@@ -4,12 +4,16 @@ A control-plane node with a static address that boots by UEFI's PXE, a worker wi
 HTTP boot, and a BIOS machine that boots the installer only (OCK requires UEFI).
 """
 
+import base64
+import gzip
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from netboot.content.assets import assets_directory
 from netboot.lab.lan.namespaces import APPLIANCE, BRIDGE, DHCP_SERVER, Lan
@@ -17,8 +21,10 @@ from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH, Firmware, LabMachine
 from netboot.lab.media.stand_ins import MEDIUM, RELEASE
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
+from netboot.model.host.host_network import BOND_NAME
 
 HTTP_PORT: Final = 8080
+_KEEPALIVED: Final = "/etc/keepalived/keepalived.conf"
 IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 reads nothing newer
 
 
@@ -65,11 +71,23 @@ def write_configuration(
     ignition = paths.directory / "ign"
     for directory in (ignition, paths.loaders):
         directory.mkdir(parents=True, exist_ok=True)
+    hosts = tuple(hosts)
+    carrier = next((BOND_NAME for host in hosts if host.bond), CARD_NAME)
     for source in sorted((assets_directory() / "examples/ign").glob("*.ign")):
-        lowered = source.read_text().replace('"version":"3.4.0"', IGNITION_LIMIT)
-        (ignition / source.name).write_text(lowered)
+        (ignition / source.name).write_text(_role_file(source.read_text(), carrier))
     paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp))
     (paths.directory / "hosts.yaml").write_text(hosts_yaml(hosts))
+
+
+def _role_file(example: str, carrier: str) -> str:
+    """Return an example's text for Debian's Ignition, with keepalived on the card or bond of the lab's machines."""
+    config = json.loads(example.replace('"version":"3.4.0"', IGNITION_LIMIT))
+    for file in config["storage"]["files"]:
+        if file["path"] == _KEEPALIVED:
+            packed = base64.b64decode(file["contents"]["source"].partition(",")[2])
+            text = re.sub(rb"interface \S+", f"interface {carrier}".encode(), gzip.decompress(packed))
+            file["contents"] |= {"source": f"data:,{quote(text)}", "compression": ""}
+    return json.dumps(config, separators=(",", ":"))
 
 
 def _settings_yaml(paths: AppliancePaths, *, attempts: int, dhcp: str) -> str:

@@ -19,7 +19,8 @@ INSTALLER_INIT = "netboot-lab: installer stage 2"
 PULLING = "netboot-lab: pulling ock"
 FROM_DISK = "netboot-lab: booting from disk"
 READY = "netboot-lab: ready"
-LOCAL_BOOT = "boots its own disk"
+NO_LOADER = "UEFI Interactive Shell"  # what the firmware starts last: the disk has no loader
+DATA = b"a customer's data" * 1000
 BOOT_S = 180.0  # generous: a busy box is four times slower
 INSTALL_S = 420.0
 
@@ -101,7 +102,7 @@ async def test_a_disk_that_the_host_describes_is_installed_and_the_other_is_not_
         guest = lab.guest("cp1")
         data, system = guest.disk_files
         data.parent.mkdir(parents=True, exist_ok=True)
-        data.write_bytes(b"a customer's data" * 1000)
+        data.write_bytes(DATA)
 
         steps = await installed(lab, guest)
 
@@ -109,8 +110,26 @@ async def test_a_disk_that_the_host_describes_is_installed_and_the_other_is_not_
         assert "bond bond0 active-backup 1: lan0 lan1" in guest.console.text
         assert "network bond0 192.0.2.21/24" in guest.console.text
         await guest.power_off()
-        assert data.read_bytes().rstrip(b"\0") == b"a customer's data" * 1000
+        assert data.read_bytes().rstrip(b"\0") == DATA
         assert system.stat().st_blocks > 100_000
+
+
+async def test_a_machine_whose_check_fails_writes_nothing_and_waits_with_the_reason():
+    host = replace(BIOS1, machine=replace(BIOS1.machine, disks=(LabDisk("root", 1),)))
+    async with running_lab([host], say=quiet) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("bios1")
+        [disk] = guest.disk_files
+        disk.parent.mkdir(parents=True, exist_ok=True)
+        disk.write_bytes(DATA)
+        await daemon.arm(ArmRequest(["bios1"], reason="test: OCK starts by UEFI only"))
+
+        console = await guest.power_on()
+
+        await console.wait_for("netboot: bios1 waits", timeout_s=BOOT_S)
+        assert console.text.count(INSTALLER) == 1
+        assert await state_of(lab, "bios1") == ("failed", True)
+        await guest.power_off()
+        assert disk.read_bytes().rstrip(b"\0") == DATA
 
 
 @pytest.mark.proof
@@ -131,14 +150,15 @@ async def test_an_installer_killed_half_way_ends_well_in_its_next_attempt():
 
 @pytest.mark.proof
 async def test_an_installer_that_always_fails_stops_after_its_attempts():
-    async with running_lab([BIOS1], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
-        await daemon.arm(ArmRequest(["bios1"], reason="test: it has no disk"))
+    host = replace(W1, machine=replace(W1.machine, disks=(LabDisk("root", 1),)))
+    async with running_lab([host], say=quiet, attempts=2) as lab, lab.appliance.control() as daemon:
+        await daemon.arm(ArmRequest(["w1"], reason="test: its disk is too small"))
 
-        console = await lab.guest("bios1").power_on()
+        console = await lab.guest("w1").power_on()
 
-        await console.wait_for(LOCAL_BOOT, timeout_s=BOOT_S)
+        await console.wait_for(NO_LOADER, timeout_s=INSTALL_S)
         assert console.text.count(INSTALLER) == 2
-        assert await state_of(lab, "bios1") == ("failed", False)
+        assert await state_of(lab, "w1") == ("failed", False)
 
 
 @pytest.mark.proof
