@@ -6,11 +6,10 @@ of them print the same sentences. Reads files through `boot.documents`; changes 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from netboot.boot.documents import Documents
 from netboot.boot.firmware.reply_variants import choices_for
-from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
@@ -20,6 +19,9 @@ from netboot.model.host.hardware import Hardware
 from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
 from netboot.model.install.install import Install, InstallState
+
+if TYPE_CHECKING:
+    from netboot.boot.sessions.machines_seen import SeenMachines  # loads the database
 
 NO_INTERFACE: Final = "network.interfaces names none, so no machine is answered; name the boot LAN's interface"
 _ARCHITECTURE_OF_CPU: Final = {Cpu.X86_BIOS: "x86_64", Cpu.X64: "x86_64", Cpu.ARM64: "aarch64"}
@@ -177,7 +179,7 @@ def firmware_warnings(host: Host, machines: Sequence[Machine]) -> list[str]:
     ]
 
 
-def warnings_of_seen(hosts: Iterable[Host], seen: SeenMachines) -> list[str]:
+def warnings_of_seen(hosts: Iterable[Host], seen: "SeenMachines") -> list[str]:
     """List the warnings of all hosts whose machines were seen."""
     booted = ((host, [found.machine for mac in host.macs if (found := seen.get(mac))]) for host in hosts)
     return [warning for host, machines in booted for warning in firmware_warnings(host, machines)]

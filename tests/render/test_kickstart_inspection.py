@@ -148,7 +148,7 @@ def test_a_rule_decides_about_inspected_disks_as_the_installers_script_does(
     wanted = engine.render(
         "kickstart/disk_rule.ks.j2", subject="x", context={"rule": rule, "wanted": rule.wanted} | HOST
     )
-    script = f'refuse() {{ echo "$1" >&2; exit 1; }}\n{wanted}'.replace("/sys/", f"{tmp_path}/sys/")
+    script = f'{wanted}\n[ -z "$problem" ] || {{ echo "$problem" >&2; exit 1; }}'.replace("/sys/", f"{tmp_path}/sys/")
     chosen = subprocess.run(
         [box.shell, "-s"],
         check=False, input=script.replace("/tmp/netboot-disk.ks", "/dev/stdout"), capture_output=True, text=True,
