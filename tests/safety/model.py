@@ -380,7 +380,7 @@ class Rack(RuleBasedStateMachine):
 def walk(shared: Path) -> None:
     """Cause each interruption of each host at each step of an install; then try every token."""
     interrupted = [(9, between, at) for between, at in product(("cancel", "edit", "kill", "failed checks"), range(3))]
-    courses = [(9, "", 0), (2, "", 0), (4, "", 0), (6, "lost done", 0), *interrupted]
+    courses = [(9, "", 0), (2, "", 0), (4, "", 0), (6, "lost done", 0), (3, "failed checks", 1), *interrupted]
     for card, (steps, between, at) in product((A1, B, C), courses):
         rack = type("Walk", (Rack,), {"shared": shared, "happened": Counter()})()
         try:
