@@ -101,8 +101,7 @@ def _devices(host: Host, mac: Mac) -> tuple[str, ...]:
     carrier = network.carrier or _CARD
     if network.bond is not None:
         ports = {f"{_CARD}{number}": each for number, each in enumerate(host.macs)}
-        given = {"mode": network.bond.mode, **network.bond.options}
-        options = ",".join(f"{name}={value}" for name, value in given.items())
+        options = ",".join(f"{name}={value}" for name, value in network.bond.settings.items())
         arguments += [f"ifname={name}:{each}" for name, each in ports.items()]
         arguments.append(f"bond={carrier}:{','.join(ports)}:{options}")
     elif network.vlan is not None and network.interface is None:

@@ -2,8 +2,10 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
+import pytest
+
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
-from netboot.model.host.host_network import HostNetwork
+from netboot.model.host.host_network import Bond, HostNetwork
 from netboot.model.host.mac import Mac
 
 A, B, C = (Mac(f"52:54:00:aa:bb:0{number}") for number in (1, 2, 3))
@@ -33,3 +35,15 @@ def test_a_host_has_a_first_card_addresses_and_time_servers_by_address():
         (IPv4Address("192.0.2.1"),),
     )
     assert (W1.mac, W1.addresses, W1.ntp_addresses) == (C, frozenset(), ())
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ({}, {"mode": "802.3ad", "miimon": "100"}),
+        ({"miimon": "50"}, {"mode": "802.3ad", "miimon": "50"}),
+        ({"arp_interval": "200"}, {"mode": "802.3ad", "arp_interval": "200"}),
+    ],
+)
+def test_a_bond_checks_its_links_unless_an_option_sets_another_check(options: dict[str, str], settings: dict[str, str]):
+    assert Bond("802.3ad", options).settings == settings

@@ -23,6 +23,12 @@ class Bond:
     mode: str
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Return mode and options; links are checked every 100 ms, as by NetworkManager (the kernel alone: never)."""
+        checks = {} if self.options.keys() & {"miimon", "arp_interval"} else {"miimon": "100"}
+        return {"mode": self.mode, **checks, **self.options}
+
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:
