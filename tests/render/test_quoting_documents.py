@@ -254,12 +254,13 @@ def test_a_hostile_value_is_refused_or_is_one_value_in_each_document(place: str,
     plain = declared(place, PLAIN)
     assert plain is not None
     usual = documents(site_engine, plain)
+    kept = value.removesuffix("/") if place == "path of a release" else value
     for name, read in documents(site_engine, host).items():
         try:
             found = read()
         except RenderError:
             continue  # the value has no quotation in this language; `check` reports it
-        assert marked(found, value) == marked(usual[name](), PLAIN), name
+        assert marked(found, kept) == marked(usual[name](), PLAIN), name
 
 
 @pytest.mark.parametrize("name", ["ipxe local", "grub local", "kickstart"])
