@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.boot.documents import content_problem
+from netboot.boot.documents.host_content import content_problem
+from netboot.boot.documents.role_files import RoleFiles
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.role_files import RoleFiles
 from netboot.events.event_bus import EventBus
 from netboot.model.host.host import Host, HostName
 from netboot.model.release import EntryKind, EntryName

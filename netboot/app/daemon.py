@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,32 +21,28 @@ from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices
-from netboot.app.hosts_in_force import warn_of_removed
+from netboot.app.configuration_in_force import ConfigurationInForce
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.content.library.disk import write_fault
 from netboot.content.library.library import Library
 from netboot.content.library.uploads import Upload, UploadKind, Uploads
 from netboot.content.ostree.deltas import keep_deltas
 from netboot.content.serving.index import ContentIndex
-from netboot.content.serving.trees import Tree
 from netboot.control_socket import is_answered
-from netboot.errors import ConfigError, NetbootError, Problem, StoreError
+from netboot.errors import ConfigError, NetbootError, Problem
 from netboot.leasing.lease_service import LeaseService
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
-from netboot.model.host.host import HostName
 from netboot.model.release import EntryKind, EntryName
-from netboot.operate.readiness import NO_INTERFACE, Readiness, warnings_of_seen
+from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, WrittenFiles, read_written
 from netboot.serve.net.interfaces import Interfaces
-from netboot.settings.settings import REMOVED
 from netboot.store.locks.exclusive import held_alone
 from netboot.store.locks.file_lock import FileLock
 from netboot.telemetry import logs
@@ -122,31 +118,36 @@ class Daemon:
     ) -> None:
         settings, directory = configuration.settings, configuration.settings.content.directory
         self._path = path.absolute()
-        self._settings, self._started_at, self._now = settings, clock.now(), clock.now
+        self._settings, self._started_at = settings, clock.now()
         self._store, self._registry, self._seen = store, registry, seen
-        self._reloading, self._content_changed = asyncio.Lock(), asyncio.Event()
+        self._content_changed = asyncio.Event()
         self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
-        self._services = BootServices(
-            registry,
-            seen,
-            install_moves=self._install_moves,
-            machines=store.machines,
-            inspections=store.inspection_records(registry.hosts, clock),
-            served=store.served,
-            content=self._content,
-            events=store.events,
-            clock=clock,
-        )
+        self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
+        self._armed_content = ArmedContent(
+            registry, self._install_moves, events=store.events, content=directory, now=clock.now
+        )
+        self._in_force = ConfigurationInForce(
+            self._path,
+            settings,
+            configuration,
+            registry,
+            self._content,
+            hosts=store.hosts,
+            install_moves=self._install_moves,
+            armed_content=self._armed_content,
+            now=clock.now,
+            on_content=self._content_replaced,
+        )
         self._administration = store.administration(
             self._path,
             settings,
             self._install_moves,
             self._services.inspection_records,
             hosts=registry.hosts,
-            readiness=self._readiness,
+            readiness=self._in_force.readiness,
             clock=clock,
             daemon=self,
         )
@@ -160,14 +161,21 @@ class Daemon:
             metrics=metrics,
             on_problems=self._note_problems,
         )
-        self._armed_content = ArmedContent(
-            registry, self._install_moves, events=store.events, content=directory, now=clock.now
-        )
         self._problems: list[str] = []
-        self._content_fault: str | None = None
-        self._rejected: tuple[str, ...] = ()  # faults of the files as they are now
-        self._not_ready: tuple[str, ...] = ()  # missing files that they name
-        self._in_force = configuration
+
+    def _boot_services(self, clock: Clock) -> BootServices:
+        store = self._store
+        return BootServices(
+            self._registry,
+            self._seen,
+            install_moves=self._install_moves,
+            machines=store.machines,
+            inspections=store.inspection_records(self._registry.hosts, clock),
+            served=store.served,
+            content=self._content,
+            events=store.events,
+            clock=clock,
+        )
 
     def _admin_application(self, metrics: Metrics) -> web.Application:
         admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
@@ -175,117 +183,24 @@ class Daemon:
         admin.add_routes([*UploadApi(self._uploads).routes(), *hosts_api.routes(), *cluster_api.routes()])
         return admin
 
-    async def use(self, configuration: Configuration) -> list[HostName]:
-        """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""
-        settings = from_settings.as_reloaded(self._settings, configuration.settings)
-        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, configuration, now=self._now)
-        await registry.documents.warm(registry.hosts)
-        await self._replace_content(await asyncio.to_thread(self._content.read))
-        self._registry.replace(registry)
-        self._in_force = configuration
-        return await self._take_up(problems)
-
-    async def _take_up(self, problems: Sequence[Problem]) -> list[HostName]:
-        """Report the problems of the registry in force; return the hosts whose arming it ends."""
-        for unready in problems:
-            log.error("config.not_ready", problem=str(unready))
-        self._not_ready = tuple(map(str, problems))
-        return await self._check_armings()
-
-    def _readiness(self) -> Readiness:
-        self._registry.renew_boot_files()
-        settings = from_settings.as_reloaded(self._settings, self._in_force.settings)
-        return from_settings.readiness_for(settings, self._registry.now)
-
-    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
-        """Read the content directory, or one entry of it, again, but not the configuration."""
-        async with self._reloading:
-            trees = await asyncio.to_thread(self._content.read, entry)
-            changed = {name for kind, name in trees if kind is EntryKind.RELEASE}
-            documents = await self._registry.now.documents.renewed(self._registry.now.hosts, changed)
-            await self._replace_content(trees)
-            self._registry.replace(replace(self._registry.now, documents=documents))
-            armings_ended = await self._check_armings()
-        media, releases = self._content.names(EntryKind.MEDIUM), self._content.names(EntryKind.RELEASE)
-        log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
-        return RescanResult(media, releases, list(self._content.problems), armings_ended)
-
-    async def _replace_content(self, trees: Mapping[EntryName, Tree | None]) -> None:
-        fault = await asyncio.to_thread(write_fault, self._content.directory)
-        if fault is not None and fault != self._content_fault:
-            log.warning("content.not_writable", reason=fault)
-        self._content_fault = fault
-        self._content.replace(trees)
-        self._listeners.content_changed()
-        for problem in self._content.problems:
-            log.warning("content.left_out", reason=problem)
-        self._content_changed.set()
-
-    async def _check_armings(self) -> list[HostName]:
-        """Return the hosts whose arming ended, because it no longer fits; report those that lack their content."""
-        try:
-            ended = await self._install_moves.end_changed_armings()
-        except StoreError as error:  # each machine's script compares again, from the store
-            log.error("install.armings_unchecked", reason=str(error))
-            ended = []
-        await self._armed_content.check()
-        return ended
-
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
-        """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
-        self._warn(read)
-        self._reject(read.faults)
-        await self._replace_content(await asyncio.to_thread(self._content.read))
-        await self._take_up(problems)
-        await self._store.hosts.keep_accepted(read)
-
-    async def _keep(self, rejected: Configuration) -> None:
-        """Keep the hosts that were accepted last, and install none whose Ignition file is faulty now."""
-        try:
-            kept = await self._store.hosts.last_accepted(rejected, is_recording=True)
-        except StoreError as error:
-            log.error("config.not_kept", reason=str(error))
-            return
-        if kept is None:
-            return  # none were accepted: the hosts of the start stay
-        log.error("config.last_accepted_used", hosts=len(kept.hosts))
-        await self.use(replace(kept, settings=self._in_force.settings))
-
-    def _warn(self, configuration: Configuration) -> None:
-        for warning in configuration.warnings:
-            if warning.where in REMOVED:
-                log.warning("config.setting_removed", problem=str(warning))
-            else:
-                log.warning("config.value_questioned", problem=str(warning))
-
-    def _reject(self, problems: Sequence[Problem]) -> None:
-        for problem in problems:
-            log.error("config.rejected", problem=str(problem))
-        self._rejected = tuple(map(str, problems))
+        await self._in_force.begin(read, problems)
 
     async def reload(self) -> ReloadResult:
-        """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
-        async with self._reloading:  # of two at once, the one that read last must be applied last
-            try:
-                configuration = await self._store.hosts.read(self._path)
-                self._warn(configuration)
-                needs_restart = from_settings.needs_restart(self._settings, configuration.settings)
-                if configuration.faults:
-                    await self._keep(configuration)
-                    raise ConfigError(configuration.faults)
-                before = self._registry.now.hosts
-                armings_ended = await self.use(configuration)
-                removals = warn_of_removed(before, configuration.hosts, disarmed=armings_ended)
-            except ConfigError as error:
-                self._reject(error.problems)
-                notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
-                raise
-            self._rejected = ()
-            await self._store.hosts.keep_accepted(configuration)
+        try:
+            result = await self._in_force.reload()
+        except ConfigError as error:
+            notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
+            raise
         notify_systemd(f"STATUS={self._status_line()}")
-        log.info("config.reloaded", hosts=len(configuration.hosts), needs_restart=needs_restart)
-        warnings = [*map(str, configuration.warnings), *removals]
-        return ReloadResult(len(configuration.hosts), needs_restart, armings_ended, self.problems(), warnings)
+        return replace(result, problems=self.problems())
+
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
+        return await self._in_force.rescan_content(entry)
+
+    def _content_replaced(self) -> None:
+        self._listeners.content_changed()
+        self._content_changed.set()
 
     def status(self) -> DaemonStatus:
         loaders = self._registry.now.policy.loaders
@@ -306,9 +221,7 @@ class Daemon:
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
-        content = [self._content_fault] if self._content_fault else []
-        unready = [*self._not_ready, *self._armed_content.problems()]
-        return [*self._rejected, *unready, *self._listeners.problems(), *admin, *content]
+        return [*self._in_force.problems(), *self._listeners.problems(), *admin]
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
+from netboot.boot.documents.host_content import HostContent
 from netboot.boot.firmware import loader_choice as loaders
 from netboot.boot.live_registry import Registry
 from netboot.content.assets import assets_directory
@@ -32,7 +33,7 @@ def registry_for(
     templates = [*settings.render.templates, assets_directory() / "templates"]  # the operator's before ours
     documents = Documents(
         Engine(templates),
-        settings.content.directory,
+        HostContent(settings.content.directory),
         place=ContentPlace(settings.content.url),
         sets_clock=settings.install.set_clock,
         now=now,

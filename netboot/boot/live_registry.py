@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
 from netboot.boot.firmware import loader_choice
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.offer import Policy

@@ -148,7 +148,7 @@ class FileService:
                 return
             boot.pull = PullProgress(tree)
         if boot.pull.object_count is None:
-            boot.pull.object_count = self.registry.now.documents.object_count(file.owner)
+            boot.pull.object_count = self.registry.now.documents.content.object_count(file.owner)
         boot.pulled_s = self.clock.monotonic()
         before, percent = boot.pull.percent, boot.pull.record_request(file.member, file.size_bytes)
         if percent // 5 > before // 5:

@@ -74,7 +74,7 @@ class ScriptService:
             await self.registry.changed.wait()
             self.registry.changed.clear()
             registry = self.registry.now
-            await registry.documents.warm(registry.hosts)
+            await registry.documents.content.warm(registry.hosts)
             for host in registry.hosts:
                 if self.install_moves.known(host.name).is_armed:
                     await registry.documents.problems(host)
@@ -179,7 +179,7 @@ class ScriptService:
             return writer.write(InspectPlan(machine.mac, record.medium, host, record.token))  # the same boot again
         if not isinstance(plan, InspectPlan):
             return writer.write(plan)
-        problem: NetbootError | None = await writer.documents.medium_problem(plan.medium)
+        problem: NetbootError | None = await writer.documents.content.medium_problem(plan.medium)
         if problem is None:
             plan = replace(plan, token=self.inspections.new_token())
             script = writer.write(plan)
@@ -228,7 +228,7 @@ class ScriptService:
         if host.loader is not None and host.loader in registry.policy.unusable:
             return ContentError(f"hosts.{host.name}.loader: {registry.policy.unusable[host.loader]}")
         if registry.documents.is_ready(host, language):
-            return await registry.documents.content_problem(host)
+            return await registry.documents.content.problem(host)
         return next(iter(await registry.documents.problems(host, (language,))), None)
 
     async def _boot_the_installer(

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass, field
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
 from netboot.errors import NetbootError, RenderError
 from netboot.model.boot.offer import InstallPlan, ScriptLanguage, ScriptPlan, WaitPlan, WaitReason
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from netboot.boot.documents import IgnitionPart, IgnitionSet, refuse_ended
+from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet, refuse_ended
 from netboot.boot.install_moves import Cause, InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.boot.sessions.identity import Identification
@@ -117,7 +117,9 @@ class DocumentService:
             return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         documents, mac = self._pinned.get(token), self._mac_at(host, address)
         if documents is None or part is IgnitionPart.WRAPPER:
-            documents = await self.registry.now.documents.ignition(host, install.tokens, mac=mac, base_url=base_url)
+            documents = await self.registry.now.documents.ignition.render(
+                host, install.tokens, mac=mac, base_url=base_url
+            )
             self._pin(token, documents)
         refuse_ended(host, documents.role, self.clock.now())  # also if the wrapper was served before
         if is_head:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from netboot.boot.decide import Decision, KnownFirmware, decide
-from netboot.boot.documents import Documents, IgnitionPart, IgnitionSet
+from netboot.boot.documents.documents import Documents
+from netboot.boot.documents.ignition_documents import IgnitionPart, IgnitionSet
 from netboot.errors import ContentError, RenderError
 from netboot.ignition.check import read_ignition
 from netboot.ignition.masked import masked
@@ -94,7 +95,7 @@ class HostPlanner:
     async def _ignition(self) -> tuple[Mapping[str, str], str | None]:
         """Return the parts and what they are merged to; the SHA-256 of the role's file."""
         try:
-            made = await self.documents.ignition(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
+            made = await self.documents.ignition.render(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
         except (RenderError, ContentError) as error:
             return {"error": str(error)}, None
         shown: Callable[[Json], Json] = (lambda config: config) if self.show_secrets else masked

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
 from netboot.boot.firmware.reply_variants import choices_for
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
@@ -66,7 +66,7 @@ class Readiness:
         found = []
         if medium is None:
             found.append("no boot medium is named for it; set hosts.inspect_media")
-        elif (problem := await self._documents.medium_problem(medium)) is not None:
+        elif (problem := await self._documents.content.medium_problem(medium)) is not None:
             found.append(str(problem))
         if host is None and self._policy.unknown is UnknownHosts.IGNORE:
             found.append("unregistered machines get no reply; set hosts.unknown: wait, or inspect")
@@ -111,7 +111,7 @@ class Readiness:
         known = {_ARCHITECTURE_OF_CPU[client.cpu] for client in clients if client.cpu in _ARCHITECTURE_OF_CPU}
         if not known:
             return []
-        parts = await self._documents.architectures(host)
+        parts = await self._documents.content.architectures(host)
         return [
             f"{host.name} boots as {' and '.join(sorted(known))}, and its {part} is for {architecture}; "
             f"correct hosts.{host.name}.{key}"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.documents import Documents, IgnitionPart
+from netboot.boot.documents.documents import Documents
+from netboot.boot.documents.host_content import HostContent
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.content.assets import assets_directory
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ContentError, RenderError
@@ -21,7 +23,7 @@ from netboot.render.template_engine import Engine
 
 def problems(content: Path, *, release: str | None) -> list[str]:
     host = Host(HostName("w1"), Role.WORKER, (Mac.parse("52:54:00:aa:bb:11"),), release=release)
-    documents = Documents(Engine([assets_directory() / "templates"]), content)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(content))
     return [str(problem) for problem in asyncio.run(documents.problems(host))]
 
 
@@ -51,14 +53,14 @@ def test_a_release_that_is_not_there_hides_no_missing_disk(tmp_path: Path):
 
 def test_a_release_that_this_user_cannot_read_is_a_reason_and_ends_neither_start_nor_reload(tmp_path: Path):
     host = Host(HostName("w1"), Role.WORKER, (Mac.parse("52:54:00:aa:bb:11"),), release="ock-1.31-amd64")
-    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(tmp_path))
     (tmp_path / "ostree" / "ock-1.31-amd64").mkdir(parents=True)
     (tmp_path / "ostree").chmod(0)
     with as_nobody():
-        asyncio.run(documents.warm([host]))
+        asyncio.run(documents.content.warm([host]))
         commit = commit_named(tmp_path, "ock-1.31-amd64")
         with pytest.raises(ContentError) as caught:
-            asyncio.run(documents.release(host))
+            asyncio.run(documents.content.release(host))
 
     cure = "let this user read it, or use sudo"
     assert str(caught.value) == f"cannot read {tmp_path}/ostree/ock-1.31-amd64: Permission denied; {cure}"
@@ -79,8 +81,10 @@ TOKENS = Tokens("a" * 32, "b" * 32, "c" * 32)
 def ignition_of(role_file: Path, *, templates: Path | None = None) -> None:
     host = Host(HostName("w1"), Role.WORKER, (MAC,), ignition=role_file)
     directories = [assets_directory() / "templates"]
-    documents = Documents(Engine([templates, *directories] if templates else directories), role_file.parent)
-    asyncio.run(documents.ignition(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+    documents = Documents(
+        Engine([templates, *directories] if templates else directories), HostContent(role_file.parent)
+    )
+    asyncio.run(documents.ignition.render(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
 
 
 def test_a_role_file_that_was_damaged_after_the_reload_is_never_served(tmp_path: Path):
@@ -112,9 +116,9 @@ def test_a_role_file_with_its_own_chrony_conf_keeps_it(tmp_path: Path):
     file = tmp_path / "w.ign"
     file.write_text('{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/etc/chrony.conf"}]}}')
     host = Host(HostName("w1"), Role.WORKER, (MAC,), ignition=file, ntp=("192.0.2.1",))
-    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(tmp_path))
 
-    made = asyncio.run(documents.ignition(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
+    made = asyncio.run(documents.ignition.render(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
 
     assert b"chrony" not in made[IgnitionPart.OVERLAY]
 
@@ -140,7 +144,7 @@ def test_the_release_of_the_medium_decides_how_the_kickstart_names_time_servers(
     (tmp_path / "ostree").symlink_to(content / "ostree")
     host = Host(HostName("w1"), Role.WORKER, (MAC,), boot_media="m", release="ock-1.31-amd64", disk="/dev/vda")
     host = replace(host, ntp=("192.0.2.1",))
-    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(tmp_path))
 
     written = asyncio.run(documents.kickstart(host, TOKENS, mac=MAC, base_url="http://192.0.2.10:8080"))
 
@@ -151,7 +155,7 @@ def test_content_that_the_daemon_may_not_read_is_a_problem_and_no_exception(tmp_
     (tmp_path / "media" / "m").mkdir(parents=True)
     (tmp_path / "media").chmod(0)
     host = Host(HostName("w1"), Role.WORKER, (MAC,), boot_media="m", disk="/dev/vda", ntp=("192.0.2.1",))
-    documents = Documents(Engine([assets_directory() / "templates"]), tmp_path)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(tmp_path))
 
     with as_nobody():
         found = [str(problem) for problem in asyncio.run(documents.problems(host))]

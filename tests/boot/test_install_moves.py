@@ -10,7 +10,7 @@ import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 from fixtures.services import BASE_URL as URL
 
-from netboot.boot.documents import IgnitionPart
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.install_moves import Cause, HostChangedError
 from netboot.boot.token_documents import Refusal, Report
 from netboot.model.actor import Actor, Source

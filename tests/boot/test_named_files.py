@@ -65,7 +65,7 @@ def test_what_another_address_fetches_is_no_step_of_a_boot_and_no_pull(with_serv
     async def scenario(services: BuiltServices) -> list[str | None]:
         await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
         services.boots(FIRMWARE)
-        await services.documents.release(services.hosts.get("cp1"))  # type: ignore[arg-type]
+        await services.documents.content.release(services.hosts.get("cp1"))  # type: ignore[arg-type]
         sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
         services.file_service.request_file(UNKNOWN_ADDRESS, "snponly.efi", mac=MAC)
         services.file_service.record_loader(UNKNOWN_ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]

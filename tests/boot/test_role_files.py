@@ -11,7 +11,7 @@ from fixtures.role_files import CERTIFICATE_KEY, SAMPLES, TOKEN, altered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.boot.role_files import RoleFiles, TakenRecord, record_path
+from netboot.boot.documents.role_files import RoleFiles, TakenRecord, record_path
 from netboot.model.host.role_ignition import Deadline, RoleUse, SecretKind
 
 WRITTEN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -23,7 +23,7 @@ from fixtures.services import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netboot.boot.documents import IgnitionPart
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.firmware.requested_names import document_named
 from netboot.boot.install_moves import Cause
 from netboot.boot.token_documents import Refusal

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, BuiltServices, WithServices
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
+from netboot.boot.documents.host_content import HostContent
 from netboot.content.assets import assets_directory
 from netboot.model.boot.offer import InstallPlan, ScriptLanguage, WaitPlan, WaitReason
 from netboot.model.host.host import Host, HostName
@@ -48,7 +49,7 @@ def test_a_ready_host_gets_its_installer_without_a_rendering_of_its_documents(
     async def scenario(services: BuiltServices) -> object:
         templates = tmp_path / "templates"
         shutil.copytree(assets_directory() / "templates", templates)
-        services.use(documents=Documents(Engine([templates]), services.documents._content))
+        services.use(documents=Documents(Engine([templates]), services.documents.content))
         await prepared(services, await armed_host(services))
         shutil.rmtree(templates / "kickstart")
         return await services.script_for(MAC, ADDRESS)
@@ -71,15 +72,15 @@ def test_a_ready_host_whose_role_file_changes_waits(with_services: WithServices,
 
 @pytest.mark.parametrize("path", ["media/{host.boot_media}/initrd.img", "ostree/{host.release}/refs"])
 def test_a_ready_host_whose_content_is_lost_waits_and_spends_no_attempt(
-    with_services: WithServices, tmp_path: Path, path: str
+    with_services: WithServices, content: Path, tmp_path: Path, path: str
 ):
     async def scenario(services: BuiltServices) -> None:
         host = await armed_host(services)
-        content = tmp_path / "content"
-        shutil.copytree(services.documents._content, content)
-        services.use(documents=Documents(Engine([assets_directory() / "templates"]), content))
+        copy = tmp_path / "content"
+        shutil.copytree(content, copy)
+        services.use(documents=Documents(Engine([assets_directory() / "templates"]), HostContent(copy)))
         await prepared(services, host)
-        lost = content / path.format(host=host)
+        lost = copy / path.format(host=host)
         lost.rename(lost.with_name("lost"))
 
         assert await services.script_for(MAC, ADDRESS) == WaitPlan(MAC, WaitReason.NOT_READY, host)

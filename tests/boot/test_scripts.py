@@ -20,7 +20,7 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
 from netboot.boot.scripts import Script
 from netboot.content.assets import assets_directory
 from netboot.model.boot.offer import (
@@ -45,7 +45,7 @@ SECOND_MAC = Mac.parse("52:54:00:aa:bb:81")
 
 def use_templates(services: BuiltServices, directory: Path, *, unknown: UnknownHosts = UnknownHosts.IGNORE) -> None:
     """Let the script service render these templates first, as `render.templates` does."""
-    documents = Documents(Engine([directory, assets_directory() / "templates"]), services.documents._content)
+    documents = Documents(Engine([directory, assets_directory() / "templates"]), services.documents.content)
     services.use(policy=Policy(unknown, LOADERS), documents=documents)
 
 

@@ -17,7 +17,7 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot.documents import IgnitionPart
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.token_documents import Refusal, Report
 from netboot.errors import StoreError
 from netboot.model.boot.offer import InstallPlan

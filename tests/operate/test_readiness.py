@@ -12,7 +12,8 @@ import pytest
 from fixtures.installer import arm64_image, bzimage
 from fixtures.services import LOADERS, MAC
 
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
+from netboot.boot.documents.host_content import HostContent
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.library.record import Record
@@ -49,7 +50,7 @@ def cp1(hosts: HostSet) -> Host:
 
 
 def readiness(content: Path, server: ServerFacts | None = None, policy: Policy | None = None) -> Readiness:
-    documents = Documents(Engine([assets_directory() / "templates"]), content)
+    documents = Documents(Engine([assets_directory() / "templates"]), HostContent(content))
     policy = policy or Policy(UnknownHosts.IGNORE, LOADERS)
     return Readiness(documents, policy, bootfiles=BootFiles([]), server=server or ServerFacts())
 

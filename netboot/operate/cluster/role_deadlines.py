@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from netboot.boot.role_files import RoleFiles
+from netboot.boot.documents.role_files import RoleFiles
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.role_ignition import Deadline
 

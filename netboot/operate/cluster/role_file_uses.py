@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.boot.role_files import RoleFileRead, RoleFiles
+from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.errors import Problem, RoleFileError
 from netboot.ignition.check import read_ignition
 from netboot.ignition.role_file import KUBEADM, role_file

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from netboot.boot.role_files import RoleFileRead, TakenRecord, read_record, record_path
+from netboot.boot.documents.role_files import RoleFileRead, TakenRecord, read_record, record_path
 from netboot.errors import RoleFileError
 from netboot.model.clock import RandomBytes
 from netboot.model.host.role_ignition import LIFETIMES, RoleFile, SecretKind

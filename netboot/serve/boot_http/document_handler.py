@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from netboot.boot.documents import IgnitionPart
+from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report

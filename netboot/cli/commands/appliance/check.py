@@ -12,7 +12,7 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
-from netboot.boot.documents import Documents
+from netboot.boot.documents.documents import Documents
 from netboot.boot.firmware.requested_names import find_loader
 from netboot.boot.live_registry import Registry
 from netboot.cli.commands.daemon_or_store import ask_daemon
@@ -147,7 +147,9 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
             reasons.setdefault(reason, []).append(host)
     findings.problems += [_placed(why, hosts) for why, hosts in reasons.items() if why not in findings.problems]
     findings.problems += _script_problems(registry.documents, configuration.hosts)
-    if (medium := settings.hosts.inspect_media) and (problem := await registry.documents.medium_problem(medium)):
+    if (medium := settings.hosts.inspect_media) and (
+        problem := await registry.documents.content.medium_problem(medium)
+    ):
         findings.problems.append(f"hosts.inspect_media: {problem}")
     findings.notes += await asyncio.to_thread(_deadline_notes, configuration.hosts)
 

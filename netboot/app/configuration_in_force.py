@@ -1,0 +1,173 @@
+"""The configuration and the content that are served: put in force at start, replaced by a reload or a rescan.
+
+A reload reads and verifies everything first, and then replaces it whole; of files with a fault nothing is used.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from netboot.app import from_settings
+from netboot.app.armed_content import ArmedContent
+from netboot.app.hosts_in_force import HostsInForce, warn_of_removed
+from netboot.boot.install_moves import InstallMoves
+from netboot.boot.live_registry import LiveRegistry
+from netboot.content.library.disk import write_fault
+from netboot.content.serving.index import ContentIndex
+from netboot.content.serving.trees import Tree
+from netboot.errors import ConfigError, Problem, StoreError
+from netboot.model.host.host import HostName
+from netboot.model.release import EntryKind, EntryName
+from netboot.operate.readiness import Readiness
+from netboot.operate.running_daemon import ReloadResult, RescanResult
+from netboot.registry.load import Configuration
+from netboot.settings.settings import REMOVED, Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class ConfigurationInForce:
+    """Replaces what requests are answered from. `running` are the settings of the start, `served` the hosts in force.
+
+    A change of hosts and one of content wait for each other. `on_content` runs after each change of the content.
+    """
+
+    path: Path
+    running: Settings
+    served: Configuration
+    registry: LiveRegistry
+    content: ContentIndex
+    _: KW_ONLY
+    hosts: HostsInForce
+    install_moves: InstallMoves
+    armed_content: ArmedContent
+    now: Callable[[], datetime]
+    on_content: Callable[[], None]
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _rejected: tuple[str, ...] = field(default=(), init=False)  # faults of the files as they are now
+    _not_ready: tuple[str, ...] = field(default=(), init=False)  # missing files that they name
+    _content_fault: str | None = field(default=None, init=False)
+
+    def problems(self) -> list[str]:
+        """List the faults of the files, and what hosts in force lack."""
+        content = [self._content_fault] if self._content_fault else []
+        return [*self._rejected, *self._not_ready, *self.armed_content.problems(), *content]
+
+    def readiness(self) -> Readiness:
+        """Return the checks of the hosts in force with the boot files as they are now."""
+        self.registry.renew_boot_files()
+        return from_settings.readiness_for(self._settings_of(self.served), self.registry.now)
+
+    def _settings_of(self, read: Configuration) -> Settings:
+        return from_settings.as_reloaded(self.running, read.settings)
+
+    async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
+        """Report what was `read` for the start, and end the armings that no longer fit; releases are read later."""
+        _warn(read)
+        self._reject(read.faults)
+        await self._replace_content(await asyncio.to_thread(self.content.read))
+        await self._take_up(problems)
+        await self.hosts.keep_accepted(read)
+
+    async def reload(self) -> ReloadResult:
+        """Put the files in force as they are now; if they have faults, raise ConfigError and keep the previous ones."""
+        async with self._changing:  # of two at once, the one that read last must be applied last
+            try:
+                read = await self.hosts.read(self.path)
+                _warn(read)
+                needs_restart = from_settings.needs_restart(self.running, read.settings)
+                if read.faults:
+                    await self._keep(read)
+                    raise ConfigError(read.faults)
+                before = self.registry.now.hosts
+                armings_ended = await self.use(read)
+                removals = warn_of_removed(before, read.hosts, disarmed=armings_ended)
+            except ConfigError as error:
+                self._reject(error.problems)
+                raise
+            self._rejected = ()
+            await self.hosts.keep_accepted(read)
+        log.info("config.reloaded", hosts=len(read.hosts), needs_restart=needs_restart)
+        warnings = [*map(str, read.warnings), *removals]
+        return ReloadResult(len(read.hosts), needs_restart, armings_ended, self.problems(), warnings)
+
+    async def use(self, read: Configuration) -> list[HostName]:
+        """Put this configuration in force, read first and replaced whole; return the hosts whose arming ended."""
+        settings = self._settings_of(read)
+        registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, read, now=self.now)
+        await registry.documents.content.warm(registry.hosts)
+        await self._replace_content(await asyncio.to_thread(self.content.read))
+        self.registry.replace(registry)
+        self.served = read
+        return await self._take_up(problems)
+
+    async def rescan_content(self, entry: EntryName | None) -> RescanResult:
+        """Read the content directory, or one entry of it, again, but not the configuration."""
+        async with self._changing:
+            trees = await asyncio.to_thread(self.content.read, entry)
+            changed = {name for kind, name in trees if kind is EntryKind.RELEASE}
+            before = self.registry.now
+            renewed = await before.documents.content.renewed(before.hosts, changed)
+            await self._replace_content(trees)
+            self.registry.replace(replace(self.registry.now, documents=before.documents.with_content(renewed)))
+            armings_ended = await self._check_armings()
+        media, releases = self.content.names(EntryKind.MEDIUM), self.content.names(EntryKind.RELEASE)
+        log.info("content.rescanned", media=len(media), releases=len(releases), armings_ended=armings_ended)
+        return RescanResult(media, releases, list(self.content.problems), armings_ended)
+
+    async def _take_up(self, problems: Sequence[Problem]) -> list[HostName]:
+        """Report the problems of the registry in force; return the hosts whose arming it ends."""
+        for unready in problems:
+            log.error("config.not_ready", problem=str(unready))
+        self._not_ready = tuple(map(str, problems))
+        return await self._check_armings()
+
+    async def _replace_content(self, trees: Mapping[EntryName, Tree | None]) -> None:
+        fault = await asyncio.to_thread(write_fault, self.content.directory)
+        if fault is not None and fault != self._content_fault:
+            log.warning("content.not_writable", reason=fault)
+        self._content_fault = fault
+        self.content.replace(trees)
+        for problem in self.content.problems:
+            log.warning("content.left_out", reason=problem)
+        self.on_content()
+
+    async def _check_armings(self) -> list[HostName]:
+        """Return the hosts whose arming ended, because it no longer fits; report those that lack their content."""
+        try:
+            ended = await self.install_moves.end_changed_armings()
+        except StoreError as error:  # each machine's script compares again, from the store
+            log.error("install.armings_unchecked", reason=str(error))
+            ended = []
+        await self.armed_content.check()
+        return ended
+
+    async def _keep(self, rejected: Configuration) -> None:
+        """Keep the hosts that were accepted last, and install none whose Ignition file is faulty now."""
+        try:
+            kept = await self.hosts.last_accepted(rejected, is_recording=True)
+        except StoreError as error:
+            log.error("config.not_kept", reason=str(error))
+            return
+        if kept is None:
+            return  # none were accepted: the hosts of the start stay
+        log.error("config.last_accepted_used", hosts=len(kept.hosts))
+        await self.use(replace(kept, settings=self.served.settings))
+
+    def _reject(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            log.error("config.rejected", problem=str(problem))
+        self._rejected = tuple(map(str, problems))
+
+
+def _warn(configuration: Configuration) -> None:
+    for warning in configuration.warnings:
+        if warning.where in REMOVED:
+            log.warning("config.setting_removed", problem=str(warning))
+        else:
+            log.warning("config.value_questioned", problem=str(warning))

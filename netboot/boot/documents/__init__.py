@@ -1,0 +1,1 @@
+"""The documents of one host, and what they are made from."""

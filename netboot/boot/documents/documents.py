@@ -1,0 +1,225 @@
+"""The documents of one host: script, Kickstart, Ignition. Rendered at each request, and once before, as a check.
+
+Has the paths of the inputs; decides nothing and changes no state. Files are read in threads.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, partial
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import structlog
+
+from netboot.boot.documents.host_content import HostContent
+from netboot.boot.documents.ignition_documents import IgnitionDocuments, IgnitionSet
+from netboot.content.assets import assets_directory
+from netboot.errors import ContentError, RenderError
+from netboot.model import urls
+from netboot.model.boot.offer import (
+    InspectPlan,
+    InstallPlan,
+    LocalBootPlan,
+    ScriptLanguage,
+    ScriptPlan,
+    WaitPlan,
+    WaitReason,
+)
+from netboot.model.clock import utc_now
+from netboot.model.host.host import Host, HostName
+from netboot.model.host.mac import Mac
+from netboot.model.host.role_ignition import Deadline
+from netboot.model.install.token import Tokens
+from netboot.model.urls import HERE, ContentPlace
+from netboot.render import boot_script, kernel_line, kickstart
+from netboot.render.template_engine import Engine
+
+log = structlog.get_logger()
+
+_Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A host without a problem, the role's file that it has, and when the first secret of that ends."""
+
+    host: Host
+    stamp: _Stamp
+    until: datetime | None
+
+
+class Documents:
+    """Renders documents from one set of templates and what hosts install. `place`: the URLs of the content."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        content: HostContent,
+        *,
+        place: ContentPlace = HERE,
+        sets_clock: bool = False,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.content = content
+        self.ignition = IgnitionDocuments(engine, now)
+        self._engine, self._place = engine, place
+        self._sets_clock, self._now = sets_clock, now
+        self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
+
+    def with_content(self, content: HostContent) -> "Documents":
+        """Return documents of the same templates whose content was read anew."""
+        return Documents(self._engine, content, place=self._place, sets_clock=self._sets_clock, now=self._now)
+
+    def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
+        """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""
+        engine = _built_in_engine() if is_built_in else self._engine
+        return boot_script.boot_script(engine, plan, language, base_url=base_url, place=self._place)
+
+    def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
+        """Write the script that leads an iPXE to its script; the built-in one where the operator's template fails."""
+        try:
+            return boot_script.autoexec(self._engine, mac, base_url=base_url)
+        except RenderError as error:
+            log.debug("boot.autoexec_built_in", reason=str(error))  # `check` names it
+            return boot_script.autoexec(_built_in_engine(), mac, base_url=base_url)
+
+    async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
+        """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
+        release = await self.content.release(host)
+        major, virtual_ip = await self._installer_major(host), None
+        with suppress(RenderError):  # the installed system's request reports it
+            virtual_ip = (await self.ignition.role_file(host)).file.virtual_ip_of_start
+        return self._kickstart(
+            host, tokens, mac=mac, base_url=base_url, ref=release.ref, major=major, virtual_ip=virtual_ip
+        )
+
+    async def _installer_major(self, host: Host) -> int | None:
+        return await self.content.installer_major(host) if host.ntp else None  # only time servers depend on it
+
+    def _kickstart(
+        self,
+        host: Host,
+        tokens: Tokens,
+        *,
+        mac: Mac,
+        base_url: str,
+        ref: str,
+        major: int | None,
+        virtual_ip: IPv4Address | None = None,
+    ) -> str:
+        return kickstart.kickstart(
+            self._engine,
+            host,
+            mac=mac,
+            base_url=base_url,
+            report_token=tokens.report,
+            ignition_token=tokens.ignition,
+            ref=ref,
+            installer_major=major,
+            sets_clock=self._sets_clock,
+            virtual_ip=virtual_ip,
+            place=self._place,
+        )
+
+    def kernel_lines(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> dict[str, str]:
+        """Return the kernel arguments of installer and installed system, by these names; raise RenderError."""
+        installer = kernel_line.installer(
+            host, mac=mac, base_url=base_url, kickstart_token=tokens.kickstart, place=self._place
+        )
+        installed = kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=tokens.ignition)
+        return {"installer": " ".join(installer), "installed": " ".join(installed)}
+
+    def inspection_kickstart(self, name: str, *, mac: Mac, base_url: str, token: str) -> str:
+        """Write the Kickstart that inspects a machine; raise RenderError."""
+        return kickstart.inspection(self._engine, name, mac=mac, base_url=base_url, token=token)
+
+    def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
+        """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
+        ready = self._ready.get((host.name, language))
+        if ready is None or (ready.host, ready.stamp) != (host, _stamp(host.ignition)):
+            return False
+        return ready.until is None or self._now() < ready.until
+
+    async def problems(
+        self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
+    ) -> list[RenderError | ContentError]:
+        """Render everything that an install of this host needs; list what is missing or cannot be rendered."""
+        stamp = _stamp(host.ignition)
+        base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
+        found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
+        deadlines: tuple[Deadline, ...] = ()
+        for attempt in (
+            self.content.check_medium(host),
+            self.content.check_architectures(host),
+            self.content.release(host),
+            self.ignition.render(host, tokens, mac=host.mac, base_url=base_url),
+        ):
+            try:
+                made = await attempt
+                deadlines = made.role.deadlines if isinstance(made, IgnitionSet) else deadlines
+            except (RenderError, ContentError) as error:
+                found.append(error)
+            except OSError as error:
+                reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                cure = "let the user that runs netboot read it"
+                found.append(ContentError(f"cannot read what {host.name} is installed from: {reason}; {cure}"))
+        major = await self._installer_major(host)
+        released = replace(host, release=host.release or "none")  # a missing release is reported above
+        plan = InstallPlan(host, tokens.kickstart, host.mac)
+        found += _failures(
+            [
+                lambda: self._kickstart(released, tokens, mac=host.mac, base_url=base_url, ref="none", major=major),
+                *(partial(self.script, plan, language, base_url=base_url) for language in languages),
+            ]
+        )
+        if not found:
+            until = min((each.at for each in deadlines), default=None)
+            self._ready |= {(host.name, language): _Ready(host, stamp, until) for language in languages}
+        return list({str(error): error for error in found}.values())  # iPXE and GRUB share a kernel line
+
+    def script_problems(self, mac: Mac, host: Host | None) -> list[RenderError]:
+        """Render every script that a machine may get before and after an install; list what cannot be rendered."""
+        reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
+        plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
+        plans.append(InspectPlan(mac, "medium", host, "0" * 32))
+        scripts = [
+            partial(self.script, plan, language, base_url=urls.LONGEST_BASE_URL)
+            for plan in plans
+            for language in ScriptLanguage
+        ]
+        name, base_url = host.name if host else mac, urls.LONGEST_BASE_URL
+        return _failures(
+            [*scripts, partial(self.inspection_kickstart, name, mac=mac, base_url=base_url, token="0" * 32)]
+        )
+
+    def autoexec_problems(self, mac: Mac) -> list[RenderError]:
+        """Render the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""
+        return _failures(
+            partial(boot_script.autoexec, self._engine, named, base_url=urls.LONGEST_BASE_URL) for named in (mac, None)
+        )
+
+
+def _failures(renders: Iterable[Callable[[], str]]) -> list[RenderError]:
+    found: dict[str, RenderError] = {}
+    for render in renders:
+        try:
+            render()
+        except RenderError as error:
+            found.setdefault(str(error), error)
+    return list(found.values())
+
+
+@cache
+def _built_in_engine() -> Engine:
+    return Engine([assets_directory() / "templates"])
+
+
+def _stamp(path: Path | None) -> _Stamp:
+    """Return what changes where a file is replaced; None: there is none."""
+    try:
+        status = path.stat() if path else None
+    except OSError:
+        return None
+    return status and (status.st_size, status.st_mtime_ns, status.st_ino)

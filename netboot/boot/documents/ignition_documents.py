@@ -1,0 +1,116 @@
+"""The Ignition of one host: a wrapper, the role's file byte for byte, and an overlay. Rendered at each request.
+
+The role's file is read and verified again each time, in a thread: it may have changed since the hosts were read.
+"""
+
+import asyncio
+import errno
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
+from netboot.errors import RenderError
+from netboot.ignition.check import IgnitionFile, check_merged, read_ignition
+from netboot.model import urls
+from netboot.model.host.host import Host
+from netboot.model.host.mac import Mac
+from netboot.model.install.token import Tokens
+from netboot.render import ignition
+from netboot.render.template_engine import Engine
+
+
+class IgnitionPart(StrEnum):
+    """The wrapper, and the two documents that it merges."""
+
+    WRAPPER = "wrapper"
+    ROLE = "role"
+    OVERLAY = "overlay"
+
+
+class IgnitionSet(dict[IgnitionPart, bytes]):
+    """The exact bytes of each part: the wrapper has the hashes of the other two; and the role's file as it was read."""
+
+    def __init__(self, parts: Mapping[IgnitionPart, bytes], role: RoleFileRead) -> None:
+        super().__init__(parts)
+        self.role = role
+
+
+class IgnitionDocuments:
+    """Renders the Ignition of hosts from one set of templates."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+        self._role_files = RoleFiles()
+
+    async def render(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
+        """Write wrapper and overlay around the role's file; raise RenderError.
+
+        `mac` is the network card that sent the request. A file whose secrets have ended is refused.
+        """
+        role = await self.role_file(host)
+        refuse_ended(host, role, self._now())
+        overlay = ignition.overlay(
+            self._engine,
+            host,
+            version=role.ignition.version,
+            ready_url=urls.report(base_url, tokens.report, "ready"),
+            mac=mac,
+            role_paths=role.ignition.paths,
+        )
+        _verify_overlay(host, role.ignition, overlay)
+        wrapper = ignition.wrapper(
+            version=role.ignition.version,
+            base_url=base_url,
+            token=tokens.ignition,
+            role_sha512=hashlib.sha512(role.content).hexdigest(),
+            overlay_sha512=hashlib.sha512(overlay).hexdigest(),
+        )
+        parts = {IgnitionPart.WRAPPER: wrapper, IgnitionPart.ROLE: role.content, IgnitionPart.OVERLAY: overlay}
+        return IgnitionSet(parts, role)
+
+    async def role_file(self, host: Host) -> RoleFileRead:
+        """Read and verify the role's file of a host; raise RenderError."""
+        return await asyncio.to_thread(self._read, host)
+
+    def _read(self, host: Host) -> RoleFileRead:
+        if host.ignition is None:
+            raise RenderError(
+                f"{host.name} has no Ignition file; "
+                f"set roles.{host.role}.ignition to what ocne cluster start or join wrote"
+            )
+        try:
+            role = self._role_files.read(host.ignition)
+        except OSError as error:
+            raise _cannot_read(host, host.ignition, error) from error
+        for problem in role.ignition.problems[:1]:
+            what = f"{problem.in_file(host.ignition)}; {problem.cure}"
+            raise RenderError(f"cannot serve the Ignition of {host.name}: {what}")
+        return role
+
+
+def refuse_ended(host: Host, role: RoleFileRead, now: datetime) -> None:
+    """Raise RenderError if a secret of the role's file has ended."""
+    fault = role.fault(now)
+    if fault is not None:
+        raise RenderError(f"cannot serve the Ignition of {host.name}: {fault}")
+
+
+def _verify_overlay(host: Host, role: IgnitionFile, overlay: bytes) -> None:
+    """Refuse an overlay that Ignition would refuse, alone or merged with the role's file."""
+    file = read_ignition(overlay)
+    problems = file.problems or check_merged([role, file])
+    if problems:
+        what = f"the overlay is refused by Ignition: {problems[0]}"
+        raise RenderError(f"cannot render the Ignition of {host.name}: {what} (templates ignition/*, {host.ignition})")
+
+
+def _cannot_read(host: Host, path: Path, error: OSError) -> RenderError:
+    if error.errno == errno.EINVAL:
+        return RenderError(f"cannot read the Ignition of {host.name}: {path} is not a regular file")
+    is_closed = isinstance(error, PermissionError)
+    cure = f"chgrp netboot {path} && chmod g+r {path}" if is_closed else f"put it there, or correct roles.{host.role}"
+    return RenderError(f"cannot read the Ignition of {host.name}: {path}: {error.strerror}; {cure}")
