@@ -47,6 +47,7 @@ TEST_PACKAGES := \
 	kea-dhcp4-server \
 	network-manager \
 	nginx \
+	openssl \
 	postgresql-15 \
 	postgresql-client-15 \
 	qemu-efi-aarch64 \

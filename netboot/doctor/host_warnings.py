@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from netboot.doctor.host_findings import and_others
@@ -12,14 +13,24 @@ from netboot.settings.settings import Settings
 # iPXE searches a BIOS kernel's whole command line for these two (bzimage_parse_cmdline), also inside of other words.
 _MISREAD: Final = re.compile(r".+?(mem|vga)=.*")
 
+_SOON: Final = timedelta(days=30)
+
 
 def host_warnings(hosts: Iterable[Host], settings: Settings) -> list[str]:
     """List the warnings, each at the first host that it concerns."""
     leases_ntp = settings.dhcp.mode is DhcpMode.RESERVATION and bool(settings.dhcp.ntp_servers)
+    return _at_first_hosts((host, found) for host in hosts for found in _warnings(host, leases_ntp=leases_ntp))
+
+
+def anchor_warnings(hosts: Iterable[Host], now: datetime) -> list[str]:
+    """List the CA anchors that have ended or will within 30 days, and those that are of no CA."""
+    return _at_first_hosts((host, found) for host in hosts for found in _anchor_warnings(host, now))
+
+
+def _at_first_hosts(warnings: Iterable[tuple[Host, tuple[str, str]]]) -> list[str]:
     found: dict[tuple[str, str], list[Host]] = {}
-    for host in hosts:
-        for key, what in _warnings(host, leases_ntp=leases_ntp):
-            found.setdefault((key, what), []).append(host)
+    for host, warning in warnings:
+        found.setdefault(warning, []).append(host)
     return [
         f"{first.declared_at}: hosts.{first.name}{key}: {what}{and_others(others)}"
         for (key, what), (first, *others) in found.items()
@@ -39,3 +50,14 @@ def _warnings(host: Host, *, leases_ntp: bool) -> Iterator[tuple[str, str]]:
         if found := _MISREAD.fullmatch(argument):
             what = f"on a BIOS machine, older iPXE reads {found[1]}= in {argument} as the kernel's own {found[1]}="
             yield ".kernel_arguments", f"{what}; leave it out, unless the machine boots by UEFI"
+
+
+def _anchor_warnings(host: Host, now: datetime) -> Iterator[tuple[str, str]]:
+    for anchor in host.ca_anchors:
+        if anchor.ends_at is None:
+            cure = "name the certificate of the CA that signed it"
+            yield ".ca_anchors", f"{anchor.path} has no certificate of a CA, so it verifies no other; {cure}"
+        elif anchor.ends_at - now < _SOON:
+            ends = "ended" if anchor.ends_at <= now else "ends"
+            cure = "replace it, then netboot reload"
+            yield ".ca_anchors", f"a CA certificate of {anchor.path} {ends} on {anchor.ends_at:%Y-%m-%d}; {cure}"

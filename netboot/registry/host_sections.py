@@ -182,6 +182,20 @@ class ReleaseSection(Section):
         return RemoteRelease(self.url, self.ref) if self.url is not None and self.ref is not None else self.name
 
 
+class MirrorSection(Section):
+    """One mirror of a registry; a text is the abbreviation of `location`."""
+
+    location: values.RegistryLocation = Field(description="The mirror.", examples=["192.0.2.2:5000"])
+    insecure: Flag | None = described(None, "`true`: by HTTP, or by HTTPS with a certificate that is not verified.")
+
+    @classmethod
+    def table_of(cls, value: Scalar) -> object:
+        return {"location": value}
+
+    def as_text(self) -> str | None:
+        return None if self.insecure else self.location
+
+
 class SharedValues(Section):
     """The values that `defaults`, a role and a host can have."""
 
@@ -204,6 +218,13 @@ class SharedValues(Section):
     network: SharedNetwork = described(SharedNetwork(), "A static address.")
     ssh_keys: tuple[values.SshKey, ...] | None = described(None, "Public keys, each the line of a .pub file.")
     added_ssh_keys: tuple[values.SshKey, ...] | None = added("ssh_keys")
+    registries: Mapping[values.RegistryKey, tuple[MirrorSection, ...]] = described(
+        {}, "Mirrors of a container registry, or of a part of one, in the order of use; merged key by key."
+    )
+    ca_anchors: tuple[FilePath, ...] | None = described(
+        None, "PEM files of CAs that the installed system trusts, relative to the file that names them."
+    )
+    added_ca_anchors: tuple[FilePath, ...] | None = added("ca_anchors")
     labels: Mapping[values.LabelKey, values.LabelText] = described(
         {}, "Labels to select hosts by, such as `rack: r1`; merged key by key."
     )

@@ -41,6 +41,8 @@ from netboot.yamlfile.value_kinds import (
 
 _RELEASE_URL: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*/?")
 _REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_REGISTRY_HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_REGISTRY: Final = re.compile(rf"{_REGISTRY_HOST}(\.{_REGISTRY_HOST})*(:[0-9]{{1,5}})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_NAME_LIMIT: Final = 64  # HOST_NAME_MAX of Linux; RFC 1123 would allow 253
 _DISK: Final = re.compile(r"/dev(/[A-Za-z0-9_][A-Za-z0-9._:+@=-]*)+")
@@ -158,6 +160,14 @@ def _release_url(scalar: Scalar) -> str:
         cure = "write http://HOST[:PORT]/PATH or https://…, without user, query and fragment"
         raise refuse(f"{shown(text)} is not the URL of an archive", cure)
     return text.removesuffix("/")
+
+
+def _registry(text: str) -> str:
+    """Read a registry, or a part of one, as the name of an image begins: no scheme, tag or digest."""
+    if not _REGISTRY.fullmatch(text) or len(text) > 255:
+        cure = "write HOST[:PORT][/PATH] without scheme and tag, as container-registry.oracle.com/olcne"
+        raise refuse(f"{shown(text)} is not a container registry", cure)
+    return text
 
 
 def _size(scalar: Scalar) -> int:
@@ -308,6 +318,10 @@ MacAddresses = Annotated[
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
 PoolName = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of an address pool")]
 ReleaseUrl = Annotated[str, ValueKind(_release_url, "URL of an OSTree archive", matching(_RELEASE_URL))]
+RegistryKey = Annotated[str, PlainValidator(_registry), WithJsonSchema({"type": "string"})]
+RegistryLocation = Annotated[
+    str, ValueKind(lambda scalar: _registry(scalar.text), "container registry", matching(_REGISTRY))
+]
 Ref = Annotated[str, text_of(_REF, "ref of an OSTree archive", cure="write it as ostree refs lists it, as ock")]
 DISK_PATTERN: Final[str] = matching(_DISK)["pattern"]
 DiskPath = Annotated[str, ValueKind(_disk, "path of a disk", matching(_DISK))]

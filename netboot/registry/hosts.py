@@ -8,8 +8,10 @@ from netboot.model.host.address_pool import Allocation
 from netboot.model.host.firmware import RomIpxe
 from netboot.model.host.host import Cluster, Host, HostName, HostSet, Role
 from netboot.model.host.host_network import Bond, HostNetwork, Route
+from netboot.model.host.image_trust import RegistryMirror
 from netboot.registry.allocation import Given, Recorded, allocate, with_addresses
 from netboot.registry.checks import host_checks as checks
+from netboot.registry.checks.ca_anchors import HostAnchors, read_ca_anchors
 from netboot.registry.checks.network_checks import check_networks
 from netboot.registry.checks.pool_checks import check_given, check_pools
 from netboot.registry.cluster.byo import check_byo
@@ -70,8 +72,9 @@ def build_hosts(
     check_given(hosts, given, faults)
     check_networks(hosts, faults)
     checks.check_init(declared, hosts, init=init, faults=faults)
+    anchors = read_ca_anchors(hosts, faults)
     read = [
-        _host(host, role, merged.values, is_init=host == init, declared_at=str(entries[host].key.place))
+        _host(host, role, merged.values, anchors[host], init=init, declared_at=str(entries[host].key.place))
         for host, merged in hosts.items()
         if (role := merged.values.role) is not None and merged.values.mac
     ]
@@ -96,7 +99,9 @@ def _check_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, f
     check_byo(cluster.byo, named, name=name if isinstance(name, Scalar) else None, files=files, faults=faults)
 
 
-def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, declared_at: str) -> Host:
+def _host(
+    name: HostName, role: Role, values: HostSection, anchors: HostAnchors, *, init: str | None, declared_at: str
+) -> Host:
     return Host(
         name=name,
         role=role,
@@ -114,11 +119,17 @@ def _host(name: HostName, role: Role, values: HostSection, *, is_init: bool, dec
         kernel_arguments=values.kernel_arguments or (),
         network=_network(values.network),
         ssh_keys=values.ssh_keys or (),
-        ignition=values.ignition.init if is_init else values.ignition.join,
+        registries={
+            prefix: tuple(RegistryMirror(mirror.location, bool(mirror.insecure)) for mirror in mirrors)
+            for prefix, mirrors in values.registries.items()
+        },
+        ca_anchors=anchors.read,
+        ignition=values.ignition.init if name == init else values.ignition.join,
         loader=values.loader,
         firmware=values.firmware,
         rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
         declared_at=declared_at,
+        faults=anchors.missing,
     )
 
 

@@ -167,7 +167,8 @@ def load_accepted(files: Sequence[HostsFile], recorded: Recorded) -> tuple[HostS
     built = build_hosts(declared, faults, recorded)
     faulty = faulty_hosts(declared, built.hosts, faults.problems)
     held_back = [
-        replace(host, faults=(str(faulty[host.name]),)) if host.name in faulty else host for host in built.hosts
+        replace(host, faults=(*host.faults, str(faulty[host.name]))) if host.name in faulty else host
+        for host in built.hosts
     ]
     return HostSet.of(built.hosts.cluster, held_back), built.allocations_of(built.hosts)
 

@@ -49,4 +49,14 @@ def _values(holder: Section | Mapping[str, object], path: tuple[str, ...]) -> It
         elif isinstance(value, Section | Mapping):
             yield from _values(value, (*path, name))
         elif value is not None:
-            yield (*path, name), value
+            yield (*path, name), tuple(map(_item, value)) if isinstance(value, tuple) else value
+
+
+def _item(item: object) -> object:
+    """Return an item of a list as it can be written: the keys of a table, or the text that stands for it."""
+    if not isinstance(item, Section):
+        return item
+    text = item.as_text()
+    return (
+        {key: getattr(item, key) for key in item.key_names() if key in item.model_fields_set} if text is None else text
+    )

@@ -17,6 +17,9 @@ from netboot.render.template_engine import Engine
 
 _RESPONSE_HEADERS_S: Final = 30
 CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads no drop-in directory
+# A file of its own: `ocne` writes /etc/containers/registries.conf (containers-registries.conf.d(5)).
+REGISTRY_MIRRORS: Final = "/etc/containers/registries.conf.d/50-mirror.conf"
+CA_ANCHORS: Final = "/etc/pki/ca-trust/source/anchors"  # OCK's update-ca-trust.path reads a change (update-ca-trust(8))
 
 _KEYFILES: Final = "/etc/NetworkManager/system-connections"
 _KEYFILE: Final = "connection.nmconnection.j2"
@@ -58,7 +61,7 @@ def overlay(
     mac: Mac | None = None,
     role_paths: Collection[str] = (),
 ) -> bytes:
-    """Return what the role's file lacks: name, network, time servers, keys, card, and the unit that reports `ready`.
+    """Return what the role's file lacks: name, network, time servers, mirrors, CAs, keys, card, report of `ready`.
 
     `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
     goes to the first card, and DHCP to any card of a machine that has several. `role_paths` are those of the role's
@@ -71,6 +74,7 @@ def overlay(
     def rendered(template: str, **more: object) -> str:
         return engine.render(f"ignition/{template}", subject=host.name, context=context | more)
 
+    mirrors = any(host.registries.values())
     sets_time = bool(host.ntp) and CHRONY_CONF not in role_paths
     document: Json = {
         "ignition": {"version": version},
@@ -83,6 +87,8 @@ def overlay(
                 ),
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
                 *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
+                *([_file(REGISTRY_MIRRORS, rendered("mirror.conf.j2"), mode=0o644)] if mirrors else []),
+                *(_file(f"{CA_ANCHORS}/{each.name}", each.pem, mode=0o644) for each in host.ca_anchors),
             ]
         },
         "systemd": {

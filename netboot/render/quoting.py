@@ -1,4 +1,4 @@
-"""Quotes values for shell, Kickstart, GRUB and iPXE; one that cannot be quoted safely is refused (UnfitValueError)."""
+"""Quotes values for shell, Kickstart, GRUB, iPXE, TOML; one that cannot be quoted safely is an UnfitValueError."""
 
 import re
 import shlex
@@ -45,6 +45,11 @@ def grub(value: object) -> str:
     return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
 
 
+def toml(value: object) -> str:
+    """Write a basic string of TOML 1.0."""
+    return '"' + one_line(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def ipxe(value: object) -> str:
     """Return one word of an iPXE script. iPXE has no quotes, so a value with special characters is refused."""
     text = one_line(value)
@@ -71,4 +76,5 @@ FILTERS: Final[dict[str, Callable[[object], str]]] = {
     "ipxe_text": ipxe_text,
     "kickstart": kickstart,
     "shell": shell,
+    "toml": toml,
 }

@@ -99,3 +99,17 @@ def test_an_unknown_host_is_refused_with_the_nearest_name(netboot: CommandLine):
 
     assert isinstance(refused.exception, UnknownHostError)
     assert str(refused.exception) == "no host is called cp10; did you mean cp1?"
+
+
+def test_tables_in_lists_are_shown_as_they_are_written(netboot: CommandLine):
+    mirrors = "registries: {quay.io: [a.example, {location: b.example, insecure: true}]}"
+    routes = "network: {routes: [{to: 198.51.100.0/24, via: 192.0.2.254}]}"
+    netboot.hosts.write_text(HOSTS.replace("disk: ", f"{mirrors}, {routes}, disk: "))
+
+    lines = [" ".join(line.split()) for line in netboot.printed("explain", "w1").splitlines()]
+    found = {value["key"]: value["value"] for value in netboot.json("explain", "w1")["values"]}
+
+    assert "network.routes {to: 198.51.100.0/24, via: 192.0.2.254}" in lines
+    assert "registries.quay.io a.example, {location: b.example, insecure: True}" in lines
+    assert found["network.routes"] == [{"to": "198.51.100.0/24", "via": "192.0.2.254"}]
+    assert found["registries.quay.io"] == ["a.example", {"location": "b.example", "insecure": True}]

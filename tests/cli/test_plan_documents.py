@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from fixtures.certificates import make_certificate
 from fixtures.command_line import CommandLine
 
 from netboot.errors import NetbootError, UnknownHostError
@@ -90,6 +92,20 @@ def test_the_merged_ignition_has_the_roles_files_and_the_hosts_own_and_no_secret
     assert {path for path, source in hidden.items() if source.startswith("hidden, ")} == SECRETS
     assert plan["role_sha256"] == hashlib.sha256(role).hexdigest()
     assert "$6$" not in json.dumps(plan)
+
+
+def test_a_plan_shows_the_mirrors_and_the_cas_of_a_host(netboot: CommandLine):
+    certificate = make_certificate(netboot.directory / "site.pem")
+    text = netboot.hosts.read_text().replace("defaults: {", "defaults: {ca_anchors: [site.pem], registries: MIRRORS, ")
+    netboot.hosts.write_text(text.replace("MIRRORS", "{quay.io: [mirror.example]}"))
+
+    merged = sources(planned(netboot)["ignition"]["merged"])
+
+    mirrors = unquote(merged["/etc/containers/registries.conf.d/50-mirror.conf"])
+    assert mirrors.endswith(
+        'prefix = "quay.io"\nlocation = "quay.io"\n\n[[registry.mirror]]\nlocation = "mirror.example"\n'
+    )
+    assert unquote(merged["/etc/pki/ca-trust/source/anchors/site.pem"]) == f"data:,{certificate}"
 
 
 def test_secrets_are_shown_only_on_request(netboot: CommandLine):

@@ -1,13 +1,16 @@
 """Accepted values that an operator is warned of, each once with the hosts that have it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 
 import pytest
 
-from netboot.doctor.host_warnings import host_warnings
+from netboot.doctor.host_warnings import anchor_warnings, host_warnings
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.host_network import HostNetwork
+from netboot.model.host.image_trust import CaAnchor
 from netboot.model.host.mac import Mac
 from netboot.settings.settings import Settings
 
@@ -41,4 +44,20 @@ def test_a_kernel_argument_that_ipxe_takes_for_another_is_a_warning(argument: st
     assert host_warnings([host], Settings()) == [
         f"hosts.yaml:3:3: hosts.w1.kernel_arguments: on a BIOS machine, older iPXE reads {word}= in {argument} "
         f"as the kernel's own {word}=; leave it out, unless the machine boots by UEFI"
+    ]
+
+
+def test_a_certificate_that_ends_within_30_days_has_ended_or_is_of_no_ca_is_a_warning():
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    ends = {"sound": timedelta(days=31), "soon": timedelta(days=29), "ended": timedelta(seconds=-1)}
+    anchors = [CaAnchor(Path(name), "", now + after) for name, after in ends.items()]
+    host = replace(SOUND, ca_anchors=(*anchors, CaAnchor(Path("leaf"), "")))
+
+    assert anchor_warnings([host, replace(host, name=HostName("w2"))], now) == [
+        "hosts.yaml:3:3: hosts.w1.ca_anchors: a CA certificate of soon ends on 2026-12-28; "
+        "replace it, then netboot reload (also w2)",
+        "hosts.yaml:3:3: hosts.w1.ca_anchors: a CA certificate of ended ended on 2026-11-29; "
+        "replace it, then netboot reload (also w2)",
+        "hosts.yaml:3:3: hosts.w1.ca_anchors: leaf has no certificate of a CA, so it verifies no other; "
+        "name the certificate of the CA that signed it (also w2)",
     ]

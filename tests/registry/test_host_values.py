@@ -5,6 +5,10 @@ import pytest
 A_HOST = "hosts: {{cp1: {{role: worker, mac: '52:54:00:00:00:01', {}}}}}\n"
 
 
+NO_REGISTRY = (
+    "is not a container registry; "
+    "write HOST[:PORT][/PATH] without scheme and tag, as container-registry.oracle.com/olcne"
+)
 NO_DISK = "is not a path of a disk; write one path of letters, digits and ._:+@=- below /dev"
 EMPTY_DISK = "is empty; write the path of a disk, or what it must have, as {serial: S3Z8NB0K}"
 NO_PLAIN_DISK = "is not a plain disk, and OCK starts from no other; name the disk itself"
@@ -25,6 +29,18 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         (
             "disk: sda",
             "disk: 'sda' is not below /dev; write the whole path, as /dev/disk/by-path/pci-0000:03:00.0-ata-1",
+        ),
+        ("registries: [quay.io]", "registries: must be a table of keys; write `key: value` pairs below it"),
+        ("registries: {quay.io: }", "registries.quay.io: is empty; write a list or remove the key"),
+        (
+            "registries: {quay.io: q.example}",
+            "registries.quay.io: must be a list; write it in brackets: [first, second]",
+        ),
+        ("registries: {'https://quay.io': []}", f"registries.https://quay.io: 'https://quay.io' {NO_REGISTRY}"),
+        ("registries: {quay.io: [q.example/a:1.33]}", f"registries.quay.io[0]: 'q.example/a:1.33' {NO_REGISTRY}"),
+        (
+            "registries: {quay.io: [{insecure: true}]}",
+            "registries.quay.io[0].location: is missing; write it, as location: 192.0.2.2:5000",
         ),
         ("disk: /dev/", f"disk: '/dev/' {NO_DISK}"),
         ("disk: /dev/../etc", f"disk: '/dev/../etc' {NO_DISK}"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.model.host.image_trust import RegistryMirror
 from netboot.registry.host_files import declare, read_files
 from netboot.registry.host_sections import HostsDocument, HostSection
 from netboot.registry.hosts import merge_layers
@@ -122,3 +123,28 @@ def test_a_value_that_was_refused_is_not_in_force(site):
 
     assert host.values.timezone == "Europe/Berlin"
     assert [str(origin.place) for origin in host.origins("timezone")] == ["hosts.yaml:7:15", "hosts.yaml:2:13"]
+
+
+def test_the_mirrors_of_each_registry_are_replaced_as_a_list_and_the_other_registries_stay(site):
+    site.write(
+        "hosts.yaml",
+        """\
+        defaults: {registries: {quay.io: [a.example, {location: b.example/q, insecure: true}], docker.io: [a.example]}}
+        hosts:
+          w1: {role: worker, mac: 52:54:00:00:00:01, registries: {quay.io: [c.example], "ghcr.io/x": [d.example:5000]}}
+          w2: {role: worker, mac: 52:54:00:00:00:02}
+        """,
+    )
+
+    w1, w2 = (host.registries for host in site.load().hosts)
+
+    docker = (RegistryMirror("a.example"),)
+    assert w1 == {
+        "quay.io": (RegistryMirror("c.example"),),
+        "docker.io": docker,
+        "ghcr.io/x": (RegistryMirror("d.example:5000"),),
+    }
+    assert w2 == {
+        "quay.io": (RegistryMirror("a.example"), RegistryMirror("b.example/q", insecure=True)),
+        "docker.io": docker,
+    }

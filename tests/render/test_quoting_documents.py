@@ -7,6 +7,7 @@ must have the same words, keys and lines, and differ in the value alone.
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from configparser import ConfigParser
 from pathlib import Path
@@ -51,6 +52,7 @@ hosts:
     hostname: {hostname}
     labels: {{{label_key}: {label}}}
     variables: {{value: {variable}}}
+    registries: {{{registry}: [{mirror}]}}
     network: {{address: 192.0.2.101/24, interface: {interface}, search: [{search}], bond: {bond}}}
 """
 DEFAULTS: Final = {
@@ -66,6 +68,8 @@ DEFAULTS: Final = {
     "label_key": "rack",
     "label": "r1",
     "variable": "v",
+    "registry": "registry.example.org",
+    "mirror": "192.0.2.2:5000",
     "interface": "bond0",
     "search": "example.org",
     "bond": "{mode: active-backup, options: {miimon: 100}}",
@@ -90,6 +94,10 @@ PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "name of a label": ("label_key", "%s"),
     "label": ("label", "%s"),
     "variable": ("variable", "%s"),
+    "registry": ("registry", "%s"),
+    "path of a registry": ("registry", '"r.example/%s"'),
+    "mirror of a registry": ("mirror", "%s"),
+    "path of a mirror": ("mirror", '{location: "192.0.2.2:5000/%s", insecure: true}'),
     "interface": ("interface", "%s"),
     "search domain": ("search", "%s"),
     "option of a bond": ("bond", '{mode: active-backup, options: {"%s": 100}}'),
@@ -183,6 +191,8 @@ def file_structure(path: str, text: str) -> object:
         parser.optionxform = str  # type: ignore[assignment, method-assign]
         parser.read_string(text)
         return {section: dict(parser[section]) for section in parser.sections()}
+    if path.endswith("50-mirror.conf"):
+        return tomllib.loads(text)
     if path.endswith(("report-ready", ".sh")):
         return shell_words(text)
     return [line.split() for line in text.splitlines()]

@@ -11,6 +11,7 @@ from typing import NewType
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
+from netboot.model.host.image_trust import CaAnchor, RegistryMirror
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import RoleUse
 from netboot.model.release import RemoteRelease
@@ -43,6 +44,8 @@ class Host:
     kernel_arguments: tuple[str, ...] = ()
     network: HostNetwork = BY_DHCP
     ssh_keys: tuple[str, ...] = ()
+    registries: Mapping[str, tuple[RegistryMirror, ...]] = field(default_factory=dict, hash=False)  # by prefix
+    ca_anchors: tuple[CaAnchor, ...] = ()
     ignition: Path | None = None  # the role's file for this host: `init` for the cluster's first node, else `join`
     loader: str | None = None  # fixes the loader: a name below `bootfiles.directories`
     firmware: ReplyVariant | None = None  # fixes the reply variant

@@ -104,11 +104,20 @@ def _origin_view(origin: Origin) -> Mapping[str, Any]:
     return {"where": origin.where, **asdict(origin.place)}
 
 
+def _text(value: object) -> str:
+    match value:
+        case list():
+            return ", ".join(map(_text, value))
+        case Mapping():
+            return f"{{{', '.join(f'{key}: {item}' for key, item in value.items())}}}"
+        case _:
+            return str(value)
+
+
 def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
     width = max((len(value["key"]) for value in found["values"]), default=0)
     for value in found["values"]:
-        text = ", ".join(map(str, value["value"])) if isinstance(value["value"], list) else str(value["value"])
-        yield f"{value['key']:<{width}}  {text or '–'}"
+        yield f"{value['key']:<{width}}  {_text(value['value']) or '–'}"
         for word, origins in (("from", value["from"]), ("overrides", value["overrides"])):
             for origin in origins:
                 yield f"{'':<{width}}    {word} {origin['file']}:{origin['line']}:{origin['column']}: {origin['where']}"
