@@ -1,4 +1,8 @@
-"""Shows a configuration without its secrets: files that only their owner may read, keys, tokens, passwords. Pure."""
+"""Shows a configuration without its secrets: files that only their owner may read, keys, tokens, passwords. Pure.
+
+Of the files and units that every user of the node may read, only known kinds of secrets are hidden: private keys, users
+and passwords in URLs, and what is assigned to a name such as REGISTRY_PASSWORD.
+"""
 
 import hashlib
 import re
@@ -12,7 +16,15 @@ HIDDEN: Final = "hidden"
 
 _DEFAULT_MODE: Final = 0o644
 _OTHERS_READ: Final = 0o044
-_SECRET_PATH: Final = re.compile(r"/etc/kubernetes/(.*\.conf|pki/.*)|.*\.key|.*/[^/]*(token|secret)[^/]*")
+_SECRET_PATH: Final = re.compile(
+    r"/etc/kubernetes/(.*\.conf|pki/.*)|.*\.key|.*/[^/]*(token|secret)[^/]*|.*/(auth\.json|\.netrc|\.docker/.*)"
+)
+_USER: Final = re.compile(r"(?<=://)[^/?#\s@\"']{1,512}@")  # and password, in a URL (RFC 3986 §3.2.1)
+_QUERY: Final = re.compile(r"\?.*", re.DOTALL)
+_ASSIGNED: Final = re.compile(
+    r"(\w{0,64}(?:passw|secret|token|credential)\w{0,64}=)(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)", re.IGNORECASE
+)
+_SECRET_CONTENT: Final = re.compile(rb"PRIVATE KEY-----|://[^/?#\s@:\"']{0,256}:[^/?#\s@\"']{1,256}@")
 
 
 def masked(config: Json) -> Json:
@@ -20,6 +32,8 @@ def masked(config: Json) -> Json:
     result = dict(config)
     if "ignition" in config:
         result["ignition"] = _head(config["ignition"])
+    if "systemd" in config:
+        result["systemd"] = _changed(config["systemd"], "units", lambda units: list(map(_unit, units)))
     if "passwd" in config:
         result["passwd"] = {kind: [_account(each) for each in listed] for kind, listed in config["passwd"].items()}
     if "storage" in config:
@@ -35,21 +49,24 @@ def _changed(holder: Json, name: str, change: Callable[[Any], Any]) -> Json:
 
 
 def _head(head: Json) -> Json:
-    """Hide the configurations that the file holds itself, and the headers of those to fetch."""
+    """Hide the configurations that the file holds itself, and the headers of those to fetch; also users of proxies."""
 
     def named(config: Json) -> Json:
         return _changed(_changed(config, "merge", lambda each: list(map(_child, each))), "replace", _child)
 
-    return _changed(head, "config", named)
+    def proxies(proxy: Json) -> Json:
+        return {name: _without_user(value) if isinstance(value, str) else value for name, value in proxy.items()}
+
+    return _changed(_changed(head, "config", named), "proxy", proxies)
 
 
 def _child(resource: Json) -> Json:
-    return _hidden(resource) if resource.get("source", "").startswith("data:") else _without_headers(resource)
+    return _hidden(resource) if _holds_content(resource) else _fetched(resource)
 
 
 def _file(file: Json) -> Json:
     is_open = file.get("mode", _DEFAULT_MODE) & _OTHERS_READ and not _SECRET_PATH.fullmatch(file.get("path", ""))
-    show = _without_headers if is_open else _hidden
+    show = _shown if is_open else _hidden
     return _changed(_changed(file, "contents", show), "append", lambda resources: list(map(show, resources)))
 
 
@@ -62,10 +79,38 @@ def _hidden(resource: Json) -> Json:
     return {"source": f"{HIDDEN}, {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}"}
 
 
-def _without_headers(resource: Json) -> Json:
-    return _changed(
+def _shown(resource: Json) -> Json:
+    """Show what a resource holds, unless that has a secret; of one to fetch where it is."""
+    if not _holds_content(resource):
+        return _fetched(resource)
+    content = content_of(resource)
+    return resource if content is not None and not _SECRET_CONTENT.search(content) else _hidden(resource)
+
+
+def _holds_content(resource: Json) -> bool:
+    return str(resource.get("source") or "").lower().startswith("data:")
+
+
+def _fetched(resource: Json) -> Json:
+    """Show where a resource is fetched, without the user and the query of its URL, and without headers."""
+    without = _changed(
         resource, "httpHeaders", lambda headers: [_changed(each, "value", lambda _: HIDDEN) for each in headers]
     )
+    return _changed(without, "source", lambda url: url and _QUERY.sub(f"?{HIDDEN}", _without_user(url)))
+
+
+def _without_user(text: str) -> str:
+    return _USER.sub(f"{HIDDEN}@", text)
+
+
+def _unit(unit: Json) -> Json:
+    def text(contents: str | None) -> str | None:
+        return contents and _ASSIGNED.sub(rf"\1{HIDDEN}", _without_user(contents))
+
+    def dropin(each: Json) -> Json:
+        return _changed(each, "contents", text)
+
+    return _changed(_changed(unit, "contents", text), "dropins", lambda dropins: list(map(dropin, dropins)))
 
 
 def _account(account: Json) -> Json:

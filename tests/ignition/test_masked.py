@@ -95,6 +95,72 @@ def test_no_key_or_token_of_a_file_of_ocne_is_shown():
         assert set(modes.values()) == {"hidden"}
 
 
+PROXY = "http://proxy.example.com:3128"
+PRIVATE_KEY = b"-----BEGIN EC PRIVATE KEY-----\nsecret\n-----END EC PRIVATE KEY-----\n"
+
+
+def test_user_and_password_of_a_proxy_are_hidden_in_the_head_and_in_units():
+    with_user = "http://user:secret@proxy.example.com:3128"
+    environment = f'[Service]\nEnvironment=HTTP_PROXY={with_user}\nEnvironment="NO_PROXY=.example.com"\n'
+    units = [{"name": "crio.service", "dropins": [{"name": "proxy.conf", "contents": environment}]}]
+    config = document(
+        ignition={"proxy": {"httpProxy": with_user, "noProxy": [".example.com"]}}, systemd={"units": units}
+    )
+
+    found = shown(config)
+
+    hidden = PROXY.replace("//", "//hidden@")
+    assert found["ignition"]["proxy"] == {"httpProxy": hidden, "noProxy": [".example.com"]}
+    [dropin] = found["systemd"]["units"][0]["dropins"]
+    assert dropin["contents"] == environment.replace(with_user, hidden)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Environment=REGISTRY_PASSWORD=secret", "Environment=REGISTRY_PASSWORD=hidden"),
+        ("ExecStart=/bin/a --token=secret --wait", "ExecStart=/bin/a --token=hidden --wait"),
+        ("Environment=KEY_SECRET='secret text'", "Environment=KEY_SECRET=hidden"),
+        ("Environment=NET_INTERFACE=ens3", "Environment=NET_INTERFACE=ens3"),
+    ],
+)
+def test_what_a_unit_assigns_to_the_name_of_a_secret_is_hidden(line: str, expected: str):
+    found = shown(document(systemd={"units": [{"name": "a.service", "contents": f"[Service]\n{line}\n"}]}))
+
+    assert found["systemd"]["units"][0]["contents"] == f"[Service]\n{expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/etc/pki/tls/private/server.pem", PRIVATE_KEY),
+        ("/etc/environment", b"HTTPS_PROXY=http://user:secret@proxy.example.com:3128\n"),
+        ("/etc/containers/auth.json", b'{"auths": {"registry.example.com": {"auth": "c2VjcmV0"}}}'),
+        ("/root/.docker/config.json", b"{}"),
+    ],
+)
+def test_an_open_file_with_a_private_key_or_a_password_is_hidden(path: str, content: bytes):
+    [found] = shown(files(file(path, data(content)) | {"mode": 0o644}))["storage"]["files"]
+
+    digest = hashlib.sha256(content).hexdigest()
+    assert found["contents"] == {"source": f"hidden, {len(content)} bytes, sha256 {digest}"}
+
+
+def test_of_a_url_to_fetch_user_and_query_are_hidden():
+    url = "https://user:secret@files.example.com/a.conf?signature=secret"
+
+    found = shown(
+        document(
+            ignition={"config": {"merge": [{"source": url}]}},
+            storage={"files": [{"path": "/etc/a", "contents": {"source": url}}]},
+        )
+    )
+
+    hidden = {"source": "https://hidden@files.example.com/a.conf?hidden"}
+    assert found["ignition"]["config"]["merge"] == [hidden]
+    assert found["storage"]["files"][0]["contents"] == hidden
+
+
 def test_a_configuration_without_secrets_is_shown_as_it_is():
     config = read_ignition(document(ignition={"config": {"replace": {}}}, systemd={"units": []})).config
 
