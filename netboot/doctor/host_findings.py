@@ -47,20 +47,17 @@ def _of_this_appliance(
 
 def _address_of_the_api(configuration: Configuration, ours: Mapping[IPv4Address, str]) -> Iterator[str]:
     """Find an API of the cluster that has an address of this appliance or of its DHCP pool."""
-    api = configuration.hosts.cluster.api or ""
-    try:
-        address = IPv4Address(api)
-    except ValueError:
-        return  # a name, or IPv6
-    if address in ours:
-        yield (
-            f"the API of the cluster has {address}, which is this appliance's own, on {ours[address]}; "
-            "make the Ignition files again with another virtualIp or loadBalancer"
-        )
-    for pool in configuration.settings.dhcp.pool:
-        if pool.range.first <= address <= pool.range.last:
-            what = f"the API of the cluster has {address}, which dhcp.pool leases ({pool.range})"
-            yield f"{what}; take it out of the pool"
+    for api in configuration.hosts.cluster.addresses:
+        address = api.address
+        if not isinstance(address, IPv4Address):
+            continue
+        if address in ours:
+            what = f"the API of the cluster has {address}, which is this appliance's own, on {ours[address]}"
+            yield f"{what}; {api.cure}"
+        for pool in configuration.settings.dhcp.pool:
+            if pool.range.first <= address <= pool.range.last:
+                what = f"the API of the cluster has {address}, which dhcp.pool leases ({pool.range})"
+                yield f"{what}; take it out of the pool"
 
 
 def _at(host: Host, what: str) -> str:

@@ -14,12 +14,11 @@ from netboot.registry.checks import host_checks as checks
 from netboot.registry.checks.ca_anchors import HostAnchors, read_ca_anchors
 from netboot.registry.checks.network_checks import check_networks
 from netboot.registry.checks.pool_checks import check_given, check_pools
-from netboot.registry.cluster.byo import check_byo
+from netboot.registry.cluster.byo import Byo, check_byo, read_byo
 from netboot.registry.cluster.cluster_files import Contents, NamedFiles, check_uses, files_of_uses, read_cluster_files
+from netboot.registry.cluster.cluster_network import check_addresses, cluster_network
 from netboot.registry.cluster.cluster_pools import check_cluster_pools
 from netboot.registry.cluster.one_cluster import (
-    api_of,
-    check_addresses,
     check_interfaces,
     check_one_cluster,
     warn_of_even_control_planes,
@@ -81,22 +80,27 @@ def build_hosts(
     files = read_cluster_files(roles.values(), hosts, contents=contents, faults=faults)
     check_uses(files, hosts, init=init, faults=faults)
     check_one_cluster(files, faults)
-    check_addresses(files, hosts, faults)
-    check_cluster_pools(files, declared, pools, faults)
+    byo = _read_byo(declared, document.cluster, files, faults)
+    network = cluster_network(files, byo)
+    check_addresses(network, hosts, faults)
+    check_cluster_pools(network, declared, pools, faults)
     check_interfaces(files, hosts, read, faults)
     warn_of_even_control_planes(hosts, faults)
-    _check_byo(declared, document.cluster, files, faults)
     uses = dict(files_of_uses(roles, hosts, init=init))
-    return BuiltHosts(HostSet.of(Cluster(name or "cluster", init, uses, api_of(files)), read), hosts, given)
+    cluster = Cluster(name or "cluster", init, uses, network.addresses)
+    return BuiltHosts(HostSet.of(cluster, read), hosts, given)
 
 
-def _check_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, faults: Faults) -> None:
+def _read_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, faults: Faults) -> Byo | None:
+    """Read the `byo.yaml` that the cluster names, and compare it with the Ignition files."""
     if cluster.byo is None:
-        return
+        return None
     table = declared.table("cluster")
-    named = Origin(table.entries["byo"].value.place, "cluster.byo")
+    byo = read_byo(cluster.byo, Origin(table.entries["byo"].value.place, "cluster.byo"), faults)
     name = find(table, ("name",))
-    check_byo(cluster.byo, named, name=name if isinstance(name, Scalar) else None, files=files, faults=faults)
+    if byo is not None:
+        check_byo(byo, name=name if isinstance(name, Scalar) else None, files=files, faults=faults)
+    return byo
 
 
 def _host(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from doctor.conftest import Write, link
 from fixtures.files import HOSTS
 
@@ -60,6 +61,17 @@ def test_the_api_of_the_cluster_has_no_address_of_this_box_nor_of_its_pool(appli
         "the API of the cluster has 192.0.2.10, which is this appliance's own, on s0; "
         "make the Ignition files again with another virtualIp or loadBalancer",
         "the API of the cluster has 192.0.2.10, which dhcp.pool leases (192.0.2.5-192.0.2.15); take it out of the pool",
+    ]
+
+
+@pytest.mark.parametrize("key", ["virtualIp", "loadBalancer"])
+def test_an_api_that_only_byo_yaml_has_is_compared_too(key: str, appliance: Write, tmp_path: Path):
+    text = (SAMPLES / "byo.yaml").read_text().replace("virtualIp: 192.0.2.10", f"{key}: 192.0.2.10")
+    (tmp_path / "byo.yaml").write_text(text)
+    hosts = "cluster: {name: rackone, byo: byo.yaml}\nhosts: {w1: {role: worker, mac: 52:54:00:12:34:56}}\n"
+
+    assert check_hosts(appliance(hosts=hosts), LINKS).problems == [
+        f"the API of the cluster has 192.0.2.10, which is this appliance's own, on s0; write another {key} in byo.yaml"
     ]
 
 

@@ -40,7 +40,9 @@ def test_the_files_of_one_cluster_have_no_fault_and_name_its_api(cluster: Site):
     configuration = cluster.load()
 
     assert configuration.warnings == ()
-    assert configuration.hosts.cluster.api == "192.0.2.10"
+    assert [(each.noun, str(each.address)) for each in configuration.hosts.cluster.addresses] == [
+        ("virtual IP", "192.0.2.10")
+    ]
     assert {use: path.name for use, path in configuration.hosts.cluster.ignition.items()} == {
         "init": "init.ign",
         "control-plane": "cp.ign",
@@ -117,7 +119,7 @@ def test_a_load_balancer_may_have_a_name(cluster: Site):
     for name in FILES:
         put(cluster, name, {"192.0.2.10:6443": "api.example.com:6443", "virtual_ipaddress": "nothing"})
 
-    assert cluster.load().hosts.cluster.api == "api.example.com"
+    assert cluster.load().hosts.cluster.addresses == ()
 
 
 def test_keepalived_needs_an_interface_that_the_control_plane_has(cluster: Site):

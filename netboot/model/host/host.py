@@ -1,10 +1,10 @@
 """The declared machines: what an operator wrote in `hosts.yaml`, read once, never changed in place."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import NewType
 
@@ -88,6 +88,16 @@ class HostFileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiAddress:
+    """An address of a cluster's API: its virtual IP, or the load balancer's. `cure`: how it is changed."""
+
+    noun: str
+    address: IPv4Address | IPv6Address
+    stated_in: str  # an Ignition file, or a place in `byo.yaml`
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The Kubernetes cluster of the hosts: node `init` starts it with the role's `init` Ignition, the others join."""
 
@@ -95,7 +105,7 @@ class Cluster:
     init: str | None = None  # the name of a host
     # What the Ignition files are and have, when they were read.
     ignition: Mapping[RoleUse, Path] = field(default_factory=dict, compare=False)
-    api: str | None = field(default=None, compare=False)  # the virtual IP or load balancer: an address or name
+    addresses: Sequence[ApiAddress] = field(default=(), compare=False)  # of the API; none if it is known by name
 
 
 @dataclass(frozen=True)

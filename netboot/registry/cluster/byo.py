@@ -3,7 +3,8 @@
 Source: ocne 2.3.3, `pkg/config/types/types.go` and its defaults. Every scalar is text: an unquoted 1.30 is not 1.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,26 +16,65 @@ from netboot.yamlfile.files import read_text
 from netboot.yamlfile.nodes import Node, Scalar, Table, find
 from netboot.yamlfile.positions import parse_documents
 
-POD_SUBNET: Final = "10.244.0.0/16"
-SERVICE_SUBNET: Final = "10.96.0.0/12"
 _INTERFACE: Final = ("providers", "byo", "networkInterface")
 _CURE: Final = "make the file again with ocne, or correct byo.yaml"
 
 
-def check_byo(path: Path, named: Origin, *, name: Scalar | None, files: NamedFiles, faults: Faults) -> None:
+@dataclass(frozen=True, slots=True)
+class ByoSubnet:
+    """A subnet of pods or services, as `byo.yaml` has it, else ocne's default."""
+
+    noun: str
+    key: str
+    text: str
+    place: Place | None = None  # of the file if it has no such key; None: there is no file
+
+
+DEFAULT_SUBNETS: Final = (
+    ByoSubnet("pod subnet", "podSubnet", "10.244.0.0/16"),
+    ByoSubnet("service subnet", "serviceSubnet", "10.96.0.0/12"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Byo:
+    """What `byo.yaml` has of the cluster."""
+
+    tree: Table
+    named: Origin
+    virtual_ip: Scalar | None
+    load_balancer: Scalar | None
+    subnets: Sequence[ByoSubnet]
+
+    @property
+    def api(self) -> Scalar | None:
+        return self.virtual_ip or self.load_balancer
+
+
+def read_byo(path: Path, named: Origin, faults: Faults) -> Byo | None:
+    """Read the file; None with a fault if it is no table."""
+    tree = _read(path, named, faults)
+    if tree is None:
+        return None
+    subnets = [
+        replace(default, text=written.text, place=written.place) if written else replace(default, place=tree.place)
+        for default in DEFAULT_SUBNETS
+        for written in [_text(tree, default.key)]
+    ]
+    return Byo(tree, named, _text(tree, "virtualIp"), _text(tree, "loadBalancer"), subnets)
+
+
+def check_byo(byo: Byo, *, name: Scalar | None, files: NamedFiles, faults: Faults) -> None:
     """Refuse Ignition files that were made with another `byo.yaml`, and another name of the cluster.
 
     `name` is `cluster.name` where it is written.
     """
-    tree = _read(path, named, faults)
-    if tree is None:
-        return
-    for place, what, cure in _own_faults(tree, name):
-        faults.add(place, named.where, what=what, cure=cure)
+    for place, what, cure in _own_faults(byo, name):
+        faults.add(place, byo.named.where, what=what, cure=cure)
     for each in files.values():
-        for place, what in _differences(tree, each.file):
+        for place, what in _differences(byo, each.file):
             faults.add(each.named.place, each.named.where, what=f"{each.path} {what} ({place})", cure=_CURE)
-        version, wanted = each.file.kubernetes_version, _text(tree, "kubernetesVersion")
+        version, wanted = each.file.kubernetes_version, _text(byo.tree, "kubernetesVersion")
         if version is not None and wanted is not None and not _is_version(version, wanted.text):
             what = f"{each.path} installs Kubernetes {version}, and byo.yaml has {shown(wanted.text)} ({wanted.place})"
             faults.warn(each.named.place, each.named.where, what=what, cure=_CURE)
@@ -57,9 +97,9 @@ def _read(path: Path, named: Origin, faults: Faults) -> Table | None:
             return None
 
 
-def _own_faults(tree: Table, name: Scalar | None) -> Iterator[tuple[Place, str, str]]:
+def _own_faults(byo: Byo, name: Scalar | None) -> Iterator[tuple[Place, str, str]]:
+    tree, virtual_ip, balancer = byo.tree, byo.virtual_ip, byo.load_balancer
     provider, own_name = _text(tree, "provider"), _text(tree, "name")
-    virtual_ip, balancer = _text(tree, "virtualIp"), _text(tree, "loadBalancer")
     if provider is not None and provider.text != "byo":
         yield provider.place, f"provider is {shown(provider.text)}", "name the file of the provider byo"
     if virtual_ip is not None and balancer is not None:
@@ -73,25 +113,18 @@ def _own_faults(tree: Table, name: Scalar | None) -> Iterator[tuple[Place, str, 
         yield own_name.place, what, "correct one of the two"
 
 
-def _differences(tree: Table, file: RoleFile) -> Iterator[tuple[Place, str]]:
+def _differences(byo: Byo, file: RoleFile) -> Iterator[tuple[Place, str]]:
     """Yield what a file has and `byo.yaml` has not, with the place in `byo.yaml`."""
-    virtual_ip, api = _text(tree, "virtualIp"), _text(tree, "virtualIp") or _text(tree, "loadBalancer")
-    interface = _text(tree, *_INTERFACE)
+    api, interface = byo.api, _text(byo.tree, *_INTERFACE)
     if api is not None and file.endpoint_host not in (None, api.text):
         yield api.place, f"has the endpoint {file.endpoint}, and byo.yaml has {shown(api.text)}"
-    if file.virtual_ip is not None and virtual_ip is None and api is not None:
+    if file.virtual_ip is not None and byo.virtual_ip is None and api is not None:
         yield api.place, f"has the virtual IP {file.virtual_ip}, and byo.yaml has a load balancer"
     if interface is not None and file.interface not in (None, interface.text):
         yield interface.place, f"uses the interface {file.interface}, and byo.yaml has {shown(interface.text)}"
-    for noun, mine, key, default in (
-        ("pod subnet", file.pod_subnet, "podSubnet", POD_SUBNET),
-        ("service subnet", file.service_subnet, "serviceSubnet", SERVICE_SUBNET),
-    ):
-        written = _text(tree, key)
-        wanted = default if written is None else written.text
-        if mine is not None and mine != wanted:
-            place = tree.place if written is None else written.place
-            yield place, f"has the {noun} {mine}, and byo.yaml has {shown(wanted)}"
+    for subnet, mine in zip(byo.subnets, (file.pod_subnet, file.service_subnet), strict=True):
+        if mine is not None and mine != subnet.text and subnet.place is not None:
+            yield subnet.place, f"has the {subnet.noun} {mine}, and byo.yaml has {shown(subnet.text)}"
 
 
 def _is_version(version: str, wanted: str) -> bool:

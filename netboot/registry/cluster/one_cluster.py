@@ -1,29 +1,14 @@
-"""Checks that all Ignition files are of one cluster, that its address is nobody else's, and its control planes."""
+"""Checks that all Ignition files are of one cluster, and its control planes."""
 
-from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable
 from typing import Final
 
-from netboot.model.host.address_pool import IpAddress, IpNetwork
 from netboot.model.host.host import Host, Role
 from netboot.model.host.role_ignition import RoleFile, RoleUse
 from netboot.registry.cluster.cluster_files import Hosts, NamedFiles, NamedRoleFile
 from netboot.yamlfile.faults import Faults
 
 SHORT: Final = 12  # digits of an identity in messages
-
-_ADDRESSES: Final = ("address", "address6")
-
-
-def api_of(files: NamedFiles) -> str | None:
-    """Return the address or name of the cluster's API, as the first node's file has it."""
-    first = first_file(files)
-    return None if first is None else first.file.endpoint_host
-
-
-def api_address(files: NamedFiles) -> IpAddress | None:
-    """Return the address of the cluster's API; None if its files have a name, or none is known."""
-    return _address(api_of(files))
 
 
 def check_one_cluster(files: NamedFiles, faults: Faults) -> None:
@@ -57,30 +42,6 @@ def _difference(one: RoleFile, other: RoleFile) -> tuple[str, str] | None:
     return None
 
 
-def check_addresses(files: NamedFiles, hosts: Hosts, faults: Faults) -> None:
-    """Refuse an address of a host that the cluster uses: the API's, or one in its pod or service subnet."""
-    first = first_file(files)
-    if first is None:
-        return
-    taken = _address(first.file.endpoint_host)
-    what_it_is = "the virtual IP" if first.file.virtual_ip else "the load balancer"
-    subnets = list(subnets_of(first.file))
-    for host in hosts.values():
-        for key in _ADDRESSES:
-            address = getattr(host.values.network, key)
-            origin = next(iter(host.origins("network", key)), None)
-            if address is None or origin is None:  # none, or of a pool, which is checked as a whole
-                continue
-            if address.ip == taken:
-                what = f"{address.ip} is {what_it_is} of the cluster ({first.path})"
-                faults.add(origin.place, origin.where, what=what, cure="give the host another")
-            for noun, subnet in subnets:
-                if address.ip in subnet:
-                    what = f"{address.ip} is in the {noun} {subnet} of the cluster ({first.path})"
-                    cure = "give the host another, or make the files again with another subnet"
-                    faults.add(origin.place, origin.where, what=what, cure=cure)
-
-
 def check_interfaces(files: NamedFiles, hosts: Hosts, built: Iterable[Host], faults: Faults) -> None:
     """Refuse a control plane without the interface on which its file has the virtual IP.
 
@@ -105,21 +66,3 @@ def warn_of_even_control_planes(hosts: Hosts, faults: Faults) -> None:
         origin = planes[-1].origins("role")[0]
         what = f"{len(planes)} hosts are control planes: etcd tolerates as many failures with {len(planes) - 1}"
         faults.warn(origin.place, origin.where, what=what, cure="declare an odd number")
-
-
-def _address(text: str | None) -> IpAddress | None:
-    """Return the address that a text is; None for a name."""
-    try:
-        return None if text is None else ip_address(text)
-    except ValueError:
-        return None
-
-
-def subnets_of(file: RoleFile) -> Iterator[tuple[str, IpNetwork]]:
-    """Yield the subnets of pods and services, each with its name."""
-    for noun, text in (("pod subnet", file.pod_subnet), ("service subnet", file.service_subnet)):
-        for each in (text or "").split(","):
-            try:
-                yield noun, ip_network(each.strip(), strict=False)
-            except ValueError:
-                continue
