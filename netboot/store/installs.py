@@ -7,7 +7,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,8 @@ from netboot.store.database import Database, OvertakenError
 T = TypeVar("T")
 
 ATTEMPTS = 5  # of one change against other writers
+KEPT_MOVES: Final = 1000  # lines of one host's history; a machine with a valid token can cause lines without end
+PRUNE_EVERY: Final = 50  # writes of one host
 _HOSTS_PER_QUERY: Final = 500  # SQLite before 3.32 permits 999 parameters (https://sqlite.org/limits.html)
 
 
@@ -128,7 +130,17 @@ async def _change_all(
             for each in made
         ]
         await connection.execute(insert(tables.moves), states)
+        await _prune(connection, [each.after.host for each in made if each.after.version % PRUNE_EVERY == 0])
     return changes
+
+
+async def _prune(connection: AsyncConnection, hosts: Sequence[HostName]) -> None:
+    """Delete the oldest lines of these hosts' histories."""
+    moves = tables.moves
+    for host in hosts:
+        newest = select(moves.c.id).where(moves.c.host == host).order_by(moves.c.id.desc())
+        oldest = newest.offset(KEPT_MOVES).limit(1).scalar_subquery()
+        await connection.execute(delete(moves).where(moves.c.host == host, moves.c.id <= oldest))
 
 
 async def _read_locked(connection: AsyncConnection, hosts: Sequence[HostName]) -> dict[HostName, Install]:

@@ -16,6 +16,7 @@ from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.install import Install, InstallEvent, InstallState, InstallTarget
 from netboot.model.install.token import TokenKind, Tokens
+from netboot.store import installs as installs_module
 from netboot.store.database import Database
 from netboot.store.installs import Installs
 
@@ -173,6 +174,29 @@ def test_the_history_has_each_transition_with_its_reason(store_url: str):
         ("armed", "registered", "registered", "new disk"),
         ("script-sent", "registered", "loading", ""),
     ]
+
+
+def test_the_oldest_lines_of_a_long_history_are_deleted_and_those_of_other_hosts_are_kept(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(installs_module, "KEPT_MOVES", 20)
+    monkeypatch.setattr(installs_module, "PRUNE_EVERY", 10)
+    w1 = HostName("w1")
+
+    async def scenario() -> tuple[list[str], list[str]]:
+        database = await Database.open(store_url)
+        installs = Installs(database)
+        await installs.change(w1, arm, at=NOW, what="armed")
+        for number in range(55):
+            await installs.change(CP1, Install.cancelled if number % 2 else arm, at=NOW, what=str(number))
+        histories = [[move.what for move in await installs.history(host)] for host in (CP1, w1)]
+        await database.close()
+        return histories[0], histories[1]
+
+    kept, other = asyncio.run(scenario())
+
+    assert kept == [str(number) for number in range(30, 55)]  # pruned at the 50th write
+    assert other == ["armed"]
 
 
 def test_only_its_owner_can_read_the_store(sqlite_url: str, tmp_path: Path):

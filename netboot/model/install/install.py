@@ -214,7 +214,12 @@ class Install:
         return replace(self, state=state, arming=arming, changed_at=at if state is not self.state else self.changed_at)
 
     def checked(self, checks: tuple[InstallCheck, ...], *, at: datetime) -> "Install":
-        """Return this install after the checks that its machine reported; raise TransitionError."""
+        """Return this install after the checks that its machine reported, the same ones in one boot, however often.
+
+        Raises TransitionError, also for others: each report that changes an install adds a line to its history.
+        """
+        if self.checks and checks != self.checks:
+            raise TransitionError(f"{self.host} reported other checks in this boot before")
         return replace(self.moved_by(checks_event(checks), at=at), checks=checks)
 
     def armed(self, *, at: datetime, reason: str, attempts: int, target: InstallTarget | None = None) -> "Install":
