@@ -88,6 +88,26 @@ def test_the_previous_file_stays(cluster: Cluster):
     assert (cluster.ign / "w.ign").read_bytes() == altered("worker-join.ign", {"w0rker": "w0rke2"})
 
 
+def test_a_file_that_is_set_again_leaves_the_one_before_it(cluster: Cluster):
+    cluster.take(WORKER)
+    cluster.take(WORKER, {"w0rker": "w0rke2"})
+    cluster.take(WORKER, {"w0rker": "w0rke2"}, is_renewed=True)
+
+    assert (cluster.ign / "w.ign.previous").read_bytes() == altered("worker-join.ign", {})
+
+
+def test_what_a_killed_command_left_of_a_file_is_deleted_by_the_next_one(cluster: Cluster):
+    abandoned, own, other = (cluster.ign / name for name in (f".w.ign.{'0' * 16}", f".w.ign.{'1' * 16}", ".w.ign.swp"))
+    for path in (abandoned, own, other):
+        path.write_text("secret")
+    for path in (abandoned, other):
+        os.utime(path, (0, 0))
+
+    cluster.take(WORKER)
+
+    assert sorted(path.name for path in cluster.ign.iterdir()) == [own.name, other.name, "w.ign", "w.ign.taken"]
+
+
 def test_what_a_link_leads_to_is_neither_copied_nor_changed(cluster: Cluster):
     secret = cluster.site.directory / "secret"
     secret.write_text("of root")
@@ -166,6 +186,17 @@ def test_a_new_cluster_puts_the_files_of_the_old_one_aside(cluster: Cluster):
     assert taken.put_aside == [cluster.ign / "w.ign"]
     assert not (cluster.ign / "w.ign").exists()
     assert (cluster.ign / "w.ign.previous").read_bytes() == altered("worker-join.ign", {IDENTITY: OTHER_CA})
+
+
+def test_the_files_of_the_old_cluster_stay_if_that_of_the_new_one_cannot_be_written(cluster: Cluster):
+    cluster.take(WORKER, {IDENTITY: OTHER_CA})
+    (cluster.ign / "init.ign.taken" / "in-the-way").mkdir(parents=True)
+
+    with pytest.raises(RoleFileError, match=r"cannot write .*/ign/init\.ign: "):
+        cluster.take(INIT, is_new_cluster=True)
+
+    assert sorted(path.name for path in cluster.ign.iterdir()) == ["init.ign.taken", "w.ign", "w.ign.taken"]
+    assert (cluster.ign / "w.ign").read_bytes() == altered("worker-join.ign", {IDENTITY: OTHER_CA})
 
 
 def test_an_address_of_a_host_is_not_taken_by_the_api(cluster: Cluster):

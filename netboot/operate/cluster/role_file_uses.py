@@ -114,9 +114,8 @@ class RoleFileUses:
             is_renewed=request.is_renewed,
             random_bytes=self._random_bytes,
         )
-        for other in aside:
-            put_aside(other)
-        put_in_place(path, request.content, record)
+        with put_aside(aside):
+            put_in_place(path, request.content, record)
         return TakenIgnition(self._status(path, ()), aside)
 
     def _refuse_faults(self, path: Path, request: IgnitionRequest, aside: Sequence[Path]) -> None:

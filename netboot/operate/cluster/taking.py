@@ -6,8 +6,12 @@ The file that it replaces stays beside it as `NAME.previous`. No content is logg
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +26,8 @@ PREVIOUS_SUFFIX: Final = ".previous"
 
 _SALT_BYTES: Final = 16
 _MOST_SECRETS: Final = 32  # whose first time is remembered
+_DRAFT_BYTES: Final = 8
+_ABANDONED_S: Final = 60.0  # after its last write, a draft is of a command that was killed
 
 
 def record_for(
@@ -64,17 +70,17 @@ def _ended(kind: SecretKind, since: datetime) -> RoleFileError:
 def put_in_place(path: Path, content: bytes, record: TakenRecord) -> None:
     """Replace the file at `path`, keep the previous one, and record the time; raise RoleFileError."""
     try:
-        keep_previous(path)
+        keep_previous(path, unless=content)
         _write(record_path(path), record.as_text().encode())
         _write(path, content)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
 
-def keep_previous(path: Path) -> None:
-    """Copy the file at `path` to `NAME.previous`; raise OSError. Of a link nothing is copied: its target stays.
+def keep_previous(path: Path, *, unless: bytes) -> None:
+    """Copy the file at `path` to `NAME.previous`, unless it is set again; raise OSError.
 
-    The daemon's user may write in this directory, so root must not copy what a link leads to.
+    Of a link nothing is copied: the daemon's user may write in this directory, so root must not copy what it leads to.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -84,21 +90,37 @@ def keep_previous(path: Path) -> None:
         raise
     with os.fdopen(descriptor, "rb") as file:
         content = file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    if content is not None:
-        _write(path.with_name(path.name + PREVIOUS_SUFFIX), content)
+    if content not in (None, unless):
+        _write(_previous(path), content)
 
 
-def put_aside(path: Path) -> None:
-    """Rename a file of an earlier cluster to `NAME.previous`; raise RoleFileError."""
+@contextmanager
+def put_aside(paths: Sequence[Path]) -> Iterator[None]:
+    """Rename files of an earlier cluster to `NAME.previous`; rename them back if this or the block fails."""
+    renamed: list[Path] = []
     try:
-        path.replace(path.with_name(path.name + PREVIOUS_SUFFIX))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+        for path in paths:
+            try:
+                path.replace(_previous(path))
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+            renamed.append(path)
+        yield
+    except RoleFileError:
+        for path in renamed:
+            with suppress(OSError):
+                _previous(path).replace(path)
+        raise
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(path.name + PREVIOUS_SUFFIX)
 
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file of mode 0600, and replace `path` by it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    _remove_drafts(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -115,6 +137,15 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _remove_drafts(path: Path) -> None:
+    """Delete what commands left that were killed while they wrote: it has the secrets of a file."""
+    is_draft = re.compile(rf"{re.escape(f'.{path.name}.')}[0-9a-f]{{{2 * _DRAFT_BYTES}}}").fullmatch
+    for draft in [each for each in path.parent.iterdir() if is_draft(each.name)]:
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > _ABANDONED_S:
+                draft.unlink()
 
 
 def _give_to_the_daemon(descriptor: int, directory: Path) -> None:
