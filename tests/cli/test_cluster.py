@@ -71,6 +71,24 @@ def test_a_refused_file_is_named_and_nothing_is_changed(netboot: CommandLine, tm
     assert (netboot.directory / "ign" / "worker-join.ign").read_bytes() == before
 
 
+def test_a_file_with_standard_error_is_refused_and_the_line_that_is_the_file_is_taken(
+    netboot: CommandLine, tmp_path: Path
+):
+    whole = (netboot.directory / "ign" / "worker-join.ign").read_bytes().strip(b"\n")
+    mixed, alone = tmp_path / "mixed", tmp_path / "alone"
+    mixed.write_bytes(b"Run this command before booting the new node: kubeadm token create a.b\n" + whole + b"\n")
+    alone.write_bytes(whole + b"\n")  # also of a command that exited with 1
+
+    refused = netboot("cluster", "ignition", "set", "worker", str(mixed))
+    netboot.printed("cluster", "ignition", "set", "worker", str(alone))
+
+    assert str(refused.exception) == (
+        "cannot take the Ignition file for worker: line 1 of FILE is what ocne printed on standard error, and line 2 "
+        "the whole file; sed -n 2p FILE > NEW takes it alone"
+    )
+    assert (netboot.directory / "ign" / "worker-join.ign").read_bytes() == whole + b"\n"
+
+
 def test_only_the_file_of_the_first_node_begins_a_new_cluster(netboot: CommandLine, tmp_path: Path):
     (tmp_path / "w.ign").write_text("{}")
 

@@ -13,6 +13,7 @@ from fixtures.site import Site
 
 from netboot.errors import RoleFileError
 from netboot.model.host.role_ignition import RoleUse
+from netboot.operate.cluster.ocne_output import WHOLE_FILE
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileUses, TakenIgnition
 from netboot.registry.load import read
 
@@ -135,7 +136,12 @@ NO_KUBEADM = b'{"ignition": {"version": "3.4.0"}}'
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "FILE is empty; give what `ocne cluster start` or `ocne cluster join` printed on stdout"),
+        (
+            b"",
+            "FILE is empty; give what `ocne cluster start` or `ocne cluster join` printed on stdout\n"
+            'a whole file is one line of JSON that begins with {"ignition" and ends with }; '
+            "ocne may have written one although it exited with 1",
+        ),
         (
             (SAMPLES / "worker-join.ign").read_bytes()[:1000],
             "FILE:1:1001: is not JSON (Unterminated string starting at); "
@@ -161,6 +167,7 @@ def test_what_is_not_a_file_for_the_role_is_refused(cluster: Cluster, content: b
     assert head == "cannot take the Ignition file for "
     if "Unterminated" in reason:  # where depends on the sample
         assert "is not JSON (Unterminated string starting at); give what" in found
+        assert found.endswith("\n" + WHOLE_FILE)
     else:
         assert found == reason
 

@@ -1,7 +1,7 @@
 """Shows and replaces the Ignition files of a cluster's roles. Reads and writes files: call it in a thread."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import Final
 from netboot.boot.documents.role_files import RoleFileRead, RoleFiles
 from netboot.errors import Problem, RoleFileError
 from netboot.ignition.check import read_ignition
+from netboot.ignition.json_text import CURE as NOT_A_FILE_OF_OCNE
+from netboot.ignition.problem import IgnitionProblem
 from netboot.ignition.role_file import KUBEADM, role_file
 from netboot.model.clock import RandomBytes
 from netboot.model.host.host import HostSet
 from netboot.model.host.role_ignition import Deadline, RoleFile, RoleUse
+from netboot.operate.cluster.ocne_output import WHOLE_FILE, standard_error_in
 from netboot.operate.cluster.taking import put_aside, put_in_place, record_for
 
 LARGEST_BYTES: Final = 4 * 1024 * 1024  # as the hosts files' reader takes it
@@ -160,14 +163,19 @@ def _verified(request: IgnitionRequest) -> RoleFile:
         raise RoleFileError(f"it is larger than {LARGEST_BYTES >> 20} MiB; {_give(request.use)}")
     ignition = read_ignition(request.content)
     if ignition.problems:
-        shown = ignition.problems[:_SHOWN_PROBLEMS]
-        raise RoleFileError("\n".join(f"{each.in_file('FILE')}; {each.cure}" for each in shown))
+        raise RoleFileError(standard_error_in(request.content) or "\n".join(_refused(ignition.problems)))
     file = role_file(ignition)
     if file.use in (None, RoleUse.JOIN):
         raise RoleFileError(f"it has no {KUBEADM}, so it is not a file of ocne; {_give(request.use)}")
     if file.use is not request.use:
         raise RoleFileError(f"it is for {_FOR[file.use]}, not for {_FOR[request.use]}; {_give(request.use)}")
     return file
+
+
+def _refused(problems: Sequence[IgnitionProblem]) -> Iterator[str]:
+    yield from (f"{each.in_file('FILE')}; {each.cure}" for each in problems[:_SHOWN_PROBLEMS])
+    if problems[0].cure == NOT_A_FILE_OF_OCNE:
+        yield WHOLE_FILE
 
 
 def _give(use: RoleUse) -> str:

@@ -42,6 +42,9 @@ def set_file(config: Path, role: str, file: Any, renewed: bool, new_cluster: boo
     It is verified first: role, cluster, endpoint, virtual IP and interface, against the other files and the hosts. It
     replaces the file that the hosts files name for the role; the previous one stays as NAME.previous. From now on
     its bootstrap token is valid for 24 hours, and a certificate key for 2 hours.
+
+    `ocne` may exit with 1 and have written a whole file: one line of JSON. An empty or cut file, and one that has its
+    standard error too, is refused.
     """
     if new_cluster and role != RoleUse.INIT:
         raise click.UsageError("--new-cluster is for init: a cluster begins with the file of its first node")
