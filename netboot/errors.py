@@ -105,7 +105,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        subject = f"{place}: {self.where}" if self.where else place
+        where = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in self.where)
+        subject = f"{place}: {where}" if where else place
         return f"{subject}: {self.what}; {self.cure}" if self.cure else f"{subject}: {self.what}"
 
 

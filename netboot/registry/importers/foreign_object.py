@@ -57,9 +57,11 @@ class ForeignObject:
 
     def needed_text(self, *path: str, faults: Faults) -> Scalar | None:
         """Return a text that must be there; None with a fault if it is not."""
-        found = self.text(*path)
-        if found is None:
-            where = " ".join(filter(None, (self.full_name.strip(), dotted(path))))
+        found, node = self.text(*path), find(self.table, path)
+        where = " ".join(filter(None, (self.full_name.strip(), dotted(path))))
+        if isinstance(node, Table | Listing):
+            faults.add(node.place, where, what="must be one value", cure="write a text, or leave the object out")
+        elif found is None:
             faults.add(self.place, where, what="is missing", cure="write it, or leave the object out")
         return found
 

@@ -30,7 +30,12 @@ def _hosts(found: ForeignObject, faults: Faults) -> Iterator[ImportedHost]:
     labels = {"owner": owner} if owner is not None and is_label("owner", owner.text) else {}
     for key, role in _ROLES.items():
         nodes = find(found.table, ("spec", key))
-        for index, node in enumerate(nodes.items if isinstance(nodes, Listing) else ()):
+        if not isinstance(nodes, Listing):
+            if nodes is not None and not (isinstance(nodes, Scalar) and nodes.is_null):
+                where = f"{found.full_name} spec.{key}"
+                faults.add(nodes.place, where, what="must be a list", cure="write - name: {mac-address: MAC}")
+            continue
+        for index, node in enumerate(nodes.items):
             where = f"{found.full_name} spec.{key}[{index}]"
             if not isinstance(node, Table):
                 faults.add(node.place, where, what="must be a table", cure="write name: {mac-address: MAC}")

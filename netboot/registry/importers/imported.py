@@ -111,8 +111,8 @@ def text(place: Place, value: str) -> Scalar:
 
 
 def table(place: Place, values: Mapping[str, Node]) -> Table:
-    """Make a table of values."""
-    return Table(place, {str(name): TableEntry(text(place, name), value) for name, value in values.items()})
+    """Make a table of values; a name that the imported file does not have is where its value is."""
+    return Table(place, {str(name): TableEntry(text(value.place, name), value) for name, value in values.items()})
 
 
 def _key(host: ImportedHost) -> str:

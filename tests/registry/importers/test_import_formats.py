@@ -193,6 +193,36 @@ def test_a_value_is_verified_as_in_a_hosts_file_and_its_fault_has_the_place_in_t
     ]
 
 
+def test_a_name_of_several_lines_does_not_divide_its_message():
+    assert faults_of(host(MAC, metadata=r'name: "w\n1"')) == [
+        "1.yaml:3:18: hosts.w\N{REPLACEMENT CHARACTER}1: 'w\\n1' is not a host name; "
+        "use letters, digits and hyphens, as cp1 or cp1.example.com"
+    ]
+
+
+def test_a_table_where_one_value_belongs_is_refused_at_its_place():
+    assert faults_of(host("bootMACAddress: [52:54:00:aa:bb:07]")) == [
+        "1.yaml:4:24: BareMetalHost w1 spec.bootMACAddress: must be one value; write a text, or leave the object out"
+    ]
+
+
+@pytest.mark.parametrize("workers", ["{w1: {mac-address: 52:54:00:aa:bb:07}}", "w1"])
+def test_hosts_of_icn_that_are_no_list_are_refused_and_not_left_out(workers: str):
+    head = "apiVersion: bpa.akraino.org/v1alpha1\nkind: Provisioning\nmetadata: {name: p}\nspec:\n"
+
+    assert faults_of(f"{head}  workers: {workers}\n  masters:\n") == [
+        "1.yaml:5:12: Provisioning p spec.workers: must be a list; write - name: {mac-address: MAC}"
+    ]
+
+
+def test_the_name_of_a_group_that_is_refused_has_a_place():
+    key = "apiVersion: kaas.mirantis.com/v1alpha1\nkind: PublicKey\nmetadata: {name: k, namespace: a b}\nspec:\n"
+
+    [fault] = faults_of(f"{key}  publicKey: ssh-ed25519 AAAAC3\n", host(MAC))
+
+    assert fault.startswith("1.yaml:5:14: groups.a b: 'a b' is not a name of a group")
+
+
 def test_a_value_of_several_lines_is_refused():
     key = "apiVersion: kaas.mirantis.com/v1alpha1\nkind: PublicKey\nmetadata: {name: k}\nspec:\n  publicKey: |\n"
 
