@@ -85,14 +85,14 @@ class ControlClient:
         return list(await self._request("GET", "machines"))
 
     async def host(self, name: str) -> View:
-        return dict(await self._request("GET", f"hosts/{name}"))
+        return dict(await self._request("GET", _host_path(name)))
 
     async def arm(self, request: ArmRequest) -> list[View]:
         """Allow one install of each host, of all of them or of none; raise RefusedError with every reason."""
         return list(await self._request("POST", "installs/arm", _selecting(request)))
 
     async def cancel(self, name: str, *, reason: str = "") -> View:
-        return dict(await self._request("POST", f"hosts/{name}/cancel", {"reason": reason}))
+        return dict(await self._request("POST", f"{_host_path(name)}/cancel", {"reason": reason}))
 
     async def cancel_all(self, request: CancelRequest) -> list[View]:
         return list(await self._request("POST", "installs/cancel", _selecting(request)))
@@ -101,16 +101,16 @@ class ControlClient:
         return dict(await self._request("POST", "inspections", {"machine": machine}))
 
     async def install(self, name: str) -> View:
-        return dict(await self._request("GET", f"hosts/{name}/install"))
+        return dict(await self._request("GET", f"{_host_path(name)}/install"))
 
     async def installs(self) -> list[View]:
         return list(await self._request("GET", "installs"))
 
     async def history(self, name: str) -> list[View]:
-        return list(await self._request("GET", f"hosts/{name}/history"))
+        return list(await self._request("GET", f"{_host_path(name)}/history"))
 
     async def served_documents(self, name: str) -> list[View]:
-        return list(await self._request("GET", f"hosts/{name}/served"))
+        return list(await self._request("GET", f"{_host_path(name)}/served"))
 
     async def ignition_files(self) -> list[View]:
         return list(await self._request("GET", "cluster/ignition"))

@@ -45,6 +45,16 @@ def test_hosts_are_listed_armed_and_cancelled_by_the_daemon(netboot: CommandLine
 
 
 @pytest.mark.usefixtures("daemon")
+@pytest.mark.parametrize("name", ["cp1/history", "cp1?follow=0", "cp1#x", "cp1%2Finstall"])
+def test_a_name_is_no_part_of_a_path_of_the_api(netboot: CommandLine, name: str):
+    for command in (("host", "show"), ("install", "show"), ("install", "history"), ("install", "cancel")):
+        refused = netboot(*command, name)
+
+        assert isinstance(refused.exception, RefusedError), refused.output
+        assert str(refused.exception).startswith(f"no host is called {name}; the registry has: cp1, ")
+
+
+@pytest.mark.usefixtures("daemon")
 def test_a_reload_prints_the_result_or_every_fault(netboot: CommandLine):
     taken = netboot.printed("reload")
     netboot.hosts.write_text(netboot.hosts.read_text().replace("role: worker,", "rol: worker,"))
