@@ -262,7 +262,7 @@ class Administration:
             return taken
         try:
             await self._daemon.reload()
-        except ConfigError as error:  # of other values; the file itself is read again at each request
+        except (ConfigError, StoreError) as error:  # of other values; the file itself is read again at each request
             return replace(taken, kept=str(error))
         return taken
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, UNKNOWN_MAC, BuiltServices, WithServices
 
-from netboot.errors import ConfigError, HostFileError, NetbootError, Problem, TransitionError, UnknownHostError
+from netboot.errors import (
+    ConfigError,
+    HostFileError,
+    NetbootError,
+    Problem,
+    StoreError,
+    TransitionError,
+    UnknownHostError,
+)
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import HostName
@@ -16,6 +24,7 @@ from netboot.model.install.install import InstallState
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import (
     NOT_IN_FORCE,
+    NOT_READ,
     HostChanges,
     HostsChanged,
     HostValues,
@@ -38,7 +47,7 @@ Work = Callable[[HostChanges], Awaitable[Any]]
 class Reloading:
     """Stands for the daemon, which this package must not import; only its reload is used here."""
 
-    def __init__(self, fault: ConfigError | None = None) -> None:
+    def __init__(self, fault: NetbootError | None = None) -> None:
         self._fault = fault
         self.reloads = 0
 
@@ -129,6 +138,20 @@ def test_if_the_daemon_keeps_its_files_the_change_is_made_and_the_reason_is_in_t
 
     assert (added.reload, added.notes) == (None, [NOT_IN_FORCE, str(FAULT)])
     assert written() == ["cp1.yaml", "w2.yaml"]
+
+
+def test_if_the_store_fails_at_the_reload_the_change_is_made_and_the_reason_is_in_the_notes(
+    with_services: WithServices, config: Path
+):
+    async def scenario(services: BuiltServices) -> Any:
+        made = changes(services, config, Reloading(StoreError("the store does not answer")))
+        return await made.add(HostValues("w2", WORKER)), await audits(services)
+
+    added, recorded = with_services(scenario)
+
+    assert (added.reload, added.notes) == (None, [NOT_READ, "the store does not answer"])
+    assert written() == ["cp1.yaml", "w2.yaml"]
+    assert recorded == [("add host", "w2", "uid 0", "done", None)]
 
 
 def test_a_refused_change_is_audited_and_reloads_nothing(with_services: WithServices, config: Path):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import ConfigError, TransitionError
+from netboot.errors import ConfigError, StoreError, TransitionError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
@@ -27,6 +27,7 @@ from netboot.yamlfile.plain_values import PlainValue
 
 Values = Mapping[str, PlainValue]
 NOT_IN_FORCE = "not in force: the daemon keeps the accepted hosts because of faults that were there before"
+NOT_READ = "not in force: the daemon could not read its files again; netboot reload"
 
 
 class HostFiles(Protocol):
@@ -162,4 +163,6 @@ class HostChanges:
         except ConfigError as error:
             faults = map(str, error.problems)
             return HostsChanged(changes, notes=[*notes, NOT_IN_FORCE, *faults], machines=machines)
+        except StoreError as error:  # the files are written, so the change is not refused
+            return HostsChanged(changes, notes=[*notes, NOT_READ, str(error)], machines=machines)
         return HostsChanged(changes, reload, notes, machines)
