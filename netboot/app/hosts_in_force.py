@@ -22,6 +22,7 @@ from netboot.registry.host_files import HostsFile
 from netboot.registry.load import Configuration, WrittenFiles, build, load_accepted, read_written
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
+from netboot.store.served_documents import ServedDocuments
 
 log = structlog.get_logger()
 
@@ -33,9 +34,17 @@ _OVERTAKEN: Final = "cannot record the addresses of hosts: another daemon record
 class HostsInForce:
     """Chooses the hosts to serve. Methods raise StoreError if the store fails."""
 
-    def __init__(self, accepted: AcceptedFiles, allocations: Allocations, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        accepted: AcceptedFiles,
+        allocations: Allocations,
+        served: ServedDocuments,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
         self._accepted = accepted
         self._allocations = allocations
+        self._served = served
         self._now = now
 
     async def read(self, path: Path) -> Configuration:
@@ -75,11 +84,15 @@ class HostsInForce:
         return await self._recorded(partial(_with_accepted, read, files), is_used=lambda _: True)
 
     async def keep_accepted(self, read: Configuration) -> None:
-        """Store a configuration without a fault for the next start; log an error of the store."""
+        """Store a configuration without a fault for the next start; log an error of the store.
+
+        What hosts were served that it does not declare is deleted.
+        """
         if read.faults:
             return
         try:
             await self._accepted.keep([(file.path, file.text or "") for file in read.texts])
+            await self._served.keep_only(read.hosts.hosts.keys())
         except StoreError as error:
             log.error("config.not_kept", reason=str(error))
 

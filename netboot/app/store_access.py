@@ -52,6 +52,7 @@ class OpenStore:
     machines: Machines
     leases: LeaseStore
     hosts: HostsInForce
+    allocations: Allocations
     served: ServedDocuments
     inspections: Inspections
     lock: Lock | None = None
@@ -85,6 +86,7 @@ class OpenStore:
             self.events,
             event_log=self.event_log,
             machines=self.machines,
+            allocations=self.allocations,
             served=self.served,
             inspections=inspections,
             hosts=hosts,
@@ -191,9 +193,19 @@ async def _opened(
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
-        hosts = HostsInForce(AcceptedFiles(database), Allocations(database), now=now)
-        leases, served, inspections = LeaseStore(database), ServedDocuments(database), Inspections(database)
-        yield OpenStore(Installs(database), event_log, events, machines, leases, hosts, served, inspections, lock)
+        allocations, served = Allocations(database), ServedDocuments(database)
+        yield OpenStore(
+            Installs(database),
+            event_log,
+            events,
+            machines,
+            LeaseStore(database),
+            HostsInForce(AcceptedFiles(database), allocations, served, now=now),
+            allocations,
+            served,
+            Inspections(database),
+            lock,
+        )
 
 
 def host_writer(path: Path, settings: Settings) -> HostWriter:

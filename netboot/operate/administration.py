@@ -34,6 +34,7 @@ from netboot.operate.content_uses import ContentUse, content_uses
 from netboot.operate.registration.host_changes import HostChanges, HostFiles
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
 from netboot.operate.selection import EVERY_HOST, HostSelection
+from netboot.store.allocations import Allocations
 from netboot.store.machines import Machines
 from netboot.store.served_documents import ServedDocuments
 
@@ -49,6 +50,7 @@ class Administration:
         *,
         event_log: EventLog,
         machines: Machines,
+        allocations: Allocations,
         served: ServedDocuments,
         inspections: InspectionRecords,
         hosts: Callable[[], HostSet],
@@ -85,6 +87,7 @@ class Administration:
             install_moves,
             events,
             machines=machines,
+            allocations=allocations,
             discovered=self._discovered,
             daemon=daemon,
             user=self._user,

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.model.host.address_pool import Allocation, IpAddress, RecordedAddress
+from netboot.model.host.host import HostName
 from netboot.store import tables
 from netboot.store.database import Database, OvertakenError
 
@@ -45,6 +46,16 @@ class Allocations:
                 await _write(connection, new, at.isoformat())
             return True
         return False
+
+    async def release(self, host: HostName) -> list[IpAddress]:
+        """Delete what is recorded for a host, so that others can be given it; return its addresses."""
+        table = tables.allocations
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(select(table).where(table.c.host == host).with_for_update())
+            found = [RecordedAddress.parse(row.address, row.host, row.at).address for row in rows]
+            if found:
+                await connection.execute(delete(table).where(table.c.host == host))
+        return sorted(found, key=lambda address: (address.version, int(address)))
 
 
 async def _write(connection: AsyncConnection, new: Sequence[Allocation], at: str) -> None:

@@ -1,11 +1,12 @@
 """The table of what each host was served last, one row for each kind of document. Written shortly after."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, bindparam, delete, select
 
 from netboot.errors import StoreError
 from netboot.model.host.host import HostName
@@ -37,6 +38,14 @@ class ServedDocuments:
         self._waiting[document.host, document.kind] = document
         if self._writing is None:
             self._writing = self._database.begin(self._write())
+
+    async def keep_only(self, hosts: Collection[HostName]) -> None:
+        """Delete what other hosts than these were served; raise StoreError."""
+        table = tables.served_documents
+        async with self._database.transaction() as connection:
+            stored = (await connection.execute(select(table.c.host).distinct())).scalars().all()
+            if gone := [{"gone": host} for host in stored if host not in hosts]:
+                await connection.execute(delete(table).where(table.c.host == bindparam("gone")), gone)
 
     async def _write(self) -> None:
         """Write until none waits. A document that the store does not accept is dropped: its machine has it."""

@@ -86,6 +86,22 @@ def test_a_host_that_a_command_adds_gets_an_address_and_no_host_gets_one_that_is
     assert "hosts.w5.network.address: 192.0.2.41 was allocated to w2 from the pool rack1; give w5 another" in taken
 
 
+def test_the_address_of_a_retired_host_is_the_next_that_is_given(box: Box):
+    (box.directory / "hosts.d").mkdir()
+    box.start()
+    add = ("host", "add", "w5", "role=worker")
+    box.declare(["w1"])
+    box.netboot("reload")
+    box.netboot(*add, "mac=52:54:00:00:00:55")
+    before = box.addresses()
+
+    retired = box.netboot("host", "retire", "w5", "--yes")
+    box.netboot("host", "add", "w6", "role=worker", "mac=52:54:00:00:00:56")
+
+    assert f"other hosts can now be given {before['w5']}; power the machine off if it still has it" in retired
+    assert box.addresses() == {"w1": before["w1"], "w6": before["w5"]}
+
+
 def test_explain_and_plan_have_the_recorded_address_beside_the_daemon(box: Box):
     box.start()
     box.declare(["w2"])

@@ -29,6 +29,7 @@ from netboot.operate.host_status import DiscoveredMachine
 from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanRequest, RescanResult
 from netboot.registry.writing.host_writer import HostWriter
+from netboot.store.allocations import Allocations
 
 UNKNOWN = replace(FIRMWARE, mac=UNKNOWN_MAC)
 CP1, W1 = HostName("cp1"), HostName("w1")
@@ -82,6 +83,7 @@ def administration(
         services.event_bus,
         event_log=services.event_log,
         machines=services.machines,
+        allocations=Allocations(services.database),
         served=services.served,
         inspections=services.inspections,
         hosts=lambda: services.hosts,

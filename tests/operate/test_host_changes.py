@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from netboot.errors import (
 )
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
+from netboot.model.host.address_pool import Allocation
 from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
 from netboot.operate.registration.approval import ApprovalRequest
@@ -33,6 +36,7 @@ from netboot.operate.registration.host_changes import (
 from netboot.operate.running_daemon import ReloadResult
 from netboot.registry.load import load
 from netboot.registry.writing.host_writer import HostWriter
+from netboot.store.allocations import Allocations
 
 CP1, W2 = HostName("cp1"), HostName("w2")
 OPERATOR = Actor("uid 1000", Source.CONTROL_SOCKET)
@@ -75,6 +79,7 @@ def changes(services: BuiltServices, config: Path, daemon: Any = None, *machines
         services.install_moves,
         services.event_bus,
         machines=services.machines,
+        allocations=Allocations(services.database),
         discovered=discovered,
         daemon=daemon,
         user=Actor("uid 0", Source.COMMAND),
@@ -249,6 +254,31 @@ def test_a_host_that_was_never_armed_is_retired(with_services: WithServices, con
         return retired.notes, await services.install_moves.history(W2)
 
     assert with_services(scenario) == (["w2 is retired; its disk was not wiped"], [])
+
+
+@pytest.mark.parametrize("verb", ["remove", "retire"])
+def test_the_address_of_a_removed_host_is_free_once_the_host_is_not_in_force(
+    with_services: WithServices, config: Path, verb: str
+):
+    address, other = (Allocation(ip_address(text), name) for text, name in (("192.0.2.40", W2), ("192.0.2.41", CP1)))
+
+    async def scenario(services: BuiltServices) -> Any:
+        allocations = Allocations(services.database)
+        await allocations.record([address, other], at=services.clock.now())
+        made = changes(services, config)
+        await made.add(HostValues("w2", WORKER))
+        kept = await getattr(replace(made, daemon=Reloading(ConfigError([FAULT]))), verb)(RemovalRequest("w2"))
+        recorded = set(await allocations.all())
+        await made.add(HostValues("w2", WORKER))
+        released = await getattr(made, verb)(RemovalRequest("w2"))
+        return kept, recorded, released, set(await allocations.all())
+
+    kept, before, released, after = with_services(scenario)
+
+    assert not any("192.0.2.40" in note for note in kept.notes)
+    assert before == {address.address, other.address}
+    assert released.notes[0] == "other hosts can now be given 192.0.2.40; power the machine off if it still has it"
+    assert after == {other.address}
 
 
 def test_machines_are_approved_together_with_names_that_no_host_and_no_install_has(

@@ -18,6 +18,7 @@ from netboot.operate.administration import Administration
 from netboot.operate.cluster.role_file_uses import RoleFileUses
 from netboot.operate.readiness import Readiness
 from netboot.registry.writing.host_writer import HostWriter
+from netboot.store.allocations import Allocations
 
 CP1 = HostName("cp1")
 SENT = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
@@ -40,6 +41,7 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
         services.event_bus,
         event_log=services.event_log,
         machines=services.machines,
+        allocations=Allocations(services.database),
         served=services.served,
         inspections=services.inspections,
         hosts=lambda: services.hosts,

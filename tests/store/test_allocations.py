@@ -86,3 +86,19 @@ def test_an_address_that_its_host_has_already_is_not_written_again(store_url: st
             await database.close()
 
     asyncio.run(scenario())
+
+
+def test_what_is_recorded_for_a_host_is_released_alone(store_url: str):
+    async def scenario() -> None:
+        database = await Database.open(store_url)
+        try:
+            allocations = Allocations(database)
+            await allocations.record([Allocation(THIRD, W1), Allocation(FIRST, W1), Allocation(SECOND, W2)], at=NOON)
+
+            assert await allocations.release(W3) == []
+            assert await allocations.release(W1) == [FIRST, THIRD]
+            assert set(await allocations.all()) == {SECOND}
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())

@@ -73,3 +73,23 @@ def test_a_store_that_fails_loses_the_record_and_takes_the_next(sqlite_url: str)
             await database.close()
 
     assert asyncio.run(scenario()) == [document(ServedKind.SCRIPT, "kept")]
+
+
+def test_what_other_hosts_were_served_is_deleted(store_url: str):
+    w1, w2 = HostName("w1"), HostName("w2")
+
+    async def scenario() -> list[int]:
+        database = await Database.open(store_url)
+        served = ServedDocuments(database)
+        for host in (CP1, w1, w2):
+            served.keep(document(ServedKind.ROLE, "role", host))
+            served.keep(document(ServedKind.SCRIPT, "script", host))
+        await database.finished()
+        await served.keep_only([w1])
+        found = [len(await served.of(host)) for host in (CP1, w1, w2)]
+        await served.keep_only([])
+        found.append(len(await served.of(w1)))
+        await database.close()
+        return found
+
+    assert asyncio.run(scenario()) == [0, 2, 0, 0]

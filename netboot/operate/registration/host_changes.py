@@ -6,7 +6,7 @@ reads its files again. `app` passes the writer of the files, which this package 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from netboot.operate.audit import audited
 from netboot.operate.content_uses import is_running
 from netboot.operate.registration.approval import ApprovalRequest, ApprovedMachine, approved_machines, host_values
 from netboot.operate.running_daemon import ReloadResult, RunningDaemon
+from netboot.store.allocations import Allocations
 from netboot.store.machines import Machines
 from netboot.yamlfile.plain_values import PlainValue
 
@@ -81,6 +82,7 @@ class HostChanges:
     install_moves: InstallMoves
     events: EventBus
     machines: Machines
+    allocations: Allocations
     discovered: Callable[[], Awaitable[Sequence[Machine]]]
     daemon: RunningDaemon | None
     user: Actor  # of this process: the actor of a change that names none
@@ -116,8 +118,7 @@ class HostChanges:
             notes = cancel_notes(install) if install.is_armed else []
             if install.is_armed:
                 await self.install_moves.cancel(host, reason=reason, actor=by)
-            change = await asyncio.to_thread(self.files.remove, host)
-            return await self._in_force([change], notes)
+            return await self._removed(host, notes)
 
     async def retire(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
         """Remove a host as `remove` does, and make its tokens invalid; its disk is not changed."""
@@ -126,8 +127,7 @@ class HostChanges:
             host = await self._removable(request)
             before = (await self.install_moves.retire(host, reason=reason, actor=by)).before
             notes = cancel_notes(before) if before.is_armed else []
-            change = await asyncio.to_thread(self.files.remove, host)
-            return await self._in_force([change], [*notes, f"{host} is retired; its disk was not wiped"])
+            return await self._removed(host, [*notes, f"{host} is retired; its disk was not wiped"])
 
     async def _approve(self, request: ApprovalRequest) -> HostsChanged:
         installs = await self.install_moves.all()  # a name with a history is not given to another machine
@@ -151,6 +151,18 @@ class HostChanges:
                 "host anyway with --force"
             )
         return change.host
+
+    async def _removed(self, host: HostName, notes: Sequence[str]) -> HostsChanged:
+        """Delete the file of a host, and release its addresses once the host is not in force."""
+        change = await asyncio.to_thread(self.files.remove, host)
+        changed = await self._in_force([change], notes)
+        if self.daemon is not None and changed.reload is None:
+            return changed
+        released = ", ".join(map(str, await self.allocations.release(host)))
+        if not released:
+            return changed
+        note = f"other hosts can now be given {released}; power the machine off if it still has it"
+        return replace(changed, notes=[note, *changed.notes])
 
     async def _in_force(
         self, changes: Sequence[HostFileChange], notes: Sequence[str] = (), machines: Sequence[ApprovedMachine] = ()
