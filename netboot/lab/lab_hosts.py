@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,8 @@ class LabHost:
     reply: ReplyVariant | None = None  # the fixed reply variant; None: learned
     bond: str | None = None  # the mode in which its cards are one
     replaces_rom: bool = False  # its iPXE ROM is offered the loader first
+    network: Mapping[str, object] = field(default_factory=dict)  # further keys of its `network`
+    more: Mapping[str, object] = field(default_factory=dict)  # further keys
 
 
 CP1: Final = LabHost(
@@ -138,6 +140,7 @@ def _entry(host: LabHost) -> dict[str, object]:
     router = str(DHCP_SERVER.ip)
     network: dict[str, object] = {"address": str(host.address), "gateway": router, "nameservers": [router]}
     network |= {"bond": {"mode": host.bond}} if host.bond else {"interface": CARD_NAME}
+    network |= host.network
     optional = {
         "loader": host.loader,
         "firmware": host.reply,
@@ -146,4 +149,4 @@ def _entry(host: LabHost) -> dict[str, object]:
     }
     given = {key: value for key, value in optional.items() if value is not None}
     macs = host.machine.macs
-    return {"role": host.role, "mac": macs[0] if len(macs) == 1 else macs, "disk": host.disk, **given}
+    return {"role": host.role, "mac": macs[0] if len(macs) == 1 else macs, "disk": host.disk, **given, **host.more}

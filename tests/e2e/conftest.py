@@ -7,6 +7,7 @@ its own LAN, appliance and machines: they share nothing but the media, and their
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 async def _start_all(session: pytest.Session) -> dict[str, asyncio.Task[None]]:
     slots = asyncio.Semaphore(AT_ONCE)
     return {
-        item.nodeid: asyncio.create_task(_play(item.obj, slots), name=item.name)
+        item.nodeid: asyncio.create_task(_play(partial(item.obj, **_parameters(item)), slots), name=item.name)
         for item in session.items
-        if _is_story(item)
+        if isinstance(item, pytest.Function) and _is_story(item)
     }
 
 
 async def _play(story: Callable[[], Awaitable[None]], slots: asyncio.Semaphore) -> None:
     async with slots:
         await story()
+
+
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 async def _ended(story: asyncio.Task[None]) -> None:

@@ -1,4 +1,5 @@
-"""Loaders that tests have the lab's appliance serve beside the installed ones: GRUB for x86-64 and arm64, and shim.
+"""Programs that tests need and this machine must not have installed: loaders that the lab's appliance serves beside the
+installed ones (GRUB for x86-64 and arm64, shim), and a time server.
 
 GRUB for x86-64 is made of Debian's modules: its finished images have no `http`. Debian's own image for arm64 is in no
 package that amd64 can install, and installing the signed ones would change how this machine boots: these are downloaded
@@ -24,7 +25,7 @@ _MODULES: Final = ("normal", "http", "efinet", "net", "linux", "echo", "sleep", 
 
 @dataclass(frozen=True, slots=True)
 class _Download:
-    """One file of a package that is never installed: for another architecture, or with a say in booting."""
+    """One file of a package that is never installed: of another architecture, or one that changes this machine."""
 
     name: str
     package: str
@@ -39,6 +40,7 @@ _SHIM: Final = _Download(SHIM_X64, "shim-signed", "amd64", "usr/lib/shim/shimx64
 _SIGNED_GRUB: Final = _Download(
     GRUB_X64, "grub-efi-amd64-signed", "amd64", "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
 )
+_CHRONYD: Final = _Download("chronyd", "chrony", "amd64", "usr/sbin/chronyd")
 # Upstream's GRUB does not read the URL of its device path, as Red Hat's does: its directory is passed to it.
 _EARLY_CONFIG: Final = """\
 net_bootp
@@ -66,9 +68,14 @@ def add_shim(directory: Path) -> None:
     _add(directory, _SIGNED_GRUB)
 
 
-def fetch_loaders() -> None:
-    """Download every loader that the cache has not."""
-    for download in (_GRUB_ARM64, _SHIM, _SIGNED_GRUB):
+def time_server() -> Path:
+    """Return chrony's daemon, whose package would replace the time service of this machine."""
+    return _fetch(_CHRONYD)
+
+
+def fetch_programs() -> None:
+    """Download every program that the cache has not."""
+    for download in (_GRUB_ARM64, _SHIM, _SIGNED_GRUB, _CHRONYD):
         _fetch(download)
 
 
@@ -108,4 +115,4 @@ def _download(download: _Download, wanted: Path) -> None:
 
 
 if __name__ == "__main__":
-    fetch_loaders()
+    fetch_programs()

@@ -49,6 +49,19 @@ def test_a_marker_said_before_anyone_waited_is_found():
     assert asyncio.run(wait()) == "netboot-lab: ready"
 
 
+def test_a_marker_is_found_again_behind_its_first_place():
+    async def wait() -> str:
+        console = Console("cp1")
+        console.feed(b"cp1 waits\n")
+        waiting = asyncio.create_task(console.wait_for("waits", timeout_s=10, after=console.text.index("waits") + 1))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        console.feed(b"cp1 waits\n")
+        return await waiting
+
+    assert asyncio.run(wait()) == "waits"
+
+
 def test_a_machine_that_goes_off_ends_the_wait_with_its_last_lines():
     async def wait() -> str:
         console = Console("cp1")

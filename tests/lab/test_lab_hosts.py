@@ -47,6 +47,19 @@ def test_a_bond_has_every_card_and_no_interface():
     )
 
 
+def test_further_keys_of_a_host_and_of_its_network_are_added_or_replace_the_usual_ones():
+    more = {"ntp": ["192.0.2.1"], "release": {"url": "http://192.0.2.1/ostree", "ref": "ock"}}
+
+    line = hosts_yaml([replace(CP1, network={"gateway": "192.0.2.2"}, more=more)]).splitlines()[-1]
+
+    assert line == (
+        '  cp1: {"role": "control-plane", "mac": "52:54:00:aa:bb:01", "disk": "/dev/disk/by-path/pci-0000:00:03.0", '
+        '"network": {"address": "192.0.2.21/24", "gateway": "192.0.2.2", "nameservers": ["192.0.2.1"], '
+        '"interface": "enp0s2"}, "ntp": ["192.0.2.1"], '
+        '"release": {"url": "http://192.0.2.1/ostree", "ref": "ock"}}'
+    )
+
+
 def test_the_settings_are_where_the_appliance_reads_them(tmp_path):
     paths = AppliancePaths(tmp_path, Path("/content"), Path("/run/netboot-lab/x/control.sock"))
 

@@ -52,6 +52,25 @@ def test_further_cards_and_disks_follow_and_the_first_card_boots():
     )
 
 
+def test_a_disk_with_two_paths_is_two_scsi_disks_with_one_world_wide_name():
+    words = command(Firmware.OVMF_PXE, disks=(LabDisk("root", 1, paths=2),))
+
+    assert [word for word in words if "d0p" in word or word.startswith("virtio-scsi")] == [
+        "virtio-scsi-pci,id=s0,addr=0x3",
+        "if=none,id=d0p0,file=/d.img,format=raw,cache=unsafe,file.locking=off",
+        "scsi-hd,drive=d0p0,bus=s0.0,lun=0,serial=root,wwn=0x5000c500a1b2c300,share-rw=on",
+        "if=none,id=d0p1,file=/d.img,format=raw,cache=unsafe,file.locking=off",
+        "scsi-hd,drive=d0p1,bus=s0.0,lun=1,serial=root,wwn=0x5000c500a1b2c300,share-rw=on",
+    ]
+
+
+def test_a_machine_has_this_computers_clock_or_a_time_of_its_own():
+    words = command(Firmware.OVMF_PXE, clock="2021-03-04T05:06:07")
+
+    assert words[-2:] == ("-rtc", "base=2021-03-04T05:06:07")
+    assert "-rtc" not in command(Firmware.OVMF_PXE)
+
+
 def test_uefi_http_boot_has_pxe_switched_off():
     words = command(Firmware.OVMF_HTTP)
 

@@ -12,9 +12,14 @@ from netboot.lab.media.stand_ins import MEDIUM, RELEASE, build_media
 
 VERSION = "6.1.0-99-cloud-amd64"
 MODULES = (
-    *("virtio_pci", "virtio_net", "bonding", "virtio_blk", "loop", "squashfs", "overlay"),
+    *("virtio_pci", "virtio_net", "bonding", "virtio_blk", "virtio_scsi", "sd_mod", "loop", "squashfs", "overlay"),
     *("xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs"),
 )
+UNPACKED = {
+    "ostree-boot": "usr/lib/ostree/ostree-prepare-root",
+    "iputils-arping": "usr/bin/arping",
+    "chrony": "usr/sbin/chronyd",
+}
 APT_CONF = """\
 Dir::State "{0}/state";
 Dir::State::status "{0}/status";
@@ -78,9 +83,8 @@ def names_in_initrd(image: Path) -> set[str]:
 
 def test_the_media_are_built_once_and_hold_what_the_machines_run(repository: Path):
     add_kernel(repository)
-    add_package(
-        repository, "ostree-boot", files={"usr/lib/ostree/ostree-prepare-root": Path("/bin/busybox").read_bytes()}
-    )
+    for name, program in UNPACKED.items():
+        add_package(repository, name, files={program: Path("/bin/busybox").read_bytes()})
     update_lists()
     lines: list[str] = []
 
@@ -94,7 +98,10 @@ def test_the_media_are_built_once_and_hold_what_the_machines_run(repository: Pat
     assert (medium / "vmlinuz").read_bytes() == b"kernel"
     assert names_in_initrd(medium / "initrd.img") >= {"init", "usr/bin/curl", "usr/lib/netboot/modules/virtio_net.ko"}
     stage2 = subprocess.run(["unsquashfs", "-l", str(medium / "images/install.img")], check=True, capture_output=True)
-    assert b"squashfs-root/usr/libexec/netboot/kickstart.sh\n" in stage2.stdout
+    listed = stage2.stdout.decode().splitlines()
+    assert {"usr/libexec/netboot/kickstart.sh", "usr/bin/arping", "usr/bin/chronyd"} <= {
+        each.removeprefix("squashfs-root/") for each in listed
+    }
     tree = subprocess.run(
         ["ostree", f"--repo={release}", "ls", "ock", "/usr/sbin/init", f"/usr/lib/modules/{VERSION}/initramfs.img"],
         check=True,

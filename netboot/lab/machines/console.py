@@ -37,15 +37,18 @@ class Console:
         self.is_closed = True
         self._changed.set()
 
-    async def wait_for(self, *markers: str, timeout_s: float) -> str:
-        """Return the first of these texts to appear since power-on; raise LabError with the console's tail."""
-        found = self._first_of(markers)
+    async def wait_for(self, *markers: str, timeout_s: float, after: int = 0) -> str:
+        """Return the first of these texts to appear since power-on; raise LabError with the console's tail.
+
+        `after` skips so many characters of the console's text.
+        """
+        found = self._first_of(markers, after)
         try:
             async with asyncio.timeout(timeout_s):
                 while found is None and not self.is_closed:
                     self._changed.clear()
                     await self._changed.wait()
-                    found = self._first_of(markers)
+                    found = self._first_of(markers, after)
         except TimeoutError:
             raise self._missing(markers, f"within {timeout_s:.0f} s") from None
         if found is None:
@@ -56,8 +59,8 @@ class Console:
         """Return the last lines that are not empty."""
         return "\n".join([line.rstrip() for line in self.text.splitlines() if line.strip()][-15:])
 
-    def _first_of(self, markers: tuple[str, ...]) -> str | None:
-        places = [(self.text.find(marker), marker) for marker in markers]
+    def _first_of(self, markers: tuple[str, ...], after: int) -> str | None:
+        places = [(self.text.find(marker, after), marker) for marker in markers]
         return min(((place, marker) for place, marker in places if place >= 0), default=(0, None))[1]
 
     def _missing(self, markers: tuple[str, ...], when: str) -> LabError:

@@ -17,6 +17,7 @@ CARD_NAME: Final = "enp0s2"
 _FIRST_DISK: Final = 0x3  # PCI slots; 0x4 is the random number generator
 _FURTHER_DISKS: Final = 0x7
 _FURTHER_CARDS: Final = 0xB
+_WWN: Final = 0x5000C500A1B2C300  # of the first disk
 
 
 class Firmware(StrEnum):
@@ -47,6 +48,7 @@ class LabDisk:
 
     serial: str
     size_gib: int = 20
+    paths: int = 1  # more than one: as many SCSI disks with the same world-wide name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class LabMachine:
     disks: tuple[LabDisk, ...] = (LabDisk("root"),)
     memory_mib: int = 2048  # the least with which a host is installed; QEMU takes what the guest uses
     more_macs: tuple[str, ...] = ()  # of further cards
+    clock: str | None = None  # its date and time at power-on, in UTC; None: this computer's
 
     @property
     def serial(self) -> str:
@@ -89,6 +92,7 @@ def qemu_command(
         *_firmware(machine, variables),
         *chain.from_iterable(map(_drive, count(), machine.disks, disks)),
         *("-device", "virtio-rng-pci,addr=0x4"),
+        *(("-rtc", f"base={machine.clock}") if machine.clock else ()),
         *chain.from_iterable(map(_further_card, count(1), machine.more_macs, taps[1:])),
     )
 
@@ -104,9 +108,21 @@ def _further_card(number: int, mac: str, tap: str) -> tuple[str, ...]:
 
 def _drive(number: int, disk: LabDisk, file: Path) -> tuple[str, ...]:
     slot = _FIRST_DISK if number == 0 else _FURTHER_DISKS + number
+    if disk.paths > 1:
+        adapter = ("-device", f"virtio-scsi-pci,id=s{number},addr={slot:#x}")
+        return (*adapter, *chain.from_iterable(_scsi_path(number, path, disk, file) for path in range(disk.paths)))
     return (
         *("-drive", f"if=none,id=d{number},file={file},format=raw,cache=unsafe"),
         *("-device", f"virtio-blk-pci,drive=d{number},serial={disk.serial},addr={slot:#x}"),
+    )
+
+
+def _scsi_path(number: int, path: int, disk: LabDisk, file: Path) -> tuple[str, ...]:
+    name = f"d{number}p{path}"
+    device = f"scsi-hd,drive={name},bus=s{number}.0,lun={path},serial={disk.serial},wwn={_WWN + number:#x},share-rw=on"
+    return (
+        *("-drive", f"if=none,id={name},file={file},format=raw,cache=unsafe,file.locking=off"),
+        *("-device", device),
     )
 
 

@@ -17,7 +17,7 @@ from netboot.content.assets import assets_directory
 from netboot.content.library.disk import megabytes, tree_size
 from netboot.lab.media.installed import build_release
 from netboot.lab.media.kernel import Kernel, fetch_kernel
-from netboot.lab.media.roots import add_file, make_root, pack_initrd, run
+from netboot.lab.media.roots import add_file, make_root, pack_initrd, run, unpack_package
 from netboot.lab.records import locked
 from netboot.model.release import EntryKind
 
@@ -30,8 +30,12 @@ _PACKAGES = (
 )
 
 _STAGE1_MODULES = ("virtio_pci", "virtio_net", "loop", "squashfs", "overlay")
-_STAGE2_MODULES = ("virtio_blk", "xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs")
-_STAGE2_PROGRAMS = ("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", "ostree", "efibootmgr")
+_STAGE2_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs")
+_STAGE2_PROGRAMS = (
+    *("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", "lsblk", "ostree", "efibootmgr", "ip"),
+)
+# Only unpacked: each would replace another package of this computer.
+_UNPACKED: Final = {"iputils-arping": "usr/bin/arping", "chrony": "usr/sbin/chronyd"}
 
 Say = Callable[[str], None]
 
@@ -97,7 +101,7 @@ def _build_medium(medium: Path, kernel: Kernel, *, assets: Path, work: Path) -> 
     (medium / "images").mkdir(parents=True)
     shutil.copy2(kernel.image, medium / "vmlinuz")
     pack_initrd(_stage1(work / "stage1", kernel, assets), medium / "initrd.img")
-    stage2, image = _stage2(work / "stage2", kernel, assets), medium / "images/install.img"
+    stage2, image = _stage2(work / "stage2", kernel, assets, work), medium / "images/install.img"
     run(
         "mksquashfs", stage2, image, "-comp", "zstd", "-Xcompression-level", "15", "-all-root", "-quiet", "-no-progress"
     )
@@ -113,8 +117,10 @@ def _stage1(directory: Path, kernel: Kernel, assets: Path) -> Path:
     return root
 
 
-def _stage2(directory: Path, kernel: Kernel, assets: Path) -> Path:
-    root = make_root(directory, *_STAGE2_PROGRAMS)
+def _stage2(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Path:
+    for package in _UNPACKED:
+        unpack_package(package, work / package)
+    root = make_root(directory, *_STAGE2_PROGRAMS, *(work / package / path for package, path in _UNPACKED.items()))
     kernel.add_modules(root, _STAGE2_MODULES)
     add_file(root, "lib/netboot/common.sh", assets / "common.sh")
     for part in ("kickstart.sh", "disk.sh", "payload.sh", "loader.sh"):
@@ -122,6 +128,7 @@ def _stage2(directory: Path, kernel: Kernel, assets: Path) -> Path:
     add_file(root, "usr/sbin/init", assets / "installer/stage2", mode=0o755)
     add_file(root, "usr/sbin/udevadm", assets / "installer/udevadm", mode=0o755)
     add_file(root, "usr/libexec/netboot/anaconda", assets / "installer/anaconda", mode=0o755)
-    for name in ("mnt/sysroot", "etc", "root", "var/tmp"):  # without /var/tmp a pull fails: `open(O_TMPFILE)`
+    add_file(root, "etc/passwd", assets / "installer/passwd")
+    for name in ("mnt/sysroot", "root", "var/tmp"):  # without /var/tmp a pull fails: `open(O_TMPFILE)`
         (root / name).mkdir(parents=True, exist_ok=True)
     return root
