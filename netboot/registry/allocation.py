@@ -16,7 +16,7 @@ from netboot.model.host.address_pool import AddressPool, Allocation, IpAddress, 
 from netboot.model.host.host import HostName
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged
-from netboot.registry.pool_section import PoolSection
+from netboot.registry.pool_section import POOL_KEYS, PoolSection
 
 Hosts = Mapping[HostName, Merged[HostSection]]
 Recorded = Mapping[IpAddress, RecordedAddress]
@@ -24,14 +24,13 @@ Recorded = Mapping[IpAddress, RecordedAddress]
 Given = Mapping[tuple[HostName, str], Allocation | None]
 
 NONE_RECORDED: Final[Recorded] = MappingProxyType({})
-_KEYS: Final = ("address", "address6")
 
 
 def allocate(hosts: Hosts, pools: Mapping[str, PoolSection], recorded: Recorded) -> Given:
     """Return an address of its pool for each host that takes one."""
     takers: dict[tuple[str, str], list[HostName]] = {}
     for name, host in hosts.items():
-        for key in _KEYS:
+        for key in POOL_KEYS:
             if _takes_from_pool(host.values, key):
                 takers.setdefault((str(host.values.network.pool), key), []).append(name)
     taken = set(_addresses_of_others(hosts.values())) if takers else set()

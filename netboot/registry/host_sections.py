@@ -246,7 +246,7 @@ class HostSection(SharedValues):
 
     role: values.RoleName | None = described(None, "What the machine is in the cluster.")
     mac: values.MacAddresses | None = described(None, "The card that boots, or a list, one per card, in any spelling.")
-    groups: tuple[values.FirstHost, ...] | None = described(
+    groups: tuple[values.GroupName, ...] | None = described(
         None, "The groups that it belongs to; a later one replaces the values of an earlier one."
     )
     hostname: values.HostNameText | None = described(None, "The name that the system gives itself; its key if missing.")

@@ -229,7 +229,7 @@ def _address_with_prefix(scalar: Scalar) -> IPv4Interface:
     try:
         interface = IPv4Interface(text)
     except ValueError:
-        cure = "write it as 192.0.2.101/24 (IPv6 is not there yet)"
+        cure = "write it as 192.0.2.101/24; one of IPv6 is address6"
         raise refuse(f"{shown(text)} is not an IPv4 address", cure) from None
     network = interface.network
     if not _ADDRESS.fullmatch(text) or network.prefixlen == 0:
@@ -316,6 +316,7 @@ MacAddresses = Annotated[
     WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}),
 ]
 FirstHost = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a host")]
+GroupName = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of a group")]
 PoolName = Annotated[str, ValueKind(lambda scalar: scalar.text, "name of an address pool")]
 ReleaseUrl = Annotated[str, ValueKind(_release_url, "URL of an OSTree archive", matching(_RELEASE_URL))]
 RegistryKey = Annotated[str, PlainValidator(_registry), WithJsonSchema({"type": "string"})]

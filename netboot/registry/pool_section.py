@@ -18,6 +18,9 @@ from netboot.yamlfile.nodes import Scalar
 from netboot.yamlfile.sections import Section, described, refuse
 from netboot.yamlfile.value_kinds import Domain, MachineAddress, ValueKind
 
+# The addresses of a host's network, each with the key of its pool that gives it.
+POOL_KEYS: Final = {"address": "addresses", "address6": "addresses6"}
+
 _ONLY_IPV6: Final = "IPv6 alone is not possible, because OCNE's nodes need IPv4"
 _SUBNETS: Final = {4: "192.0.2.0/24", 6: "2001:db8::/64"}
 _ADDRESSES: Final = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from netboot.model.host.address_pool import Allocation
 from netboot.registry.host_sections import HostSection
 from netboot.registry.merge import Merged, Origin
+from netboot.registry.pool_section import POOL_KEYS
 from netboot.yamlfile.sections import Section
 
 
@@ -36,7 +37,7 @@ def _explained(
         in_force, overridden = host.sources(*path)
         return ExplainedValue(".".join(path), value, tuple(in_force), tuple(overridden))
     pool = next(layer for layer in host.layers if layer.where == f"address_pools.{host.values.network.pool}")
-    origin = pool.written("network", path[-1].replace("address", "addresses"))
+    origin = pool.written("network", POOL_KEYS[path[-1]])
     return ExplainedValue(".".join(path), value, (origin,), (), allocation)
 
 

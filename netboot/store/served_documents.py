@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import RowMapping, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 
 from netboot.errors import StoreError
 from netboot.model.host.host import HostName
-from netboot.model.host.mac import Mac
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.store import tables
 from netboot.store.database import Database, upsert
@@ -31,7 +29,7 @@ class ServedDocuments:
         mine = select(tables.served_documents).where(tables.served_documents.c.host == host)
         async with self._database.reading() as connection:
             rows = (await connection.execute(mine.order_by(tables.served_documents.c.kind))).mappings().all()
-        return [_document(row) for row in rows]
+        return [ServedDocument.parse({str(name): value for name, value in row.items()}) for row in rows]
 
     def keep(self, document: ServedDocument) -> None:
         """Store a document in place of the one before; those that arrive during a write are written together."""
@@ -72,15 +70,3 @@ def _columns(document: ServedDocument) -> dict[str, Any]:
         "sha256": document.sha256,
         "text": document.text,
     }
-
-
-def _document(row: RowMapping) -> ServedDocument:
-    return ServedDocument(
-        HostName(row["host"]),
-        ServedKind(row["kind"]),
-        datetime.fromisoformat(row["at"]),
-        Mac(row["mac"]),
-        row["base_url"],
-        row["sha256"],
-        row["text"],
-    )

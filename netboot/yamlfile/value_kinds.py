@@ -111,7 +111,7 @@ def _address(scalar: Scalar) -> IPv4Address:
         address = IPv4Address(scalar.text)
     except ValueError:
         what = f"{shown(scalar.text)} is not an IPv4 address"
-        raise refuse(what, "write one, as 192.0.2.1 (IPv6 is not there yet)") from None
+        raise refuse(what, "write one, as 192.0.2.1") from None
     if address.is_multicast or address == _BROADCAST:
         raise _not_reachable(address)
     return address

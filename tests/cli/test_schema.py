@@ -71,6 +71,12 @@ def examples() -> list[tuple[str, str]]:
     ]
 
 
+def test_the_groups_of_a_host_are_names_of_groups(schemas: dict[str, Any]):
+    groups = schemas["hosts.yaml"]["$defs"]["HostSection"]["properties"]["groups"]
+
+    assert groups["items"]["title"] == "name of a group"
+
+
 @pytest.mark.parametrize("name", ["netboot.yaml", "hosts.yaml"])
 def test_a_schema_is_valid_itself_and_describes_every_key(schemas: dict[str, Any], name: str):
     schema = schemas[name]

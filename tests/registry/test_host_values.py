@@ -84,7 +84,7 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         ("ntp: 192.0.2.1", "ntp: must be a list; write it in brackets: [first, second]"),
         (
             "ntp: [192.0.2.300]",
-            "ntp[0]: '192.0.2.300' is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+            "ntp[0]: '192.0.2.300' is not an IPv4 address; write one, as 192.0.2.1",
         ),
         (
             "ntp: [224.0.1.1]",
@@ -135,11 +135,11 @@ NO_HOST_NAME = "is not a host name; use letters, digits and hyphens, as cp1 or c
         (
             "network: {address: '2001:db8::1/64'}",
             "network.address: '2001:db8::1/64' is not an IPv4 address; "
-            "write it as 192.0.2.101/24 (IPv6 is not there yet)",
+            "write it as 192.0.2.101/24; one of IPv6 is address6",
         ),
         (
             "network: {address: 192.0.2.5/24, gateway: x}",
-            "network.gateway: 'x' is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)",
+            "network.gateway: 'x' is not an IPv4 address; write one, as 192.0.2.1",
         ),
         (
             "network: {address: 192.0.2.5/24, nameservers: [127.0.0.1]}",

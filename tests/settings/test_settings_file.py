@@ -57,7 +57,7 @@ NO_WEB_SERVER = (
     "is not a URL of a web server; "
     "write it as http://mirror.example.org/netboot, what lies before /content/ and /ostree/"
 )
-NO_ADDRESS = "is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)"
+NO_ADDRESS = "is not an IPv4 address; write one, as 192.0.2.1"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ NO_LOADER = "is not a name of a boot file; write one below bootfiles.directories
         (Percent, "1.5", "'1.5' is not a whole number; write one from 0 to 100"),
         (FilePath, "", EMPTY),
         (FilePath, "null", EMPTY),
-        (Address, "fd00::1", "'fd00::1' is not an IPv4 address; write one, as 192.0.2.1 (IPv6 is not there yet)"),
+        (Address, "fd00::1", "'fd00::1' is not an IPv4 address; write one, as 192.0.2.1"),
         (Address, "239.1.1.1", f"239.1.1.1 {UNREACHABLE}"),
         (Address, "255.255.255.255", f"255.255.255.255 {UNREACHABLE}"),
         (MachineAddress, "0.0.0.0", f"0.0.0.0 {UNREACHABLE}"),

@@ -1,10 +1,11 @@
 """What a host was served last, without its tokens: kept so that a later plan can be compared with it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -34,6 +35,19 @@ class ServedDocument:
     base_url: str  # this server, as the machine reached it
     sha256: str
     text: str | None = None
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read a row of the store, or what the API shows."""
+        return cls(
+            HostName(values["host"]),
+            ServedKind(values["kind"]),
+            datetime.fromisoformat(values["at"]),
+            Mac(values["mac"]),
+            values["base_url"],
+            values["sha256"],
+            values["text"],
+        )
 
     @classmethod
     def of(

@@ -10,7 +10,7 @@ from netboot.registry.allocation import Given, Hosts
 from netboot.registry.checks.host_checks import layer_tables
 from netboot.registry.checks.network_checks import add_network_fault
 from netboot.registry.host_files import Declared
-from netboot.registry.pool_section import PoolSection
+from netboot.registry.pool_section import POOL_KEYS, PoolSection
 from netboot.yamlfile.faults import Faults, Place, did_you_mean, shown
 from netboot.yamlfile.nodes import Scalar, find, find_nearest
 
@@ -30,14 +30,14 @@ def check_given(hosts: Hosts, given: Given, faults: Faults) -> None:
     owners = {
         own.ip: (name, key)
         for name, host in hosts.items()
-        for key in ("address", "address6")
+        for key in POOL_KEYS
         if (own := getattr(host.layers[0].values.network, key)) is not None
     }
     for (name, key), allocation in given.items():
         pool = hosts[name].values.network.pool
         if allocation is None:
             what = f"has no {'IPv6 ' if key == 'address6' else ''}address left for {name}"
-            cure = f"add one to address_pools.{pool}.{key.replace('address', 'addresses')}"
+            cure = f"add one to address_pools.{pool}.{POOL_KEYS[key]}"
             add_network_fault(hosts[name], "pool", f"the pool {pool}", what, cure, faults)
         elif allocation.address in owners:
             _refuse_own_address(owners[allocation.address], allocation, hosts, faults)
@@ -63,7 +63,7 @@ def _check_names(declared: Declared, faults: Faults) -> None:
 
 def _check_overlaps(declared: Declared, pools: Pools, faults: Faults) -> None:
     for (first, one), (second, other) in combinations(pools.items(), 2):
-        for key in ("addresses", "addresses6"):
+        for key in POOL_KEYS.values():
             pairs = product(getattr(one, key) or (), getattr(other, key) or ())
             shared = next(((before, span) for before, span in pairs if before.overlaps(span)), None)
             if shared is not None:

@@ -30,7 +30,10 @@ class HostsDirectory:
     descriptor: int
 
     def apply(self, changes: Mapping[str, str | None]) -> None:
-        """Write each named file, or delete it where the text is None: all, or none if one fails."""
+        """Write each named file, or delete it where the text is None: all, or none if one fails.
+
+        A process that is killed in between leaves some of them, each whole.
+        """
         done: list[tuple[str, str | None]] = []
         try:
             for name, text in changes.items():

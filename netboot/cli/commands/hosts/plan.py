@@ -6,9 +6,7 @@ Changes nothing on the appliance; only `--diff` uses the daemon or the store.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -24,11 +22,10 @@ from netboot.doctor.box import links_here
 from netboot.errors import UnknownHostError
 from netboot.model import urls
 from netboot.model.clock import utc_now
-from netboot.model.host.host import Host, HostName
-from netboot.model.host.mac import Mac
+from netboot.model.host.host import Host
 from netboot.model.host.network import choose_address
 from netboot.model.install.install import Install
-from netboot.model.install.served_document import ServedDocument, ServedKind
+from netboot.model.install.served_document import ServedDocument
 from netboot.operate.host_plan import HostPlan, HostPlanner, offers
 from netboot.operate.plan_changes import PlanChange, plan_change
 from netboot.registry.load import Configuration
@@ -100,7 +97,7 @@ async def _compared(config: Path, registry: Registry, hosts: Sequence[Host], *, 
     async with administration(config, needs_hosts=False) as opened:
         for host in hosts:
             try:
-                served = [_served(view) for view in json_view(await opened.served_documents(host.name))]
+                served = [ServedDocument.parse(view) for view in json_view(await opened.served_documents(host.name))]
             except UnknownHostError:
                 served = []
             except RefusedError as error:  # the daemon has not read its file yet
@@ -115,18 +112,6 @@ async def _change(registry: Registry, host: Host, served: ServedDocument, *, bas
     base_url = served.base_url if served.base_url in base_urls else base_urls[0]
     mac = served.mac if served.mac in host.macs else host.mac
     return plan_change(await HostPlanner(registry.documents, host, mac, base_url).plan({}), served)
-
-
-def _served(view: Mapping[str, Any]) -> ServedDocument:
-    return ServedDocument(
-        HostName(view["host"]),
-        ServedKind(view["kind"]),
-        datetime.fromisoformat(view["at"]),
-        Mac(view["mac"]),
-        view["base_url"],
-        view["sha256"],
-        view["text"],
-    )
 
 
 def base_urls_of(settings: Settings, links: Mapping[str, Link]) -> list[str]:
