@@ -12,8 +12,10 @@ from netboot.admin.api import actor_of, json_object, on_the_socket_alone
 from netboot.admin.json_views import json_text
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostChanges, HostValues, RemovalRequest
+from netboot.yamlfile.plain_values import MOST_DIGITS
 
 _DEEPEST: Final = 8  # tables in tables; a host has three
+_TOO_LARGE: Final = 10**MOST_DIGITS
 _LISTS: Final = ("macs", "addresses", "groups")
 _TEXTS: Final = ("role", "name", "pool", "disk")
 
@@ -89,15 +91,17 @@ def _flag(body: Mapping[str, Any], key: str) -> bool:
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values that a hosts file can have; raise HTTPBadRequest for a fraction, or tables nested too deep."""
+    """Return values that a hosts file can have; raise HTTPBadRequest for another number, or tables nested too deep."""
     _check_value(values, 0)
     return values
 
 
 def _check_value(value: object, depth: int) -> None:
-    if depth > _DEEPEST or isinstance(value, float):
+    is_other_number = isinstance(value, float) or (isinstance(value, int) and abs(value) >= _TOO_LARGE)
+    if depth > _DEEPEST or is_other_number:
         raise web.HTTPBadRequest(
-            text=f"a value is a text, a whole number, true, false, null, a list or an object, {_DEEPEST} deep at most"
+            text=f"a value is a text, a whole number of at most {MOST_DIGITS} digits, true, false, null, a list or an "
+            f"object, {_DEEPEST} deep at most"
         )
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:

@@ -14,7 +14,8 @@ from netboot.yamlfile.nodes import Listing, Node, Scalar, Table
 PlainValue = str | int | bool | None | Sequence["PlainValue"] | Mapping[str, "PlainValue"]
 
 _BOOLEANS: Final = {"true": True, "false": False}
-_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")  # as `str` writes it
+MOST_DIGITS: Final = 18  # of a number; more are read back as text
+_INTEGER: Final = re.compile(rf"0|-?[1-9][0-9]{{0,{MOST_DIGITS - 1}}}")  # as `str` writes it
 _ALSO_NUMBERS: Final = re.compile(
     r"(0o[0-7]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)$"
 )  # YAML 1.2 §10.3.2

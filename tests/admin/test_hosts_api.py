@@ -12,7 +12,9 @@ from safety.declared import AT_FIRST
 
 UNREGISTERED, SECOND = "52:54:00:aa:00:98", "52:54:00:aa:00:99"
 VALUES = {"role": "worker", "mac": "52:54:00:aa:00:97"}
-REJECTED = "a value is a text, a whole number, true, false, null, a list or an object, 8 deep at most"
+REJECTED = (
+    "a value is a text, a whole number of at most 18 digits, true, false, null, a list or an object, 8 deep at most"
+)
 BOTH = "hosts names the hosts, or role and labels select them; give one of the two"
 
 
@@ -104,6 +106,7 @@ def test_a_retired_host_is_no_longer_declared_and_is_audited_with_the_actor(box:
             for wrong in ({}, {"name": 1, "values": {}}, {"name": "w2", "values": []})
         ],
         ("POST", "/hosts", {"name": "w2", "values": {"network": {"mtu": 1.5}}}, REJECTED),
+        ("POST", "/hosts", {"name": "w2", "values": {"release": 10**18}}, REJECTED),
         ("PATCH", "/hosts/w1", {"labels": [[[[[[[[[]]]]]]]]]}, REJECTED),
         ("PATCH", "/hosts/w1", [], "the body is not a JSON object"),
         ("POST", "/hosts/w1/retire", {"force": "yes"}, "force is true or false"),
