@@ -5,7 +5,7 @@ Used by the commands and by the lab. Never opens the store or a file of the daem
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self
@@ -23,6 +23,7 @@ from netboot.control_socket import (
 )
 from netboot.operate.arming import ArmRequest, CancelRequest
 from netboot.operate.cluster.role_file_uses import IgnitionRequest
+from netboot.operate.one_time_boots import RescueRequest
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import HostValues, RemovalRequest
 from netboot.operate.running_daemon import RescanRequest
@@ -49,6 +50,7 @@ class ControlClient:
         self._report = report
         self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
         self.host_changes = HostChangesClient(self._request)
+        self.one_time_boots = OneTimeBootsClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -96,9 +98,6 @@ class ControlClient:
 
     async def cancel_all(self, request: CancelRequest) -> list[View]:
         return list(await self._request("POST", "installs/cancel", _selecting(request)))
-
-    async def inspect(self, machine: str) -> View:
-        return dict(await self._request("POST", "inspections", {"machine": machine}))
 
     async def install(self, name: str) -> View:
         return dict(await self._request("GET", f"{_host_path(name)}/install"))
@@ -180,8 +179,27 @@ class HostChangesClient:
         return dict(await self._request("DELETE", f"{_host_path(request.name)}?{query}", None))
 
     async def retire(self, request: RemovalRequest) -> View:
-        body = {"reason": request.reason, "force": request.force}
+        body = {"reason": request.reason, "force": request.force} | ({"wipe": request.wipe} if request.wipe else {})
         return dict(await self._request("POST", f"{_host_path(request.name)}/retire", body))
+
+
+class OneTimeBootsClient:
+    """The requests for what machines boot once; it has the methods of `operate.one_time_boots` that commands use."""
+
+    def __init__(self, request: Callable[[str, str, object], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def inspect(self, machine: str) -> View:
+        return dict(await self._request("POST", "inspections", {"machine": machine}))
+
+    async def rescue(self, request: RescueRequest) -> list[View]:
+        return list(await self._request("POST", "rescues", asdict(request)))
+
+    async def cancel_rescue(self, names: Sequence[str]) -> list[View]:
+        return list(await self._request("POST", "rescues/cancel", {"hosts": [*names]}))
+
+    async def cancel_wipe(self, name: str) -> View:
+        return dict(await self._request("DELETE", f"wipes/{quote(name, safe='')}", None))
 
 
 def _host_path(name: str) -> str:

@@ -40,6 +40,18 @@ class InspectionRefusedError(NetbootError):
     code = "inspection-refused"
 
 
+class RescueRefusedError(NetbootError):
+    """Hosts that cannot boot a rescue now, with every reason."""
+
+    code = "rescue-refused"
+
+
+class WipeRefusedError(NetbootError):
+    """A host whose disk cannot be wiped when it is retired, with every reason."""
+
+    code = "wipe-refused"
+
+
 class UnknownHostError(NetbootError):
     """A name that no hosts file declares."""
 

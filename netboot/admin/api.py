@@ -30,10 +30,12 @@ from netboot.errors import (
     HostsNotWritableError,
     InspectionRefusedError,
     NetbootError,
+    RescueRefusedError,
     RoleFileError,
     StoreError,
     TransitionError,
     UnknownHostError,
+    WipeRefusedError,
 )
 from netboot.model.actor import Actor, Source
 from netboot.model.install.event import Event
@@ -68,7 +70,6 @@ def admin_application(administration: Administration, metrics: Metrics, *, confi
             web.post("/api/v1/content/rescan", api.rescan_content),
             web.get("/api/v1/content/uses", _answer(administration.content_uses)),
             web.get("/api/v1/machines", _answer(administration.machines)),
-            web.post("/api/v1/inspections", api.inspect),
             web.get("/api/v1/hosts", api.hosts),
             web.get("/api/v1/hosts/{host}", _answer(administration.host)),
             web.post("/api/v1/hosts/{host}/arm", api.arm),
@@ -148,12 +149,6 @@ class _Api:
             raise web.HTTPBadRequest(text="label is KEY=VALUE")
         selection = HostSelection(request.query.get("role"), {key: text for key, _, text in pairs})
         return _json(await self._administration.hosts(selection))
-
-    async def inspect(self, request: web.Request) -> web.Response:
-        machine = (await _body(request)).get("machine")
-        if not (isinstance(machine, str) and machine):
-            raise web.HTTPBadRequest(text="machine is the name of a host, or a MAC")
-        return _json(await self._administration.inspect(machine, actor=actor_of(request)))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events as server-sent events: `after` an id, of one `host`; `follow=0` sends only the stored ones."""
@@ -324,7 +319,9 @@ def _status_of(error: NetbootError) -> int:
     match error:
         case UnknownHostError():
             return 404
-        case TransitionError() | ArmingRefusedError() | InspectionRefusedError() | HostFileError():
+        case TransitionError() | ArmingRefusedError() | HostFileError():
+            return 409
+        case InspectionRefusedError() | RescueRefusedError() | WipeRefusedError():
             return 409
         case ConfigError() | RoleFileError():
             return 422

@@ -55,9 +55,12 @@ class HostsApi:
         return _json(await self._changes.remove(wanted, actor=actor_of(request)))
 
     async def retire(self, request: web.Request) -> web.Response:
-        """Retire a host: `{"reason": TEXT, "force": BOOLEAN}`, both optional."""
-        body = _known(await json_object(request) if request.can_read_body else {}, ("reason", "force"))
-        wanted = RemovalRequest(request.match_info["host"], str(body.get("reason", "")), _flag(body, "force"))
+        """Retire a host: `{"reason": TEXT, "force": BOOLEAN, "wipe": NAME}`, all optional; NAME is the host's again."""
+        body = _known(await json_object(request) if request.can_read_body else {}, ("reason", "force", "wipe"))
+        name, wipe = request.match_info["host"], body.get("wipe")
+        if wipe not in (None, name):
+            raise web.HTTPBadRequest(text=f"wipe is the name of the host again, {name}, or absent")
+        wanted = RemovalRequest(name, str(body.get("reason", "")), _flag(body, "force"), wipe or "")
         return _json(await self._changes.retire(wanted, actor=actor_of(request)))
 
     async def approve(self, request: web.Request) -> web.Response:

@@ -74,18 +74,18 @@ def http_error_view(text: str | None, status: int) -> View:
 def _view(found: Any) -> Any:
     """Return what stands for a value that is not of JSON; the values in it are converted in turn."""
     match found:
-        case HostStatus(host, install):
-            return {**_host(host), "install": install}
+        case HostStatus(host, install, next_boot):
+            return {**_host(host), "install": install, "next_boot": next_boot}
         case HostReport(host, install, heard, machines, inspections):
-            progress = {**_progress(install), "deadlines": install.deadlines}
+            progress = {**_progress(install), "deadlines": install.deadlines, "next_boot": install.next_boot}
             shown = {**_heard(heard), "machines": machines, "inspections": inspections}
             return {**_host(host), "install": install, **progress, **shown}
         case DiscoveredMachine(machine, inspection):
             return {**_fields(machine), "inspection": inspection}
         case InstallStatus():
             return _install(found)
-        case InstallReport(status, _, deadlines):
-            return {**_install(status), **_progress(found), "deadlines": deadlines}
+        case InstallReport(status, _, deadlines, next_boot):
+            return {**_install(status), **_progress(found), "deadlines": deadlines, "next_boot": next_boot}
         case ArmedHost(status, boot_media, reasons, warnings, deadlines):
             shown = {"boot_media": boot_media, "reasons": reasons, "warnings": warnings, "deadlines": deadlines}
             return {**_install(status), **shown}

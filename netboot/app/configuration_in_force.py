@@ -14,6 +14,7 @@ import structlog
 from netboot.app import from_settings
 from netboot.app.armed_content import ArmedContent
 from netboot.app.hosts_in_force import HostsInForce, warn_of_removed
+from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
 from netboot.content.library.disk import write_fault
@@ -45,6 +46,7 @@ class ConfigurationInForce:
     _: KW_ONLY
     hosts: HostsInForce
     install_moves: InstallMoves
+    inspections: InspectionDocuments
     armed_content: ArmedContent
     now: Callable[[], datetime]
     on_content: Callable[[], None]
@@ -141,6 +143,7 @@ class ConfigurationInForce:
         """Return the hosts whose arming ended, because it no longer fits; report those that lack their content."""
         try:
             ended = await self.install_moves.end_changed_armings()
+            await self.inspections.end_unfit()
         except StoreError as error:  # each machine's script compares again, from the store
             log.error("install.armings_unchecked", reason=str(error))
             ended = []

@@ -17,6 +17,7 @@ from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.hosts_api import HostsApi
+from netboot.admin.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
 from netboot.app.armed_content import ArmedContent
@@ -137,6 +138,7 @@ class Daemon:
             self._content,
             hosts=store.hosts,
             install_moves=self._install_moves,
+            inspections=self._services.inspections,
             armed_content=self._armed_content,
             now=clock.now,
             on_content=self._content_replaced,
@@ -179,8 +181,10 @@ class Daemon:
 
     def _admin_application(self, metrics: Metrics) -> web.Application:
         admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
-        hosts_api, cluster_api = HostsApi(self._administration.host_changes), ClusterApi(self._administration)
-        admin.add_routes([*UploadApi(self._uploads).routes(), *hosts_api.routes(), *cluster_api.routes()])
+        administration = self._administration
+        hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
+        once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
+        admin.add_routes([*upload_api.routes(), *hosts_api.routes(), *once_api.routes(), *cluster_api.routes()])
         return admin
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:

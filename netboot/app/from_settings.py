@@ -40,7 +40,7 @@ def registry_for(
     )
     boot_files = BootFiles(settings.bootfiles.directories)
     policy, problems = _policy_for(settings, boot_files, configuration.hosts)
-    policy = replace(policy, left_out=configuration.left_out)
+    policy = replace(policy, left_out=configuration.left_out, is_complete=not configuration.faults)
     if configuration.left_out and policy.unknown is UnknownHosts.INSPECT:  # until the files are sound
         policy = replace(policy, unknown=UnknownHosts.WAIT)
     if configuration.hides_hosts:  # what seems unregistered may be declared in the file that cannot be read

@@ -10,13 +10,16 @@ from typing import Final, assert_never
 from netboot.boot.firmware.reply_variants import Choices, choices_for
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu, Stage
 from netboot.model.boot.offer import (
+    HarmlessPlan,
     Ignored,
     IgnoreReason,
     InspectPlan,
     LocalBootPlan,
     Offer,
     OfferKind,
+    OncePlan,
     Policy,
+    RescuePlan,
     UnknownHosts,
     WaitPlan,
     WaitReason,
@@ -25,7 +28,7 @@ from netboot.model.host.firmware import BootVariant, RomIpxe
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import failures
-from netboot.model.install.inspection import Inspection
+from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Install
 from netboot.model.words import first_line
 
@@ -79,7 +82,7 @@ def decide(
     """Return what this machine is offered. `host` and `install` are None together for an unregistered machine.
 
     `variant` is the boot variant that its firmware accepted; the first one if it is None or not available.
-    `inspection` is what is known of inspections of this card's machine.
+    `inspection` is what is known of what this card's machine boots once.
     """
     client = effective_client(client, host, firmware)
     return decide_at_stage(client, host, install, policy, variant=variant, inspection=inspection)
@@ -116,16 +119,16 @@ def _answer(
         if _needs_a_script_for_its_disk(client):
             return _lead_to_script(client, choices_for(client, None, policy), None)
         return Offer(OfferKind.LOCAL_DISK, client.mac)
+    boots_once = one_time_boot(client.mac, host, install, policy, inspection) is not None
     if host is None or install is None:
         match policy.unknown:
-            case UnknownHosts.IGNORE:
+            case UnknownHosts.IGNORE if not boots_once:
                 return Ignored(IgnoreReason.UNKNOWN_HOST)
-            case UnknownHosts.WAIT | UnknownHosts.INSPECT:
+            case UnknownHosts.IGNORE | UnknownHosts.WAIT | UnknownHosts.INSPECT:
                 return _lead_to_script(client, choices_for(client, None, policy), variant)
             case _:
                 assert_never(policy.unknown)
-    is_inspected = inspection_medium(host, install, policy, inspection) is not None
-    if install.is_armed or is_inspected or _needs_a_script_for_its_disk(client):
+    if install.is_armed or boots_once or _needs_a_script_for_its_disk(client):
         return _lead_to_script(client, choices_for(client, host, policy), variant)
     return Offer(OfferKind.LOCAL_DISK, client.mac)
 
@@ -147,20 +150,41 @@ def _needs_a_script_for_its_disk(client: BootClient) -> bool:
     return client.stage is Stage.IPXE or client.is_etherboot or is_bios
 
 
-def inspection_medium(
-    host: Host | None, install: Install | None, policy: Policy, inspection: Inspection | None
-) -> str | None:
-    """Return the boot medium that inspects this machine at its next script; None: it is not inspected.
+def one_time_boot(
+    mac: Mac, host: Host | None, install: Install | None, policy: Policy, inspection: Inspection | None
+) -> OncePlan | None:
+    """Return what this machine boots once, at its next script, instead of what it boots always; None: nothing.
 
-    An unregistered machine is inspected once with each medium, and a registered one only if an operator requested it
-    and it is not armed. `inspection` is None if none was requested or begun.
+    `inspection` is None if nothing was requested or begun. An unregistered machine is inspected once with each medium.
+    Only an unregistered machine is wiped. A host that is armed and has a rescue requested boots the rescue first: it
+    writes no disk.
     """
-    is_requested = inspection is not None and inspection.is_requested
-    if host is None or install is None:
-        is_new = inspection is None or inspection.medium != policy.inspect_media
-        is_due = is_requested or (policy.unknown is UnknownHosts.INSPECT and is_new)
-        return policy.inspect_media if host is None and is_due else None
-    return (policy.inspect_media or host.boot_media) if is_requested and not install.is_armed else None
+    request = inspection.request if inspection is not None else None
+    kind = request.kind if request is not None else None
+    if host is None:
+        return _of_unregistered(mac, policy, inspection, kind)
+    if install is None or request is None:
+        return None
+    medium = policy.inspect_media or host.boot_media
+    match kind:
+        case OneTimeBoot.RESCUE if request.medium is not None:
+            return RescuePlan(mac, request.medium, host)
+        case OneTimeBoot.INSPECT if medium is not None and not install.is_armed:
+            return InspectPlan(mac, medium, host)
+        case _:
+            return None
+
+
+def _of_unregistered(
+    mac: Mac, policy: Policy, inspection: Inspection | None, kind: OneTimeBoot | None
+) -> InspectPlan | None:
+    medium = policy.inspect_media
+    if kind is OneTimeBoot.WIPE and inspection is not None and inspection.wipe and inspection.requested_medium:
+        wiped = InspectPlan(mac, inspection.requested_medium, wipe=inspection.wipe)
+        return wiped if policy.is_complete else None
+    is_new = policy.unknown is UnknownHosts.INSPECT and (inspection is None or inspection.medium != medium)
+    is_due = policy.unknown is not UnknownHosts.IGNORE and (kind is OneTimeBoot.INSPECT or is_new)
+    return InspectPlan(mac, medium) if is_due and medium is not None else None
 
 
 def script_without_install(
@@ -170,24 +194,25 @@ def script_without_install(
     policy: Policy,
     *,
     inspection: Inspection | None = None,
-    may_inspect: bool = False,
-) -> WaitPlan | LocalBootPlan | InspectPlan | None:
+    may_boot_once: bool = False,
+) -> HarmlessPlan | None:
     """Return the plan of a machine that must not install; None if its host is armed and may.
 
-    `install` was read from the store for this request; None if the store did not answer. `may_inspect`: the request is
-    the machine's own, and it announced itself.
+    `install` was read from the store for this request; None if the store did not answer. `may_boot_once`: the request
+    is the machine's own, and it announced itself.
     """
     if mac in policy.left_out:
         return LocalBootPlan(mac, host)
-    medium = inspection_medium(host, install, policy, inspection) if may_inspect else None
+    once = one_time_boot(mac, host, install, policy, inspection) if may_boot_once else None
+    if once is not None:
+        return once
     if host is None:
-        if policy.unknown is UnknownHosts.IGNORE:
-            return LocalBootPlan(mac, None)
-        return InspectPlan(mac, medium) if medium else WaitPlan(mac, WaitReason.UNKNOWN_HOST)
+        is_ignored = policy.unknown is UnknownHosts.IGNORE
+        return LocalBootPlan(mac, None) if is_ignored else WaitPlan(mac, WaitReason.UNKNOWN_HOST)
     if install is None:
         return WaitPlan(mac, WaitReason.STORE_UNREACHABLE, host)
     if not install.is_armed:
-        return InspectPlan(mac, medium, host) if medium else LocalBootPlan(mac, host)
+        return LocalBootPlan(mac, host)
     if install.has_failed_checks:
         return WaitPlan(mac, WaitReason.CHECKS_FAILED, host, first_line("; ".join(failures(install.checks))))
     return None

@@ -1,19 +1,22 @@
-"""Reads and changes inspections: from memory for decisions, because an inspection writes no disk; begun in the store.
+"""Reads and changes what machines boot once: inspections, rescues, and wipes of retired machines.
 
-Every change is made in the store first, then in memory.
+Decisions read it from memory. What a machine boots once begins in the store, where a request is spent; so does the
+permission to wipe. Every change is made in the store first, then in memory.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from netboot.model.boot.offer import InspectPlan, OncePlan, RescuePlan
 from netboot.model.clock import RandomBytes
 from netboot.model.host.hardware import Hardware
 from netboot.model.host.host import HostSet
 from netboot.model.host.mac import Mac
-from netboot.model.install.inspection import Inspection
+from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.token import TOKEN_BYTES, is_well_formed
+from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store.inspections import Inspections
 
 UNREGISTERED_KEPT: Final = 1024  # inspections of unregistered machines
@@ -21,7 +24,7 @@ UNREGISTERED_KEPT: Final = 1024  # inspections of unregistered machines
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InspectionRecords:
-    """The only way to read and change inspections. Async methods raise StoreError."""
+    """The only way to read and change them. Async methods raise StoreError."""
 
     inspections: Inspections
     _: KW_ONLY
@@ -52,33 +55,67 @@ class InspectionRecords:
     async def request(self, macs: Collection[Mac]) -> None:
         """Let the machine with these cards be inspected at its next boot."""
         at = self.now()
-        self._take(await self.inspections.change(macs, lambda each: each.requested(at), creates=True))
+        await self._change(macs, lambda each: each.requested(at), creates=True)
 
-    async def withdraw(self, macs: Collection[Mac]) -> None:
-        """End such a request."""
-        self._take(await self.inspections.change(macs, Inspection.withdrawn, creates=False))
-
-    async def begin(
-        self, mac: Mac, medium: str, token: str, *, others: Collection[Mac], is_seen: Callable[[Mac], bool]
-    ) -> bool:
-        """Store that the machine boots its inspection from card `mac`, which ends a request for its `others`.
-
-        False if the inspection changed meanwhile, by another appliance on the same store, or if too many unregistered
-        machines were inspected. One that `is_seen` no longer is forgotten then.
-        """
-        if not await self._has_place(mac, is_seen):
-            return False
-        before = self._known.get(mac, Inspection(mac))
+    async def request_rescue(self, macs: Collection[Mac], medium: str) -> None:
+        """Let the machine with these cards boot the rescue mode of `medium` at its next boot."""
         at = self.now()
+        await self._change(macs, lambda each: each.rescue_requested(medium, at=at), creates=True)
+
+    async def request_wipe(self, wipe: Wipe, medium: str) -> None:
+        """Let the machine of a retired host wipe its disk at its next boot, by `medium`."""
+        await self._change(wipe.macs, lambda each: each.wipe_requested(wipe, medium), creates=True)
+
+    async def withdraw(self, macs: Collection[Mac], kind: OneTimeBoot) -> bool:
+        """End a request for an inspection or a rescue; return whether there was one."""
+        requested = {each.mac for each in await self.of(macs) if each.request and each.kind is kind}
+        await self._change(requested, lambda each: each.withdrawn() if each.kind is kind else each, creates=False)
+        return bool(requested)
+
+    async def cancel_wipes(self, note: str, *, which: Callable[[Wipe], bool]) -> list[Wipe]:
+        """End these open wipes before their machine boots, and return them, one of each retired host.
+
+        One that its machine was allowed to begin continues; its result is not recorded any longer.
+        """
+        found = (each for each in (await self.all()).values() if each.wipe is not None and each.wipe.is_open)
+        wanted = {each.mac: each.wipe for each in found if each.wipe is not None and which(each.wipe)}
+        at = self.now()
+        notes = {
+            mac: f"{note}, while it was being wiped" if wipe.state is WipeState.ALLOWED else note
+            for mac, wipe in wanted.items()
+        }
+
+        def cancelled(stored: Inspection) -> Inspection:
+            return stored.wipe_ended(WipeState.CANCELLED, notes[stored.mac], at=at)
+
+        await self._change(wanted, cancelled, creates=False)
+        ended = (wipe.moved(WipeState.CANCELLED, at=at, note=notes[mac]) for mac, wipe in wanted.items())
+        return list({wipe.host: wipe for wipe in ended}.values())
+
+    async def begin(self, plan: OncePlan, *, is_seen: Callable[[Mac], bool]) -> bool:
+        """Store that the machine boots `plan` from its card, which ends a request for its other cards.
+
+        False if the record changed meanwhile, by another appliance on the same store; if the machine to wipe is
+        registered now; or if too many unregistered machines were inspected. One that `is_seen` no longer is forgotten
+        then.
+        """
+        if not await self._has_place(plan.mac, is_seen):
+            return False
+        before, at, is_begun = self._known.get(plan.mac, Inspection(plan.mac)), self.now(), False
 
         def begun(stored: Inspection) -> Inspection:
-            if stored.mac != mac:
+            nonlocal is_begun
+            if stored.mac != plan.mac:
+                return replace(stored.withdrawn(), wipe=None if stored.kind is OneTimeBoot.WIPE else stored.wipe)
+            is_begun = stored == before and not (isinstance(plan, InspectPlan) and self._is_registered(plan.wipe))
+            if not is_begun:
+                return stored
+            if isinstance(plan, RescuePlan):
                 return stored.withdrawn()
-            return stored.begun(medium, token, at=at) if stored == before else stored
+            return stored.begun(plan.medium, plan.token, at=at)
 
-        changed = await self.inspections.change({mac, *others}, begun, creates=True)
-        self._take(changed)
-        return any(each.token == token for each in changed)
+        await self._change({plan.mac, *_cards_of(plan)}, begun, creates=True)
+        return is_begun
 
     async def by_token(self, token: str) -> Inspection | None:
         """Find the inspection that a token opens; another text costs no query."""
@@ -86,27 +123,77 @@ class InspectionRecords:
 
     async def report(self, mac: Mac, token: str, hardware: Hardware) -> bool:
         """Store a report, and spend its token; False if it was spent meanwhile."""
-        at, is_taken = self.now(), False
+        at = self.now()
+        return await self._by_token(mac, token, lambda each: each.reported(hardware, at=at))
 
-        def reported(stored: Inspection) -> Inspection:
+    async def allow_wipe(self, mac: Mac, token: str, hardware: Hardware) -> bool:
+        """Store that a machine may write to its disk; False if its token was spent, or it was registered meanwhile."""
+        at = self.now()
+
+        def allowed(stored: Inspection) -> Inspection:
+            return stored.wipe_allowed(hardware, at=at)
+
+        return await self._by_token(mac, token, allowed, may=lambda each: not self._is_registered(each.wipe))
+
+    async def end_wipe(self, mac: Mac, token: str, state: WipeState, note: str) -> bool:
+        """Store the result of a wipe, and spend its token; False if it was spent meanwhile."""
+        at = self.now()
+        return await self._by_token(mac, token, lambda each: each.wipe_ended(state, note, at=at))
+
+    async def end_unfit(self, registered: Collection[Mac]) -> list[Wipe]:
+        """End the requests that no longer fit the hosts: wipes of `registered` machines, rescues of others.
+
+        Returns the wipes that were ended.
+        """
+        rescues = [each.mac for each in (await self.all()).values() if each.kind is OneTimeBoot.RESCUE]
+        await self.withdraw([mac for mac in rescues if mac not in registered], OneTimeBoot.RESCUE)
+        return await self.cancel_wipes(
+            "its machine was registered again", which=lambda wipe: not {*registered}.isdisjoint(wipe.macs)
+        )
+
+    async def _by_token(
+        self,
+        mac: Mac,
+        token: str,
+        move: Callable[[Inspection], Inspection],
+        *,
+        may: Callable[[Inspection], bool] = lambda _: True,
+    ) -> bool:
+        is_taken = False
+
+        def moved(stored: Inspection) -> Inspection:
             nonlocal is_taken
-            is_taken = stored.token == token
-            return stored.reported(hardware, at=at) if is_taken else stored
+            is_taken = stored.token == token and may(stored)
+            return move(stored) if is_taken else stored
 
-        self._take(await self.inspections.change([mac], reported, creates=False))
+        await self._change([mac], moved, creates=False)
         return is_taken
 
-    def _take(self, changed: Collection[Inspection]) -> None:
-        self._known.update({each.mac: each for each in changed})
+    async def _change(self, macs: Collection[Mac], move: Callable[[Inspection], Inspection], *, creates: bool) -> None:
+        if macs:
+            changed = await self.inspections.change(macs, move, creates=creates)
+            self._known.update({each.mac: each for each in changed})
+
+    def _is_registered(self, wipe: Wipe | None) -> bool:
+        return wipe is not None and any(self.hosts().by_mac(mac) is not None for mac in wipe.macs)
 
     async def _has_place(self, mac: Mac, is_seen: Callable[[Mac], bool]) -> bool:
-        """Forget the inspections of unregistered machines that are gone, if too many are kept for one more."""
+        """Forget the inspections of unregistered machines that are gone, if too many are kept for one more.
+
+        One that an operator requested is kept.
+        """
         hosts = self.hosts()
         unregistered = [each for each in self._known if hosts.by_mac(each) is None]
         if hosts.by_mac(mac) is not None or mac in self._known or len(unregistered) < UNREGISTERED_KEPT:
             return True
-        gone = [each for each in unregistered if not is_seen(each)]
+        gone = [each for each in unregistered if not is_seen(each) and not self._known[each].is_requested]
         await self.inspections.forget(gone)
         for each in gone:
             self._known.pop(each, None)
         return len(unregistered) - len(gone) < UNREGISTERED_KEPT
+
+
+def _cards_of(plan: OncePlan) -> Collection[Mac]:
+    if plan.host is not None:
+        return plan.host.macs
+    return plan.wipe.macs if plan.wipe is not None else ()

@@ -25,10 +25,13 @@ from netboot.errors import ContentError, NetbootError, RenderError, StoreError, 
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.machine_facts import NO_FACTS, Facts
 from netboot.model.boot.offer import (
+    HarmlessPlan,
     InspectPlan,
     InstallPlan,
     LocalBootPlan,
+    OncePlan,
     Policy,
+    RescuePlan,
     ScriptLanguage,
     ScriptPlan,
     WaitPlan,
@@ -129,9 +132,7 @@ class ScriptService:
             )
         )
 
-    async def _harmless_plan(
-        self, mac: Mac, host: Host | None, policy: Policy
-    ) -> WaitPlan | LocalBootPlan | InspectPlan:
+    async def _harmless_plan(self, mac: Mac, host: Host | None, policy: Policy) -> HarmlessPlan:
         install = await self.install_moves.read(host.name) if host else None
         return script_without_install(mac, host, install, policy) or WaitPlan(mac, WaitReason.NOT_ANNOUNCED, host)
 
@@ -148,14 +149,14 @@ class ScriptService:
         inspection = self.inspections.known(machine.mac)
         if host is None:
             plan = script_without_install(
-                machine.mac, None, None, registry.policy, inspection=inspection, may_inspect=is_announced
+                machine.mac, None, None, registry.policy, inspection=inspection, may_boot_once=is_announced
             )
             return await self._without_install(machine, plan or LocalBootPlan(machine.mac, None), writer)
         async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
             install = await self.install_moves.read(host.name)
             machine.note_arming(install.arming)
             plan = script_without_install(
-                machine.mac, host, install, registry.policy, inspection=inspection, may_inspect=is_announced
+                machine.mac, host, install, registry.policy, inspection=inspection, may_boot_once=is_announced
             )
             if plan is None and not is_announced:
                 plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
@@ -167,37 +168,39 @@ class ScriptService:
             await self.machines.flush()  # the address survives a kill of the daemon
             return await self._boot_the_installer(machine, host, address, install=install, writer=writer)
 
-    async def _without_install(
-        self, machine: SeenMachine, plan: InspectPlan | LocalBootPlan | WaitPlan, writer: ScriptWriter
-    ) -> Script:
-        """Write a script that installs nothing. One that inspects the machine begins the inspection, once in a boot.
+    async def _without_install(self, machine: SeenMachine, plan: HarmlessPlan, writer: ScriptWriter) -> Script:
+        """Write a script that installs nothing. What the machine boots once begins with it.
 
-        If that cannot be done, a registered machine boots its own disk, and another one waits.
+        If that cannot begin, a registered machine boots its own disk, and another one waits.
         """
-        host, record = plan.host, self.inspections.known(machine.mac)
-        if machine.took_inspection and record is not None and record.medium and record.token:
-            return writer.write(InspectPlan(machine.mac, record.medium, host, record.token))  # the same boot again
-        if not isinstance(plan, InspectPlan):
+        host = plan.host
+        if machine.once is not None and self._is_valid(machine.once, host):
+            return writer.write(machine.once)  # the same boot again
+        if not isinstance(plan, OncePlan):
             return writer.write(plan)
         problem: NetbootError | None = await writer.documents.content.medium_problem(plan.medium)
         if problem is None:
-            plan = replace(plan, token=self.inspections.new_token())
+            if isinstance(plan, InspectPlan):
+                plan = replace(plan, token=self.inspections.new_token())
             script = writer.write(plan)
-            if script.fault is None and await self._begin_inspection(machine, plan):
+            if script.fault is None and await self._begin(machine, plan):
                 return script
             problem = script.fault
         reason = WaitReason.NOT_READY if problem else WaitReason.UNKNOWN_HOST
         return writer.write(LocalBootPlan(plan.mac, host) if host else WaitPlan(plan.mac, reason), problem)
 
-    async def _begin_inspection(self, machine: SeenMachine, plan: InspectPlan) -> bool:
-        is_begun = await self.inspections.begin(
-            plan.mac,
-            plan.medium,
-            plan.token,
-            others=plan.host.macs if plan.host else (),
-            is_seen=lambda mac: self.seen.get(mac) is not None,
-        )
-        machine.took_inspection = is_begun
+    def _is_valid(self, once: OncePlan, host: Host | None) -> bool:
+        """Return whether what this boot began is still what its machine boots: a report spends the token."""
+        if (once.host and once.host.name) != (host and host.name):
+            return False  # it was registered or removed meanwhile
+        if isinstance(once, RescuePlan):
+            return True
+        record = self.inspections.known(once.mac)
+        return record is not None and record.token == once.token
+
+    async def _begin(self, machine: SeenMachine, plan: OncePlan) -> bool:
+        is_begun = await self.inspections.begin(plan, is_seen=lambda mac: self.seen.get(mac) is not None)
+        machine.once = plan if is_begun else None
         if is_begun:
             await self.machines.flush()  # the address survives a kill of the daemon
         return is_begun
@@ -283,8 +286,10 @@ class ScriptService:
         match plan:
             case InstallPlan():
                 kind, step = "install", Step.SCRIPT
-            case InspectPlan():
-                kind = "inspect"
+            case InspectPlan(wipe=wipe):
+                kind = "wipe" if wipe else "inspect"
+            case RescuePlan():
+                kind = "rescue"
             case LocalBootPlan():
                 kind, step = "local-disk", Step.LOCAL_BOOT
             case WaitPlan():
@@ -295,6 +300,8 @@ class ScriptService:
             return
         seen.boot.served = kind, reason
         data = {"plan": kind, "address": str(address), **({"reason": reason} if reason else {})}
+        if isinstance(plan, OncePlan):
+            data["medium"] = plan.medium
         level = logging.WARNING if reason else logging.INFO
         taken = seen.boot.record_step(step) if step else None
         self.events.emit("boot.script_served", data, host=host, mac=seen.mac, step=taken, level=level)

@@ -12,25 +12,32 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import ConfigError, InspectionRefusedError, NetbootError, StoreError, UnknownHostError
+from netboot.errors import ConfigError, NetbootError, StoreError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
-from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
-from netboot.model.install.inspection import last_reported
+from netboot.model.install.inspection import OneTimeBoot, last_reported, requested_boot
 from netboot.model.install.install import Install, InstallTarget, Move
 from netboot.model.install.served_document import ServedDocument
 from netboot.model.words import one_line
 from netboot.operate import host_status
-from netboot.operate.arming import ArmingRefusedError, ArmRequest, CancelRequest, arming_refusals, cancel_notes
+from netboot.operate.arming import (
+    ArmingRefusedError,
+    ArmRequest,
+    CancelRequest,
+    arming_refusals,
+    cancel_notes,
+    rescue_reasons,
+)
 from netboot.operate.audit import audited
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.cluster.role_file_uses import IgnitionRequest, RoleFileStatus, RoleFileUses, TakenIgnition
 from netboot.operate.content_uses import ContentUse, content_uses
+from netboot.operate.one_time_boots import OneTimeBoots
 from netboot.operate.registration.host_changes import HostChanges, HostFiles
 from netboot.operate.running_daemon import ApplianceStatus, ReloadResult, RescanRequest, RescanResult, RunningDaemon
 from netboot.operate.selection import EVERY_HOST, HostSelection
@@ -82,10 +89,21 @@ class Administration:
         self._daemon = daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
         self._events = events
+        self.one_time_boots = OneTimeBoots(
+            inspections,
+            install_moves,
+            events,
+            hosts=hosts,
+            discovered=self._discovered,
+            readiness=readiness,
+            user=self._user,
+            now=now,
+        )
         self.host_changes = HostChanges(
             host_files,
             install_moves,
             events,
+            one_time_boots=self.one_time_boots,
             machines=machines,
             allocations=allocations,
             discovered=self._discovered,
@@ -117,9 +135,15 @@ class Administration:
             return await self._running().rescan_content(request.entry)
 
     async def hosts(self, selection: HostSelection = EVERY_HOST) -> list[host_status.HostStatus]:
-        installs = await self._install_moves.all()
-        listed = [(host, installs.get(host.name) or Install(host.name)) for host in selection.of(self._hosts())]
-        return [host_status.HostStatus(host, self._status(install)) for host, install in listed]
+        installs, inspections = await self._install_moves.all(), await self._inspections.all()
+        return [
+            host_status.HostStatus(
+                host,
+                self._status(installs.get(host.name) or Install(host.name)),
+                requested_boot([inspections[mac] for mac in host.macs if mac in inspections]),
+            )
+            for host in selection.of(self._hosts())
+        ]
 
     async def machines(self) -> list[host_status.DiscoveredMachine]:
         """List the machines that requested a boot and are not registered."""
@@ -134,39 +158,9 @@ class Administration:
         recorded = (await self._machines.all()).values()
         return [found for found in recorded if found.arch and self._hosts().by_mac(found.mac) is None]
 
-    async def inspect(self, name: str, *, actor: Actor | None = None) -> host_status.RequestedInspection:
-        """Let a host, or the unregistered machine with this MAC, be inspected at its next boot.
-
-        Raises UnknownHostError, or InspectionRefusedError with every reason.
-        """
-        with audited(self._events, "inspect", actor or self._user, subject=name):
-            host, macs = await self._inspectable(name)
-            medium, reasons = await self._readiness().inspection(host)
-            if host is not None and (await self._install_moves.read(host.name)).is_armed:
-                cure = f"netboot install cancel {host.name} first"
-                reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
-            if reasons or medium is None:
-                raise InspectionRefusedError("\n".join(f"cannot inspect {name}: {reason}" for reason in reasons))
-            await self._inspections.request(macs)
-        return host_status.RequestedInspection(host.name if host else name, macs, medium)
-
-    async def _inspectable(self, name: str) -> tuple[Host | None, Sequence[Mac]]:
-        """Find a host by its name or a MAC, or an unregistered machine by its MAC, and return its cards."""
-        try:
-            mac = Mac.parse(name)
-        except ValueError:
-            host = self._host(name)
-            return host, host.macs
-        registered = self._hosts().by_mac(mac)
-        if registered is not None:
-            return registered, registered.macs
-        if all(machine.mac != mac for machine in await self._discovered()):
-            raise UnknownHostError(f"no machine with MAC {mac} requested a boot; netboot host list --discovered")
-        return None, (mac,)
-
     async def host(self, name: str) -> host_status.HostReport:
         """Show one host; raise UnknownHostError."""
-        host = self._host(name)
+        host = self._hosts().named(name)
         install = await self._install_moves.read(host.name)
         events, history = await self._progress(host.name)
         machines = await self._machines.of(host.macs)
@@ -183,7 +177,7 @@ class Administration:
         be installed now, but not a running install.
         """
         names = request.hosts or request.selection.names(self._hosts())
-        hosts = list({name: self._host(name) for name in names}.values())
+        hosts = list({name: self._hosts().named(name) for name in names}.values())
         readiness = self._readiness()
         recorded, inspected = await self._machines.all(), await self._inspections.all()
         machines = {host.name: [recorded[mac] for mac in host.macs if mac in recorded] for host in hosts}
@@ -193,16 +187,20 @@ class Administration:
             for host in hosts
         }
         before = {host.name: await self._install_moves.read(host.name) for host in hosts}
-        refusals = arming_refusals(before, {} if request.force else unready)
+        once = {host.name: requested_boot(inspected[mac] for mac in host.macs if mac in inspected) for host in hosts}
+        rescues = {name: rescue_reasons(name, request) for name, request in once.items()}
+        reasons = rescues if request.force else {name: [*rescues[name], *unready[name]] for name in unready}
+        refusals = arming_refusals(before, reasons)
         if refusals:
-            raise ArmingRefusedError(refusals, is_forcible=not request.force and not arming_refusals(before, {}))
+            is_forcible = not request.force and not arming_refusals(before, rescues)
+            raise ArmingRefusedError(refusals, is_forcible=is_forcible)
         armed = await self._install_moves.arm_all(
             list(before),
             reason=one_line(request.reason) or "no reason given",
             attempts=request.attempts or self._attempts,
             actor=actor or self._user,
         )
-        await self._inspections.withdraw([mac for host in hosts for mac in host.macs])
+        await self._inspections.withdraw([mac for host in hosts for mac in host.macs], OneTimeBoot.INSPECT)
         found = {install.host: install for install in armed}
         deadlines, cluster = await self._deadlines(hosts), self._hosts().cluster
         server = self._daemon.problems() if self._daemon else []
@@ -296,17 +294,10 @@ class Administration:
         events = await self._event_log.newest(host, limit=host_status.NEWEST_EVENTS)
         return events, await self._install_moves.history(host)
 
-    def _host(self, name: str) -> Host:
-        host = self._hosts().get(name)
-        if host is None:
-            known = ", ".join(sorted(self._hosts().hosts)[:20]) or "none"
-            raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
-        return host
-
     async def known_host(self, name: str) -> HostName:
         """Find a declared host, or one with a stored install; raise UnknownHostError."""
         if self._hosts().get(name) is None and HostName(name) not in await self._install_moves.all():
-            self._host(name)
+            self._hosts().named(name)
         return HostName(name)
 
     def _status(self, install: Install) -> host_status.InstallStatus:
@@ -322,7 +313,8 @@ class Administration:
         host = self._hosts().get(install.host)
         deadlines = await self._deadlines([host] if host is not None else [])
         blocked = host_status.blocked(install, events, history)
-        return host_status.InstallReport(self._status(install), blocked, deadlines.get(install.host, ()))
+        next_boot = requested_boot(await self._inspections.of(host.macs)) if host is not None else None
+        return host_status.InstallReport(self._status(install), blocked, deadlines.get(install.host, ()), next_boot)
 
     async def _deadlines(self, hosts: Sequence[Host]) -> Mapping[HostName, Sequence[Deadline]]:
         return await asyncio.to_thread(deadlines_of, hosts)

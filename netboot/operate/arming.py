@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from netboot.errors import NetbootError
 from netboot.model.host.host import HostName
+from netboot.model.install.inspection import OneTimeBoot, RequestedBoot
 from netboot.model.install.install import MID_INSTALL, Install, InstallState
 from netboot.operate.selection import EVERY_HOST, HostSelection
 
@@ -47,6 +48,13 @@ def arming_refusals(installs: Mapping[HostName, Install], unready: Reasons) -> R
     """Collect the reasons of each host that cannot be armed: a running install, and why it cannot be installed now."""
     found = {host: [*install.arming_refusals(), *unready.get(host, ())] for host, install in installs.items()}
     return {host: reasons for host, reasons in found.items() if reasons}
+
+
+def rescue_reasons(host: HostName, request: RequestedBoot | None) -> list[str]:
+    """Return why a host is not armed while its rescue is requested; `request` is what its machine boots once."""
+    if request is None or request.kind is not OneTimeBoot.RESCUE:
+        return []
+    return [f"its rescue is requested, and an install would wipe the disk; netboot host rescue {host} --cancel first"]
 
 
 def cancel_notes(before: Install) -> list[str]:

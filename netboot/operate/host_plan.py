@@ -20,6 +20,7 @@ from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.offer import Ignored, InstallPlan, LocalBootPlan, Policy, ScriptLanguage, ScriptPlan
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install
 from netboot.model.install.token import Tokens
 
@@ -122,14 +123,16 @@ class HostPlanner:
         return rendered(read_ignition(made[IgnitionPart.WRAPPER]).config, fetch)
 
 
-def offers(host: Host, policy: Policy, install: Install) -> dict[str, str]:
-    """Return what each kind of firmware of a host is offered by DHCP."""
-    return {name: _offer(host, policy, install, *firmware) for name, firmware in FIRMWARE.items()}
+def offers(host: Host, policy: Policy, install: Install, inspection: Inspection | None = None) -> dict[str, str]:
+    """Return what each kind of firmware of a host is offered by DHCP; `inspection`: what it boots once."""
+    clients = {
+        name: BootClient(host.mac, arch, protocol, Stage.FIRMWARE) for name, (arch, protocol) in FIRMWARE.items()
+    }
+    return {name: _offer(client, host, policy, install, inspection) for name, client in clients.items()}
 
 
-def _offer(host: Host, policy: Policy, install: Install, arch: Arch, protocol: BootProtocol) -> str:
-    client = BootClient(host.mac, arch, protocol, Stage.FIRMWARE)
-    match decide(client, host, install, policy, firmware=KnownFirmware()):
+def _offer(client: BootClient, host: Host, policy: Policy, install: Install, inspection: Inspection | None) -> str:
+    match decide(client, host, install, policy, firmware=KnownFirmware(), inspection=inspection):
         case Decision(offer=offer):
             return f"{offer.kind.value} {offer.boot_file}".strip()
         case Ignored(reason):

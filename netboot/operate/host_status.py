@@ -15,10 +15,9 @@ from netboot.model.boot.reasons import (
     explain,
 )
 from netboot.model.host.host import Host
-from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event, Step
-from netboot.model.install.inspection import Inspection
+from netboot.model.install.inspection import Inspection, RequestedBoot
 from netboot.model.install.install import Install, InstallEvent, InstallState, Move
 from netboot.model.words import first_line, without_disks
 
@@ -60,17 +59,19 @@ class InstallStatus:
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
-    """An install, why it does not proceed, and when the secrets in the host's Ignition file end."""
+    """An install, why it does not proceed, when the host's secrets end, and what its machine boots once before."""
 
     status: InstallStatus
     blocked: Blocked | None
     deadlines: Sequence[Deadline] = ()
+    next_boot: RequestedBoot | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
     host: Host
     install: InstallStatus
+    next_boot: RequestedBoot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,6 @@ class DiscoveredMachine:
 
     machine: Machine
     inspection: Inspection | None
-
-
-@dataclass(frozen=True, slots=True)
-class RequestedInspection:
-    """The machine that is inspected at its next boot: a host's name or a MAC, its cards, and the boot medium."""
-
-    machine: str
-    macs: Sequence[Mac]
-    medium: str
 
 
 @dataclass(frozen=True, slots=True)

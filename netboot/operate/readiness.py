@@ -63,14 +63,21 @@ class Readiness:
     async def inspection(self, host: Host | None) -> tuple[str | None, list[str]]:
         """Return the medium that inspects a host, or an unregistered machine, and why it cannot, each with its cure."""
         medium = self._policy.inspect_media or (host.boot_media if host else None)
-        found = []
-        if medium is None:
-            found.append("no boot medium is named for it; set hosts.inspect_media")
-        elif (problem := await self._documents.content.medium_problem(medium)) is not None:
-            found.append(str(problem))
+        found = await self._medium_reasons(medium)
         if host is None and self._policy.unknown is UnknownHosts.IGNORE:
             found.append("unregistered machines get no reply; set hosts.unknown: wait, or inspect")
         return medium, found
+
+    async def rescue(self, host: Host, wanted: str | None) -> tuple[str | None, list[str]]:
+        """Return the medium whose rescue mode a host boots, `wanted` if it is given, and why it cannot."""
+        medium = wanted or host.boot_media or self._policy.inspect_media
+        return medium, await self._medium_reasons(medium)
+
+    async def _medium_reasons(self, medium: str | None) -> list[str]:
+        if medium is None:
+            return ["no boot medium is named for it; set hosts.inspect_media"]
+        problem = await self._documents.content.medium_problem(medium)
+        return [] if problem is None else [str(problem)]
 
     def warnings(
         self, host: Host, install: Install, cluster: Cluster, *, machines: Sequence[Machine] = ()

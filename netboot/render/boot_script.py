@@ -16,6 +16,7 @@ from netboot.model.boot.offer import (
     InspectPlan,
     InstallPlan,
     LocalBootPlan,
+    RescuePlan,
     ScriptLanguage,
     ScriptPlan,
     WaitPlan,
@@ -48,16 +49,16 @@ def boot_script(
     match plan:
         case InstallPlan(host=host, kickstart_token=token):
             arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
-            medium_url = urls.medium(place.loader_url_for(base_url), host.boot_media)
-            medium_path = urls.grub_path(medium_url)
-            context |= {"medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
+            context |= _kernel(arguments, host.boot_media, base_url=base_url, place=place)
             return _script(engine, language, "install", subject=subject, context=context)
-        case InspectPlan(medium=medium, host=host, token=token):
+        case InspectPlan(medium=medium, host=host, token=token, wipe=wipe):
             arguments = kernel_line.inspection(host, mac, medium=medium, base_url=base_url, token=token, place=place)
-            medium_url = urls.medium(place.loader_url_for(base_url), medium)
-            medium_path = urls.grub_path(medium_url)
-            context |= {"medium": medium, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
-            return _script(engine, language, "inspect", subject=subject, context=context)
+            context |= {"wipe": wipe, **_kernel(arguments, medium, base_url=base_url, place=place)}
+            return _script(engine, language, "wipe" if wipe else "inspect", subject=subject, context=context)
+        case RescuePlan(medium=medium, host=host):
+            arguments = kernel_line.rescue(host, mac=mac, medium=medium, base_url=base_url, place=place)
+            context |= _kernel(arguments, medium, base_url=base_url, place=place)
+            return _script(engine, language, "rescue", subject=subject, context=context)
         case LocalBootPlan():
             return _script(engine, language, "local", subject=subject, context=context)
         case WaitPlan(reason=reason, found=found):
@@ -66,6 +67,15 @@ def boot_script(
             return _script(engine, language, "wait", subject=subject, context=context)
         case _:
             assert_never(plan)
+
+
+def _kernel(
+    arguments: tuple[str, ...], medium: str | None, *, base_url: str, place: ContentPlace
+) -> Mapping[str, object]:
+    """Return what a script needs to boot the kernel of a medium."""
+    medium_url = urls.medium(place.loader_url_for(base_url), medium)
+    medium_path = urls.grub_path(medium_url)
+    return {"medium": medium, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
 
 
 def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:

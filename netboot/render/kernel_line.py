@@ -31,10 +31,8 @@ def installer(
             f"cannot render the installer's kernel line for {host.name}: it has no boot medium; "
             f"set hosts.{host.name}.boot_media"
         )
-    kickstart_url = urls.kickstart(base_url, kickstart_token)
-    return _anaconda(
-        host, mac, medium=host.boot_media, kickstart_url=kickstart_url, content_url=place.url_for(base_url)
-    )
+    kickstart = _by_kickstart(urls.kickstart(base_url, kickstart_token))
+    return _anaconda(host, mac, medium=host.boot_media, work=kickstart, content_url=place.url_for(base_url))
 
 
 def inspection(
@@ -44,18 +42,28 @@ def inspection(
 
     Raises RenderError for a line that the kernel would truncate.
     """
-    kickstart_url = urls.inspection(base_url, token)
-    return _anaconda(host, mac, medium=medium, kickstart_url=kickstart_url, content_url=place.url_for(base_url))
+    kickstart = _by_kickstart(urls.inspection(base_url, token))
+    return _anaconda(host, mac, medium=medium, work=kickstart, content_url=place.url_for(base_url))
 
 
-def _anaconda(host: Host | None, mac: Mac, *, medium: str, kickstart_url: str, content_url: str) -> tuple[str, ...]:
+def rescue(host: Host, *, mac: Mac, medium: str, base_url: str, place: ContentPlace = HERE) -> tuple[str, ...]:
+    """List the arguments of Anaconda's kernel for its rescue mode, which has no Kickstart and no token of ours.
+
+    Raises RenderError for a line that the kernel would truncate.
+    """
+    return _anaconda(host, mac, medium=medium, work=("inst.rescue",), content_url=place.url_for(base_url))
+
+
+def _by_kickstart(url: str) -> tuple[str, ...]:
+    return (f"inst.ks={url}", "inst.ks.sendmac", "inst.ks.sendsn")
+
+
+def _anaconda(host: Host | None, mac: Mac, *, medium: str, work: tuple[str, ...], content_url: str) -> tuple[str, ...]:
     return _fitting(
         host,
         (
             f"inst.stage2={urls.medium(content_url, medium)}",
-            f"inst.ks={kickstart_url}",
-            "inst.ks.sendmac",
-            "inst.ks.sendsn",
+            *work,
             "inst.text",
             *(_address(host, host.network.boot_address, interface="") if host else ("ip=dhcp",)),
             *_booted_from(mac),

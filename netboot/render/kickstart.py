@@ -4,6 +4,7 @@ Pure: a host, its URLs and tokens in, text out. The document contains tokens: it
 The syntax is the part that Anaconda of EL8, EL9 and EL10 have in common (hence `ostreesetup`), except for time servers.
 """
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -11,6 +12,7 @@ from netboot.model import urls
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.install.wipe import Wipe
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
 from netboot.render.template_engine import Engine
@@ -55,12 +57,13 @@ def kickstart(
         "ref": ref,
         "minimum_memory_mib": MINIMUM_MEMORY_MIB,
         "set_clock": sets_clock,
+        "wipes": False,
         "virtual_ip": virtual_ip if host.network.vlan is None else None,  # a VLAN is not reached in the installer
         # EL8 has no `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
         "has_timesource": (installer_major or 9) >= 9,
     }
     rule = host.disk if isinstance(host.disk, DiskRule) else None
-    context |= {"rule": rule, "wanted": rule.wanted if rule else {}}
+    context |= _ruled(host.disk)
     # Unset values without a default are not in the context, so that the error names the template's line.
     given = (("disk", None if rule else host.disk), ("release", host.release and str(host.release)))
     context |= {name: value for name, value in given if value is not None}
@@ -74,6 +77,22 @@ def inspection(engine: Engine, name: str, *, mac: Mac, base_url: str, token: str
     """
     context = {"name": name, "mac": mac, "report_url": urls.report(base_url, token)}
     return engine.render("kickstart/inspect.ks.j2", subject=name, context=context)
+
+
+def wiping(engine: Engine, wipe: Wipe, *, mac: Mac, base_url: str, token: str) -> str:
+    """Render the Kickstart that erases the disk of a retired host's machine, booted from card `mac`, and no other.
+
+    `token` opens its reports. A disk in an array, a volume group or a multipath map is refused, whatever the host
+    permitted its installer. Raises RenderError.
+    """
+    host = {"name": wipe.host, "release_members": False}
+    context = {"host": host, "mac": mac, "report_url": urls.report(base_url, token), "wipes": True, "disk": wipe.disk}
+    return engine.render("kickstart/wipe.ks.j2", subject=wipe.host, context={**context, **_ruled(wipe.disk)})
+
+
+def _ruled(disk: str | DiskRule | None) -> Mapping[str, object]:
+    rule = disk if isinstance(disk, DiskRule) else None
+    return {"rule": rule, "wanted": rule.wanted if rule else {}}
 
 
 def _device(host: Host, mac: Mac) -> str:

@@ -1,14 +1,18 @@
 """The table of inspections, one row for each network card. A change reads, locks and writes its rows."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, delete, select
 
+from netboot.model.host.disk_rule import DiskChoice, DiskRule
 from netboot.model.host.hardware import as_columns, from_columns
+from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
-from netboot.model.install.inspection import Inspection
+from netboot.model.install.inspection import Inspection, OneTimeBoot
+from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store import tables
 from netboot.store.database import Database, upsert
 
@@ -74,6 +78,9 @@ def _inspection(row: RowMapping) -> Inspection:
         reported_at=_time(row["reported_at"]),
         token=row["token"] or "",
         hardware=from_columns(row["hardware"]) if row["hardware"] is not None else None,
+        kind=OneTimeBoot(row["kind"] or OneTimeBoot.INSPECT),
+        requested_medium=row["requested_medium"],
+        wipe=_wipe(row["wipe"]) if row["wipe"] is not None else None,
     )
 
 
@@ -86,6 +93,38 @@ def _columns(inspection: Inspection) -> dict[str, Any]:
         "reported_at": _text(inspection.reported_at),
         "token": inspection.token or None,
         "hardware": as_columns(inspection.hardware) if inspection.hardware is not None else None,
+        "kind": None if inspection.kind is OneTimeBoot.INSPECT else inspection.kind.value,
+        "requested_medium": inspection.requested_medium,
+        "wipe": _wipe_columns(inspection.wipe) if inspection.wipe is not None else None,
+    }
+
+
+def _wipe(stored: Mapping[str, Any]) -> Wipe:
+    return Wipe(
+        host=HostName(stored["host"]),
+        macs=tuple(map(Mac, stored["macs"])),
+        disk=_disk(stored["disk"]),
+        state=WipeState(stored["state"]),
+        at=datetime.fromisoformat(stored["at"]),
+        note=stored["note"],
+    )
+
+
+def _disk(stored: str | Mapping[str, Any]) -> str | DiskRule:
+    if isinstance(stored, str):
+        return stored
+    choose = stored["choose"]
+    return DiskRule(**{**stored, "choose": DiskChoice(choose) if choose else None})
+
+
+def _wipe_columns(wipe: Wipe) -> dict[str, Any]:
+    return {
+        "host": wipe.host,
+        "macs": list(wipe.macs),
+        "disk": asdict(wipe.disk) if isinstance(wipe.disk, DiskRule) else wipe.disk,
+        "state": wipe.state.value,
+        "at": wipe.at.isoformat(),
+        "note": wipe.note,
     }
 
 

@@ -93,6 +93,11 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
     ),
     ("ALTER TABLE installs ADD COLUMN checks JSON",),
+    (
+        "ALTER TABLE inspections ADD COLUMN kind TEXT",
+        "ALTER TABLE inspections ADD COLUMN requested_medium TEXT",
+        "ALTER TABLE inspections ADD COLUMN wipe JSON",
+    ),
 )
 
 

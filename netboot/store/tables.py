@@ -99,6 +99,9 @@ inspections = Table(
     Column("reported_at", Text),
     Column("token", Text, unique=True),
     Column("hardware", JSON(none_as_null=True)),
+    Column("kind", Text),  # of the request; NULL for an inspection
+    Column("requested_medium", Text),
+    Column("wipe", JSON(none_as_null=True)),
 )
 
 leases = Table(

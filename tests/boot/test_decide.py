@@ -16,6 +16,7 @@ from netboot.model.boot.offer import (
     Offer,
     OfferKind,
     Policy,
+    RescuePlan,
     UnknownHosts,
     WaitPlan,
     WaitReason,
@@ -26,6 +27,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.inspection import Inspection
 from netboot.model.install.install import Install, InstallState
+from netboot.model.install.wipe import Wipe, WipeState
 
 MAC = Mac.parse("52:54:00:aa:bb:01")
 CP1 = Host(HostName("cp1"), Role.CONTROL_PLANE, (MAC,))
@@ -219,7 +221,7 @@ WAITING = WaitPlan(MAC, WaitReason.UNKNOWN_HOST)
 def test_a_machine_is_inspected(
     host: Host | None, install: Install | None, policy: Policy, inspection: Inspection | None, expected: object
 ):
-    plan = script_without_install(MAC, host, install, policy, inspection=inspection, may_inspect=True)
+    plan = script_without_install(MAC, host, install, policy, inspection=inspection, may_boot_once=True)
     not_its_own = script_without_install(MAC, host, install, policy, inspection=inspection)
 
     assert plan == expected
@@ -244,6 +246,79 @@ def test_a_machine_that_is_inspected_next_gets_a_loader(
 
     assert isinstance(decided, Decision)
     assert decided.offer == expected
+
+
+RESCUE = Inspection(MAC).rescue_requested("ol9", at=NOW)
+WIPE = Wipe(HostName("old1"), (MAC,), "/dev/disk/by-path/pci-1", WipeState.REQUESTED, NOW)
+WIPED_NEXT = INSPECTED.wipe_requested(WIPE, "ol8")
+BEGUN = WIPED_NEXT.begun("ol8", "t", at=NOW)
+INCOMPLETE = replace(WAITS, is_complete=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "install", "policy", "inspection", "expected"),
+    [
+        pytest.param(CP1, unarmed(), IGNORES, RESCUE, RescuePlan(MAC, "ol9", CP1), id="a-host-is-rescued"),
+        pytest.param(CP1, armed(), IGNORES, RESCUE, RescuePlan(MAC, "ol9", CP1), id="before-it-is-installed"),
+        pytest.param(CP1, unarmed(), IGNORES, RESCUE.withdrawn(), LocalBootPlan(MAC, CP1), id="and-then-no-more"),
+        pytest.param(CP1, armed(), IGNORES, RESCUE.withdrawn(), None, id="and-then-installed"),
+        pytest.param(
+            CP1, None, IGNORES, RESCUE, WaitPlan(MAC, WaitReason.STORE_UNREACHABLE, CP1), id="not-without-the-store"
+        ),
+        pytest.param(None, None, WAITS, RESCUE, WAITING, id="no-unregistered-machine-is-rescued"),
+        pytest.param(None, None, IGNORES, RESCUE, LocalBootPlan(MAC, None), id="nor-where-all-are-ignored"),
+        pytest.param(
+            None, None, IGNORES, WIPED_NEXT, InspectPlan(MAC, "ol8", wipe=WIPE), id="a-retired-machine-is-wiped"
+        ),
+        pytest.param(None, None, WAITS, WIPED_NEXT, InspectPlan(MAC, "ol8", wipe=WIPE), id="also-where-all-wait"),
+        pytest.param(None, None, INSPECTS, WIPED_NEXT, InspectPlan(MAC, "ol8", wipe=WIPE), id="also-where-inspected"),
+        pytest.param(None, None, WAITS, BEGUN, WAITING, id="and-then-no-more-wipe"),
+        pytest.param(None, None, INCOMPLETE, WIPED_NEXT, WAITING, id="not-while-the-files-are-faulty"),
+        pytest.param(
+            None, None, replace(WAITS, left_out=frozenset({MAC})), WIPED_NEXT, LocalBootPlan(MAC, None), id="left-out"
+        ),
+        pytest.param(CP1, unarmed(), IGNORES, WIPED_NEXT, LocalBootPlan(MAC, CP1), id="no-host-is-wiped"),
+        pytest.param(CP1, armed(), INSPECTS, WIPED_NEXT, None, id="nor-an-armed-one"),
+    ],
+)
+def test_a_machine_boots_once(
+    host: Host | None, install: Install | None, policy: Policy, inspection: Inspection, expected: object
+):
+    plan = script_without_install(MAC, host, install, policy, inspection=inspection, may_boot_once=True)
+    not_its_own = script_without_install(MAC, host, install, policy, inspection=inspection)
+
+    assert plan == expected
+    assert not isinstance(not_its_own, InspectPlan | RescuePlan)
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "policy", "inspection", "expected"),
+    [
+        pytest.param(UEFI, CP1, IGNORES, RESCUE, loader("snponly.efi"), id="a-host-that-is-rescued-next"),
+        pytest.param(UEFI, CP1, IGNORES, RESCUE.withdrawn(), LOCAL_DISK, id="a-host-that-was-rescued"),
+        pytest.param(UEFI, CP1, IGNORES, WIPED_NEXT, LOCAL_DISK, id="a-host-is-not-wiped"),
+        pytest.param(UEFI, None, IGNORES, WIPED_NEXT, loader("snponly.efi"), id="a-machine-that-is-wiped-next"),
+        pytest.param(IPXE, None, IGNORES, WIPED_NEXT, SCRIPT, id="its-ipxe"),
+        pytest.param(
+            UEFI, None, IGNORES, BEGUN, Ignored(IgnoreReason.UNKNOWN_HOST), id="a-machine-that-was-wiped-is-ignored"
+        ),
+        pytest.param(
+            UEFI,
+            None,
+            replace(IGNORES, is_complete=False),
+            WIPED_NEXT,
+            Ignored(IgnoreReason.UNKNOWN_HOST),
+            id="no-wipe-while-the-files-are-faulty",
+        ),
+    ],
+)
+def test_what_a_machine_boots_once_is_offered(
+    client: BootClient, host: Host | None, policy: Policy, inspection: Inspection, expected: Offer | Ignored
+):
+    install = unarmed() if host else None
+    decided = decide(client, host, install, policy, firmware=KnownFirmware(), inspection=inspection)
+
+    assert (decided.offer if isinstance(decided, Decision) else decided) == expected
 
 
 def test_after_a_failed_check_an_armed_host_waits_with_what_was_found_and_is_not_installed_again():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fixtures.services import ADDRESS, FIRMWARE, IPXE, UNKNOWN_MAC, BuiltServices, WithServices
 
+from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import (
     ConfigError,
     HostFileError,
@@ -18,12 +19,15 @@ from netboot.errors import (
     StoreError,
     TransitionError,
     UnknownHostError,
+    WipeRefusedError,
 )
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.address_pool import Allocation
 from netboot.model.host.host import HostName
 from netboot.model.install.install import InstallState
+from netboot.operate.one_time_boots import OneTimeBoots
+from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.operate.registration.approval import ApprovalRequest
 from netboot.operate.registration.host_changes import (
     NOT_IN_FORCE,
@@ -74,15 +78,28 @@ def changes(services: BuiltServices, config: Path, daemon: Any = None, *machines
     async def discovered() -> list[Machine]:
         return list(machines)
 
+    user = Actor("uid 0", Source.COMMAND)
     return HostChanges(
         HostWriter(config),
         services.install_moves,
         services.event_bus,
+        one_time_boots=OneTimeBoots(
+            services.inspections,
+            services.install_moves,
+            services.event_bus,
+            hosts=services.registry.hosts,
+            discovered=discovered,
+            readiness=lambda: Readiness(
+                services.documents, services.policy, bootfiles=BootFiles([]), server=ServerFacts()
+            ),
+            user=user,
+            now=services.clock.now,
+        ),
         machines=services.machines,
         allocations=Allocations(services.database),
         discovered=discovered,
         daemon=daemon,
-        user=Actor("uid 0", Source.COMMAND),
+        user=user,
         now=services.clock.now,
     )
 
@@ -329,3 +346,61 @@ def test_a_refused_approval_is_audited(with_services: WithServices, config: Path
 
     [(action, subject, _, outcome, _)] = with_services(scenario)
     assert (action, subject, outcome) == ("approve machines", "x", "refused")
+
+
+async def requested_wipes(services: BuiltServices) -> list[tuple[object, ...]]:
+    wipes = [each.wipe for each in (await services.inspections.all()).values() if each.wipe]
+    return [(wipe.host, wipe.macs, str(wipe.disk), wipe.state.value) for wipe in wipes]
+
+
+def test_a_host_is_retired_and_its_disk_wiped_where_its_name_is_repeated(with_services: WithServices, config: Path):
+    async def scenario(services: BuiltServices) -> Any:
+        services.change_host("cp1", disk="/dev/disk/by-path/pci-1")
+        made = changes(services, config, Reloading())
+        changed = await made.retire(RemovalRequest("cp1", wipe="cp1"), actor=OPERATOR)
+        return changed.notes, await requested_wipes(services), await audits(services)
+
+    notes, wipes, recorded = with_services(scenario)
+
+    assert notes == [
+        "cp1 is retired; the next network boot of its machine erases /dev/disk/by-path/pci-1, with ol8u10-x86_64; "
+        "until then: netboot host retire cp1 --cancel-wipe"
+    ]
+    assert wipes == [("cp1", (FIRMWARE.mac,), "/dev/disk/by-path/pci-1", "requested")]
+    assert recorded == [("retire and wipe host", "cp1", "uid 1000", "done", None)]
+    assert written() == []
+
+
+@pytest.mark.parametrize(
+    ("disk", "wipe", "reason"),
+    [
+        ("/dev/disk/by-path/pci-1", "cp2", "cannot wipe the disk of cp1: 'cp2' is not its name; nothing was changed"),
+        ("/dev/sda", "cp1", "cannot wipe the disk of cp1: /dev/sda may be another disk when the machine boots next"),
+    ],
+)
+def test_a_wipe_that_cannot_be_requested_changes_nothing(
+    with_services: WithServices, config: Path, disk: str, wipe: str, reason: str
+):
+    async def scenario(services: BuiltServices) -> Any:
+        services.change_host("cp1", disk=disk)
+        await services.install_moves.arm_all([CP1], reason="first", attempts=3)
+        with pytest.raises(WipeRefusedError) as refused:
+            await changes(services, config, Reloading()).retire(RemovalRequest("cp1", wipe=wipe))
+        return str(refused.value), (await services.install_moves.read(CP1)).is_armed, await requested_wipes(services)
+
+    found, is_armed, wipes = with_services(scenario)
+
+    assert found.startswith(reason)
+    assert (is_armed, wipes, written()) == (True, [], ["cp1.yaml"])
+
+
+def test_no_wipe_is_requested_while_the_daemon_serves_the_host(with_services: WithServices, config: Path):
+    async def scenario(services: BuiltServices) -> Any:
+        services.change_host("cp1", disk="/dev/disk/by-path/pci-1")
+        made = changes(services, config, Reloading(ConfigError([FAULT])))
+        return (await made.retire(RemovalRequest("cp1", wipe="cp1"))).notes, await requested_wipes(services)
+
+    notes, wipes = with_services(scenario)
+
+    assert notes[-1].startswith("no wipe is requested, because cp1 is still served")
+    assert wipes == []

@@ -30,6 +30,14 @@ def test_the_installer_of_a_static_host_finds_its_card_by_bootif(cp1: Host, base
     )
 
 
+def test_the_rescue_mode_has_the_installers_network_and_console_and_no_kickstart(cp1: Host, base_url: str):
+    installer = kernel_line.installer(cp1, mac=cp1.mac, base_url=base_url, kickstart_token="k" * 32)
+    rescue = kernel_line.rescue(cp1, mac=cp1.mac, medium="ol9", base_url=base_url)
+
+    assert rescue[:2] == ("inst.stage2=http://192.0.2.10:8080/content/ol9", "inst.rescue")
+    assert rescue[2:] == installer[4:]
+
+
 def test_the_installer_uses_the_card_that_booted_and_not_the_first(cp2: Host, base_url: str):
     second = Mac.parse("52:54:00:aa:bb:12")
 

@@ -20,15 +20,17 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine, RelayPath
 from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.address_pool import RecordedAddress
+from netboot.model.host.disk_rule import DiskChoice, DiskRule
 from netboot.model.host.hardware import Hardware, InspectedDisk
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
 from netboot.model.install.checks import CheckResult, InstallCheck
 from netboot.model.install.event import Event, Step
-from netboot.model.install.inspection import Inspection
+from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Arming, Install, InstallState, InstallTarget
 from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
+from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
@@ -90,6 +92,9 @@ INSPECTIONS: Final = [
     ),
     Inspection(OTHER, at(3), "ol9", datetime(2026, 11, 21, 2, 1, 30, tzinfo=UTC), token="5" * 32),
 ]
+WIPE: Final = Wipe(
+    HostName("worker9"), (OTHER,), DiskRule(serial="S9", choose=DiskChoice.SMALLEST), WipeState.REQUESTED, at(3)
+)
 ROOT: Final = Actor("uid 0", Source.CONTROL_SOCKET)
 LEASE: Final = Lease(IPv4Address("192.0.2.50"), f"01:{OTHER}", OTHER, LeaseState.BOUND, 3600, at(59))
 SERVED: Final = ServedDocument(
@@ -104,6 +109,12 @@ ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
 def machine_of(version: int) -> Machine:
     machine = MACHINE if version >= 2 else replace(MACHINE, variants={})
     return replace(machine, **REPORTED) if version >= 8 else machine
+
+
+def inspections_of(version: int) -> list[Inspection]:
+    first, second = INSPECTIONS
+    wanted = replace(second, kind=OneTimeBoot.WIPE, requested_medium="ol8", wipe=WIPE)
+    return [first, wanted] if version >= 12 else INSPECTIONS if version >= 10 else []
 
 
 def open_once(url: str) -> None:
@@ -218,7 +229,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "machines": {MAC: machine_of(version)},
         "leases": [LEASE] if version >= 3 else [],
         "accepted": ACCEPTED if version >= 5 else [],
-        "inspections": INSPECTIONS if version >= 10 else [],
+        "inspections": inspections_of(version),
         "served": [SERVED] if version >= 7 else [],
         "allocated": ALLOCATED if version >= 9 else [],
     }

@@ -22,16 +22,19 @@ from netboot.model.boot.offer import (
     InspectPlan,
     InstallPlan,
     LocalBootPlan,
+    RescuePlan,
     ScriptLanguage,
     ScriptPlan,
     WaitPlan,
     WaitReason,
 )
 from netboot.model.clock import utc_now
+from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host, HostName
 from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.token import Tokens
+from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import boot_script, kernel_line, kickstart
 from netboot.render.template_engine import Engine
@@ -135,6 +138,10 @@ class Documents:
         """Write the Kickstart that inspects a machine; raise RenderError."""
         return kickstart.inspection(self._engine, name, mac=mac, base_url=base_url, token=token)
 
+    def wipe_kickstart(self, wipe: Wipe, *, mac: Mac, base_url: str, token: str) -> str:
+        """Write the Kickstart that erases the disk of a retired host's machine; raise RenderError."""
+        return kickstart.wiping(self._engine, wipe, mac=mac, base_url=base_url, token=token)
+
     def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
         """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
         ready = self._ready.get((host.name, language))
@@ -183,16 +190,18 @@ class Documents:
         """Render every script that a machine may get before and after an install; list what cannot be rendered."""
         reasons = [reason for reason in WaitReason if (reason is WaitReason.UNKNOWN_HOST) == (host is None)]
         plans: list[ScriptPlan] = [LocalBootPlan(mac, host), *(WaitPlan(mac, reason, host) for reason in reasons)]
-        plans.append(InspectPlan(mac, "medium", host, "0" * 32))
+        name, base_url, token = host.name if host else mac, urls.LONGEST_BASE_URL, "0" * 32
+        wipe = Wipe(HostName("retired"), (mac,), DiskRule(serial="S1"), WipeState.REQUESTED, self._now())
+        plans.append(InspectPlan(mac, "medium", host, token))
+        plans.append(RescuePlan(mac, "medium", host) if host else InspectPlan(mac, "medium", None, token, wipe))
         scripts = [
-            partial(self.script, plan, language, base_url=urls.LONGEST_BASE_URL)
-            for plan in plans
-            for language in ScriptLanguage
+            partial(self.script, plan, language, base_url=base_url) for plan in plans for language in ScriptLanguage
         ]
-        name, base_url = host.name if host else mac, urls.LONGEST_BASE_URL
-        return _failures(
-            [*scripts, partial(self.inspection_kickstart, name, mac=mac, base_url=base_url, token="0" * 32)]
-        )
+        kickstarts = [
+            partial(self.inspection_kickstart, name, mac=mac, base_url=base_url, token=token),
+            partial(self.wipe_kickstart, wipe, mac=mac, base_url=base_url, token=token),
+        ]
+        return _failures([*scripts, *kickstarts])
 
     def autoexec_problems(self, mac: Mac) -> list[RenderError]:
         """Render the scripts that lead an iPXE to its script, for this MAC and for any; list what fails."""

@@ -15,7 +15,7 @@ from netboot.boot.firmware.reply_variants import BootTrace
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
 from netboot.model.boot.machine_facts import Facts
-from netboot.model.boot.offer import OfferKind
+from netboot.model.boot.offer import OfferKind, OncePlan
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BootVariant
 from netboot.model.host.host import HostSet
@@ -66,7 +66,7 @@ class SeenMachine:
     learned: dict[str, Learned] = field(default_factory=dict)  # by `BootClient.firmware`
     announced_s: float | None = None  # last DISCOVER or 4011 request for a boot
     took_installer: bool = False  # its present announcement was used for a boot into the installer
-    took_inspection: bool = False  # the same, for an inspection
+    once: OncePlan | None = field(default=None, repr=False)  # what it was used for instead; holds a token
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
     arming: Arming | None = None  # at its last script
@@ -91,7 +91,7 @@ class SeenMachine:
         """
         if self.announced_s is None or now_s - self.announced_s > SAME_BOOT_S:
             self._begin_boot(now_s)
-            self.took_installer = self.took_inspection = False
+            self.took_installer, self.once = False, None
         self.announced_s = now_s
 
     def announce(self, client: BootClient, now_s: float) -> bool:
@@ -102,7 +102,7 @@ class SeenMachine:
         is_firmware = client.stage is Stage.FIRMWARE
         last_s, self.announced_s = self.announced_s, now_s
         self.took_installer = False
-        self.took_inspection = False
+        self.once = None
         went_on = is_firmware and not self.boot.steps <= _STEPS_BEFORE_LOADER
         pause = last_s is None or now_s - last_s > SAME_BOOT_S
         is_anew = is_firmware and client.exchange is not None and self._note_exchange(client.exchange, client.elapsed)

@@ -53,16 +53,44 @@ def every_fact(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def inspection_lines(inspection: Mapping[str, Any]) -> Iterator[str]:
-    """Describe an inspection: when it was requested, begun and reported, and what it found."""
-    times = {"requested": "requested_at", "begun": "begun_at", "reported": "reported_at"}
+    """Describe an inspection or a wipe: when it was requested, begun and reported, and what it found."""
+    requested = "requested" if inspection["kind"] == "inspect" else f"{inspection['kind']} requested"
+    times = {requested: "requested_at", "begun": "begun_at", "reported": "reported_at"}
     parts = [f"{name} {ago(inspection[key])}" for name, key in times.items() if inspection[key]]
     medium = f" with {inspection['medium']}" if inspection["medium"] else ""
     yield f"{inspection['mac']}: {', '.join(parts)}{medium}"
+    if inspection["wipe"]:
+        yield f"  {_wipe(inspection['wipe'])}"
     hardware = inspection["hardware"]
     if hardware is not None:
         yield f"  reported by the machine, unverified: {_box(hardware)}"
         yield from (f"  disk {_disk(disk)}" for disk in hardware["disks"])
         yield from (f"  card {_card(card)}" for card in hardware["cards"])
+
+
+def next_boot_texts(request: Mapping[str, Any] | None) -> list[str]:
+    """Describe what a host boots once, at its next network boot; empty: nothing was requested."""
+    if request is None:
+        return []
+    medium = f" of {request['medium']}" if request["medium"] else ""
+    return [f"{request['kind']}{medium} requested {ago(request['requested_at'])}"]
+
+
+def one_time_lines(machines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Describe the requests for unregistered machines that no boot has spent, and their wipes."""
+    for machine in machines:
+        inspection = machine["inspection"]
+        if inspection is None:
+            continue
+        if inspection["wipe"]:
+            yield f"{machine['mac']}: {_wipe(inspection['wipe'])}"
+        elif inspection["requested_at"]:
+            yield f"{machine['mac']}: {inspection['kind']} requested {ago(inspection['requested_at'])}"
+
+
+def _wipe(wipe: Mapping[str, Any]) -> str:
+    note = f": {wipe['note']}" if wipe["note"] else ""
+    return f"wipe of {wipe['host']} {wipe['state']} {ago(wipe['at'])}{note}"
 
 
 def _box(hardware: Mapping[str, Any]) -> str:

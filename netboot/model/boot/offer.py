@@ -8,6 +8,7 @@ from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
+from netboot.model.install.wipe import Wipe
 
 
 class IgnoreReason(StrEnum):
@@ -69,12 +70,22 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True)
 class InspectPlan:
-    """Boot `medium`, whose Kickstart reports the hardware, writes no disk and restarts the machine."""
+    """Boot `medium`, whose Kickstart reports the hardware, writes no disk but that of `wipe`, and restarts."""
 
     mac: Mac  # the requesting card
     medium: str
     host: Host | None = None
     token: str = field(default="", repr=False)  # of this inspection; empty in a decision
+    wipe: Wipe | None = None  # of a retired host's machine
+
+
+@dataclass(frozen=True, slots=True)
+class RescuePlan:
+    """Boot the rescue mode of `medium`; netboot writes no disk."""
+
+    mac: Mac  # the requesting card
+    medium: str
+    host: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,9 @@ class WaitPlan:
     found: str = ""  # what the checks before the install found
 
 
-ScriptPlan = InstallPlan | InspectPlan | LocalBootPlan | WaitPlan
+OncePlan = InspectPlan | RescuePlan  # what a machine boots once, at an operator's request or as unregistered
+HarmlessPlan = OncePlan | LocalBootPlan | WaitPlan  # all that needs no arming
+ScriptPlan = InstallPlan | HarmlessPlan
 
 
 class ScriptLanguage(StrEnum):
@@ -168,6 +181,7 @@ class Policy:
     unusable: Mapping[str, str] = field(default_factory=dict)  # loaders that hosts name: why, and the cure
     inspect_media: str | None = None  # the boot medium that inspects machines
     left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
+    is_complete: bool = True  # the hosts files have no fault; while they have one, no retired machine's disk is wiped
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
         """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""

@@ -104,6 +104,9 @@ def _held_back(data: Data, host: str) -> Explanation:
 
 
 def _script(data: Data, host: str) -> Explanation | None:
+    if data.get("plan") in ("rescue", "wipe"):
+        what = "the rescue mode" if data["plan"] == "rescue" else "the wipe of its disk"
+        return Explanation("once", f"{host} boots {what}, with {data['medium']}", is_blocking=False)
     if data.get("plan") != "wait" or data["reason"] in _EXPLAINED_BY_HELD_BACK:
         return None
     why, cure = _WAITS.get(data["reason"], (str(data["reason"]), ""))
@@ -199,6 +202,7 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.checks_reported": _checks,
     "boot.dead_end_met": _sentence("dead-end", "{host} {why}, and nothing else is left to offer", "{cure}"),
     "boot.document_held_back": _held_back,
+    "boot.machine_wiped": _sentence("wiped", "the disk of {host} was wiped: {result}", is_blocking=False),
     "boot.request_refused": _request_refused,
     "boot.script_held_back": _held_back,
     "boot.script_served": _script,
@@ -210,6 +214,13 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     ),
     "boot.variant_learned": _sentence(
         "learned", "{host} boots by {variant}, which is offered first now", is_blocking=False
+    ),
+    "boot.wipe_begun": _sentence("wiping", "the disk of {host} ({disk}) is wiped now", is_blocking=False),
+    "boot.wipe_refused": _sentence(
+        "refused",
+        "the disk of {host} ({disk}) was not wiped: {reason}",
+        "correct this, add the host again, and retire it with --wipe again",
+        is_blocking=False,
     ),
     "dhcp.architecture_refused": _no_offer,
     "dhcp.boot_refused": _no_offer,

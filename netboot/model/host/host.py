@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import NewType
 
+from netboot.errors import UnknownHostError
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host_network import BY_DHCP, HostNetwork
@@ -136,6 +137,14 @@ class HostSet:
 
     def get(self, name: str) -> Host | None:
         return self.hosts.get(HostName(name))
+
+    def named(self, name: str) -> Host:
+        """Return the host with this name; raise UnknownHostError."""
+        host = self.get(name)
+        if host is None:
+            known = ", ".join(sorted(self.hosts)[:20]) or "none"
+            raise UnknownHostError(f"no host is called {name}; the registry has: {known}")
+        return host
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self.hosts.values())

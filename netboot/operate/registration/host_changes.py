@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import ConfigError, StoreError, TransitionError
+from netboot.errors import ConfigError, StoreError, TransitionError, WipeRefusedError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
@@ -20,6 +20,7 @@ from netboot.model.words import one_line
 from netboot.operate.arming import cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import is_running
+from netboot.operate.one_time_boots import OneTimeBoots, PreparedWipe
 from netboot.operate.registration.approval import ApprovalRequest, ApprovedMachine, approved_machines, host_values
 from netboot.operate.running_daemon import ReloadResult, RunningDaemon
 from netboot.store.allocations import Allocations
@@ -53,11 +54,12 @@ class HostValues:
 
 @dataclass(frozen=True, slots=True)
 class RemovalRequest:
-    """A host to remove or retire. `force`: also while its install runs."""
+    """A host to remove or retire. `force`: also while its install runs. `wipe`: its name again, to wipe its disk."""
 
     name: str
     reason: str = ""
     force: bool = False
+    wipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class HostChanges:
     files: HostFiles
     install_moves: InstallMoves
     events: EventBus
+    one_time_boots: OneTimeBoots
     machines: Machines
     allocations: Allocations
     discovered: Callable[[], Awaitable[Sequence[Machine]]]
@@ -121,13 +124,40 @@ class HostChanges:
             return await self._removed(host, notes)
 
     async def retire(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
-        """Remove a host as `remove` does, and make its tokens invalid; its disk is not changed."""
+        """Remove a host as `remove` does, and make its tokens invalid.
+
+        Its disk is not changed, or with `request.wipe` by its machine's next boot. Raises WipeRefusedError.
+        """
         by, reason = actor or self.user, one_line(request.reason) or "the host was retired"
-        with audited(self.events, "retire host", by, subject=request.name):
+        with audited(self.events, "retire and wipe host" if request.wipe else "retire host", by, subject=request.name):
             host = await self._removable(request)
+            wipe = await self._prepared_wipe(host, request.wipe) if request.wipe else None
             before = (await self.install_moves.retire(host, reason=reason, actor=by)).before
             notes = cancel_notes(before) if before.is_armed else []
-            return await self._removed(host, [*notes, f"{host} is retired; its disk was not wiped"])
+            changed = await self._removed(host, notes)
+            return replace(changed, notes=[*changed.notes, await self._retired(host, changed, wipe)])
+
+    async def _prepared_wipe(self, host: HostName, confirmed: str) -> PreparedWipe:
+        if confirmed != host:
+            raise WipeRefusedError(
+                f"cannot wipe the disk of {host}: {confirmed!r} is not its name; nothing was changed"
+            )
+        return await self.one_time_boots.prepare_wipe(host)
+
+    async def _retired(self, host: HostName, changed: HostsChanged, wipe: PreparedWipe | None) -> str:
+        """Request the wipe of a retired host's disk, unless the daemon still serves the host; return what happens."""
+        if wipe is None:
+            return f"{host} is retired; its disk was not wiped"
+        if self.daemon is not None and changed.reload is None:
+            return f"no wipe is requested, because {host} is still served: correct that, add it and retire it again"
+        try:
+            await self.one_time_boots.request_wipe(wipe)
+        except StoreError as error:  # the host is removed, so the change is not refused
+            return f"no wipe is requested: {error}; add {host} and retire it again"
+        return (
+            f"{host} is retired; the next network boot of its machine erases {wipe.wipe.disk}, with {wipe.medium}; "
+            f"until then: netboot host retire {host} --cancel-wipe"
+        )
 
     async def _approve(self, request: ApprovalRequest) -> HostsChanged:
         installs = await self.install_moves.all()  # a name with a history is not given to another machine

@@ -7,7 +7,7 @@ Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
-from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments
+from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments, WipeReport
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
@@ -115,7 +115,7 @@ class DocumentHandler:
 
     async def report(self, request: web.Request) -> web.Response:
         event = request.match_info["event"]
-        if event not in (*Report, INSPECTED):
+        if event not in (*Report, INSPECTED, *WipeReport):
             return _refused(Refusal.UNKNOWN)
         try:
             async with asyncio.timeout(REPORT_TIMEOUT_S):
@@ -129,7 +129,9 @@ class DocumentHandler:
             refusal = await self._taken_report(token, event, address, body=body)
         except StoreError as error:
             return self._not_now("report", request, error)
-        return self._acknowledged(token, event, address) if refusal is None else _refused(refusal)
+        if refusal is None:
+            return self._acknowledged(token, event, address)
+        return _refused(refusal) if isinstance(refusal, Refusal) else _not_allowed([refusal])
 
     async def _checks(self, token: str, address: IPv4Address, body: str) -> web.Response:
         """Answer 200 if the machine may be installed, 409 with the reasons if it may not."""
@@ -142,7 +144,7 @@ class DocumentHandler:
         if isinstance(found, Refusal):
             return _refused(found)
         if found:
-            return web.Response(status=409, text="".join(f"{reason}\n" for reason in found), headers=_SECRET)
+            return _not_allowed(found)
         return self._acknowledged(token, Report.CHECKS, address)
 
     def _acknowledged(self, token: str, event: str, address: IPv4Address) -> web.Response:
@@ -150,9 +152,11 @@ class DocumentHandler:
             log.info("boot.report_taken", report=event, address=str(address))
         return _text("taken\n")
 
-    async def _taken_report(self, token: str, event: str, address: IPv4Address, *, body: str) -> Refusal | None:
+    async def _taken_report(self, token: str, event: str, address: IPv4Address, *, body: str) -> Refusal | str | None:
         if event == INSPECTED:
             return await self.inspection_documents.report(token, address, body)
+        if event in tuple(WipeReport):
+            return await self.inspection_documents.report_wipe(token, WipeReport(event), address=address, body=body)
         return await self.document_service.report(token, Report(event), address=address, body=body)
 
     def _base_url(self, request: web.Request) -> str:
@@ -177,6 +181,11 @@ def _remote_address(request: web.Request) -> IPv4Address:
 
 def _text(body: str) -> web.Response:
     return web.Response(text=body, content_type="text/plain", headers=_SECRET)
+
+
+def _not_allowed(reasons: Iterable[str]) -> web.Response:
+    """Answer a machine that may not write to its disk."""
+    return web.Response(status=409, text="".join(f"{reason}\n" for reason in reasons), headers=_SECRET)
 
 
 def _refused(refusal: Refusal) -> web.Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
 from netboot.cli.commands.hosts.plan import base_urls_of
 from netboot.cli.views.deadlines import deadline_texts
+from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.control_socket import RefusedError
 from netboot.doctor.box import links_here
@@ -22,6 +23,7 @@ from netboot.errors import UnknownHostError
 from netboot.model import urls
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
+from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Install
 from netboot.model.words import printable
 from netboot.operate.host_plan import offers
@@ -43,13 +45,12 @@ def explain(config: Path, host: str, as_json: bool) -> None:
     explained = explain_host(files.written, name, files.recorded)
     state = _state(config, host)
     configuration = files.configuration()
-    is_armed = state is not None and state["arming"] is not None
     found = {
         "host": host,
         "values": [_value_view(value) for value in explained.values],
         "faults": [asdict(fault) for fault in explained.faults],
         "install": state,
-        **asyncio.run(_answers(configuration, host, is_armed=is_armed)),
+        **asyncio.run(_answers(configuration, host, state)),
     }
     if files.note is not None:
         click.echo(f"note: {files.note}", err=True)
@@ -68,15 +69,18 @@ def _state(config: Path, host: str) -> Mapping[str, Any] | None:
         return None
 
 
-async def _answers(configuration: Configuration, name: str, *, is_armed: bool) -> Mapping[str, Any]:
+async def _answers(configuration: Configuration, name: str, state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return what each kind of firmware is offered now, and the URLs of the machine; nothing for a faulty host."""
     host = configuration.hosts.get(name)
     if host is None:
         return {"offers": {}, "urls": {}}
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
-    install = Install(host.name)
-    if is_armed:
+    install, inspection = Install(host.name), Inspection(host.mac)
+    if state is not None and state["arming"] is not None:
         install = install.armed(at=utc_now(), reason="explain", attempts=1)
+    if state is not None and (request := state["next_boot"]) is not None:
+        kind, medium = OneTimeBoot(request["kind"]), request["medium"]
+        inspection = replace(inspection, requested_at=utc_now(), kind=kind, requested_medium=medium)
     base_url = base_urls_of(configuration.settings, await links_here())[0]
     content_url = urls.ContentPlace(configuration.settings.content.url).url_for(base_url)
     places = {
@@ -84,7 +88,7 @@ async def _answers(configuration: Configuration, name: str, *, is_armed: bool) -
         "boot_media": urls.medium(content_url, host.boot_media) if host.boot_media else None,
         "release": urls.release(content_url, host.release) if host.release else None,
     }
-    return {"offers": offers(host, registry.policy, install), "urls": places}
+    return {"offers": offers(host, registry.policy, install, inspection), "urls": places}
 
 
 def _value_view(value: ExplainedValue) -> Mapping[str, Any]:
@@ -131,6 +135,7 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
         yield "\nstate: the daemon does not know this host; netboot reload"
     else:
         yield f"\nstate: {install['state']}\narmed: {armed_text(install)}{reason_text(install)}"
+        yield from (f"next boot: {text}" for text in next_boot_texts(install["next_boot"]))
         yield from (f"deadline: {text}" for text in deadline_texts(install["deadlines"]))
     yield from (f"offer to {firmware}: {offer}" for firmware, offer in found["offers"].items())
     yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)

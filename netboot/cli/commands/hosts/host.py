@@ -7,15 +7,23 @@ from typing import Any
 
 import click
 
-from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
+from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.commands.hosts.host_editing import add, approve, remove, retire, set_values
 from netboot.cli.commands.hosts.host_export import export_hosts
 from netboot.cli.commands.hosts.host_import import import_hosts
+from netboot.cli.commands.hosts.host_one_time_boots import inspect, rescue
 from netboot.cli.commands.hosts.selecting import selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.checks_view import check_lines
 from netboot.cli.views.deadlines import deadline_texts
-from netboot.cli.views.machine_view import DISCOVERED_COLUMNS, discovered_rows, inspection_lines, machine_lines
+from netboot.cli.views.machine_view import (
+    DISCOVERED_COLUMNS,
+    discovered_rows,
+    inspection_lines,
+    machine_lines,
+    next_boot_texts,
+    one_time_lines,
+)
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.model.words import printable
 from netboot.operate.selection import HostSelection
@@ -23,10 +31,10 @@ from netboot.operate.selection import HostSelection
 
 @click.group(cls=Group)
 def host() -> None:
-    """List, show, add, change, remove, import and export the registered machines."""
+    """List, show, add, change, inspect, rescue, remove, import and export the registered machines."""
 
 
-for command in (add, set_values, approve, remove, retire, import_hosts, export_hosts):
+for command in (add, set_values, approve, inspect, rescue, remove, retire, import_hosts, export_hosts):
     host.add_command(command)
 
 
@@ -41,6 +49,8 @@ def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json
     if discovered:
         machines = run_with_administration(config, lambda daemon: daemon.machines())
         print_table(machines, as_json, DISCOVERED_COLUMNS, discovered_rows(machines))
+        for line in () if as_json else one_time_lines(machines):
+            click.echo(printable(line))
         return
     hosts = run_with_administration(config, lambda daemon: daemon.hosts(selection))
     rows = (
@@ -49,7 +59,7 @@ def list_hosts(config: Path, discovered: bool, selection: HostSelection, as_json
             item["role"],
             ", ".join(item["macs"]),
             item["install"]["state"],
-            armed_text(item["install"]),
+            "; ".join([armed_text(item["install"]), *next_boot_texts(item["next_boot"])]),
             ago(item["install"]["changed_at"]),
             (item["network"]["address"] or "").partition("/")[0],
         )
@@ -67,23 +77,6 @@ def show(config: Path, name: str, as_json: bool) -> None:
     print_found(found, as_json, (f"{label:<18}{printable(text)}" for label, text in _labelled(found)))
 
 
-@host.command()
-@click.argument("machine", metavar="HOST|MAC")
-@config_and_json
-def inspect(config: Path, machine: str, as_json: bool) -> None:
-    """Let a host, or the unregistered machine with a MAC, report its hardware at its next network boot.
-
-    It boots the medium hosts.inspect_media, or its own boot medium; no disk is written. An armed host is refused.
-    """
-    found = run_with_administration(config, lambda daemon: daemon.inspect(machine), work=CHANGING)
-    name = found["machine"]
-    is_host = name not in found["macs"]
-    shows = f"netboot host show {name}" if is_host else "netboot host list --discovered --json"
-    print_found(
-        found, as_json, [f"{name} is inspected at its next network boot with {found['medium']}; afterwards: {shows}"]
-    )
-
-
 def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in found.items():
         match key:
@@ -99,6 +92,8 @@ def _labelled(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "machines":
                 lines = [line for machine in value for line in machine_lines(machine)]
                 yield from zip(chain([key], repeat("")), lines, strict=False)
+            case "next_boot":
+                yield from (("next boot", text) for text in next_boot_texts(value))
             case "deadlines":
                 yield from zip(chain([key], repeat("")), deadline_texts(value), strict=False)
             case "inspections":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netboot.admin.json_views import json_view
-from netboot.cli.commands.daemon_or_store import READING, run_with_administration
+from netboot.cli.commands.daemon_or_store import CHANGING, READING, run_with_administration
 from netboot.cli.commands.hosts.selecting import patch_of
 from netboot.cli.views.machine_view import every_fact
 from netboot.cli.views.output import config_and_json, print_found
@@ -103,23 +103,53 @@ def remove(config: Path, name: str, reason: str, force: bool, as_json: bool) -> 
 
 @click.command()
 @click.argument("name", metavar="HOST")
-@click.option("--yes", is_flag=True, help="Do not request the name again.")
+@click.option("--yes", is_flag=True, help="Do not request the name again; not with --wipe.")
+@click.option("--wipe", is_flag=True, help="Let the machine's next network boot erase the host's disk, and no other.")
+@click.option("--yes-wipe", "confirmed", metavar="HOST", help="--wipe, confirmed by the name instead of a question.")
+@click.option("--cancel-wipe", is_flag=True, help="End such a wipe before it begins; HOST may be a MAC.")
 @_REASON
 @_FORCE
 @config_and_json
-def retire(config: Path, name: str, yes: bool, reason: str, force: bool, as_json: bool) -> None:
-    """Take HOST out of service: cancel its arming and its tokens, delete its file. No disk is wiped.
+def retire(
+    config: Path,
+    name: str,
+    *,
+    yes: bool,
+    wipe: bool,
+    confirmed: str | None,
+    cancel_wipe: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Take HOST out of service: cancel its arming and its tokens, delete its file. No disk is wiped without --wipe.
 
-    The machine is unregistered afterwards: it boots its own disk, or waits with hosts.unknown: wait.
+    The machine is unregistered afterwards: it boots its own disk, or waits with hosts.unknown: wait. A wipe happens
+    once, and ends if the machine is registered again before it.
     """
     from netboot.operate.registration.host_changes import RemovalRequest  # slow to load
 
-    if not yes:
-        typed = click.prompt(f"Type {name} to retire it: its file is deleted, its disk is not wiped", err=True)
-        if typed != name:
-            raise click.ClickException(f"{typed!r} is not {name}; nothing was changed")
-    request = RemovalRequest(name, reason, force)
+    wipes = wipe or confirmed is not None
+    if cancel_wipe:
+        if wipes:
+            raise click.UsageError("--cancel-wipe ends a wipe, and the other options request one")
+        _cancel_wipe(config, name, as_json=as_json)
+        return
+    if wipes and yes and confirmed is None:
+        raise click.UsageError(f"--yes does not confirm a wipe; use --yes-wipe {name}")
+    if confirmed is None and not yes:
+        effect = "its next network boot ERASES its disk" if wipes else "its disk is not wiped"
+        confirmed = click.prompt(f"Type {name} to retire it: its file is deleted, {effect}", err=True)
+    if confirmed not in (None, name):
+        raise click.ClickException(f"{confirmed!r} is not {name}; nothing was changed")
+    request = RemovalRequest(name, **given, wipe=name if wipes else "")
     _print_changed(_changed(config, lambda changes: changes.retire(request)), as_json)
+
+
+def _cancel_wipe(config: Path, name: str, *, as_json: bool) -> None:
+    found = run_with_administration(
+        config, lambda daemon: daemon.one_time_boots.cancel_wipe(name), needs_hosts=False, work=CHANGING
+    )
+    print_found(found, as_json, [printable(found["note"])])
 
 
 def _changed(

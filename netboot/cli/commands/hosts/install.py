@@ -15,6 +15,7 @@ from netboot.cli.commands.hosts.selecting import check_selection, selection_opti
 from netboot.cli.groups import Group
 from netboot.cli.views.checks_view import check_lines, reported_check_lines
 from netboot.cli.views.deadlines import deadline_texts
+from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
 from netboot.model.boot.reasons import explain
@@ -122,7 +123,8 @@ def show(config: Path, host: str | None, as_json: bool) -> None:
     text = text if found["declared"] else f"{text}; {NOT_DECLARED}"
     deadlines = [f"deadline: {each}" for each in deadline_texts(found["deadlines"])]
     checks = ["checks before the install:", *(f"  {line}" for line in check_lines(found["checks"]))]
-    print_found(found, as_json, [text + reason_text(found), *deadlines, *(checks if found["checks"] else ())])
+    once = [f"next boot: {each}" for each in next_boot_texts(found["next_boot"])]
+    print_found(found, as_json, [text + reason_text(found), *once, *deadlines, *(checks if found["checks"] else ())])
 
 
 @install.command(name="list")
@@ -182,7 +184,10 @@ def watch(config: Path, host: str, follow: bool, as_json: bool) -> None:
         if follow and not isinstance(daemon, ControlClient):
             raise NetbootError("no daemon runs, so nothing will happen; netboot serve, or watch with --no-follow")
         if follow:
-            for word in before_the_boot(host, json_view(await daemon.install(host)), armed_at):
+            install = json_view(await daemon.install(host))
+            for text in next_boot_texts(install["next_boot"]):
+                click.echo(f"next boot of {host}: {text}", err=True)
+            for word in before_the_boot(host, install, armed_at):
                 click.echo(word, err=True)
         async for event in daemon.events(host=host, follow=follow):
             timeline.take(json_view(event))

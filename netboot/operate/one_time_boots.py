@@ -1,0 +1,186 @@
+"""What an operator lets a machine boot once: an inspection, a host's rescue, the wipe of a host that is retired.
+
+A request is stored, and spent by the script that the machine gets. Changes no host and no install.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from netboot.boot.inspection_records import InspectionRecords
+from netboot.boot.install_moves import InstallMoves
+from netboot.errors import InspectionRefusedError, RescueRefusedError, UnknownHostError, WipeRefusedError
+from netboot.events.event_bus import EventBus
+from netboot.model.actor import Actor
+from netboot.model.boot.boot_client import Machine
+from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import OneTimeBoot, RequestedBoot, requested_boot
+from netboot.model.install.wipe import Wipe, WipeState
+from netboot.operate.audit import audited
+from netboot.operate.content_uses import is_running
+
+if TYPE_CHECKING:
+    from netboot.operate.readiness import Readiness  # slow to load
+
+
+@dataclass(frozen=True, slots=True)
+class RescueRequest:
+    """Hosts that boot the rescue mode once, all or none. Without `medium`: each host's own, else the inspections'."""
+
+    hosts: Sequence[str]
+    medium: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedMachine:
+    """The machine that boots once at its next network boot: a host's name or a MAC, its cards, and the boot medium."""
+
+    machine: str
+    macs: Sequence[Mac]
+    medium: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawnRequest:
+    """A machine without a request, and what was done or cannot be undone."""
+
+    machine: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWipe:
+    """A wipe that can be requested as soon as its host is removed."""
+
+    wipe: Wipe
+    medium: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeBoots:
+    """The use cases. Methods raise StoreError."""
+
+    inspections: InspectionRecords
+    install_moves: InstallMoves
+    events: EventBus
+    hosts: Callable[[], HostSet]  # in force
+    discovered: Callable[[], Awaitable[Sequence[Machine]]]
+    readiness: "Callable[[], Readiness]"
+    user: Actor  # of this process: the actor of a change that names none
+    now: Callable[[], datetime]
+
+    async def inspect(self, name: str, *, actor: Actor | None = None) -> RequestedMachine:
+        """Let a host, or the unregistered machine with this MAC, be inspected at its next boot.
+
+        Raises UnknownHostError, or InspectionRefusedError with every reason.
+        """
+        with audited(self.events, "inspect", actor or self.user, subject=name):
+            host, macs = await self._inspectable(name)
+            medium, reasons = await self.readiness().inspection(host)
+            if host is not None and (await self.install_moves.read(host.name)).is_armed:
+                cure = f"netboot install cancel {host.name} first"
+                reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
+            reasons = [*reasons, *_more_urgent(name, requested_boot(await self.inspections.of(macs)))]
+            if reasons or medium is None:
+                raise InspectionRefusedError("\n".join(f"cannot inspect {name}: {reason}" for reason in reasons))
+            await self.inspections.request(macs)
+        return RequestedMachine(host.name if host else name, macs, medium)
+
+    async def rescue(self, request: RescueRequest, *, actor: Actor | None = None) -> list[RequestedMachine]:
+        """Let each host boot the rescue mode at its next boot, all of them or none.
+
+        Raises UnknownHostError, or RescueRefusedError with every reason of every host.
+        """
+        names = list(dict.fromkeys(request.hosts))
+        with audited(self.events, "rescue", actor or self.user, subject=", ".join(names)):
+            hosts = [self.hosts().named(name) for name in names]
+            media = [(host, *(await self._rescue_medium(host, request.medium))) for host in hosts]
+            refused = [f"cannot rescue {host.name}: {why}" for host, _, reasons in media for why in reasons]
+            if refused:
+                raise RescueRefusedError("\n".join([*refused, "no rescue was requested"]))
+            found = [RequestedMachine(host.name, host.macs, medium) for host, medium, _ in media if medium]
+            for each in found:
+                await self.inspections.request_rescue(each.macs, each.medium)
+        return found
+
+    async def cancel_rescue(self, names: Sequence[str], *, actor: Actor | None = None) -> list[WithdrawnRequest]:
+        """End the requests for a rescue of these hosts."""
+        with audited(self.events, "cancel rescue", actor or self.user, subject=", ".join(names)):
+            hosts = [self.hosts().named(name) for name in dict.fromkeys(names)]
+            done = {host.name: await self.inspections.withdraw(host.macs, OneTimeBoot.RESCUE) for host in hosts}
+        return [
+            WithdrawnRequest(name, f"{name} boots no rescue" if is_ended else f"no rescue of {name} was requested")
+            for name, is_ended in done.items()
+        ]
+
+    async def prepare_wipe(self, name: HostName) -> PreparedWipe:
+        """Verify that the disk of a host can be wiped after its removal; raise WipeRefusedError with every reason."""
+        host = self.hosts().named(name)
+        medium, reasons = await self.readiness().inspection(host)
+        if host.disk is None:
+            reasons = [*reasons, f"no disk is named for it; set hosts.{name}.disk"]
+        elif isinstance(host.disk, str) and not host.disk.startswith("/dev/disk/"):
+            cure = f"set hosts.{name}.disk to its path below /dev/disk, or to a rule"
+            reasons = [*reasons, f"{host.disk} may be another disk when the machine boots next; {cure}"]
+        if reasons or medium is None or host.disk is None:
+            refused = [f"cannot wipe the disk of {name}: {reason}" for reason in reasons]
+            raise WipeRefusedError("\n".join([*refused, "nothing was changed"]))
+        return PreparedWipe(Wipe(name, host.macs, host.disk, WipeState.REQUESTED, self.now()), medium)
+
+    async def request_wipe(self, prepared: PreparedWipe) -> None:
+        """Let the machine of a host that was removed wipe its disk at its next boot."""
+        await self.inspections.request_wipe(prepared.wipe, prepared.medium)
+
+    async def cancel_wipe(self, name: str, *, actor: Actor | None = None) -> WithdrawnRequest:
+        """End the wipe of a retired host, by its name or a MAC; raise UnknownHostError if none is open."""
+        with audited(self.events, "cancel wipe", actor or self.user, subject=name):
+            mac = _mac_or_none(name)
+            ended = await self.inspections.cancel_wipes(
+                "an operator cancelled it", which=lambda wipe: wipe.host == name or mac in wipe.macs
+            )
+            if not ended:
+                raise UnknownHostError(f"no wipe of {name} is open; netboot host list --discovered shows wipes")
+        return WithdrawnRequest(name, f"the wipe of {ended[0].host} is cancelled: {ended[0].note}")
+
+    async def _rescue_medium(self, host: Host, wanted: str | None) -> tuple[str | None, list[str]]:
+        """Return the medium whose rescue mode a host boots, and why it cannot now."""
+        medium, reasons = await self.readiness().rescue(host, wanted)
+        install = await self.install_moves.read(host.name)
+        if install.is_armed:
+            reasons.append(f"it is armed, and a rescued disk must not be wiped; netboot install cancel {host.name}")
+        elif is_running(install, self.now()):
+            reasons.append(f"it is {install.state}: its installer may be writing the disk; let it end")
+        return medium, reasons
+
+    async def _inspectable(self, name: str) -> tuple[Host | None, Sequence[Mac]]:
+        """Find a host by its name or a MAC, or an unregistered machine by its MAC, and return its cards."""
+        mac = _mac_or_none(name)
+        if mac is None:
+            host = self.hosts().named(name)
+            return host, host.macs
+        registered = self.hosts().by_mac(mac)
+        if registered is not None:
+            return registered, registered.macs
+        if all(machine.mac != mac for machine in await self.discovered()):
+            raise UnknownHostError(f"no machine with MAC {mac} requested a boot; netboot host list --discovered")
+        return None, (mac,)
+
+
+def _mac_or_none(name: str) -> Mac | None:
+    try:
+        return Mac.parse(name)
+    except ValueError:
+        return None
+
+
+def _more_urgent(name: str, request: RequestedBoot | None) -> list[str]:
+    """Return why an inspection must not replace what is requested for the machine; empty: it may."""
+    match request:
+        case RequestedBoot(kind=OneTimeBoot.WIPE):
+            return [f"its wipe is requested; netboot host retire {name} --cancel-wipe first"]
+        case RequestedBoot(kind=OneTimeBoot.RESCUE):
+            return [f"its rescue is requested; netboot host rescue {name} --cancel first"]
+        case _:
+            return []
