@@ -75,11 +75,9 @@ class Administration:
         other host. `attempts` is the default of an arming. The actor of a change that names none is the user of this
         process.
         """
-        self._install_moves = install_moves
-        self._event_log = event_log
-        self._machines = machines
-        self._served = served
-        self._inspections = inspections
+        self._install_moves, self._inspections = install_moves, inspections
+        self._events, self._event_log = events, event_log
+        self._machines, self._served = machines, served
         self._hosts = hosts
         self._readiness = readiness
         self._role_files = role_files
@@ -88,7 +86,6 @@ class Administration:
         self._now = now
         self._daemon = daemon
         self._user = Actor(f"uid {os.getuid()}", Source.COMMAND)
-        self._events = events
         self.one_time_boots = OneTimeBoots(
             inspections,
             install_moves,
