@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -24,6 +24,8 @@ from netboot.model.host.host import Role
 from netboot.model.host.host_network import BOND_NAME
 
 HTTP_PORT: Final = 8080
+POOL: Final = "lab"  # of addresses for approved machines
+POOL_ADDRESSES: Final = IPv4Network("192.0.2.48/29")
 _KEEPALIVED: Final = "/etc/keepalived/keepalived.conf"
 IGNITION_LIMIT: Final = '"version":"3.3.0"'  # Debian's Ignition 2.14 reads nothing newer
 
@@ -40,6 +42,7 @@ class LabHost:
     replaces_rom: bool = False  # its iPXE ROM is offered the loader first
     network: Mapping[str, object] = field(default_factory=dict)  # further keys of its `network`
     more: Mapping[str, object] = field(default_factory=dict)  # further keys
+    is_registered: bool = True  # False: the appliance inspects it, and an operator approves it
 
 
 CP1: Final = LabHost(
@@ -77,8 +80,10 @@ def write_configuration(
     carrier = next((BOND_NAME for host in hosts if host.bond), CARD_NAME)
     for source in sorted((assets_directory() / "examples/ign").glob("*.ign")):
         (ignition / source.name).write_text(_role_file(source.read_text(), carrier))
-    paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp))
-    (paths.directory / "hosts.yaml").write_text(hosts_yaml(hosts))
+    (paths.directory / "hosts.d").mkdir(exist_ok=True)
+    unknown = "ignore" if all(host.is_registered for host in hosts) else f"inspect, inspect_media: {MEDIUM}"
+    paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp, unknown=unknown))
+    (paths.directory / "hosts.yaml").write_text(hosts_yaml(host for host in hosts if host.is_registered))
 
 
 def _role_file(example: str, carrier: str) -> str:
@@ -92,7 +97,7 @@ def _role_file(example: str, carrier: str) -> str:
     return json.dumps(config, separators=(",", ":"))
 
 
-def _settings_yaml(paths: AppliancePaths, *, attempts: int, dhcp: str) -> str:
+def _settings_yaml(paths: AppliancePaths, *, attempts: int, dhcp: str, unknown: str) -> str:
     return f"""\
 network:
   interfaces: [{{name: {BRIDGE}, address: {APPLIANCE.ip}}}]
@@ -110,8 +115,7 @@ install:
   attempts: {attempts}
 store:
   url: sqlite+aiosqlite:///{paths.directory / "netboot.db"}
-hosts:
-  files: [hosts.yaml]
+hosts: {{files: [hosts.yaml, hosts.d], unknown: {unknown}}}
 log:
   level: debug
 """
@@ -121,7 +125,7 @@ def hosts_yaml(hosts: Iterable[LabHost]) -> str:
     """Return the appliance's hosts.yaml; JSON values are valid YAML."""
     hosts = tuple(hosts)
     init = f"\n  init: {CP1.machine.name}" if CP1.machine.name in {host.machine.name for host in hosts} else ""
-    entries = "".join(f"  {host.machine.name}: {json.dumps(_entry(host))}\n" for host in hosts)
+    entries = "".join(f"\n  {host.machine.name}: {json.dumps(_entry(host))}" for host in hosts)
     return f"""\
 cluster:
   name: lab{init}
@@ -132,8 +136,10 @@ defaults:
 roles:
   control-plane: {{ignition: {{init: ign/init.ign, join: ign/controlplane-join.ign}}}}
   worker: {{ignition: {{join: ign/worker-join.ign}}}}
-hosts:
-{entries}"""
+address_pools:
+  {POOL}: {{subnet: {APPLIANCE.network}, addresses: {POOL_ADDRESSES}, gateway: {DHCP_SERVER.ip}}}
+hosts:{entries or " {}"}
+"""
 
 
 def _entry(host: LabHost) -> dict[str, object]:

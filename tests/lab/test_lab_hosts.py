@@ -60,6 +60,19 @@ def test_further_keys_of_a_host_and_of_its_network_are_added_or_replace_the_usua
     )
 
 
+def test_a_machine_that_is_not_registered_is_inspected_and_can_get_an_address_of_the_pool(tmp_path):
+    paths = AppliancePaths(tmp_path / "appliance", tmp_path / "content", tmp_path / "control.sock")
+
+    write_configuration(paths, [replace(CP1, is_registered=False)])
+
+    hosts = (paths.directory / "hosts.yaml").read_text()
+    assert hosts.endswith(
+        "address_pools:\n  lab: {subnet: 192.0.2.0/24, addresses: 192.0.2.48/29, gateway: 192.0.2.1}\nhosts: {}\n"
+    )
+    settings = paths.settings.read_text().splitlines()
+    assert "hosts: {files: [hosts.yaml, hosts.d], unknown: inspect, inspect_media: lab-installer}" in settings
+
+
 def test_the_settings_are_where_the_appliance_reads_them(tmp_path):
     paths = AppliancePaths(tmp_path, Path("/content"), Path("/run/netboot-lab/x/control.sock"))
 

@@ -127,6 +127,7 @@ def _stage2(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Path:
         add_file(root, f"usr/libexec/netboot/{part}", assets / "installer" / part)
     add_file(root, "usr/sbin/init", assets / "installer/stage2", mode=0o755)
     add_file(root, "usr/sbin/udevadm", assets / "installer/udevadm", mode=0o755)
+    add_file(root, "usr/bin/reboot", assets / "installer/reboot", mode=0o755)
     add_file(root, "usr/libexec/netboot/anaconda", assets / "installer/anaconda", mode=0o755)
     add_file(root, "etc/passwd", assets / "installer/passwd")
     for name in ("mnt/sysroot", "root", "var/tmp"):  # without /var/tmp a pull fails: `open(O_TMPFILE)`
