@@ -1,10 +1,12 @@
-"""Whole installs of unusual hosts: an inspected machine."""
+"""Whole installs of unusual hosts: both families of addresses, an inspected machine."""
 
 import asyncio
 import json
+import socket
 import sys
 from asyncio.subprocess import PIPE
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from e2e.disk_contents import checksums, write_data
 
 from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import CP1, POOL, POOL_ADDRESSES
+from netboot.lab.lan.namespaces import DHCP_SERVER_V6, within
+from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH
 from netboot.operate.arming import ArmRequest
 
@@ -24,6 +28,51 @@ NOT_REGISTERED = "netboot: this machine is not registered"
 
 
 def quiet(*_: object) -> None: ...
+
+
+async def test_a_host_of_both_families_has_the_addresses_and_routes_of_its_keyfile():
+    address = DHCP_SERVER_V6.network[0x21]
+    network = {
+        "address6": f"{address}/64",
+        "gateway6": str(DHCP_SERVER_V6.ip),
+        "routes": [
+            {"to": "198.51.100.0/24", "via": "192.0.2.3"},
+            {"to": "2001:db8:5::/48", "via": str(DHCP_SERVER_V6.network[3])},
+        ],
+    }
+    async with running_lab([replace(CP1, network=network)], say=quiet) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("cp1")
+        await daemon.arm(ArmRequest(["cp1"], reason="test"))
+
+        await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
+
+        shown = {
+            line
+            for line in guest.console.text.splitlines()
+            if line.startswith(("netboot-lab: keyfile", "netboot-lab: route"))
+        }
+        assert shown == {
+            "netboot-lab: keyfile enp0s2 192.0.2.21/24",
+            "netboot-lab: route default 192.0.2.1",
+            "netboot-lab: route 198.51.100.0/24 192.0.2.3",
+            f"netboot-lab: keyfile enp0s2 {address}/64",
+            f"netboot-lab: route default {DHCP_SERVER_V6.ip}",
+            f"netboot-lab: route 2001:db8:5::/48 {DHCP_SERVER_V6.network[3]}",
+        }
+        for each in ("192.0.2.21", str(address)):
+            assert await asyncio.to_thread(within, lab.lan.dhcp_namespace, lambda _, each=each: answers(each)), each
+
+
+def answers(address: str) -> bool:
+    """Return whether a machine answers at this address: it refuses a connection."""
+    family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(10)
+        try:
+            client.connect((address, 9))
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 async def netboot(lab: Lab, *words: str) -> Any:
