@@ -1,22 +1,26 @@
-"""Whole installs of unusual hosts: both families of addresses, an inspected machine."""
+"""Whole installs of unusual hosts: both families of addresses, another server's release, an inspected machine."""
 
 import asyncio
 import json
 import socket
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import ip_address
-from typing import Any
+from ipaddress import IPv4Interface, ip_address
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from e2e.disk_contents import checksums, write_data
 
 from netboot.lab.lab import Lab, running_lab
-from netboot.lab.lab_hosts import CP1, POOL, POOL_ADDRESSES
-from netboot.lab.lan.namespaces import DHCP_SERVER_V6, within
+from netboot.lab.lab_hosts import CP1, POOL, POOL_ADDRESSES, W1
+from netboot.lab.lan.namespaces import BRIDGE, DHCP_CARD, DHCP_SERVER_V6, Lan, inside, within
 from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.machines.qemu import CARD_NAME, DISK_PATH
+from netboot.lab.media.stand_ins import RELEASE
+from netboot.model.install.event import Step
 from netboot.operate.arming import ArmRequest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.proof]
@@ -25,6 +29,8 @@ BOOT_S = 240.0  # generous: a busy box is four times slower
 INSTALL_S = 420.0
 READY = "netboot-lab: ready"
 NOT_REGISTERED = "netboot: this machine is not registered"
+MIRROR: Final = IPv4Interface("192.0.2.4/24")
+MIRROR_URL: Final = f"http://{MIRROR.ip}/ock"
 
 
 def quiet(*_: object) -> None: ...
@@ -73,6 +79,49 @@ def answers(address: str) -> bool:
         except ConnectionRefusedError:
             return True
     return False
+
+
+class MirrorLan(Lan):
+    """A LAN on which another machine, with nginx, has the release, and the appliance has not."""
+
+    def create(self) -> None:
+        """Make the mirror's namespace too."""
+        super().create()
+        self.join(f"{self.prefix}-mirror", DHCP_CARD, MIRROR, bridge=BRIDGE)
+
+    def servers(self, work: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give the mirror's nginx too, and move the appliance's release to it."""
+        yield from super().servers(work)
+        mirror = work / "mirror"
+        mirror.mkdir()
+        (work / "content/ostree" / RELEASE).rename(mirror / "ock")
+        settings = mirror / "nginx.conf"
+        settings.write_text(
+            "daemon off; master_process off; events {}\n"
+            f"http {{ access_log {work}/mirror-access.log; server {{ listen {MIRROR.ip}:80; root {mirror}; }} }}\n"
+        )
+        options = ("-c", str(settings), "-e", "stderr", "-g", f"pid {mirror}/nginx.pid;")
+        yield "mirror", inside(f"{self.prefix}-mirror", "nginx", *options)
+
+
+async def test_a_host_is_installed_from_an_existing_ostree_server():
+    host = replace(W1, more={"release": {"url": MIRROR_URL, "ref": "ock"}})
+    async with (
+        running_lab([host], say=quiet, lan_type=MirrorLan) as lab,
+        lab.appliance.control() as daemon,
+    ):
+        guest = lab.guest("w1")
+        await daemon.arm(ArmRequest(["w1"], reason="test"))
+
+        timelines = await boot_to_the_end(daemon, [guest], on_change=quiet, limit_s=INSTALL_S)
+
+        assert Step.READY in timelines["w1"].moments
+        assert Step.OSTREE not in timelines["w1"].moments  # nothing was pulled from the appliance
+        assert f"netboot-lab: remote {MIRROR_URL}" in guest.console.text
+        pulled = (lab.work / "mirror-access.log").read_text()
+        assert "GET /ock/refs/heads/ock " in pulled
+        assert pulled.count("GET /ock/objects/") > 1000
+        assert list((lab.appliance.paths.content / "ostree").iterdir()) == []
 
 
 async def netboot(lab: Lab, *words: str) -> Any:
