@@ -24,7 +24,7 @@ from netboot.errors import (
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.address_pool import Allocation
-from netboot.model.host.host import HostName
+from netboot.model.host.host import HostFileChange, HostName
 from netboot.model.install.install import InstallState
 from netboot.operate.one_time_boots import OneTimeBoots
 from netboot.operate.readiness import Readiness, ServerFacts
@@ -174,6 +174,36 @@ def test_if_the_store_fails_at_the_reload_the_change_is_made_and_the_reason_is_i
     assert (added.reload, added.notes) == (None, [NOT_READ, "the store does not answer"])
     assert written() == ["cp1.yaml", "w2.yaml"]
     assert recorded == [("add host", "w2", "uid 0", "done", None)]
+
+
+class OneAtATime(HostWriter):
+    """Counts the changes that are in a thread at one time."""
+
+    def __init__(self, config: Path) -> None:
+        super().__init__(config)
+        self.running, self.most = 0, 0
+
+    def add(self, hosts: Any, *, is_rehearsal: bool = False) -> list[HostFileChange]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            return super().add(hosts, is_rehearsal=is_rehearsal)
+        finally:
+            self.running -= 1
+
+
+def test_changes_wait_for_each_other_without_a_thread(with_services: WithServices, config: Path):
+    files = OneAtATime(config)
+
+    async def scenario(services: BuiltServices) -> Any:
+        made = replace(changes(services, config), files=files)
+        hosts = [HostValues(f"w{number}", WORKER | {"mac": f"52:54:00:aa:bb:{number}"}) for number in range(30, 40)]
+        return await asyncio.gather(*(made.add(host) for host in hosts))
+
+    added = with_services(scenario)
+
+    assert len({change.file for each in added for change in each.hosts}) == 10
+    assert files.most == 1
 
 
 def test_a_refused_change_is_audited_and_reloads_nothing(with_services: WithServices, config: Path):

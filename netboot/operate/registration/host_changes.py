@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from netboot.boot.install_moves import InstallMoves
 from netboot.errors import ConfigError, StoreError, TransitionError, WipeRefusedError
@@ -28,6 +29,7 @@ from netboot.store.machines import Machines
 from netboot.yamlfile.plain_values import PlainValue
 
 Values = Mapping[str, PlainValue]
+Changed = TypeVar("Changed")
 NOT_IN_FORCE = "not in force: the daemon keeps the accepted hosts because of faults that were there before"
 NOT_READ = "not in force: the daemon could not read its files again; netboot reload"
 
@@ -90,18 +92,19 @@ class HostChanges:
     daemon: RunningDaemon | None
     user: Actor  # of this process: the actor of a change that names none
     now: Callable[[], datetime]
-    _naming: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # two approvals must not take one name
+    # One change of the files at a time: others wait without a thread, and two approvals do not take one name.
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def add(self, host: HostValues, *, actor: Actor | None = None) -> HostsChanged:
         """Declare a new host."""
         with audited(self.events, "add host", actor or self.user, subject=host.name):
-            changes = await asyncio.to_thread(self.files.add, {host.name: host.values})
+            changes = await self._in_turn(partial(self.files.add, {host.name: host.values}))
             return await self._in_force(changes)
 
     async def edit(self, host: HostValues, *, actor: Actor | None = None) -> HostsChanged:
         """Change keys of a host by a JSON merge patch (RFC 7396)."""
         with audited(self.events, "set host", actor or self.user, subject=host.name):
-            change = await asyncio.to_thread(self.files.edit, host.name, host.values)
+            change = await self._in_turn(partial(self.files.edit, host.name, host.values))
             return await self._in_force([change])
 
     async def approve(self, request: ApprovalRequest, *, actor: Actor | None = None) -> HostsChanged:
@@ -109,8 +112,7 @@ class HostChanges:
         if request.dry_run:
             return await self._approve(request)
         with audited(self.events, "approve machines", actor or self.user, subject=", ".join(request.macs)):
-            async with self._naming:
-                return await self._approve(request)
+            return await self._approve(request)
 
     async def remove(self, request: RemovalRequest, *, actor: Actor | None = None) -> HostsChanged:
         """Cancel the arming of a host and delete its file; refuse it while an install runs."""
@@ -160,20 +162,25 @@ class HostChanges:
         )
 
     async def _approve(self, request: ApprovalRequest) -> HostsChanged:
-        installs = await self.install_moves.all()  # a name with a history is not given to another machine
-        taken = {*await asyncio.to_thread(self.files.names), *installs}
-        discovered = await self.discovered()
-        known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
-        machines = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)
-        values = host_values(request, machines)
-        changes = await asyncio.to_thread(self.files.add, values, is_rehearsal=request.dry_run)
+        async with self._changing:
+            installs = await self.install_moves.all()  # a name with a history is not given to another machine
+            taken = {*await asyncio.to_thread(self.files.names), *installs}
+            discovered = await self.discovered()
+            known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
+            machines = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)
+            values = host_values(request, machines)
+            changes = await asyncio.to_thread(self.files.add, values, is_rehearsal=request.dry_run)
         if request.dry_run:
             return HostsChanged(changes, machines=machines, is_rehearsal=True)
         return await self._in_force(changes, machines=machines)
 
+    async def _in_turn(self, change: Callable[[], Changed]) -> Changed:
+        async with self._changing:
+            return await asyncio.to_thread(change)
+
     async def _removable(self, request: RemovalRequest) -> HostName:
         """Verify that a host can be removed now; raise TransitionError while its install runs."""
-        change = await asyncio.to_thread(self.files.remove, request.name, is_rehearsal=True)
+        change = await self._in_turn(partial(self.files.remove, request.name, is_rehearsal=True))
         install = await self.install_moves.read(change.host)
         if is_running(install, self.now()) and not request.force:
             raise TransitionError(
@@ -184,7 +191,7 @@ class HostChanges:
 
     async def _removed(self, host: HostName, notes: Sequence[str]) -> HostsChanged:
         """Delete the file of a host, and release its addresses once the host is not in force."""
-        change = await asyncio.to_thread(self.files.remove, host)
+        change = await self._in_turn(partial(self.files.remove, host))
         changed = await self._in_force([change], notes)
         if self.daemon is not None and changed.reload is None:
             return changed
