@@ -21,9 +21,9 @@ _SECRET_PATH: Final = re.compile(
 )
 _USER: Final = re.compile(r"(?<=://)[^/?#\s@\"']{1,512}@")  # and password, in a URL (RFC 3986 §3.2.1)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
-_ASSIGNED: Final = re.compile(
-    r"(\w{0,64}(?:passw|secret|token|credential)\w{0,64}=)(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)", re.IGNORECASE
-)
+_NAME: Final = re.compile(r"(?<!\w)\w+=")
+_VALUE: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']*")
+_SECRET_NAME: Final = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 _SECRET_CONTENT: Final = re.compile(rb"PRIVATE KEY-----|://[^/?#\s@:\"']{0,256}:[^/?#\s@\"']{1,256}@")
 
 
@@ -103,9 +103,29 @@ def _without_user(text: str) -> str:
     return _USER.sub(f"{HIDDEN}@", text)
 
 
+def _without_assigned(text: str) -> str:
+    """Hide what is assigned to the name of a secret: `NAME=value`, `NAME="a value"`, `"NAME=a value"`."""
+    parts, end = list[str](), 0
+    for name in _NAME.finditer(text):
+        if name.start() >= end and _SECRET_NAME.search(name[0]):
+            parts += [text[end : name.end()], HIDDEN]
+            end = _end_of_value(text, name)
+    return "".join([*parts, text[end:]])
+
+
+def _end_of_value(text: str, name: re.Match[str]) -> int:
+    """Return where a value ends: at the quote that began before its name, else behind its own quotes, or at a blank."""
+    quote = text[name.start() - 1 : name.start()]
+    if quote not in ('"', "'"):
+        value = _VALUE.match(text, name.end())
+        return value.end() if value else name.end()
+    end = text.find(quote, name.end())
+    return len(text) if end < 0 else end
+
+
 def _unit(unit: Json) -> Json:
     def text(contents: str | None) -> str | None:
-        return contents and _ASSIGNED.sub(rf"\1{HIDDEN}", _without_user(contents))
+        return contents and _without_assigned(_without_user(contents))
 
     def dropin(each: Json) -> Json:
         return _changed(each, "contents", text)

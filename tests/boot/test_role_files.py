@@ -115,6 +115,14 @@ def test_a_file_that_was_replaced_is_read_again(file: Path):
     assert before.file.secrets[SecretKind.CERTIFICATE_KEY] != after.file.secrets[SecretKind.CERTIFICATE_KEY]
 
 
+def test_a_file_that_is_too_large_to_be_compared_with_the_cluster_is_not_served_either(tmp_path: Path):
+    path = tmp_path / "cp.ign"
+    path.write_bytes((SAMPLES / "worker-join.ign").read_bytes().rstrip() + b" " * 4 * 1024 * 1024)
+
+    with pytest.raises(OSError, match=r"it is larger than 4 MiB: '.*/cp\.ign'"):
+        RoleFiles().read(path)
+
+
 def test_a_fifo_in_place_of_the_file_does_not_block(tmp_path: Path):
     os.mkfifo(tmp_path / "cp.ign")
 

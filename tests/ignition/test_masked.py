@@ -121,6 +121,8 @@ def test_user_and_password_of_a_proxy_are_hidden_in_the_head_and_in_units():
         ("Environment=REGISTRY_PASSWORD=secret", "Environment=REGISTRY_PASSWORD=hidden"),
         ("ExecStart=/bin/a --token=secret --wait", "ExecStart=/bin/a --token=hidden --wait"),
         ("Environment=KEY_SECRET='secret text'", "Environment=KEY_SECRET=hidden"),
+        ('Environment="A_PASSWORD=secret text" "B=c"', 'Environment="A_PASSWORD=hidden" "B=c"'),
+        ("Environment=A_TOKEN=", "Environment=A_TOKEN=hidden"),
         ("Environment=NET_INTERFACE=ens3", "Environment=NET_INTERFACE=ens3"),
     ],
 )

@@ -19,6 +19,7 @@ from typing import Final
 from netboot.ignition.check import IgnitionFile, read_ignition
 from netboot.ignition.role_file import role_file
 from netboot.model.host.role_ignition import Deadline, RoleFile, SecretKind
+from netboot.yamlfile.files import SIZE_LIMIT_BYTES
 
 RECORD_SUFFIX: Final = ".taken"
 
@@ -82,7 +83,7 @@ class RoleFiles:
         self._known: dict[bytes, tuple[IgnitionFile, RoleFile]] = {}  # by SHA-256 of the content
 
     def read(self, path: Path) -> RoleFileRead:
-        """Read a file; raise OSError, also for what is not a regular file. Its problems are in the result."""
+        """Read a file; raise OSError, also if it is no regular file of 4 MiB at most. Its result has its problems."""
         content, written_at = _read(path)
         digest = hashlib.sha256(content)
         known = self._known.get(digest.digest())
@@ -122,7 +123,10 @@ def _read(path: Path) -> tuple[bytes, datetime]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        return file.read(), datetime.fromtimestamp(status.st_mtime, UTC)
+        content = file.read(SIZE_LIMIT_BYTES + 1)
+    if len(content) > SIZE_LIMIT_BYTES:  # the registry did not compare it with the cluster either
+        raise OSError(errno.EFBIG, f"it is larger than {SIZE_LIMIT_BYTES >> 20} MiB", str(path))
+    return content, datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 def _without_blocking(name: str, flags: int) -> int:

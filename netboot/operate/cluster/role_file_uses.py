@@ -18,8 +18,9 @@ from netboot.model.host.host import HostSet
 from netboot.model.host.role_ignition import Deadline, RoleFile, RoleUse
 from netboot.operate.cluster.ocne_output import WHOLE_FILE, standard_error_in
 from netboot.operate.cluster.taking import put_aside, put_in_place, record_for
+from netboot.yamlfile.files import SIZE_LIMIT_BYTES
 
-LARGEST_BYTES: Final = 4 * 1024 * 1024  # as the hosts files' reader takes it
+LARGEST_BYTES: Final = SIZE_LIMIT_BYTES  # of a file that is compared with the cluster, and served
 
 Contents = Mapping[Path, bytes | None]
 FaultsWith = Callable[[Contents], Sequence[Problem]]  # of the hosts files, with other contents of Ignition files
