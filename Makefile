@@ -99,7 +99,7 @@ check: $(STAMPS)/python ## style, types, import contracts, sizes and names
 test: $(STAMPS)/test ## check, unit tests, integration, real firmware; what CI runs
 	$(MAKE) check
 	$(BIN)/netboot lab media
-	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
+	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
 	.ci/isolated $(BIN)/pytest -m "not mutation and not proof"
 
 test-bare: $(STAMPS)/bare ## make demo and make test on a fresh Debian 12 that has only git and make; half an hour
@@ -113,7 +113,7 @@ integration: $(STAMPS)/test ## the daemon on loopback and in namespaces, with in
 
 e2e: $(STAMPS)/test ## real firmware in QEMU
 	$(BIN)/netboot lab media
-	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
+	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
 	.ci/isolated $(BIN)/pytest -m e2e
 
 coverage: $(STAMPS)/test ## each package measured by its own tests; fails below the floors in pyproject.toml
@@ -121,7 +121,7 @@ coverage: $(STAMPS)/test ## each package measured by its own tests; fails below 
 
 proof: $(STAMPS)/test $(if $(BENCH),$(STAMPS)/bench) ## every check and test, and with BENCH=1 the benches; writes docs/proof.md; at most 75 minutes
 	$(BIN)/netboot lab media
-	PYTHONPATH=tests $(BIN)/python -m e2e.loader_builds
+	PYTHONPATH=tests $(BIN)/python -m e2e.foreign_programs
 	$(BIN)/python .ci/proof
 
 bench: $(STAMPS)/bench ## speed and memory beside dnsmasq, tftpd-hpa and nginx

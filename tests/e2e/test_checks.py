@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 from e2e.disk_contents import checksums, write_data
-from e2e.loader_builds import time_server
+from e2e.foreign_programs import time_server
 
 from netboot.lab.lab import running_lab
 from netboot.lab.lab_hosts import CP1, LabHost

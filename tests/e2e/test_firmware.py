@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bad_wire import BadWire
-from e2e.loader_builds import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
+from e2e.foreign_programs import GRUB_ARM64, GRUB_X64, SHIM_X64, add_arm64_grub, add_grub, add_shim
 from lab_lans import BadWireLan, LeasingLan, RelayedLan, TwoServersLan
 
 from netboot.lab.lab import Lab, running_lab

@@ -2,11 +2,11 @@
 
 import asyncio
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from e2e.archives import an_archive, run
 
 from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import CP1
@@ -55,25 +55,3 @@ def an_iso(medium: Path, scratch: Path) -> Path:
         shutil.copyfile(medium / source, tree / name)
     run("xorriso", "-as", "mkisofs", "-R", "-J", "-V", "OL-8-10-0-BaseOS-x86_64", "-o", str(iso), str(tree))
     return iso
-
-
-def an_archive(repository: Path, scratch: Path) -> Path:
-    """Put the repository where `ocne image create --type ostree` does, in an image of umoci's, saved by skopeo."""
-    layout, archive = scratch / "oci", scratch / "ock-1.31-amd64-ostree.tar"
-    run("umoci", "init", "--layout", str(layout))
-    run("umoci", "new", "--image", f"{layout}:ock")
-    run("umoci", "insert", "--image", f"{layout}:ock", str(repository), "/usr/share/nginx/html/ostree")
-    run(
-        "skopeo",
-        "--insecure-policy",
-        "copy",
-        "--quiet",
-        f"oci:{layout}:ock",
-        f"oci-archive:{archive}:localhost/ock-ostree:latest",
-    )
-    return archive
-
-
-def run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -25,7 +25,7 @@ class Firmware(StrEnum):
     OVMF_HTTP = "ovmf-http"  # UEFI HTTP boot
     OVMF_SECURE = "ovmf-secure"  # UEFI's PXE client with Secure Boot on: runs only signed files
     SEABIOS_IPXE = "seabios-ipxe"  # BIOS with QEMU's iPXE ROM
-    ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64; slow, and without a kernel here: boots to a loader's prompt
+    ARM64_PXE = "arm64-pxe"  # UEFI's PXE client on arm64
 
     @property
     def factory_variables(self) -> Path | None:
