@@ -303,6 +303,26 @@ def test_a_host_that_was_never_armed_is_retired(with_services: WithServices, con
     assert with_services(scenario) == (["w2 is retired; its disk was not wiped"], [])
 
 
+class Failing:
+    """Stands for the addresses in a store that does not answer."""
+
+    async def release(self, _host: HostName) -> list[Any]:
+        raise StoreError("the store does not answer")
+
+
+def test_a_host_is_removed_although_its_addresses_cannot_be_released(with_services: WithServices, config: Path):
+    async def scenario(services: BuiltServices) -> Any:
+        made = replace(changes(services, config), allocations=Failing())  # type: ignore[arg-type]
+        await made.add(HostValues("w2", WORKER))
+        return await made.remove(RemovalRequest("w2")), await audits(services)
+
+    removed, recorded = with_services(scenario)
+
+    note = "no other host can be given the addresses of w2 from pools: the store does not answer"
+    assert (removed.notes, written()) == ([note], ["cp1.yaml"])
+    assert recorded[-1][0:1] + recorded[-1][3:] == ("remove host", "done", None)
+
+
 @pytest.mark.parametrize("verb", ["remove", "retire"])
 def test_the_address_of_a_removed_host_is_free_once_the_host_is_not_in_force(
     with_services: WithServices, config: Path, verb: str

@@ -195,11 +195,16 @@ class HostChanges:
         changed = await self._in_force([change], notes)
         if self.daemon is not None and changed.reload is None:
             return changed
-        released = ", ".join(map(str, await self.allocations.release(host)))
-        if not released:
-            return changed
-        note = f"other hosts can now be given {released}; power the machine off if it still has it"
-        return replace(changed, notes=[note, *changed.notes])
+        return replace(changed, notes=[*await self._released(host), *changed.notes])
+
+    async def _released(self, host: HostName) -> list[str]:
+        """Release the addresses of a removed host; list what an operator needs to read about them."""
+        try:
+            addresses = ", ".join(map(str, await self.allocations.release(host)))
+        except StoreError as error:  # the host is removed, so the change is not refused
+            return [f"no other host can be given the addresses of {host} from pools: {error}"]
+        cure = "power the machine off if it still has it"
+        return [f"other hosts can now be given {addresses}; {cure}"] if addresses else []
 
     async def _in_force(
         self, changes: Sequence[HostFileChange], notes: Sequence[str] = (), machines: Sequence[ApprovedMachine] = ()
