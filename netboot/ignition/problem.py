@@ -1,6 +1,9 @@
 """One reason why Ignition would refuse a file. It shows names and paths, and no contents, which may be secret."""
 
 from dataclasses import dataclass
+from typing import Final
+
+MOST_PROBLEMS: Final = 100  # that are listed of one file: a hostile one has a million
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +28,8 @@ class IgnitionProblem:
 
 
 class Problems(list[IgnitionProblem]):
+    """The first problems of a file; further ones are not kept."""
+
     def add(self, pointer: str, what: str, *, cure: str) -> None:
-        self.append(IgnitionProblem(pointer, what, cure))
+        if len(self) < MOST_PROBLEMS:
+            self.append(IgnitionProblem(pointer, what, cure))

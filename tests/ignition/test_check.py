@@ -1,5 +1,6 @@
 """Our verdict beside that of ignition-validate and of Ignition itself, on the same files."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from ignition.faulty_disks import FAULTY_DISKS, SOUND_DISKS
 
 from netboot.ignition import resource
 from netboot.ignition.check import check_merged, read_ignition
+from netboot.ignition.problem import MOST_PROBLEMS
 
 FAULTY = faulty.FAULTY | FAULTY_DISKS
 SOUND = faulty.SOUND | SOUND_DISKS
@@ -172,3 +174,13 @@ def test_a_problem_in_a_file_is_placed_by_line_by_pointer_or_by_the_file_alone()
         "w.ign: /storage/files/0/path: '' is not a path",
         "w.ign has no ignition.version",
     ]
+
+
+def test_the_first_problems_of_a_hostile_file_are_listed():
+    users = [{"name": f":{n}"} for n in range(10_000)]
+
+    problems = read_ignition(
+        json.dumps({"ignition": {"version": "3.3.0"}, "passwd": {"users": users}}).encode()
+    ).problems
+
+    assert [problem.pointer for problem in problems] == [f"/passwd/users/{n}/name" for n in range(MOST_PROBLEMS)]
