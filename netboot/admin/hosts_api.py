@@ -17,7 +17,7 @@ from netboot.yamlfile.plain_values import MOST_DIGITS
 _DEEPEST: Final = 8  # tables in tables; a host has three
 _TOO_LARGE: Final = 10**MOST_DIGITS
 _LISTS: Final = ("macs", "addresses", "groups")
-_TEXTS: Final = ("role", "name", "pool", "disk")
+_TEXTS: Final = ("role", "name", "pool")
 
 
 class HostsApi:
@@ -65,7 +65,7 @@ class HostsApi:
 
     async def approve(self, request: web.Request) -> web.Response:
         """Register unregistered machines: `macs` and `role`, with the other fields of `ApprovalRequest`."""
-        body = _known(await json_object(request), (*_LISTS, *_TEXTS, "dry_run"))
+        body = _known(await json_object(request), (*_LISTS, *_TEXTS, "disk", "boot_card_only", "dry_run"))
         for key in _LISTS:
             texts = body.get(key, [])
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -74,8 +74,11 @@ class HostsApi:
             raise web.HTTPBadRequest(text="macs is a list of MACs, one at least, and role is the role of the hosts")
         if not all(isinstance(body[key], str) for key in _TEXTS if body.get(key) is not None):
             raise web.HTTPBadRequest(text=f"{', '.join(_TEXTS)} are texts")
-        given = {key: body[key] for key in (*_LISTS, *_TEXTS) if body.get(key)}
-        wanted = ApprovalRequest(**given, dry_run=_flag(body, "dry_run"))
+        if not isinstance(body.get("disk"), str | dict | None):
+            raise web.HTTPBadRequest(text="disk is a text, or an object as a host has it")
+        _check_value(body.get("disk"), 0)
+        given = {key: body[key] for key in (*_LISTS, *_TEXTS, "disk") if body.get(key)}
+        wanted = ApprovalRequest(**given, boot_card_only=_flag(body, "boot_card_only"), dry_run=_flag(body, "dry_run"))
         return _json(await self._changes.approve(wanted, actor=actor_of(request)))
 
 

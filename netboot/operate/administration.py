@@ -103,6 +103,7 @@ class Administration:
             one_time_boots=self.one_time_boots,
             machines=machines,
             allocations=allocations,
+            inspections=inspections,
             discovered=self._discovered,
             daemon=daemon,
             user=self._user,

@@ -14,7 +14,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ContentError, Problem
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Machine, Stage, arch_named
 from netboot.model.boot.offer import IgnoreReason, Policy, UnknownHosts
-from netboot.model.host.disk_rule import disk_problem
+from netboot.model.host.disk_rule import disk_mismatch
 from netboot.model.host.hardware import Hardware
 from netboot.model.host.host import Cluster, Host
 from netboot.model.host.network import DhcpMode
@@ -205,12 +205,10 @@ def _inspected_disk(host: Host, hardware: Hardware | None) -> list[str]:
     """Return why the disk of a host is not exactly one of those that its inspection found; empty: it is."""
     if hardware is None or host.disk is None:
         return []
-    problem = disk_problem(host.disk, hardware.disks)
-    if problem is None:
+    mismatch = disk_mismatch(host.name, host.disk, hardware.disks)
+    if mismatch is None:
         return []
-    found = ", ".join(disk.name for disk in hardware.disks) or "none"
-    cure = f"correct it, or inspect the machine again: netboot host inspect {host.name}"
-    return [f"{problem} hosts.{host.name}.disk ({host.disk}) among the disks of its last inspection ({found}); {cure}"]
+    return [f"{mismatch}; correct it, or inspect the machine again: netboot host inspect {host.name}"]
 
 
 def _client(machine: Machine) -> BootClient | None:

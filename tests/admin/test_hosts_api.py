@@ -69,6 +69,7 @@ def test_a_host_is_added_patched_and_removed_and_each_is_in_force_at_once(box: A
 
 def test_machines_are_shown_then_approved_together(box: Appliance):
     wanted = {"macs": [SECOND, UNREGISTERED], "role": "worker", "name": "node{n}", "groups": [], "pool": None}
+    wanted |= {"disk": {"rotational": False, "choose": "smallest"}}
 
     shown = answer(box, "POST", "/machines/approve", {**wanted, "dry_run": True})
     before = names(box)
@@ -80,6 +81,8 @@ def test_machines_are_shown_then_approved_together(box: Appliance):
         ("node1", SECOND), ("node2", UNREGISTERED),
     ]  # fmt: skip
     assert machines[0]["machine"].keys() >= {"arch", "vendor_class", "uuid", "first_seen", "last_seen", "addresses"}
+    assert [(each["macs"], each["inspection"]) for each in machines] == [([], None)] * 2
+    assert "choose: smallest" in approved[1]["hosts"][0]["text"]
     assert names(box) == ["cp1", "cp2", "w1", "node1", "node2"]
     assert answer(box, "GET", "/machines")[1] == []
 
@@ -119,11 +122,15 @@ def test_a_retired_host_is_no_longer_declared_and_is_audited_with_the_actor(box:
             )
             for wrong in ({}, {"macs": [], "role": "worker"}, {"macs": ["x"]})
         ],
-        ("POST", "/machines/approve", {"macs": ["x"], "role": 1}, "role, name, pool, disk are texts"),
+        ("POST", "/machines/approve", {"macs": ["x"], "role": 1}, "role, name, pool are texts"),
+        (
+            "POST", "/machines/approve", {"macs": ["x"], "role": "worker", "disk": ["x"]},
+            "disk is a text, or an object as a host has it",
+        ),
         ("POST", "/machines/approve", {"macs": ["x"], "role": "worker", "dry_run": 1}, "dry_run is true or false"),
         (
             "POST", "/machines/approve", {"macs": ["x"], "role": "worker", "dryrun": True},
-            "no such key dryrun; known here: macs, addresses, groups, role, name, pool, disk, dry_run",
+            "no such key dryrun; known here: macs, addresses, groups, role, name, pool, disk, boot_card_only, dry_run",
         ),
         ("POST", "/hosts", {"host": "w2"}, "no such key host; known here: name, values"),
         ("POST", "/installs/arm", {"hosts": ["w1"], "role": "worker"}, BOTH),

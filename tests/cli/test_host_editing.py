@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,9 +10,13 @@ from fixtures.command_line import CommandLine
 
 from netboot.cli.main import cli
 from netboot.errors import ConfigError, HostFileError, HostsNotWritableError, UnknownHostError
-from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.boot_client import Machine, RelayPath
+from netboot.model.boot.machine_facts import MachineFact
+from netboot.model.host.hardware import Hardware, InspectedCard, InspectedDisk
 from netboot.model.host.mac import Mac
+from netboot.model.install.inspection import Inspection
 from netboot.store.database import Database
+from netboot.store.inspections import Inspections
 from netboot.store.machines import Machines
 
 W2 = ("role=worker", "mac=02:00:00:aa:00:03", "disk=/dev/vda")
@@ -122,6 +127,98 @@ def test_machines_are_shown_before_they_are_approved_and_dry_run_only_shows_them
     assert len(before) == 2
     assert approved.splitlines()[-2:] == ["n1: ./hosts.d/n1.yaml written", "n2: ./hosts.d/n2.yaml written"]
     assert rack.json("host", "list", "--discovered") == []
+
+
+BOOTED, SECOND = Mac.parse("02:00:00:aa:00:08"), Mac.parse("02:00:00:aa:00:18")
+FACTS = {MachineFact.MANUFACTURER: "Dell Inc.", MachineFact.SERIAL: "J1KXV52", MachineFact.SWITCH_PORT: "eth7"}
+DISKS = (
+    InspectedDisk("sda", 480 * 10**9, False, False, False, "MZ7", ("S1",)),
+    InspectedDisk("sdb", 480 * 10**9, False, False, False, "MZ7", ("S2",)),
+)
+INSPECTED = Inspection(
+    BOOTED,
+    begun_at=SEEN,
+    reported_at=SEEN,
+    token="a" * 32,
+    hardware=Hardware(
+        "uefi", disks=DISKS, cards=(InspectedCard("eno1", BOOTED, "ixgbe", True), InspectedCard("eno2", SECOND))
+    ),
+)
+
+
+def inspect(rack: CommandLine) -> None:
+    """Record a machine behind a relay that was inspected."""
+    path = RelayPath(IPv4Address("192.0.2.254"), "eth1/0/7")
+    discover(rack, Machine(BOOTED, SEEN, SEEN, "x64-uefi", facts=FACTS, first_path=path, last_path=path))
+
+    async def keep() -> None:
+        database = await Database.open(f"sqlite+aiosqlite:///{rack.directory}/netboot.db")
+        await Inspections(database).change([BOOTED], lambda _: INSPECTED, creates=True)
+        await database.close()
+
+    asyncio.run(keep())
+
+
+def test_an_inspected_machine_is_shown_with_its_hardware_and_gets_all_its_cards(rack: CommandLine):
+    inspect(rack)
+    command = ("host", "approve", BOOTED, "--role", "worker", "--disk", "{serial: S2}")
+
+    shown = rack.printed(*command, "--dry-run").splitlines()
+    found = rack.json(*command, "--dry-run")
+    rack.printed(*command)
+
+    lines = [line for line in shown if " ago" not in line]
+    assert lines == [
+        f"worker-1, the machine {BOOTED}, reported (not verified):",
+        f"  mac               {BOOTED}",
+        "  arch              x64-uefi",
+        "  facts manufacturer Dell Inc.",
+        "  facts serial      J1KXV52",
+        "  facts switch port eth7",
+        "  first path relay  192.0.2.254",
+        "  first path circuit id eth1/0/7",
+        "  last path relay   192.0.2.254",
+        "  last path circuit id eth1/0/7",
+        "    reported by the machine, unverified: uefi",
+        "    disk sda, 480 GB, not rotational, model MZ7, serial S1",
+        "    disk sdb, 480 GB, not rotational, model MZ7, serial S2",
+        f"    card eno1, {BOOTED}, ixgbe, link",
+        f"    card eno2, {SECOND}",
+        f"  cards of the host {BOOTED}, {SECOND}",
+        "  ./hosts.d/worker-1.yaml:",
+        "    hosts:",
+        "      worker-1:",
+        "        role: worker",
+        "        mac:",
+        f"          - {BOOTED}",
+        f"          - {SECOND}",
+        "        disk:",
+        "          serial: S2",
+    ]
+    assert any(line.startswith(f"  inspection of {BOOTED}: begun ") for line in shown)
+    [machine] = found["machines"]
+    assert machine["macs"] == [BOOTED, SECOND]
+    assert [disk["name"] for disk in machine["inspection"]["hardware"]["disks"]] == ["sda", "sdb"]
+    assert "a" * 32 not in str(found)
+    [host] = [host for host in rack.json("host", "list") if host["name"] == "worker-1"]
+    assert (host["macs"], host["disk"]["serial"]) == ([BOOTED, SECOND], "S2")
+
+
+def test_a_disk_rule_that_fits_two_inspected_disks_is_refused_and_the_boot_card_alone_can_be_taken(rack: CommandLine):
+    inspect(rack)
+    command = ("host", "approve", BOOTED, "--role", "worker", "--boot-card-only")
+
+    refused = rack(*command, "--disk", "{rotational: false}")
+    before = rack.json("host", "list", "--role", "worker")
+    approved = rack.json(*command)
+
+    assert str(refused.exception) == (
+        f"cannot approve {BOOTED}: sda and sdb all fit hosts.worker-1.disk (not rotational) among the disks of its "
+        f"last inspection (sda, sdb); correct the disk, or inspect the machine again: netboot host inspect {BOOTED}"
+    )
+    assert approved["machines"][0]["macs"] == []
+    after = rack.json("host", "list", "--role", "worker")
+    assert [host["macs"] for host in after if host not in before] == [[BOOTED]]
 
 
 def test_with_json_an_approval_is_one_document(rack: CommandLine):

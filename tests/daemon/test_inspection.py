@@ -72,6 +72,31 @@ def test_an_unregistered_machine_is_inspected_once_and_then_waits(inspecting: Pa
     assert token not in json.dumps(found)
 
 
+def test_an_inspected_machine_is_approved_with_all_its_cards_and_a_disk_that_it_has(inspecting: Path):
+    config = inspecting / "netboot.yaml"
+    config.write_text(config.read_text().replace("[hosts.yaml]", "[hosts.yaml, hosts.d]"))
+    (inspecting / "hosts.d").mkdir()
+    approve = ("host", "approve", UNREGISTERED[0], "--role", "worker", "--disk")
+    with running(inspecting) as rack:
+        machine, second = rack.machine(*UNREGISTERED), rack.machine("52:54:00:99:99:98", "192.0.2.61")
+        machine.discover()
+        machine.boots()
+        report = f"{REPORT}nic eno2\nmac {second.mac}\nnic usb0\nmac 02:00:00:00:00:01\ndriver cdc_ether\n"
+        assert machine.report(token_in(machine.script(), "inspect"), "inspected", report) == 200
+        refused = rack.run(*approve, "/dev/sdb")
+        shown = rack.netboot(*approve, "{min_size: 400GB}")
+        rack.netboot("install", "arm", "worker-1")
+        second.boots()
+        script = second.script()
+
+    assert (
+        f"cannot approve {machine.mac}: no disk fits hosts.worker-1.disk (/dev/sdb) among the disks" in refused.stderr
+    )
+    assert "    disk sda, 480 GB" in shown
+    assert f"cards of the host {machine.mac}, {second.mac}\n" in shown
+    assert f"{BASE}/content/ol8u10-x86_64/vmlinuz" in script
+
+
 def test_a_host_is_inspected_at_its_request_and_its_disk_is_compared_before_it_is_armed(rack: Rack):
     cp1 = rack.machine(*CP1)
     rack.netboot("install", "arm", "cp1")

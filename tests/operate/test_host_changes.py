@@ -97,6 +97,7 @@ def changes(services: BuiltServices, config: Path, daemon: Any = None, *machines
         ),
         machines=services.machines,
         allocations=Allocations(services.database),
+        inspections=services.inspections,
         discovered=discovered,
         daemon=daemon,
         user=user,

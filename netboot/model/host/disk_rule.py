@@ -100,3 +100,12 @@ def disk_problem(disk: str | DiskRule, disks: Sequence[InspectedDisk]) -> str | 
     is_known = disk.startswith(("/dev/disk/by-path/", "/dev/disk/by-id/")) or disk.count("/") == 2
     paths = {path for each in disks for path in (f"/dev/{each.name}", *each.by_path, *each.by_id)}
     return "no disk fits" if is_known and disk not in paths else None
+
+
+def disk_mismatch(host: str, disk: str | DiskRule, disks: Sequence[InspectedDisk]) -> str | None:
+    """Return the sentence that names the host's `disk` and its inspected disks, if it is not exactly one of them."""
+    problem = disk_problem(disk, disks)
+    if problem is None:
+        return None
+    found = ", ".join(each.name for each in disks) or "none"
+    return f"{problem} hosts.{host}.disk ({disk}) among the disks of its last inspection ({found})"

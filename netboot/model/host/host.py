@@ -81,11 +81,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class HostFileChange:
-    """The file that declares a host, and its new text; None: the file is deleted."""
+    """The file that declares a host, and its new text; None: the file is deleted. `disk`: as the host then has it."""
 
     host: HostName
     file: Path
     text: str | None
+    disk: str | DiskRule | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

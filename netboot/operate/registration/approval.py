@@ -9,6 +9,7 @@ from netboot.errors import HostFileError
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.mac import Mac
 from netboot.model.host.placeholders import identifying_facts, placeholder_note
+from netboot.model.install.inspection import Inspection
 from netboot.yamlfile.faults import shown
 from netboot.yamlfile.plain_values import PlainValue
 
@@ -18,9 +19,10 @@ _SHOWN: Final = 3  # of the machines that have the same UUID
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """Machines to register, each as a host of one card. `name` is a pattern: `{n}` is the next free number.
+    """Machines to register. `name` is a pattern: `{n}` is the next free number.
 
-    `addresses` are in the order of `macs`. `dry_run`: nothing is written.
+    `addresses` are in the order of `macs`. `disk` is a path, or a table as hosts files have it. `boot_card_only`: the
+    other cards that an inspection reported are not taken. `dry_run`: nothing is written.
     """
 
     macs: Sequence[str]
@@ -29,17 +31,23 @@ class ApprovalRequest:
     addresses: Sequence[str] = ()
     pool: str | None = None
     groups: Sequence[str] = ()
-    disk: str | None = None
+    disk: PlainValue = None
+    boot_card_only: bool = False
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedMachine:
-    """A machine as it was reported, the name of its host, and which of the reported facts identify no machine."""
+    """A machine as it was reported, the name of its host, and notes on what was reported.
+
+    `macs` are the cards of the host if its inspection reported several, the one that booted first.
+    """
 
     host: str
     machine: Machine
     notes: Sequence[str]
+    macs: Sequence[Mac] = ()
+    inspection: Inspection | None = None
 
 
 def approved_machines(
@@ -73,7 +81,7 @@ def host_values(request: ApprovalRequest, machines: Sequence[ApprovedMachine]) -
     if not networks:
         networks = [{"pool": request.pool} if request.pool else {}] * len(machines)
     return {
-        each.host: {**shared, "mac": str(each.machine.mac), **own, "network": network}
+        each.host: {**shared, "mac": [*map(str, each.macs)] or str(each.machine.mac), **own, "network": network}
         for each, network in zip(machines, networks, strict=True)
     }
 

@@ -11,18 +11,21 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
+from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.errors import ConfigError, StoreError, TransitionError, WipeRefusedError
 from netboot.events.event_bus import EventBus
 from netboot.model.actor import Actor
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import HostFileChange, HostName
+from netboot.model.host.mac import Mac
 from netboot.model.words import one_line
 from netboot.operate.arming import cancel_notes
 from netboot.operate.audit import audited
 from netboot.operate.content_uses import is_running
 from netboot.operate.one_time_boots import OneTimeBoots, PreparedWipe
 from netboot.operate.registration.approval import ApprovalRequest, ApprovedMachine, approved_machines, host_values
+from netboot.operate.registration.inspected_machines import compare_disks, with_inspections
 from netboot.operate.running_daemon import ReloadResult, RunningDaemon
 from netboot.store.allocations import Allocations
 from netboot.store.machines import Machines
@@ -88,6 +91,7 @@ class HostChanges:
     one_time_boots: OneTimeBoots
     machines: Machines
     allocations: Allocations
+    inspections: InspectionRecords
     discovered: Callable[[], Awaitable[Sequence[Machine]]]
     daemon: RunningDaemon | None
     user: Actor  # of this process: the actor of a change that names none
@@ -163,16 +167,28 @@ class HostChanges:
 
     async def _approve(self, request: ApprovalRequest) -> HostsChanged:
         async with self._changing:
-            installs = await self.install_moves.all()  # a name with a history is not given to another machine
-            taken = {*await asyncio.to_thread(self.files.names), *installs}
-            discovered = await self.discovered()
-            known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
-            machines = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)
+            machines = await self._named(request)
             values = host_values(request, machines)
-            changes = await asyncio.to_thread(self.files.add, values, is_rehearsal=request.dry_run)
-        if request.dry_run:
-            return HostsChanged(changes, machines=machines, is_rehearsal=True)
+            changes = await asyncio.to_thread(self.files.add, values, is_rehearsal=True)
+            machines = compare_disks(machines, changes, is_given=request.disk is not None)
+            if request.dry_run:
+                return HostsChanged(changes, machines=machines, is_rehearsal=True)
+            changes = await asyncio.to_thread(self.files.add, values)
         return await self._in_force(changes, machines=machines)
+
+    async def _named(self, request: ApprovalRequest) -> list[ApprovedMachine]:
+        """Give each machine its name and cards."""
+        installs = await self.install_moves.all()  # a name with a history is not given to another machine
+        taken = {*await asyncio.to_thread(self.files.names), *installs}
+        discovered = await self.discovered()
+        known = {**await self.machines.all(), **{machine.mac: machine for machine in discovered}}.values()
+        named = await asyncio.to_thread(approved_machines, request, discovered, known, taken=taken)
+        machines = with_inspections(named, await self.inspections.all(), owner_of=self._owner_of)
+        return [replace(each, macs=()) for each in machines] if request.boot_card_only else machines
+
+    def _owner_of(self, mac: Mac) -> str | None:
+        owner = self.install_moves.hosts().by_mac(mac)
+        return owner.name if owner is not None else None
 
     async def _in_turn(self, change: Callable[[], Changed]) -> Changed:
         async with self._changing:

@@ -7,7 +7,7 @@ called in a thread.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
@@ -108,7 +108,7 @@ class HostWriter:
         self, changes: list[HostFileChange], files: _Files, *, is_rehearsal: bool = False
     ) -> list[HostFileChange]:
         """Verify the configuration with the changes, then write them. Raises ConfigError with the new faults."""
-        refuse_new_faults(
+        hosts = refuse_new_faults(
             self._config,
             {change.file: change.text for change in changes},
             before=files.found,
@@ -117,7 +117,10 @@ class HostWriter:
         )
         if not is_rehearsal:
             files.directory.apply({change.file.name: change.text for change in changes})
-        return changes
+        return [
+            replace(change, disk=host.disk) if (host := hosts.get(change.host)) is not None else change
+            for change in changes
+        ]
 
 
 def _check_name(name: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from netboot.errors import ConfigError, Problem
+from netboot.model.host.host import HostSet
 from netboot.registry.allocation import NONE_RECORDED, Recorded
 from netboot.registry.host_files import NO_CHANGES, Changes
 from netboot.registry.hosts import build_hosts
@@ -30,8 +31,8 @@ def refuse_new_faults(
     before: DeclaredFiles,
     faults_before: Faults,
     recorded: Callable[[], Recorded],
-) -> None:
-    """Raise ConfigError with the faults that `changes` would add to those of the present files.
+) -> HostSet:
+    """Return the hosts with these changes; raise ConfigError with the faults that they would add to the present ones.
 
     `faults_before` has those of reading them; those of their hosts are added if they are needed. `recorded` reads the
     addresses that hosts have from pools.
@@ -39,12 +40,13 @@ def refuse_new_faults(
     after = Faults()
     found = read_sound(config, after, changes)
     addresses = recorded() if found.declared.has_pools else NONE_RECORDED
-    build_hosts(found.declared, after, addresses)
+    hosts = build_hosts(found.declared, after, addresses).hosts
     if after:
         build_hosts(before.declared, faults_before, addresses)
         known = set(map(_identity, faults_before.problems))
         if new := [fault for fault in after.problems if _identity(fault) not in known]:
             raise ConfigError(new)
+    return hosts
 
 
 def _identity(fault: Problem) -> tuple[str, str, str]:

@@ -8,8 +8,8 @@ import click
 
 from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import CHANGING, READING, run_with_administration
-from netboot.cli.commands.hosts.selecting import patch_of
-from netboot.cli.views.machine_view import every_fact
+from netboot.cli.commands.hosts.selecting import patch_of, value_of
+from netboot.cli.views.machine_view import every_fact, inspection_lines
 from netboot.cli.views.output import config_and_json, print_found
 from netboot.cli.views.reload_view import report
 from netboot.control_socket import RefusedError
@@ -66,16 +66,20 @@ def set_values(config: Path, name: str, assignments: tuple[str, ...], as_json: b
 @click.option("--address", "addresses", multiple=True, help="An address with prefix; one for each MAC, in order.")
 @click.option("--pool", help="The address pool from which the hosts take an address.")
 @click.option("--group", "groups", multiple=True, help="A group of the hosts.")
-@click.option("--disk", help="The disk of each host: a path below /dev/disk.")
+@click.option("--disk", default="", help="The disk of each host: a path below /dev/disk, or a rule as {serial: S3Z1}.")
+@click.option("--boot-card-only", is_flag=True, help="Take only the card that booted, not all that were inspected.")
 @click.option("--dry-run", is_flag=True, help="Show what was reported and what would be written; change nothing.")
 @config_and_json
-def approve(config: Path, as_json: bool, dry_run: bool, **given: Any) -> None:
+def approve(config: Path, as_json: bool, dry_run: bool, disk: str, **given: Any) -> None:
     """Register unregistered machines as hosts, after showing what each reported; they are not armed.
 
-    netboot host list --discovered lists them. All are registered or none. {n} takes the next free numbers.
+    netboot host list --discovered lists them. All are registered or none. {n} takes the next free numbers. A machine
+    that was inspected gets all its cards, unless another host has one of them; a --disk that is not exactly one of its
+    disks is refused.
     """
     from netboot.operate.registration.approval import ApprovalRequest  # slow to load
 
+    given["disk"] = value_of("--disk", disk)
     request, rehearsal = ApprovalRequest(**given), ApprovalRequest(**given, dry_run=True)
 
     async def approved(changes: "HostChanges | HostChangesClient") -> Any:
@@ -185,7 +189,13 @@ def _reported(shown: Mapping[str, Any]) -> Iterator[str]:
     """Describe each machine by every field that was reported, and the file that its host gets."""
     for machine, change in zip(shown["machines"], shown["hosts"], strict=True):
         yield f"{machine['host']}, the machine {machine['machine']['mac']}, reported (not verified):"
-        yield from (f"  {key:<18}{text}" for key, text in every_fact(machine["machine"]))
+        yield from (f"  {key:<17} {text}" for key, text in every_fact(machine["machine"]))
+        if machine["inspection"] is not None:
+            first, *rest = inspection_lines(machine["inspection"])
+            yield f"  inspection of {first}"
+            yield from (f"  {line}" for line in rest)
+        if machine["macs"]:
+            yield f"  {'cards of the host':<17} {', '.join(machine['macs'])}"
         yield from (f"  caution: {note}" for note in machine["notes"])
         yield f"  {change['file']}:"
         yield from (f"    {line}" for line in change["text"].splitlines() if not line.startswith("#"))

@@ -51,7 +51,7 @@ def patch_of(assignments: Sequence[str]) -> dict[str, PlainValue]:
         key, sign, value = text.partition("=")
         if not sign or not all(_path(key)):
             raise click.UsageError(f"{text!r} is not KEY=VALUE, as network.address=192.0.2.101/24")
-        values.setdefault(_path(key), []).append(_value(key, value))
+        values.setdefault(_path(key), []).append(value_of(key, value))
     patch: dict[str, PlainValue] = {}
     for path, given in values.items():
         table = patch
@@ -71,7 +71,8 @@ def _path(key: str) -> tuple[str, ...]:
     return (head, rest) if dot and head in _FREE_KEYS else tuple(key.split("."))
 
 
-def _value(key: str, text: str) -> PlainValue:
+def value_of(key: str, text: str) -> PlainValue:
+    """Read one VALUE; None if it is empty."""
     if not text:
         return None
     if text[0] not in "[{":
