@@ -73,7 +73,7 @@ def build_hosts(
     checks.check_init(declared, hosts, init=init, faults=faults)
     anchors = read_ca_anchors(hosts, faults)
     read = [
-        _host(host, role, merged.values, anchors[host], init=init, declared_at=str(entries[host].key.place))
+        _host(host, role, merged.values, anchors[host], is_init=host == init, declared_at=str(entries[host].key.place))
         for host, merged in hosts.items()
         if (role := merged.values.role) is not None and merged.values.mac
     ]
@@ -104,7 +104,7 @@ def _read_byo(declared: Declared, cluster: ClusterSection, files: NamedFiles, fa
 
 
 def _host(
-    name: HostName, role: Role, values: HostSection, anchors: HostAnchors, *, init: str | None, declared_at: str
+    name: HostName, role: Role, values: HostSection, anchors: HostAnchors, *, is_init: bool, declared_at: str
 ) -> Host:
     return Host(
         name=name,
@@ -128,7 +128,7 @@ def _host(
             for prefix, mirrors in values.registries.items()
         },
         ca_anchors=anchors.read,
-        ignition=values.ignition.init if name == init else values.ignition.join,
+        ignition=values.ignition.init if is_init else values.ignition.join,
         loader=values.loader,
         firmware=values.firmware,
         rom_ipxe=values.rom_ipxe or RomIpxe.KEEP,
