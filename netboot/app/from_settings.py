@@ -16,6 +16,7 @@ from netboot.model.boot.offer import Policy, UnknownHosts
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostSet
 from netboot.model.host.network import DhcpMode, InterfaceSetting
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.lease import LeasePolicy
 from netboot.model.urls import ContentPlace
 from netboot.operate.readiness import Readiness, ServerFacts
@@ -36,6 +37,7 @@ def registry_for(
         HostContent(settings.content.directory),
         place=ContentPlace(settings.content.url),
         sets_clock=settings.install.set_clock,
+        embeds_ignition=settings.install.ignition is IgnitionWay.EMBED,
         now=now,
     )
     boot_files = BootFiles(settings.bootfiles.directories)

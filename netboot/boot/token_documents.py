@@ -107,11 +107,13 @@ class DocumentService:
 
         The three parts of one install do not change: the wrapper has the hashes of the other two.
         `is_head`: a HEAD request changes nothing. Role and overlay are served after the wrapper, which names them:
-        until the install is done, or the wrapper was requested, their URLs return 404.
+        until the install is done, or the wrapper was requested, their URLs return 404. The archive is the installer's.
         """
         opened = await self._open(TokenKind.IGNITION, token, address)
         if isinstance(opened, Refusal):
             return opened
+        if part is IgnitionPart.ARCHIVE:
+            return await self._embedded(*opened, address, base_url=base_url, is_head=is_head)
         host, install = opened
         if part is not IgnitionPart.WRAPPER and install.state is not InstallState.INSTALLED:
             return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
@@ -135,6 +137,22 @@ class DocumentService:
             data = {"address": str(address)}
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
         return documents[part]
+
+    async def _embedded(
+        self, host: Host, install: Install, address: IPv4Address, *, base_url: str, is_head: bool
+    ) -> bytes | Refusal:
+        """Return the archive that an installer puts into /boot, from its start until it has reported its end."""
+        if install.state is not InstallState.INSTALLING:
+            return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
+        mac, ignition = self._mac_at(host, address), self.registry.now.documents.ignition
+        made = await ignition.render(host, install.tokens, mac=mac, base_url=base_url, is_embedded=True)
+        if is_head:
+            return made[IgnitionPart.ARCHIVE]
+        for part, kind in _KEPT.items():
+            self._keep(host, kind, made[part], tokens=install.tokens, mac=mac, base_url=base_url)
+        if self._record_served(host, TokenKind.IGNITION, install.tokens.ignition, address):
+            self.events.emit("boot.ignition_embedded", {"address": str(address)}, host=host, mac=host.mac)
+        return made[IgnitionPart.ARCHIVE]
 
     async def report_checks(self, token: str, *, address: IPv4Address, body: str) -> Refusal | Sequence[str]:
         """Record the checks that an installer made; return why the machine may not be installed, empty if it may.

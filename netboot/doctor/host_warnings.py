@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from netboot.boot.documents.role_files import RoleFiles
 from netboot.doctor.host_findings import and_others
 from netboot.model.host.host import Host
 from netboot.model.host.network import DhcpMode
@@ -25,6 +26,12 @@ def host_warnings(hosts: Iterable[Host], settings: Settings) -> list[str]:
 def anchor_warnings(hosts: Iterable[Host], now: datetime) -> list[str]:
     """List the CA anchors that have ended or will within 30 days, and those that are of no CA."""
     return _at_first_hosts((host, found) for host in hosts for found in _anchor_warnings(host, now))
+
+
+def embedded_warnings(hosts: Iterable[Host]) -> list[str]:
+    """List the Ignition files from which a first boot fetches more, although it needs no network otherwise."""
+    files = RoleFiles()
+    return _at_first_hosts((host, found) for host in hosts for found in _fetches(host, files))
 
 
 def _at_first_hosts(warnings: Iterable[tuple[Host, tuple[str, str]]]) -> list[str]:
@@ -61,3 +68,13 @@ def _anchor_warnings(host: Host, now: datetime) -> Iterator[tuple[str, str]]:
             ends = "ended" if anchor.ends_at <= now else "ends"
             cure = "replace it, then netboot reload"
             yield ".ca_anchors", f"a CA certificate of {anchor.path} {ends} on {anchor.ends_at:%Y-%m-%d}; {cure}"
+
+
+def _fetches(host: Host, files: RoleFiles) -> Iterator[tuple[str, str]]:
+    try:
+        servers = files.read(host.ignition).file.fetched_from if host.ignition else ()
+    except OSError:  # the readiness of the host has the reason
+        return
+    if servers:
+        what = f"install.ignition is embed, and {host.ignition} fetches from {', '.join(servers)} at the first boot"
+        yield ".ignition", f"{what}; put the contents into the file, unless that server is always reached"

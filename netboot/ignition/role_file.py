@@ -7,7 +7,9 @@ only as its SHA-256.
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from netboot.ignition.certificate import authority_hashes
 from netboot.ignition.check import KNOWN_VERSION, IgnitionFile
@@ -60,8 +62,21 @@ def role_file(file: IgnitionFile) -> RoleFile:
         pod_subnet=_plain(cluster, "networking", "podSubnet"),
         service_subnet=_plain(cluster, "networking", "serviceSubnet"),
         kubernetes_version=_plain(cluster, "kubernetesVersion"),
+        fetched_from=tuple(sorted(set(_servers(file.config)))),
         secrets=_secrets(discovery, join),
     )
+
+
+def _servers(value: Any) -> Iterator[str]:
+    """Return the server of each resource that the file does not hold, without user and password."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _servers(each)
+    elif isinstance(value, dict):
+        url = urlsplit(value.get("source") or "data:")
+        if url.scheme != "data":
+            yield f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+        yield from _servers(list(value.values()))
 
 
 def _contents(config: Json, *, minor: int) -> dict[str, str]:

@@ -22,6 +22,7 @@ from netboot.lab.machines.guest import Guest
 from netboot.lab.machines.timeline import BootTimeline
 from netboot.lab.media.stand_ins import Say, build_media, cache_directory
 from netboot.lab.records import RUN_DIRECTORY, Records, all_records, locked, work_directory
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.operate.arming import ArmRequest
 
 # Debian packages, each with a file that shows that it is installed.
@@ -69,13 +70,19 @@ class Lab:
         except KeyError:
             raise LabError(f"the lab has no machine {name}; it has {', '.join(self.guests)}") from None
 
-    async def start(self, content: Path, *, attempts: int) -> None:
+    async def start(self, content: Path, *, attempts: int, ignition: IgnitionWay = IgnitionWay.URL) -> None:
         """Make the LAN, start its DHCP server and the appliance, and wait until that is ready."""
         # Hard links: this lab's content remains if the cache changes, and needs no disk space.
         await asyncio.to_thread(
             shutil.copytree, content, self.appliance.paths.content, symlinks=True, copy_function=os.link
         )
-        write_configuration(self.appliance.paths, self.hosts.values(), attempts=attempts, dhcp=self.lan.dhcp_settings)
+        write_configuration(
+            self.appliance.paths,
+            self.hosts.values(),
+            attempts=attempts,
+            ignition=ignition,
+            dhcp=self.lan.dhcp_settings,
+        )
         await asyncio.to_thread(self.lan.create)
         for what, command in self.lan.servers(self.work):
             with (self.work / f"{what}.log").open("ab") as log:
@@ -101,6 +108,7 @@ async def running_lab(
     say: Say,
     name: str | None = None,
     attempts: int = 3,
+    ignition: IgnitionWay = IgnitionWay.URL,
     lan_type: type[Lan] = Lan,
 ) -> AsyncIterator[Lab]:
     """Run a lab with these hosts, none armed and none powered on; always remove it at the end."""
@@ -115,7 +123,7 @@ async def running_lab(
             raise LabError(f"a lab named {lab_id} is up already; end it with `netboot lab down`") from None
         lab = Lab(records, hosts, lan_type)
         try:
-            await lab.start(content, attempts=attempts)
+            await lab.start(content, attempts=attempts, ignition=ignition)
             yield lab
         except Exception as fault:
             fault.add_note(f"the appliance's log ends:\n{lab.appliance.log_tail()}")  # the log is removed with the lab

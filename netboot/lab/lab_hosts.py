@@ -22,6 +22,7 @@ from netboot.lab.media.stand_ins import MEDIUM, RELEASE
 from netboot.model.host.firmware import ReplyVariant, RomIpxe
 from netboot.model.host.host import Role
 from netboot.model.host.host_network import BOND_NAME
+from netboot.model.install.ignition_way import IgnitionWay
 
 HTTP_PORT: Final = 8080
 POOL: Final = "lab"  # of addresses for approved machines
@@ -70,19 +71,24 @@ class AppliancePaths:
 
 
 def write_configuration(
-    paths: AppliancePaths, hosts: Iterable[LabHost], *, attempts: int = 3, dhcp: str = Lan.dhcp_settings
+    paths: AppliancePaths,
+    hosts: Iterable[LabHost],
+    *,
+    attempts: int = 3,
+    ignition: IgnitionWay = IgnitionWay.URL,
+    dhcp: str = Lan.dhcp_settings,
 ) -> None:
     """Write netboot.yaml, hosts.yaml and the roles' Ignition files for the appliance."""
-    ignition = paths.directory / "ign"
-    for directory in (ignition, paths.loaders):
+    files = paths.directory / "ign"
+    for directory in (files, paths.loaders):
         directory.mkdir(parents=True, exist_ok=True)
     hosts = tuple(hosts)
     carrier = next((BOND_NAME for host in hosts if host.bond), CARD_NAME)
     for source in sorted((assets_directory() / "examples/ign").glob("*.ign")):
-        (ignition / source.name).write_text(_role_file(source.read_text(), carrier))
+        (files / source.name).write_text(_role_file(source.read_text(), carrier))
     (paths.directory / "hosts.d").mkdir(exist_ok=True)
     unknown = "ignore" if all(host.is_registered for host in hosts) else f"inspect, inspect_media: {MEDIUM}"
-    paths.settings.write_text(_settings_yaml(paths, attempts=attempts, dhcp=dhcp, unknown=unknown))
+    paths.settings.write_text(_settings_yaml(paths, attempts=attempts, ignition=ignition, dhcp=dhcp, unknown=unknown))
     (paths.directory / "hosts.yaml").write_text(hosts_yaml(host for host in hosts if host.is_registered))
 
 
@@ -97,7 +103,7 @@ def _role_file(example: str, carrier: str) -> str:
     return json.dumps(config, separators=(",", ":"))
 
 
-def _settings_yaml(paths: AppliancePaths, *, attempts: int, dhcp: str, unknown: str) -> str:
+def _settings_yaml(paths: AppliancePaths, *, attempts: int, ignition: IgnitionWay, dhcp: str, unknown: str) -> str:
     return f"""\
 network:
   interfaces: [{{name: {BRIDGE}, address: {APPLIANCE.ip}}}]
@@ -113,6 +119,7 @@ content:
   deltas: false  # two cores are busy with the machines
 install:
   attempts: {attempts}
+  ignition: {ignition}
 store:
   url: sqlite+aiosqlite:///{paths.directory / "netboot.db"}
 hosts: {{files: [hosts.yaml, hosts.d], unknown: {unknown}}}

@@ -18,7 +18,7 @@ IPXE_SCRIPT_ROUTE: Final = "/boot/{mac}.ipxe"
 KICKSTART_ROUTE: Final = "/ks/{token}"
 INSPECTION_ROUTE: Final = "/inspect/{token}"
 IGNITION_ROUTE: Final = "/ign/{token}"
-IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay}"
+IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay|archive}"
 REPORT_ROUTE: Final = "/report/{token}/{event}"
 
 MEDIA_ROOT: Final = "content"
@@ -85,7 +85,7 @@ def inspection(base_url: str, token: str) -> str:
 
 
 def ignition(base_url: str, token: str, part: str = "") -> str:
-    """Return the URL of an Ignition wrapper, or of its part `role` or `overlay`."""
+    """Return the URL of an Ignition wrapper, of its part `role` or `overlay`, or of the `archive` that holds all."""
     return f"{base_url}/ign/{token}/{part}" if part else f"{base_url}/ign/{token}"
 
 

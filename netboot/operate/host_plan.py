@@ -96,14 +96,25 @@ class HostPlanner:
     async def _ignition(self) -> tuple[Mapping[str, str], str | None]:
         """Return the parts and what they are merged to; the SHA-256 of the role's file."""
         try:
-            made = await self.documents.ignition.render(self.host, PLAN_TOKENS, mac=self.mac, base_url=self.base_url)
+            made = await self.documents.ignition.render(
+                self.host,
+                PLAN_TOKENS,
+                mac=self.mac,
+                base_url=self.base_url,
+                is_embedded=self.documents.embeds_ignition,
+            )
         except (RenderError, ContentError) as error:
             return {"error": str(error)}, None
         shown: Callable[[Json], Json] = (lambda config: config) if self.show_secrets else masked
         role = made[IgnitionPart.ROLE]
-        texts = {part.value: text.decode("utf-8", "replace") for part, text in made.items()}
+        texts = {
+            part.value: text.decode("utf-8", "replace")
+            for part, text in made.items()
+            if part is not IgnitionPart.ARCHIVE
+        }
         if not self.show_secrets:
-            texts[IgnitionPart.ROLE.value] = _pretty(masked(read_ignition(role).config))
+            with_secrets = [IgnitionPart.ROLE, *([IgnitionPart.WRAPPER] if IgnitionPart.ARCHIVE in made else [])]
+            texts |= {part.value: _pretty(masked(read_ignition(made[part]).config)) for part in with_secrets}
         texts["merged"] = _pretty(shown(self._merged(made)))
         return texts, hashlib.sha256(role).hexdigest()
 

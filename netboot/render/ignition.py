@@ -13,6 +13,7 @@ from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.render.connections import connections
+from netboot.render.embedded_ignition import ARCHIVE_NAME
 from netboot.render.template_engine import Engine
 
 _RESPONSE_HEADERS_S: Final = 30
@@ -21,6 +22,8 @@ CHRONY_CONF: Final = "/etc/chrony.conf"  # of EL8 to EL10; their chronyd reads n
 REGISTRY_MIRRORS: Final = "/etc/containers/registries.conf.d/50-mirror.conf"
 CA_ANCHORS: Final = "/etc/pki/ca-trust/source/anchors"  # OCK's update-ca-trust.path reads a change (update-ca-trust(8))
 
+_FORGET: Final = "/etc/netboot/forget-ignition"
+_FORGET_UNIT: Final = "netboot-forget-ignition.service"
 _KEYFILES: Final = "/etc/NetworkManager/system-connections"
 _KEYFILE: Final = "connection.nmconnection.j2"
 
@@ -60,16 +63,18 @@ def overlay(
     ready_url: str,
     mac: Mac | None = None,
     role_paths: Collection[str] = (),
+    is_embedded: bool = False,
 ) -> bytes:
     """Return what the role's file lacks: name, network, time servers, mirrors, CAs, keys, card, report of `ready`.
 
     `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
     goes to the first card, and DHCP to any card of a machine that has several. `role_paths` are those of the role's
-    file: a chrony.conf that it has is kept.
+    file: a chrony.conf that it has is kept. `is_embedded`: a unit removes the archive with this document from /boot.
     Raises RenderError.
     """
     interface = host.network.device
-    context = {"host": host, "network": host.network, "interface": interface, "ready_url": ready_url}
+    context: dict[str, object] = {"host": host, "network": host.network, "interface": interface}
+    context |= {"ready_url": ready_url, "archive_name": ARCHIVE_NAME}
 
     def rendered(template: str, **more: object) -> str:
         return engine.render(f"ignition/{template}", subject=host.name, context=context | more)
@@ -89,19 +94,25 @@ def overlay(
                 *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
                 *([_file(REGISTRY_MIRRORS, rendered("mirror.conf.j2"), mode=0o644)] if mirrors else []),
                 *(_file(f"{CA_ANCHORS}/{each.name}", each.pem, mode=0o644) for each in host.ca_anchors),
+                *([_file(_FORGET, rendered("forget-ignition.sh.j2"), mode=0o700)] if is_embedded else []),
             ]
         },
         "systemd": {
             "units": [
                 *([_dropin(rendered("zz-netif.conf.j2"))] if interface else []),
                 *([{"name": "chronyd.service", "enabled": True}] if sets_time else []),
-                {"name": "netboot-ready.service", "enabled": True, "contents": rendered("netboot-ready.service.j2")},
+                *([_unit(_FORGET_UNIT, rendered(f"{_FORGET_UNIT}.j2"))] if is_embedded else []),
+                _unit("netboot-ready.service", rendered("netboot-ready.service.j2")),
             ]
         },
     }
     if host.ssh_keys:
         document["passwd"] = {"users": [{"name": "ocne", "sshAuthorizedKeys": list(host.ssh_keys)}]}
     return _json(document)
+
+
+def _unit(name: str, contents: str) -> Json:
+    return {"name": name, "enabled": True, "contents": contents}
 
 
 def _dropin(contents: str) -> Json:

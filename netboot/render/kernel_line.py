@@ -74,9 +74,10 @@ def _anaconda(host: Host | None, mac: Mac, *, medium: str, work: tuple[str, ...]
     )
 
 
-def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tuple[str, ...]:
+def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str | None) -> tuple[str, ...]:
     """List the arguments of the installed system: its network, so that its first boot can fetch its Ignition.
 
+    `ignition_token` is None if the Ignition is embedded; it may still name files of other servers.
     The registry's interface is named; without one, BOOTIF prevents dracut from trying every card of the machine.
     Raises RenderError for a line that the kernel would truncate.
     """
@@ -92,7 +93,7 @@ def installed(host: Host, *, mac: Mac, base_url: str, ignition_token: str) -> tu
             *_retries(host, network.address),
             "ignition.platform.id=metal",
             "ignition.firstboot=1",
-            f"ignition.config.url={urls.ignition(base_url, ignition_token)}",
+            *((f"ignition.config.url={urls.ignition(base_url, ignition_token)}",) if ignition_token else ()),
             *host.kernel_arguments,
         ),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Final
 
+from netboot.errors import RenderError
 from netboot.model import urls
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
@@ -15,6 +16,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.wipe import Wipe
 from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
+from netboot.render.embedded_ignition import ARCHIVE_NAME
 from netboot.render.template_engine import Engine
 
 # What kubeadm demands of MemTotal, for which a machine needs 2 GiB (kubernetes cmd/kubeadm/app/constants,
@@ -33,6 +35,7 @@ def kickstart(
     ref: str = "ock",
     installer_major: int | None = None,
     sets_clock: bool = False,
+    embeds_ignition: bool = False,
     virtual_ip: IPv4Address | None = None,
     place: ContentPlace = HERE,
 ) -> str:
@@ -40,7 +43,8 @@ def kickstart(
 
     `base_url` is `http://ADDRESS:PORT`; `ref` names the branch of the release's archive, which lies at
     `place` unless another server has it. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is
-    of; None counts as 9. `sets_clock`: the installer sets a clock that is wrong, instead of ending. `virtual_ip` is the
+    of; None counts as 9. `sets_clock`: the installer sets a clock that is wrong, instead of ending.
+    `embeds_ignition`: the installer puts the Ignition into /boot, and the first boot fetches none. `virtual_ip` is the
     address of the cluster that this host starts, which no other machine may have.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
@@ -53,7 +57,11 @@ def kickstart(
         "releases_url": urls.releases(place.url_for(base_url)),
         "release_url": urls.release(place.url_for(base_url), host.release or ""),
         "report_url": urls.report(base_url, report_token),
-        "arguments": kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=ignition_token),
+        "arguments": kernel_line.installed(
+            host, mac=mac, base_url=base_url, ignition_token=None if embeds_ignition else ignition_token
+        ),
+        "archive_url": urls.ignition(base_url, ignition_token, "archive") if embeds_ignition else None,
+        "archive_name": ARCHIVE_NAME,
         "ref": ref,
         "minimum_memory_mib": MINIMUM_MEMORY_MIB,
         "set_clock": sets_clock,
@@ -67,7 +75,13 @@ def kickstart(
     # Unset values without a default are not in the context, so that the error names the template's line.
     given = (("disk", None if rule else host.disk), ("release", host.release and str(host.release)))
     context |= {name: value for name, value in given if value is not None}
-    return engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
+    text = engine.render("kickstart/node.ks.j2", subject=host.name, context=context)
+    if embeds_ignition and str(context["archive_url"]) not in text:
+        raise RenderError(
+            f"cannot render the Kickstart of {host.name}: its template kickstart/node.ks.j2 does not include "
+            "kickstart/embed.ks.j2, so the node would have no Ignition; include it, or set install.ignition: url"
+        )
+    return text
 
 
 def inspection(engine: Engine, name: str, *, mac: Mac, base_url: str, token: str) -> str:

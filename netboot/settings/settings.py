@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from netboot.model.boot.boot_client import BootProtocol, Cpu, arch_named
 from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
 from netboot.settings.setting_types import Endpoint, SettingSection
 from netboot.yamlfile import value_kinds as values
@@ -195,6 +196,9 @@ class InstallSettings(SettingSection):
     attempts: kinds.Attempts = described(3, "Boots into the installer per arming.")
     set_clock: values.Flag = described(
         False, "Set the clock of a machine that is more than five minutes off, before its install."
+    )
+    ignition: Annotated[IgnitionWay, choice(IgnitionWay)] = described(
+        IgnitionWay.URL, "How an installed system gets its Ignition."
     )
 
 

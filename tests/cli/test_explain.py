@@ -113,3 +113,15 @@ def test_tables_in_lists_are_shown_as_they_are_written(netboot: CommandLine):
     assert "registries.quay.io a.example, {location: b.example, insecure: True}" in lines
     assert found["network.routes"] == [{"to": "198.51.100.0/24", "via": "192.0.2.254"}]
     assert found["registries.quay.io"] == ["a.example", {"location": "b.example", "insecure": True}]
+
+
+def test_an_embedded_ignition_is_named(netboot: CommandLine):
+    netboot.hosts.write_text(HOSTS)
+    assert netboot.json("explain", "w1")["ignition"] == "url"
+    settings = netboot.config.read_text()
+    netboot.config.write_text(f"{settings}install: {{ignition: embed}}\n")
+
+    assert netboot.json("explain", "w1")["ignition"] == "embed"
+    assert netboot.printed("explain", "w1").endswith(
+        "\nignition: the installer puts it into /boot, and the first boot requests none (install.ignition: embed)\n"
+    )

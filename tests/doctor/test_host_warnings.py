@@ -1,5 +1,6 @@
 """Accepted values that an operator is warned of, each once with the hosts that have it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.doctor.host_warnings import anchor_warnings, host_warnings
+from netboot.doctor.host_warnings import anchor_warnings, embedded_warnings, host_warnings
 from netboot.model.host.host import Host, HostName, Role
 from netboot.model.host.host_network import HostNetwork
 from netboot.model.host.image_trust import CaAnchor
@@ -16,6 +17,7 @@ from netboot.settings.settings import Settings
 
 MAC = Mac("52:54:00:aa:bb:01")
 SOUND = Host(HostName("w1"), Role.WORKER, (MAC,), ntp=("192.0.2.1",), declared_at="hosts.yaml:3:3")
+SOURCES = {"a": "https://user:secret@files.example.com/a", "b": "tftp://192.0.2.7/b", "c": "data:,c"}
 STATIC = HostNetwork(IPv4Interface("192.0.2.101/24"), IPv4Address("192.0.2.1"))
 
 
@@ -60,4 +62,18 @@ def test_a_certificate_that_ends_within_30_days_has_ended_or_is_of_no_ca_is_a_wa
         "replace it, then netboot reload (also w2)",
         "hosts.yaml:3:3: hosts.w1.ca_anchors: leaf has no certificate of a CA, so it verifies no other; "
         "name the certificate of the CA that signed it (also w2)",
+    ]
+
+
+def test_an_embedded_file_that_fetches_more_is_a_warning_with_the_servers(tmp_path: Path):
+    file, plain = tmp_path / "worker.ign", tmp_path / "plain.ign"
+    files = [{"path": f"/opt/{name}", "contents": {"source": url}} for name, url in SOURCES.items()]
+    file.write_text(json.dumps({"ignition": {"version": "3.4.0"}, "storage": {"files": files}}))
+    plain.write_text('{"ignition": {"version": "3.4.0"}}')
+    others = [replace(SOUND, name=HostName("w2"), ignition=file), replace(SOUND, name=HostName("w3"), ignition=plain)]
+
+    assert embedded_warnings([replace(SOUND, ignition=file), *others, replace(SOUND, ignition=tmp_path / "none")]) == [
+        f"hosts.yaml:3:3: hosts.w1.ignition: install.ignition is embed, and {file} fetches from "
+        "https://files.example.com, tftp://192.0.2.7 at the first boot; put the contents into the file, "
+        "unless that server is always reached (also w2)"
     ]

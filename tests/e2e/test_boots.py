@@ -1,5 +1,6 @@
 """Real firmware, the real daemon and real disks, as in a rack."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from netboot.lab.machines.follow import boot_to_the_end
 from netboot.lab.machines.guest import Guest
 from netboot.lab.machines.qemu import LabDisk
 from netboot.model.install.event import Step
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.operate.arming import ArmRequest
 
 pytestmark = pytest.mark.e2e
@@ -18,6 +20,7 @@ INSTALLER = "netboot-lab: installer stage 1"
 INSTALLER_INIT = "netboot-lab: installer stage 2"
 PULLING = "netboot-lab: pulling ock"
 FROM_DISK = "netboot-lab: booting from disk"
+IGNITION = "netboot-lab: ignition done"
 READY = "netboot-lab: ready"
 NO_LOADER = "UEFI Interactive Shell"  # what the firmware starts last: the disk has no loader
 DATA = b"a customer's data" * 1000
@@ -174,4 +177,30 @@ async def test_an_install_ends_well_though_the_daemon_is_killed_in_its_middle():
         await lab.appliance.start()
 
         await console.wait_for(READY, timeout_s=INSTALL_S)
+        assert await state_of(lab, "cp1") == ("ready", False)
+
+
+@pytest.mark.proof
+async def test_an_embedded_ignition_is_applied_without_a_request_and_leaves_nothing_in_boot():
+    async with running_lab([CP1], say=quiet, ignition=IgnitionWay.EMBED) as lab:
+        guest = lab.guest("cp1")
+
+        steps = await installed(lab, guest)
+
+        assert steps[-3:] == [Step.INSTALLED, Step.LOCAL_BOOT, Step.READY]  # its unit is of the embedded overlay
+        assert IGNITION in guest.console.text
+        log = lab.appliance.log.read_text()
+        assert (log.count("boot.ignition_embedded"), log.count("boot.ignition_served")) == (1, 0)
+        await guest.console.wait_for(READY, timeout_s=BOOT_S)
+        assert "netboot-lab: unit netboot-forget-ignition.service done" in guest.console.text
+        entry = re.search(r"netboot-lab: boot entry: (.*?)\r?\n", guest.console.text)
+        assert entry is not None
+        assert re.fullmatch(r"/ostree/ock-\w+/initramfs-\S+\.img, no Ignition", entry[1])
+
+        await guest.power_off()
+        console = await guest.power_on()
+
+        assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
+        assert FROM_DISK in console.text
+        assert IGNITION not in console.text
         assert await state_of(lab, "cp1") == ("ready", False)

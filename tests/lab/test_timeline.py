@@ -75,3 +75,12 @@ def test_json_names_the_steps_in_the_order_they_came():
         "steps": [{"step": "offer", "seconds": 5.0}, {"step": "ready", "seconds": 48.0}],
     }
     assert timeline.is_over
+
+
+def test_after_an_embedded_ignition_no_request_of_it_is_awaited():
+    timeline = BootTimeline("cp1", POWER_ON)
+    embedded = event(None, 31, address="192.0.2.21") | {"event": "boot.ignition_embedded"}
+    for each in (event("installing", 20), embedded, event("installed", 32), event("local-boot", 40)):
+        timeline.take(each)
+
+    assert timeline.waits_for is Step.READY

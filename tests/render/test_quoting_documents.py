@@ -193,7 +193,7 @@ def file_structure(path: str, text: str) -> object:
         return {section: dict(parser[section]) for section in parser.sections()}
     if path.endswith("50-mirror.conf"):
         return tomllib.loads(text)
-    if path.endswith(("report-ready", ".sh")):
+    if path.endswith(("report-ready", "forget-ignition", ".sh")):
         return shell_words(text)
     return [line.split() for line in text.splitlines()]
 
@@ -229,6 +229,15 @@ def documents(engine: Engine, host: Host) -> dict[str, Callable[[], object]]:
     }
     found["kickstart"] = lambda: kickstart_words(
         kickstart(engine, host, mac=mac, base_url=BASE_URL, report_token=TOKEN, ignition_token=TOKEN)
+    )
+    found["kickstart that embeds"] = lambda: kickstart_words(
+        kickstart(
+            engine, host,
+            mac=mac, base_url=BASE_URL, report_token=TOKEN, ignition_token=TOKEN, embeds_ignition=True,
+        )
+    )  # fmt: skip
+    found["embedded overlay"] = lambda: overlay_structure(
+        overlay(engine, host, version="3.4.0", ready_url=BASE_URL, mac=mac, is_embedded=True)
     )
     found["overlay"] = lambda: overlay_structure(overlay(engine, host, version="3.4.0", ready_url=BASE_URL, mac=mac))
     found["kernel line"] = lambda: " ".join(

@@ -1,15 +1,9 @@
-# `bootloader`: systemd-boot on the ESP, with kernel and initramfs beside it, since firmware cannot read an XFS /boot.
+# `bootloader`: systemd-boot on the ESP, where firmware finds it.
 # shellcheck shell=bash
 
 install_loader() {
-    local entry esp=$sysroot/boot/efi file
-    entry=$(echo "$sysroot/boot/loader/entries/ostree-"*.conf)
-    mkdir -p "$esp/EFI/BOOT" "$esp/loader/entries"
-    for file in $(awk '$1 == "linux" || $1 == "initrd" { print $2 }' "$entry"); do
-        mkdir -p "$esp$(dirname "$file")"
-        cp "$sysroot/boot$file" "$esp$file"
-    done
-    cp "$entry" "$esp/loader/entries/"
+    local esp=$sysroot/boot/efi
+    mkdir -p "$esp/EFI/BOOT" "$esp/loader"
     echo "timeout 0" >"$esp/loader/loader.conf"
     cp "$deployment/usr/lib/ostree-boot/efi/EFI/systemd-bootx64.efi" "$esp/EFI/BOOT/BOOTX64.EFI"
     if [ -d /sys/firmware/efi/efivars ]; then register_loader; else note "no UEFI: no boot entry"; fi

@@ -63,17 +63,26 @@ class Documents:
         *,
         place: ContentPlace = HERE,
         sets_clock: bool = False,
+        embeds_ignition: bool = False,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.content = content
         self.ignition = IgnitionDocuments(engine, now)
+        self.embeds_ignition = embeds_ignition
         self._engine, self._place = engine, place
         self._sets_clock, self._now = sets_clock, now
         self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
 
     def with_content(self, content: HostContent) -> "Documents":
         """Return documents of the same templates whose content was read anew."""
-        return Documents(self._engine, content, place=self._place, sets_clock=self._sets_clock, now=self._now)
+        return Documents(
+            self._engine,
+            content,
+            place=self._place,
+            sets_clock=self._sets_clock,
+            embeds_ignition=self.embeds_ignition,
+            now=self._now,
+        )
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
         """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""
@@ -122,6 +131,7 @@ class Documents:
             ref=ref,
             installer_major=major,
             sets_clock=self._sets_clock,
+            embeds_ignition=self.embeds_ignition,
             virtual_ip=virtual_ip,
             place=self._place,
         )
@@ -131,7 +141,9 @@ class Documents:
         installer = kernel_line.installer(
             host, mac=mac, base_url=base_url, kickstart_token=tokens.kickstart, place=self._place
         )
-        installed = kernel_line.installed(host, mac=mac, base_url=base_url, ignition_token=tokens.ignition)
+        installed = kernel_line.installed(
+            host, mac=mac, base_url=base_url, ignition_token=None if self.embeds_ignition else tokens.ignition
+        )
         return {"installer": " ".join(installer), "installed": " ".join(installed)}
 
     def inspection_kickstart(self, name: str, *, mac: Mac, base_url: str, token: str) -> str:
@@ -161,7 +173,7 @@ class Documents:
             self.content.check_medium(host),
             self.content.check_architectures(host),
             self.content.release(host),
-            self.ignition.render(host, tokens, mac=host.mac, base_url=base_url),
+            self.ignition.render(host, tokens, mac=host.mac, base_url=base_url, is_embedded=self.embeds_ignition),
         ):
             try:
                 made = await attempt

@@ -1,5 +1,7 @@
 """The Ignition of one host: a wrapper, the role's file byte for byte, and an overlay. Rendered at each request.
 
+Embedded, the wrapper holds the other two, and the installer gets it in an archive for the initramfs.
+
 The role's file is read and verified again each time, in a thread: it may have changed since the hosts were read.
 """
 
@@ -18,20 +20,24 @@ from netboot.model import urls
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.token import Tokens
-from netboot.render import ignition
+from netboot.render import embedded_ignition, ignition
 from netboot.render.template_engine import Engine
 
 
 class IgnitionPart(StrEnum):
-    """The wrapper, and the two documents that it merges."""
+    """The wrapper, and the two documents that it merges; the archive is what the installer embeds."""
 
     WRAPPER = "wrapper"
     ROLE = "role"
     OVERLAY = "overlay"
+    ARCHIVE = "archive"
 
 
 class IgnitionSet(dict[IgnitionPart, bytes]):
-    """The exact bytes of each part: the wrapper has the hashes of the other two; and the role's file as it was read."""
+    """The exact bytes of each part: the wrapper has the hashes of the other two; and the role's file as it was read.
+
+    Only an embedded one has an archive.
+    """
 
     def __init__(self, parts: Mapping[IgnitionPart, bytes], role: RoleFileRead) -> None:
         super().__init__(parts)
@@ -46,7 +52,9 @@ class IgnitionDocuments:
         self._now = now
         self._role_files = RoleFiles()
 
-    async def render(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> IgnitionSet:
+    async def render(
+        self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str, is_embedded: bool = False
+    ) -> IgnitionSet:
         """Write wrapper and overlay around the role's file; raise RenderError.
 
         `mac` is the network card that sent the request. A file whose secrets have ended is refused.
@@ -60,17 +68,23 @@ class IgnitionDocuments:
             ready_url=urls.report(base_url, tokens.report, "ready"),
             mac=mac,
             role_paths=role.ignition.paths,
+            is_embedded=is_embedded,
         )
         _verify_overlay(host, role.ignition, overlay)
+        parts = {IgnitionPart.ROLE: role.content, IgnitionPart.OVERLAY: overlay}
+        version = role.ignition.version
+        if is_embedded:
+            wrapper = embedded_ignition.wrapper(version=version, role=role.content, overlay=overlay)
+            archive = await asyncio.to_thread(embedded_ignition.archive, host, wrapper)
+            return IgnitionSet({IgnitionPart.WRAPPER: wrapper, **parts, IgnitionPart.ARCHIVE: archive}, role)
         wrapper = ignition.wrapper(
-            version=role.ignition.version,
+            version=version,
             base_url=base_url,
             token=tokens.ignition,
             role_sha512=hashlib.sha512(role.content).hexdigest(),
             overlay_sha512=hashlib.sha512(overlay).hexdigest(),
         )
-        parts = {IgnitionPart.WRAPPER: wrapper, IgnitionPart.ROLE: role.content, IgnitionPart.OVERLAY: overlay}
-        return IgnitionSet(parts, role)
+        return IgnitionSet({IgnitionPart.WRAPPER: wrapper, **parts}, role)
 
     async def role_file(self, host: Host) -> RoleFileRead:
         """Read and verify the role's file of a host; raise RenderError."""

@@ -27,6 +27,7 @@ class BootTimeline:
         self.moments: dict[Step, ReachedStep] = {}
         self.last: Step | None = None  # the newest step, also a repeated one
         self.percent: int | None = None  # of the OSTree pull
+        self.is_embedded = False  # the Ignition: the installed system requests none
 
     @property
     def is_over(self) -> bool:
@@ -36,15 +37,19 @@ class BootTimeline:
     @property
     def waits_for(self) -> Step:
         """The step after the furthest one reached."""
-        reached = [index for index, step in enumerate(_ORDER) if step in self.moments]
-        return _ORDER[min(max(reached, default=-1) + 1, len(_ORDER) - 1)]
+        order = [step for step in _ORDER if not (self.is_embedded and step is Step.IGNITION)]
+        reached = [index for index, step in enumerate(order) if step in self.moments]
+        return order[min(max(reached, default=-1) + 1, len(order) - 1)]
 
     def take(self, event: Mapping[str, Any]) -> ReachedStep | None:
         """Add one event of the daemon's stream; return the step if it is new for this machine.
 
         A pull is also reported at each fifth; its time is that of the first report.
         """
-        if event["host"] != self.host or event["step"] is None:
+        if event["host"] != self.host:
+            return None
+        self.is_embedded |= event["event"] == "boot.ignition_embedded"
+        if event["step"] is None:
             return None
         step = Step(event["step"])
         self.last = step

@@ -45,6 +45,7 @@ def _tree(directory: Path, kernel: Kernel, assets: Path) -> Path:
     for name, target in (("ostree", "sysroot/ostree"), ("home", "var/home"), ("root", "var/roothome")):
         (tree / name).symlink_to(target)
     add_file(tree, "usr/sbin/init", assets / "installed/init", mode=0o755)
+    add_file(tree, "usr/lib/netboot/boot_entries.sh", assets / "boot_entries.sh")
     add_file(tree, "usr/lib/os-release", assets / "installed/os-release")
     add_file(tree, f"usr/lib/ostree-boot/efi/EFI/{_SYSTEMD_BOOT.name}", _SYSTEMD_BOOT)
     shutil.copytree(assets / "installed/etc", tree / "usr/etc", dirs_exist_ok=True)

@@ -122,7 +122,8 @@ def _stage2(directory: Path, kernel: Kernel, assets: Path, work: Path) -> Path:
         unpack_package(package, work / package)
     root = make_root(directory, *_STAGE2_PROGRAMS, *(work / package / path for package, path in _UNPACKED.items()))
     kernel.add_modules(root, _STAGE2_MODULES)
-    add_file(root, "lib/netboot/common.sh", assets / "common.sh")
+    for shared in ("common.sh", "boot_entries.sh"):
+        add_file(root, f"lib/netboot/{shared}", assets / shared)
     for part in ("kickstart.sh", "disk.sh", "payload.sh", "loader.sh"):
         add_file(root, f"usr/libexec/netboot/{part}", assets / "installer" / part)
     add_file(root, "usr/sbin/init", assets / "installer/stage2", mode=0o755)

@@ -44,6 +44,7 @@ class RoleFile:
     pod_subnet: str | None = None
     service_subnet: str | None = None
     kubernetes_version: str | None = None
+    fetched_from: tuple[str, ...] = ()  # the servers of what a node fetches besides it: https://files.example.com
     secrets: Mapping[SecretKind, bytes] = field(default_factory=dict, repr=False)  # SHA-256 of each one that ends
 
     @property

@@ -6,6 +6,7 @@ Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 """
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -99,10 +100,11 @@ class DocumentHandler:
         return _refused(found) if isinstance(found, Refusal) else _text(found)
 
     async def ignition(self, request: web.Request) -> web.Response:
+        part = IgnitionPart(request.match_info.get("part", "wrapper"))
         try:
             found = await self.document_service.serve_ignition(
                 request.match_info["token"],
-                IgnitionPart(request.match_info.get("part", "wrapper")),
+                part,
                 address=_remote_address(request),
                 base_url=self._base_url(request),
                 is_head=request.method == "HEAD",
@@ -111,6 +113,9 @@ class DocumentHandler:
             return self._not_now("ignition", request, error)
         if isinstance(found, Refusal):
             return _refused(found)
+        if part is IgnitionPart.ARCHIVE:
+            digest = {"X-Netboot-SHA256": hashlib.sha256(found).hexdigest()}  # embed.ks.j2 compares it
+            return web.Response(body=found, content_type="application/gzip", headers={**_SECRET, **digest})
         return web.Response(body=found, content_type="application/vnd.coreos.ignition+json", headers=_SECRET)
 
     async def report(self, request: web.Request) -> web.Response:

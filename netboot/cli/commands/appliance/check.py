@@ -23,7 +23,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
 from netboot.doctor.host_findings import and_others, check_hosts
-from netboot.doctor.host_warnings import anchor_warnings, host_warnings
+from netboot.doctor.host_warnings import anchor_warnings, embedded_warnings, host_warnings
 from netboot.doctor.remote_releases import unreachable_releases
 from netboot.errors import NO_RIGHT, ConfigError, NetbootError, Problem, RenderError, StoreError
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage, arch_name
@@ -31,6 +31,7 @@ from netboot.model.boot.offer import Policy
 from netboot.model.clock import utc_now
 from netboot.model.host.host import Host, HostSet
 from netboot.model.host.mac import Mac
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.operate.cluster.role_deadlines import deadlines_of
 from netboot.operate.readiness import NO_INTERFACE, missing_uefi_loader
 from netboot.registry.load import Configuration
@@ -139,6 +140,8 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
     links = await links_here()
     findings.add(check_hosts(configuration, links))
     findings.warnings += host_warnings(configuration.hosts, settings)
+    if settings.install.ignition is IgnitionWay.EMBED:
+        findings.warnings += await asyncio.to_thread(embedded_warnings, configuration.hosts)
     findings.warnings += anchor_warnings(configuration.hosts, utc_now())
     findings.warnings += await unreachable_releases(configuration.hosts)
     findings.add(await _check_box(config, settings, links, known=set(map(str, findings.faults))))

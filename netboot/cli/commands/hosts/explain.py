@@ -23,6 +23,7 @@ from netboot.errors import UnknownHostError
 from netboot.model import urls
 from netboot.model.clock import utc_now
 from netboot.model.host.host import HostName
+from netboot.model.install.ignition_way import IgnitionWay
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.install import Install
 from netboot.model.words import printable
@@ -73,7 +74,7 @@ async def _answers(configuration: Configuration, name: str, state: Mapping[str, 
     """Return what each kind of firmware is offered now, and the URLs of the machine; nothing for a faulty host."""
     host = configuration.hosts.get(name)
     if host is None:
-        return {"offers": {}, "urls": {}}
+        return {"offers": {}, "urls": {}, "ignition": None}
     registry, _ = from_settings.registry_for(configuration.settings, configuration)
     install, inspection = Install(host.name), Inspection(host.mac)
     if state is not None and state["arming"] is not None:
@@ -88,7 +89,8 @@ async def _answers(configuration: Configuration, name: str, state: Mapping[str, 
         "boot_media": urls.medium(content_url, host.boot_media) if host.boot_media else None,
         "release": urls.release(content_url, host.release) if host.release else None,
     }
-    return {"offers": offers(host, registry.policy, install, inspection), "urls": places}
+    answered = offers(host, registry.policy, install, inspection)
+    return {"offers": answered, "urls": places, "ignition": configuration.settings.install.ignition.value}
 
 
 def _value_view(value: ExplainedValue) -> Mapping[str, Any]:
@@ -139,3 +141,5 @@ def _lines(found: Mapping[str, Any], faults: Sequence[str]) -> Iterator[str]:
         yield from (f"deadline: {text}" for text in deadline_texts(install["deadlines"]))
     yield from (f"offer to {firmware}: {offer}" for firmware, offer in found["offers"].items())
     yield from (f"{name.replace('_', ' ')}: {url}" for name, url in found["urls"].items() if url)
+    if found["ignition"] == IgnitionWay.EMBED:
+        yield "ignition: the installer puts it into /boot, and the first boot requests none (install.ignition: embed)"
