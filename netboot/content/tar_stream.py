@@ -82,7 +82,7 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
     """Yield each member; the caller must read or skip all of its content before the next.
 
     Raises ContentError if the stream is not a tar, or ends within a member. A tar without an end marker (umoci writes
-    none) is complete only if the caller's checksum matches.
+    none, and no padding behind the last member) is complete only if the caller's checksum matches.
     """
     extended: dict[str, str] = {}
     while not stream.is_at_end() and (header := stream.take(_BLOCK)) != _ZEROS:
@@ -103,7 +103,8 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
             size = 0
         name = extended.get("path") or _name(header)
         yield TarMember(name, kind, size, extended.get("linkpath") or _text(header[157:257]))
-        stream.skip(-size % _BLOCK)
+        if not stream.is_at_end():
+            stream.skip(-size % _BLOCK)
         extended = {}
 
 

@@ -63,6 +63,7 @@ def test_a_tar_without_an_end_marker_is_read_as_umoci_writes_it() -> None:
     data = written({"a": b"1"}, tarfile.USTAR_FORMAT)
 
     assert read(data[:1024]) == {"a": b"1"}
+    assert read(data[:513]) == {"a": b"1"}  # nor padding behind the last file
     assert read(b"") == {}
 
 
