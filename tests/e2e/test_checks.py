@@ -18,7 +18,7 @@ from netboot.lab.lab import running_lab
 from netboot.lab.lab_hosts import CP1, LabHost
 from netboot.lab.lan.namespaces import BRIDGE, DHCP_CARD, DHCP_SERVER, Lan, inside
 from netboot.lab.machines.console import Console
-from netboot.lab.machines.qemu import LabDisk
+from netboot.lab.machines.qemu import Firmware, LabDisk
 from netboot.model.install.checks import CheckResult
 from netboot.operate.arming import ArmRequest
 
@@ -71,13 +71,21 @@ class Failing:
     neighbour: str | None = None  # the address of another machine on the LAN
 
 
-def cp1(*disks: LabDisk, memory_mib: int = 2048, clock: str | None = None, **changes: Any) -> LabHost:
-    machine = replace(CP1.machine, disks=disks or (SMALL,), memory_mib=memory_mib, clock=clock)
-    return replace(CP1, machine=machine, **changes)
+def cp1(*disks: LabDisk, **changes: Any) -> LabHost:
+    return replace(CP1, machine=replace(CP1.machine, disks=disks or (SMALL,)), **changes)
+
+
+def machine(**changes: Any) -> LabHost:
+    return replace(CP1, machine=replace(CP1.machine, disks=(SMALL,), **changes))
 
 
 MEMBER: Final = "vda belongs to a group: vda is a {}; hosts.cp1.disk.release_members: true releases it"
 CASES: Final = {
+    "firmware": Failing(
+        "firmware",
+        "the machine booted by BIOS, and OCK boots by UEFI only: set its firmware to UEFI",
+        machine(firmware=Firmware.SEABIOS_IPXE),
+    ),
     "no disk fits": Failing("disk", r"no disk fits hosts\.cp1\.disk \(serial S3Z1\)", cp1(disk={"serial": "S3Z1"})),
     "two disks fit": Failing(
         "disk",
@@ -94,12 +102,12 @@ CASES: Final = {
     "memory": Failing(
         "memory",
         r"the machine has 9\d\d MiB of memory, and a node needs 2 GiB \(at least 1700 MiB beside the kernel's own\)",
-        cp1(memory_mib=1024),
+        machine(memory_mib=1024),
     ),
     "clock": Failing(
         "clock",
         r"the clock is \d{8,} s behind the appliance's: set it in the firmware, or set install\.set_clock",
-        cp1(clock="2021-03-04T05:06:07"),
+        machine(clock="2021-03-04T05:06:07"),
     ),
     "address": Failing(
         "address", rf"the address 192\.0\.2\.21 is {ANOTHER}change one of the two", cp1(), neighbour="192.0.2.21"
@@ -118,7 +126,8 @@ CASES: Final = {
     ),
     "release": Failing(
         "release",
-        rf"the release ock of {NO_SERVER} cannot be fetched: curl: \(7\) Failed to connect to 192\.0\.2\.1 .*",
+        rf"the release ock of {NO_SERVER} cannot be fetched: curl: \(7\) Failed to connect to 192\.0\.2\.1 "
+        r"port 8080 after \d+ ms: Couldn't connect to server",
         cp1(more={"release": {"url": NO_SERVER, "ref": "ock"}}),
     ),
 }

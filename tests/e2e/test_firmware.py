@@ -52,7 +52,7 @@ async def add_loaders(lab: Lab, add: Callable[[Path], None]) -> None:
 
 
 async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
-    """Arm every machine, power all on, and wait until each console shows its expected text; `others` by its name."""
+    """Arm every machine, power all on, and end each when its console shows its expected text; `others` by its name."""
     async with lab.appliance.control() as daemon:
         for name in lab.guests:
             await daemon.arm(ArmRequest([name], reason="test"))
@@ -60,6 +60,7 @@ async def boot(lab: Lab, *, to: str = INSTALLER, **others: str) -> None:
         await guest.power_on()
     for name, guest in lab.guests.items():
         await guest.console.wait_for(others.get(name, to), timeout_s=BOOT_S)
+        await guest.power_off()  # one without a disk would boot again
 
 
 def loaded(lab: Lab, name: str) -> list[str]:
