@@ -216,9 +216,10 @@ class Install:
     def checked(self, checks: tuple[InstallCheck, ...], *, at: datetime) -> "Install":
         """Return this install after the checks that its machine reported, the same ones in one boot, however often.
 
-        Raises TransitionError, also for others: each report that changes an install adds a line to its history.
+        Raises TransitionError, also for others, unless one of them failed now and none before: each report that changes
+        an install adds a line to its history.
         """
-        if self.checks and checks != self.checks:
+        if self.checks and checks != self.checks and (self.has_failed_checks or not failures(checks)):
             raise TransitionError(f"{self.host} reported other checks in this boot before")
         return replace(self.moved_by(checks_event(checks), at=at), checks=checks)
 
