@@ -77,20 +77,18 @@ class InspectionRecords:
 
         One that its machine was allowed to begin continues; its result is not recorded any longer.
         """
-        found = (each for each in (await self.all()).values() if each.wipe is not None and each.wipe.is_open)
-        wanted = {each.mac: each.wipe for each in found if each.wipe is not None and which(each.wipe)}
         at = self.now()
-        notes = {
-            mac: f"{note}, while it was being wiped" if wipe.state is WipeState.ALLOWED else note
-            for mac, wipe in wanted.items()
-        }
 
-        def cancelled(stored: Inspection) -> Inspection:
-            return stored.wipe_ended(WipeState.CANCELLED, notes[stored.mac], at=at)
+        def cancelled(wipe: Wipe) -> Wipe:
+            late = ", while it was being wiped" if wipe.state is WipeState.ALLOWED else ""
+            return wipe.moved(WipeState.CANCELLED, at=at, note=note + late)
 
-        await self._change(wanted, cancelled, creates=False)
-        ended = (wipe.moved(WipeState.CANCELLED, at=at, note=notes[mac]) for mac, wipe in wanted.items())
-        return list({wipe.host: wipe for wipe in ended}.values())
+        found = [each for each in (await self.all()).values() if each.wipe is not None and each.wipe.is_open]
+        ended = {each.mac: cancelled(each.wipe) for each in found if each.wipe is not None and which(each.wipe)}
+        await self._change(
+            ended, lambda each: each.wipe_ended(WipeState.CANCELLED, ended[each.mac].note, at=at), creates=False
+        )
+        return list({wipe.host: wipe for wipe in ended.values()}.values())
 
     async def begin(self, plan: OncePlan, *, is_seen: Callable[[Mac], bool]) -> bool:
         """Store that the machine boots `plan` from its card, which ends a request for its other cards.

@@ -274,6 +274,24 @@ def test_a_host_is_retired_after_its_name_was_typed(rack: CommandLine):
     assert isinstance(rack("host", "retire", "w2", "--yes").exception, UnknownHostError)
 
 
+def test_a_wipe_is_confirmed_by_the_name_alone_and_cancelled_without_a_daemon(rack: CommandLine):
+    disk = "/dev/disk/by-path/pci-1"
+    rack("host", "add", "w2", "role=worker", "mac=02:00:00:aa:00:03", f"disk={disk}")
+
+    yes = rack("host", "retire", "w2", "--wipe", "--yes")
+    both = rack("host", "retire", "w2", "--wipe", "--cancel-wipe")
+    wrong = typed(rack, "w1\n", "host", "retire", "w2", "--wipe")
+    right = typed(rack, "w2\n", "host", "retire", "w2", "--wipe")
+    cancelled = rack.printed("host", "retire", "02:00:00:aa:00:03", "--cancel-wipe")
+
+    assert (yes.exit_code, both.exit_code, wrong.exit_code) == (2, 2, 1)
+    assert "Type w2 to retire it: its file is deleted, its next network boot ERASES its disk" in wrong.stderr
+    assert right.stdout.splitlines()[-1].startswith(
+        f"w2 is retired; the next network boot of its machine erases {disk}, with "
+    )
+    assert cancelled == "the wipe of w2 is cancelled: an operator cancelled it\n"
+
+
 def test_armed_hosts_are_selected_by_role_and_labels(rack: CommandLine):
     rack("host", "add", "w2", *W2, "labels.rack=r1")
     rack("host", "add", "w3", "role=worker", "mac=02:00:00:aa:00:04", "disk=/dev/vda", "labels.rack=r1", "labels.a=b")

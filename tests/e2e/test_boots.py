@@ -1,9 +1,12 @@
 """Real firmware, the real daemon and real disks, as in a rack."""
 
 import re
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from e2e.disk_contents import checksums, write_data
 
 from netboot.lab.lab import Lab, running_lab
 from netboot.lab.lab_hosts import BIOS1, CP1, W1, LabHost
@@ -13,6 +16,8 @@ from netboot.lab.machines.qemu import LabDisk
 from netboot.model.install.event import Step
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.operate.arming import ArmRequest
+from netboot.operate.one_time_boots import RescueRequest
+from netboot.operate.registration.host_changes import HostValues, RemovalRequest
 
 pytestmark = pytest.mark.e2e
 
@@ -21,6 +26,8 @@ INSTALLER_INIT = "netboot-lab: installer stage 2"
 PULLING = "netboot-lab: pulling ock"
 FROM_DISK = "netboot-lab: booting from disk"
 IGNITION = "netboot-lab: ignition done"
+INSTALLER_INIT_ENDS = "netboot-lab: installer ends"
+RESCUE = "netboot-lab: rescue mode: 1 disks, none of them mounted"
 READY = "netboot-lab: ready"
 NO_LOADER = "UEFI Interactive Shell"  # what the firmware starts last: the disk has no loader
 DATA = b"a customer's data" * 1000
@@ -33,6 +40,14 @@ def without_disk(host: LabHost, name: str) -> LabHost:
 
 
 def quiet(*_: object) -> None: ...
+
+
+def partition(disk: Path) -> None:
+    subprocess.run(["sfdisk", "--quiet", disk], input=b"label: gpt\n,512M\n,\n", check=True, timeout=30)
+
+
+def signatures(disk: Path) -> str:
+    return subprocess.run(["wipefs", disk], capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 async def installed(lab: Lab, guest: Guest) -> list[Step]:
@@ -133,6 +148,58 @@ async def test_a_machine_whose_check_fails_writes_nothing_and_waits_with_the_rea
         assert await state_of(lab, "bios1") == ("failed", True)
         await guest.power_off()
         assert disk.read_bytes().rstrip(b"\0") == DATA
+
+
+@pytest.mark.proof
+async def test_an_installed_host_boots_its_rescue_once_with_its_disk_untouched_and_then_its_disk():
+    async with running_lab([CP1], say=quiet) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("cp1")
+        await installed(lab, guest)
+        await guest.power_off()
+        before = checksums(guest)
+        await daemon.one_time_boots.rescue(RescueRequest(["cp1"]))
+
+        console = await guest.power_on()
+
+        assert await console.wait_for(RESCUE, INSTALLER_INIT_ENDS, READY, timeout_s=BOOT_S) == RESCUE
+        assert "netboot: cp1 (52:54:00:aa:bb:01) boots the rescue mode of lab-installer, once" in console.text
+        assert (await daemon.install("cp1"))["next_boot"] is None
+        await guest.power_off()
+        assert checksums(guest) == before
+        assert await state_of(lab, "cp1") == ("ready", False)
+
+        console = await guest.power_on()
+        assert await console.wait_for(READY, INSTALLER, timeout_s=BOOT_S) == READY
+        assert FROM_DISK in console.text
+
+
+@pytest.mark.proof
+async def test_the_disk_of_a_retired_host_is_wiped_once_and_the_other_is_not_touched():
+    machine = replace(CP1.machine, name="old1", disks=(LabDisk("data", 1), LabDisk("system", 1)))
+    host = replace(CP1, machine=machine, is_registered=False)
+    async with running_lab([host], say=quiet) as lab, lab.appliance.control() as daemon:
+        guest = lab.guest("old1")
+        write_data(guest)
+        partition(guest.disk_files[1])
+        assert "gpt" in signatures(guest.disk_files[1])
+        before = checksums(guest)
+        values = {"role": "worker", "mac": [machine.mac], "disk": {"serial": "system"}}
+        await daemon.host_changes.add(HostValues("old1", values))
+        await daemon.host_changes.retire(RemovalRequest("old1", wipe="old1"))
+
+        console = await guest.power_on()
+
+        await console.wait_for("netboot: this machine is not registered", timeout_s=BOOT_S)
+        assert console.text.count("netboot: this machine was old1 (52:54:00:aa:bb:01): its disk is wiped, once") == 1
+        [found] = await daemon.machines()
+        wipe = found["inspection"]["wipe"]
+        assert (wipe["host"], wipe["state"]) == ("old1", "done")
+        assert wipe["note"].startswith("vdb (/dev/vdb), 1 GB")
+        await guest.power_off()
+        data, system = checksums(guest)
+        assert data == before[0]
+        assert system != before[1]
+        assert signatures(guest.disk_files[1]) == ""
 
 
 @pytest.mark.proof

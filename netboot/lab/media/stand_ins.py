@@ -32,7 +32,7 @@ _PACKAGES = (
 _STAGE1_MODULES = ("virtio_pci", "virtio_net", "loop", "squashfs", "overlay")
 _STAGE2_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "xfs", "vfat", "nls_ascii", "nls_cp437", "efivarfs")
 _STAGE2_PROGRAMS = (
-    *("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", "lsblk", "ostree", "efibootmgr", "ip"),
+    *("bash", "curl", "sfdisk", "mkfs.vfat", "mkfs.xfs", "blkid", "lsblk", "wipefs", "ostree", "efibootmgr", "ip"),
 )
 # Only unpacked: each would replace another package of this computer.
 _UNPACKED: Final = {"iputils-arping": "usr/bin/arping", "chrony": "usr/sbin/chronyd"}
