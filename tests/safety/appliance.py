@@ -31,7 +31,7 @@ admin: {{socket: control.sock, listen: 127.0.0.1:8470}}
 bootfiles: {{directories: [boot]}}
 content: {{directory: content, deltas: false}}
 store: {{url: sqlite+aiosqlite:///netboot.db}}
-hosts: {{files: [hosts.yaml], unknown: %(unknown)s}}
+hosts: {{files: [%(files)s], unknown: %(unknown)s}}
 dhcp: {{mode: %(mode)s}}
 """
 _STOP_S = 60
@@ -61,13 +61,15 @@ class TftpError:
 class Appliance:
     """One box. `close` it at the end."""
 
-    def __init__(self, directory: Path, hosts: str, *, mode: str = "proxy", unknown: str = "ignore") -> None:
+    def __init__(
+        self, directory: Path, hosts: str, *, mode: str = "proxy", unknown: str = "ignore", files: str = "hosts.yaml"
+    ) -> None:
         """Start on the files in `directory`, which `prepare` has filled."""
         self.directory = directory
         self.clock = FakeClock()
         self._loop = MemoryLoop(self.clock)
         self._port = 20_000
-        (directory / "netboot.yaml").write_text(SETTINGS % {"mode": mode, "unknown": unknown})
+        (directory / "netboot.yaml").write_text(SETTINGS % {"mode": mode, "unknown": unknown, "files": files})
         self.edit_hosts(hosts)
         self._stack = ExitStack()
         self._stack.enter_context(_quiet())

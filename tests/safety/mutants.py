@@ -1,6 +1,6 @@
 """Runs the model on a copy of netboot into which a fault was seeded.
 
-`python -m safety.mutants SHARED SEED EXAMPLES` is what runs in the subprocess.
+`python -m safety.mutants SHARED SEED EXAMPLES INVARIANT` is what runs in the subprocess: the model of that invariant.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from safety.mutations import Mutation
+from safety.oracle import Invariant, ViolationError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEED, EXAMPLES = 1, 150
@@ -30,10 +31,11 @@ def seeded(mutation: Mutation, directory: Path) -> Path:
     return directory
 
 
-def run_model_on(directory: Path, shared: Path) -> str:
-    """Run the model on the netboot in `directory`; return what it found: the last line that it printed."""
+def run_model_on(directory: Path, shared: Path, invariant: Invariant) -> str:
+    """Run the model of an invariant on the netboot in `directory`; return what it found: its last line."""
     path = os.pathsep.join([str(directory), str(REPOSITORY / "tests")])
     command = [sys.executable, "-W", "ignore", "-m", "safety.mutants", str(shared), str(SEED), str(EXAMPLES)]
+    command.append(invariant.value)
     ran = subprocess.run(
         command,
         cwd=directory,
@@ -47,17 +49,19 @@ def run_model_on(directory: Path, shared: Path) -> str:
     return ran.stdout.splitlines()[-1]
 
 
-def _main(shared: str, seed: str, examples: str) -> None:
-    from safety import model
-    from safety.oracle import ViolationError
+def _main(shared: str, seed: str, examples: str, invariant: str) -> None:
+    from safety import model, once_model
 
     import netboot
 
     assert Path(netboot.__file__).is_relative_to(Path.cwd()), f"the model would run on {netboot.__file__}"
     found = CLEAN
     try:
-        model.walk(Path(shared))
-        model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
+        if invariant in (Invariant.ONCE, Invariant.WIPE):
+            once_model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
+        else:
+            model.walk(Path(shared))
+            model.run(Path(shared), seed=int(seed), examples=int(examples), is_shrunk=False)
     except ViolationError as error:
         found = str(error)
     sys.stdout.write(found.replace("\n", " ") + "\n")

