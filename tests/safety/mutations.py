@@ -182,24 +182,10 @@ MUTATIONS = (
         Invariant.WIPE,
     ),
     Mutation(
-        "a machine with the card of a host may wipe its disk",
-        "boot/inspection_documents.py",
-        "        for mac in (*wipe.macs, *reported):\n",
-        "        for mac in wipe.macs:\n",
-        Invariant.WIPE,
-    ),
-    Mutation(
         "the permission to wipe goes to any address",
         "boot/inspection_documents.py",
         "        if self.identification.is_own(found.mac, host, address):\n",
         "        if True:\n",
-        Invariant.WIPE,
-    ),
-    Mutation(
-        "a wipe begins while the hosts files have a fault",
-        "boot/decide.py",
-        "        return wiped if policy.is_complete else None\n",
-        "        return wiped\n",
         Invariant.WIPE,
     ),
     Mutation(
