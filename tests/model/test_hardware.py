@@ -28,6 +28,7 @@ read_only 0
 model SAMSUNG_MZ7LH
 serial S3Z8NB0K
 serial SAMSUNG_MZ_S3Z8NB0K
+serial S3Z8NB0K
 wwn 0x5002538e
 by_path /dev/disk/by-path/pci-0000:00:17.0-ata-1
 by_id /dev/disk/by-id/ata-1

@@ -134,7 +134,7 @@ def _disk(section: _Section) -> InspectedDisk:
         removable=_flag(section, "removable"),
         read_only=_flag(section, "read_only"),
         model=_text(section, "model"),
-        serials=tuple(section.get("serial", ())),
+        serials=tuple(dict.fromkeys(section.get("serial", ()))),  # udev has one under several names
         wwns=tuple(section.get("wwn", ())),
         by_path=tuple(section.get("by_path", ())),
         by_id=tuple(section.get("by_id", ())),
