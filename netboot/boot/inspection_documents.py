@@ -107,7 +107,7 @@ class InspectionDocuments:
 
     async def _wiping(self, opened: Inspection, wipe: Wipe, token: str, hardware: Hardware) -> Refusal | str | None:
         """Allow a machine to write to its disk, unless any of its cards is registered; its refusal ends the wipe."""
-        reason = self._why_not(wipe, [card.mac for card in hardware.cards])
+        reason = self._why_not(wipe, [mac for card in hardware.cards if (mac := card.parsed_mac)])
         if reason:
             if await self.records.end_wipe(opened.mac, token, WipeState.CANCELLED, reason):
                 self._emit_ended(wipe.moved(WipeState.CANCELLED, at=wipe.at, note=reason), opened.mac)
@@ -118,13 +118,13 @@ class InspectionDocuments:
             self.events.emit("boot.wipe_begun", {"disk": str(wipe.disk)}, host=wipe.host, mac=opened.mac)
         return None
 
-    def _why_not(self, wipe: Wipe, reported: Sequence[str]) -> str:
+    def _why_not(self, wipe: Wipe, reported: Sequence[Mac]) -> str:
         """Return why a disk may not be wiped now; empty: it may. `reported` are the cards that its machine has."""
         registry = self.registry.now
         if not registry.policy.is_complete:
             return "the hosts files have a fault, so it is not known whether its machine is registered"
         for mac in (*wipe.macs, *reported):
-            host = registry.hosts.by_mac(Mac(mac))
+            host = registry.hosts.by_mac(mac)
             if host is not None:
                 return f"its machine is registered as {host.name} ({mac})"
         return ""

@@ -287,7 +287,7 @@ def test_a_machine_with_a_registered_card_of_another_name_may_not_write_to_its_d
     async def scenario(services: BuiltServices) -> None:
         await retired(services)
         token = await begun(services)
-        refused = await reported(services, token, WipeReport.WIPING, f"{MACHINE}nic eno2\nmac {MAC}\n")
+        refused = await reported(services, token, WipeReport.WIPING, f"{MACHINE}nic eno2\nmac {MAC.upper()}\n")
         assert refused == f"its machine is registered as cp1 ({MAC})"
 
     with_services(scenario)

@@ -95,6 +95,8 @@ ntp               192.0.2.1
 kernel_arguments  –
 network           –
 ssh_keys          –
+registries        –
+ca_anchors        –
 ignition          ./ign/init.ign
 loader            –
 firmware          –

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from netboot.model.host.mac import Mac
 from netboot.model.words import printable_line
 
 LONGEST_REPORT_BYTES: Final = 64 * 1024
@@ -45,6 +46,14 @@ class InspectedCard:
     driver: str = ""
     has_link: bool | None = None
     speed_mbps: int | None = None
+
+    @property
+    def parsed_mac(self) -> Mac | None:
+        """Return `mac` as hosts are registered by it, an IPoIB card's GUID; None: it is none."""
+        try:
+            return Mac.parse(self.mac)
+        except ValueError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,11 +66,10 @@ def _cards(booted: Mac, hardware: Hardware | None) -> list[Mac]:
     """List the cards of a report that a host can have beside the one that booted: of its kind, and not of a BMC."""
     found = []
     for card in hardware.cards if hardware is not None else ():
-        try:
-            mac = Mac.parse(card.mac)
-        except ValueError:  # none, or the report is not true
+        mac = card.parsed_mac
+        if mac is None or mac.is_infiniband != booted.is_infiniband:
             continue
-        if mac.is_infiniband == booted.is_infiniband and (mac == booted or card.driver not in _BMC_DRIVERS):
+        if mac == booted or card.driver not in _BMC_DRIVERS:
             found.append(mac)
     return list(dict.fromkeys(found))
 
