@@ -29,7 +29,7 @@ COMMANDS: Final = {  # each with the short help of its function, whose name it h
     "explain": "Show where each value of a host comes from, and what it gets now.",
     "schema": "Print the JSON Schema of netboot.yaml and hosts.yaml, for editors.",
     "reload": "Make the daemon read its files again; print the result.",
-    "host": "List, show, add, change, remove, import and export the registered machines.",
+    "host": "List, show, add, change, inspect, rescue, remove, import and export the registered machines.",
     "install": "Arm hosts for one install, and follow it.",
     "cluster": "Replace and show the Ignition files of the cluster's roles.",
     "content": "Import and manage boot media and releases.",
