@@ -19,7 +19,7 @@ def shown(*, to_stderr: bool = False) -> None:
         view.say("starting")
         for seconds, step in enumerate((Step.OFFER, Step.LOADER, Step.OSTREE), 1):
             at = (POWERED_ON + timedelta(seconds=seconds)).isoformat()
-            event = {"host": "cp1", "step": step.value, "at": at, "data": {"percent": 40}}
+            event = {"event": "any.event", "host": "cp1", "step": step.value, "at": at, "data": {"percent": 40}}
             view.show({"cp1": timeline}, timeline.take(event))
         view.show({"cp1": timeline}, None)
 

@@ -62,7 +62,7 @@ def newer(path: Path) -> None:
         ),
         pytest.param(
             newer,
-            "the store has version 99, this netboot supports up to 11; "
+            f"the store has version 99, this netboot supports up to {NEWEST_VERSION}; "
             "run the version that wrote it, or restore a backup",
             id="newer",
         ),
