@@ -50,6 +50,7 @@ TEST_PACKAGES := \
 	openssl \
 	postgresql-15 \
 	postgresql-client-15 \
+	prometheus \
 	qemu-efi-aarch64 \
 	qemu-system-arm \
 	rclone \

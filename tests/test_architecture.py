@@ -19,8 +19,19 @@ def named_paths() -> list[str]:
 
 
 NO_PATHS: Final = {
-    *("BY_ADDRESS", "COUNTERS", "LEARNING", "NEWEST_VERSION", "TRANSITIONS", "UNLIMITED", "VARIANTS", "_EXPLAIN"),
-    *("InstallTarget", "Registry", "_options", "last_and_counted", "loading"),
+    *(
+        "BY_ADDRESS",
+        "COUNTERS",
+        "GAUGES",
+        "HISTOGRAMS",
+        "LEARNING",
+        "NEWEST_VERSION",
+        "TRANSITIONS",
+        "UNLIMITED",
+        "VARIANTS",
+        "_EXPLAIN",
+    ),
+    *("InstallTarget", "Registry", "_options", "last_and_counted", "loading", "parts", "readings"),
 }
 
 

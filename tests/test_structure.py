@@ -22,7 +22,7 @@ from netboot.model.install.install import TRANSITIONS
 from netboot.model.lease import LeaseDropReason
 from netboot.serve.static_http.refused import RefusalReason
 from netboot.settings.settings import Settings
-from netboot.telemetry.metrics import COUNTERS
+from netboot.telemetry.metrics import COUNTERS, GAUGES, HISTOGRAMS
 from netboot.wire.dhcp.pxe import DropReason
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -222,10 +222,40 @@ def test_every_counter_is_documented():
     assert documented == set(COUNTERS)
 
 
+def test_every_gauge_and_histogram_is_documented_with_its_labels():
+    page = (REPOSITORY / "docs/events.md").read_text()
+    documented = dict(re.findall(r"^\| `netboot_([a-z0-9_]+)(?<!_total)` \| ([a-z, ]*) ?\|", page, re.MULTILINE))
+
+    declared = {name: labels for name, (_, labels, *_) in (*HISTOGRAMS.items(), *GAUGES.items())}
+    assert {name: labels.strip() for name, labels in documented.items()} == {
+        name: ", ".join(labels) for name, labels in declared.items()
+    }
+
+
+def test_every_gauge_is_read_somewhere():
+    read = {
+        call.args[0].value
+        for source in SOURCES
+        for call in _calls(source, "Reading")
+        if call.args and isinstance(call.args[0], ast.Constant)
+    }
+
+    assert read == set(GAUGES)
+
+
+def test_every_part_of_the_health_is_documented():
+    table = (REPOSITORY / "docs/events.md").read_text().partition("\n| part | name |")[2]
+    documented = {part for row in re.findall(r"^\| ([a-z, ]+) \|", table, re.MULTILINE) for part in row.split(", ")}
+
+    named = [call.args[0] for source in SOURCES for call in (*_calls(source, "of"), *_calls(source, "_BoundedCheck"))]
+    parts = {name.value for name in named if isinstance(name, ast.Constant)}
+    assert documented == parts
+
+
 def test_every_counter_that_the_code_uses_is_declared_with_its_labels():
     used: dict[str, set[str]] = {}
     for source in SOURCES:
-        for call in _calls(source, "count"):
+        for call in (*_calls(source, "count"), *_calls(source, "observe")):
             if (
                 call.args
                 and isinstance(call.args[0], ast.Constant)
@@ -233,7 +263,8 @@ def test_every_counter_that_the_code_uses_is_declared_with_its_labels():
             ):
                 used.setdefault(call.args[0].value, set()).update(keyword.arg or "" for keyword in call.keywords)
 
-    assert used == {name: set(labels) for name, (_, labels) in COUNTERS.items() if name in used}
+    declared = {name: set(labels) for name, (_, labels, *_) in (*COUNTERS.items(), *HISTOGRAMS.items())}
+    assert used == {name: labels for name, labels in declared.items() if name in used}
 
 
 def test_every_error_code_is_documented():

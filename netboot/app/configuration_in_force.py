@@ -4,7 +4,7 @@ A reload reads and verifies everything first, and then replaces it whole; of fil
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from netboot.operate.readiness import Readiness
 from netboot.operate.running_daemon import ReloadResult, RescanResult
 from netboot.registry.load import Configuration
 from netboot.settings.settings import REMOVED, Settings
+from netboot.telemetry.health import HealthPart, PartState
 
 log = structlog.get_logger()
 
@@ -59,6 +60,16 @@ class ConfigurationInForce:
         """List the faults of the files, and what hosts in force lack."""
         content = [self._content_fault] if self._content_fault else []
         return [*self._rejected, *self._not_ready, *self.armed_content.problems(), *content]
+
+    def parts(self) -> Iterator[HealthPart]:
+        """Give the state of the files: one with a fault is not in force, and a host that lacks something waits."""
+        yield HealthPart.of("configuration", *self._rejected, at_worst=PartState.DEGRADED)
+        yield HealthPart.of("hosts", *self._not_ready, *self.armed_content.problems(), at_worst=PartState.DEGRADED)
+
+    @property
+    def is_rejected(self) -> bool:
+        """The files have faults, so that what was accepted before is in force."""
+        return bool(self._rejected)
 
     def readiness(self) -> Readiness:
         """Return the checks of the hosts in force with the boot files as they are now."""

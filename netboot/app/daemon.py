@@ -16,13 +16,16 @@ from aiohttp import web
 from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.cluster_api import ClusterApi
+from netboot.admin.health_api import HealthApi
 from netboot.admin.hosts_api import HostsApi
 from netboot.admin.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
+from netboot.app.appliance_health import ApplianceHealth
 from netboot.app.armed_content import ArmedContent
 from netboot.app.boot_services import BootServices
 from netboot.app.configuration_in_force import ConfigurationInForce
+from netboot.app.gauge_readings import GaugeReadings
 from netboot.app.listeners import RETRY_S, AdminListener, BootListeners, ended
 from netboot.app.process import Signals, notify_systemd
 from netboot.app.store_access import OpenStore, open_store
@@ -47,7 +50,9 @@ from netboot.serve.net.interfaces import Interfaces
 from netboot.store.locks.exclusive import held_alone
 from netboot.store.locks.file_lock import FileLock
 from netboot.telemetry import logs
+from netboot.telemetry.health import HealthPart
 from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.step_observer import StepObserver
 
 log = structlog.get_logger()
 
@@ -85,7 +90,8 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
         metrics = Metrics()
-        opening = open_store(settings, owner=owner, now=clock.now, sinks=[metrics.event_happened])
+        sinks = [metrics.event_happened, StepObserver(metrics).event_happened]
+        opening = open_store(settings, owner=owner, now=clock.now, sinks=sinks, record_use=metrics.store_used)
         store = await stack.enter_async_context(opening)
         configuration = await store.hosts.build(written)
         used = await store.hosts.at_start(configuration)
@@ -154,16 +160,12 @@ class Daemon:
             daemon=self,
         )
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
+        self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
-        self._listeners = BootListeners(
-            settings,
-            self._services,
-            leases=self.leases,
-            content=self._content,
-            metrics=metrics,
-            on_problems=self._note_problems,
-        )
+        self._listeners = self._boot_listeners(metrics)
         self._problems: list[str] = []
+        self._is_stopping = False
+        metrics.read_gauges(self._gauge_readings().read)
 
     def _boot_services(self, clock: Clock) -> BootServices:
         store = self._store
@@ -179,12 +181,40 @@ class Daemon:
             clock=clock,
         )
 
+    def _boot_listeners(self, metrics: Metrics) -> BootListeners:
+        return BootListeners(
+            self._settings,
+            self._services,
+            leases=self.leases,
+            content=self._content,
+            metrics=metrics,
+            health=self._health.check,
+            on_problems=self._note_problems,
+        )
+
+    def _gauge_readings(self) -> GaugeReadings:
+        return GaugeReadings(
+            self._store,
+            self._install_moves,
+            self._seen,
+            self._uploads,
+            problems=self.problems,
+            is_rejected=lambda: self._in_force.is_rejected,
+            others=(self._listeners.readings, self._armed_content.readings),
+        )
+
+    def _parts(self) -> list[HealthPart]:
+        """List the parts whose state is in memory."""
+        stop = HealthPart.of("daemon", "it is stopping" if self._is_stopping else None)
+        return [stop, *self._in_force.parts(), *self._listeners.parts(), self._admin.part()]
+
     def _admin_application(self, metrics: Metrics) -> web.Application:
         admin = admin_application(self._administration, metrics, configuration=self._path.resolve())
         administration = self._administration
         hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         admin.add_routes([*upload_api.routes(), *hosts_api.routes(), *once_api.routes(), *cluster_api.routes()])
+        admin.add_routes(HealthApi(self._health.check).routes())
         return admin
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
@@ -238,6 +268,7 @@ class Daemon:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             running = self._behind_the_listeners(tasks)
             try:
+                stack.push_async_callback(self._health.close)
                 stack.push_async_callback(self._admin.close)
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
@@ -257,6 +288,7 @@ class Daemon:
                 log.info("daemon.started", version=__version__, hosts=len(self._registry.now.hosts), pid=os.getpid())
                 signals.finish_start(lambda: tasks.create_task(self._reload_for_systemd()))
                 await signals.stopping.wait()
+                self._is_stopping = True
                 notify_systemd("STOPPING=1")
             finally:
                 await stack.aclose()

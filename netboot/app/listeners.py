@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from netboot.leasing.lease_service import LeaseService
 from netboot.model.host.network import DhcpMode
 from netboot.operate.readiness import NO_INTERFACE
 from netboot.serve.boot_http.boot_listener import BootHttpListener, last_and_counted
-from netboot.serve.boot_http.document_handler import DocumentHandler
+from netboot.serve.boot_http.document_handler import CheckHealth, DocumentHandler
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
@@ -28,7 +29,8 @@ from netboot.serve.tftp.request_handler import TftpSettings
 from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.serve.tftp.transfers import TransferLimits
 from netboot.settings.settings import Admin, Settings
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.health import HealthPart, PartState
+from netboot.telemetry.metrics import Metrics, Reading
 
 DRAIN_S: Final = 20.0  # transfers of a kernel and initrd that run at SIGTERM can end
 SHADOWS_S: Final = 30.0
@@ -48,6 +50,7 @@ class BootListeners:
         leases: LeaseService,
         content: ContentIndex,
         metrics: Metrics,
+        health: CheckHealth,
         on_problems: Callable[[], None],
     ) -> None:
         """`on_problems` is called every few seconds, after each retry."""
@@ -65,7 +68,7 @@ class BootListeners:
         )
         app = web.Application(middlewares=[last_and_counted(metrics)])
         handler = DocumentHandler(
-            services.scripts, services.documents, services.inspections, advertised=self._advertised
+            services.scripts, services.documents, services.inspections, health_check=health, advertised=self._advertised
         )
         app.add_routes(handler.routes())
         self._http = BootHttpListener(app, files=self._static_files, port=settings.http.port, drain_s=DRAIN_S)
@@ -97,17 +100,43 @@ class BootListeners:
         for each in (interfaces.follow(), self._keep_open(interfaces, dhcp)):
             stack.push_async_callback(ended, tasks.create_task(each))  # no listener is reopened while the others close
 
+    def parts(self) -> list[HealthPart]:
+        """List the state of each interface and of each listener on it."""
+        if self._interfaces is None or self._dhcp is None:
+            return [HealthPart.of("interface", "the listeners are not open yet")]
+        if not self._settings.network.interfaces:
+            return [HealthPart.of("interface", NO_INTERFACE)]
+        names, unserved = [each.name for each in self._settings.network.interfaces], self._unserved()
+        interfaces = [HealthPart.of("interface", unserved.get(name), name=name) for name in names]
+        listeners = [*self._dhcp.parts(), *self._tftp.parts(), *self._http.parts()]
+        return [*interfaces, *listeners, HealthPart.of("udp", *self._shadows)]
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queues of the listeners."""
+        if self._dhcp is not None:
+            yield from chain(self._dhcp.readings(), self._tftp.readings(), self._http.readings())
+
     def problems(self) -> list[str]:
         """List what prevents this appliance from serving machines now."""
         if self._interfaces is None or self._dhcp is None:
             return []
         if not self._settings.network.interfaces:
             return [NO_INTERFACE]
-        awaited = [
-            f"interface {name} is not served: {reason}; see network.interfaces"
-            for name, reason in self._interfaces.awaited.items()
+        return [
+            *self._unserved().values(),
+            *self._dhcp.problems,
+            *self._tftp.problems,
+            *self._http.problems,
+            *self._shadows,
         ]
-        return [*awaited, *self._dhcp.problems, *self._tftp.problems, *self._http.problems, *self._shadows]
+
+    def _unserved(self) -> dict[str, str]:
+        """Return why each interface that cannot be served is not."""
+        awaited = self._interfaces.awaited if self._interfaces is not None else {}
+        return {
+            name: f"interface {name} is not served: {reason}; see network.interfaces"
+            for name, reason in awaited.items()
+        }
 
     def _find_shadows(self, interfaces: Interfaces) -> None:
         """Find programs that receive the packets to our UDP ports; log each once."""
@@ -161,6 +190,10 @@ class AdminListener:
         self._runner = quiet_runner(application, metrics, drain_s=1.0)
         self._is_listening = False
         self.problem: str | None = None  # why `admin.listen` is not served now
+
+    def part(self) -> HealthPart:
+        """Return the state of `admin.listen`, which machines do not need."""
+        return HealthPart.of("admin", self.problem, name=str(self._settings.listen), at_worst=PartState.DEGRADED)
 
     async def open(self) -> None:
         """Open both; raise NetbootError if the socket cannot be. `admin.listen` may be opened by a later `retry`."""

@@ -30,7 +30,7 @@ from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
-from netboot.store.database import Database
+from netboot.store.database import Database, RecordUse
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
@@ -55,6 +55,7 @@ class OpenStore:
     allocations: Allocations
     served: ServedDocuments
     inspections: Inspections
+    database: Database
     lock: Lock | None = None
 
     def install_moves(
@@ -102,14 +103,23 @@ class OpenStore:
 
 @asynccontextmanager
 async def open_store(
-    settings: Settings, *, owner: str, now: Callable[[], datetime] = utc_now, sinks: Sequence[Sink] = ()
+    settings: Settings,
+    *,
+    owner: str,
+    now: Callable[[], datetime] = utc_now,
+    sinks: Sequence[Sink] = (),
+    record_use: RecordUse | None = None,
 ) -> AsyncIterator[OpenStore]:
-    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError. `sinks` get each event."""
+    """Open the store of the settings exclusively for the daemon `owner`; raise StoreError.
+
+    `sinks` get each event, and `record_use` each transaction.
+    """
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
         if lock is not None:
             await stack.enter_async_context(held_alone(lock, owner=owner, what="the store (store.url)"))
-        yield await stack.enter_async_context(_opened(settings, lock=lock, now=now, sinks=sinks))
+        opened = _opened(settings, lock=lock, now=now, sinks=sinks, record_use=record_use)
+        yield await stack.enter_async_context(opened)
 
 
 @asynccontextmanager
@@ -184,9 +194,10 @@ async def _opened(
     held_by: str = "",
     now: Callable[[], datetime] = utc_now,
     sinks: Sequence[Sink] = (),
+    record_use: RecordUse | None = None,
 ) -> AsyncIterator[OpenStore]:
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.store.url, held_by=held_by)
+        database = await Database.open(settings.store.url, held_by=held_by, record_use=record_use)
         stack.push_async_callback(database.close)
         event_log, machines = EventLog(database), Machines(database)
         events = EventBus(event_log, now=now, sinks=sinks)
@@ -204,6 +215,7 @@ async def _opened(
             allocations,
             served,
             Inspections(database),
+            database,
             lock,
         )
 

@@ -6,6 +6,7 @@ of a boot to an armed host, because an offer never waits for the store.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
@@ -93,6 +94,17 @@ class InstallMoves:
 
     async def history(self, host: HostName) -> list[Move]:
         return await self.installs.history(host)
+
+    def counts(self) -> Counter[tuple[InstallState, bool]]:
+        """Count the declared hosts by state, and by whether they are armed; from memory."""
+        hosts = self.hosts()
+        known = Counter((each.state, each.is_armed) for each in self._known.values() if hosts.get(each.host))
+        return known + Counter({(InstallState.REGISTERED, False): len(hosts) - known.total()})
+
+    @property
+    def offers_waiting_count(self) -> int:
+        """How many offers wait to be stored."""
+        return len(self._offered)
 
     def record_offer(self, host: HostName) -> None:
         """Let `store_offers` store that a host was offered its boot; does nothing if it is not armed, or waits."""

@@ -42,6 +42,11 @@ class EventLog:
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many events wait to be written."""
+        return len(self._waiting)
+
     def take(self, event: Event, _level: int) -> None:
         """Take an event at once; it is stored within a moment, or the oldest that waits is counted as lost."""
         if len(self._waiting) >= BUFFERED:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -36,6 +36,11 @@ class UploadImports:
         self._events = events
         self._now = now
         self._complete: asyncio.Queue[str] = asyncio.Queue()
+        self._imports = 0  # that run now
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the uploads that are received, those that wait for their import, and those that are imported."""
+        return {"receiving": self._uploads.open_count, "waiting": self._complete.qsize(), "importing": self._imports}
 
     async def run(self) -> None:
         """Import complete uploads, one after another, until cancelled; repeat an import that a restart interrupted."""
@@ -90,6 +95,7 @@ class UploadImports:
             upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)
         command = self._command(upload, str(self._uploads.data(upload)))
         log.info("content.upload_importing", upload=upload.id, kind=upload.kind.value)
+        self._imports += 1
         try:
             result = await _run(command)
         except ContentError as error:
@@ -98,6 +104,8 @@ class UploadImports:
         else:
             log.info("content.upload_imported", upload=upload.id, name=result.get("name"))
             await asyncio.to_thread(self._uploads.move, upload, UploadState.DONE, result=result)
+        finally:
+            self._imports -= 1
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection, Table, event, make_url
+from sqlalchemy import Connection, Table, event, literal, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -28,6 +28,8 @@ STEP_S: Final = 0.05  # of `burst_ended`
 CHANGES_PER_STEP: Final = 32  # fewer in a step end the burst
 LONGEST_S: Final = 1.0
 
+RecordUse = Callable[[str, float, StoreError | None], None]  # "read" or "write", the seconds that it took, its error
+
 if TYPE_CHECKING:
     import aiosqlite
 
@@ -39,20 +41,23 @@ class OvertakenError(Exception):
 class Database:
     """The store's database: opened once, shared by all of `store`."""
 
-    def __init__(self, engine: AsyncEngine, *, held_by: str = "") -> None:
+    def __init__(self, engine: AsyncEngine, *, held_by: str = "", record_use: RecordUse | None = None) -> None:
         self._engine = engine
+        self._record_use = record_use
+        self.write_fault: str | None = None  # why the last writing transaction failed
         self._reader = engine.execution_options(is_reading=True)
         self._held_by = held_by
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    async def open(cls, url: str, *, held_by: str = "") -> Self:
+    async def open(cls, url: str, *, held_by: str = "", record_use: RecordUse | None = None) -> Self:
         """Connect to `url` (SQLAlchemy's form) and migrate; a SQLite file is made for its owner alone.
 
-        `held_by` names a daemon that uses it: it is not migrated, and each write raises StoreError.
+        `held_by` names a daemon that uses it: it is not migrated, and each write raises StoreError. `record_use` is
+        called at the end of each transaction.
         Raises StoreError if it cannot be reached or has a newer version.
         """
-        database = cls(_engine(url), held_by=held_by)
+        database = cls(_engine(url), held_by=held_by, record_use=record_use)
         try:
             async with database.reading() as connection:
                 is_old = bool(await connection.run_sync(lacking))
@@ -87,14 +92,38 @@ class Database:
         """Open one writing transaction of at most `TIMEOUT_S`; raise StoreError if the store fails."""
         if self._held_by:
             raise StoreError(f"cannot change the store: {self._held_by} works on it; run the command there")
-        async with _begun(self._engine) as connection:
-            yield connection
+        try:
+            async with self._recorded("write", self._engine) as connection:
+                yield connection
+        except StoreError as error:
+            self.write_fault = str(error)
+            raise
+        self.write_fault = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open one reading transaction, which waits for no writer; raise StoreError if the store fails."""
-        async with _begun(self._reader) as connection:
+        async with self._recorded("read", self._reader) as connection:
             yield connection
+
+    async def ping(self) -> None:
+        """Read nothing from the store; raise StoreError if it does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(select(literal(1)))
+
+    @asynccontextmanager
+    async def _recorded(self, access: str, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction, and record how long it took and how the store failed."""
+        began_s, fault = time.monotonic(), None
+        try:
+            async with _begun(engine) as connection:
+                yield connection
+        except StoreError as error:
+            fault = error
+            raise
+        finally:
+            if self._record_use is not None:
+                self._record_use(access, time.monotonic() - began_s, fault)
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end, even if the caller is cancelled; `close` waits for it."""

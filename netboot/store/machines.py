@@ -36,6 +36,11 @@ class Machines:
         self._has_work = asyncio.Event()
         self._writing = asyncio.Lock()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many changes wait to be written."""
+        return len(self._changed) + len(self._gone)
+
     async def all(self) -> Mapping[Mac, Machine]:
         """Read every stored machine, the longest unseen first."""
         async with self._database.reading() as connection:

@@ -24,6 +24,11 @@ class ServedDocuments:
         self._waiting: dict[tuple[HostName, ServedKind], ServedDocument] = {}
         self._writing: asyncio.Task[None] | None = None
 
+    @property
+    def waiting_count(self) -> int:
+        """How many documents wait to be written."""
+        return len(self._waiting)
+
     async def of(self, host: HostName) -> list[ServedDocument]:
         """Read what a host was served last; raise StoreError."""
         mine = select(tables.served_documents).where(tables.served_documents.c.host == host)

@@ -128,3 +128,19 @@ def test_a_fifo_in_place_of_the_file_does_not_block(tmp_path: Path):
 
     with pytest.raises(OSError, match="it is not a regular file"):
         RoleFiles().read(tmp_path / "cp.ign")
+
+
+def test_a_file_is_read_again_if_it_or_its_record_was_replaced_and_else_not(file: Path):
+    files = RoleFiles()
+    first = files.read_if_changed(file)
+    assert (first.content, first.deadlines) == (b"", RoleFiles().read(file).deadlines)
+    assert files.read_if_changed(file) is first
+
+    record_path(file).write_text(TakenRecord(hashlib.sha256(file.read_bytes()).hexdigest(), TAKEN, b"salt").as_text())
+    assert files.read_if_changed(file).taken_at == TAKEN
+
+    file.write_bytes((SAMPLES / "worker-join.ign").read_bytes())
+    assert files.read_if_changed(file).file.use is RoleUse.WORKER
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        files.read_if_changed(file)

@@ -50,7 +50,7 @@ class RecordingFiles:
         self.reported.append((outcome, retransmissions, seconds))
         self.has_reported.set()
 
-    def count(self, _name, **_labels):
+    def count(self, _name, _amount=1, **_labels):
         pass
 
 

@@ -1,5 +1,6 @@
 """Each route, refusal and error of the boot LAN's documents, on the whole appliance in one process."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,8 +50,25 @@ def kickstart(box: Appliance) -> bytes:
     return box.http("GET", kickstart_path(box), REGISTERED_ADDRESS).body
 
 
-def test_health_is_answered_to_every_address(appliance: Appliance):
-    assert request(appliance, "GET", "/healthz", address=UNAUTHORISED) == (200, b"ok\n")
+def test_health_is_answered_to_every_address_without_names_and_reasons(appliance: Appliance):
+    status, body = request(appliance, "GET", "/healthz", address=UNAUTHORISED)
+
+    found = json.loads(body)
+    assert (status, found["status"], set(found["parts"].values())) == (200, "ok", {"ok"})
+    assert {"store", "content", "configuration", "interface", "dhcp", "tftp", "http"} <= found["parts"].keys()
+
+
+def test_health_of_a_rejected_configuration_is_degraded_and_served(appliance: Appliance):
+    appliance.edit_hosts("hosts: [")
+    assert appliance.reload() == 422
+
+    status, body = request(appliance, "GET", "/healthz", address=UNAUTHORISED)
+
+    assert (status, json.loads(body)["status"], json.loads(body)["parts"]["configuration"]) == (
+        200,
+        "degraded",
+        "degraded",
+    )
 
 
 @pytest.mark.parametrize("path", [f"/ks/{UNKNOWN_TOKEN}", f"/ign/{UNKNOWN_TOKEN}", f"/ign/{UNKNOWN_TOKEN}/role"])

@@ -63,8 +63,8 @@ class RecordingFiles:
         assert seconds >= 0
         self.reported.append((str(address), name, bytes_sent, retransmissions, outcome))
 
-    def count(self, name, **labels):
-        self.counted[name, *labels.values()] += 1
+    def count(self, name, amount=1, **labels):
+        self.counted[name, *labels.values()] += amount
 
 
 def loopback(mtu_bytes=1500):

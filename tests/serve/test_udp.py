@@ -9,7 +9,7 @@ from fixtures.listeners import free_udp_port
 
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import DATAGRAMS_PER_WAKE, Datagram, UdpSocket
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 
 HERE, PORT = IPv4Address("127.0.0.1"), free_udp_port()
 
@@ -67,3 +67,24 @@ def test_a_fault_in_one_datagram_is_counted_and_ends_that_one_alone():
 
     assert steps == [["a", "c"], ["A", "C"]]
     assert f'netboot_datagram_faults_total{{port="{PORT}"}} 1.0' in counters
+
+
+def test_what_waits_in_the_kernel_is_measured_and_what_it_dropped_is_counted_once():
+    counters = Metrics()
+    lo = Interface("lo", socket.if_nametoindex("lo"), HERE, (HERE,))
+    port = UdpSocket(free_udp_port(), lo, counters=counters)
+    empty = port.measure_queue()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for _ in range(40_000):  # each takes more than its 300 bytes; the buffer holds some MB
+            client.sendto(bytes(300), (str(HERE), port.port))
+
+    full = port.measure_queue()
+    counted = [line for line in counters.exposition().decode().splitlines() if "dropped-by-kernel" in line]
+    port.measure_queue()
+    again = [line for line in counters.exposition().decode().splitlines() if "dropped-by-kernel" in line]
+    port.close()
+
+    labels = ("lo", str(port.port))
+    assert empty == Reading("datagrams_waiting_bytes", 0, labels)
+    assert (full.labels, full.value > 1_000_000) == (labels, True)
+    assert (float(counted[0].rpartition(" ")[2]) > 1, again) == (True, counted)

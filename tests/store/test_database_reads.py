@@ -89,10 +89,12 @@ NO_STORE: Final = {
     "Installs.finish",
     "EventLog.take",
     "EventLog.take_lost_count",
+    "EventLog.waiting_count",
     "EventFeed.publish",
     "EventFeed.end",
     "Machines.keep",
     "Machines.forget",
+    "Machines.waiting_count",
 }
 
 

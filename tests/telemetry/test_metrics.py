@@ -1,9 +1,14 @@
 """The counters of a daemon: what is counted is exposed, and what is not declared is refused."""
 
+import logging
+from datetime import UTC, datetime
+
 import pytest
 
+from netboot.errors import StoreError
+from netboot.model.install.event import Event
 from netboot.model.release import ContentKind
-from netboot.telemetry.metrics import COUNTERS, Metrics
+from netboot.telemetry.metrics import COUNTERS, Metrics, Reading
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -60,3 +65,78 @@ def test_every_declared_counter_is_exposed_with_its_help():
 def test_a_counter_that_is_not_declared_is_refused(name: str, labels: dict[str, str], error: type[Exception]):
     with pytest.raises(error):
         Metrics().count(name, **labels)
+
+
+def lines(metrics: Metrics, name: str) -> list[str]:
+    """List the lines of one metric."""
+    return [line for line in metrics.exposition().decode().splitlines() if line.startswith(f"netboot_{name}")]
+
+
+def test_a_histogram_counts_each_observation_in_every_bucket_that_holds_it():
+    metrics = Metrics()
+
+    for seconds in (0.2, 0.5, 3, 4000):
+        metrics.observe("boot_step_duration_seconds", seconds, step="kernel", loader="grub")
+
+    labels = 'step="kernel"'
+    found = dict(line.rsplit(" ", 1) for line in lines(metrics, "boot_step_duration_seconds"))
+    buckets = {name.split('le="')[1].split('"')[0]: value for name, value in found.items() if "_bucket" in name}
+    assert all(labels in name for name in found)
+    assert (buckets["0.5"], buckets["2.0"], buckets["5.0"], buckets["3600.0"], buckets["+Inf"]) == (
+        *("2.0", "2.0", "3.0", "3.0"),
+        "4.0",
+    )
+    rest = {name.split("{")[0]: value for name, value in found.items() if "_bucket" not in name}
+    assert rest == {
+        "netboot_boot_step_duration_seconds_count": "4.0",
+        "netboot_boot_step_duration_seconds_sum": "4003.7",
+    }
+
+
+def test_gauges_are_read_at_each_exposition():
+    metrics, waiting = Metrics(), [3]
+    metrics.read_gauges(lambda: [Reading("queue_length", waiting[0], ("events", "")), Reading("problems", 1)])
+
+    first = lines(metrics, "queue_length")
+    waiting[0] = 5
+
+    assert (first, lines(metrics, "queue_length")) == (
+        ['netboot_queue_length{interface="",queue="events"} 3.0'],
+        ['netboot_queue_length{interface="",queue="events"} 5.0'],
+    )
+    assert lines(metrics, "problems") == ["netboot_problems 1.0"]
+
+
+def test_a_gauge_with_other_labels_or_another_name_is_refused():
+    for reading, error in ((Reading("queue_length", 1, ("events",)), ValueError), (Reading("queue", 1), KeyError)):
+        metrics = Metrics()
+        metrics.read_gauges(lambda reading=reading: [reading])
+        with pytest.raises(error):
+            metrics.exposition()
+
+
+def test_an_observation_with_other_labels_is_refused():
+    with pytest.raises(ValueError, match="store_transaction_duration_seconds is counted by access, not by kind"):
+        Metrics().observe("store_transaction_duration_seconds", 1, kind="read")
+
+
+def test_alarms_are_counted_also_those_over_the_limit_of_events():
+    metrics, at = Metrics(), datetime(2026, 11, 21, tzinfo=UTC)
+
+    for data in ({"reason": "second-address"}, {"reason": "second-address", "count": 7}):
+        metrics.event_happened(Event("boot.alarm_raised", at, data=data), logging.ERROR)
+
+    assert samples(metrics) == {
+        'netboot_events_total{event="boot.alarm_raised"}': 8,
+        "netboot_alarms_total": 8,
+    }
+
+
+def test_a_failed_transaction_is_counted_and_measured():
+    metrics = Metrics()
+
+    metrics.store_used("write", 0.02, None)
+    metrics.store_used("write", 5, StoreError("the store did not answer"))
+
+    assert samples(metrics) == {'netboot_store_failures_total{access="write"}': 1}
+    assert 'netboot_store_transaction_duration_seconds_count{access="write"} 2.0' in metrics.exposition().decode()

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import structlog
 
 from netboot.boot.documents.host_content import HostContent
 from netboot.boot.documents.ignition_documents import IgnitionDocuments, IgnitionSet
+from netboot.boot.documents.role_files import FileStamp, file_stamp
 from netboot.content.assets import assets_directory
 from netboot.errors import ContentError, RenderError
 from netboot.model import urls
@@ -41,15 +41,13 @@ from netboot.render.template_engine import Engine
 
 log = structlog.get_logger()
 
-_Stamp = tuple[int, int, int] | None
-
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A host without a problem, the role's file that it has, and when the first secret of that ends."""
 
     host: Host
-    stamp: _Stamp
+    stamp: FileStamp | None
     until: datetime | None
 
 
@@ -157,7 +155,7 @@ class Documents:
     def is_ready(self, host: Host, language: ScriptLanguage) -> bool:
         """Return whether `problems` found none for this host, and its role's file is the same. From memory."""
         ready = self._ready.get((host.name, language))
-        if ready is None or (ready.host, ready.stamp) != (host, _stamp(host.ignition)):
+        if ready is None or (ready.host, ready.stamp) != (host, _stamp_of(host)):
             return False
         return ready.until is None or self._now() < ready.until
 
@@ -165,7 +163,7 @@ class Documents:
         self, host: Host, languages: Collection[ScriptLanguage] = tuple(ScriptLanguage)
     ) -> list[RenderError | ContentError]:
         """Render everything that an install of this host needs; list what is missing or cannot be rendered."""
-        stamp = _stamp(host.ignition)
+        stamp = _stamp_of(host)
         base_url, tokens = urls.LONGEST_BASE_URL, Tokens("0" * 32, "0" * 32, "0" * 32)
         found: list[RenderError | ContentError] = [RenderError(fault) for fault in host.faults]
         deadlines: tuple[Deadline, ...] = ()
@@ -237,10 +235,5 @@ def _built_in_engine() -> Engine:
     return Engine([assets_directory() / "templates"])
 
 
-def _stamp(path: Path | None) -> _Stamp:
-    """Return what changes where a file is replaced; None: there is none."""
-    try:
-        status = path.stat() if path else None
-    except OSError:
-        return None
-    return status and (status.st_size, status.st_mtime_ns, status.st_ino)
+def _stamp_of(host: Host) -> FileStamp | None:
+    return file_stamp(host.ignition) if host.ignition else None

@@ -11,7 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from netboot.yamlfile.files import SIZE_LIMIT_BYTES
 
 RECORD_SUFFIX: Final = ".taken"
 
+FileStamp = tuple[int, int, int]  # size, time of modification, inode
 _LARGEST_RECORD_BYTES: Final = 65_536
 _FINGERPRINT_BYTES: Final = 16
 
@@ -81,6 +82,7 @@ class RoleFiles:
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[IgnitionFile, RoleFile]] = {}  # by SHA-256 of the content
+        self._unchanged: dict[Path, tuple[tuple[FileStamp | None, ...], RoleFileRead]] = {}
 
     def read(self, path: Path) -> RoleFileRead:
         """Read a file; raise OSError, also if it is no regular file of 4 MiB at most. Its result has its problems."""
@@ -103,6 +105,25 @@ class RoleFiles:
             for since in [None if record is None else record.since.get(record.fingerprint(kind, secret))]
         )
         return RoleFileRead(path, content, taken_at, record is None, ignition, file, deadlines)
+
+    def read_if_changed(self, path: Path) -> RoleFileRead:
+        """Return a file as `read` does, but without its content; read again if it or its record was replaced."""
+        stamps = (file_stamp(path), file_stamp(record_path(path)))
+        before = self._unchanged.get(path)
+        if before is not None and before[0] == stamps:
+            return before[1]
+        found = replace(self.read(path), content=b"")
+        self._unchanged[path] = stamps, found
+        return found
+
+
+def file_stamp(path: Path) -> FileStamp | None:
+    """Return what changes where a file is replaced; None: there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def record_path(path: Path) -> Path:

@@ -93,6 +93,11 @@ class Uploads:
         self._root = content / DIRECTORY
         self._in_use: set[str] = set()
 
+    @property
+    def open_count(self) -> int:
+        """How many uploads a client writes to now."""
+        return len(self._in_use)
+
     def begin(self, request: UploadRequest, *, id_: str, now: str) -> Upload:
         """Begin an upload; raise UploadError if it does not fit, or cannot be written."""
         upload = Upload(id_, request.kind, request.name, request.length, now)

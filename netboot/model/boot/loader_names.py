@@ -10,6 +10,7 @@ Sources: Debian and Ubuntu `ipxe` (/usr/lib/ipxe/snponly.efi, ipxe.efi, ipxe-arm
 """
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Final
 
 from netboot.model.boot.boot_client import Cpu
@@ -28,6 +29,28 @@ _SPELLINGS: Final = {
     Cpu.RISCV64: ("riscv64",),
     Cpu.LOONGARCH64: ("loongarch64", "loong64"),
 }
+
+
+class LoaderKind(StrEnum):
+    """What leads a machine to its script: few values, each with a speed of its own."""
+
+    IPXE_BIOS = "ipxe-bios"
+    IPXE_UEFI = "ipxe-uefi"
+    GRUB = "grub"  # or a shim, which starts it
+    ROM_IPXE = "rom-ipxe"  # an iPXE that the machine had before it was offered a loader
+    OTHER = "other"
+    UNKNOWN = "unknown"  # no offer of this boot is on record
+
+
+def loader_kind(name: str) -> LoaderKind:
+    """Return the kind of a loader by its file name."""
+    name = name.rpartition("/")[2].lower()
+    if name.startswith(("shim", "grub")):
+        return LoaderKind.GRUB
+    if name.endswith((".kpxe", ".kkpxe", ".pxe")):
+        return LoaderKind.IPXE_BIOS
+    is_ipxe = name.endswith(".efi") and ("ipxe" in name or name.startswith(_EFI_BUILDS))
+    return LoaderKind.IPXE_UEFI if is_ipxe else LoaderKind.OTHER
 
 
 def recommended_names(cpu: Cpu) -> tuple[str, ...]:

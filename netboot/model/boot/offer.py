@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from netboot.model.boot.boot_client import CPU_OF_ARCH, BootClient, BootProtocol, Cpu
+from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.host.firmware import ReplyVariant
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
@@ -39,7 +40,7 @@ class Offer:
     @property
     def needs_own_directory(self) -> bool:
         """The loader is a shim or a GRUB, which request further files from their own directory."""
-        return self.boot_file.rpartition("/")[2].lower().startswith(("shim", "grub"))
+        return loader_kind(self.boot_file) is LoaderKind.GRUB
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Opens and closes its listeners as addresses appear and disappear.
 
 import asyncio
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -15,7 +15,8 @@ from aiohttp.typedefs import Handler, Middleware
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.static_http.engine import HttpEngine
 from netboot.serve.static_http.static_files import StaticFiles
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.health import HealthPart, PartState
+from netboot.telemetry.metrics import Metrics, Reading
 
 BACKLOG: Final = 1024  # a whole rack that powers on at once waits here and is not refused
 
@@ -31,7 +32,7 @@ class BootHttpListener:
         self._drain_s = drain_s
         self._engine: HttpEngine
         self._listeners: dict[str, asyncio.Server] = {}
-        self._awaited: dict[str, str] = {}  # addresses that cannot be listened on now, each with the reason
+        self._awaited: dict[str, OSError] = {}  # addresses that cannot be listened on now, each with the reason
 
     async def open(self) -> None:
         """Prepare the application; `serve` opens the listeners."""
@@ -42,7 +43,21 @@ class BootHttpListener:
     @property
     def problems(self) -> list[str]:
         """Why some address is not listened on now."""
-        return [self._awaited[address] for address in sorted(self._awaited)]
+        return [_reason(self._awaited[address], address, self._port) for address in sorted(self._awaited)]
+
+    def parts(self) -> Iterator[HealthPart]:
+        """Give the state of each address. One that does not exist may be a failover address, now at another server."""
+        for address in sorted(self._listeners.keys() | self._awaited.keys()):
+            name, error = f"{address}:{self._port}", self._awaited.get(address)
+            reason = None if error is None else _reason(error, address, self._port)
+            is_absent = error is not None and error.errno == errno.EADDRNOTAVAIL
+            at_worst = PartState.DEGRADED if is_absent else PartState.FAILED
+            yield HealthPart.of("http", reason, name=name, at_worst=at_worst)
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the connections, and the machines that wait for a large body."""
+        yield Reading("http_connections", self._engine.open.limit.open_count)
+        yield Reading("queue_length", self._files.shares.waiting_count, ("large-bodies", ""))
 
     async def listen(self, addresses: Iterable[str]) -> None:
         """Listen on these addresses from now on, and on no others.
@@ -61,10 +76,11 @@ class BootHttpListener:
                     self._engine.protocol, address, self._port, backlog=BACKLOG, reuse_address=True
                 )
             except OSError as error:
-                reason = _reason(error, address, self._port)
-                if self._awaited.get(address) != reason:  # it is tried every few seconds
+                before = self._awaited.get(address)
+                if before is None or before.errno != error.errno:  # it is tried every few seconds
+                    reason = _reason(error, address, self._port)
                     log.error("http.bind_failed", address=address, port=self._port, reason=reason)
-                self._awaited[address] = reason
+                self._awaited[address] = error
                 continue
             self._awaited.pop(address, None)
             log.info("http.opened", address=address, port=self._port)

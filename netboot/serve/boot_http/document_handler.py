@@ -7,8 +7,9 @@ Status per client: 503 is "not now" to Ignition and curl; 404 and 403 are final.
 
 import asyncio
 import hashlib
+import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 from typing import Final
@@ -28,6 +29,7 @@ from netboot.model.host.mac import Mac
 from netboot.model.install.checks import MalformedReportError
 from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.static_files import base_url_at
+from netboot.telemetry.health import Health
 from netboot.telemetry.logs import LineLimit
 
 REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin a report: its token is checked at the end
@@ -36,6 +38,8 @@ KEPT_OF_END_BYTES: Final = 64 * 1024  # the last actions in a log; onerror.ks.j2
 
 _CUT_TOKEN_BEFORE: Final = re.compile(rb"[0-9a-f]*\Z")
 _CUT_TOKEN_AFTER: Final = re.compile(rb"\A[0-9a-f]*")
+
+CheckHealth = Callable[[], Awaitable[Health]]
 
 log = structlog.get_logger()
 
@@ -48,6 +52,7 @@ class DocumentHandler:
     document_service: DocumentService
     inspection_documents: InspectionDocuments
     _: KW_ONLY
+    health_check: CheckHealth
     advertised: Mapping[str, str]  # by our address, the address that machines are given instead
     _taken: LineLimit = field(default_factory=LineLimit, init=False)
 
@@ -174,7 +179,13 @@ class DocumentHandler:
         return web.Response(status=503, text="not now\n", headers={**_SECRET, "Retry-After": "5"})
 
     async def health(self, _request: web.Request) -> web.Response:
-        return _text("ok\n")
+        """Answer 200 if the appliance serves machines, else 503, with the worst state of each kind of part.
+
+        Reasons and names are for the administration: every machine on the boot LAN may request this.
+        """
+        found = await self.health_check()
+        text = json.dumps({"status": found.status, "parts": found.by_kind()}) + "\n"
+        return web.json_response(text=text, status=200 if found.can_serve else 503, headers=_SECRET)
 
 
 _SECRET: Final = {"Cache-Control": "no-store"}

@@ -4,11 +4,12 @@ netboot runs beside a DHCP server that it does not change, or as the LAN's only 
 handles the datagrams of boot requests; in `reservation` mode `serve.dhcp.lease_handler` handles those on port 67.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import assert_never
 
 import structlog
@@ -20,7 +21,8 @@ from netboot.serve.dhcp.lease_handler import LeaseHandler, Leasing
 from netboot.serve.dhcp.proxy_handler import DhcpPort, ProxyDhcpHandler
 from netboot.serve.net.packet_socket import PacketSocket
 from netboot.serve.net.udp import DatagramPort, UdpSocket
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.health import HealthPart
+from netboot.telemetry.metrics import Metrics, Reading
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe, pxe_reply
 
@@ -61,6 +63,18 @@ class DhcpServer:
     def problems(self) -> list[str]:
         """The reason of each port that is not served now."""
         return [self._awaited[key] for key in sorted(self._awaited)]
+
+    def parts(self) -> Iterator[HealthPart]:
+        """Give the state of each port on each interface."""
+        for interface in self._interfaces:
+            for number in self._handlers:
+                reason, name = self._awaited.get((interface.name, number)), f"{interface.name}:{number}"
+                is_pxe = number == self._settings.pxe_port
+                yield HealthPart.of("pxe", reason, name=name) if is_pxe else HealthPart.of("dhcp", reason, name=name)
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queues of the open ports."""
+        return chain.from_iterable(handler.readings() for handler in self._listeners.values())
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others, in the running loop.

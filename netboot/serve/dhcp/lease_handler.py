@@ -3,7 +3,7 @@
 Never acknowledges a lease that is not on disk, never offers an address that answers a probe.
 """
 
-from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final, assert_never
@@ -32,7 +32,7 @@ from netboot.model.lease import (
 from netboot.serve.dhcp.ignored import IgnoredRequests
 from netboot.serve.net.arp import ArpProber
 from netboot.serve.net.udp import Datagram, DatagramPort
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply, lease_reply_address, nak_reply
@@ -88,6 +88,11 @@ class LeaseHandler:
         self._at_work = 0
         self._ignored = IgnoredRequests(socket.interface, socket.port, offer_service=offer_service, counters=counters)
         self._prober = ArpProber(socket.interface, counters=counters)
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queue of this port, and the requests that wait for a probe or the disk."""
+        yield self._socket.measure_queue()
+        yield Reading("queue_length", self._at_work, ("lease-requests", self._interface.name))
 
     def close(self) -> None:
         """Close the port; what waits for a probe or the disk gets no reply."""

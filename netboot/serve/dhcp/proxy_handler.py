@@ -5,7 +5,7 @@ datagram.
 """
 
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -18,7 +18,7 @@ from netboot.model.boot.boot_client import ARCH_NAMES, BootClient, arch_name
 from netboot.model.boot.offer import Ignored, Offer
 from netboot.serve.dhcp.ignored import IgnoredRequests
 from netboot.serve.net.udp import Address, Datagram, DatagramPort
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 from netboot.wire.dhcp import message as dhcp
 from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.message import DhcpMessage
@@ -69,6 +69,10 @@ class ProxyDhcpHandler:
             for address in interface.addresses
         }
         self._server = self._servers[str(interface.address)]
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queue of this port."""
+        yield self._socket.measure_queue()
 
     def close(self) -> None:
         """Close the port."""

@@ -23,7 +23,7 @@ import structlog
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
 from netboot.telemetry.logs import LineLimit
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 
 log = structlog.get_logger()
 
@@ -37,6 +37,8 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 
 _IP_PKTINFO: Final = 8  # <linux/in.h>; the socket module has no name for it
 _SO_RCVBUFFORCE: Final = 33  # <asm-generic/socket.h>; needs CAP_NET_ADMIN
+_SO_MEMINFO: Final = 55  # <asm-generic/socket.h>, Linux 4.12
+_MEMINFO: Final = Struct("=9I")  # <linux/sock_diag.h>: the first is the memory of what waits, the last counts drops
 _MSG_TRUNC: Final = int(socket.MSG_TRUNC)  # as a flag of an enum it costs a microsecond per datagram
 _PKTINFO: Final = Struct("=I4s4s")  # interface, local address (which we send from), destination in the header
 
@@ -61,6 +63,7 @@ class DatagramPort(ABC):
         self._counters = counters
         self._loop: asyncio.AbstractEventLoop | None = None
         self._faults = LineLimit()
+        self._dropped = 0  # by the kernel, at the last `measure_queue`
 
     def watch(self, receive: Callable[[Sequence[Datagram]], object]) -> None:
         """Call `receive` for the datagrams that wait, from now on, in the running loop."""
@@ -82,6 +85,15 @@ class DatagramPort(ABC):
             if result is not None:
                 results.append(result)
         return results
+
+    def measure_queue(self) -> Reading:
+        """Measure what waits in the kernel; count what it dropped since the last call."""
+        meminfo = self._receiver.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        waiting_bytes, *_, dropped = _MEMINFO.unpack(meminfo)
+        if dropped > self._dropped:
+            self._lost("dropped-by-kernel", dropped - self._dropped)
+        self._dropped = dropped
+        return Reading("datagrams_waiting_bytes", waiting_bytes, (self.interface.name, str(self.port)))
 
     def close(self) -> None:
         """Close the port; closing twice is not a fault."""
@@ -122,8 +134,8 @@ class DatagramPort(ABC):
             received.append((data, ancillary[0][2], sender))
         receive(self.each(self._read, received))
 
-    def _lost(self, reason: str) -> None:
-        self._counters.count("datagrams_lost", port=str(self.port), reason=reason)
+    def _lost(self, reason: str, amount: int = 1) -> None:
+        self._counters.count("datagrams_lost", amount, port=str(self.port), reason=reason)
 
 
 class UdpSocket(DatagramPort):

@@ -16,6 +16,11 @@ class MachineLimit:
         self._total = 0  # counted anew by each `forget_closed`
         self._open: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)
 
+    @property
+    def open_count(self) -> int:
+        """How many connections are open, or were within the last second."""
+        return sum(map(len, self._open.values()))
+
     def admit(self, machine: str, transport: asyncio.Transport) -> bool:
         """Count one more connection of a machine; return False if it has too many."""
         theirs, most = self._open[machine], self._most if self._total < self._most_of_all else 1

@@ -40,6 +40,11 @@ class Shares:
         self._free_at: dict[str, float] = {}  # when the bytes sent to a machine are within its rate again
         self._comebacks = count()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many machines wait for a slot."""
+        return len(self._queue)
+
     @asynccontextmanager
     async def slot(self, machine: str, user_agent: str) -> AsyncIterator[int | None]:
         """Hold a slot for a large body; yield None while it is held.

@@ -6,6 +6,7 @@ sent to a broadcast address.
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
 from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, transfer_socket
 from netboot.telemetry.logs import LineLimit
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.metrics import Metrics, Reading
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError
 from netboot.wire.tftp.transfer import Sender
@@ -60,7 +61,7 @@ class TftpHandler:
     ) -> None:
         """`threads` read boot files, so that the loop never waits for the disk."""
         self._udp = udp
-        self._interface = udp.interface
+        self.interface = udp.interface
         self._file_service = file_service
         self._single_port = settings.single_port
         self._http_port = settings.http_port
@@ -69,7 +70,7 @@ class TftpHandler:
         self._counters = counters
         self._addresses = {str(address) for address in udp.interface.addresses}
         self._transfers = Transfers(
-            self._interface.name, limits=settings.limits, threads=threads, counters=counters, ended=self._transfer_ended
+            self.interface.name, limits=settings.limits, threads=threads, counters=counters, ended=self._transfer_ended
         )
         self._opening: dict[Address, asyncio.Task[None]] = {}
         self._faults = LineLimit()
@@ -79,6 +80,16 @@ class TftpHandler:
     def is_busy(self) -> bool:
         """A read still runs."""
         return not self._transfers.idle.is_set()
+
+    @property
+    def running_count(self) -> int:
+        """How many reads run."""
+        return self._transfers.running_count
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queue of this port, and the requests that wait for the disk or the store."""
+        yield self._udp.measure_queue()
+        yield Reading("queue_length", len(self._opening), ("tftp-requests", self.interface.name))
 
     def retire(self) -> None:
         """Close the port; reads from ports of their own continue."""
@@ -177,7 +188,7 @@ class TftpHandler:
                 raise RefusedRequestError(ErrorCode.ILLEGAL_OPERATION, "too large for netascii; request octet")
             content = tftp.to_netascii(content)
         size_bytes = len(content) if isinstance(content, bytes) else content.size_bytes
-        terms = tftp.negotiate(transfer.request, size_bytes, mtu=self._interface.mtu_bytes)
+        terms = tftp.negotiate(transfer.request, size_bytes, mtu=self.interface.mtu_bytes)
         transfer.sender = Sender(terms, size_bytes)
         if isinstance(content, bytes):
             transfer.sender.supply(0, content)
@@ -198,7 +209,7 @@ class TftpHandler:
             transfer.send = partial(self._udp.send, to=transfer.peer, source=socket.inet_aton(transfer.ours))
             return None
         try:
-            connection = transfer_socket(self._interface.name, transfer.ours)
+            connection = transfer_socket(self.interface.name, transfer.ours)
         except OSError:
             return "no-socket"
         sendto, peer = connection.sendto, transfer.peer
@@ -222,8 +233,8 @@ class TftpHandler:
     def _refuse(self, peer: Address, ours: str, code: ErrorCode, text: str) -> None:
         reason = code.name.lower().replace("_", "-")
         self._refused(reason)
-        log.debug("tftp.refused", iface=self._interface.name, address=peer[0], reason=reason, text=text)
+        log.debug("tftp.refused", iface=self.interface.name, address=peer[0], reason=reason, text=text)
         self._udp.send(tftp.error(code, text), peer, source=socket.inet_aton(ours))
 
     def _refused(self, reason: str) -> None:
-        self._counters.count("tftp_refused", interface=self._interface.name, reason=reason)
+        self._counters.count("tftp_refused", interface=self.interface.name, reason=reason)

@@ -4,7 +4,8 @@ Requests are handled in `request_handler`; a read is in `wire.tftp.transfer`.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -17,7 +18,8 @@ from netboot.errors import PortError
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import UdpSocket
 from netboot.serve.tftp.request_handler import TftpHandler, TftpSettings
-from netboot.telemetry.metrics import Metrics
+from netboot.telemetry.health import HealthPart
+from netboot.telemetry.metrics import Metrics, Reading
 
 _THREADS: Final = 2  # that read boot files: no reader waits for the daemon's other threads
 
@@ -48,6 +50,22 @@ class TftpServer:
     def problems(self) -> list[str]:
         """Why some interface is not served now."""
         return [self._awaited[name] for name in sorted(self._awaited)]
+
+    def parts(self) -> Iterator[HealthPart]:
+        """Give the state of the port on each interface."""
+        for interface in self._interfaces:
+            yield HealthPart.of(
+                "tftp", self._awaited.get(interface.name), name=f"{interface.name}:{self._settings.port}"
+            )
+
+    def readings(self) -> Iterator[Reading]:
+        """Read the queues and transfers of each interface; those of a closed port count as well."""
+        running = Counter[str]()
+        for handler in (*self._listeners.values(), *self._retired):
+            running[handler.interface.name] += handler.running_count
+        for handler in self._listeners.values():
+            yield from handler.readings()
+        yield from (Reading("tftp_transfers_running", count, (name,)) for name, count in running.items())
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """Answer on these interfaces from now on and on no others; reads that run go on.

@@ -124,6 +124,10 @@ class Transfers:
         self.idle = asyncio.Event()
         self.idle.set()
 
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
     def get(self, peer: Address) -> Transfer | None:
         return self._running.get(peer)
 
@@ -268,6 +272,7 @@ class Transfers:
 
     def _log(self, transfer: Transfer, outcome: Outcome, seconds: float) -> None:
         self._counters.count("tftp_transfers", interface=self._interface, outcome=outcome)
+        self._counters.count("tftp_bytes", transfer.sender.bytes_sent, interface=self._interface)
         facts: dict[str, object] = {
             "iface": self._interface,
             "address": transfer.peer[0],

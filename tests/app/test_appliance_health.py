@@ -1,0 +1,115 @@
+"""The checks of store and content directory: true, shared by all clients, and bounded in time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from netboot.app import appliance_health
+from netboot.app.appliance_health import ApplianceHealth
+from netboot.errors import StoreError
+from netboot.store import tables
+from netboot.store.database import Database
+from netboot.telemetry.health import Health, HealthPart, PartState
+
+KNOWN = HealthPart("dhcp", "s0:67")
+
+
+def in_health(url: str, content: Path, scenario: Callable[[ApplianceHealth, Database], Awaitable[object]]) -> object:
+    async def run() -> object:
+        database = await Database.open(url)
+        health = ApplianceHealth(database, content, known=lambda: [KNOWN])
+        try:
+            return await scenario(health, database)
+        finally:
+            await health.close()
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def test_a_store_that_answers_and_a_directory_that_can_be_written_are_ok(store_url: str, tmp_path: Path):
+    found = in_health(store_url, tmp_path, lambda health, _: health.check())
+
+    assert found == Health([HealthPart("store"), HealthPart("content"), KNOWN])
+
+
+def test_a_content_directory_that_does_not_exist_yet_is_empty(sqlite_url: str, tmp_path: Path):
+    found = in_health(sqlite_url, tmp_path / "content", lambda health, _: health.check())
+
+    assert found == Health([HealthPart("store"), HealthPart("content"), KNOWN])
+
+
+def test_a_content_directory_that_cannot_be_read_has_failed(sqlite_url: str, tmp_path: Path):
+    (tmp_path / "content").write_text("no directory")
+
+    found = in_health(sqlite_url, tmp_path / "content", lambda health, _: health.check())
+
+    assert isinstance(found, Health)
+    content = found.parts[1]
+    assert (content.state, len(content.reasons)) == (PartState.FAILED, 1)
+    assert content.reasons[0].startswith(f"cannot read {tmp_path}/content: Not a directory; ")
+
+
+def test_a_hanging_store_delays_no_answer_and_is_queried_once(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(appliance_health, "ANSWER_S", 0.2)
+    pings = 0
+
+    async def hang() -> None:
+        nonlocal pings
+        pings += 1
+        await asyncio.sleep(30)
+
+    async def scenario(health: ApplianceHealth, database: Database) -> tuple[list[Health], float, float]:
+        monkeypatch.setattr(database, "ping", hang)
+        began = time.monotonic()
+        together = await asyncio.gather(*(health.check() for _ in range(50)))
+        first = time.monotonic()
+        later = await health.check()
+        return [*together, later], first - began, time.monotonic() - first
+
+    found, first_s, later_s = in_health(sqlite_url, tmp_path, scenario)  # type: ignore[misc]
+
+    reason = "the check of the store did not end within 0.2 s"
+    assert {health.parts[0] for health in found} == {HealthPart("store", "", PartState.FAILED, (reason,))}
+    assert (pings, first_s < 2, later_s < 0.2) == (1, True, True)
+
+
+def test_the_result_is_used_for_a_moment_and_then_checked_again(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail() -> None:
+        raise StoreError("the store failed: start the database server")
+
+    async def scenario(health: ApplianceHealth, database: Database) -> list[PartState]:
+        states = [(await health.check()).parts[0].state]
+        monkeypatch.setattr(database, "ping", fail)
+        states.append((await health.check()).parts[0].state)
+        monkeypatch.setattr(appliance_health, "FRESH_S", 0.0)
+        states.append((await health.check()).parts[0].state)
+        return states
+
+    assert in_health(sqlite_url, tmp_path, scenario) == [PartState.OK, PartState.OK, PartState.FAILED]
+
+
+def test_a_store_that_can_be_read_but_not_written_has_failed_until_a_write_succeeds(sqlite_url: str, tmp_path: Path):
+    async def write(database: Database) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(tables.events.insert(), [{"at": "now", "name": "a.event", "data": {}}])
+
+    async def scenario(health: ApplianceHealth, database: Database) -> list[PartState]:
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("ALTER TABLE events RENAME TO elsewhere")
+        with pytest.raises(StoreError):
+            await write(database)
+        states = [(await health.check()).parts[0].state]
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO events")
+        await asyncio.sleep(appliance_health.FRESH_S)
+        return [*states, (await health.check()).parts[0].state]
+
+    assert in_health(sqlite_url, tmp_path, scenario) == [PartState.FAILED, PartState.OK]
