@@ -51,6 +51,7 @@ class ControlClient:
         self._headers = {CONFIGURATION_HEADER: quote(str(configuration.resolve()))} if configuration else {}
         self.host_changes = HostChangesClient(self._request)
         self.one_time_boots = OneTimeBootsClient(self._request)
+        self.hooks = HooksClient(self._request)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -157,6 +158,19 @@ class ControlClient:
             raise _unreachable(self._socket, error) from error
         finally:
             slow.cancel()
+
+
+class HooksClient:
+    """The requests about hooks; it has the methods of `operate.hooks.hook_uses`."""
+
+    def __init__(self, request: Callable[[str, str], Coroutine[Any, Any, Any]]) -> None:
+        self._request = request
+
+    async def all(self) -> list[View]:
+        return list(await self._request("GET", "hooks"))
+
+    async def test(self, name: str) -> View:
+        return dict(await self._request("POST", f"hooks/{quote(name, safe='')}/test"))
 
 
 class HostChangesClient:

@@ -94,6 +94,18 @@ class StoreError(NetbootError):
     code = "store-unavailable"
 
 
+class UnknownHookError(NetbootError):
+    """A name that no hook of `netboot.yaml` has."""
+
+    code = "hook-unknown"
+
+
+class HookSecretError(NetbootError):
+    """The file with the secret of a hook is missing, cannot be read, or has no secret of Standard Webhooks."""
+
+    code = "hook-secret-unusable"
+
+
 class LabError(NetbootError):
     """A part of the lab that cannot be built or started, or a guest that did not reach the expected step."""
 

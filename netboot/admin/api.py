@@ -34,6 +34,7 @@ from netboot.errors import (
     RoleFileError,
     StoreError,
     TransitionError,
+    UnknownHookError,
     UnknownHostError,
     WipeRefusedError,
 )
@@ -317,7 +318,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _status_of(error: NetbootError) -> int:
     match error:
-        case UnknownHostError():
+        case UnknownHostError() | UnknownHookError():
             return 404
         case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409

@@ -14,7 +14,7 @@ from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
 from netboot.model.host.hardware import Hardware, as_columns
 from netboot.model.host.host import Host
-from netboot.model.install.event import Event
+from netboot.model.install.event import Event, event_fields
 from netboot.model.install.install import Move
 from netboot.model.words import without_disks
 from netboot.operate.arming import ArmingRefusedError
@@ -103,7 +103,7 @@ def _record(found: Any) -> Any:
         case Move():
             return _move(found)
         case Event():
-            return _event(found)
+            return event_fields(found)
         case ContentUse():
             return {**_fields(found), "host": found.host or None}
         case Hardware():
@@ -181,16 +181,4 @@ def _move(move: Move) -> View:
         "disks": disks.splitlines(),
         "actor": move.actor and move.actor.name,
         "source": move.actor and move.actor.source,
-    }
-
-
-def _event(event: Event) -> View:
-    return {
-        "id": event.id,
-        "at": event.at,
-        "event": event.name,
-        "host": event.host,
-        "mac": event.mac,
-        "step": event.step,
-        "data": event.data,
     }

@@ -17,6 +17,7 @@ from netboot import __version__
 from netboot.admin.api import admin_application
 from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.health_api import HealthApi
+from netboot.admin.hooks_api import HooksApi
 from netboot.admin.hosts_api import HostsApi
 from netboot.admin.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.upload_api import UploadApi
@@ -42,6 +43,7 @@ from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.release import EntryKind, EntryName
+from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
 from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
@@ -159,6 +161,8 @@ class Daemon:
             clock=clock,
             daemon=self,
         )
+        self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
+        self._hook_uses = store.hook_uses(clock.now)
         self._uploads = UploadImports(Uploads(directory), self._import_command, events=store.events, now=clock.now)
         self._health = ApplianceHealth(store.database, directory, known=self._parts)
         self._admin = AdminListener(settings.admin, self._admin_application(metrics), metrics=metrics)
@@ -215,6 +219,7 @@ class Daemon:
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
         admin.add_routes([*upload_api.routes(), *hosts_api.routes(), *once_api.routes(), *cluster_api.routes()])
         admin.add_routes(HealthApi(self._health.check).routes())
+        admin.add_routes(HooksApi(self._hook_uses).routes())
         return admin
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
@@ -226,6 +231,7 @@ class Daemon:
         except ConfigError as error:
             notify_systemd(f"STATUS=kept the old configuration: {error.problems[0]}")
             raise
+        self._hooks.use([each.hook() for each in self._in_force.served.settings.hooks])
         notify_systemd(f"STATUS={self._status_line()}")
         return replace(result, problems=self.problems())
 
@@ -322,7 +328,7 @@ class Daemon:
         store = self._store
         works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
-        works.append(self.leases.run())
+        works += [self.leases.run(), self._hooks.run()]
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:

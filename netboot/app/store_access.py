@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from netboot.operate.administration import Administration
 from netboot.operate.audit import audited
 from netboot.operate.cluster.role_file_uses import Contents, RoleFileUses
 from netboot.operate.content_uses import ContentUse, content_uses
+from netboot.operate.hooks.delivery_queue import DeliveryQueue
+from netboot.operate.hooks.hook_outbox import HookOutbox
+from netboot.operate.hooks.hook_uses import HookUses
 from netboot.operate.running_daemon import RunningDaemon
 from netboot.registry.load import Configuration, read
 from netboot.registry.writing.host_writer import HostWriter
@@ -56,6 +60,8 @@ class OpenStore:
     served: ServedDocuments
     inspections: Inspections
     database: Database
+    outbox: HookOutbox
+    deliveries: DeliveryQueue
     lock: Lock | None = None
 
     def install_moves(
@@ -67,6 +73,9 @@ class OpenStore:
 
     def inspection_records(self, hosts: Callable[[], HostSet], clock: Clock) -> InspectionRecords:
         return InspectionRecords(self.inspections, hosts=hosts, now=clock.now, random_bytes=clock.random_bytes)
+
+    def hook_uses(self, now: Callable[[], datetime]) -> HookUses:
+        return HookUses(self.outbox, self.deliveries, now=now)
 
     def administration(
         self,
@@ -161,6 +170,13 @@ async def offline_content_uses(settings: Settings) -> list[ContentUse]:
         return content_uses((), installs, pulls=(), now=utc_now())
 
 
+@asynccontextmanager
+async def offline_hooks(settings: Settings) -> AsyncIterator[HookUses]:
+    """Open the hooks of the settings, if no daemon runs; raise StoreError if one does."""
+    async with _offline_store(settings) as store:
+        yield store.hook_uses(utc_now)
+
+
 async def record_content_change(settings: Settings, change: str) -> None:
     """Record among the events that a command of this user changed the content, if no daemon runs; raise StoreError."""
     async with _offline_store(settings) as store:
@@ -199,7 +215,8 @@ async def _opened(
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.store.url, held_by=held_by, record_use=record_use)
         stack.push_async_callback(database.close)
-        event_log, machines = EventLog(database), Machines(database)
+        outbox = HookOutbox([each.hook() for each in settings.hooks], appliance=socket.gethostname())
+        event_log, machines = EventLog(database, outbox=outbox), Machines(database)
         events = EventBus(event_log, now=now, sinks=sinks)
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
@@ -216,6 +233,8 @@ async def _opened(
             served,
             Inspections(database),
             database,
+            outbox,
+            DeliveryQueue(database),
             lock,
         )
 

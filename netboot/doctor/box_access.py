@@ -16,6 +16,7 @@ from typing import Final
 from netboot.doctor.box import BoxReport
 from netboot.model.release import EntryKind
 from netboot.registry.load import Configuration
+from netboot.settings.settings import Settings
 
 UNIT: Final = "netboot.service"
 _UNIT_DIRECTORIES: Final = tuple(
@@ -25,6 +26,7 @@ _SHIPPED: Final = Path(__file__).parents[2] / "systemd"
 _DEFAULT_CONFIG: Final = "/etc/netboot/netboot.yaml"
 _CONFIGURATION: Final = "a file of the configuration"
 _IGNITION: Final = "an Ignition file"
+_OF_A_HOOK: Final = "a file of a hook"
 _MOST_FILES: Final = 20_000  # of boot media and boot files that are opened
 
 
@@ -44,6 +46,7 @@ class Unit:
 class Wanted:
     reads: dict[str, str] = field(default_factory=dict)  # a path and what it is
     writes: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
 
 
 def check_access(configuration: Configuration) -> BoxReport:
@@ -83,7 +86,7 @@ def _owners_alone(wanted: Wanted, user: str) -> list[str]:
         f"{path}: only its owner may read it ({what}), and {UNIT} runs as {user}; "
         f"chgrp {user} {path} && chmod g+r {path}"
         for path, what in wanted.reads.items()
-        if what in (_CONFIGURATION, _IGNITION) and not Path(path).stat().st_mode & 0o044
+        if what in (_CONFIGURATION, _IGNITION, _OF_A_HOOK) and not Path(path).stat().st_mode & 0o044
     ]
 
 
@@ -100,17 +103,25 @@ def _wanted(configuration: Configuration) -> Wanted:
     for what, paths in (
         (_CONFIGURATION, [path.absolute() for path in configuration.files if path.exists()]),
         (_IGNITION, sorted(ignition)),
+        (_OF_A_HOOK, _files_of_hooks(settings)),
         ("a template", _below(settings.render.templates)),
         ("a boot loader", _below(settings.bootfiles.directories)),
         ("content", (*_below([content / EntryKind.MEDIUM]), *repositories)),
     ):
         wanted.reads.update({str(path): what for path in paths})
+    programs = [Path(hook.command[0]) for hook in settings.hooks if hook.command]
+    wanted.runs.update({str(path): "the command of a hook" for path in programs if os.access(path, os.F_OK)})
     if content.is_dir():
         wanted.writes[str(content)] = "content.directory: no upload, delta or summary can be made"
     if settings.store.url.startswith("sqlite"):
         store = Path(settings.store.url.partition(":///")[2])
         wanted.writes[str(store if store.exists() else store.parent)] = "store.url: no install can be recorded"
     return wanted
+
+
+def _files_of_hooks(settings: Settings) -> list[Path]:
+    files = [path for hook in settings.hooks for path in (hook.secret_file, hook.ca_file)]
+    return [path for path in files if path is not None and os.access(path, os.F_OK)]
 
 
 def _below(directories: Iterable[Path]) -> Iterator[Path]:
@@ -122,7 +133,7 @@ def _below(directories: Iterable[Path]) -> Iterator[Path]:
 
 def _outside_sandbox(unit: Unit, wanted: Wanted) -> Iterator[str]:
     if unit.hides_homes:
-        for path, what in wanted.reads.items():
+        for path, what in (wanted.reads | wanted.runs).items():
             if f"{os.path.realpath(path)}/".startswith(("/home/", "/root/")):  # resolve() raises for a link loop
                 yield (
                     f"{path} ({what}) lies in a home, which ProtectHome= of {UNIT} hides from the daemon; "
@@ -156,13 +167,18 @@ def _as_user(user: pwd.struct_passwd, wanted: Wanted) -> list[str]:
 
 
 def _refused(wanted: Wanted, user: str) -> list[str]:
-    """List the files that this process may not read or write."""
+    """List the files that this process may not read, run or write."""
     found = []
     for path, what in wanted.reads.items():
         is_directory = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises below a directory that is closed
         mode = os.R_OK | os.X_OK if is_directory else os.R_OK
         if not os.access(path, mode):
             found.append(f"{path}: {user}, the daemon's user, may not read it ({what}); {_cure(path, user)}")
+    for path, what in wanted.runs.items():
+        if not os.access(path, os.X_OK):
+            found.append(
+                f"{path}: {user}, the daemon's user, may not run it ({what}); {_cure(path, user, is_run=True)}"
+            )
     for path, what in wanted.writes.items():
         if not os.access(path, os.W_OK):
             cure = f"chown {user}: {path}" if os.access(path, os.F_OK) else f"install -d -o {user} -g {user} {path}"
@@ -170,11 +186,11 @@ def _refused(wanted: Wanted, user: str) -> list[str]:
     return found
 
 
-def _cure(path: str, user: str) -> str:
+def _cure(path: str, user: str, *, is_run: bool = False) -> str:
     for parent in reversed(Path(path).parents):
         if not os.access(parent, os.X_OK):
             return f"chgrp {user} {parent} && chmod g+rx {parent}"
-    return f"chgrp {user} {path} && chmod g+r{'x' if Path(path).is_dir() else ''} {path}"
+    return f"chgrp {user} {path} && chmod g+r{'x' if is_run or Path(path).is_dir() else ''} {path}"
 
 
 def _unit() -> Unit | None:

@@ -6,11 +6,13 @@ and gets none twice. Events that the store does not accept are counted.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from sqlalchemy import RowMapping, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.events.event_feed import READ_AT_ONCE, EventFeed
@@ -30,11 +32,20 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
+class Outbox(Protocol):
+    """Queues events for somebody outside, so that an event is stored and queued, or neither."""
+
+    async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> None: ...  # in their transaction
+
+    def notify(self) -> None: ...  # after it
+
+
 class EventLog:
     """The table of events and its buffer; `feed` has what was written, for followers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox
         self.feed = EventFeed(self.after)
         self._waiting: deque[Event] = deque()
         self._lost = 0
@@ -97,8 +108,13 @@ class EventLog:
         async with self._database.transaction() as connection:
             await connection.execute(insert(tables.events), [_columns(event) for event in batch])
             ids = (await connection.execute(newest_ids)).scalars().all()  # RETURNING costs ten times the insert
+            stored = [_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)]
+            if self._outbox is not None:
+                await self._outbox.add(connection, stored)
         self._unpruned += len(batch)
-        self.feed.publish([_with_id(event, number) for event, number in zip(batch, reversed(ids), strict=True)])
+        self.feed.publish(stored)
+        if self._outbox is not None:
+            self._outbox.notify()
 
     async def _prune(self) -> None:
         """Delete all but the newest `KEPT`; if the store fails, try again after the next batch."""

@@ -19,6 +19,7 @@ from netboot.model.boot.offer import LoaderRule, UnknownHosts
 from netboot.model.host.network import DhcpListen, DhcpMode
 from netboot.model.install.ignition_way import IgnitionWay
 from netboot.settings import setting_types as kinds
+from netboot.settings.hook_setting import HookSetting, named_once
 from netboot.settings.setting_types import Endpoint, SettingSection
 from netboot.yamlfile import value_kinds as values
 from netboot.yamlfile.faults import Faults, Place
@@ -259,6 +260,9 @@ class Settings(SettingSection):
     store: Store = Store()
     hosts: Hosts = Hosts()
     log: Log = Log()
+    hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
+        (), "Web servers and commands that get events."
+    )
 
 
 def read_settings(path: Path, faults: Faults) -> tuple[Settings, Node | None]:

@@ -98,6 +98,20 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "ALTER TABLE inspections ADD COLUMN requested_medium TEXT",
         "ALTER TABLE inspections ADD COLUMN wipe JSON",
     ),
+    (
+        """
+        CREATE TABLE hook_deliveries (
+            hook TEXT NOT NULL, event_id INTEGER NOT NULL, subject TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
+            attempts INTEGER NOT NULL, next_at TEXT NOT NULL, PRIMARY KEY (hook, event_id)
+        )
+        """,
+        "CREATE INDEX hook_deliveries_by_subject ON hook_deliveries (hook, subject, event_id)",
+        """
+        CREATE TABLE hook_results (
+            hook TEXT NOT NULL, delivered_at TEXT, failed_at TEXT, error TEXT, PRIMARY KEY (hook)
+        )
+        """,
+    ),
 )
 
 

@@ -122,3 +122,27 @@ allocations = Table(
     Column("host", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
+
+# Events that wait for a hook. Only the oldest of each subject is delivered, so that none overtakes another.
+hook_deliveries = Table(
+    "hook_deliveries",
+    metadata,
+    Column("hook", Text, primary_key=True),
+    Column("event_id", Integer, primary_key=True, autoincrement=False),
+    Column("subject", Text, nullable=False),  # the host, else the MAC, else empty
+    Column("at", Text, nullable=False),  # of the event
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),  # compared and set by who begins an attempt
+    Column("next_at", Text, nullable=False),  # no attempt begins before
+    Index("hook_deliveries_by_subject", "hook", "subject", "event_id"),
+)
+
+# One row for each hook of the settings.
+hook_results = Table(
+    "hook_results",
+    metadata,
+    Column("hook", Text, primary_key=True),
+    Column("delivered_at", Text),
+    Column("failed_at", Text),
+    Column("error", Text),  # of the last failed attempt
+)

@@ -185,3 +185,23 @@ def test_without_an_installed_unit_the_shipped_one_makes_notes(appliance: Write,
             f"ReadWritePaths={directory}/content, and restart"
         ],
     )
+
+
+def test_files_and_commands_of_hooks_must_be_open_to_the_daemons_user(appliance: Write, directory: Path):
+    for name in ("secret", "notify"):
+        (directory / name).write_text("")
+        (directory / name).chmod(0o700)
+    configuration = appliance(
+        f"hooks: [{{name: a, url: 'https://h/', secret_file: secret, events: ['*']}}, "
+        f"{{name: b, command: [{directory}/notify], events: ['*']}}]\n"
+    )
+    install_unit(directory, more=f"ReadWritePaths={directory}")
+    give_to_nobody(directory)
+
+    may_not = "nobody, the daemon's user, may not"
+    assert check_access(configuration).problems == [
+        f"{directory}/secret: {may_not} read it (a file of a hook); "
+        f"chgrp nobody {directory}/secret && chmod g+r {directory}/secret",
+        f"{directory}/notify: {may_not} run it (the command of a hook); "
+        f"chgrp nobody {directory}/notify && chmod g+rx {directory}/notify",
+    ]

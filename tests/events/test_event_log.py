@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
@@ -83,3 +85,43 @@ def test_an_error_of_the_store_never_shows_what_was_to_be_written(store_url: str
 
     error = asyncio.run(scenario())
     assert "c0ffee" not in f"{error} {error.__cause__}"
+
+
+class RecordingOutbox:
+    """Keeps what it was given; the store fails for the first `refusals` batches."""
+
+    def __init__(self, *, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.added: list[list[int]] = []
+        self.notified = 0
+
+    async def add(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
+        self.added.append([event.id for event in events])
+        if self.refusals:
+            self.refusals -= 1
+            await connection.execute(text("SELECT * FROM no_such_table"))
+
+    def notify(self) -> None:
+        self.notified += 1
+
+
+def test_events_are_queued_with_their_ids_in_the_transaction_that_stores_them(store_url: str):
+    async def scenario() -> tuple[RecordingOutbox, list[bool], list[int]]:
+        database = await Database.open(store_url)
+        outbox = RecordingOutbox(refusals=1)
+        events = EventLog(database, outbox=outbox)
+        for number in range(3):
+            events.take(an_event(number), logging.INFO)
+        flushed = [await events.flush()]
+        on_record = [len(await events.after(0)), outbox.notified]
+        flushed.append(await events.flush())
+        on_record += [len(await events.after(0)), outbox.notified]
+        await database.close()
+        return outbox, flushed, on_record
+
+    outbox, flushed, on_record = asyncio.run(scenario())
+
+    assert flushed == [False, True]
+    assert on_record == [0, 0, 3, 1]
+    assert len(outbox.added) == 2
+    assert sorted(outbox.added[1]) == outbox.added[1]

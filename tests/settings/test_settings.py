@@ -22,12 +22,14 @@ def documented() -> dict[str, tuple[str, str, str]]:
 
 def settings_of_the_schema() -> dict[str, dict[str, Any]]:
     """Every setting in the order of the file, as the JSON Schema for editors describes it."""
-    sections = editor_schema(Settings)["$defs"]
-    return {
-        f"{section}.{name}": setting
-        for section, field in Settings.model_fields.items()
-        for name, setting in sections[field.annotation.__name__]["properties"].items()
-    }
+    schema = editor_schema(Settings)
+    found = {}
+    for section, described in schema["properties"].items():
+        is_list = "items" in described
+        table = (described["items"] if is_list else described)["$ref"].rpartition("/")[2]
+        for name, setting in schema["$defs"][table]["properties"].items():
+            found[f"{section}[].{name}" if is_list else f"{section}.{name}"] = setting
+    return found
 
 
 def as_written(default: object) -> str:

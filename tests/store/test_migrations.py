@@ -32,6 +32,7 @@ from netboot.model.install.served_document import ServedDocument, ServedKind
 from netboot.model.install.token import Tokens
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.model.lease import Lease, LeaseState
+from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDeliveries, HookResult
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
@@ -104,6 +105,8 @@ ALLOCATED: Final = [
     RecordedAddress.parse(address, "worker1", at(4).isoformat()) for address in ("192.0.2.40", "2001:db8::40")
 ]
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
+HOOKS: Final = {"pager": HookResult(1, at(2), at(1), at(4), "HTTP 500")}
+DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
 
 
 def machine_of(version: int) -> Machine:
@@ -212,6 +215,8 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "inspections": await Inspections(database).all(),
                 "served": await ServedDocuments(database).of(CP1),
                 "allocated": list((await Allocations(database).all()).values()),
+                "hooks": await DeliveryQueue(database).results(),
+                "deliveries": await DeliveryQueue(database).due("pager", at(5), limit=2),
             }
         finally:
             await database.close()
@@ -232,6 +237,8 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "inspections": inspections_of(version),
         "served": [SERVED] if version >= 7 else [],
         "allocated": ALLOCATED if version >= 9 else [],
+        "hooks": HOOKS if version >= 13 else {},
+        "deliveries": DueDeliveries([DELIVERY], None, 1) if version >= 13 else DueDeliveries([], None, 0),
     }
 
 

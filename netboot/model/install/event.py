@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -39,3 +40,16 @@ class Event:
     step: Step | None = None
     data: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     id: int = 0  # given by the store, increasing; 0 before
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Return an event as the API and the hooks show it, in values of JSON."""
+    return {
+        "id": event.id,
+        "at": event.at.isoformat(),
+        "event": event.name,
+        "host": event.host,
+        "mac": event.mac,
+        "step": event.step,
+        "data": dict(event.data),
+    }

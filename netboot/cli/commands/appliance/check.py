@@ -22,6 +22,7 @@ from netboot.content.bootfiles.directories import BootFiles
 from netboot.content.serving.index import ContentIndex
 from netboot.doctor.box import BoxReport, Links, check_box, links_here
 from netboot.doctor.box_access import check_access
+from netboot.doctor.hook_checks import check_hooks
 from netboot.doctor.host_findings import and_others, check_hosts
 from netboot.doctor.host_warnings import anchor_warnings, embedded_warnings, host_warnings
 from netboot.doctor.remote_releases import unreachable_releases
@@ -139,6 +140,7 @@ async def _check(config: Path, configuration: Configuration, registry: Registry,
     findings.problems += content.problems
     links = await links_here()
     findings.add(check_hosts(configuration, links))
+    findings.add(check_hooks([each.hook() for each in settings.hooks], configuration.hosts))
     findings.warnings += host_warnings(configuration.hosts, settings)
     if settings.install.ignition is IgnitionWay.EMBED:
         findings.warnings += await asyncio.to_thread(embedded_warnings, configuration.hosts)

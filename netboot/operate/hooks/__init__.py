@@ -1,0 +1,1 @@
+"""Events that are delivered to web servers and commands: queued, sent, repeated."""

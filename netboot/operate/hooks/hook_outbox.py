@@ -1,0 +1,43 @@
+"""Queues events for the hooks that select them, in the transaction that stores the events."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netboot.model.hook import Hook
+from netboot.model.install.event import Event
+from netboot.operate.hooks.delivery_queue import Delivery, add_deliveries
+from netboot.operate.hooks.hook_message import message_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class HookOutbox:
+    """The hooks in force; the event log's `Outbox`. `grown` is set when there may be a delivery to begin."""
+
+    def __init__(self, hooks: Sequence[Hook], *, appliance: str) -> None:
+        self.hooks = tuple(hooks)
+        self.appliance = appliance
+        self.grown = asyncio.Event()
+        self._has_added = False
+
+    async def add(self, connection: "AsyncConnection", events: Sequence[Event]) -> None:
+        """Queue events that are being stored."""
+        deliveries = [
+            Delivery(
+                hook.name, event.id, event.host or event.mac or "", event.at, message_of(event, self.appliance).body
+            )
+            for event in events
+            for hook in self.hooks
+            if hook.selects(event)
+        ]
+        if deliveries:
+            await add_deliveries(connection, deliveries)
+            self._has_added = True
+
+    def notify(self) -> None:
+        """Begin the deliveries of the events that are stored now."""
+        if self._has_added:
+            self._has_added = False
+            self.grown.set()
