@@ -202,6 +202,7 @@ class Daemon:
             self._install_moves,
             self._seen,
             self._uploads,
+            self._hooks,
             problems=self.problems,
             is_rejected=lambda: self._in_force.is_rejected,
             others=(self._listeners.readings, self._armed_content.readings),

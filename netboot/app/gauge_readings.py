@@ -9,6 +9,7 @@ from netboot.app.store_access import OpenStore
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.model.install.install import InstallState
+from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.upload_imports import UploadImports
 from netboot.telemetry.metrics import Reading
 
@@ -21,6 +22,7 @@ class GaugeReadings:
     install_moves: InstallMoves
     seen: SeenMachines
     uploads: UploadImports
+    hooks: HookService
     _: KW_ONLY
     problems: Callable[[], list[str]]
     is_rejected: Callable[[], bool]
@@ -48,4 +50,5 @@ class GaugeReadings:
             "machines": self.store.machines.waiting_count,
             "served-documents": self.store.served.waiting_count,
             "offers": self.install_moves.offers_waiting_count,
+            "hooks": self.hooks.waiting_count,
         }

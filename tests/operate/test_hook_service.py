@@ -75,6 +75,9 @@ class Appliance:
     async def _has_waiting(self, count: int) -> bool:
         return (await self.result()).waiting == count
 
+    async def counts(self, waiting: int) -> bool:
+        return self.service.waiting_count == waiting
+
     async def failed(self, reason: str = "") -> None:
         """Wait until an attempt failed, and its outcome is stored."""
         await self.until(lambda: self._has_failed(reason))
@@ -224,6 +227,7 @@ def test_no_event_of_a_host_overtakes_one_that_failed_and_those_of_others_are_de
             await appliance.emit(20, 21, host=None, mac=MAC)
             await appliance.receiver.has(5)
             await appliance.waiting(3)
+            await appliance.until(lambda: appliance.counts(3))
             assert appliance.numbers[0] == 1
             assert sorted(appliance.numbers[1:]) == [10, 11, 20, 21]
 

@@ -50,8 +50,14 @@ class HookService:
         self._running: dict[asyncio.Task[None], str] = {}  # with the name of the hook
         self._ended: list[tuple[Delivery, Outcome]] = []  # whose outcomes are not stored yet
         self._failing: set[str] = set()
+        self._waiting: dict[str, int] = {}  # deliveries of each hook, when it was looked at last
         self._compared: Sequence[Hook] | None = None  # the hooks with which what waits was compared
         self._store_faults = LineLimit(clock.monotonic)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many deliveries wait in the store, for all hooks."""
+        return sum(self._waiting.values())
 
     def use(self, hooks: Sequence[Hook]) -> None:
         """Deliver to these hooks from now on; what waits for others is removed."""
@@ -79,7 +85,7 @@ class HookService:
             if hooks is not self._compared:
                 receivers.forget_authorities()
                 await self._remove_others(hooks)
-                self._compared = hooks
+                self._compared, self._waiting = hooks, {}
             waits = [await self._begin_due_of(hook, receivers) for hook in hooks]
         except StoreError as error:
             if self._store_faults.note(str(error)):
@@ -91,6 +97,7 @@ class HookService:
         free = AT_ONCE - Counter(self._running.values())[hook.name]
         now = self._clock.now()
         due = await self._queue.due(hook.name, now, limit=free)
+        self._waiting[hook.name] = due.waiting
         if due.waiting > MOST_WAITING:
             removed = await self._queue.trim(hook.name, kept=KEPT_WAITING)
             self._report_lost(hook.name, removed, f"{MOST_WAITING} events wait at most; the oldest are removed")
