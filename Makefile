@@ -55,6 +55,7 @@ TEST_PACKAGES := \
 	qemu-system-arm \
 	rclone \
 	rsync \
+	rsyslog \
 	skopeo \
 	systemd \
 	tftp-hpa \

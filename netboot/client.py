@@ -52,6 +52,7 @@ class ControlClient:
         self.host_changes = HostChangesClient(self._request)
         self.one_time_boots = OneTimeBootsClient(self._request)
         self.hooks = HooksClient(self._request)
+        self.logs = LogsClient(self._streamed)
         self._session: aiohttp.ClientSession  # from `async with` on
 
     async def __aenter__(self) -> Self:
@@ -127,10 +128,16 @@ class ControlClient:
 
     async def events(self, *, after: int = 0, host: str | None = None, follow: bool = True) -> AsyncIterator[View]:
         """Yield the events after an id; with `follow`, also later ones until the daemon stops."""
-        query = {"after": str(after), "follow": "1" if follow else "0"} | ({"host": host} if host else {})
+        query = {"after": str(after)} | ({"host": host} if host else {})
+        async for event in self._streamed("events", query, follow=follow):
+            yield event
+
+    async def _streamed(self, path: str, query: Mapping[str, str], *, follow: bool) -> AsyncIterator[View]:
+        """Yield the data of server-sent events until the stream ends; with `follow`, it may not end."""
+        query = {**query, "follow": "1" if follow else "0"}
         endless = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=STREAM_TIMEOUT_S)
         try:
-            async with self._session.get("/api/v1/events", params=query, timeout=endless) as answer:
+            async with self._session.get(f"/api/v1/{path}", params=query, timeout=endless) as answer:
                 await _raise_for(answer)
                 async for line in answer.content:
                     if line.startswith(b"data: "):
@@ -171,6 +178,19 @@ class HooksClient:
 
     async def test(self, name: str) -> View:
         return dict(await self._request("POST", f"hooks/{quote(name, safe='')}/test"))
+
+
+class LogsClient:
+    """The logs of machines; it has the method of `boot_logs.shown_logs` that shows one."""
+
+    def __init__(self, streamed: Callable[..., AsyncIterator[View]]) -> None:
+        self._streamed = streamed
+
+    async def show(self, name: str, *, boot: int = 0, follow: bool = False) -> AsyncIterator[View]:
+        """Yield a boot, then its lines; with `follow`, also later lines and boots until the daemon stops."""
+        path = f"installs/{quote(name, safe='')}/logs"
+        async for found in self._streamed(path, {"boot": str(boot)}, follow=follow):
+            yield found
 
 
 class HostChangesClient:

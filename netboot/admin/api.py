@@ -3,12 +3,9 @@
 Thin: each route calls `operate.administration` and writes the result as JSON. Never on the boot LAN.
 """
 
-import asyncio
 import json
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final
@@ -18,7 +15,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from netboot.admin.event_stream import send_events
 from netboot.admin.json_views import error_view, http_error_view, json_text, json_view
+from netboot.boot_logs.shown_logs import NoLogError
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError
@@ -49,10 +48,7 @@ from netboot.operate.running_daemon import RescanRequest
 from netboot.operate.selection import EVERY_HOST, HostSelection
 from netboot.telemetry.metrics import Metrics
 
-EVENT_HEARTBEAT = b": \n\n"
 _PEER: Final = Struct("3i")  # pid, uid, gid
-HEARTBEAT_S: Final = 15.0
-STALLED_S: Final = 30.0  # a client of events that reads nothing for so long is disconnected
 _LONGEST_ID: Final = 18  # digits, of what the store can count
 _OUR_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1", "netboot"})  # the last is `client`'s on the socket
 
@@ -160,40 +156,8 @@ class _Api:
         if host:
             await self._administration.known_host(host)  # before the stream begins, a refusal can have its status
         await self._administration.last_event_id()
-        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await answer.prepare(request)
-        with suppress(ConnectionError):  # the client closed the connection
-            await answer.write(EVENT_HEARTBEAT)
-            try:
-                await self._send_events(request, answer, after=int(after), host=host, follow=follow)
-            except NetbootError as error:  # too late for a status
-                await answer.write(f"event: error\ndata: {json.dumps(error_view(error))}\n\n".encode())
-        return answer
-
-    async def _send_events(
-        self, request: web.Request, answer: web.StreamResponse, *, after: int, host: str | None, follow: bool
-    ) -> None:
-        """Send events, later ones with a heartbeat, until the client disconnects or the daemon stops."""
-        last_sent_s = time.monotonic()
-        async with aclosing(self._administration.events(after=after, host=host, follow=follow)) as events:
-            async for event in events:
-                if request.transport is None or request.transport.is_closing():
-                    return
-                if event is None and time.monotonic() - last_sent_s < HEARTBEAT_S:
-                    continue
-                await self._write(request, answer, EVENT_HEARTBEAT if event is None else _server_sent(event))
-                last_sent_s = time.monotonic()
-
-    async def _write(self, request: web.Request, answer: web.StreamResponse, data: bytes) -> None:
-        """Send to a client of events; disconnect one that reads nothing for `STALLED_S`, and count it."""
-        try:
-            async with asyncio.timeout(STALLED_S):
-                await answer.write(data)
-        except TimeoutError:
-            self._metrics.count("event_clients_dropped")
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError("the client does not read") from None
+        found = self._administration.events(after=int(after), host=host, follow=follow)
+        return await send_events(request, found, _server_sent, self._metrics)
 
 
 def _answer(query: Callable[..., Awaitable[object]]) -> Handler:
@@ -318,7 +282,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _status_of(error: NetbootError) -> int:
     match error:
-        case UnknownHostError() | UnknownHookError():
+        case UnknownHostError() | UnknownHookError() | NoLogError():
             return 404
         case TransitionError() | ArmingRefusedError() | HostFileError():
             return 409

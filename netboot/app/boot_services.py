@@ -4,6 +4,7 @@ from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
+from netboot.boot.log_lines import LogLines
 from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
 from netboot.boot.script_service import ScriptService
@@ -11,6 +12,7 @@ from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.token_documents import DocumentService
+from netboot.boot_logs.log_writer import LogWriter
 from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock
@@ -33,10 +35,13 @@ class BootServices:
         content: ContentIndex,
         events: EventBus,
         clock: Clock,
+        log_writer: LogWriter | None = None,
     ) -> None:
+        """`log_writer` stores the logs of machines; None: none are received."""
         self.install_moves, self.inspection_records = install_moves, inspections
-        identification = Identification(seen, registry.hosts)
+        identification = self._identification = Identification(seen, registry.hosts)
         learning = VariantLearning(seen, events)
+        self.log_lines = None if log_writer is None else self._log_lines(log_writer, seen, clock)
         self.offers = OfferService(
             registry,
             seen,
@@ -77,6 +82,11 @@ class BootServices:
             clock=clock,
         )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
+
+    def _log_lines(self, writer: LogWriter, seen: SeenMachines, clock: Clock) -> LogLines:
+        return LogLines(
+            seen, writer, identification=self._identification, install_moves=self.install_moves, clock=clock
+        )
 
     async def load(self) -> None:
         """Read into memory what offers are decided from; raise StoreError."""

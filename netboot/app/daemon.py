@@ -19,6 +19,7 @@ from netboot.admin.cluster_api import ClusterApi
 from netboot.admin.health_api import HealthApi
 from netboot.admin.hooks_api import HooksApi
 from netboot.admin.hosts_api import HostsApi
+from netboot.admin.logs_api import LogsApi
 from netboot.admin.one_time_boots_api import OneTimeBootsApi
 from netboot.admin.upload_api import UploadApi
 from netboot.app import from_settings, process
@@ -45,7 +46,7 @@ from netboot.model.clock import SYSTEM_CLOCK, Clock
 from netboot.model.release import EntryKind, EntryName
 from netboot.operate.hooks.hook_service import HookService
 from netboot.operate.readiness import NO_INTERFACE, warnings_of_seen
-from netboot.operate.running_daemon import DaemonStatus, ReloadResult, RescanResult
+from netboot.operate.running_daemon import DaemonStatus, LogUse, ReloadResult, RescanResult
 from netboot.operate.upload_imports import UploadImports
 from netboot.registry.load import Configuration, WrittenFiles, read_written
 from netboot.serve.net.interfaces import Interfaces
@@ -132,6 +133,7 @@ class Daemon:
         self._content_changed = asyncio.Event()
         self._content = ContentIndex(directory)
         self._install_moves = store.install_moves(settings, registry.hosts, clock.now)
+        self._log_writer = from_settings.log_writer_for(settings, metrics, now=clock.now)
         self._services = self._boot_services(clock)
         lease_policy = from_settings.lease_policy_for(settings)
         self.leases = LeaseService(lease_policy, store.leases, hosts=registry.hosts, events=store.events, clock=clock)
@@ -159,6 +161,7 @@ class Daemon:
             hosts=registry.hosts,
             readiness=self._in_force.readiness,
             clock=clock,
+            log_writer=self._log_writer,
             daemon=self,
         )
         self._hooks = HookService(store.outbox, store.deliveries, events=store.events, metrics=metrics, clock=clock)
@@ -183,6 +186,7 @@ class Daemon:
             content=self._content,
             events=store.events,
             clock=clock,
+            log_writer=self._log_writer,
         )
 
     def _boot_listeners(self, metrics: Metrics) -> BootListeners:
@@ -218,9 +222,10 @@ class Daemon:
         administration = self._administration
         hosts_api, cluster_api = HostsApi(administration.host_changes), ClusterApi(administration)
         once_api, upload_api = OneTimeBootsApi(administration.one_time_boots), UploadApi(self._uploads)
-        admin.add_routes([*upload_api.routes(), *hosts_api.routes(), *once_api.routes(), *cluster_api.routes()])
-        admin.add_routes(HealthApi(self._health.check).routes())
-        admin.add_routes(HooksApi(self._hook_uses).routes())
+        health_api, hooks_api = HealthApi(self._health.check), HooksApi(self._hook_uses)
+        logs_api = LogsApi(administration.logs, metrics)
+        for routes in (upload_api, hosts_api, once_api, cluster_api, health_api, hooks_api, logs_api):
+            admin.add_routes(routes.routes())
         return admin
 
     async def begin(self, read: Configuration, problems: Sequence[Problem]) -> None:
@@ -257,12 +262,14 @@ class Daemon:
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
             warnings=warnings_of_seen(self._registry.now.hosts, self._seen),
+            logs=LogUse.of(self._log_writer.store) if self._log_writer is not None else None,
         )
 
     def problems(self) -> list[str]:
         """List what prevents serving machines as declared: faults of the files, problems of this appliance."""
         admin = [self._admin.problem] if self._admin.problem else []
-        return [*self._in_force.problems(), *self._listeners.problems(), *admin]
+        logs = [self._log_writer.problem] if self._log_writer and self._log_writer.problem else []
+        return [*self._in_force.problems(), *self._listeners.problems(), *admin, *logs]
 
     def pulls(self) -> list[str]:
         return self._services.files.pulls()
@@ -280,6 +287,9 @@ class Daemon:
                 await self._admin.open()
                 # first, so that no follower keeps the stop waiting
                 stack.callback(self._store.event_log.feed.end)
+                if self._log_writer is not None:
+                    stack.push_async_callback(self._log_writer.close)
+                    stack.callback(self._log_writer.end)
                 await self._services.load()
                 wanted = from_settings.wanted_interfaces(self._settings)
                 interfaces = await stack.enter_async_context(Interfaces(wanted))
@@ -330,6 +340,8 @@ class Daemon:
         works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
         works += [self.leases.run(), self._hooks.run()]
+        if self._log_writer is not None:
+            works.append(self._log_writer.run())
         if store.lock is not None:
             works.append(store.lock.watch())
         if self._settings.content.deltas:

@@ -9,6 +9,9 @@ from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.host_content import HostContent
 from netboot.boot.firmware import loader_choice as loaders
 from netboot.boot.live_registry import Registry
+from netboot.boot_logs.log_files import LogFiles
+from netboot.boot_logs.log_store import LogStore
+from netboot.boot_logs.log_writer import LogWriter
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
@@ -23,8 +26,9 @@ from netboot.operate.readiness import Readiness, ServerFacts
 from netboot.registry.load import Configuration
 from netboot.render.template_engine import Engine
 from netboot.settings.settings import Settings
+from netboot.telemetry.metrics import Metrics
 
-NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content")
+NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content", "logs")
 
 
 def registry_for(
@@ -38,6 +42,7 @@ def registry_for(
         place=ContentPlace(settings.content.url),
         sets_clock=settings.install.set_clock,
         embeds_ignition=settings.install.ignition is IgnitionWay.EMBED,
+        log_port=settings.logs.port,
         now=now,
     )
     boot_files = BootFiles(settings.bootfiles.directories)
@@ -70,6 +75,14 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
     dhcp = settings.dhcp
     pool = tuple(replace(each.range, network=each.network, router=each.router) for each in dhcp.pool)
     return LeasePolicy(pool, dhcp.lease_s, dhcp.router, dhcp.nameservers, dhcp.domain, dhcp.ntp_servers)
+
+
+def log_writer_for(settings: Settings, counters: Metrics, *, now: Callable[[], datetime]) -> LogWriter | None:
+    """Return the writer of machines' logs; None: none are received."""
+    logs = settings.logs
+    if not logs.port:
+        return None
+    return LogWriter(LogStore(LogFiles(logs.directory), budget_bytes=logs.budget, now=now), counters)
 
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:

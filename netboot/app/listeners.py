@@ -25,6 +25,7 @@ from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
 from netboot.serve.static_http.shares import Shares
 from netboot.serve.static_http.static_files import StaticFiles
+from netboot.serve.syslog.syslog_server import SyslogServer
 from netboot.serve.tftp.request_handler import TftpSettings
 from netboot.serve.tftp.tftp_server import TftpServer
 from netboot.serve.tftp.transfers import TransferLimits
@@ -68,7 +69,12 @@ class BootListeners:
         )
         app = web.Application(middlewares=[last_and_counted(metrics)])
         handler = DocumentHandler(
-            services.scripts, services.documents, services.inspections, health_check=health, advertised=self._advertised
+            services.scripts,
+            services.documents,
+            services.inspections,
+            health_check=health,
+            log_lines=services.log_lines,
+            advertised=self._advertised,
         )
         app.add_routes(handler.routes())
         self._http = BootHttpListener(app, files=self._static_files, port=settings.http.port, drain_s=DRAIN_S)
@@ -76,6 +82,8 @@ class BootListeners:
         transfers = TransferLimits(total=tftp.max_transfers, per_client=tftp.max_transfers_per_client)
         tftp_settings = TftpSettings(tftp.port, tftp.single_port, transfers, settings.http.port)
         self._tftp = TftpServer(services.files, tftp_settings, counters=metrics)
+        lines = services.log_lines
+        self._syslog = SyslogServer(lines, settings.logs.port, counters=metrics) if lines is not None else None
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -88,6 +96,9 @@ class BootListeners:
         stack.callback(self._tftp.close)
         stack.push_async_callback(self._tftp.drain, DRAIN_S)
         interfaces.on_change(self._tftp.serve)
+        if self._syslog is not None:
+            stack.callback(self._syslog.close)
+            interfaces.on_change(self._syslog.serve)
         await self._listen(interfaces)
         leasing = Leasing(self._leases, tasks.create_task)
         settings = self._settings.dhcp
@@ -127,6 +138,7 @@ class BootListeners:
             *self._dhcp.problems,
             *self._tftp.problems,
             *self._http.problems,
+            *(self._syslog.problems if self._syslog is not None else ()),
             *self._shadows,
         ]
 
@@ -156,6 +168,8 @@ class BootListeners:
                 self._advertised |= dict.fromkeys(map(str, interface.addresses), str(interface.advertise))
         listen = self._settings.http.listen or [interface.address for interface in interfaces.current]
         await self._http.listen(map(str, listen))
+        if self._syslog is not None:
+            await self._syslog.retry()
 
     async def _keep_open(self, interfaces: Interfaces, dhcp: DhcpServer) -> None:
         """Follow changes of the addresses, and retry to open what could not be opened."""

@@ -7,6 +7,7 @@ a request from another address raises an alarm. Tokens and documents are never l
 import logging
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Final
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 # The parts of an Ignition of which a record is kept; the wrapper follows from them.
 _KEPT: Final = {IgnitionPart.OVERLAY: ServedKind.OVERLAY, IgnitionPart.ROLE: ServedKind.ROLE}
+LOG_AFTER_READY: Final = timedelta(minutes=1)  # the last lines of a first boot come after its report `ready`
 PINNED: Final = 256  # Ignition sets kept for their children; the oldest are rendered again on request
 
 
@@ -206,6 +208,17 @@ class DocumentService:
         if report is Report.READY:
             self._pinned.pop(install.tokens.ignition, None)  # they hold cluster keys, which are not served again
         return None
+
+    async def log_sender(self, token: str, address: IPv4Address) -> Host | HostName | Refusal:
+        """Find the host whose machine sends its log with a token, which is spent soon after the machine is ready."""
+        reporter = await self._reporter(token, address)
+        if isinstance(reporter, Refusal):
+            return reporter
+        install, host = reporter
+        is_over = install.changed_at is not None and self.clock.now() - install.changed_at > LOG_AFTER_READY
+        if install.state is InstallState.READY and is_over:
+            return Refusal.SPENT  # no event: that is how its sender ends
+        return host or install.host
 
     async def _reporter(self, token: str, address: IPv4Address) -> tuple[Install, Host | None] | Refusal:
         """Find the install of a report, and its host unless it was removed meanwhile."""

@@ -116,6 +116,10 @@ def _wanted(configuration: Configuration) -> Wanted:
     if settings.store.url.startswith("sqlite"):
         store = Path(settings.store.url.partition(":///")[2])
         wanted.writes[str(store if store.exists() else store.parent)] = "store.url: no install can be recorded"
+    if settings.logs.port:
+        logs = settings.logs.directory
+        made = next(each for each in (logs, *logs.parents) if each.exists())
+        wanted.writes.setdefault(str(made), "logs.directory: no log of a machine can be kept")
     return wanted
 
 

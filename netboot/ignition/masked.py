@@ -11,19 +11,14 @@ from typing import Any, Final
 
 from netboot.ignition.resource import content_of
 from netboot.ignition.schema import Json
-
-HIDDEN: Final = "hidden"
+from netboot.model.hidden import HIDDEN, without_assigned, without_users
 
 _DEFAULT_MODE: Final = 0o644
 _OTHERS_READ: Final = 0o044
 _SECRET_PATH: Final = re.compile(
     r"/etc/kubernetes/(.*\.conf|pki/.*)|.*\.key|.*/[^/]*(token|secret)[^/]*|.*/(auth\.json|\.netrc|\.docker/.*)"
 )
-_USER: Final = re.compile(r"(?<=://)[^/?#\s@\"']{1,512}@")  # and password, in a URL (RFC 3986 §3.2.1)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
-_NAME: Final = re.compile(r"(?<!\w)\w+=")
-_VALUE: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']*")
-_SECRET_NAME: Final = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 _SECRET_CONTENT: Final = re.compile(rb"PRIVATE KEY-----|://[^/?#\s@:\"']{0,256}:[^/?#\s@\"']{1,256}@")
 
 
@@ -55,7 +50,7 @@ def _head(head: Json) -> Json:
         return _changed(_changed(config, "merge", lambda each: list(map(_child, each))), "replace", _child)
 
     def proxies(proxy: Json) -> Json:
-        return {name: _without_user(value) if isinstance(value, str) else value for name, value in proxy.items()}
+        return {name: without_users(value) if isinstance(value, str) else value for name, value in proxy.items()}
 
     return _changed(_changed(head, "config", named), "proxy", proxies)
 
@@ -96,36 +91,12 @@ def _fetched(resource: Json) -> Json:
     without = _changed(
         resource, "httpHeaders", lambda headers: [_changed(each, "value", lambda _: HIDDEN) for each in headers]
     )
-    return _changed(without, "source", lambda url: url and _QUERY.sub(f"?{HIDDEN}", _without_user(url)))
-
-
-def _without_user(text: str) -> str:
-    return _USER.sub(f"{HIDDEN}@", text)
-
-
-def _without_assigned(text: str) -> str:
-    """Hide what is assigned to the name of a secret: `NAME=value`, `NAME="a value"`, `"NAME=a value"`."""
-    parts, end = list[str](), 0
-    for name in _NAME.finditer(text):
-        if name.start() >= end and _SECRET_NAME.search(name[0]):
-            parts += [text[end : name.end()], HIDDEN]
-            end = _end_of_value(text, name)
-    return "".join([*parts, text[end:]])
-
-
-def _end_of_value(text: str, name: re.Match[str]) -> int:
-    """Return where a value ends: at the quote that began before its name, else behind its own quotes, or at a blank."""
-    quote = text[name.start() - 1 : name.start()]
-    if quote not in ('"', "'"):
-        value = _VALUE.match(text, name.end())
-        return value.end() if value else name.end()
-    end = text.find(quote, name.end())
-    return len(text) if end < 0 else end
+    return _changed(without, "source", lambda url: url and _QUERY.sub(f"?{HIDDEN}", without_users(url)))
 
 
 def _unit(unit: Json) -> Json:
     def text(contents: str | None) -> str | None:
-        return contents and _without_assigned(_without_user(contents))
+        return contents and without_assigned(without_users(contents))
 
     def dropin(each: Json) -> Json:
         return _changed(each, "contents", text)

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import Final
 from urllib.parse import quote, unquote
 
+from netboot.model.hidden import HIDDEN
 from netboot.model.host.mac import Mac
 from netboot.model.release import RemoteRelease
 
@@ -20,11 +21,13 @@ INSPECTION_ROUTE: Final = "/inspect/{token}"
 IGNITION_ROUTE: Final = "/ign/{token}"
 IGNITION_PART_ROUTE: Final = "/ign/{token}/{part:role|overlay|archive}"
 REPORT_ROUTE: Final = "/report/{token}/{event}"
+LOG_REPORT: Final = "log"  # the event with which a machine sends lines of its log
 
 MEDIA_ROOT: Final = "content"
 RELEASES_ROOT: Final = "ostree"
 CONTENT_PREFIXES: Final = (f"/{MEDIA_ROOT}/", f"/{RELEASES_ROOT}/")
 STATIC_TREES: Final = f"/(?:{MEDIA_ROOT}|{RELEASES_ROOT}|bootfiles|boot/[^/? ]++)/"  # how a path of a file begins
+_TOKEN_IN_PATH: Final = re.compile(r"(/(?:ks|inspect|ign|report)/)[0-9a-f]+")
 _BOOT_FILE: Final = re.compile(r"/(?:bootfiles|boot/([^/?]+))/([^?]*)")
 
 LOCAL_DISK_NAME: Final = "local-disk.efi"  # never served: firmware that does not get it boots its own disk
@@ -92,6 +95,21 @@ def ignition(base_url: str, token: str, part: str = "") -> str:
 def report(base_url: str, token: str, event: str = "") -> str:
     """Return the URL to which a machine reports an event; without one, what stands before the event."""
     return f"{base_url}/report/{token}/{event}" if event else f"{base_url}/report/{token}"
+
+
+def without_tokens_in_paths(text: str) -> str:
+    """Hide what stands where a URL of this server has a token, also a part of a token at the end of a cut line."""
+    return _TOKEN_IN_PATH.sub(rf"\1{HIDDEN}", text)
+
+
+def log_server(base_url: str, port: int) -> str:
+    """Return `ADDRESS:PORT` at which a machine reaches our receiver of logs; empty for port 0: there is none."""
+    return f"{address_of(base_url)}:{port}" if port else ""
+
+
+def address_of(base_url: str) -> str:
+    """Return this server's address as the machine reaches it."""
+    return base_url.removeprefix("http://").partition(":")[0]
 
 
 def medium(content_url: str, name: str | None) -> str:

@@ -10,6 +10,8 @@ LONGEST_LINE: Final = 500  # characters
 
 def printable(text: str) -> str:
     """Replace control characters in a machine's text by U+FFFD, for a terminal; keep line feeds and tabs."""
+    if text.isprintable():  # nearly every line; a hundred times as fast
+        return text
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.errors import ConfigError, NetbootError, StoreError
+from netboot.boot_logs.log_files import LogFiles, Owner
+from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_logs.shown_logs import BootLogs
+from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine
 from netboot.model.host.host import Host, HostName, HostSet
+from netboot.model.host.mac import Mac
 from netboot.model.host.role_ignition import Deadline
 from netboot.model.install.event import Event
 from netboot.model.install.inspection import OneTimeBoot, last_reported, requested_boot
@@ -66,6 +70,8 @@ class Administration:
         role_files: RoleFileUses,
         attempts: int,
         now: Callable[[], datetime],
+        log_files: LogFiles,
+        log_writer: LogWriter | None = None,
         daemon: RunningDaemon | None = None,
         are_complete: bool = True,
     ) -> None:
@@ -78,9 +84,7 @@ class Administration:
         self._install_moves, self._inspections = install_moves, inspections
         self._events, self._event_log = events, event_log
         self._machines, self._served = machines, served
-        self._hosts = hosts
-        self._readiness = readiness
-        self._role_files = role_files
+        self._hosts, self._readiness, self._role_files = hosts, readiness, role_files
         self._are_complete = are_complete
         self._attempts = attempts
         self._now = now
@@ -96,6 +100,7 @@ class Administration:
             user=self._user,
             now=now,
         )
+        self.logs = BootLogs(log_files, self._known_machine, log_writer)
         self.host_changes = HostChanges(
             host_files,
             install_moves,
@@ -297,6 +302,20 @@ class Administration:
         if self._hosts().get(name) is None and HostName(name) not in await self._install_moves.all():
             self._hosts().named(name)
         return HostName(name)
+
+    async def _known_machine(self, name: str) -> Owner:
+        """Find a host by its name or by the MAC of a card, or another machine by its MAC; raise UnknownHostError."""
+        try:
+            return await self.known_host(name)
+        except UnknownHostError:
+            try:
+                mac = Mac.parse(name)
+            except ValueError:
+                mac = None
+            if mac is None:
+                raise
+        host = self._hosts().by_mac(mac)
+        return host.name if host is not None else mac
 
     def _status(self, install: Install) -> host_status.InstallStatus:
         """Return why the arming of an install will end at a reload or at the next script."""

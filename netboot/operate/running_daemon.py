@@ -3,10 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
+from netboot.boot_logs.log_store import LogStore
 from netboot.model.boot.boot_client import Machine
 from netboot.model.release import EntryName
+
+
+@dataclass(frozen=True, slots=True)
+class LogUse:
+    """The disk that the logs of machines take, in bytes."""
+
+    directory: Path
+    used: int
+    budget: int
+
+    @classmethod
+    def of(cls, store: LogStore) -> Self:
+        return cls(store.files.directory, store.used_bytes, store.budget_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class DaemonStatus:
     problems: Sequence[str]
     loaders: Mapping[str, str]
     warnings: Sequence[str] = ()  # of machines that were seen
+    logs: LogUse | None = None  # None: no logs are received
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,23 @@ from netboot.model.urls import HERE, ContentPlace
 from netboot.render import kernel_line
 from netboot.render.template_engine import Engine
 
+_IPXE_SYSLOG_PORT: Final = 514  # src/include/ipxe/syslog.h; there is no setting for another one
 _SUFFIXES: Final = {ScriptLanguage.IPXE: "ipxe", ScriptLanguage.GRUB: "cfg"}
 
 
 def boot_script(
-    engine: Engine, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, place: ContentPlace = HERE
+    engine: Engine,
+    plan: ScriptPlan,
+    language: ScriptLanguage,
+    *,
+    base_url: str,
+    place: ContentPlace = HERE,
+    log_port: int = 0,
 ) -> str:
-    """Render the script for `plan`; `base_url` is this server's on the machine's LAN. Raises RenderError."""
+    """Render the script for `plan`; `base_url` is this server's on the machine's LAN. Raises RenderError.
+
+    `log_port`: this server's port for logs, or 0.
+    """
     mac = plan.mac
     subject = plan.host.name if plan.host else mac
     context: dict[str, object] = {
@@ -45,18 +55,25 @@ def boot_script(
         "appliance": base_url,
         "script_url": urls.ipxe_script(base_url, mac),
         "config_path": urls.grub_config(base_url, mac),
+        "ipxe_log_server": _ipxe_log_server(base_url, log_port),
     }
     match plan:
         case InstallPlan(host=host, kickstart_token=token):
-            arguments = kernel_line.installer(host, mac=mac, base_url=base_url, kickstart_token=token, place=place)
+            arguments = kernel_line.installer(
+                host, mac=mac, base_url=base_url, kickstart_token=token, place=place, log_port=log_port
+            )
             context |= _kernel(arguments, host.boot_media, base_url=base_url, place=place)
             return _script(engine, language, "install", subject=subject, context=context)
         case InspectPlan(medium=medium, host=host, token=token, wipe=wipe):
-            arguments = kernel_line.inspection(host, mac, medium=medium, base_url=base_url, token=token, place=place)
+            arguments = kernel_line.inspection(
+                host, mac, medium=medium, base_url=base_url, token=token, place=place, log_port=log_port
+            )
             context |= {"wipe": wipe, **_kernel(arguments, medium, base_url=base_url, place=place)}
             return _script(engine, language, "wipe" if wipe else "inspect", subject=subject, context=context)
         case RescuePlan(medium=medium, host=host):
-            arguments = kernel_line.rescue(host, mac=mac, medium=medium, base_url=base_url, place=place)
+            arguments = kernel_line.rescue(
+                host, mac=mac, medium=medium, base_url=base_url, place=place, log_port=log_port
+            )
             context |= _kernel(arguments, medium, base_url=base_url, place=place)
             return _script(engine, language, "rescue", subject=subject, context=context)
         case LocalBootPlan():
@@ -78,10 +95,18 @@ def _kernel(
     return {"medium": medium, "medium_url": medium_url, "medium_path": medium_path, "arguments": arguments}
 
 
-def autoexec(engine: Engine, mac: Mac | None, *, base_url: str) -> str:
+def autoexec(engine: Engine, mac: Mac | None, *, base_url: str, log_port: int = 0) -> str:
     """Render the `autoexec.ipxe` that chainloads the script of `mac`; None: of the card that iPXE booted from."""
-    context = {"mac": mac, "script_url": urls.ipxe_script(base_url, mac)}
+    context = {
+        "mac": mac,
+        "script_url": urls.ipxe_script(base_url, mac),
+        "ipxe_log_server": _ipxe_log_server(base_url, log_port),
+    }
     return _script(engine, ScriptLanguage.IPXE, "autoexec", subject=mac or "any machine", context=context)
+
+
+def _ipxe_log_server(base_url: str, log_port: int) -> str | None:
+    return urls.address_of(base_url) if log_port == _IPXE_SYSLOG_PORT else None
 
 
 def _script(engine: Engine, language: ScriptLanguage, name: str, *, subject: str, context: Mapping[str, object]) -> str:

@@ -61,20 +61,22 @@ def overlay(
     *,
     version: str,
     ready_url: str,
+    log_url: str | None = None,
     mac: Mac | None = None,
     role_paths: Collection[str] = (),
     is_embedded: bool = False,
 ) -> bytes:
     """Return what the role's file lacks: name, network, time servers, mirrors, CAs, keys, card, report of `ready`.
 
-    `ready_url` is `BASE/report/TOKEN/ready`; `mac` is the card that the machine boots from. Without it a static address
-    goes to the first card, and DHCP to any card of a machine that has several. `role_paths` are those of the role's
-    file: a chrony.conf that it has is kept. `is_embedded`: a unit removes the archive with this document from /boot.
+    `ready_url` is `BASE/report/TOKEN/ready`, and `log_url` where the first boot sends its journal, if it does. `mac` is
+    the card that the machine boots from. Without it a static address goes to the first card, and DHCP to any card of a
+    machine that has several. `role_paths` are those of the role's file: a chrony.conf that it has is kept.
+    `is_embedded`: a unit removes the archive with this document from /boot.
     Raises RenderError.
     """
     interface = host.network.device
     context: dict[str, object] = {"host": host, "network": host.network, "interface": interface}
-    context |= {"ready_url": ready_url, "archive_name": ARCHIVE_NAME}
+    context |= {"ready_url": ready_url, "archive_name": ARCHIVE_NAME, **({"log_url": log_url} if log_url else {})}
 
     def rendered(template: str, **more: object) -> str:
         return engine.render(f"ignition/{template}", subject=host.name, context=context | more)
@@ -91,6 +93,7 @@ def overlay(
                     for each in connections(host, mac)
                 ),
                 _file("/etc/netboot/report-ready", rendered("report-ready.sh.j2"), mode=0o700),
+                *([_file("/etc/netboot/send-journal", rendered("send-journal.sh.j2"), mode=0o700)] if log_url else []),
                 *([_file(CHRONY_CONF, rendered("chrony.conf.j2"), mode=0o644)] if sets_time else []),
                 *([_file(REGISTRY_MIRRORS, rendered("mirror.conf.j2"), mode=0o644)] if mirrors else []),
                 *(_file(f"{CA_ANCHORS}/{each.name}", each.pem, mode=0o644) for each in host.ca_anchors),
@@ -103,6 +106,7 @@ def overlay(
                 *([{"name": "chronyd.service", "enabled": True}] if sets_time else []),
                 *([_unit(_FORGET_UNIT, rendered(f"{_FORGET_UNIT}.j2"))] if is_embedded else []),
                 _unit("netboot-ready.service", rendered("netboot-ready.service.j2")),
+                *([_unit("netboot-journal.service", rendered("netboot-journal.service.j2"))] if log_url else []),
             ]
         },
     }

@@ -19,11 +19,12 @@ _CARD: Final = "lan"  # the name of a card in the first boot, if it has to have 
 
 
 def installer(
-    host: Host, *, mac: Mac, base_url: str, kickstart_token: str, place: ContentPlace = HERE
+    host: Host, *, mac: Mac, base_url: str, kickstart_token: str, place: ContentPlace = HERE, log_port: int = 0
 ) -> tuple[str, ...]:
     """List the arguments of Anaconda's kernel (EL8 to EL10) without `initrd=`, which the loader adds.
 
     No interface is named: BOOTIF gives dracut the MAC of the card that booted, whatever its name is.
+    `log_port`: this server's port for logs, or 0.
     Raises RenderError for a host without boot_media, and for a line that the kernel would truncate.
     """
     if host.boot_media is None:
@@ -32,39 +33,72 @@ def installer(
             f"set hosts.{host.name}.boot_media"
         )
     kickstart = _by_kickstart(urls.kickstart(base_url, kickstart_token))
-    return _anaconda(host, mac, medium=host.boot_media, work=kickstart, content_url=place.url_for(base_url))
+    return _anaconda(
+        host,
+        mac,
+        medium=host.boot_media,
+        work=kickstart,
+        content_url=place.url_for(base_url),
+        log_server=urls.log_server(base_url, log_port),
+    )
 
 
 def inspection(
-    host: Host | None, mac: Mac, *, medium: str, base_url: str, token: str, place: ContentPlace = HERE
+    host: Host | None,
+    mac: Mac,
+    *,
+    medium: str,
+    base_url: str,
+    token: str,
+    place: ContentPlace = HERE,
+    log_port: int = 0,
 ) -> tuple[str, ...]:
     """List the arguments of Anaconda's kernel for an inspection; `host` is None for an unregistered machine.
 
     Raises RenderError for a line that the kernel would truncate.
     """
     kickstart = _by_kickstart(urls.inspection(base_url, token))
-    return _anaconda(host, mac, medium=medium, work=kickstart, content_url=place.url_for(base_url))
+    return _anaconda(
+        host,
+        mac,
+        medium=medium,
+        work=kickstart,
+        content_url=place.url_for(base_url),
+        log_server=urls.log_server(base_url, log_port),
+    )
 
 
-def rescue(host: Host, *, mac: Mac, medium: str, base_url: str, place: ContentPlace = HERE) -> tuple[str, ...]:
+def rescue(
+    host: Host, *, mac: Mac, medium: str, base_url: str, place: ContentPlace = HERE, log_port: int = 0
+) -> tuple[str, ...]:
     """List the arguments of Anaconda's kernel for its rescue mode, which has no Kickstart and no token of ours.
 
     Raises RenderError for a line that the kernel would truncate.
     """
-    return _anaconda(host, mac, medium=medium, work=("inst.rescue",), content_url=place.url_for(base_url))
+    return _anaconda(
+        host,
+        mac,
+        medium=medium,
+        work=("inst.rescue",),
+        content_url=place.url_for(base_url),
+        log_server=urls.log_server(base_url, log_port),
+    )
 
 
 def _by_kickstart(url: str) -> tuple[str, ...]:
     return (f"inst.ks={url}", "inst.ks.sendmac", "inst.ks.sendsn")
 
 
-def _anaconda(host: Host | None, mac: Mac, *, medium: str, work: tuple[str, ...], content_url: str) -> tuple[str, ...]:
+def _anaconda(
+    host: Host | None, mac: Mac, *, medium: str, work: tuple[str, ...], content_url: str, log_server: str
+) -> tuple[str, ...]:
     return _fitting(
         host,
         (
             f"inst.stage2={urls.medium(content_url, medium)}",
             *work,
             "inst.text",
+            *([f"inst.syslog={log_server}"] if log_server else []),  # TCP: its rsyslog forwards all it has
             *(_address(host, host.network.boot_address, interface="") if host else ("ip=dhcp",)),
             *_booted_from(mac),
             "rd.neednet=1",

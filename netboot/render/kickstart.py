@@ -14,7 +14,7 @@ from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host
 from netboot.model.host.mac import Mac
 from netboot.model.install.wipe import Wipe
-from netboot.model.urls import HERE, ContentPlace
+from netboot.model.urls import HERE, LOG_REPORT, ContentPlace
 from netboot.render import kernel_line
 from netboot.render.embedded_ignition import ARCHIVE_NAME
 from netboot.render.template_engine import Engine
@@ -38,6 +38,7 @@ def kickstart(
     embeds_ignition: bool = False,
     virtual_ip: IPv4Address | None = None,
     place: ContentPlace = HERE,
+    log_port: int = 0,
 ) -> str:
     """Render the Kickstart with which `host` installs itself, booted from card `mac`.
 
@@ -45,7 +46,7 @@ def kickstart(
     `place` unless another server has it. `installer_major` is 8, 9 or 10, the Enterprise Linux that the installer is
     of; None counts as 9. `sets_clock`: the installer sets a clock that is wrong, instead of ending.
     `embeds_ignition`: the installer puts the Ignition into /boot, and the first boot fetches none. `virtual_ip` is the
-    address of the cluster that this host starts, which no other machine may have.
+    address of the cluster that this host starts, which no other machine may have. `log_port`: our port for logs, or 0.
     Raises RenderError, also for a host without disk or release: neither has a default.
     """
     context: dict[str, object] = {
@@ -66,6 +67,7 @@ def kickstart(
         "minimum_memory_mib": MINIMUM_MEMORY_MIB,
         "set_clock": sets_clock,
         "wipes": False,
+        **_log_target(base_url, report_token, log_port),
         "virtual_ip": virtual_ip if host.network.vlan is None else None,  # a VLAN is not reached in the installer
         # EL8 has no `timesource` (pykickstart RHEL8), EL10 no `timezone --ntpservers` (RHEL10)
         "has_timesource": (installer_major or 9) >= 9,
@@ -82,6 +84,17 @@ def kickstart(
             "kickstart/embed.ks.j2, so the node would have no Ignition; include it, or set install.ignition: url"
         )
     return text
+
+
+def _log_target(base_url: str, report_token: str, log_port: int) -> dict[str, object]:
+    """Return where the installer and its scripts send their logs; the templates send none without it."""
+    if not log_port:
+        return {"log_url": None}
+    return {
+        "log_url": urls.report(base_url, report_token, LOG_REPORT),
+        "log_address": urls.address_of(base_url),
+        "log_port": log_port,
+    }
 
 
 def inspection(engine: Engine, name: str, *, mac: Mac, base_url: str, token: str) -> str:

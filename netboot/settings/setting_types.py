@@ -172,8 +172,10 @@ def _web_url(scalar: Scalar) -> str:
 
 
 Port = Annotated[int, whole_number(1, 65535, "port, 1–65535")]
+OptionalPort = Annotated[int, whole_number(0, 65535, "port, or 0 for none")]
 Count = Annotated[int, whole_number(1, 100_000, "whole number, at least 1")]
 Attempts = Annotated[int, whole_number(1, MOST_ATTEMPTS, f"whole number, 1–{MOST_ATTEMPTS}")]
+Budget = Annotated[int, whole_number(64 << 20, 10**15, "whole number of bytes, at least 67108864")]
 Rate = Annotated[int, whole_number(0, 10**12, "whole number of bytes per second, 0 for no limit")]
 LeaseSeconds = Annotated[int, whole_number(60, 31_536_000, "whole number, 60–31536000")]
 LoopbackEndpoint = Annotated[Endpoint, ValueKind(_endpoint, "loopback address with a port")]

@@ -238,6 +238,14 @@ class Hosts(SettingSection):
         return what, "machines are written in a file of hosts.files: hosts.yaml" if is_machine else cure
 
 
+class Logs(SettingSection):
+    """Logs of the machines."""
+
+    port: kinds.OptionalPort = described(0, "The UDP and TCP port on which machines' logs are received.")
+    directory: values.FilePath = described(Path("/var/lib/netboot/logs"), "The logs of machines, one file per boot.")
+    budget: kinds.Budget = described(1 << 30, "Bytes of disk that the logs of all machines may take.")
+
+
 class Log(SettingSection):
     """The log, on standard error."""
 
@@ -259,6 +267,7 @@ class Settings(SettingSection):
     install: InstallSettings = InstallSettings()
     store: Store = Store()
     hosts: Hosts = Hosts()
+    logs: Logs = Logs()
     log: Log = Log()
     hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
         (), "Web servers and commands that get events."

@@ -39,6 +39,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "content_requests": ("Requests below /content/ and /ostree/", ("kind", "status")),
     "content_bytes": ("Bytes sent below /content/ and /ostree/", ("kind",)),
     "hook_deliveries": ("Attempts to deliver events to hooks, by their outcome", ("hook", "outcome")),
+    "log_lines": ("Lines of machines' logs that were taken", ("transport",)),
+    "log_lines_dropped": ("Lines of machines' logs that are not kept", ("reason",)),
     "datagrams_lost": ("Datagrams that were cut, or that the kernel did not take", ("port", "reason")),
     "datagram_faults": ("Datagrams whose handling failed; a bug if not zero", ("port",)),
     "store_failures": ("Transactions of the store that failed or did not end in time", ("access",)),

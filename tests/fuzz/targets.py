@@ -9,12 +9,14 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 from netboot.boot.firmware.requested_names import is_requested_by_loaders, without_tail
+from netboot.boot.log_lines import shown
 from netboot.content.bootfiles.directories import boot_file_name
 from netboot.errors import ContentError, WireError
 from netboot.ignition.check import read_ignition
 from netboot.model.boot.boot_client import BootClient
 from netboot.model.boot.offer import Offer, OfferKind
 from netboot.model.host.mac import Mac
+from netboot.model.install.token import Tokens
 from netboot.model.lease import LeaseRequest, LeaseTerms
 from netboot.serve.static_http.conditional import byte_range
 from netboot.serve.static_http.head import LONGEST_HEAD_BYTES, StaticRequest, read_head
@@ -24,6 +26,15 @@ from netboot.wire.dhcp import pxe
 from netboot.wire.dhcp.lease_reply import LeaseAnswer, lease_reply
 from netboot.wire.dhcp.message import DhcpMessage
 from netboot.wire.dhcp.pxe_reply import Reply, ServerAddress, ack_reply, offer_reply
+from netboot.wire.syslog.framing import MessageStream
+from netboot.wire.syslog.syslog_message import (
+    LONGEST_MESSAGE_BYTES,
+    LONGEST_PROGRAM,
+    LONGEST_TEXT,
+    journal_message,
+    reported_message,
+    syslog_message,
+)
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.transfer import Sender
 from netboot.yamlfile import positions as yaml_lines
@@ -35,6 +46,7 @@ TERMS = LeaseTerms(
 OURS = {IPv4Address("192.0.2.10")}
 SERVER = ServerAddress(IPv4Address("192.0.2.10"), 8080)
 FILE = bytes(range(256)) * 16
+TOKENS = Tokens("0123456789abcdef" * 2, "a" * 32, "fedcba9876543210" * 2)
 
 
 def dhcp_message(data: bytes) -> None:
@@ -157,4 +169,28 @@ def ignition_file(data: bytes) -> None:
         assert str(problem).isprintable(), problem
 
 
-TARGETS = {"dhcp": dhcp_message, "tftp": tftp_read, "http": http_request, "yaml": yaml_text, "ignition": ignition_file}
+def syslog_stream(data: bytes) -> None:
+    """Any bytes as a datagram, as lines of a report, and as a stream: bounded, in one line, the same in any pieces."""
+    for message in (syslog_message(data), journal_message(data), *map(reported_message, data.splitlines())):
+        if message is not None:
+            assert 0 < len(message.text) <= LONGEST_TEXT
+            assert len(message.program) <= LONGEST_PROGRAM
+            assert message.text.splitlines() == [message.text]
+            hidden = shown(message.text, TOKENS)
+            assert not any(token in hidden for token in (TOKENS.kickstart, TOKENS.ignition, TOKENS.report))
+    whole, pieces = MessageStream(), MessageStream()
+    messages = [*whole.feed(data), *whole.end()]
+    size = data[0] % 50 + 1 if data else 1
+    parts = [message for at in range(0, len(data), size) for message in pieces.feed(data[at : at + size])]
+    assert [*parts, *pieces.end()] == messages
+    assert all(0 < len(message) <= LONGEST_MESSAGE_BYTES for message in messages)
+
+
+TARGETS = {
+    "dhcp": dhcp_message,
+    "tftp": tftp_read,
+    "http": http_request,
+    "yaml": yaml_text,
+    "ignition": ignition_file,
+    "syslog": syslog_stream,
+}

@@ -8,7 +8,7 @@ import pytest
 from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
-RUNS = {"dhcp": 20_000, "tftp": 15_000, "http": 30_000, "yaml": 2_000, "ignition": 10_000}
+RUNS = {"dhcp": 20_000, "tftp": 15_000, "http": 30_000, "yaml": 2_000, "ignition": 10_000, "syslog": 3_000}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -10,6 +10,7 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, Bui
 
 from netboot.admin.json_views import json_view
 from netboot.boot.token_documents import Report
+from netboot.boot_logs.log_files import LogFiles
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Policy, UnknownHosts
@@ -51,6 +52,7 @@ async def shown(services: BuiltServices) -> dict[str, Any]:
             lambda: services.hosts, lambda _: (), now=services.clock.now, random_bytes=services.clock.random_bytes
         ),
         attempts=3,
+        log_files=LogFiles(services.directory / "logs"),
         now=services.clock.now,
     )
     found = dict(json_view(await administration.host("cp1")))

@@ -52,7 +52,10 @@ class _Ready:
 
 
 class Documents:
-    """Renders documents from one set of templates and what hosts install. `place`: the URLs of the content."""
+    """Renders documents from one set of templates and what hosts install.
+
+    `place`: the URLs of the content. `log_port`: our port for machines' logs; 0: they send none.
+    """
 
     def __init__(
         self,
@@ -62,13 +65,14 @@ class Documents:
         place: ContentPlace = HERE,
         sets_clock: bool = False,
         embeds_ignition: bool = False,
+        log_port: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.content = content
-        self.ignition = IgnitionDocuments(engine, now)
+        self.ignition = IgnitionDocuments(engine, now, sends_journal=log_port != 0)
         self.embeds_ignition = embeds_ignition
         self._engine, self._place = engine, place
-        self._sets_clock, self._now = sets_clock, now
+        self._sets_clock, self._log_port, self._now = sets_clock, log_port, now
         self._ready: dict[tuple[HostName, ScriptLanguage], _Ready] = {}  # found without a problem
 
     def with_content(self, content: HostContent) -> "Documents":
@@ -79,21 +83,24 @@ class Documents:
             place=self._place,
             sets_clock=self._sets_clock,
             embeds_ignition=self.embeds_ignition,
+            log_port=self._log_port,
             now=self._now,
         )
 
     def script(self, plan: ScriptPlan, language: ScriptLanguage, *, base_url: str, is_built_in: bool = False) -> str:
         """Write a machine's script; raise RenderError. `is_built_in`: not from the operator's templates."""
         engine = _built_in_engine() if is_built_in else self._engine
-        return boot_script.boot_script(engine, plan, language, base_url=base_url, place=self._place)
+        return boot_script.boot_script(
+            engine, plan, language, base_url=base_url, place=self._place, log_port=self._log_port
+        )
 
     def autoexec(self, mac: Mac | None, *, base_url: str) -> str:
         """Write the script that leads an iPXE to its script; the built-in one where the operator's template fails."""
         try:
-            return boot_script.autoexec(self._engine, mac, base_url=base_url)
+            return boot_script.autoexec(self._engine, mac, base_url=base_url, log_port=self._log_port)
         except RenderError as error:
             log.debug("boot.autoexec_built_in", reason=str(error))  # `check` names it
-            return boot_script.autoexec(_built_in_engine(), mac, base_url=base_url)
+            return boot_script.autoexec(_built_in_engine(), mac, base_url=base_url, log_port=self._log_port)
 
     async def kickstart(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> str:
         """Write a Kickstart; raise RenderError, or ContentError for a release that is not there."""
@@ -132,12 +139,18 @@ class Documents:
             embeds_ignition=self.embeds_ignition,
             virtual_ip=virtual_ip,
             place=self._place,
+            log_port=self._log_port,
         )
 
     def kernel_lines(self, host: Host, tokens: Tokens, *, mac: Mac, base_url: str) -> dict[str, str]:
         """Return the kernel arguments of installer and installed system, by these names; raise RenderError."""
         installer = kernel_line.installer(
-            host, mac=mac, base_url=base_url, kickstart_token=tokens.kickstart, place=self._place
+            host,
+            mac=mac,
+            base_url=base_url,
+            kickstart_token=tokens.kickstart,
+            place=self._place,
+            log_port=self._log_port,
         )
         installed = kernel_line.installed(
             host, mac=mac, base_url=base_url, ignition_token=None if self.embeds_ignition else tokens.ignition

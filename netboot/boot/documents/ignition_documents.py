@@ -45,10 +45,11 @@ class IgnitionSet(dict[IgnitionPart, bytes]):
 
 
 class IgnitionDocuments:
-    """Renders the Ignition of hosts from one set of templates."""
+    """Renders the Ignition of hosts from one set of templates. `sends_journal`: the first boot sends its journal."""
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], datetime], *, sends_journal: bool = False) -> None:
         self._engine = engine
+        self._sends_journal = sends_journal
         self._now = now
         self._role_files = RoleFiles()
 
@@ -66,6 +67,7 @@ class IgnitionDocuments:
             host,
             version=role.ignition.version,
             ready_url=urls.report(base_url, tokens.report, "ready"),
+            log_url=urls.report(base_url, tokens.report, urls.LOG_REPORT) if self._sends_journal else None,
             mac=mac,
             role_paths=role.ignition.paths,
             is_embedded=is_embedded,

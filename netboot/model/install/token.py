@@ -10,6 +10,8 @@ from netboot.model.clock import RandomBytes
 HIDDEN_TOKEN: Final = "TOKEN-HIDDEN"  # noqa: S105  what is shown instead of a token
 TOKEN_BYTES: Final = 16  # 128 bits
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+_SHORTEST_PART: Final = 8  # hex digits of a token; fewer are no help to guess the rest
+_HEX: Final = re.compile(rf"(?<![0-9a-f])[0-9a-f]{{{_SHORTEST_PART},}}(?![0-9a-f])")
 
 
 class TokenKind(StrEnum):
@@ -46,6 +48,21 @@ def hidden_in(text: str, tokens: Tokens) -> str:
         if token := tokens.of(kind):
             text = text.replace(token, HIDDEN_TOKEN)
     return text
+
+
+def without_tokens(line: str, tokens: Tokens) -> str:
+    """Hide the tokens of one install in a line of a log, any other token, and what is a part of one of these tokens.
+
+    A client may send a long line in pieces: iPXE sends 127 characters in each message.
+    """
+    known = [token for kind in TokenKind if (token := tokens.of(kind))]
+
+    def hidden(found: re.Match[str]) -> str:
+        digits = found[0]
+        is_token = len(digits) == 2 * TOKEN_BYTES or any(digits in token for token in known)
+        return HIDDEN_TOKEN if is_token else digits
+
+    return _HEX.sub(hidden, line)
 
 
 def is_well_formed(token: str) -> bool:

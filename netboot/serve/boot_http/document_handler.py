@@ -19,6 +19,7 @@ from aiohttp import web
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments, WipeReport
+from netboot.boot.log_lines import LogLines
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError
@@ -31,8 +32,10 @@ from netboot.serve.static_http.refused import LONGEST_BODY_BYTES
 from netboot.serve.static_http.static_files import base_url_at
 from netboot.telemetry.health import Health
 from netboot.telemetry.logs import LineLimit
+from netboot.wire.syslog.syslog_message import reported_message
 
 REPORT_TIMEOUT_S: Final = 30.0  # any machine may begin a report: its token is checked at the end
+LINES_AT_ONCE: Final = 64  # of a log; then the loop's other tasks have their turn
 KEPT_OF_BEGINNING_BYTES: Final = 8 * 1024  # of a report: its first line is the reason for which an install failed
 KEPT_OF_END_BYTES: Final = 64 * 1024  # the last actions in a log; onerror.ks.j2 sends 60,000 of it
 
@@ -53,6 +56,7 @@ class DocumentHandler:
     inspection_documents: InspectionDocuments
     _: KW_ONLY
     health_check: CheckHealth
+    log_lines: LogLines | None = None  # None: no logs are received
     advertised: Mapping[str, str]  # by our address, the address that machines are given instead
     _taken: LineLimit = field(default_factory=LineLimit, init=False)
 
@@ -125,6 +129,8 @@ class DocumentHandler:
 
     async def report(self, request: web.Request) -> web.Response:
         event = request.match_info["event"]
+        if event == urls.LOG_REPORT and self.log_lines is not None:
+            return await self._log(request, self.log_lines)
         if event not in (*Report, INSPECTED, *WipeReport):
             return _refused(Refusal.UNKNOWN)
         try:
@@ -142,6 +148,28 @@ class DocumentHandler:
         if refusal is None:
             return self._acknowledged(token, event, address)
         return _refused(refusal) if isinstance(refusal, Refusal) else _not_allowed([refusal])
+
+    async def _log(self, request: web.Request, log_lines: LogLines) -> web.Response:
+        """Take lines of a log. The token is checked first: only a machine of ours may make us hold so much."""
+        address = _remote_address(request)
+        try:
+            sender = await self.document_service.log_sender(request.match_info["token"], address)
+        except StoreError as error:
+            return self._not_now("log", request, error)
+        if isinstance(sender, Refusal):
+            return _refused(sender)
+        try:
+            async with asyncio.timeout(REPORT_TIMEOUT_S):
+                body = b"".join(
+                    [chunk async for chunk in _at_most(LONGEST_BODY_BYTES, request.content.iter_chunked(1 << 16))]
+                )
+        except (TimeoutError, web.RequestPayloadError):
+            return web.Response(status=400, text="the log has no end\n", headers=_SECRET)
+        lines = body.splitlines()
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            log_lines.record_report(sender, address, lines[start : start + LINES_AT_ONCE], reported_message)
+            await asyncio.sleep(0)
+        return _text("taken\n")
 
     async def _checks(self, token: str, address: IPv4Address, body: str) -> web.Response:
         """Answer 200 if the machine may be installed, 409 with the reasons if it may not."""

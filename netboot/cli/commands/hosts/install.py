@@ -11,14 +11,15 @@ import click
 from netboot.admin.json_views import json_view
 from netboot.cli.commands.daemon_or_store import CHANGING, run_with_administration
 from netboot.cli.commands.hosts.host import armed_text, reason_text
+from netboot.cli.commands.hosts.install_logs import logs
 from netboot.cli.commands.hosts.selecting import check_selection, selection_options
 from netboot.cli.groups import Group
 from netboot.cli.views.checks_view import check_lines, reported_check_lines
 from netboot.cli.views.deadlines import deadline_texts
+from netboot.cli.views.event_words import event_words
 from netboot.cli.views.machine_view import next_boot_texts
 from netboot.cli.views.output import ago, config_and_json, print_found, print_table
 from netboot.errors import NetbootError
-from netboot.model.boot.reasons import explain
 from netboot.model.install.install import MOST_ATTEMPTS
 from netboot.model.words import printable
 from netboot.operate.arming import ArmRequest, CancelRequest
@@ -35,6 +36,9 @@ NOT_DECLARED = "not declared in the hosts files"
 @click.group(cls=Group)
 def install() -> None:
     """Arm hosts for one install, and follow it."""
+
+
+install.add_command(logs)
 
 
 @install.command()
@@ -232,13 +236,10 @@ class Timeline:
         if self._as_json:
             click.echo(json.dumps(event, ensure_ascii=False))
             return
-        explained = explain(event["event"], data, host=event["host"] or event["mac"] or "this machine")
-        if explained is not None:
-            self._line(at, step or explained.word, str(explained))
-            for line in reported_check_lines(data["checks"]) if explained.word == "checks" else ():
+        if (words := event_words(event)) is not None:
+            self._line(at, *words)
+            for line in reported_check_lines(data["checks"]) if words[0] == "checks" else ():
                 click.echo(f"{'':24}{line}")
-        elif step is not None:
-            self._line(at, step, ", ".join(f"{key} {value}" for key, value in data.items() if value is not None))
 
     def _line(self, at: datetime, word: str, text: str) -> None:
         self._began = self._began or at

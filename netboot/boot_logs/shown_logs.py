@@ -1,0 +1,96 @@
+"""Finds and shows the log of a machine's boot, with and without a running daemon; only with one it is followed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+
+from netboot.boot_logs.log_files import LogFiles, Owner, StoredBoot
+from netboot.boot_logs.log_writer import LogWriter
+from netboot.errors import NetbootError
+from netboot.model.boot.log_line import LogLine
+
+
+class NoLogError(NetbootError):
+    """No log of this machine or boot is kept, or logs are not received."""
+
+    code = "log-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBoot:
+    """A boot that has a log: its number among the kept ones, and when the next one began."""
+
+    machine: str
+    number: int  # the oldest is 1
+    boots: int
+    began_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLog:
+    """A machine, and the boot whose log is shown; None if it has none yet."""
+
+    owner: Owner
+    boot: StoredBoot | None
+
+
+class BootLogs:
+    def __init__(
+        self, files: LogFiles, known: Callable[[str], Awaitable[Owner]], writer: LogWriter | None = None
+    ) -> None:
+        """`known` finds a host by name or a machine by MAC, else raises UnknownHostError. `writer`: of a daemon."""
+        self._files, self._known, self._writer = files, known, writer
+
+    async def find(self, name: str, *, boot: int = 0, follow: bool = False) -> FoundLog:
+        """Find the log of a machine's boot: 0 is the last one, -1 the one before, 1 the oldest, as in journalctl(1).
+
+        Raises UnknownHostError, and NoLogError; a log that is followed may begin later.
+        """
+        owner = await self._known(name)
+        if follow and self._writer is None:
+            raise NoLogError(
+                "no log can be followed: no daemon runs, or logs.port is 0; start netboot, or see logs.port"
+            )
+        boots = await asyncio.to_thread(self._files.boots_of, owner)
+        if not boots and follow and boot == 0:
+            return FoundLog(owner, None)
+        index = boot - 1 if boot > 0 else boot + len(boots) - 1
+        if not 0 <= index < len(boots):
+            kept = f"it has the logs of {len(boots)} boots" if boots else "see logs.port"
+            what = f"boot {boot} of {name}" if boots else name
+            raise NoLogError(f"no log of {what} is kept; {kept}")
+        return FoundLog(owner, boots[index])
+
+    async def show(
+        self, name: str, *, boot: int = 0, follow: bool = False
+    ) -> AsyncGenerator[LoggedBoot | LogLine | None, None]:
+        """Find the log of a machine's boot, and yield it as `lines` does."""
+        async with aclosing(self.lines(await self.find(name, boot=boot, follow=follow), follow=follow)) as lines:
+            async for each in lines:
+                yield each
+
+    async def lines(
+        self, found: FoundLog, *, follow: bool = False
+    ) -> AsyncGenerator[LoggedBoot | LogLine | None, None]:
+        """Yield the boot, then its lines; with `follow`, also later lines and boots, and None each second."""
+        if follow and self._writer is not None:
+            async with aclosing(self._writer.follow(found.owner, found.boot)) as each_line:
+                async for each in each_line:
+                    yield await self._shown(found.owner, each) if isinstance(each, StoredBoot) else each
+        elif found.boot is not None:
+            yield await self._shown(found.owner, found.boot)
+            before, offset = -1, 0
+            while offset > before:
+                before = offset
+                lines, offset = await asyncio.to_thread(self._files.read, found.boot, before)
+                for line in lines:
+                    yield line
+
+    async def _shown(self, owner: Owner, boot: StoredBoot) -> LoggedBoot:
+        boots = await asyncio.to_thread(self._files.boots_of, owner)
+        older = sum(each.began_at <= boot.began_at for each in boots)
+        ended_at = next((each.began_at for each in boots if each.began_at > boot.began_at), None)
+        return LoggedBoot(owner, older, len(boots), boot.began_at, ended_at)

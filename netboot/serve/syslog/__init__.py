@@ -1,0 +1,1 @@
+"""The receiver of machines' logs: syslog by UDP and TCP on each boot interface."""

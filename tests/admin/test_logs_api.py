@@ -1,0 +1,52 @@
+"""The log of a machine by the API of the whole appliance in one process: refusals before the stream begins."""
+
+from collections.abc import Iterator
+
+import pytest
+from safety.appliance import Appliance, link_shared, prepare
+from safety.declared import AT_FIRST
+
+BOOT = {"error": "boot is a whole number: 0 is the last boot, -1 the one before, 1 the first", "code": "bad-request"}
+NONE = {"error": "no log of cp1 is kept; see logs.port", "code": "log-unknown"}
+OTHER = NONE | {"error": "no log of 52:54:00:00:00:99 is kept; see logs.port"}
+NOT_FOLLOWED = {
+    "error": "no log can be followed: no daemon runs, or logs.port is 0; start netboot, or see logs.port",
+    "code": "log-unknown",
+}
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    shared, directory = tmp_path_factory.mktemp("shared"), tmp_path_factory.mktemp("box")
+    prepare(shared)
+    link_shared(shared, directory)
+    box = Appliance(directory, AT_FIRST.text())
+    yield box
+    box.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        *[(f"cp1/logs?boot={wrong}", 400, BOOT) for wrong in ("x", "1.5", "", "9999999")],
+        ("cp1/logs?follow=0", 404, NONE),
+        ("cp1/logs", 404, NOT_FOLLOWED),
+        (
+            "52:54:00:00:00:99/logs?follow=0",
+            404,
+            OTHER,
+        ),
+    ],
+)
+def test_a_log_that_is_not_there_is_refused_with_a_status(
+    appliance: Appliance, path: str, status: int, expected: dict[str, str]
+):
+    response = appliance.api("GET", f"/installs/{path}")
+
+    assert (response.status, response.json()) == (status, expected)
+
+
+def test_an_unknown_host_has_no_log(appliance: Appliance):
+    response = appliance.api("GET", "/installs/nosuch/logs?follow=0")
+
+    assert (response.status, response.json()["code"]) == (404, "host-unknown")

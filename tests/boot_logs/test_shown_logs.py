@@ -1,0 +1,95 @@
+"""Which boot of which machine is shown, and why none is."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from netboot.boot_logs.log_files import LogFiles
+from netboot.boot_logs.log_store import LogStore, ReceivedLine
+from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_logs.shown_logs import BootLogs, LoggedBoot, NoLogError
+from netboot.model.boot.log_line import LogLine, Severity
+from netboot.model.host.host import HostName
+from netboot.telemetry.metrics import Metrics
+
+BEGAN = datetime(2026, 11, 29, 11, 0, tzinfo=UTC)
+
+
+def at(minutes: int) -> datetime:
+    return BEGAN + timedelta(minutes=minutes)
+
+
+def line(minutes: int) -> LogLine:
+    return LogLine(at(minutes), IPv4Address("192.0.2.50"), Severity.INFO, "ipxe", f"line {minutes}")
+
+
+async def known(name: str) -> HostName:
+    return HostName(name)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LogStore:
+    """Three boots of cp1."""
+    store = LogStore(LogFiles(tmp_path), budget_bytes=1 << 30, now=lambda: BEGAN)
+    store.write([ReceivedLine(HostName("cp1"), at(minutes), line(minutes)) for minutes in (0, 10, 20)])
+    return store
+
+
+def shown(logs: BootLogs, name: str = "cp1", **wanted: int) -> list[object]:
+    async def collect() -> list[object]:
+        return [each async for each in logs.show(name, **wanted)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize(("boot", "number"), [(0, 3), (-1, 2), (-2, 1), (1, 1), (2, 2), (3, 3)])
+def test_boots_are_counted_as_journalctl_counts_them(store: LogStore, boot: int, number: int):
+    ended_at = at(number * 10) if number < 3 else None
+
+    found = shown(BootLogs(store.files, known), boot=boot)
+
+    assert found == [LoggedBoot("cp1", number, 3, at(number * 10 - 10), ended_at), line(number * 10 - 10)]
+
+
+@pytest.mark.parametrize("boot", [4, -3])
+def test_a_boot_that_has_no_log_is_refused_with_the_number_of_those_that_have(store: LogStore, boot: int):
+    with pytest.raises(NoLogError, match=f"no log of boot {boot} of cp1 is kept; it has the logs of 3 boots"):
+        shown(BootLogs(store.files, known), boot=boot)
+
+
+def test_a_machine_without_a_log_is_refused(store: LogStore):
+    with pytest.raises(NoLogError, match=r"no log of w1 is kept; see logs\.port"):
+        shown(BootLogs(store.files, known), "w1")
+
+
+def test_only_a_daemon_that_receives_logs_follows_them(store: LogStore):
+    with pytest.raises(NoLogError, match=r"no log can be followed: no daemon runs, or logs\.port is 0"):
+        shown(BootLogs(store.files, known), follow=True)
+
+
+def test_a_followed_log_is_shown_until_the_daemon_stops(store: LogStore):
+    async def follow() -> list[object]:
+        writer = LogWriter(store, Metrics())
+        found = []
+        async for each in BootLogs(store.files, known, writer).show("cp1", follow=True):
+            found.append(each)
+            if isinstance(each, LogLine):
+                writer.end()
+        return found
+
+    assert asyncio.run(follow()) == [LoggedBoot("cp1", 3, 3, at(20), None), line(20)]
+
+
+def test_a_log_that_has_not_begun_can_be_followed(store: LogStore):
+    async def follow() -> list[object]:
+        writer = LogWriter(store, Metrics())
+        found = []
+        async for each in BootLogs(store.files, known, writer).show("w1", follow=True):
+            found.append(each)
+            writer.end()
+        return found
+
+    assert asyncio.run(follow()) == [None]
