@@ -133,7 +133,7 @@ class Admin(SettingSection):
     """API, metrics, and the command line's access."""
 
     listen: kinds.LoopbackEndpoint = described(
-        Endpoint(kinds.LOOPBACK, 8470), "The address of the API, metrics and events."
+        Endpoint(kinds.LOOPBACK, 8470), "The address of the API, metrics, health and events."
     )
     socket: values.FilePath = described(
         Path("/run/netboot/control.sock"), "The Unix socket by which the command line controls the daemon."
