@@ -10,7 +10,6 @@ from netboot.errors import HookSecretError
 from netboot.model.hook import CommandTarget, Hook, WebTarget
 from netboot.model.host.host import HostSet
 from netboot.operate.hooks.signature import read_keys
-from netboot.operate.hooks.webhook import trusting
 
 
 def check_hooks(hooks: Iterable[Hook], hosts: HostSet) -> BoxReport:
@@ -44,6 +43,8 @@ def _problems_of_web(target: WebTarget) -> Iterator[str]:
         except HookSecretError as error:
             yield str(error)
     if target.ca_file is not None and _may_be_read(target.ca_file):
+        from netboot.operate.hooks.webhook import trusting  # slow to load
+
         try:
             trusting(target.ca_file)
         except OSError as error:
