@@ -89,7 +89,7 @@ class UploadImports:
 
     async def _import(self, id_: str) -> None:
         upload = await self.get(id_)
-        if upload.state in (UploadState.DONE, UploadState.FAILED):
+        if upload.has_ended:
             return  # two writers sent its last byte
         if upload.state is UploadState.RECEIVING:
             upload = await asyncio.to_thread(self._uploads.move, upload, UploadState.IMPORTING)

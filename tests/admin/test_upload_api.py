@@ -51,7 +51,7 @@ class Uploader:
 
     async def end_of(self, id_: str) -> Upload:
         async with asyncio.timeout(TIMEOUT_S):
-            while (upload := self.uploads.get(id_)).state not in (UploadState.DONE, UploadState.FAILED):  # noqa: ASYNC110
+            while not (upload := self.uploads.get(id_)).has_ended:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return upload
 

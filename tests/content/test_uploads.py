@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,23 @@ def test_uploads_that_may_not_be_read_are_not_taken_for_none() -> None:
                 Uploads(content).all()
         finally:
             os.seteuid(0)
+
+
+def test_moves_of_one_upload_at_the_same_time_are_made_one_after_the_other(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    upload = uploads.begin(UploadRequest(UploadKind.ISO, 4), id_="a" * 32, now="2026-11-21T00:00:00")
+
+    with ThreadPoolExecutor(4) as threads:
+        moved = list(threads.map(lambda _: uploads.move(upload, UploadState.IMPORTING), range(200)))
+
+    assert {each.state for each in moved} == {UploadState.IMPORTING}
+
+
+def test_an_upload_that_has_ended_stays_as_it_is(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    upload = uploads.begin(UploadRequest(UploadKind.ISO, 4), id_="a" * 32, now="2026-11-21T00:00:00")
+
+    failed = uploads.move(upload, UploadState.FAILED, error="no kernel")
+
+    assert uploads.move(upload, UploadState.IMPORTING) == uploads.get(upload.id)
+    assert (uploads.get(upload.id).state, failed.error) == (UploadState.FAILED, "no kernel")

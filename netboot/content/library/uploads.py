@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Self
 
 from netboot.content.library.disk import cannot_write, http_status, nearest_existing, sync
@@ -62,6 +63,11 @@ class Upload:
     result: dict[str, Any] | None = None
     error: str | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """It was imported, or cannot be."""
+        return self.state in (UploadState.DONE, UploadState.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
@@ -92,6 +98,7 @@ class Uploads:
     def __init__(self, content: Path) -> None:
         self._root = content / DIRECTORY
         self._in_use: set[str] = set()
+        self._moving = Lock()  # its receiver and, at a start, its import move one upload at the same time
 
     @property
     def open_count(self) -> int:
@@ -159,11 +166,14 @@ class Uploads:
             self._in_use.discard(id_)
 
     def move(self, upload: Upload, state: UploadState, **more: Any) -> Upload:
-        """Write a new state to disk; delete the bytes of an upload that ended."""
-        moved = replace(upload, state=state, **more)
-        with _refusing_write_errors(self._root.parent):
+        """Write a new state to disk; delete the bytes of an upload that ended. One that has ended stays as it is."""
+        with self._moving, _refusing_write_errors(self._root.parent):
+            stored = self.get(upload.id)
+            if stored.has_ended:
+                return stored
+            moved = replace(stored, state=state, **more)
             self._write(moved)
-            if state in (UploadState.DONE, UploadState.FAILED):
+            if moved.has_ended:
                 self.data(upload).unlink(missing_ok=True)
         return moved
 
