@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from fixtures.services import (
     ADDRESS,
     BASE_URL,
@@ -32,7 +33,7 @@ from netboot.model.boot.offer import (
 from netboot.model.host.disk_rule import DiskRule
 from netboot.model.host.host import Host, HostName, HostSet, Role
 from netboot.model.host.mac import Mac
-from netboot.model.install.inspection import Inspection, OneTimeBoot
+from netboot.model.install.inspection import INSPECTED_INSTEAD, Inspection, OneTimeBoot
 from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store.inspections import Inspections
 
@@ -227,6 +228,28 @@ def test_a_machine_that_ends_in_its_wipe_is_not_wiped_again(with_services: WithS
         await services.inspections.load()
         assert await boots(services) == WAITS
         assert await state(services) == (WipeState.ALLOWED, "")
+
+    with_services(scenario)
+
+
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_an_inspection_of_a_machine_that_ended_in_its_wipe_wipes_no_disk(with_services: WithServices, is_allowed: bool):
+    async def scenario(services: BuiltServices) -> None:
+        await retired(services)
+        token = await begun(services)
+        if is_allowed:
+            await reported(services, token, WipeReport.WIPING)
+        services.use(policy=replace(services.policy, inspect_media=MEDIUM))
+        await services.inspections.request([UNKNOWN_MAC])
+        inspection = await begun(services)
+
+        assert await state(services) == (WipeState.CANCELLED, INSPECTED_INSTEAD)
+        document = await kickstart(services, inspection)
+        assert f"{BASE_URL}/report/{inspection}/inspected" in document
+        assert "wipefs" not in document
+        assert await reported(services, inspection, WipeReport.WIPING) is Refusal.SPENT
+        assert await services.inspection_documents.report(inspection, UNKNOWN_ADDRESS, MACHINE) is None
+        assert await kickstart(services, token) is Refusal.UNKNOWN
 
     with_services(scenario)
 

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from netboot.model.host.hardware import Hardware
 from netboot.model.host.mac import Mac
 from netboot.model.install.wipe import Wipe, WipeState
+
+INSPECTED_INSTEAD: Final = "its machine was inspected before it reported the end of the wipe"
 
 
 class OneTimeBoot(StrEnum):
@@ -73,10 +76,14 @@ class Inspection:
         return replace(self, requested_at=None, kind=OneTimeBoot.INSPECT, requested_medium=None)
 
     def begun(self, medium: str, token: str, *, at: datetime) -> "Inspection":
-        """Return it as it is when the machine boots `medium` for an inspection or wipe; an earlier token is spent."""
-        wipe = self.wipe
-        if self.kind is OneTimeBoot.WIPE and wipe is not None:
-            wipe = wipe.moved(WipeState.BEGUN, at=at)
+        """Return it as it is when the machine boots `medium` for an inspection or wipe; an earlier token is spent.
+
+        An inspection ends a wipe that has no result, because the new token must not lead to it.
+        """
+        if self.kind is OneTimeBoot.WIPE and self.wipe is not None:
+            wipe: Wipe | None = self.wipe.moved(WipeState.BEGUN, at=at)
+        else:
+            wipe = self.wipe_ended(WipeState.CANCELLED, INSPECTED_INSTEAD, at=at).wipe
         return replace(self.withdrawn(), medium=medium, begun_at=at, token=token, wipe=wipe)
 
     def reported(self, hardware: Hardware, *, at: datetime) -> "Inspection":

@@ -15,7 +15,7 @@ class WipeState(StrEnum):
     ALLOWED = "allowed"  # the machine may write to the disk; it has not reported an end
     DONE = "done"
     REFUSED = "refused"  # by the machine's checks, or a step of it failed
-    CANCELLED = "cancelled"  # by an operator, or because the machine was registered again
+    CANCELLED = "cancelled"  # by an operator, or because the machine was registered again or inspected
 
 
 _OPEN = (WipeState.REQUESTED, WipeState.BEGUN, WipeState.ALLOWED)
