@@ -111,6 +111,17 @@ def test_a_uefi_machine_is_reported(box: Box):
     assert (sda.by_path, sda.by_id) == (("/dev/disk/by-path/pci-1",), ("/dev/disk/by-id/ata-1",))
 
 
+def test_many_disks_cut_no_card_from_the_report(box: Box):
+    box.has_card("eno1", "ixgbe", address="52:54:00:aa:bb:99")
+    links = " ".join(f"/dev/disk/by-id/wwn-{number:060}" for number in range(1000))
+    box.has_disks(FakeDisk("sda", udev={**SSD.udev, "DEVLINKS": links}))
+
+    (found,) = box.is_inspected(200)
+
+    assert found.cards == (InspectedCard("eno1", "52:54:00:aa:bb:99", "ixgbe"),)
+    assert [disk.name for disk in found.disks] == ["sda"]
+
+
 def test_a_machine_without_anything_is_reported_and_restarts(box: Box):
     assert box.is_inspected(200) == [Hardware("bios", memory_kib=65_536_000, cpu="Xeon 6338", cpus=2)]
 
