@@ -16,6 +16,7 @@ TOKENS = Tokens("0123456789abcdef0123456789abcdef", "f" * 32, "")
         ("http://192.0.2.10:8080/ks/0123456789abc", f"http://192.0.2.10:8080/ks/{HIDDEN_TOKEN}"),
         ("89abcdef inst.ks.sendmac", f"{HIDDEN_TOKEN} inst.ks.sendmac"),
         ("deadbeef01 sha256 " + "ab" * 32, "deadbeef01 sha256 " + "ab" * 32),
+        (f"joined: 00{TOKENS.kickstart}deadbeef", f"joined: {HIDDEN_TOKEN}"),
         ("0123", "0123"),
     ],
 )

@@ -53,13 +53,14 @@ def hidden_in(text: str, tokens: Tokens) -> str:
 def without_tokens(line: str, tokens: Tokens) -> str:
     """Hide the tokens of one install in a line of a log, any other token, and what is a part of one of these tokens.
 
-    A client may send a long line in pieces: iPXE sends 127 characters in each message.
+    A client may send a long line in pieces: iPXE sends 127 characters in each message. Hex digits beside a token are
+    hidden with it.
     """
     known = [token for kind in TokenKind if (token := tokens.of(kind))]
 
     def hidden(found: re.Match[str]) -> str:
         digits = found[0]
-        is_token = len(digits) == 2 * TOKEN_BYTES or any(digits in token for token in known)
+        is_token = len(digits) == 2 * TOKEN_BYTES or any(digits in token or token in digits for token in known)
         return HIDDEN_TOKEN if is_token else digits
 
     return _HEX.sub(hidden, line)
