@@ -95,10 +95,12 @@ class LogStore:
     def _append(self, path: Path, lines: Sequence[LogLine]) -> int:
         """Append what still fits; return how many lines that were."""
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             before_bytes = os.fstat(descriptor).st_size
             data, kept = _fitting(lines, LONGEST_LOG_BYTES - before_bytes)
+            if before_bytes and os.pread(descriptor, 1, before_bytes - 1) != b"\n":  # the daemon was killed
+                data = b"\n" + data
             try:
                 _write_all(descriptor, data)
             except OSError:  # a half line would be joined with the next one

@@ -87,6 +87,19 @@ def test_after_a_restart_a_recent_log_is_continued_and_an_old_one_is_not(opened:
     assert texts(opened()) == [["before", "after"], ["much later", "and more"]]
 
 
+def test_after_a_half_line_that_a_killed_daemon_left_no_line_is_lost(opened: Callable[..., LogStore]):
+    opened().write([received("whole"), received("half")])
+    [boot] = opened().files.boots_of(CP1)
+    os.truncate(boot.path, boot.size_bytes - 5)
+
+    store = opened()
+    store.write([received("first after the restart", began_at=None)])
+    store.write([received("second", began_at=None)])
+
+    assert texts(store) == [["whole", "first after the restart", "second"]]
+    assert store.used_bytes == on_disk(boot.path.stat().st_size)
+
+
 def test_a_log_ends_with_a_line_that_states_that_the_rest_is_missing(
     opened: Callable[..., LogStore], monkeypatch: pytest.MonkeyPatch
 ):
