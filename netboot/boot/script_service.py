@@ -146,18 +146,16 @@ class ScriptService:
         writer: ScriptWriter,
     ) -> Script:
         is_announced = machine.is_announced(self.clock.monotonic())
-        inspection = self.inspections.known(machine.mac)
-        if host is None:
-            plan = script_without_install(
-                machine.mac, None, None, registry.policy, inspection=inspection, may_boot_once=is_announced
-            )
-            return await self._without_install(machine, plan or LocalBootPlan(machine.mac, None), writer)
-        async with self._at_the_script[host.name]:  # a loader may repeat its request before it is answered
-            install = await self.install_moves.read(host.name)
-            machine.note_arming(install.arming)
+        at_the_script = machine.at_the_script if host is None else self._at_the_script[host.name]
+        async with at_the_script:  # a loader may repeat its request before it is answered
+            install = None if host is None else await self.install_moves.read(host.name)
+            inspection = self.inspections.known(machine.mac)
             plan = script_without_install(
                 machine.mac, host, install, registry.policy, inspection=inspection, may_boot_once=is_announced
             )
+            if host is None or install is None:
+                return await self._without_install(machine, plan or LocalBootPlan(machine.mac, None), writer)
+            machine.note_arming(install.arming)
             if plan is None and not is_announced:
                 plan = WaitPlan(machine.mac, WaitReason.NOT_ANNOUNCED, host)
             if plan is not None:

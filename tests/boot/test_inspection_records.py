@@ -1,5 +1,6 @@
 """An inspection from its request to its report: once for each machine and medium, with a token of its own."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -56,6 +57,18 @@ async def restarted(services: BuiltServices) -> None:
     """Read the records anew, as a daemon does at its start."""
     services.inspections._known.clear()
     await services.inspections.load()
+
+
+def test_two_requests_at_once_get_the_same_inspection(with_services: WithServices):
+    """A loader may repeat its request before it is answered."""
+
+    async def scenario(services: BuiltServices) -> None:
+        inspects(services)
+        services.boots(UNREGISTERED, address=UNKNOWN_ADDRESS)
+        plans = await asyncio.gather(*(services.script_for(UNKNOWN_MAC, UNKNOWN_ADDRESS) for _ in range(2)))
+        assert plans == [InspectPlan(UNKNOWN_MAC, MEDIUM, None, await token_of(services))] * 2
+
+    with_services(scenario)
 
 
 def test_an_unregistered_machine_is_inspected_once_and_then_waits(with_services: WithServices):

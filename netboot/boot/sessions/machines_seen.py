@@ -3,6 +3,7 @@
 In memory, bounded; `store.machines` keeps what must survive a restart. Decides nothing.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,7 @@ class SeenMachine:
     elapsed: int = 0
     arming: Arming | None = None  # at its last script
     loader_shown_s: float | None = None  # its loader was sent completely, or requested the script
+    at_the_script: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)  # while unregistered
 
     @property
     def mac(self) -> Mac:
