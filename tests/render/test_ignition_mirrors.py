@@ -69,6 +69,13 @@ def test_the_mirrors_of_a_host(cp1: Host, engine: Engine, golden: Callable[[str,
     }
 
 
+def test_a_registry_that_is_listed_twice_for_itself_makes_one_key(cp1: Host, engine: Engine):
+    twice = (RegistryMirror("192.0.2.3:5000", insecure=True),) * 2
+    text = files_of(engine, replace(cp1, registries={"192.0.2.3:5000": twice}))[MIRRORS][2]
+    expected = {"prefix": "192.0.2.3:5000", "location": "192.0.2.3:5000", "insecure": True}
+    assert tomllib.loads(text) == {"registry": [expected]}
+
+
 @pytest.mark.parametrize("registries", [{}, {"quay.io": ()}])
 def test_without_mirror_there_is_no_file(
     registries: Mapping[str, tuple[RegistryMirror, ...]], cp1: Host, engine: Engine
