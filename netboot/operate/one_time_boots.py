@@ -78,15 +78,16 @@ class OneTimeBoots:
         """
         with audited(self.events, "inspect", actor or self.user, subject=name):
             host, macs = await self._inspectable(name)
+            machine = host.name if host else name
             medium, reasons = await self.readiness().inspection(host)
             if host is not None and (await self.install_moves.read(host.name)).is_armed:
                 cure = f"netboot install cancel {host.name} first"
                 reasons = [*reasons, f"{host.name} is armed, and an armed host is installed at its next boot; {cure}"]
-            reasons = [*reasons, *_more_urgent(name, requested_boot(await self.inspections.of(macs)))]
+            reasons = [*reasons, *_more_urgent(machine, requested_boot(await self.inspections.of(macs)))]
             if reasons or medium is None:
                 raise InspectionRefusedError("\n".join(f"cannot inspect {name}: {reason}" for reason in reasons))
             await self.inspections.request(macs)
-        return RequestedMachine(host.name if host else name, macs, medium)
+        return RequestedMachine(machine, macs, medium)
 
     async def rescue(self, request: RescueRequest, *, actor: Actor | None = None) -> list[RequestedMachine]:
         """Let each host boot the rescue mode at its next boot, all of them or none.
@@ -175,12 +176,12 @@ def _mac_or_none(name: str) -> Mac | None:
         return None
 
 
-def _more_urgent(name: str, request: RequestedBoot | None) -> list[str]:
+def _more_urgent(machine: str, request: RequestedBoot | None) -> list[str]:
     """Return why an inspection must not replace what is requested for the machine; empty: it may."""
     match request:
         case RequestedBoot(kind=OneTimeBoot.WIPE):
-            return [f"its wipe is requested; netboot host retire {name} --cancel-wipe first"]
+            return [f"its wipe is requested; netboot host retire {machine} --cancel-wipe first"]
         case RequestedBoot(kind=OneTimeBoot.RESCUE):
-            return [f"its rescue is requested; netboot host rescue {name} --cancel first"]
+            return [f"its rescue is requested; netboot host rescue {machine} --cancel first"]
         case _:
             return []

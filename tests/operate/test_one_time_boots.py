@@ -126,6 +126,9 @@ def test_an_inspection_does_not_replace_a_rescue_or_a_wipe(with_services: WithSe
         assert await refused(made.inspect("cp1"), InspectionRefusedError) == [
             "cannot inspect cp1: its rescue is requested; netboot host rescue cp1 --cancel first"
         ]
+        assert await refused(made.inspect(MAC), InspectionRefusedError) == [
+            f"cannot inspect {MAC}: its rescue is requested; netboot host rescue cp1 --cancel first"
+        ]
         assert await refused(made.inspect(UNKNOWN_MAC), InspectionRefusedError) == [
             f"cannot inspect {UNKNOWN_MAC}: its wipe is requested; "
             f"netboot host retire {UNKNOWN_MAC} --cancel-wipe first"
