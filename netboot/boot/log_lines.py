@@ -108,8 +108,7 @@ class LogLines:
         if machine is None:
             self.writer.count_dropped(LineDrop.UNKNOWN_ADDRESS, len(lines))
             return
-        for line in lines:
-            self._record_line(machine, address, line, parse=parse, transport=transport)
+        self._record_lines(machine, address, lines, parse=parse, transport=transport)
 
     def record_report(
         self, reporter: Host | HostName, address: IPv4Address, lines: Sequence[bytes], parse: Parse
@@ -119,22 +118,30 @@ class LogLines:
             machine = _Machine(reporter.name, reporter.macs, reporter.name)
         else:
             machine = _Machine(reporter, (), reporter)
-        for line in lines:
-            self._record_line(machine, address, line, parse=parse, transport=Transport.REPORT)
+        self._record_lines(machine, address, lines, parse=parse, transport=Transport.REPORT)
 
-    def _record_line(
-        self, machine: _Machine, address: IPv4Address, line: bytes, *, parse: Parse, transport: Transport
+    def _record_lines(
+        self, machine: _Machine, address: IPv4Address, lines: Sequence[bytes], *, parse: Parse, transport: Transport
     ) -> None:
-        now_s = self.clock.monotonic()
+        """Store lines within the limits; drop the rest of them together."""
         sender = self._sender(machine.owner)
-        if not (sender.allowance.admit(now_s) and self._all.admit(now_s)):
-            sender.withheld += 1
-            self.writer.count_dropped(LineDrop.RATE)
-            return
-        message = parse(line)
-        if message is None:
-            self.writer.count_dropped(LineDrop.EMPTY)
-            return
+        for number, line in enumerate(lines):
+            now_s = self.clock.monotonic()
+            if not (sender.allowance.admit(now_s) and self._all.admit(now_s)):
+                dropped = len(lines) - number
+                sender.withheld += dropped
+                self.writer.count_dropped(LineDrop.RATE, dropped)
+                return
+            message = parse(line)
+            if message is None:
+                self.writer.count_dropped(LineDrop.EMPTY)
+                continue
+            self._store(machine, address, message, sender=sender, now_s=now_s)
+            self.writer.counters.count("log_lines", transport=transport.value)
+
+    def _store(
+        self, machine: _Machine, address: IPv4Address, message: LogMessage, *, sender: _Sender, now_s: float
+    ) -> None:
         at, began_at = self.clock.now(), self._began_at(sender, machine.macs, now_s)
         if sender.withheld:
             text = f"{sender.withheld} lines before this one were not kept: {_LIMITS}"
@@ -145,7 +152,6 @@ class LogLines:
         program, text = shown(message.program, tokens), shown(message.text, tokens)
         received = LogLine(at, address, message.severity, program, text)
         self.writer.take(ReceivedLine(machine.owner, began_at, received))
-        self.writer.counters.count("log_lines", transport=transport.value)
 
     def _machine_at(self, address: IPv4Address) -> _Machine | None:
         mac, host = self.identification.machine_at(address)

@@ -45,8 +45,7 @@ class LogWriter:
 
     def count_dropped(self, reason: LineDrop, number: int = 1) -> None:
         """Count lines that are not kept."""
-        for _ in range(number):
-            self.counters.count("log_lines_dropped", reason=reason.value)
+        self.counters.count("log_lines_dropped", number, reason=reason.value)
 
     async def run(self) -> None:
         """Write what was taken until cancelled."""

@@ -1,6 +1,7 @@
 """Lines of logs find their machine and boot, are limited, and are stored without secrets."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -239,3 +240,17 @@ def test_a_flood_costs_little_once_it_is_over_the_limit(with_services: WithServi
         return loop.time() - began_s
 
     assert with_lines(with_services, scenario) < 1.0  # on a busy computer; idle it takes 0.02 s
+
+
+def test_lines_beyond_the_limit_are_dropped_together(with_services: WithServices):
+    async def scenario(services: BuiltServices, sent: Sent) -> float:
+        services.boots(FIRMWARE, IPXE)
+        sent.send(ADDRESS, *[b"x"] * LINES_AT_ONCE)
+        flood = [b"x"] * 1_000_000
+        began_s = time.process_time()
+        sent.send(ADDRESS, *flood)
+        spent_s = time.process_time() - began_s
+        assert sent.counted('netboot_log_lines_dropped_total{reason="rate"}') == "1e+06"
+        return spent_s
+
+    assert with_lines(with_services, scenario) < 0.5  # one by one it takes 1 s

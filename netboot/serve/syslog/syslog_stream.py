@@ -17,7 +17,7 @@ from netboot.wire.syslog.syslog_message import syslog_message
 MOST_CONNECTIONS: Final = 1024
 CONNECTIONS_OF_ADDRESS: Final = 8
 IDLE_S: Final = 3600.0  # an installer may have nothing to log while it pulls
-READ_AT_ONCE_BYTES: Final = 16 * 1024  # some milliseconds of work, then the loop's other tasks have their turn
+READ_AT_ONCE_BYTES: Final = 4096  # of a connection, some milliseconds of work; then the other tasks have their turn
 
 
 class OpenStreams:

@@ -11,7 +11,7 @@ from netboot.wire.syslog.syslog_message import LONGEST_MESSAGE_BYTES
 
 _LENGTH: Final = re.compile(rb"([1-9][0-9]{0,6}) <")
 _MAY_BE_LENGTH: Final = re.compile(rb"[1-9][0-9]{0,6} ?")
-_END: Final = re.compile(rb"[\n\0]")
+_END: Final = re.compile(rb"[\n\0]+")  # with the empty messages after it
 
 
 class MessageStream:
@@ -74,8 +74,8 @@ class MessageStream:
             self._held.clear()
             return message
         was_kept, self._skips_line = self._skips_line, False
-        line = self._take(end.end())[:-1]
-        return b"" if was_kept else line[:LONGEST_MESSAGE_BYTES]
+        line = self._take(end.end())[: min(end.start(), LONGEST_MESSAGE_BYTES)]
+        return b"" if was_kept else line
 
     def _take(self, length: int) -> bytes:
         taken = bytes(self._held[:length])
