@@ -4,6 +4,7 @@ MACHINE is the name of a host, or the MAC of a machine that no file declares; TI
 daemon and, without one, by commands. Blocks: called in threads.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ Owner = HostName | Mac
 READ_AT_ONCE_BYTES: Final = 256 * 1024
 _TIME: Final = "%Y%m%dT%H%M%S.%fZ"
 _SUFFIX: Final = ".log"
+_MAC_DIRECTORY: Final = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5,7}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class StoredBoot:
     path: Path
     size_bytes: int
     written_at: datetime  # when its last line was
+
+    @property
+    def is_of_unregistered(self) -> bool:
+        """Return whether its machine had no host of the files, and is kept by its MAC."""
+        return _MAC_DIRECTORY.fullmatch(self.path.parent.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Appends lines to the logs of boots, and deletes the oldest logs beyond the disk budget. Blocks: one thread at a time.
 
-A log has `LONGEST_LOG_BYTES` at most; one more line then states that the rest is not kept. The log of a running boot is
-never deleted to keep the budget: if all that is left belongs to such boots, further lines are dropped.
+A log has `LONGEST_LOG_BYTES` at most; one more line then states that the rest is not kept. To keep the budget, logs of
+unregistered machines are deleted first: any machine on the LAN can fill them, under many MACs. The log of a host's
+running boot is never deleted: if all that is left belongs to such boots, further lines are dropped.
 """
 
 import os
@@ -112,16 +113,16 @@ class LogStore:
         return kept
 
     def _keep_budget(self) -> bool:
-        """Delete the oldest logs until the others fit; return whether they do."""
+        """Delete logs of unregistered machines, then the oldest ones, until the others fit; return whether they do."""
         if self.used_bytes < self.budget_bytes:
             return True
         running, now = set(self._current.values()), self._now()
         boots = self.files.all_boots()
         self._count(boots)  # an operator may have deleted some
-        for boot in boots:
+        for boot in sorted(boots, key=lambda boot: not boot.is_of_unregistered):
             if self.used_bytes < self.budget_bytes:
                 break
-            if boot.path in running and now - boot.written_at < RUNNING:
+            if boot.path in running and now - boot.written_at < RUNNING and not boot.is_of_unregistered:
                 continue
             self._delete(boot)
         return self.used_bytes < self.budget_bytes

@@ -137,6 +137,21 @@ def test_the_oldest_logs_are_deleted_beyond_the_budget_and_never_those_of_runnin
     assert not store.files.path_of(CP1, BEGAN).exists()
 
 
+def test_unregistered_machines_displace_no_log_of_a_host(opened: Callable[..., LogStore]):
+    store = opened(8 * 4096)
+    earlier, later = BEGAN - timedelta(days=1), BEGAN + timedelta(hours=1)
+    store.write([received("earlier", began_at=earlier), received("now")])
+
+    for number in range(20):
+        mac = Mac.from_bytes(bytes([2, 0, 0, 0, 0, number]))
+        flooded = store.write([received("x", owner=mac, began_at=later)])
+    written = store.write([received("x", owner=HostName(f"w{number}"), began_at=later) for number in range(5)])
+
+    assert (flooded.dropped, written.dropped, written.problem) == ({}, {}, None)
+    assert texts(store) == [["earlier"], ["now"]]
+    assert {boot.path.parent.name for boot in store.files.all_boots()} == {"cp1", "w0", "w1", "w2", "w3", "w4"}
+
+
 def test_a_log_that_is_not_written_for_an_hour_may_be_deleted(opened: Callable[..., LogStore]):
     store = opened(2 * 4096, later=timedelta(hours=2))
 
