@@ -12,7 +12,7 @@ from typing import Final
 from netboot.model.boot.offer import InspectPlan, OncePlan, RescuePlan
 from netboot.model.clock import RandomBytes
 from netboot.model.host.hardware import Hardware
-from netboot.model.host.host import HostSet
+from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 from netboot.model.install.inspection import Inspection, OneTimeBoot
 from netboot.model.install.token import TOKEN_BYTES, is_well_formed
@@ -77,18 +77,20 @@ class InspectionRecords:
 
         One that its machine was allowed to begin continues; its result is not recorded any longer.
         """
-        at = self.now()
+        at, ended = self.now(), dict[HostName, Wipe]()
 
-        def cancelled(wipe: Wipe) -> Wipe:
+        def cancelled(stored: Inspection) -> Inspection:
+            wipe = stored.wipe
+            if wipe is None or not wipe.is_open or not which(wipe):
+                return stored  # it ended since it was found
             late = ", while it was being wiped" if wipe.state is WipeState.ALLOWED else ""
-            return wipe.moved(WipeState.CANCELLED, at=at, note=note + late)
+            ended[wipe.host] = wipe.moved(WipeState.CANCELLED, at=at, note=note + late)
+            return stored.wipe_ended(WipeState.CANCELLED, note + late, at=at)
 
-        found = [each for each in (await self.all()).values() if each.wipe is not None and each.wipe.is_open]
-        ended = {each.mac: cancelled(each.wipe) for each in found if each.wipe is not None and which(each.wipe)}
-        await self._change(
-            ended, lambda each: each.wipe_ended(WipeState.CANCELLED, ended[each.mac].note, at=at), creates=False
-        )
-        return list({wipe.host: wipe for wipe in ended.values()}.values())
+        wipes = {mac: each.wipe for mac, each in (await self.all()).items() if each.wipe is not None}
+        found = [mac for mac, wipe in wipes.items() if wipe.is_open and which(wipe)]
+        await self._change(found, cancelled, creates=False)
+        return list(ended.values())
 
     async def begin(self, plan: OncePlan, *, is_seen: Callable[[Mac], bool]) -> bool:
         """Store that the machine boots `plan` from its card, which ends a request for its other cards.
