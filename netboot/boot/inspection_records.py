@@ -180,13 +180,14 @@ class InspectionRecords:
     async def _has_place(self, mac: Mac, is_seen: Callable[[Mac], bool]) -> bool:
         """Forget the inspections of unregistered machines that are gone, if too many are kept for one more.
 
-        One that an operator requested is kept.
+        What an operator requested is kept, and so is every wipe, with its result.
         """
         hosts = self.hosts()
         unregistered = [each for each in self._known if hosts.by_mac(each) is None]
         if hosts.by_mac(mac) is not None or mac in self._known or len(unregistered) < UNREGISTERED_KEPT:
             return True
-        gone = [each for each in unregistered if not is_seen(each) and not self._known[each].is_requested]
+        kept = {mac for mac, each in self._known.items() if each.is_requested or each.wipe is not None}
+        gone = [each for each in unregistered if not is_seen(each) and each not in kept]
         await self.inspections.forget(gone)
         for each in gone:
             self._known.pop(each, None)

@@ -30,7 +30,9 @@ from netboot.model.boot.offer import (
     WaitPlan,
     WaitReason,
 )
+from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
+from netboot.model.install.wipe import Wipe, WipeState
 from netboot.store.inspections import Inspections
 
 MEDIUM = "ol8u10-x86_64"
@@ -206,6 +208,26 @@ def test_a_flood_of_unregistered_machines_is_forgotten_with_them(with_services: 
 
         assert isinstance(await boots(services), InspectPlan)
         assert set(await services.inspections.all()) == {flood[0], UNKNOWN_MAC}
+
+    with_services(scenario)
+
+
+def test_a_flood_forgets_no_wipe(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> None:
+        inspects(services)
+        first, *others = [Mac.from_bytes((0x020000000000 + n).to_bytes(6, "big")) for n in range(UNREGISTERED_KEPT)]
+        at = services.clock.now()
+        wipe = Wipe(HostName("old1"), (first,), "/dev/disk/by-id/ata-1", WipeState.REQUESTED, at)
+        await services.inspections.request_wipe(wipe, MEDIUM)
+        await Inspections(services.database).change(
+            [first, *others], lambda each: each.begun(MEDIUM, "", at=at), creates=True
+        )
+        await restarted(services)
+
+        assert isinstance(await boots(services), InspectPlan)
+        kept = await services.inspections.all()
+        assert set(kept) == {first, UNKNOWN_MAC}
+        assert kept[first].wipe == wipe.moved(WipeState.BEGUN, at=at)
 
     with_services(scenario)
 
