@@ -52,11 +52,11 @@ class LineAllowance:
     left: float
     _counted_s: float = 0.0
 
-    def admit(self, now_s: float) -> bool:
-        """Count a line; return whether it is within the limit."""
+    def admit(self, now_s: float, *, reserved: float = 0) -> bool:
+        """Count a line; return whether it is within the limit, and leaves what is reserved for others."""
         self.left = min(self.at_once, self.left + (now_s - self._counted_s) * self.per_s)
         self._counted_s = now_s
-        if self.left < 1:
+        if self.left < reserved + 1:
             return False
         self.left -= 1
         return True
@@ -102,6 +102,11 @@ class LogLines:
         """Return whether a machine that boots from us has this address."""
         return self._machine_at(address) is not None
 
+    def is_of_host(self, address: IPv4Address) -> bool:
+        """Return whether the machine that has this address is a host."""
+        machine = self._machine_at(address)
+        return machine is not None and machine.host is not None
+
     def record(self, address: IPv4Address, lines: Sequence[bytes], parse: Parse, *, transport: Transport) -> None:
         """Store lines that an address sent."""
         machine = self._machine_at(address)
@@ -125,9 +130,10 @@ class LogLines:
     ) -> None:
         """Store lines within the limits; drop the rest of them together."""
         sender = self._sender(machine.owner)
+        reserved = 0 if machine.host else ALL_LINES_AT_ONCE / 2  # for hosts: a machine can have many MACs
         for number, line in enumerate(lines):
             now_s = self.clock.monotonic()
-            if not (sender.allowance.admit(now_s) and self._all.admit(now_s)):
+            if not (sender.allowance.admit(now_s) and self._all.admit(now_s, reserved=reserved)):
                 dropped = len(lines) - number
                 sender.withheld += dropped
                 self.writer.count_dropped(LineDrop.RATE, dropped)

@@ -168,6 +168,26 @@ def test_all_machines_together_have_a_limit_too(with_services: WithServices, mon
     with_lines(with_services, scenario)
 
 
+def test_unregistered_machines_leave_half_of_that_limit_to_hosts(
+    with_services: WithServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(log_lines, "ALL_LINES_AT_ONCE", 6)
+
+    async def scenario(services: BuiltServices, sent: Sent) -> None:
+        services.boots(FIRMWARE, IPXE)
+        services.boots(
+            BootClient(UNKNOWN_MAC, Arch.X64_UEFI, BootProtocol.PXE, Stage.FIRMWARE), address=UNKNOWN_ADDRESS
+        )
+        sent.send(UNKNOWN_ADDRESS, *[b"x"] * 6)
+        sent.send(ADDRESS, b"a", b"b", b"c")
+        assert [sent.lines.is_of_host(each) for each in (ADDRESS, UNKNOWN_ADDRESS)] == [True, False]
+
+        assert await sent.stored(UNKNOWN_MAC) == [["x"] * 3]
+        assert await sent.stored() == [["a", "b", "c"]]
+
+    with_lines(with_services, scenario)
+
+
 def test_a_line_without_a_text_is_counted_and_not_stored(with_services: WithServices):
     async def scenario(services: BuiltServices, sent: Sent) -> None:
         services.boots(FIRMWARE, IPXE)

@@ -20,6 +20,7 @@ class Lines:
     """Stands for the service of lines and its writer: what came, and what was dropped."""
 
     known: bool = True
+    host: bool = True
     came: list[tuple[IPv4Address, bytes]] = field(default_factory=list)
     dropped: list[LineDrop] = field(default_factory=list)
 
@@ -29,6 +30,9 @@ class Lines:
 
     def is_known(self, _address: IPv4Address) -> bool:
         return self.known
+
+    def is_of_host(self, _address: IPv4Address) -> bool:
+        return self.host
 
     def count_dropped(self, reason: LineDrop) -> None:
         self.dropped.append(reason)
@@ -107,6 +111,24 @@ def test_the_connections_of_an_address_are_bounded(monkeypatch: pytest.MonkeyPat
     run(lines, scenario)
 
     assert (lines.came, lines.dropped) == ([(LOOPBACK, b"<6>again")], [LineDrop.CONNECTIONS])
+
+
+def test_unregistered_machines_leave_half_of_the_connections_to_hosts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(syslog_stream, "MOST_CONNECTIONS", 4)
+    lines = Lines(host=False)
+
+    async def scenario(port: int, _streams: OpenStreams) -> None:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert await ended(opened[2][0])
+        lines.host = True
+        opened += [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert await ended(opened[5][0])
+        for _, writer in opened:
+            writer.close()
+
+    run(lines, scenario)
+
+    assert lines.dropped == [LineDrop.CONNECTIONS] * 2
 
 
 def test_a_connection_that_sends_nothing_is_closed_after_an_hour():

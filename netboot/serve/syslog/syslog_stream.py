@@ -14,7 +14,7 @@ from netboot.boot_logs.line_drop import LineDrop
 from netboot.wire.syslog.framing import MessageStream
 from netboot.wire.syslog.syslog_message import syslog_message
 
-MOST_CONNECTIONS: Final = 1024
+MOST_CONNECTIONS: Final = 1024  # while half of them are open, only a host opens another one
 CONNECTIONS_OF_ADDRESS: Final = 8
 IDLE_S: Final = 3600.0  # an installer may have nothing to log while it pulls
 READ_AT_ONCE_BYTES: Final = 4096  # of a connection, some milliseconds of work; then the other tasks have their turn
@@ -34,7 +34,8 @@ class OpenStreams:
         if not self.lines.is_known(address):
             self.lines.writer.count_dropped(LineDrop.UNKNOWN_ADDRESS)
             return False
-        if len(self._streams) >= MOST_CONNECTIONS or self._of_address[address] >= CONNECTIONS_OF_ADDRESS:
+        most = MOST_CONNECTIONS if self.lines.is_of_host(address) else MOST_CONNECTIONS // 2
+        if len(self._streams) >= most or self._of_address[address] >= CONNECTIONS_OF_ADDRESS:
             self.lines.writer.count_dropped(LineDrop.CONNECTIONS)
             return False
         self._streams.add(stream)
