@@ -1,6 +1,7 @@
 """Events are given to real programs that succeed, fail, hang, print without end and leave processes behind."""
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -48,6 +49,17 @@ def test_a_command_has_few_variables_and_begins_in_the_root_directory(monkeypatc
     )
     assert shell("env | wc -l; pwd") == Accepted("exit code 0 3")  # the shell adds PWD
     assert run("/bin/pwd") == Accepted("exit code 0 /")
+
+
+def test_an_attempt_that_cannot_begin_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_name: str) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    assert run("/bin/true") == Failed("cannot run /bin/true: Too many open files")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_command_has_no_file_of_the_daemon():

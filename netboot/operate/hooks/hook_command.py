@@ -50,16 +50,12 @@ async def run_command(target: CommandTarget, message: HookMessage, *, timeout_s:
 
 async def _started(target: CommandTarget, message: HookMessage, *, output: int) -> asyncio.subprocess.Process:
     """Start a command with the message as its input; close the write end of its output here."""
-    body = os.memfd_create("event")  # a command that does not read its input blocks nobody
-    try:
-        os.write(body, message.body.encode())
-        os.lseek(body, 0, os.SEEK_SET)
+    with os.fdopen(output, "wb"), os.fdopen(os.memfd_create("event"), "wb", buffering=0) as body:
+        body.write(message.body.encode())  # in memory: a command that does not read its input blocks nobody
+        body.seek(0)
         return await asyncio.create_subprocess_exec(
             *target.command, stdin=body, stdout=output, stderr=output, cwd="/", env=ENVIRONMENT, start_new_session=True
         )
-    finally:
-        os.close(body)
-        os.close(output)
 
 
 async def _ended(process: asyncio.subprocess.Process, *, timeout_s: float) -> int | None:
