@@ -14,6 +14,8 @@ _VALUE: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']*")
 _SECRET_NAME: Final = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 # What a program prints: options with a secret, as kubeadm prints to join a node; a header of HTTP; a hash of crypt(5).
 _OPTION: Final = re.compile(r"(--(?:token|certificate-key|password|passphrase)[= ])[^\s\"']+", re.IGNORECASE)
+# A member of a JSON object, as `"password": "value"`; `auth` is that of a file with logins to registries.
+_MEMBER: Final = re.compile(r'("([^"\s]{1,64})"\s{0,8}:\s{0,8}")(?:[^"\\]|\\.)*')
 _CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic) [A-Za-z0-9+/=._~-]{8,}")
 _BOOTSTRAP_TOKEN: Final = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")  # kubeadm's
 _CRYPT: Final = re.compile(r"\$(?:[1256y]|2[aby]|argon2\w{1,2})\$[^\s\"']+")
@@ -46,10 +48,20 @@ def _end_of_value(text: str, name: re.Match[str]) -> int:
     return len(text) if end < 0 else end
 
 
+def _without_members(text: str) -> str:
+    """Hide the values of members of JSON objects that are named as secrets."""
+
+    def hidden(member: re.Match[str]) -> str:
+        is_secret = member[2] == "auth" or _SECRET_NAME.search(member[2])
+        return f"{member[1]}{HIDDEN}" if is_secret else member[0]
+
+    return _MEMBER.sub(hidden, text)
+
+
 def without_secrets(line: str) -> str:
     """Hide every form of a secret in one line that a program printed."""
     if _LINE_OF_KEY.fullmatch(line.strip()):
         return HIDDEN
-    line = without_assigned(without_users(line))
+    line = _without_members(without_assigned(without_users(line)))
     line = _CREDENTIALS.sub(rf"\1 {HIDDEN}", _OPTION.sub(rf"\1{HIDDEN}", line))
     return _CRYPT.sub(HIDDEN, _BOOTSTRAP_TOKEN.sub(HIDDEN, line))

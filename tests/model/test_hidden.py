@@ -22,6 +22,8 @@ from netboot.model.hidden import without_secrets
         ("Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.abc", "Authorization: Bearer hidden"),
         ("root:$6$salt$hash/hash.:19000:0", "root:hidden"),
         ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "hidden"),
+        ('{"auths": {"r.example": {"auth":"dXNlcjpwYXNz"}}}', '{"auths": {"r.example": {"auth":"hidden"}}}'),
+        (r'{"user":"a","userPassword" : "a\"b","n":1}', '{"user":"a","userPassword" : "hidden","n":1}'),
     ],
 )
 def test_each_form_of_a_secret_is_hidden(line: str, expected: str):
