@@ -181,7 +181,7 @@ class HooksClient:
 
 
 class LogsClient:
-    """The logs of machines; it has the method of `boot_logs.shown_logs` that shows one."""
+    """The logs of machines; it has the method of `boot_records.shown_logs` that shows one."""
 
     def __init__(self, streamed: Callable[..., AsyncIterator[View]]) -> None:
         self._streamed = streamed

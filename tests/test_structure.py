@@ -15,7 +15,7 @@ import pytest
 from netboot.app.from_settings import NEED_RESTART
 from netboot.boot.firmware.learning_states import LEARNING
 from netboot.boot.token_documents import Refusal
-from netboot.boot_logs.line_drop import LineDrop
+from netboot.boot_records.line_drop import LineDrop
 from netboot.cli.main import COMMANDS
 from netboot.model.boot.offer import IgnoreReason, WaitReason
 from netboot.model.boot.reasons import Alarm, RequestRefusal

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from netboot.admin.event_stream import send_events
 from netboot.admin.json_views import error_view, http_error_view, json_text, json_view
-from netboot.boot_logs.shown_logs import NoLogError
+from netboot.boot_records.shown_logs import NoLogError
 from netboot.content.library.disk import http_status
 from netboot.content.library.library import checked_name
 from netboot.content.library.uploads import UploadError

@@ -12,7 +12,7 @@ from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachines
 from netboot.boot.token_documents import DocumentService
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.log_writer import LogWriter
 from netboot.content.serving.index import ContentIndex
 from netboot.events.event_bus import EventBus
 from netboot.model.clock import Clock

@@ -9,9 +9,9 @@ from netboot.boot.documents.documents import Documents
 from netboot.boot.documents.host_content import HostContent
 from netboot.boot.firmware import loader_choice as loaders
 from netboot.boot.live_registry import Registry
-from netboot.boot_logs.log_files import LogFiles
-from netboot.boot_logs.log_store import LogStore
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.log_store import LogStore
+from netboot.boot_records.log_writer import LogWriter
 from netboot.content.assets import assets_directory
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import Problem
@@ -28,7 +28,8 @@ from netboot.render.template_engine import Engine
 from netboot.settings.settings import Settings
 from netboot.telemetry.metrics import Metrics
 
-NEED_RESTART: Final = ("network", "dhcp", "tftp", "http", "admin", "store", "log", "install", "content", "logs")
+_SERVERS: Final = ("network", "dhcp", "tftp", "http", "admin")
+NEED_RESTART: Final = (*_SERVERS, "store", "log", "install", "content", "logs", "records")
 
 
 def registry_for(
@@ -79,10 +80,10 @@ def lease_policy_for(settings: Settings) -> LeasePolicy:
 
 def log_writer_for(settings: Settings, counters: Metrics, *, now: Callable[[], datetime]) -> LogWriter | None:
     """Return the writer of machines' logs; None: none are received."""
-    logs = settings.logs
-    if not logs.port:
+    records = settings.records
+    if not settings.logs.port:
         return None
-    return LogWriter(LogStore(LogFiles(logs.directory), budget_bytes=logs.budget, now=now), counters)
+    return LogWriter(LogStore(LogFiles(records.directory), budget_bytes=records.budget, now=now), counters)
 
 
 def wanted_interfaces(settings: Settings) -> list[InterfaceSetting]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot_logs.log_files import LogFiles
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.log_writer import LogWriter
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
 from netboot.events.event_bus import EventBus, Sink
@@ -108,7 +108,7 @@ class OpenStore:
             role_files=_role_file_uses(path, settings, hosts, clock),
             attempts=settings.install.attempts,
             now=clock.now,
-            log_files=LogFiles(settings.logs.directory),
+            log_files=LogFiles(settings.records.directory),
             log_writer=log_writer,
             daemon=daemon,
             are_complete=are_complete,

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.machines_seen import SeenMachines
-from netboot.boot_logs.line_drop import LineDrop
-from netboot.boot_logs.log_files import Owner
-from netboot.boot_logs.log_store import OF_NETBOOT, ReceivedLine
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.log_files import Owner
+from netboot.boot_records.log_store import OF_NETBOOT, ReceivedLine
+from netboot.boot_records.log_writer import LogWriter
 from netboot.model import urls
 from netboot.model.boot.log_line import LogLine, LogMessage, Severity
 from netboot.model.clock import Clock

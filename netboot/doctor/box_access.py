@@ -117,9 +117,9 @@ def _wanted(configuration: Configuration) -> Wanted:
         store = Path(settings.store.url.partition(":///")[2])
         wanted.writes[str(store if store.exists() else store.parent)] = "store.url: no install can be recorded"
     if settings.logs.port:
-        logs = settings.logs.directory
-        made = next(each for each in (logs, *logs.parents) if each.exists())
-        wanted.writes.setdefault(str(made), "logs.directory: no log of a machine can be kept")
+        records = settings.records.directory
+        made = next(each for each in (records, *records.parents) if each.exists())
+        wanted.writes.setdefault(str(made), "records.directory: no log of a machine can be kept")
     return wanted
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
-from netboot.boot_logs.log_files import LogFiles, Owner
-from netboot.boot_logs.log_writer import LogWriter
-from netboot.boot_logs.shown_logs import BootLogs
+from netboot.boot_records.log_files import LogFiles, Owner
+from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.shown_logs import BootLogs
 from netboot.errors import ConfigError, NetbootError, StoreError, UnknownHostError
 from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
 
-from netboot.boot_logs.log_store import LogStore
+from netboot.boot_records.log_store import LogStore
 from netboot.model.boot.boot_client import Machine
 from netboot.model.release import EntryName
 

@@ -242,8 +242,13 @@ class Logs(SettingSection):
     """Logs of the machines."""
 
     port: kinds.OptionalPort = described(0, "The UDP and TCP port on which machines' logs are received.")
-    directory: values.FilePath = described(Path("/var/lib/netboot/logs"), "The logs of machines, one file per boot.")
-    budget: kinds.Budget = described(1 << 30, "Bytes of disk that the logs of all machines may take.")
+
+
+class RecordSettings(SettingSection):
+    """Files of each boot."""
+
+    directory: values.FilePath = described(Path("/var/lib/netboot/records"), "The files of each boot of each machine.")
+    budget: kinds.Budget = described(1 << 30, "Bytes of disk that the files of all boots may take.")
 
 
 class Log(SettingSection):
@@ -268,6 +273,7 @@ class Settings(SettingSection):
     store: Store = Store()
     hosts: Hosts = Hosts()
     logs: Logs = Logs()
+    records: RecordSettings = RecordSettings()
     log: Log = Log()
     hooks: Annotated[tuple[HookSetting, ...], AfterValidator(named_once)] = described(
         (), "Web servers and commands that get events."

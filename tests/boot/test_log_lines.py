@@ -23,9 +23,9 @@ from fixtures.services import (
 
 from netboot.boot import log_lines
 from netboot.boot.log_lines import LINES_AT_ONCE, LINES_PER_S, LineAllowance, LogLines, Transport
-from netboot.boot_logs.log_files import LogFiles, Owner
-from netboot.boot_logs.log_store import LogStore
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.log_files import LogFiles, Owner
+from netboot.boot_records.log_store import LogStore
+from netboot.boot_records.log_writer import LogWriter
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Stage
 from netboot.model.boot.log_line import LogLine, LogMessage, Severity
 from netboot.model.clock import Clock

@@ -95,14 +95,14 @@ def test_a_directory_that_the_sandbox_makes_read_only_is_a_problem(appliance: Wr
 
 def test_the_directory_of_logs_is_written_if_logs_are_received(appliance: Write, directory: Path):
     (directory / "srv").mkdir()
-    configuration = appliance("network: {interfaces: [s0]}\nlogs: {port: 514, directory: srv/logs}\n")
+    configuration = appliance("network: {interfaces: [s0]}\nlogs: {port: 514}\nrecords: {directory: srv/records}\n")
     install_unit(directory, more=f"ReadWritePaths={directory}/content {directory}")
     give_to_nobody(directory)
     os.chown(directory / "srv", 0, 0)
 
     assert check_access(configuration).problems == [
         f"{directory}/srv: nobody, the daemon's user, may not write it, "
-        f"logs.directory: no log of a machine can be kept; chown nobody: {directory}/srv"
+        f"records.directory: no log of a machine can be kept; chown nobody: {directory}/srv"
     ]
 
 

@@ -13,7 +13,7 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_MAC, BuiltSe
 from sqlalchemy import text
 
 from netboot.admin.json_views import json_view
-from netboot.boot_logs.log_files import LogFiles
+from netboot.boot_records.log_files import LogFiles
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.errors import ConfigError, NetbootError, Problem, UnknownHostError
 from netboot.events.event_feed import READ_AT_ONCE

@@ -10,7 +10,7 @@ from fixtures.services import ADDRESS, FIRMWARE, IPXE, MAC, UNKNOWN_ADDRESS, Bui
 
 from netboot.admin.json_views import json_view
 from netboot.boot.token_documents import Report
-from netboot.boot_logs.log_files import LogFiles
+from netboot.boot_records.log_files import LogFiles
 from netboot.content.bootfiles.directories import BootFiles
 from netboot.model.boot.boot_client import Arch
 from netboot.model.boot.offer import Policy, UnknownHosts

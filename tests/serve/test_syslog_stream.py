@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netboot.boot_logs.line_drop import LineDrop
+from netboot.boot_records.line_drop import LineDrop
 from netboot.serve.syslog import syslog_stream
 from netboot.serve.syslog.syslog_stream import IDLE_S, OpenStreams, SyslogStream
 

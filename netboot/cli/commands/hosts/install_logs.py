@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netboot.admin.json_views import json_view
-from netboot.boot_logs.shown_logs import NoLogError
+from netboot.boot_records.shown_logs import NoLogError
 from netboot.cli.commands.daemon_or_store import run_with_administration
 from netboot.cli.views.log_view import LogView
 from netboot.cli.views.output import config_and_json

@@ -11,6 +11,6 @@ class LineDrop(StrEnum):
     RATE = "rate"  # more lines than one machine, or all of them, may send
     QUEUE_FULL = "queue-full"  # the disk takes fewer lines than come
     BOOT_FULL = "boot-full"  # this boot has the most that is kept
-    BUDGET = "budget"  # `logs.budget` holds no more, and every log belongs to a running boot
+    BUDGET = "budget"  # `records.budget` holds no more, and every log belongs to a running boot
     WRITE_FAILED = "write-failed"
     CONNECTIONS = "too-many-connections"

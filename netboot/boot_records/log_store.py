@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from netboot.boot_logs.line_drop import LineDrop
-from netboot.boot_logs.log_files import LogFiles, Owner, StoredBoot
+from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.log_files import LogFiles, Owner, StoredBoot
 from netboot.model.boot.log_line import LogLine, Severity
 
 LONGEST_LOG_BYTES: Final = 16 << 20
@@ -73,7 +73,7 @@ class LogStore:
             except OSError as error:
                 dropped[LineDrop.WRITE_FAILED] += len(lines)
                 what = f"cannot write the log of {owner} in {self.files.directory}"
-                problem = f"{what}: {error.strerror}; see logs.directory"
+                problem = f"{what}: {error.strerror}; see records.directory"
         self._keep_budget()
         return Written(+dropped, problem)
 
@@ -138,8 +138,8 @@ class LogStore:
 
     def _budget_problem(self) -> str:
         return (
-            f"the logs of running boots fill logs.budget ({self.budget_bytes} bytes), and no more lines are kept; "
-            "set logs.budget to more"
+            f"the logs of running boots fill records.budget ({self.budget_bytes} bytes), and no more lines are kept; "
+            "set records.budget to more"
         )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot_logs.log_files import LogFiles
-from netboot.boot_logs.log_store import LogStore, ReceivedLine
-from netboot.boot_logs.log_writer import LogWriter
-from netboot.boot_logs.shown_logs import BootLogs, LoggedBoot, NoLogError
+from netboot.boot_records.log_files import LogFiles
+from netboot.boot_records.log_store import LogStore, ReceivedLine
+from netboot.boot_records.log_writer import LogWriter
+from netboot.boot_records.shown_logs import BootLogs, LoggedBoot, NoLogError
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 from netboot.telemetry.metrics import Metrics

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot_logs import log_files
-from netboot.boot_logs.log_files import LogFiles
+from netboot.boot_records import log_files
+from netboot.boot_records.log_files import LogFiles
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from netboot.boot_logs.log_files import LogFiles, Owner, StoredBoot
-from netboot.boot_logs.log_writer import LogWriter
+from netboot.boot_records.log_files import LogFiles, Owner, StoredBoot
+from netboot.boot_records.log_writer import LogWriter
 from netboot.errors import NetbootError
 from netboot.model.boot.log_line import LogLine
 

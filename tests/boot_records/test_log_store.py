@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot_logs import log_store
-from netboot.boot_logs.line_drop import LineDrop
-from netboot.boot_logs.log_files import LogFiles, Owner
-from netboot.boot_logs.log_store import LONGEST_LOG_BYTES, LogStore, ReceivedLine, on_disk
+from netboot.boot_records import log_store
+from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.log_files import LogFiles, Owner
+from netboot.boot_records.log_store import LONGEST_LOG_BYTES, LogStore, ReceivedLine, on_disk
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 from netboot.model.host.mac import Mac
@@ -131,7 +131,8 @@ def test_the_oldest_logs_are_deleted_beyond_the_budget_and_never_those_of_runnin
         written = store.write([received("x", owner=HostName(f"w{number}"))])
     assert written.dropped == {LineDrop.BUDGET: 1}
     assert written.problem == (
-        "the logs of running boots fill logs.budget (32768 bytes), and no more lines are kept; set logs.budget to more"
+        "the logs of running boots fill records.budget (32768 bytes), and no more lines are kept; "
+        "set records.budget to more"
     )
     assert store.used_bytes == 8 * 4096
     assert not store.files.path_of(CP1, BEGAN).exists()
@@ -203,7 +204,7 @@ def test_a_full_disk_is_a_problem_and_leaves_no_half_line(
 
     assert written.dropped == {LineDrop.WRITE_FAILED: 2}
     assert written.problem == (
-        f"cannot write the log of cp1 in {store.files.directory}: No space left on device; see logs.directory"
+        f"cannot write the log of cp1 in {store.files.directory}: No space left on device; see records.directory"
     )
     assert (after.dropped, after.problem, texts(store)) == ({}, None, [["before", "after"]])
 
@@ -217,7 +218,7 @@ def test_a_directory_that_cannot_be_made_is_a_problem_of_each_write(tmp_path: Pa
     written = store.write([received("x")])
 
     assert written.dropped == {LineDrop.WRITE_FAILED: 1}
-    assert written.problem == f"cannot write the log of cp1 in {tmp_path}/file: Not a directory; see logs.directory"
+    assert written.problem == f"cannot write the log of cp1 in {tmp_path}/file: Not a directory; see records.directory"
 
 
 def test_files_take_whole_blocks_of_the_budget():

@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
-from netboot.boot_logs.line_drop import LineDrop
-from netboot.boot_logs.log_files import LogFiles, Owner, StoredBoot
-from netboot.boot_logs.log_store import LogStore, ReceivedLine
+from netboot.boot_records.line_drop import LineDrop
+from netboot.boot_records.log_files import LogFiles, Owner, StoredBoot
+from netboot.boot_records.log_store import LogStore, ReceivedLine
 from netboot.model.boot.log_line import LogLine
 from netboot.telemetry.metrics import Metrics
 
@@ -52,7 +52,7 @@ class LogWriter:
         try:
             await asyncio.to_thread(self.store.open)
         except OSError as error:
-            self._note_problem(f"cannot use {self.store.files.directory}: {error.strerror}; see logs.directory")
+            self._note_problem(f"cannot use {self.store.files.directory}: {error.strerror}; see records.directory")
         while True:
             await self._has_work.wait()
             if len(self._waiting) < BATCH:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from netboot.boot_logs import log_writer
-from netboot.boot_logs.log_files import LogFiles, StoredBoot
-from netboot.boot_logs.log_store import LogStore, ReceivedLine
-from netboot.boot_logs.log_writer import BATCH, MOST_WAITING, LogWriter
+from netboot.boot_records import log_writer
+from netboot.boot_records.log_files import LogFiles, StoredBoot
+from netboot.boot_records.log_store import LogStore, ReceivedLine
+from netboot.boot_records.log_writer import BATCH, MOST_WAITING, LogWriter
 from netboot.model.boot.log_line import LogLine, Severity
 from netboot.model.host.host import HostName
 from netboot.telemetry.metrics import Metrics
@@ -96,7 +96,7 @@ def test_a_problem_is_reported_while_it_lasts(tmp_path: Path):
         return [problem, writer.problem]
 
     assert run(tmp_path / "file", scenario) == [
-        f"cannot use {tmp_path}/file: File exists; see logs.directory",
+        f"cannot use {tmp_path}/file: File exists; see records.directory",
         None,
     ]
 

@@ -1,1 +1,0 @@
-"""The logs of machines: a file of lines for each boot, within one disk budget."""

@@ -1,0 +1,1 @@
+"""Files of each boot of each machine, within one disk budget: the log of the machine."""
