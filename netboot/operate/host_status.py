@@ -179,7 +179,7 @@ def _clears(event: Event, last: Event | None) -> bool:
         return last is None or last.name not in _OUTLIVE_ARMING
     if last is not None and event.name in _RESTORED:
         return last.name == _RESTORED[event.name]
-    if last is not None and event.step is Step.OFFER:
+    if last is not None and event.step in (Step.OFFER, Step.PXE_REQUEST):
         return last.name in _NO_OFFER
     if last is not None and event.step is Step.LOADER:
         return last.name not in _OUTLIVE_LOADER  # it may be caused by the next boot

@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
-from netboot.model.boot.step_durations import StepTimes, after_event
+from netboot.model.boot.boot_fold import after_event
+from netboot.model.boot.boot_record import BootRecord
 from netboot.model.install.event import Event
 from netboot.telemetry.metrics import Metrics
 
@@ -15,17 +16,20 @@ class StepObserver:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._boots: OrderedDict[str, StepTimes] = OrderedDict()  # by host: its cards may boot in turn
+        self._boots: OrderedDict[str, BootRecord] = OrderedDict()  # by host: its cards may boot in turn
 
     def event_happened(self, event: Event, _level: int) -> None:
-        if event.step is None or event.host is None:
+        if event.host is None:
             return
-        boot, durations = after_event(self._boots.pop(event.host, None), event)
-        if boot is not None:
-            self._boots[event.host] = boot
-            if len(self._boots) > MOST_BOOTS:
-                self._boots.popitem(last=False)
-        for each in durations:
-            self._metrics.observe(
-                "boot_step_duration_seconds", each.seconds, step=each.step.value, loader=each.loader.value
-            )
+        folded = after_event(self._boots.pop(event.host, None), event)
+        boot = folded.boot
+        if boot is None:
+            return
+        self._boots[event.host] = boot
+        if len(self._boots) > MOST_BOOTS:
+            self._boots.popitem(last=False)
+        for each in folded.measured:
+            if each.took_s is not None:
+                self._metrics.observe(
+                    "boot_step_duration_seconds", each.took_s, step=each.step.value, loader=boot.loader.value
+                )

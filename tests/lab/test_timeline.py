@@ -40,7 +40,7 @@ def test_the_pull_counts_its_percent():
     timeline.take(event("ostree", 25, percent=43))
 
     assert timeline.percent == 43
-    assert timeline.waits_for is Step.INSTALLED
+    assert timeline.waits_for is Step.POST
 
 
 def test_a_pull_is_reported_at_each_fifth_and_keeps_its_first_time():

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from netboot.model.install.event import Step
 
-_ORDER: Final = tuple(step for step in Step if step is not Step.FAILED)
+_NEVER_DUE: Final = frozenset({Step.PXE_REQUEST, Step.FAILED})  # not every firmware requests on port 4011
+_ORDER: Final = tuple(step for step in Step if step not in _NEVER_DUE)
 
 
 @dataclass(frozen=True, slots=True)

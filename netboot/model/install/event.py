@@ -14,14 +14,17 @@ class Step(StrEnum):
     """The steps of one boot in the order of its timeline."""
 
     OFFER = "offer"
+    PXE_REQUEST = "pxe-request"  # on port 4011; not every firmware sends it
     LOADER = "loader"
     SCRIPT = "script"
     KERNEL = "kernel"
     INITRD = "initrd"
     KICKSTART = "kickstart"
     STAGE2 = "stage2"
+    CHECKS = "checks"  # of the machine, before the disk is written
     INSTALLING = "installing"
     OSTREE = "ostree"  # data: percent
+    POST = "post"  # the Kickstart's %post began
     INSTALLED = "installed"
     LOCAL_BOOT = "local-boot"
     IGNITION = "ignition"

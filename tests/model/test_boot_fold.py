@@ -1,35 +1,71 @@
-"""The durations of a boot's steps, from its events in their order."""
+"""The boots of a machine, and the durations of their steps, from its events in their order."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from netboot.model.boot.boot_fold import after_event
+from netboot.model.boot.boot_record import (
+    LONGEST_STEP,
+    BootEnd,
+    BootRecord,
+    BootStep,
+)
 from netboot.model.boot.loader_names import LoaderKind, loader_kind
-from netboot.model.boot.step_durations import LONGEST_STEP, StepDuration, StepTimes, after_event
 from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
 from netboot.model.install.event import Event, Step
 
 BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+CP1, MAC = HostName("cp1"), Mac("52:54:00:aa:bb:01")
 UEFI = LoaderKind.IPXE_UEFI
 S = Step
 
 
-def event(seconds: float, step: Step | None, name: str = "boot.content_sent", **data: str) -> Event:
-    return Event(name, BEGIN + timedelta(seconds=seconds), HostName("cp1"), step=step, data=data)
+def at(seconds: float) -> datetime:
+    return BEGIN + timedelta(seconds=seconds)
+
+
+def event(seconds: float, step: Step | None, name: str = "boot.content_sent", **data: Any) -> Event:
+    return Event(name, at(seconds), CP1, MAC, step=step, data=data)
 
 
 def offered(seconds: float, step: Step | None = S.OFFER, kind: str = "loader", boot_file: str = "snponly.efi") -> Event:
     return event(seconds, step, "boot.offered", kind=kind, boot_file=boot_file)
 
 
-def durations(events: Iterable[Event]) -> tuple[list[StepDuration], StepTimes | None]:
-    """Fold the events of one machine; return what was measured and the boot that runs at their end."""
+def script(seconds: float, plan: str, step: Step | None = None, **data: Any) -> Event:
+    return event(seconds, step, "boot.script_served", plan=plan, address="10.1.0.11", **data)
+
+
+def folded(events: Iterable[Event]) -> tuple[list[BootRecord], BootRecord]:
+    """Fold the events of one machine; return the boots that were replaced, and the last one."""
+    boot, replaced = None, []
+    for each in events:
+        result = after_event(boot, each)
+        boot = result.boot
+        replaced += [result.replaced] if result.replaced is not None else []
+    assert boot is not None
+    return replaced, boot
+
+
+def durations(events: Iterable[Event]) -> tuple[list[tuple[Step, LoaderKind, float | None]], BootRecord | None]:
+    """Fold the events of one machine; return what was measured and the boot at their end."""
     boot, found = None, []
     for each in events:
-        boot, measured = after_event(boot, each)
-        found += measured
+        result = after_event(boot, each)
+        boot = result.boot
+        found += [(step.step, boot.loader if boot else UEFI, step.took_s) for step in result.measured]
     return found, boot
+
+
+def begun(seconds: float, step: Step, loader: LoaderKind = LoaderKind.UNKNOWN, detail: str = "") -> BootRecord:
+    """A boot of which only the first step is known."""
+    first = BootStep(step, at(seconds), at(seconds), detail=detail)
+    return BootRecord(CP1, MAC, at(seconds), at(seconds), loader, steps=(first,))
 
 
 def test_a_whole_install_has_the_duration_of_each_step_and_ends_with_ready():
@@ -66,8 +102,9 @@ def test_a_whole_install_has_the_duration_of_each_step_and_ends_with_ready():
         S.IGNITION: 30,
         S.READY: 60,
     }
-    assert found == [StepDuration(step, UEFI, each) for step, each in seconds.items()]
-    assert boot is None
+    assert found == [(step, UEFI, each) for step, each in seconds.items()]
+    assert boot is not None
+    assert (boot.end, boot.ended_at) == (BootEnd.READY, at(350))
 
 
 def test_an_offer_begins_another_boot_and_the_broken_pull_of_the_one_before_is_not_measured():
@@ -75,29 +112,29 @@ def test_an_offer_begins_another_boot_and_the_broken_pull_of_the_one_before_is_n
 
     found, boot = durations(events)
 
-    assert found == [StepDuration(S.SCRIPT, UEFI, 10)]
-    assert boot == StepTimes(S.OFFER, BEGIN + timedelta(seconds=500), loader=UEFI)
+    assert found == [(S.SCRIPT, UEFI, 10)]
+    assert boot == begun(500, S.OFFER, UEFI, "snponly.efi")
 
 
 def test_a_step_that_comes_late_is_not_measured_and_does_not_shorten_the_next_one():
     events = [offered(0), event(4, S.SCRIPT), event(9, S.LOADER), event(10, S.KERNEL)]
 
-    assert durations(events)[0] == [StepDuration(S.SCRIPT, UEFI, 4), StepDuration(S.KERNEL, UEFI, 6)]
+    assert durations(events)[0] == [(S.SCRIPT, UEFI, 4), (S.KERNEL, UEFI, 6)]
 
 
 def test_a_boot_without_offers_begins_again_with_its_first_step():
     events = [event(0, S.SCRIPT), event(3, S.KERNEL), event(400, S.KERNEL), event(402, S.INITRD)]
 
     assert durations(events)[0] == [
-        StepDuration(S.KERNEL, LoaderKind.UNKNOWN, 3),
-        StepDuration(S.INITRD, LoaderKind.UNKNOWN, 2),
+        (S.KERNEL, LoaderKind.UNKNOWN, 3),
+        (S.INITRD, LoaderKind.UNKNOWN, 2),
     ]
 
 
 def test_a_machine_that_boots_its_own_disk_after_it_was_cancelled_begins_another_boot():
     events = [offered(0), event(4, S.SCRIPT), offered(60, S.LOCAL_BOOT, "local-disk", "")]
 
-    assert durations(events)[0] == [StepDuration(S.SCRIPT, UEFI, 4)]
+    assert durations(events)[0] == [(S.SCRIPT, UEFI, 4)]
 
 
 def test_a_failure_ends_the_boot_and_is_measured_from_the_step_before():
@@ -105,22 +142,23 @@ def test_a_failure_ends_the_boot_and_is_measured_from_the_step_before():
 
     found, boot = durations(events)
 
-    assert found == [StepDuration(S.SCRIPT, UEFI, 4), StepDuration(S.FAILED, UEFI, 46)]
-    assert boot == StepTimes(S.IGNITION, BEGIN + timedelta(seconds=70))
+    assert found == [(S.SCRIPT, UEFI, 4), (S.FAILED, UEFI, 46)]
+    assert boot == begun(70, S.IGNITION)
 
 
 @pytest.mark.parametrize("seconds", [-1, LONGEST_STEP.total_seconds() + 1])
 def test_a_clock_that_was_set_and_a_machine_that_was_off_are_not_measured(seconds: float):
     found, boot = durations([offered(0), event(seconds, S.LOADER)])
 
-    assert (found, boot and boot.step) == ([], S.LOADER)
+    assert (found, boot and [each.step for each in boot.steps]) == ([], [S.OFFER, S.LOADER])
 
 
-def test_an_event_that_is_no_step_changes_nothing():
-    boot = StepTimes(S.OFFER, BEGIN)
+def test_an_event_that_is_no_step_begins_no_boot_and_changes_only_the_time_of_one():
+    boot = begun(0, S.OFFER)
 
-    assert after_event(boot, event(1, None)) == (boot, ())
-    assert after_event(None, event(1, S.READY)) == (None, ())
+    assert after_event(None, event(1, None)).boot is None
+    assert after_event(None, event(1, S.READY)).boot is None
+    assert after_event(boot, event(1, None)).boot == replace(boot, last_at=at(1))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +172,10 @@ def test_an_event_that_is_no_step_changes_nothing():
     ],
 )
 def test_the_first_offer_of_a_boot_names_its_kind_of_loader(kind: str, boot_file: str, loader: LoaderKind):
-    assert durations([offered(0, S.OFFER, kind, boot_file)])[1] == StepTimes(S.OFFER, BEGIN, loader=loader)
+    boot = durations([offered(0, S.OFFER, kind, boot_file)])[1]
+
+    assert boot is not None
+    assert (boot.loader, boot.steps[0].step) == (loader, S.OFFER)
 
 
 def test_a_loader_of_another_name_is_another():
