@@ -4,9 +4,10 @@ from netboot.boot.inspection_documents import InspectionDocuments
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
-from netboot.boot.log_lines import LogLines
 from netboot.boot.named_files import FileService
 from netboot.boot.offers import OfferService
+from netboot.boot.records.log_lines import LogLines
+from netboot.boot.records.running_boots import RunningBoots
 from netboot.boot.script_service import ScriptService
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
@@ -39,9 +40,10 @@ class BootServices:
     ) -> None:
         """`log_writer` stores the logs of machines; None: none are received."""
         self.install_moves, self.inspection_records = install_moves, inspections
-        identification = self._identification = Identification(seen, registry.hosts)
+        identification = Identification(seen, registry.hosts)
         learning = VariantLearning(seen, events)
-        self.log_lines = None if log_writer is None else self._log_lines(log_writer, seen, clock)
+        boots = RunningBoots(seen, identification, clock)
+        self.log_lines = None if log_writer is None else self._log_lines(boots, log_writer, clock)
         self.offers = OfferService(
             registry,
             seen,
@@ -83,10 +85,8 @@ class BootServices:
         )
         self.inspections = InspectionDocuments(registry, inspections, identification, events)
 
-    def _log_lines(self, writer: LogWriter, seen: SeenMachines, clock: Clock) -> LogLines:
-        return LogLines(
-            seen, writer, identification=self._identification, install_moves=self.install_moves, clock=clock
-        )
+    def _log_lines(self, boots: RunningBoots, writer: LogWriter, clock: Clock) -> LogLines:
+        return LogLines(boots, writer, install_moves=self.install_moves, clock=clock)
 
     async def load(self) -> None:
         """Read into memory what offers are decided from; raise StoreError."""

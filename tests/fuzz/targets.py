@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 from netboot.boot.firmware.requested_names import is_requested_by_loaders, without_tail
-from netboot.boot.log_lines import shown
+from netboot.boot.records.shown_text import shown
 from netboot.content.bootfiles.directories import boot_file_name
 from netboot.errors import ContentError, WireError
 from netboot.ignition.check import read_ignition

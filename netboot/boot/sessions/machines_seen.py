@@ -7,6 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
@@ -38,6 +39,7 @@ class BootSession:
     """The running boot of one machine: its steps, and what was reported about it. Replaced at the next boot."""
 
     trace: BootTrace = field(default_factory=BootTrace)
+    began_at: datetime | None = None  # as `trace.began_s`, when its first record was written
     steps: set[Step] = field(default_factory=set)
     last_offer: OfferKind | None = None
     pull: PullProgress | None = None

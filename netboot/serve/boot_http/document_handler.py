@@ -19,7 +19,7 @@ from aiohttp import web
 
 from netboot.boot.documents.ignition_documents import IgnitionPart
 from netboot.boot.inspection_documents import INSPECTED, InspectionDocuments, WipeReport
-from netboot.boot.log_lines import LogLines
+from netboot.boot.records.log_lines import LogLines
 from netboot.boot.script_service import ScriptService
 from netboot.boot.token_documents import DocumentService, Refusal, Report
 from netboot.errors import ContentError, RenderError, StoreError

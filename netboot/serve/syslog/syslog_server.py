@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import structlog
 
-from netboot.boot.log_lines import LogLines, Transport
+from netboot.boot.records.log_lines import LogLines, Transport
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
 from netboot.serve.net.udp import Datagram, UdpSocket

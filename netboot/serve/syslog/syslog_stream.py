@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Final
 
-from netboot.boot.log_lines import LogLines, Transport
+from netboot.boot.records.log_lines import LogLines, Transport
 from netboot.boot_records.line_drop import LineDrop
 from netboot.wire.syslog.framing import MessageStream
 from netboot.wire.syslog.syslog_message import syslog_message

@@ -21,8 +21,10 @@ from fixtures.services import (
     WithServices,
 )
 
-from netboot.boot import log_lines
-from netboot.boot.log_lines import LINES_AT_ONCE, LINES_PER_S, LineAllowance, LogLines, Transport
+from netboot.boot.records import log_lines
+from netboot.boot.records.allowance import Allowance
+from netboot.boot.records.log_lines import LINES_AT_ONCE, LINES_PER_S, LogLines, Transport
+from netboot.boot.records.running_boots import RunningBoots
 from netboot.boot_records.log_files import LogFiles, Owner
 from netboot.boot_records.log_store import LogStore
 from netboot.boot_records.log_writer import LogWriter
@@ -43,15 +45,14 @@ class Sent:
     """The service of a scenario, and what it stored."""
 
     def __init__(self, services: BuiltServices) -> None:
-        clock = services.clock
+        clock = Clock(services.clock.now, services.clock.monotonic, services.clock.random_bytes)
         self.files = LogFiles(services.directory / "logs")
         self.writer = LogWriter(LogStore(self.files, budget_bytes=1 << 30, now=clock.now), Metrics())
         self.lines = LogLines(
-            services.seen,
+            RunningBoots(services.seen, services.identification, clock),
             self.writer,
-            identification=services.identification,
             install_moves=services.install_moves,
-            clock=Clock(clock.now, clock.monotonic, clock.random_bytes),
+            clock=clock,
         )
 
     def send(self, address: IPv4Address, *lines: bytes) -> None:
@@ -243,7 +244,7 @@ def test_the_limits_in_memory_are_of_a_bounded_number_of_machines(
 
 
 def test_an_allowance_is_refilled_with_time_up_to_its_most():
-    allowance = LineAllowance(per_s=8, at_once=5, left=5)
+    allowance = Allowance(per_s=8, at_once=5, left=5)
 
     taken = [sum(allowance.admit(now_s) for _ in range(20)) for now_s in (0.0, 0.125, 0.375, 100.0)]
 
