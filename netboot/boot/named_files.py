@@ -20,6 +20,7 @@ from netboot.content.serving.index import ContentIndex
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.content.serving.served_file import ServedFile
 from netboot.events.event_bus import EventBus
+from netboot.model.boot.loader_names import LoaderKind, loader_kind
 from netboot.model.boot.offer import DocumentKind, MachineDocument, ScriptLanguage
 from netboot.model.clock import Clock
 from netboot.model.host.host import Host
@@ -83,7 +84,15 @@ class FileService:
         seen = self.seen.get(mac_there) if mac_there else None
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.boot.trace.note_file_request(name, file)
+            self._record_other_file(seen, host)
         return file
+
+    def _record_other_file(self, seen: SeenMachine, host: Host | None) -> None:
+        """Record that a firmware requests another file than it was offered, once in each boot."""
+        trace = seen.boot.trace
+        if trace.variant is not None and trace.other_file and seen.boot.note_problem("other-file"):
+            data = {"name": trace.other_file, "loader": trace.variant.loader}
+            self.events.emit("boot.other_file_requested", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     async def render(
         self, document: MachineDocument, address: IPv4Address, *, base_url: str, is_head: bool = False
@@ -126,6 +135,47 @@ class FileService:
             data: dict[str, str | int | float] = {"name": printable_line(name), "outcome": outcome}
             data |= {"bytes": bytes_sent, "seconds": round(seconds, 3), "retransmissions": retransmissions}
             self.events.emit("boot.loader_sent", data, host=host, mac=mac, step=step)
+
+    def record_failed_loader(
+        self, address: IPv4Address, name: str, *, outcome: str, bytes_sent: int, size_bytes: int, peer_error: str = ""
+    ) -> None:
+        """Record that a firmware did not receive a file; after its loader, a repeated request that ends late is none.
+
+        `outcome` is that of a TFTP transfer, or `cut` of a response by HTTP.
+        """
+        mac, host = self.identification.machine_at(address)
+        seen = self.seen.get(mac) if mac is not None else None
+        if seen is None or seen.boot.trace.variant is None or Step.LOADER in seen.boot.steps:
+            return
+        self._emit_failed(seen, host, name, outcome=outcome, sizes=(bytes_sent, size_bytes), peer_error=peer_error)
+
+    def record_cut_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        """Record that a response with kernel, initrd or stage 2 ended early. GRUB ends some to read from elsewhere."""
+        mac, host = self.identification.machine_at(address)
+        seen, step = self.seen.get(mac) if mac is not None else None, _STEP_OF_CONTENT.get(file.kind)
+        if seen is None or step is None or step in seen.boot.steps:
+            return
+        variant = seen.boot.trace.variant
+        if variant is None or loader_kind(variant.loader) is not LoaderKind.GRUB:
+            self._emit_failed(seen, host, file.member, outcome="cut", sizes=(bytes_sent, file.size_bytes))
+
+    def _emit_failed(
+        self,
+        seen: SeenMachine,
+        host: Host | None,
+        name: str,
+        *,
+        outcome: str,
+        sizes: tuple[int, int],
+        peer_error: str = "",
+    ) -> None:
+        name = printable_line(name)
+        if not seen.boot.note_problem(f"{name} {outcome}"):
+            return
+        data: dict[str, str | int] = {"name": name, "outcome": outcome, "bytes": sizes[0], "size_bytes": sizes[1]}
+        if peer_error:
+            data |= {"peer_error": peer_error}
+        self.events.emit("boot.transfer_failed", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record what a machine got of kernel, initrd, stage 2 or its OSTree release."""

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from netboot.boot.decide import NOTHING_KNOWN, Decision, KnownFirmware, decide_at_stage, effective_client
+from netboot.boot.firmware.reply_variants import WHOLE_CYCLE, ending
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
 from netboot.boot.live_registry import LiveRegistry
@@ -16,6 +17,7 @@ from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachine, SeenMachines
 from netboot.events.event_bus import EventBus
 from netboot.model.boot.boot_client import BootClient, Stage, arch_name
+from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.offer import Ignored, IgnoreReason, OfferKind
 from netboot.model.clock import Clock
 from netboot.model.host.firmware import BootVariant
@@ -56,6 +58,8 @@ class OfferService:
             self.events.emit("boot.machine_discovered", data, mac=client.mac)
         if client.stage is Stage.FIRMWARE:
             self.learning.judge_ended(seen, host, policy=self.registry.now.policy, now_s=now_s)
+            if seen.boot.trace.discovers >= WHOLE_CYCLE:
+                self._record_unanswered(seen, host)
         decision = self._decide(client, host, seen)
         if isinstance(decision, Decision):
             return decision
@@ -82,11 +86,25 @@ class OfferService:
             boot.trace.variant = BootVariant(offer.variant, offer.boot_file) if is_loader else None
         if boot.last_offer is not offer.kind:
             boot.last_offer = offer.kind
-            data = {"kind": str(offer.kind), "stage": str(client.stage), "boot_file": offer.boot_file or None}
+            data: dict[str, str | int | None] = {"kind": str(offer.kind), "stage": str(client.stage)}
+            data |= {"boot_file": offer.boot_file or None}
+            if client.elapsed and boot.trace.discovers <= 1:
+                data |= {"secs": client.elapsed}  # no earlier DISCOVER of this exchange came here
             step = boot.record_step(Step.LOCAL_BOOT if offer.kind is OfferKind.LOCAL_DISK else Step.OFFER)
             self.events.emit("boot.offered", data, host=host, mac=client.mac, step=step)
         if host is not None and offer.kind is not OfferKind.LOCAL_DISK:
             self.install_moves.record_offer(host.name)
+
+    def _record_unanswered(self, seen: SeenMachine, host: Host | None) -> None:
+        """Record that a firmware repeats its boot request and takes no address, once in each boot."""
+        trace = seen.boot.trace
+        if ending(trace) is not Ending.NO_REQUEST or not seen.boot.note_problem("offers"):
+            return
+        assert trace.variant is not None
+        assert trace.client is not None
+        data: dict[str, str | int] = {"discovers": trace.discovers, "secs": trace.elapsed}
+        data |= {"protocol": str(trace.client.protocol), "variant": str(trace.variant), "loader": trace.variant.loader}
+        self.events.emit("boot.offers_unanswered", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     def record_refusal(self, mac: Mac, reason: str, *, cure: str) -> None:
         """Record that a registered machine's packet gets no reply, once for each reason until it boots again."""

@@ -38,6 +38,7 @@ log = structlog.get_logger()
 # The parts of an Ignition of which a record is kept; the wrapper follows from them.
 _KEPT: Final = {IgnitionPart.OVERLAY: ServedKind.OVERLAY, IgnitionPart.ROLE: ServedKind.ROLE}
 LOG_AFTER_READY: Final = timedelta(minutes=1)  # the last lines of a first boot come after its report `ready`
+SAME_FIRST_BOOT_S: Final = 60.0  # within it an installed system repeats a request whose answer was lost
 PINNED: Final = 256  # Ignition sets kept for their children; the oldest are rendered again on request
 
 
@@ -60,6 +61,15 @@ class Report(StrEnum):
     READY = "ready"
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A token's document that was served: to which addresses, and when first, on the monotonic clock."""
+
+    token: str = field(repr=False)
+    receivers: set[IPv4Address]
+    since_s: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentService:
     """Answers requests with a token. Async methods raise StoreError, and RenderError if a document fails."""
@@ -73,9 +83,7 @@ class DocumentService:
     events: EventBus
     clock: Clock
     _pinned: dict[str, IgnitionSet] = field(default_factory=dict, init=False)
-    _served: dict[tuple[HostName, TokenKind], tuple[str, set[IPv4Address]]] = field(  # token, receivers
-        default_factory=dict, init=False
-    )
+    _served: dict[tuple[HostName, TokenKind], _Served] = field(default_factory=dict, init=False)
 
     async def serve_kickstart(
         self, token: str, address: IPv4Address, *, base_url: str, is_head: bool = False
@@ -135,10 +143,19 @@ class DocumentService:
                 return self._refuse(Refusal.SPENT, TokenKind.IGNITION, host, address)
         if part in _KEPT:
             self._keep(host, _KEPT[part], documents[part], tokens=install.tokens, mac=mac, base_url=base_url)
+        self._record_ignition(host, part, token, address=address)
+        return documents[part]
+
+    def _record_ignition(self, host: Host, part: IgnitionPart, token: str, *, address: IPv4Address) -> None:
+        """Record that an installed system got its Ignition, and that it requested it again long after: a restart."""
         if self._record_served(host, TokenKind.IGNITION, token, address):
             data = {"address": str(address)}
             self.events.emit("boot.ignition_served", data, host=host, mac=host.mac, step=Step.IGNITION)
-        return documents[part]
+            return
+        after_s = self.clock.monotonic() - self._served[host.name, TokenKind.IGNITION].since_s
+        if part is IgnitionPart.WRAPPER and after_s >= SAME_FIRST_BOOT_S:
+            repeated: dict[str, str | int] = {"address": str(address), "seconds": round(after_s)}
+            self.events.emit("boot.ignition_repeated", repeated, host=host, mac=host.mac, level=logging.WARNING)
 
     async def _embedded(
         self, host: Host, install: Install, address: IPv4Address, *, base_url: str, is_head: bool
@@ -264,13 +281,13 @@ class DocumentService:
 
         Raises an alarm if another address of the host received it before: one of the two may be forged.
         """
-        last, receivers = self._served.get((host.name, kind), ("", set()))
-        if last != token:
-            self._served[host.name, kind] = token, {address}
+        served = self._served.get((host.name, kind))
+        if served is None or served.token != token:
+            self._served[host.name, kind] = _Served(token, {address}, self.clock.monotonic())
             return True
-        if address not in receivers:
-            earlier = ", ".join(map(str, sorted(receivers)))
-            receivers.add(address)
+        if address not in served.receivers:
+            earlier = ", ".join(map(str, sorted(served.receivers)))
+            served.receivers.add(address)
             data = {"document": kind.value, "address": str(address), "earlier": earlier}
             data |= {"reason": Alarm.SECOND_ADDRESS.value}
             self.events.emit("boot.alarm_raised", data, host=host, mac=host.mac, level=logging.ERROR)

@@ -16,6 +16,7 @@ from fixtures.services import (
 )
 
 from netboot.content.serving.served_file import ServedFile
+from netboot.model.boot.boot_client import BootProtocol, Cpu
 from netboot.model.boot.offer import DocumentKind, MachineDocument
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.host_network import HostNetwork
@@ -116,3 +117,89 @@ def test_refused_requests_are_one_event_under_the_host_at_their_address_and_chan
         ("http.refused", None, None, {"address": "203.0.113.9", "reason": "host"}),
         ("http.refused", None, None, {"address": "not an address", "reason": "host"}),
     ]
+
+
+def failed(services: BuiltServices, name: str = "snponly.efi", outcome: str = "unanswered") -> None:
+    services.file_service.record_failed_loader(ADDRESS, name, outcome=outcome, bytes_sent=0, size_bytes=3000)
+
+
+def test_a_loader_that_is_not_received_is_reported_once_in_a_boot(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[dict[str, object]]:
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        failed(services)  # of a machine that was offered nothing
+        services.boots(FIRMWARE)
+        for _ in range(3):
+            failed(services)
+        services.file_service.record_failed_loader(
+            ADDRESS, "snponly.efi", outcome="refused-by-peer", bytes_sent=1024, size_bytes=3000, peer_error="3 full"
+        )
+        return [dict(event.data) for event in await services.events() if event.name == "boot.transfer_failed"]
+
+    sent = {"name": "snponly.efi", "size_bytes": 3000}
+    assert with_services(scenario) == [
+        {**sent, "outcome": "unanswered", "bytes": 0},
+        {**sent, "outcome": "refused-by-peer", "bytes": 1024, "peer_error": "3 full"},
+    ]
+
+
+def test_a_repeated_request_that_ends_after_the_loader_was_received_is_no_failure(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0, "outcome": "sent"}
+        services.file_service.record_loader(ADDRESS, "snponly.efi", **sent)  # type: ignore[arg-type]
+        failed(services)
+        return await services.event_names()
+
+    names = with_services(scenario)
+
+    assert "boot.loader_sent" in names
+    assert "boot.transfer_failed" not in names
+
+
+def test_a_boot_reports_at_most_eight_failures(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> int:
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        for number in range(20):
+            failed(services, f"file{number}")
+        return (await services.event_names()).count("boot.transfer_failed")
+
+    assert with_services(scenario) == 8
+
+
+def test_an_initrd_that_is_sent_in_part_is_reported_until_it_is_sent_whole(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[dict[str, object]]:
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE, IPXE)
+        initrd = replace(kernel(), kind=ContentKind.INITRD, member="initrd.img")
+        services.file_service.record_cut_content(ADDRESS, initrd, 40)
+        services.file_service.record_content(ADDRESS, initrd, 100)
+        services.file_service.record_cut_content(ADDRESS, initrd, 60)
+        services.file_service.record_cut_content(UNKNOWN_ADDRESS, initrd, 60)
+        return [dict(event.data) for event in await services.events() if event.name == "boot.transfer_failed"]
+
+    assert with_services(scenario) == [{"name": "initrd.img", "outcome": "cut", "bytes": 40, "size_bytes": 100}]
+
+
+def test_grub_ends_responses_by_itself(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        policy = replace(services.policy, loaders={(BootProtocol.PXE, Cpu.X64): "shimx64.efi"})
+        services.use(policy=policy)
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        services.file_service.record_cut_content(ADDRESS, kernel(), 40)
+        return await services.event_names()
+
+    assert "boot.transfer_failed" not in with_services(scenario)
+
+
+def test_a_firmware_that_requests_another_file_is_reported_once_with_its_name(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[dict[str, object]]:
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        for name in ("revocations.efi", "pxelinux.0", "pxelinux.0", "other.efi"):
+            services.file_service.request_file(ADDRESS, name)
+        return [dict(event.data) for event in await services.events() if event.name == "boot.other_file_requested"]
+
+    assert with_services(scenario) == [{"name": "pxelinux.0", "loader": "snponly.efi"}]

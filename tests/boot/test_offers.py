@@ -21,6 +21,8 @@ from netboot.model.boot.offer import InstallPlan
 from netboot.model.host.host import HostName, HostSet
 from netboot.model.host.mac import Mac
 
+CP1 = HostName("cp1")
+
 
 def test_an_unknown_machine_is_discovered_once_and_gets_no_reply(with_services: WithServices):
     async def scenario(services: BuiltServices) -> None:
@@ -184,3 +186,44 @@ def test_a_packet_without_an_architecture_is_recorded_for_a_registered_machine_a
         ]
 
     with_services(scenario)
+
+
+def repeat(services: BuiltServices, exchange: int = 7) -> None:
+    """Send what a firmware sends that takes no address: one exchange with growing `secs`."""
+    for elapsed, pause_s in ((0, 4), (4, 8), (12, 16), (28, 0)):
+        services.offer(replace(FIRMWARE, exchange=exchange, elapsed=elapsed), is_sent=True)
+        services.clock.pass_(pause_s)
+
+
+def test_offers_that_a_firmware_does_not_take_are_reported_once_in_a_boot(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[dict[str, object]]:
+        await services.install_moves.arm_all([CP1], reason="test", attempts=3)
+        repeat(services)
+        services.clock.pass_(100)
+        repeat(services, exchange=8)
+        return [dict(event.data) for event in await services.events() if event.name == "boot.offers_unanswered"]
+
+    found = {"discovers": 3, "secs": 12, "protocol": "pxe", "loader": "snponly.efi"}
+    assert with_services(scenario) == [{**found, "variant": "with-43 snponly.efi"}] * 2
+
+
+def test_a_firmware_that_takes_an_address_and_one_that_is_led_to_its_disk_took_the_offer(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[str]:
+        repeat(services)
+        await services.install_moves.arm_all([CP1], reason="test", attempts=3)
+        services.clock.pass_(100)
+        services.boots(replace(FIRMWARE, exchange=9))
+        repeat(services, exchange=9)
+        return await services.event_names()
+
+    assert "boot.offers_unanswered" not in with_services(scenario)
+
+
+def test_an_offer_has_the_secs_of_a_discover_whose_predecessors_did_not_come(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[object]:
+        for exchange, elapsed in ((1, 0), (2, 12)):
+            services.offer(replace(FIRMWARE, exchange=exchange, elapsed=elapsed), is_sent=True)
+            services.clock.pass_(100)
+        return [event.data.get("secs") for event in await services.events() if event.name == "boot.offered"]
+
+    assert with_services(scenario) == [None, 12]

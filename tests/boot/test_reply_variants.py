@@ -23,7 +23,6 @@ from netboot.boot.firmware.reply_variants import (
     WHOLE_CYCLE,
     BootTrace,
     Choices,
-    Ending,
     choices_for,
     cure_for,
     ending,
@@ -31,6 +30,7 @@ from netboot.boot.firmware.reply_variants import (
 )
 from netboot.content.bootfiles.directories import BootFile
 from netboot.model.boot.boot_client import Arch, BootClient, BootProtocol, Cpu, Stage
+from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.offer import IgnoreReason, LoaderRule, Policy, UnknownHosts
 from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host, HostName, Role

@@ -487,3 +487,17 @@ def test_a_head_request_and_a_refused_one_leave_no_record(with_services: WithSer
         assert [each.kind.value for each in await services.served.of(CP1)] == ["script"]
 
     with_services(scenario)
+
+
+def test_an_ignition_that_is_requested_again_a_minute_later_shows_a_restart(with_services: WithServices):
+    async def scenario(services: BuiltServices) -> list[object]:
+        tokens = await boot_the_installer(services)
+        for what in (Report.STARTED, Report.DONE):
+            await report(services, tokens.report, what)
+        for pause_s in (0, 20, 100):
+            services.clock.pass_(pause_s)
+            await ignition(services, tokens.ignition)
+            await ignition(services, tokens.ignition, IgnitionPart.ROLE)
+        return [dict(event.data) for event in await services.events() if event.name == "boot.ignition_repeated"]
+
+    assert with_services(scenario) == [{"address": str(ADDRESS), "seconds": 120}]

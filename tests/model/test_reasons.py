@@ -2,7 +2,7 @@
 
 import pytest
 
-from netboot.boot.firmware.reply_variants import Ending
+from netboot.model.boot.boot_ending import Ending
 from netboot.model.boot.offer import WaitReason
 from netboot.model.boot.reasons import Explanation, explain
 
@@ -116,6 +116,7 @@ def test_events_over_their_limit_are_explained_by_their_number():
 
 
 ADDRESS = "192.0.2.77"
+CUT = {"name": "initrd.img", "bytes": 40, "size_bytes": 100}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,28 @@ ADDRESS = "192.0.2.77"
         ("boot.token_refused", {"reason": "spent", "document": "ignition"}, "refused", "a token that is spent"),
         ("boot.document_held_back", {"document": "ignition", "reason": "why"}, "held-back", "the ignition of cp1"),
         ("boot.script_served", {"plan": "wait", "reason": "new"}, "waits", "waits: new"),
+        (
+            "boot.offers_unanswered",
+            {"secs": 12, "loader": "snponly.efi", "protocol": "pxe"},
+            "unanswered",
+            "since 12 s, and takes no address from any server; this firmware does not combine two offers",
+        ),
+        (
+            "boot.other_file_requested",
+            {"name": "pxelinux.0", "loader": "snponly.efi"},
+            "other-file",
+            "requests the file pxelinux.0, and was offered snponly.efi; it requests pxelinux.0, which the LAN's",
+        ),
+        ("boot.transfer_failed", {**CUT, "outcome": "unanswered"}, "cut", "acknowledged no packet of it; a firewall"),
+        ("boot.transfer_failed", {**CUT, "outcome": "timed-out"}, "cut", "ended after 40 of 100 bytes; the loader's"),
+        ("boot.transfer_failed", {**CUT, "outcome": "cut"}, "cut", "of initrd.img to cp1 ended after 40 of 100 bytes;"),
+        (
+            "boot.transfer_failed",
+            {**CUT, "outcome": "refused-by-peer", "peer_error": "3 full"},
+            "cut",
+            "with the TFTP error 3 full; its firmware refuses",
+        ),
+        ("boot.ignition_repeated", {"seconds": 90}, "repeated", "again, 90 s after the first time"),
         ("dhcp.boot_refused", {"cure": "no loader; install it"}, "refused", "no offer: no loader; install it"),
         (
             "dhcp.architecture_refused",

@@ -20,10 +20,19 @@ class Recorder:
 
     served: list[tuple[IPv4Address, ServedFile, int]] = field(default_factory=list)
     counted: list[tuple[ContentKind, int, int]] = field(default_factory=list)
+    cut: list[tuple[str, int]] = field(default_factory=list)
     malformed: int = 0
 
     def record_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         self.served.append((address, file, bytes_sent))
+
+    def record_cut_content(self, _address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
+        self.cut.append((file.member, bytes_sent))
+
+    def record_failed_loader(
+        self, _: IPv4Address, name: str, *, outcome: str, bytes_sent: int, size_bytes: int
+    ) -> None:
+        self.cut.append((f"{name} {outcome} {size_bytes}", bytes_sent))
 
     def content_sent(self, kind: ContentKind, status: int, bytes_sent: int) -> None:
         self.counted.append((kind, status, bytes_sent))
@@ -60,3 +69,17 @@ def test_the_service_gets_no_refusals_no_heads_and_no_ipv6_clients(tmp_path: Pat
 
     assert store.served == []
     assert [count[1] for count in store.counted] == [404, 200, 200, 200]
+
+
+def test_the_service_gets_each_answer_that_ended_early(tmp_path: Path) -> None:
+    store = Recorder()
+    files = StaticFiles(ContentIndex(tmp_path), store, counters=store, shares=default_shares(), advertised={})
+    loader = ServedFile("/l", 10, '"a"', "application/octet-stream", NO_CACHE, ContentKind.OTHER, "", "snponly.efi")
+    request = StaticRequest("GET", "/bootfiles/snponly.efi", {"host": "x"}, 100)
+
+    for sent, file in ((REQUEST, KERNEL), (request, loader)):
+        files.record_answer(
+            sent, file, remote="192.0.2.101", status=HTTPStatus.OK, bytes_sent=4, began=0.0, is_cut=True
+        )
+
+    assert store.cut == [("vmlinuz", 4), ("snponly.efi cut 10", 4)]

@@ -37,6 +37,7 @@ class RecordingFiles:
     def __init__(self, directory):
         self.files = BootFiles([directory])
         self.reported = []
+        self.failed = []
         self.counted = Counter()
 
     def requested_name(self, _address, name):
@@ -62,6 +63,9 @@ class RecordingFiles:
     def record_loader(self, address, name, *, bytes_sent, seconds, retransmissions, outcome):
         assert seconds >= 0
         self.reported.append((str(address), name, bytes_sent, retransmissions, outcome))
+
+    def record_failed_loader(self, address, name, *, outcome, bytes_sent, size_bytes, peer_error):
+        self.failed.append((str(address), name, outcome, bytes_sent, size_bytes, peer_error))
 
     def count(self, name, amount=1, **labels):
         self.counted[name, *labels.values()] += amount
@@ -477,6 +481,29 @@ class TestReports:
 
         assert reported == []
         assert [(line["event"], line["log_level"]) for line in lines] == [("tftp.aborted", "debug")]
+
+    def test_a_read_of_which_no_packet_is_acknowledged_has_failed(self, service, plug):
+        machine = plug()
+        with serving(service) as (port, _):
+            send_request(machine, port, rrq(tsize=0))
+            for _ in range(150):
+                if service.failed:
+                    break
+                time.sleep(0.1)
+
+        assert service.failed == [(HOST, "snponly.efi", Outcome.UNANSWERED, 0, 3000, "")]
+
+    def test_a_read_that_the_machine_refuses_has_failed_with_its_error(self, service, plug):
+        machine = plug()
+        with serving(service) as (port, _):
+            _, server = send_request(machine, port, rrq())
+            machine.sendto(struct.pack("!HH", 5, 4) + b"no\0", server)
+            for _ in range(50):
+                if service.failed:
+                    break
+                time.sleep(0.1)
+
+        assert service.failed == [(HOST, "snponly.efi", Outcome.REFUSED_BY_PEER, 0, 3000, "4 no")]
 
     def test_refusals_are_counted_and_logged_at_debug_only(self, service, plug):
         with serving(service) as (port, _):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from netboot.boot.firmware.reply_variants import LEAST_S, BootTrace, Choices, Ending, cure_for, ending, next_variant
+from netboot.boot.firmware.reply_variants import LEAST_S, BootTrace, Choices, cure_for, ending, next_variant
+from netboot.model.boot.boot_ending import Ending
 from netboot.model.host.firmware import BootVariant
 
 REST_S: Final = 3600.0  # after a dead end

@@ -10,13 +10,12 @@ Only whole boots count. A machine that requested no address counts only if it se
 request for a file. docs/firmware.md is the operator's view.
 """
 
-import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from netboot.content.bootfiles.directories import BootFile
 from netboot.model.boot.boot_client import BootClient, BootProtocol, Cpu
+from netboot.model.boot.boot_ending import Ending, cure_of
 from netboot.model.boot.offer import IgnoreReason, Policy
 from netboot.model.host.firmware import BootVariant, ReplyVariant
 from netboot.model.host.host import Host
@@ -25,18 +24,6 @@ from netboot.model.words import printable_line
 WHOLE_CYCLE: Final = 3  # DISCOVERs of one exchange with growing `secs`: firmware sends four, one may be lost
 LEAST_S: Final = 10.0  # firmware does not give up earlier: a whole cycle takes 12 s to its third DISCOVER
 _REPLIES: Final = tuple(ReplyVariant)
-
-
-class Ending(StrEnum):
-    """How a boot ended that was offered a loader; the reason in events and documentation."""
-
-    REACHED = "reached-script"
-    NO_REQUEST = "no-request"  # DISCOVERs, and no REQUEST to anybody
-    NO_LOADER = "no-loader"  # it took an address and did not request its loader
-    WRONG_LOADER = "wrong-loader"  # it requested a file that we did not offer and that cannot run there
-    LOADER_CUT = "loader-cut"  # its loader was not sent completely
-    NO_HTTP = "no-http"  # its loader runs and is an iPXE built without HTTP
-    NO_SCRIPT = "no-script"  # its loader was sent, and did not request its script
 
 
 @dataclass(slots=True)
@@ -153,41 +140,6 @@ def next_variant(variant: BootVariant, reason: Ending, choices: Choices) -> Boot
 def cure_for(reason: Ending, trace: BootTrace, *, is_pinned: bool) -> str:
     """Return the cure if no variant is left."""
     assert trace.variant is not None
-    loader = trace.variant.loader
-    cure = _HTTP_CURES.get(reason) if trace.client and trace.client.protocol is BootProtocol.HTTP else None
-    if reason is Ending.WRONG_LOADER and not _was_named_by_a_server(trace.other_file, loader):
-        cure = _ODD_NAME_CURE
-    cure = (cure or _CURES[reason]).format(loader=loader, other_file=trace.other_file)
+    protocol = trace.client.protocol if trace.client else None
+    cure = cure_of(reason, loader=trace.variant.loader, protocol=protocol, other_file=trace.other_file)
     return f"{cure}; its hosts entry fixes firmware or loader, so nothing else is tried" if is_pinned else cure
-
-
-def _was_named_by_a_server(name: str, loader: str) -> bool:
-    """Return whether a requested name comes from another server: a plain file name that is not a part of ours."""
-    last, ours = (each.rpartition("/")[2].casefold() for each in (name, loader))
-    return _PLAIN_NAME.fullmatch(name) is not None and not ours.startswith(last) and not last.startswith(ours)
-
-
-_CURES: Final = {
-    Ending.NO_REQUEST: "this firmware does not combine two offers: let the LAN's DHCP server name this appliance as "
-    "next-server (option 66) and {loader} as its boot file (option 67), or lease the addresses: dhcp.mode: reservation",
-    Ending.NO_LOADER: "if the LAN's DHCP server sends option 60 (PXEClient), remove it there: it makes the firmware "
-    "send requests to that server only; else permit UDP 69 and 4011 to this appliance",
-    Ending.WRONG_LOADER: "it requests {other_file}, which the LAN's DHCP server names: remove the boot file there "
-    "(option 67, filename)",
-    Ending.LOADER_CUT: "the loader's transfer begins and does not end: check the path for a small MTU or a firewall; "
-    "for firewalls set tftp.single_port: true",
-    Ending.NO_HTTP: "{loader} is an iPXE built without HTTP, so it cannot fetch its script: replace it by one with "
-    "HTTP, as distributions build it",
-    Ending.NO_SCRIPT: "{loader} runs and sends no request: read its screen; put another loader below "
-    "bootfiles.directories, or name one by hosts.X.loader; with Secure Boot, that is shim and GRUB",
-}
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./+~@ -]+")
-_ODD_NAME_CURE: Final = (
-    "it requests {other_file} instead of {loader}, a name that probably no server sent: read its screen, check the "
-    "firmware's setup, and update the firmware"
-)
-_HTTP_CURES: Final = {
-    Ending.NO_REQUEST: "this firmware accepts no HTTP boot from a second server: choose PXE in its setup",
-    Ending.NO_LOADER: "this firmware did not fetch http://…/{loader}: some accept only https; choose PXE in its setup, "
-    "and permit TCP to http.port",
-}

@@ -31,6 +31,7 @@ ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each ge
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a slow loader by TFTP
 SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
+MOST_PROBLEMS: Final = 8  # of one boot, each recorded once
 SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests again so soon: a test, or forged
 
 
@@ -47,6 +48,7 @@ class BootSession:
     served: tuple[str, str | None] | None = None  # its script as it was last recorded: plan and reason
     held_back_by: str = ""  # why its script waits, as reported
     refused_because: str = ""  # why it gets no offer, as reported
+    problems: set[str] = field(default_factory=set)  # what failed in it, as reported
 
     def record_step(self, step: Step) -> Step | None:
         """Record a step, and return it; None if this boot had it already."""
@@ -54,6 +56,13 @@ class BootSession:
             return None
         self.steps.add(step)
         return step
+
+    def note_problem(self, problem: str) -> bool:
+        """Record that something failed in this boot; True if it is to be reported: the first time, and not too many."""
+        if problem in self.problems or len(self.problems) >= MOST_PROBLEMS:
+            return False
+        self.problems.add(problem)
+        return True
 
 
 _STEPS_BEFORE_LOADER: Final = frozenset({Step.OFFER, Step.LOCAL_BOOT})

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from netboot.model.boot.boot_client import BootProtocol
+from netboot.model.boot.boot_ending import WHAT_HAPPENED, Ending, cure_of
 from netboot.model.words import first_line
 
 Data = Mapping[str, Any]
@@ -119,6 +121,30 @@ def _no_offer(data: Data, host: str) -> Explanation:
     return Explanation("refused", f"{host} gets no offer{client}: {why}", cure)
 
 
+def _offers_unanswered(data: Data, host: str) -> Explanation:
+    what = f"{host} repeats its boot request since {data['secs']} s, and takes no address from any server"
+    cure = cure_of(Ending.NO_REQUEST, loader=data["loader"], protocol=BootProtocol(data["protocol"]))
+    return Explanation("unanswered", what, cure)
+
+
+def _other_file(data: Data, host: str) -> Explanation:
+    what = f"{host} requests the file {data['name']}, and was offered {data['loader']}"
+    cure = cure_of(Ending.WRONG_LOADER, loader=data["loader"], protocol=None, other_file=data["name"])
+    return Explanation("other-file", what, cure)
+
+
+def _transfer_failed(data: Data, host: str) -> Explanation:
+    name, size = data["name"], f"{data['bytes']} of {data['size_bytes']} bytes"
+    match data["outcome"]:
+        case "unanswered":
+            what = f"{host} requested {name} by TFTP, and acknowledged no packet of it"
+        case "refused-by-peer":
+            what = f"{host} ended the transfer of {name} after {size} with the TFTP error {data['peer_error']}"
+        case _:
+            what = f"the transfer of {name} to {host} ended after {size}"
+    return Explanation("cut", what, _TRANSFER_CURES[data["outcome"]])
+
+
 def _checks(data: Data, host: str) -> Explanation:
     if data["failed"]:
         what = f"{host} may not be installed, and nothing was written; failed: {data['fail'] or 'a missing check'}"
@@ -188,25 +214,36 @@ _WAITS: Final = {
     ),
 }
 
-_ENDINGS: Final = {
-    "no-request": "requested offers and took no address",
-    "no-loader": "took an address and did not fetch its loader",
-    "wrong-loader": "fetched another file than it was offered",
-    "loader-cut": "did not receive its loader completely",
-    "no-http": "got a loader that was built without HTTP",
-    "no-script": "got its loader and did not request its script",
+_TRANSFER_CURES: Final = {
+    "unanswered": "a firewall between them blocks the packets of the transfer, which come from another port than 69: "
+    "permit UDP in both directions, or set tftp.single_port: true; else check the path for a small MTU",
+    "timed-out": cure_of(Ending.LOADER_CUT, loader="", protocol=None),
+    "refused-by-peer": "its firmware refuses the file: read its screen; name another loader by hosts.X.loader",
+    "cut": "the machine or the LAN closed the connection: read the machine's screen; check cable, switch port and MTU",
 }
+
+_ENDINGS: Final = {ending.value: what for ending, what in WHAT_HAPPENED.items()}
 
 _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "boot.alarm_raised": _alarm,
     "boot.checks_reported": _checks,
     "boot.dead_end_met": _sentence("dead-end", "{host} {why}, and nothing else is left to offer", "{cure}"),
     "boot.document_held_back": _held_back,
+    "boot.ignition_repeated": _sentence(
+        "repeated",
+        "the installed system of {host} requested its Ignition again, {seconds} s after the first time: it was "
+        "restarted during its first boot, and Ignition may stop there",
+        "if it does not become ready, install it again: netboot install arm {host}; or at its boot menu, remove "
+        "ignition.firstboot=1 from the kernel line if the first run was complete",
+    ),
     "boot.machine_wiped": _sentence("wiped", "the disk of {host} was wiped: {result}", is_blocking=False),
+    "boot.offers_unanswered": _offers_unanswered,
+    "boot.other_file_requested": _other_file,
     "boot.request_refused": _request_refused,
     "boot.script_held_back": _held_back,
     "boot.script_served": _script,
     "boot.token_refused": _token_refused,
+    "boot.transfer_failed": _transfer_failed,
     "boot.variant_changed": _sentence(
         "changed",
         "{host} {why}, in two boots: it is offered {to} instead of {from} from its next boot on",

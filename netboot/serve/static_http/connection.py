@@ -323,7 +323,13 @@ class BootConnection(asyncio.Protocol):
                     self._transport, opened, answer, sent=len(first), machine=self._remote, shares=shares
                 )
         self._files.record_answer(
-            request, file, remote=self._remote, status=answer.status, bytes_sent=sent, began=self._since
+            request,
+            file,
+            remote=self._remote,
+            status=answer.status,
+            bytes_sent=sent,
+            began=self._since,
+            is_cut=sent < answer.length,
         )
         if sent < answer.length:
             self._transport.abort()

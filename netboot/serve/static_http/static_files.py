@@ -86,16 +86,22 @@ class StaticFiles:
         status: HTTPStatus,
         bytes_sent: int,
         began: float,
+        is_cut: bool = False,
     ) -> None:
         """Count an answer, log it, and report the bytes to the file service. `began` is monotonic seconds.
 
-        The file service gets each object of a pull and computes its progress; a pull is not logged object by object.
+        `is_cut`: the connection ended before all bytes of the answer were sent. The file service gets each object of a
+        pull and computes its progress; a pull is not logged object by object.
         """
         address, seconds = _ipv4(remote), time.monotonic() - began
         if not request.is_content:
             self.counters.count("http_requests", area=request.path.split("/", 2)[1], status=str(status.value))
             named = urls.boot_file_in(request.path)
-            if named and address and file is not None and bytes_sent >= file.size_bytes:
+            if named and address and file is not None and is_cut:
+                self.file_service.record_failed_loader(
+                    address, named[1], outcome="cut", bytes_sent=bytes_sent, size_bytes=file.size_bytes
+                )
+            elif named and address and file is not None and bytes_sent >= file.size_bytes:
                 self.file_service.record_loader(
                     address, named[1], bytes_sent=bytes_sent, seconds=seconds, retransmissions=0, outcome="sent"
                 )
@@ -110,6 +116,8 @@ class StaticFiles:
             log.info("http.content_sent", address=remote, file=name, bytes=bytes_sent, duration_ms=ms)
         if bytes_sent and address:
             self.file_service.record_content(address, file, bytes_sent)
+        if is_cut and address:
+            self.file_service.record_cut_content(address, file, bytes_sent)
 
     def record_refused(self, address: str, reason: RefusalReason) -> None:
         """Count a request that was refused before it reached a handler, and emit an event, which limits itself."""

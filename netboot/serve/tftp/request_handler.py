@@ -23,16 +23,17 @@ from netboot.model import urls
 from netboot.model.boot.offer import MachineDocument
 from netboot.model.words import printable_line
 from netboot.serve.net.udp import Address, Datagram, UdpSocket
-from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, transfer_socket
+from netboot.serve.tftp.transfers import Transfer, TransferLimits, Transfers, peer_error_of, transfer_socket
 from netboot.telemetry.logs import LineLimit
 from netboot.telemetry.metrics import Metrics, Reading
 from netboot.wire.tftp import packet as tftp
 from netboot.wire.tftp.packet import ErrorCode, Mode, ReadRequest, RefusedRequestError
-from netboot.wire.tftp.transfer import Sender
+from netboot.wire.tftp.transfer import Outcome, Sender
 
 log = structlog.get_logger()
 
 _RRQ: Final = b"\0\1"
+_FAILED: Final = frozenset({Outcome.UNANSWERED, Outcome.TIMED_OUT, Outcome.REFUSED_BY_PEER})
 _OPENING_AT_ONCE: Final = 64  # requests that wait for the disk or the store
 
 
@@ -228,6 +229,15 @@ class TftpHandler:
                 seconds=seconds,
                 retransmissions=sender.retransmissions,
                 outcome=sender.outcome,
+            )
+        if sender.outcome in _FAILED:
+            self._file_service.record_failed_loader(
+                IPv4Address(transfer.peer[0]),
+                transfer.name,
+                outcome=sender.outcome,
+                bytes_sent=sender.bytes_sent,
+                size_bytes=sender.size_bytes,
+                peer_error=peer_error_of(sender),
             )
 
     def _refuse(self, peer: Address, ours: str, code: ErrorCode, text: str) -> None:

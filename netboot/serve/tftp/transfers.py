@@ -99,6 +99,12 @@ def transfer_socket(interface: str, address: str) -> socket.socket:
     return opened
 
 
+def peer_error_of(sender: Sender) -> str:
+    """Write the ERROR with which the machine ended a read; empty without one."""
+    error = sender.peer_error
+    return "" if error is None else f"{error.code} {printable_line(error.message)}".strip()
+
+
 class Transfers:
     """All transfers of one interface, keyed by the machine's address and port."""
 
@@ -285,8 +291,8 @@ class Transfers:
         }
         if outcome in (Outcome.TIMED_OUT, Outcome.UNCONFIRMED):
             facts["unanswered_block"] = transfer.sender.block + 1
-        if (error := transfer.sender.peer_error) is not None:
-            facts["peer_error"] = f"{error.code} {printable_line(error.message)}".strip()
+        if error := peer_error_of(transfer.sender):
+            facts["peer_error"] = error
         match outcome:
             case Outcome.SENT:
                 log.info("tftp.sent", **facts)

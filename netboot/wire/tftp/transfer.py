@@ -76,6 +76,11 @@ class Sender:
         return self._acked <= 0
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the file."""
+        return self._size
+
+    @property
     def bytes_sent(self) -> int:
         """How much of the file the peer acknowledged, or everything where only its last ACK is missing."""
         if self.outcome is Outcome.UNCONFIRMED:
