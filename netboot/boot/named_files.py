@@ -29,6 +29,7 @@ from netboot.model.install.event import Step
 from netboot.model.release import ContentKind
 from netboot.model.words import printable_line
 
+FAILED_TRANSFERS: Final = 5  # that are recorded in one boot of each content and outcome
 PULLS_FOR_S: Final = 120.0  # a pull without a request for this long has ended
 
 _STEP_OF_CONTENT: Final = {
@@ -147,7 +148,8 @@ class FileService:
         seen = self.seen.get(mac) if mac is not None else None
         if seen is None or seen.boot.trace.variant is None or Step.LOADER in seen.boot.steps:
             return
-        self._emit_failed(seen, host, name, outcome=outcome, sizes=(bytes_sent, size_bytes), peer_error=peer_error)
+        sizes = bytes_sent, size_bytes
+        self._emit_failed(seen, host, Step.LOADER, name, outcome=outcome, sizes=sizes, peer_error=peer_error)
 
     def record_cut_content(self, address: IPv4Address, file: ServedFile, bytes_sent: int) -> None:
         """Record that a response with kernel, initrd or stage 2 ended early. GRUB ends some to read from elsewhere."""
@@ -157,12 +159,13 @@ class FileService:
             return
         variant = seen.boot.trace.variant
         if variant is None or loader_kind(variant.loader) is not LoaderKind.GRUB:
-            self._emit_failed(seen, host, file.member, outcome="cut", sizes=(bytes_sent, file.size_bytes))
+            self._emit_failed(seen, host, step, file.member, outcome="cut", sizes=(bytes_sent, file.size_bytes))
 
     def _emit_failed(
         self,
         seen: SeenMachine,
         host: Host | None,
+        content: Step,
         name: str,
         *,
         outcome: str,
@@ -170,9 +173,10 @@ class FileService:
         peer_error: str = "",
     ) -> None:
         name = printable_line(name)
-        if not seen.boot.note_problem(f"{name} {outcome}"):
+        if not seen.boot.note_problem(f"{content} {outcome}", most=FAILED_TRANSFERS):
             return
-        data: dict[str, str | int] = {"name": name, "outcome": outcome, "bytes": sizes[0], "size_bytes": sizes[1]}
+        data: dict[str, str | int] = {"content": content.value, "name": name, "outcome": outcome}
+        data |= {"bytes": sizes[0], "size_bytes": sizes[1]}
         if peer_error:
             data |= {"peer_error": peer_error}
         self.events.emit("boot.transfer_failed", data, host=host, mac=seen.mac, level=logging.WARNING)

@@ -240,13 +240,13 @@ def test_failed_checks_are_named():
 
 def test_a_broken_transfer_is_counted_as_a_retry_of_the_step_that_it_delayed():
     began = [script(0, "install", S.SCRIPT), event(2, S.KERNEL)]
-    data = {"content": "initrd", "name": "initrd.img", "bytes": 7, "size_bytes": 100, "reason": "closed"}
-    cut = [event(3 + number, None, "boot.transfer_broken", **data) for number in range(2)]
+    data = {"content": "initrd", "name": "initrd.img", "bytes": 7, "size_bytes": 100, "outcome": "cut"}
+    cut = [event(3 + number, None, "boot.transfer_failed", **data) for number in range(2)]
     [boot], [done] = boots([*began, *cut]), boots([*began, *cut, event(9, S.INITRD)])
-    [other] = boots([*began, event(3, None, "boot.transfer_broken", **{**data, "content": "stage2"}), cut[1]])
-    [unknown] = boots([*began, event(3, None, "boot.transfer_broken", content="of another version")])
+    [other] = boots([*began, event(3, None, "boot.transfer_failed", **{**data, "content": "stage2"}), cut[1]])
+    [unknown] = boots([*began, event(3, None, "boot.transfer_failed", content="of another version")])
 
-    assert boot.broken == BrokenTransfer(S.INITRD, "initrd.img", at(4), 7, 100, "closed", times=2)
+    assert boot.broken == BrokenTransfer(S.INITRD, "initrd.img", at(4), 7, 100, "cut", times=2)
     assert (done.broken, done.steps[-1].retries) == (None, 2)
     assert (other.broken and other.broken.times, unknown.broken) == (1, None)
 

@@ -4,7 +4,7 @@ In memory, bounded; `store.machines` keeps what must survive a restart. Decides 
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -31,7 +31,7 @@ ADDRESSES: Final = 4  # of one machine: firmware, iPXE and installer may each ge
 ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a slow loader by TFTP
 SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
-MOST_PROBLEMS: Final = 8  # of one boot, each recorded once
+MOST_PROBLEMS: Final = 16  # of one boot, recorded
 SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests again so soon: a test, or forged
 
 
@@ -48,7 +48,7 @@ class BootSession:
     served: tuple[str, str | None] | None = None  # its script as it was last recorded: plan and reason
     held_back_by: str = ""  # why its script waits, as reported
     refused_because: str = ""  # why it gets no offer, as reported
-    problems: set[str] = field(default_factory=set)  # what failed in it, as reported
+    problems: Counter[str] = field(default_factory=Counter)  # what failed in it, as reported
 
     def record_step(self, step: Step) -> Step | None:
         """Record a step, and return it; None if this boot had it already."""
@@ -57,11 +57,11 @@ class BootSession:
         self.steps.add(step)
         return step
 
-    def note_problem(self, problem: str) -> bool:
-        """Record that something failed in this boot; True if it is to be reported: the first time, and not too many."""
-        if problem in self.problems or len(self.problems) >= MOST_PROBLEMS:
+    def note_problem(self, problem: str, *, most: int = 1) -> bool:
+        """Record that something failed in this boot; True if it is to be reported, at most so many times."""
+        if self.problems[problem] >= most or self.problems.total() >= MOST_PROBLEMS:
             return False
-        self.problems.add(problem)
+        self.problems[problem] += 1
         return True
 
 

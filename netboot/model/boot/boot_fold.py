@@ -150,7 +150,7 @@ def _noted(boot: BootRecord, event: Event) -> BootRecord:
             boot = _with_plan(boot, event)
         case "boot.ignition_embedded":
             boot = replace(boot, skipped=boot.skipped | {Step.IGNITION})
-        case "boot.transfer_broken":
+        case "boot.transfer_failed":
             boot = replace(boot, broken=_broken(boot.broken, event))
         case _:
             pass
@@ -201,7 +201,7 @@ def _broken(before: BrokenTransfer | None, event: Event) -> BrokenTransfer | Non
     times = before.times + 1 if before is not None and before.step is step else 1
     sent, size = _number(data.get("bytes")), _number(data.get("size_bytes"))
     return BrokenTransfer(
-        step, str(data.get("name") or ""), event.at, sent, size, str(data.get("reason") or ""), times=times
+        step, str(data.get("name") or ""), event.at, sent, size, str(data.get("outcome") or ""), times=times
     )
 
 
