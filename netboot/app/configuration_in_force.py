@@ -100,8 +100,10 @@ class ConfigurationInForce:
                 before = self.registry.now.hosts
                 armings_ended = await self.use(read)
                 removals = warn_of_removed(before, read.hosts, disarmed=armings_ended)
-            except ConfigError as error:
-                self._reject(error.problems)
+            except (ConfigError, StoreError) as error:
+                self.registry.note_unread()
+                if isinstance(error, ConfigError):
+                    self._reject(error.problems)
                 raise
             self._rejected = ()
             await self.hosts.keep_accepted(read)

@@ -40,6 +40,10 @@ class LiveRegistry:
         self.now = registry
         self.changed.set()
 
+    def note_unread(self) -> None:
+        """Note that the files could not replace this registry: which machines they register now is not known."""
+        self.replace(replace(self.now, policy=replace(self.now.policy, is_complete=False)))
+
     def hosts(self) -> HostSet:
         return self.now.hosts
 

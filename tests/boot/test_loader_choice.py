@@ -1,5 +1,6 @@
 """Which loaders the files may name; faults are reported before a machine boots."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,16 @@ def test_after_a_change_of_the_boot_files_the_policy_is_what_it_would_be_had_it_
 
     assert after == policy(UnknownHosts.WAIT, rules, hosts=hosts, bootfiles=BootFiles([tmp_path]))[0]
     assert after != before
+
+
+def test_after_a_change_of_the_boot_files_only_the_loaders_differ(tmp_path: Path):
+    empty = BootFiles([tmp_path])
+    made, _ = policy(UnknownHosts.INSPECT, (), hosts=[], bootfiles=empty)
+    left_out = frozenset({Mac("52:54:00:aa:bb:09")})
+    before = replace(made, address_announces=True, inspect_media="ol9", left_out=left_out, is_complete=False)
+    (tmp_path / "snponly.efi").write_bytes(pe_image(X64))
+
+    after = renewed(before, [], BootFiles([tmp_path]))
+
+    assert after == replace(before, loaders=after.loaders, others=after.others)
+    assert after.loaders != before.loaders

@@ -185,6 +185,26 @@ def test_no_wipe_begins_while_a_hosts_file_has_a_fault(rack: Rack):
     assert token_in(served, "inspect")
 
 
+def test_no_wipe_begins_while_the_settings_have_a_fault_so_that_a_registration_is_not_in_force(rack: Rack):
+    machine = retired(rack)
+    settings = rack.config.read_text()
+    rack.config.write_text(settings + "nonsense: 1\n")
+    hosts = rack.directory / "hosts.yaml"
+    registered = f"{hosts.read_text()}  new1: {{role: worker, mac: {OLD1[0]}}}\n"
+    hosts.write_text(registered)
+    reloaded = rack.run("reload")
+    machine.boots()
+    refused = machine.script()
+    rack.config.write_text(settings)
+    rack.netboot("reload")
+    machine.boots()
+
+    assert reloaded.returncode == 2
+    assert "inst.ks" not in refused
+    assert is_local(machine.script())
+    assert [line["reason"] for line in rack.lines("boot.wipe_refused")] == ["its machine was registered again"]
+
+
 def test_a_wipe_is_cancelled_and_confirmed_by_name_only(rack: Rack):
     rack.netboot("host", "add", "old1", *DECLARED)
     unconfirmed = rack.run("host", "retire", "old1", "--wipe", "--yes")

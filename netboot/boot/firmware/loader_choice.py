@@ -47,13 +47,10 @@ def policy(
 
 
 def renewed(before: Policy, hosts: Iterable[Host], bootfiles: BootFiles) -> Policy:
-    """Choose the loaders again after the boot files changed, for the same hosts and rules."""
+    """Choose the loaders again after the boot files changed, for the same hosts and rules; nothing else changes."""
     made, _ = policy(before.unknown, before.declared_rules, hosts=hosts, bootfiles=bootfiles)
     return replace(
-        made,
-        address_announces=before.address_announces,
-        inspect_media=before.inspect_media,
-        left_out=before.left_out,
+        before, loaders=made.loaders, others=made.others, rules=made.rules, cpus=made.cpus, unusable=made.unusable
     )
 
 

@@ -182,7 +182,7 @@ class Policy:
     unusable: Mapping[str, str] = field(default_factory=dict)  # loaders that hosts name: why, and the cure
     inspect_media: str | None = None  # the boot medium that inspects machines
     left_out: frozenset[Mac] = frozenset()  # of hosts whose entry is faulty: they boot their own disk
-    is_complete: bool = True  # the hosts files have no fault; while they have one, no retired machine's disk is wiped
+    is_complete: bool = True  # the files as they were read last are in force; else no retired machine's disk is wiped
 
     def loaders_for(self, client: BootClient) -> tuple[str, ...]:
         """Name the loaders for a client's protocol and CPU in the order in which they are tried; empty: none."""
