@@ -52,14 +52,14 @@ class BootLogs:
         owner = await self._known(name)
         if follow and self._writer is None:
             raise NoLogError(
-                "no log can be followed: no daemon runs, or logs.port is 0; start netboot, or see logs.port"
+                "no log can be followed: no daemon runs, or logs.listen is empty; start netboot, or see logs.listen"
             )
         boots = await asyncio.to_thread(self._files.boots_of, owner)
         if not boots and follow and boot == 0:
             return FoundLog(owner, None)
         index = boot - 1 if boot > 0 else boot + len(boots) - 1
         if not 0 <= index < len(boots):
-            kept = f"it has the logs of {len(boots)} boots" if boots else "see logs.port"
+            kept = f"it has the logs of {len(boots)} boots" if boots else "see logs.listen"
             what = f"boot {boot} of {name}" if boots else name
             raise NoLogError(f"no log of {what} is kept; {kept}")
         return FoundLog(owner, boots[index])

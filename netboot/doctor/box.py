@@ -135,8 +135,8 @@ def _ports(settings: Settings, served: Mapping[str, IPv4Address], here: Collecti
             yield _Port("dhcp.port", dhcp.port, device=device, cure=cure)
             yield _Port("dhcp.pxe_port", dhcp.pxe_port, device=device)
         if settings.logs.port:
-            yield _Port("logs.port", settings.logs.port, device=device)
-            yield _Port("logs.port", settings.logs.port, str(served[device]))
+            yield _Port("logs.listen", settings.logs.port, device=device)
+            yield _Port("logs.listen", settings.logs.port, str(served[device]))
     for address in [each for each in settings.http.listen if each in here] or served.values():
         yield _Port("http.port", settings.http.port, str(address))
     if isinstance(admin.address, IPv4Address):

@@ -122,6 +122,19 @@ def _endpoint(scalar: Scalar) -> Endpoint:
     return endpoint
 
 
+def _every_address(scalar: Scalar) -> int:
+    """Read the port of a listener that is on each address of `network.interfaces`."""
+    address, colon, port = scalar.text.rpartition(":")
+    if not port.isascii() or not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
+        raise refuse(f"{shown(scalar.text)} has no port", "write it as 0.0.0.0:514")
+    if colon and address != "0.0.0.0":
+        raise refuse(
+            f"{shown(address)} is one address, and logs are received on each of network.interfaces",
+            f"write it as 0.0.0.0:{int(port)}",
+        )
+    return int(port)
+
+
 def _store_url(scalar: Scalar) -> str:
     text = scalar.text
     try:
@@ -172,13 +185,14 @@ def _web_url(scalar: Scalar) -> str:
 
 
 Port = Annotated[int, whole_number(1, 65535, "port, 1–65535")]
-OptionalPort = Annotated[int, whole_number(0, 65535, "port, or 0 for none")]
 Count = Annotated[int, whole_number(1, 100_000, "whole number, at least 1")]
 Attempts = Annotated[int, whole_number(1, MOST_ATTEMPTS, f"whole number, 1–{MOST_ATTEMPTS}")]
 Budget = Annotated[int, whole_number(64 << 20, 10**15, "whole number of bytes, at least 67108864")]
 Rate = Annotated[int, whole_number(0, 10**12, "whole number of bytes per second, 0 for no limit")]
 LeaseSeconds = Annotated[int, whole_number(60, 31_536_000, "whole number, 60–31536000")]
 LoopbackEndpoint = Annotated[Endpoint, ValueKind(_endpoint, "loopback address with a port")]
+_EVERY_ADDRESS: Final = {"type": ["string", "integer", "null"]}
+EveryAddress = Annotated[int, ValueKind(_every_address, "0.0.0.0 with a port, or empty", _EVERY_ADDRESS, empty=0)]
 LoaderArch = Annotated[str, ValueKind(_loader_arch, "architecture", {"type": ["string", "integer"]})]
 Oui = Annotated[str, ValueKind(_oui, "first half of a MAC")]
 ClassPrefix = Annotated[

@@ -241,7 +241,12 @@ class Hosts(SettingSection):
 class Logs(SettingSection):
     """Logs of the machines."""
 
-    port: kinds.OptionalPort = described(0, "The UDP and TCP port on which machines' logs are received.")
+    listen: kinds.EveryAddress | None = described(None, "Where machines' logs are received, by UDP and TCP.")
+
+    @property
+    def port(self) -> int:
+        """The port of `listen`; 0: no logs are received."""
+        return self.listen or 0
 
 
 class RecordSettings(SettingSection):

@@ -35,6 +35,7 @@ class ValueKind:
     read: Callable[[Scalar], object]
     name: str
     schema: Schema = field(default_factory=lambda: {"type": "string"})
+    empty: object = ...  # what an empty value means; `...`: it is refused
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._read_value)
@@ -46,6 +47,8 @@ class ValueKind:
         if not isinstance(value, Scalar):
             raise refuse("must be one value", "write a single word, number or path")
         if value.is_null or not value.text:
+            if self.empty is not ...:
+                return self.empty
             raise refuse("is empty", "write a value or remove the key")
         return self.read(value)
 

@@ -7,10 +7,10 @@ from safety.appliance import Appliance, link_shared, prepare
 from safety.declared import AT_FIRST
 
 BOOT = {"error": "boot is a whole number: 0 is the last boot, -1 the one before, 1 the first", "code": "bad-request"}
-NONE = {"error": "no log of cp1 is kept; see logs.port", "code": "log-unknown"}
-OTHER = NONE | {"error": "no log of 52:54:00:00:00:99 is kept; see logs.port"}
+NONE = {"error": "no log of cp1 is kept; see logs.listen", "code": "log-unknown"}
+OTHER = NONE | {"error": "no log of 52:54:00:00:00:99 is kept; see logs.listen"}
 NOT_FOLLOWED = {
-    "error": "no log can be followed: no daemon runs, or logs.port is 0; start netboot, or see logs.port",
+    "error": "no log can be followed: no daemon runs, or logs.listen is empty; start netboot, or see logs.listen",
     "code": "log-unknown",
 }
 

@@ -61,12 +61,12 @@ def test_a_boot_that_has_no_log_is_refused_with_the_number_of_those_that_have(st
 
 
 def test_a_machine_without_a_log_is_refused(store: LogStore):
-    with pytest.raises(NoLogError, match=r"no log of w1 is kept; see logs\.port"):
+    with pytest.raises(NoLogError, match=r"no log of w1 is kept; see logs\.listen"):
         shown(BootLogs(store.files, known), "w1")
 
 
 def test_only_a_daemon_that_receives_logs_follows_them(store: LogStore):
-    with pytest.raises(NoLogError, match=r"no log can be followed: no daemon runs, or logs\.port is 0"):
+    with pytest.raises(NoLogError, match=r"no log can be followed: no daemon runs, or logs\.listen is empty"):
         shown(BootLogs(store.files, known), follow=True)
 
 

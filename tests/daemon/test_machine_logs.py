@@ -26,7 +26,9 @@ IPXE = b"<6>cp1.example.org ipxe: http://192.0.2.10:8080/boot/52-54-00-aa-bb-01.
 
 @pytest.fixture
 def rack(tmp_path: Path) -> Iterator[Rack]:
-    with running(write_files(tmp_path, settings=SETTINGS + "logs: {port: 514}\nrecords: {directory: logs}\n")) as rack:
+    with running(
+        write_files(tmp_path, settings=SETTINGS + "logs: {listen: 0.0.0.0:514}\nrecords: {directory: logs}\n")
+    ) as rack:
         yield rack
 
 

@@ -160,11 +160,11 @@ def test_a_port_without_another_program_and_packet_sockets_are_no_finding(applia
 
 def test_the_ports_for_logs_are_checked_if_logs_are_received(appliance: Write):
     with held(socket.SOCK_STREAM, "127.0.0.1") as port:
-        settings = appliance(f"{ON_LOOPBACK}logs: {{port: {port}}}\n").settings
+        settings = appliance(f"{ON_LOOPBACK}logs: {{listen: {port}}}\n").settings
         report = check_box(settings, LOOPBACK, daemon_runs=False)
 
     stop = f"is in use by {holder()}; stop it, or give one of the two another port"
-    assert report == BoxReport(problems=[f"logs.port: TCP port {port} on 127.0.0.1 {stop}"])
+    assert report == BoxReport(problems=[f"logs.listen: TCP port {port} on 127.0.0.1 {stop}"])
 
 
 def test_a_port_that_cannot_be_opened_for_another_reason_is_a_problem(appliance: Write):

@@ -95,7 +95,9 @@ def test_a_directory_that_the_sandbox_makes_read_only_is_a_problem(appliance: Wr
 
 def test_the_directory_of_logs_is_written_if_logs_are_received(appliance: Write, directory: Path):
     (directory / "srv").mkdir()
-    configuration = appliance("network: {interfaces: [s0]}\nlogs: {port: 514}\nrecords: {directory: srv/records}\n")
+    configuration = appliance(
+        "network: {interfaces: [s0]}\nlogs: {listen: 0.0.0.0:514}\nrecords: {directory: srv/records}\n"
+    )
     install_unit(directory, more=f"ReadWritePaths={directory}/content {directory}")
     give_to_nobody(directory)
     os.chown(directory / "srv", 0, 0)

@@ -179,6 +179,22 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
 
 
 @pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        ("", 0),
+        ("logs: {listen: }", 0),
+        ("logs: {listen: ''}", 0),
+        ("logs: {listen: '0.0.0.0:514'}", 514),
+        ("logs: {listen: 1514}", 1514),
+    ],
+)
+def test_logs_are_received_on_every_address_or_not_at_all(site, text, port):
+    site.write("netboot.yaml", f"{text}\n")
+
+    assert site.load().settings.logs.port == port
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("htpp: {port: 1}", "1:1: htpp: no such setting; did you mean http?"),
@@ -361,6 +377,12 @@ def test_the_dashboard_may_listen_on_ipv6_loopback(site):
             "admin: {listen: '127.0.0.1:99999'}",
             "1:17: admin.listen: '127.0.0.1:99999' is not an address with a port; write it as 127.0.0.1:8470",
         ),
+        (
+            "logs: {listen: '192.0.2.1:514'}",
+            "1:16: logs.listen: '192.0.2.1' is one address, and logs are received on each of network.interfaces; "
+            "write it as 0.0.0.0:514",
+        ),
+        ("logs: {listen: 0.0.0.0}", "1:16: logs.listen: '0.0.0.0' has no port; write it as 0.0.0.0:514"),
         (
             "store: {url: 'mysql://x'}",
             "1:14: store.url: the scheme 'mysql' is not a supported database; "

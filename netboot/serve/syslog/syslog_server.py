@@ -72,7 +72,7 @@ class SyslogServer:
         try:
             udp = UdpSocket(self._port, interface, counters=self._counters)
         except PortError as error:
-            self._note_awaited(interface.name, f"{error}; see logs.port")
+            self._note_awaited(interface.name, f"{error}; see logs.listen")
             return
         self._note_opened(interface.name)
         self._sockets[interface] = udp
@@ -86,7 +86,7 @@ class SyslogServer:
             )
         except OSError as error:
             what = f"cannot receive logs on {address}, TCP port {self._port}"
-            self._note_awaited(address, f"{what}: {error.strerror}; see logs.port")
+            self._note_awaited(address, f"{what}: {error.strerror}; see logs.listen")
             return
         self._note_opened(address)
 
