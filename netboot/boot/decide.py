@@ -179,9 +179,8 @@ def _of_unregistered(
     mac: Mac, policy: Policy, inspection: Inspection | None, kind: OneTimeBoot | None
 ) -> InspectPlan | None:
     medium = policy.inspect_media
-    if kind is OneTimeBoot.WIPE and inspection is not None and inspection.wipe and inspection.requested_medium:
-        wiped = InspectPlan(mac, inspection.requested_medium, wipe=inspection.wipe)
-        return wiped if policy.is_complete else None
+    if inspection is not None and (wipe := inspection.requested_wipe) and inspection.requested_medium:
+        return InspectPlan(mac, inspection.requested_medium, wipe=wipe) if policy.is_complete else None
     is_new = policy.unknown is UnknownHosts.INSPECT and (inspection is None or inspection.medium != medium)
     is_due = policy.unknown is not UnknownHosts.IGNORE and (kind is OneTimeBoot.INSPECT or is_new)
     return InspectPlan(mac, medium) if is_due and medium is not None else None

@@ -54,7 +54,7 @@ class InspectionDocuments:
         if isinstance(opened, Refusal):
             return opened
         documents = self.registry.now.documents
-        if (wipe := _open_wipe(opened)) is not None:
+        if (wipe := opened.running_wipe) is not None:
             if self._why_not(wipe, ()):
                 return Refusal.SPENT
             return documents.wipe_kickstart(wipe, mac=opened.mac, base_url=base_url, token=token)
@@ -68,7 +68,7 @@ class InspectionDocuments:
         if isinstance(opened, Refusal):
             return opened
         hardware = hardware_in(body)
-        if _open_wipe(opened) is not None or not await self.records.report(opened.mac, token, hardware):
+        if opened.running_wipe is not None or not await self.records.report(opened.mac, token, hardware):
             return Refusal.SPENT
         data: dict[str, str | int | None] = {"medium": opened.medium, "address": str(address)}
         data |= {"firmware": hardware.firmware or None, "disks": len(hardware.disks), "cards": len(hardware.cards)}
@@ -86,7 +86,7 @@ class InspectionDocuments:
         opened = await self._open(token, address)
         if isinstance(opened, Refusal):
             return opened
-        wipe = _open_wipe(opened)
+        wipe = opened.running_wipe
         if wipe is None:
             return Refusal.SPENT
         if report is WipeReport.WIPING:
@@ -149,7 +149,3 @@ class InspectionDocuments:
         alarm = {**data, "reason": Refusal.UNAUTHORISED.value}
         self.events.emit("boot.alarm_raised", alarm, host=host, mac=found.mac, level=logging.ERROR)
         return Refusal.UNAUTHORISED
-
-
-def _open_wipe(opened: Inspection) -> Wipe | None:
-    return opened.wipe if opened.wipe is not None and opened.wipe.is_open else None

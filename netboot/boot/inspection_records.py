@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from netboot.model.boot.offer import InspectPlan, OncePlan, RescuePlan
+from netboot.model.boot.offer import OncePlan, RescuePlan
 from netboot.model.clock import RandomBytes
 from netboot.model.host.hardware import Hardware
 from netboot.model.host.host import HostName, HostSet
@@ -32,6 +32,7 @@ class InspectionRecords:
     now: Callable[[], datetime]
     random_bytes: RandomBytes
     _known: dict[Mac, Inspection] = field(default_factory=dict, init=False)
+    _registered: set[Mac] = field(default_factory=set, init=False)  # so that their wipes end, not stored yet
 
     async def load(self) -> None:
         """Read all inspections into memory, at start."""
@@ -95,9 +96,9 @@ class InspectionRecords:
     async def begin(self, plan: OncePlan, *, is_seen: Callable[[Mac], bool]) -> bool:
         """Store that the machine boots `plan` from its card, which ends a request for its other cards.
 
-        False if the record changed meanwhile, by another appliance on the same store; if the machine to wipe is
-        registered now; or if too many unregistered machines were inspected. One that `is_seen` no longer is forgotten
-        then.
+        False if the record changed since the plan was made, so that it would begin something else; if the machine to
+        wipe is registered now; or if too many unregistered machines were inspected. One that `is_seen` no longer is
+        forgotten then.
         """
         if not await self._has_place(plan.mac, is_seen):
             return False
@@ -107,7 +108,7 @@ class InspectionRecords:
             nonlocal is_begun
             if stored.mac != plan.mac:
                 return replace(stored.withdrawn(), wipe=None if stored.kind is OneTimeBoot.WIPE else stored.wipe)
-            is_begun = stored == before and not (isinstance(plan, InspectPlan) and self._is_registered(plan.wipe))
+            is_begun = stored == before and self._is_due(plan, stored)
             if not is_begun:
                 return stored
             if isinstance(plan, RescuePlan):
@@ -124,32 +125,40 @@ class InspectionRecords:
     async def report(self, mac: Mac, token: str, hardware: Hardware) -> bool:
         """Store a report, and spend its token; False if it was spent meanwhile."""
         at = self.now()
-        return await self._by_token(mac, token, lambda each: each.reported(hardware, at=at))
+        return await self._by_token(
+            mac, token, lambda each: each.reported(hardware, at=at), may=lambda each: each.running_wipe is None
+        )
 
     async def allow_wipe(self, mac: Mac, token: str, hardware: Hardware) -> bool:
         """Store that a machine may write to its disk; False if its token was spent, or it was registered meanwhile."""
         at = self.now()
 
-        def allowed(stored: Inspection) -> Inspection:
-            return stored.wipe_allowed(hardware, at=at)
+        def may(stored: Inspection) -> bool:
+            return stored.running_wipe is not None and not self._is_registered(stored.running_wipe)
 
-        return await self._by_token(mac, token, allowed, may=lambda each: not self._is_registered(each.wipe))
+        return await self._by_token(mac, token, lambda each: each.wipe_allowed(hardware, at=at), may=may)
 
     async def end_wipe(self, mac: Mac, token: str, state: WipeState, note: str) -> bool:
         """Store the result of a wipe, and spend its token; False if it was spent meanwhile."""
         at = self.now()
-        return await self._by_token(mac, token, lambda each: each.wipe_ended(state, note, at=at))
+        return await self._by_token(
+            mac, token, lambda each: each.wipe_ended(state, note, at=at), may=lambda each: each.running_wipe is not None
+        )
 
     async def end_unfit(self, registered: Collection[Mac]) -> list[Wipe]:
         """End the requests that no longer fit the hosts: wipes of `registered` machines, rescues of others.
 
-        Returns the wipes that were ended.
+        Returns the wipes that were ended. What a store that fails does not end is ended at the next call, also if its
+        machine is not registered any longer; no wipe of it begins or is permitted until then.
         """
+        self._registered.update(registered)
         rescues = [each.mac for each in (await self.all()).values() if each.kind is OneTimeBoot.RESCUE]
         await self.withdraw([mac for mac in rescues if mac not in registered], OneTimeBoot.RESCUE)
-        return await self.cancel_wipes(
-            "its machine was registered again", which=lambda wipe: not {*registered}.isdisjoint(wipe.macs)
+        ended = await self.cancel_wipes(
+            "its machine was registered again", which=lambda wipe: not self._registered.isdisjoint(wipe.macs)
         )
+        self._registered.clear()
+        return ended
 
     async def _by_token(
         self,
@@ -174,8 +183,14 @@ class InspectionRecords:
             changed = await self.inspections.change(macs, move, creates=creates)
             self._known.update({each.mac: each for each in changed})
 
-    def _is_registered(self, wipe: Wipe | None) -> bool:
-        return wipe is not None and any(self.hosts().by_mac(mac) is not None for mac in wipe.macs)
+    def _is_due(self, plan: OncePlan, stored: Inspection) -> bool:
+        """Return whether a boot of `plan` begins what is stored for its card now: this wipe, or none."""
+        if isinstance(plan, RescuePlan):
+            return stored.requested_wipe is None
+        return plan.wipe == stored.requested_wipe and not (plan.wipe and self._is_registered(plan.wipe))
+
+    def _is_registered(self, wipe: Wipe) -> bool:
+        return any(mac in self._registered or self.hosts().by_mac(mac) is not None for mac in wipe.macs)
 
     async def _has_place(self, mac: Mac, is_seen: Callable[[Mac], bool]) -> bool:
         """Forget the inspections of unregistered machines that are gone, if too many are kept for one more.

@@ -107,6 +107,7 @@ def _wipe(stored: Mapping[str, Any]) -> Wipe:
         state=WipeState(stored["state"]),
         at=datetime.fromisoformat(stored["at"]),
         note=stored["note"],
+        token=stored.get("token", ""),  # a version before did not write it: what it began is not continued
     )
 
 
@@ -125,6 +126,7 @@ def _wipe_columns(wipe: Wipe) -> dict[str, Any]:
         "state": wipe.state.value,
         "at": wipe.at.isoformat(),
         "note": wipe.note,
+        "token": wipe.token,
     }
 
 

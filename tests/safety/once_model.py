@@ -89,7 +89,7 @@ class OneTimeBoots(RuleBasedStateMachine):
     def restart(self, is_killed: bool) -> None:
         self.box.advance(2)
         self.box.restart(kill=is_killed)
-        self.is_faulty = b"none is no MAC" in self.box.api("GET", "/status").body
+        self.is_faulty = b"hosts.w9" in self.box.api("GET", "/status").body
         self.box.advance(100)
         self._settled(None)
 

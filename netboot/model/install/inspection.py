@@ -58,6 +58,17 @@ class Inspection:
     def is_requested(self) -> bool:
         return self.requested_at is not None
 
+    @property
+    def requested_wipe(self) -> Wipe | None:
+        """The wipe that the next boot of this card begins; None: it begins none."""
+        return self.wipe if self.is_requested and self.kind is OneTimeBoot.WIPE else None
+
+    @property
+    def running_wipe(self) -> Wipe | None:
+        """The wipe that the boot with `token` began; None: that boot is an inspection, or its wipe has ended."""
+        wipe = self.wipe
+        return wipe if wipe is not None and wipe.is_open and self.token and wipe.token == self.token else None
+
     def requested(self, at: datetime) -> "Inspection":
         """Return it with a request for one more inspection."""
         return replace(self.withdrawn(), requested_at=at)
@@ -80,8 +91,8 @@ class Inspection:
 
         An inspection ends a wipe that has no result, because the new token must not lead to it.
         """
-        if self.kind is OneTimeBoot.WIPE and self.wipe is not None:
-            wipe: Wipe | None = self.wipe.moved(WipeState.BEGUN, at=at)
+        if (requested := self.requested_wipe) is not None:
+            wipe: Wipe | None = requested.begun(token, at=at)
         else:
             wipe = self.wipe_ended(WipeState.CANCELLED, INSPECTED_INSTEAD, at=at).wipe
         return replace(self.withdrawn(), medium=medium, begun_at=at, token=token, wipe=wipe)
@@ -92,8 +103,9 @@ class Inspection:
 
     def wipe_allowed(self, hardware: Hardware, *, at: datetime) -> "Inspection":
         """Return it as it is when its machine may write to the disk; the token remains valid for the result."""
-        allowed = self.wipe and self.wipe.moved(WipeState.ALLOWED, at=at)
-        return replace(self, reported_at=at, hardware=hardware, wipe=allowed)
+        if (running := self.running_wipe) is None:
+            return self
+        return replace(self, reported_at=at, hardware=hardware, wipe=running.moved(WipeState.ALLOWED, at=at))
 
     def wipe_ended(self, state: WipeState, note: str, *, at: datetime) -> "Inspection":
         """Return it with the end of its open wipe, whose request and token are spent."""

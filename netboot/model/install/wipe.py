@@ -1,6 +1,6 @@
 """The erasure of a retired machine's disk by its next network boot: requested, begun, allowed, and its result. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -23,7 +23,10 @@ _OPEN = (WipeState.REQUESTED, WipeState.BEGUN, WipeState.ALLOWED)
 
 @dataclass(frozen=True, slots=True)
 class Wipe:
-    """The wipe of one disk, that of the retired host `host` with the network cards `macs`. `note` is the result."""
+    """The wipe of one disk, that of the retired host `host` with the network cards `macs`. `note` is the result.
+
+    `token` is that of the boot that began it: only this boot may come to it.
+    """
 
     host: HostName
     macs: tuple[Mac, ...]
@@ -31,11 +34,16 @@ class Wipe:
     state: WipeState
     at: datetime  # of `state`
     note: str = ""
+    token: str = field(default="", repr=False)
 
     @property
     def is_open(self) -> bool:
         """Return whether its machine may still come to it, or to its end."""
         return self.state in _OPEN
+
+    def begun(self, token: str, *, at: datetime) -> "Wipe":
+        """Return it as it is when a boot with this token was sent the script that leads to it."""
+        return replace(self, state=WipeState.BEGUN, at=at, token=token)
 
     def moved(self, state: WipeState, *, at: datetime, note: str = "") -> "Wipe":
         return replace(self, state=state, at=at, note=note)
