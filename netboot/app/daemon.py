@@ -55,7 +55,6 @@ from netboot.store.locks.file_lock import FileLock
 from netboot.telemetry import logs
 from netboot.telemetry.health import HealthPart
 from netboot.telemetry.metrics import Metrics
-from netboot.telemetry.step_observer import StepObserver
 
 log = structlog.get_logger()
 
@@ -93,14 +92,15 @@ async def run(path: Path, written: WrittenFiles, signals: Signals, *, clock: Clo
         if await asyncio.to_thread(is_answered, socket):
             raise NetbootError(f"cannot start: another program answers on {socket}; stop it, or see admin.socket")
         metrics = Metrics()
-        sinks = [metrics.event_happened, StepObserver(metrics).event_happened]
-        opening = open_store(settings, owner=owner, now=clock.now, sinks=sinks, record_use=metrics.store_used)
+        opening = open_store(settings, owner=owner, now=clock.now, metrics=metrics)
         store = await stack.enter_async_context(opening)
         configuration = await store.hosts.build(written)
         used = await store.hosts.at_start(configuration)
         registry, problems = await asyncio.to_thread(from_settings.registry_for, settings, used, now=clock.now)
         live = LiveRegistry(registry)
         seen = SeenMachines(await store.machines.all(), store=store.machines, hosts=live.hosts, clock=clock)
+        await store.boot_recorder.load(clock.now())
+        seen.resume(store.boot_recorder.running(clock.now()))
         daemon = Daemon(path, used, store, live, seen, metrics=metrics, clock=clock)
         await daemon.leases.load()
         await daemon.begin(configuration, problems)
@@ -337,9 +337,9 @@ class Daemon:
     def _behind_the_listeners(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start the tasks that write to the store later and those that work on content."""
         store = self._store
-        works = [store.events.run(), store.event_log.run(), store.machines.run(), self._install_moves.run()]
+        works = [store.events.run(), store.event_log.run(), store.machines.run(), store.boots.run()]
         works += [self._uploads.run(), self._registry.follow_boot_files(), self._armed_content.run(self.rescan_content)]
-        works += [self.leases.run(), self._hooks.run()]
+        works += [self._install_moves.run(), self.leases.run(), self._hooks.run()]
         if self._log_writer is not None:
             works.append(self._log_writer.run())
         if store.lock is not None:

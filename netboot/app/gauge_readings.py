@@ -47,6 +47,7 @@ class GaugeReadings:
     def _queues(self) -> dict[str, int]:
         return {
             "events": self.store.event_log.waiting_count,
+            "boots": self.store.boots.waiting_count,
             "machines": self.store.machines.waiting_count,
             "served-documents": self.store.served.waiting_count,
             "offers": self.install_moves.offers_waiting_count,

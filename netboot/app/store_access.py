@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from netboot.app.hosts_in_force import HostsInForce
 from netboot.boot.inspection_records import InspectionRecords
 from netboot.boot.install_moves import InstallMoves
+from netboot.boot.sessions.boot_recorder import BootRecorder
 from netboot.boot_records.log_files import LogFiles
 from netboot.boot_records.log_writer import LogWriter
 from netboot.content.ostree.repository import commit_named
 from netboot.errors import ConfigError, Problem, StoreError
-from netboot.events.event_bus import EventBus, Sink
+from netboot.events.event_bus import EventBus
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.clock import SYSTEM_CLOCK, Clock, utc_now
@@ -36,7 +37,8 @@ from netboot.registry.writing.host_writer import HostWriter
 from netboot.settings.settings import Settings
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
-from netboot.store.database import Database, RecordUse
+from netboot.store.boots.boot_store import Boots
+from netboot.store.database import Database
 from netboot.store.inspections import Inspections
 from netboot.store.installs import Installs
 from netboot.store.leases import LeaseStore
@@ -45,6 +47,7 @@ from netboot.store.locks.exclusive import HeldError, Lock, held_alone, held_toge
 from netboot.store.machines import Machines
 from netboot.store.read_only_check import read_allocations
 from netboot.store.served_documents import ServedDocuments
+from netboot.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from netboot.operate.readiness import Readiness
@@ -56,6 +59,8 @@ class OpenStore:
     event_log: EventLog
     events: EventBus
     machines: Machines
+    boots: Boots
+    boot_recorder: BootRecorder
     leases: LeaseStore
     hosts: HostsInForce
     allocations: Allocations
@@ -121,18 +126,17 @@ async def open_store(
     *,
     owner: str,
     now: Callable[[], datetime] = utc_now,
-    sinks: Sequence[Sink] = (),
-    record_use: RecordUse | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[OpenStore]:
     """Open the store of the settings exclusively for the daemon `owner`; raise StoreError.
 
-    `sinks` get each event, and `record_use` each transaction.
+    `metrics` count events, measure the steps of boots and the transactions.
     """
     async with AsyncExitStack() as stack:
         lock = lock_of_store(settings.store.url)
         if lock is not None:
             await stack.enter_async_context(held_alone(lock, owner=owner, what="the store (store.url)"))
-        opened = _opened(settings, lock=lock, now=now, sinks=sinks, record_use=record_use)
+        opened = _opened(settings, lock=lock, now=now, metrics=metrics)
         yield await stack.enter_async_context(opened)
 
 
@@ -214,17 +218,20 @@ async def _opened(
     lock: Lock | None = None,
     held_by: str = "",
     now: Callable[[], datetime] = utc_now,
-    sinks: Sequence[Sink] = (),
-    record_use: RecordUse | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[OpenStore]:
     async with AsyncExitStack() as stack:
+        record_use = metrics.store_used if metrics is not None else None
         database = await Database.open(settings.store.url, held_by=held_by, record_use=record_use)
         stack.push_async_callback(database.close)
         outbox = HookOutbox([each.hook() for each in settings.hooks], appliance=socket.gethostname())
-        event_log, machines = EventLog(database, outbox=outbox), Machines(database)
-        events = EventBus(event_log, now=now, sinks=sinks)
+        event_log, machines, boots = EventLog(database, outbox=outbox), Machines(database), Boots(database)
+        recorder = BootRecorder(boots, on_measured=metrics.step_measured if metrics is not None else None)
+        sinks = [metrics.event_happened] if metrics is not None else []
+        events = EventBus(event_log, now=now, sinks=[*sinks, recorder.event_happened])
         stack.push_async_callback(events.close)
         stack.push_async_callback(machines.close)
+        stack.push_async_callback(boots.close)
         stack.push_async_callback(database.finished)  # first: the writes of cancelled callers, with their events
         allocations, served = Allocations(database), ServedDocuments(database)
         yield OpenStore(
@@ -232,6 +239,8 @@ async def _opened(
             event_log,
             events,
             machines,
+            boots,
+            recorder,
             LeaseStore(database),
             HostsInForce(AcceptedFiles(database), allocations, served, now=now),
             allocations,

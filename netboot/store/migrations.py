@@ -112,6 +112,16 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE boots (
+            mac TEXT NOT NULL, began_at TEXT NOT NULL, host TEXT, last_at TEXT NOT NULL, plan TEXT NOT NULL,
+            ended_with TEXT, ended_at TEXT, record JSON NOT NULL, PRIMARY KEY (mac, began_at)
+        )
+        """,
+        "CREATE INDEX boots_by_host ON boots (host, began_at)",
+        "CREATE INDEX boots_by_end ON boots (ended_with, last_at)",
+    ),
 )
 
 

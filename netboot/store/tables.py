@@ -146,3 +146,19 @@ hook_results = Table(
     Column("failed_at", Text),
     Column("error", Text),  # of the last failed attempt
 )
+
+# The newest boots of each host, and few of machines that are not registered.
+boots = Table(
+    "boots",
+    metadata,
+    Column("mac", Text, primary_key=True),
+    Column("began_at", Text, primary_key=True),
+    Column("host", Text),  # NULL: the machine was not registered
+    Column("last_at", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("ended_with", Text),  # NULL: it has not ended
+    Column("ended_at", Text),
+    Column("record", JSON, nullable=False),  # the other fields of `BootRecord`
+    Index("boots_by_host", "host", "began_at"),
+    Index("boots_by_end", "ended_with", "last_at"),
+)

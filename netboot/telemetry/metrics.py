@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from netboot.model.boot.boot_record import BootRecord, BootStep
 from netboot.model.install.event import Event
 from netboot.model.release import ContentKind
 
@@ -117,6 +118,12 @@ class Metrics(Collector):
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter; its labels are exactly those that were declared, in their order."""
         self._count_of(name, labels).value += amount
+
+    def step_measured(self, boot: BootRecord, step: BootStep) -> None:
+        """Observe how long a step of a boot took."""
+        if step.took_s is not None:
+            loader = boot.loader.value
+            self.observe("boot_step_duration_seconds", step.took_s, step=step.step.value, loader=loader)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add an observation to a histogram; its labels as those of `count`."""

@@ -42,7 +42,11 @@ def gauges(services: BuiltServices, problems: list[str]) -> Metrics:
         Uploads(services.directory), lambda *_: [], events=services.event_bus, now=services.clock.now
     )
     store: Any = SimpleNamespace(
-        event_log=services.event_log, machines=services.machines, served=services.served, deliveries=None
+        event_log=services.event_log,
+        boots=services.boots_kept,
+        machines=services.machines,
+        served=services.served,
+        deliveries=None,
     )
     readings = GaugeReadings(
         store,
@@ -89,6 +93,7 @@ def test_hosts_are_counted_by_state_without_those_that_are_no_longer_declared(wi
     queues = {name: value for name, value in found.items() if name.startswith("queue_length{")}
     assert queues == {
         'queue_length{interface="",queue="events"}': 2,  # the armings
+        'queue_length{interface="",queue="boots"}': 0,
         'queue_length{interface="",queue="machines"}': 1,
         'queue_length{interface="",queue="served-documents"}': 0,
         'queue_length{interface="",queue="offers"}': 1,

@@ -18,6 +18,8 @@ from netboot.errors import StoreError
 from netboot.events.event_log import EventLog
 from netboot.model.actor import Actor, Source
 from netboot.model.boot.boot_client import Machine, RelayPath
+from netboot.model.boot.boot_record import BootFacts, BootPlan, BootRecord, BootStep
+from netboot.model.boot.loader_names import LoaderKind
 from netboot.model.boot.machine_facts import MachineFact
 from netboot.model.host.address_pool import RecordedAddress
 from netboot.model.host.disk_rule import DiskChoice, DiskRule
@@ -36,6 +38,7 @@ from netboot.operate.hooks.delivery_queue import Delivery, DeliveryQueue, DueDel
 from netboot.store import tables
 from netboot.store.accepted_files import AcceptedFiles
 from netboot.store.allocations import Allocations
+from netboot.store.boots.boot_store import Boots
 from netboot.store.database import Database
 from netboot.store.failure import NEWEST_VERSION
 from netboot.store.inspections import Inspections
@@ -106,6 +109,16 @@ ALLOCATED: Final = [
 ]
 ACCEPTED: Final = [("/etc/netboot/hosts.yaml", "hosts: {}")]
 HOOKS: Final = {"pager": HookResult(1, at(2), at(1), at(4), "HTTP 500")}
+BOOT: Final = BootRecord(
+    CP1,
+    MAC,
+    at(2),
+    at(3),
+    LoaderKind.IPXE_UEFI,
+    BootFacts("x64-uefi", "pxe", "PXEClient", str(ADDRESS)),
+    BootPlan.INSTALL,
+    steps=(BootStep(Step.OFFER, at(2), at(2), retries=2, detail="snponly.efi"),),
+)
 DELIVERY: Final = Delivery("pager", 2, CP1, at(2), "{}", attempts=3)
 
 
@@ -217,6 +230,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
                 "allocated": list((await Allocations(database).all()).values()),
                 "hooks": await DeliveryQueue(database).results(),
                 "deliveries": await DeliveryQueue(database).due("pager", at(5), limit=2),
+                "boots": await Boots(database).of_host(CP1),
             }
         finally:
             await database.close()
@@ -239,6 +253,7 @@ def test_a_stored_database_of_each_version_keeps_its_rows(store_url: str, versio
         "allocated": ALLOCATED if version >= 9 else [],
         "hooks": HOOKS if version >= 13 else {},
         "deliveries": DueDeliveries([DELIVERY], None, 1) if version >= 13 else DueDeliveries([], None, 0),
+        "boots": [BOOT] if version >= 14 else [],
     }
 
 

@@ -6,7 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from netboot.errors import StoreError
-from netboot.model.install.event import Event
+from netboot.model.boot.boot_record import BootRecord, BootStep
+from netboot.model.boot.loader_names import LoaderKind
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event, Step
 from netboot.model.release import ContentKind
 from netboot.telemetry.metrics import COUNTERS, Metrics, Reading
 
@@ -140,3 +144,16 @@ def test_a_failed_transaction_is_counted_and_measured():
 
     assert samples(metrics) == {'netboot_store_failures_total{access="write"}': 1}
     assert 'netboot_store_transaction_duration_seconds_count{access="write"} 2.0' in metrics.exposition().decode()
+
+
+def test_the_duration_of_a_step_is_observed_by_step_and_loader_and_none_is_not():
+    metrics, at = Metrics(), datetime(2026, 11, 21, tzinfo=UTC)
+    boot = BootRecord(HostName("cp1"), Mac("52:54:00:aa:bb:01"), at, at, LoaderKind.GRUB)
+
+    metrics.step_measured(boot, BootStep(Step.OFFER, at, at))
+    metrics.step_measured(boot, BootStep(Step.LOADER, at, at, 2.5))
+
+    lines = metrics.exposition().decode().splitlines()
+    assert [line for line in lines if "boot_step" in line and "_sum" in line] == [
+        'netboot_boot_step_duration_seconds_sum{loader="grub",step="loader"} 2.5'
+    ]

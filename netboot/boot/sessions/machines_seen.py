@@ -5,7 +5,7 @@ In memory, bounded; `store.machines` keeps what must survive a restart. Decides 
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -16,6 +16,7 @@ from netboot.boot.firmware.learning_states import Learned, LearningState
 from netboot.boot.firmware.reply_variants import BootTrace
 from netboot.content.serving.pull_progress import PullProgress
 from netboot.model.boot.boot_client import BootClient, Machine, Stage, arch_name
+from netboot.model.boot.boot_record import BootRecord
 from netboot.model.boot.machine_facts import Facts
 from netboot.model.boot.offer import OfferKind, OncePlan
 from netboot.model.clock import Clock
@@ -180,6 +181,14 @@ class SeenMachines:
                 if (before := self.by_address(address)) is not None:  # a record of an earlier version
                     self._take_address(before, address)
                 self._by_address[address] = machine.mac
+
+    def resume(self, boots: Iterable[BootRecord]) -> None:
+        """Continue the boots that ran before a restart: none of their steps is recorded again."""
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        for boot in boots:
+            if (seen := self.get(boot.mac)) is not None:
+                seen.boot = BootSession(BootTrace(began_s=now_s - (now - boot.began_at).total_seconds()))
+                seen.boot.steps.update(each.step for each in boot.steps)
 
     def get(self, mac: Mac) -> SeenMachine | None:
         """Find a machine by MAC."""

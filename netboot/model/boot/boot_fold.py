@@ -34,6 +34,10 @@ _ENDS_OF_ONCE: Final = {
     "boot.machine_wiped": BootEnd.WIPED,
     "boot.wipe_refused": BootEnd.FAILED,
 }
+# Events that are no step and show something of a boot. Others may be caused by another machine.
+_NOTED: Final = frozenset(
+    {"boot.offered", "boot.script_served", "boot.ignition_embedded", "boot.transfer_failed", *_ENDS_OF_ONCE}
+)
 _PLANS: Final = {plan.value: plan for plan in BootPlan}
 _STEPS: Final = {step.value: step for step in Step}
 
@@ -58,7 +62,8 @@ def after_event(boot: BootRecord | None, event: Event) -> Folded:
         return _reached(boot, event, step)
     if step is not None or (plan is BootPlan.WAIT and (boot is None or boot.end is not None)):
         return _begun(boot, event, step)
-    return Folded(boot if boot is None or boot.end is not None else _noted(boot, event))
+    is_noted = boot is not None and boot.end is None and event.name in _NOTED
+    return Folded(_noted(boot, event) if boot is not None and is_noted else boot)
 
 
 def with_retry(boot: BootRecord, step: Step, at: datetime) -> BootRecord:

@@ -1,0 +1,91 @@
+"""Records the boots of all machines: a sink of the event bus that has the newest boot of each machine in memory.
+
+The store gets each change later, in batches. A machine that is not registered has few places: any machine can send the
+requests of many.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from itertools import chain
+from typing import Final
+
+from netboot.model.boot.boot_fold import after_event, with_retry
+from netboot.model.boot.boot_record import LONGEST_STEP, BootRecord, BootStep
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event, Step
+from netboot.store.boots.boot_store import Boots
+
+HOSTS_KEPT: Final = 10_000  # in memory; the boot that changed first is forgotten first
+UNREGISTERED_KEPT: Final = 500
+
+OnMeasured = Callable[[BootRecord, BootStep], None]  # called with each step whose duration is known now
+
+
+class BootRecorder:
+    """The newest boot of each machine. The boots of registered machines are measured."""
+
+    def __init__(self, boots: Boots, *, on_measured: OnMeasured | None = None) -> None:
+        self._boots = boots
+        self._on_measured = on_measured
+        self._of_hosts: OrderedDict[HostName, BootRecord] = OrderedDict()
+        self._unregistered: OrderedDict[Mac, BootRecord] = OrderedDict()
+
+    async def load(self, now: datetime) -> None:
+        """Read the boots that run, after a restart; raise StoreError."""
+        for boot in sorted(await self._boots.running(now - LONGEST_STEP), key=lambda boot: boot.last_at):
+            self._take(boot)
+
+    def event_happened(self, event: Event, _level: int) -> None:
+        """Add an event to the boot of its machine."""
+        before = self._boot_for(event)
+        folded = after_event(before, event)
+        if folded.replaced is not None:
+            self._boots.keep(folded.replaced)
+        boot = folded.boot
+        if boot is None or boot is before:
+            return
+        self._keep(boot)
+        if self._on_measured is not None and boot.host is not None:
+            for step in folded.measured:
+                self._on_measured(boot, step)
+
+    def count_retry(self, host: HostName | None, mac: Mac, step: Step, *, at: datetime) -> None:
+        """Count a repeated request or packet of a machine in a step of its running boot."""
+        boot = self._of_hosts.get(host) if host is not None else self._unregistered.get(mac)
+        if boot is not None and (counted := with_retry(boot, step, at)) is not boot:
+            self._keep(counted)
+
+    def newest(self, machine: HostName | Mac) -> BootRecord | None:
+        """Return the newest boot of a host, or of a machine that is not registered; None if it is not in memory."""
+        return self._of_hosts.get(HostName(machine)) or self._unregistered.get(Mac(machine))
+
+    def running(self, now: datetime) -> list[BootRecord]:
+        """List the boots that run now, those of hosts first."""
+        return [boot for boot in chain(self._of_hosts.values(), self._unregistered.values()) if boot.is_running(now)]
+
+    def _boot_for(self, event: Event) -> BootRecord | None:
+        """Find the boot that an event may continue; a machine that was registered meanwhile continues its own."""
+        if event.host is None:
+            return self._unregistered.get(event.mac) if event.mac is not None else None
+        boot = self._of_hosts.get(event.host)
+        if event.mac is not None and (boot is None or boot.end is not None):
+            return self._unregistered.pop(event.mac, boot)
+        return boot
+
+    def _keep(self, boot: BootRecord) -> None:
+        self._take(boot)
+        self._boots.keep(boot)
+
+    def _take(self, boot: BootRecord) -> None:
+        if boot.host is not None:
+            self._of_hosts[boot.host] = boot
+            self._of_hosts.move_to_end(boot.host)
+            if len(self._of_hosts) > HOSTS_KEPT:
+                self._of_hosts.popitem(last=False)
+            return
+        self._unregistered[boot.mac] = boot
+        self._unregistered.move_to_end(boot.mac)
+        if len(self._unregistered) > UNREGISTERED_KEPT:
+            self._unregistered.popitem(last=False)

@@ -1,0 +1,1 @@
+"""The table of boots, and the columns of a boot."""

@@ -1,0 +1,186 @@
+"""The boots of all machines, as a sink of events records them: in memory, in the store, after a restart."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from netboot.boot.sessions import boot_recorder
+from netboot.boot.sessions.boot_recorder import BootRecorder
+from netboot.model.boot.boot_record import BootEnd, BootRecord
+from netboot.model.host.host import HostName
+from netboot.model.host.mac import Mac
+from netboot.model.install.event import Event, Step
+from netboot.store.boots.boot_store import Boots
+from netboot.store.database import Database
+from netboot.telemetry.metrics import Metrics
+
+BEGIN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+CP1, MAC = HostName("cp1"), Mac("52:54:00:aa:bb:01")
+
+
+def happened(
+    recorder: BootRecorder, host: str | None, seconds: float, step: Step, name: str = "boot.content_sent", **data: Any
+) -> None:
+    data = {"kind": "loader", "boot_file": "undionly.kpxe", **data}
+    at = BEGIN + timedelta(seconds=seconds)
+    recorder.event_happened(Event(name, at, HostName(host) if host else None, MAC, step, data), logging.INFO)
+
+
+def offered(recorder: BootRecorder, host: str | None, seconds: float) -> None:
+    happened(recorder, host, seconds, Step.OFFER, "boot.offered")
+
+
+def with_boots(store_url: str, work: Callable[[Boots], Awaitable[Any]]) -> Any:
+    async def scenario() -> Any:
+        database = await Database.open(store_url)
+        try:
+            return await work(Boots(database))
+        finally:
+            await database.close()
+
+    return asyncio.run(scenario())
+
+
+def measured(sqlite_url: str, work: Callable[[BootRecorder], None]) -> list[str]:
+    """The histogram of what `work` records."""
+    metrics = Metrics()
+
+    async def scenario(boots: Boots) -> None:
+        work(BootRecorder(boots, on_measured=metrics.step_measured))
+
+    with_boots(sqlite_url, scenario)
+    return [line for line in metrics.exposition().decode().splitlines() if "seconds_count" in line or "_sum" in line]
+
+
+def test_the_boots_of_two_hosts_are_measured_each_for_itself_and_without_their_names(sqlite_url: str):
+    def work(recorder: BootRecorder) -> None:
+        for host, began in (("cp1", 0), ("w1", 1)):
+            offered(recorder, host, began)
+        for host, sent in (("cp1", 3), ("w1", 5)):
+            happened(recorder, host, sent, Step.LOADER)
+
+    assert measured(sqlite_url, work) == [
+        'netboot_boot_step_duration_seconds_count{loader="ipxe-bios",step="loader"} 2.0',
+        'netboot_boot_step_duration_seconds_sum{loader="ipxe-bios",step="loader"} 7.0',
+    ]
+
+
+def test_unregistered_machines_are_recorded_and_not_measured(sqlite_url: str):
+    def work(recorder: BootRecorder) -> None:
+        offered(recorder, None, 0)
+        happened(recorder, None, 3, Step.LOADER)
+        found = recorder.newest(MAC)
+        assert found is not None
+        assert [each.step for each in found.steps] == [Step.OFFER, Step.LOADER]
+
+    assert measured(sqlite_url, work) == []
+
+
+def test_the_boot_whose_last_step_is_the_oldest_is_forgotten_first(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(boot_recorder, "HOSTS_KEPT", 2)
+
+    def work(recorder: BootRecorder) -> None:
+        for host in ("cp1", "cp2", "w1"):
+            offered(recorder, host, 0)
+        for host in ("w1", "cp2", "cp1"):
+            happened(recorder, host, 2, Step.LOADER)
+
+    assert measured(sqlite_url, work)[0] == (
+        'netboot_boot_step_duration_seconds_count{loader="ipxe-bios",step="loader"} 2.0'
+    )
+
+
+def test_a_flood_of_unregistered_machines_forgets_no_host(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(boot_recorder, "UNREGISTERED_KEPT", 2)
+
+    async def scenario(boots: Boots) -> list[Mac]:
+        recorder = BootRecorder(boots)
+        offered(recorder, "cp1", 0)
+        for number in range(5):
+            mac = Mac.from_bytes((0x020000000000 + number).to_bytes(6, "big"))
+            recorder.event_happened(Event("boot.offered", BEGIN, mac=mac, step=Step.OFFER), logging.INFO)
+        return [boot.mac for boot in recorder.running(BEGIN)]
+
+    assert with_boots(sqlite_url, scenario) == [MAC, "02:00:00:00:00:03", "02:00:00:00:00:04"]
+
+
+def test_each_boot_is_stored_and_the_one_before_has_ended(sqlite_url: str):
+    async def scenario(boots: Boots) -> list[BootRecord]:
+        recorder = BootRecorder(boots)
+        offered(recorder, "cp1", 0)
+        offered(recorder, "cp1", 90)
+        happened(recorder, "cp1", 93, Step.LOADER, name="boot.loader_sent", bytes=7)
+        await boots.flush()
+        return await boots.of_host(CP1)
+
+    first, second = with_boots(sqlite_url, scenario)
+
+    assert (first.end, second.end) == (BootEnd.REPLACED, None)
+    assert [(each.step, each.took_s, each.bytes) for each in second.steps] == [
+        (Step.OFFER, None, 0),
+        (Step.LOADER, 3.0, 7),
+    ]
+
+
+def test_a_boot_continues_after_a_restart_and_one_without_a_request_for_hours_does_not(store_url: str):
+    async def before(boots: Boots) -> None:
+        recorder = BootRecorder(boots)
+        happened(recorder, "cp1", 0, Step.SCRIPT)
+        happened(recorder, "w1", -5 * 3600, Step.SCRIPT)
+        await boots.flush()
+
+    async def after(boots: Boots) -> list[list[Step]]:
+        recorder = BootRecorder(boots)
+        await recorder.load(BEGIN + timedelta(seconds=60))
+        happened(recorder, "cp1", 61, Step.KERNEL)
+        happened(recorder, "w1", 61, Step.KERNEL)
+        await boots.flush()
+        return [[each.step for each in boot.steps] for host in ("cp1", "w1") for boot in await boots.of_host(host)]
+
+    with_boots(store_url, before)
+
+    assert with_boots(store_url, after) == [[Step.SCRIPT, Step.KERNEL], [Step.SCRIPT], [Step.KERNEL]]
+
+
+def test_a_machine_that_is_registered_while_it_boots_continues_its_boot_under_its_name(sqlite_url: str):
+    async def scenario(boots: Boots) -> tuple[list[BootRecord], list[BootRecord], BootRecord | None]:
+        recorder = BootRecorder(boots)
+        offered(recorder, None, 0)
+        await boots.flush()
+        happened(recorder, "cp1", 300, Step.SCRIPT)
+        await boots.flush()
+        return await boots.of_host(CP1), await boots.of_unregistered(MAC), recorder.newest(MAC)
+
+    found, left, known = with_boots(sqlite_url, scenario)
+
+    assert [[each.step for each in boot.steps] for boot in found] == [[Step.OFFER, Step.SCRIPT]]
+    assert (left, known) == ([], None)
+
+
+def test_a_repeated_request_is_counted_in_the_running_boot_of_its_machine(sqlite_url: str):
+    async def scenario(boots: Boots) -> list[int]:
+        recorder, at = BootRecorder(boots), BEGIN + timedelta(seconds=4)
+        recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
+        offered(recorder, "cp1", 0)
+        offered(recorder, None, 1)
+        recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
+        recorder.count_retry(CP1, MAC, Step.OFFER, at=at)
+        recorder.count_retry(None, MAC, Step.OFFER, at=at)
+        recorder.count_retry(None, MAC, Step.LOADER, at=at)
+        await boots.flush()
+        return [boot.steps[0].retries for boot in (*await boots.of_host(CP1), *await boots.of_unregistered(MAC))]
+
+    assert with_boots(sqlite_url, scenario) == [2, 1]
+
+
+def test_events_of_no_machine_are_ignored(sqlite_url: str):
+    async def scenario(boots: Boots) -> int:
+        BootRecorder(boots).event_happened(Event("store.events_lost", BEGIN, data={"count": 3}), logging.ERROR)
+        BootRecorder(boots).event_happened(Event("audit.recorded", BEGIN), logging.INFO)
+        return boots.waiting_count
+
+    assert with_boots(sqlite_url, scenario) == 0
