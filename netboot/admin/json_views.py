@@ -12,6 +12,7 @@ from typing import Any, Final
 from netboot.content.library.uploads import UploadError
 from netboot.control_socket import RefusedError
 from netboot.errors import ConfigError, NetbootError
+from netboot.model.boot.other_server import OtherServer
 from netboot.model.host.hardware import Hardware, as_columns
 from netboot.model.host.host import Host
 from netboot.model.install.event import Event, event_fields
@@ -107,6 +108,9 @@ def _record(found: Any) -> Any:
             return event_fields(found)
         case ContentUse():
             return {**_fields(found), "host": found.host or None}
+        case OtherServer():
+            about = {"takes_boots": found.takes_boots, "sentence": found.sentence, "cure": found.cure}
+            return {**_fields(found), **about}
         case Hardware():
             return as_columns(found)
         case _ if is_dataclass(found):

@@ -12,6 +12,7 @@ from netboot.boot.script_service import ScriptService
 from netboot.boot.sessions.identity import Identification
 from netboot.boot.sessions.learning import VariantLearning
 from netboot.boot.sessions.machines_seen import SeenMachines
+from netboot.boot.sessions.other_servers import OtherServers
 from netboot.boot.token_documents import DocumentService
 from netboot.boot_records.log_writer import LogWriter
 from netboot.content.serving.index import ContentIndex
@@ -40,8 +41,8 @@ class BootServices:
     ) -> None:
         """`log_writer` stores the logs of machines; None: none are received."""
         self.install_moves, self.inspection_records = install_moves, inspections
-        identification = Identification(seen, registry.hosts)
-        learning = VariantLearning(seen, events)
+        identification, learning = Identification(seen, registry.hosts), VariantLearning(seen, events)
+        self.other_servers = OtherServers(seen, hosts=registry.hosts, events=events, clock=clock)
         boots = RunningBoots(seen, identification, clock)
         self.log_lines = None if log_writer is None else self._log_lines(boots, log_writer, clock)
         self.offers = OfferService(

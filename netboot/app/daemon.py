@@ -262,6 +262,8 @@ class Daemon:
             problems=self.problems(),
             loaders={f"{protocol}/{cpu}": name for (protocol, cpu), name in loaders.items()},
             warnings=warnings_of_seen(self._registry.now.hosts, self._seen),
+            other_servers=self._services.other_servers.current(),
+            unobserved=self._listeners.unobserved(),
             logs=LogUse.of(self._log_writer.store) if self._log_writer is not None else None,
         )
 

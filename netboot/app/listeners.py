@@ -21,6 +21,7 @@ from netboot.serve.boot_http.document_handler import CheckHealth, DocumentHandle
 from netboot.serve.boot_http.runner import quiet_runner
 from netboot.serve.dhcp.dhcp_server import DhcpServer, DhcpSettings
 from netboot.serve.dhcp.lease_handler import Leasing
+from netboot.serve.dhcp.reply_listener import ReplyListener
 from netboot.serve.net.interfaces import Interfaces
 from netboot.serve.net.port_holders import shadow_problems
 from netboot.serve.static_http.shares import Shares
@@ -84,6 +85,8 @@ class BootListeners:
         self._tftp = TftpServer(services.files, tftp_settings, counters=metrics)
         lines = services.log_lines
         self._syslog = SyslogServer(lines, settings.logs.port, counters=metrics) if lines is not None else None
+        is_leasing = settings.dhcp.mode is DhcpMode.RESERVATION
+        self._replies = ReplyListener(services.other_servers, leases=is_leasing, counters=metrics)
 
     def content_changed(self) -> None:
         """Serve what the content directory holds now."""
@@ -99,6 +102,9 @@ class BootListeners:
         if self._syslog is not None:
             stack.callback(self._syslog.close)
             interfaces.on_change(self._syslog.serve)
+        if self._settings.dhcp.mode is not DhcpMode.OFF:
+            stack.callback(self._replies.close)
+            interfaces.on_change(self._replies.serve)
         await self._listen(interfaces)
         leasing = Leasing(self._leases, tasks.create_task)
         settings = self._settings.dhcp
@@ -123,7 +129,8 @@ class BootListeners:
         return [*interfaces, *listeners, HealthPart.of("udp", *self._shadows)]
 
     def readings(self) -> Iterator[Reading]:
-        """Read the queues of the listeners."""
+        """Read the queues of the listeners, and count the other servers."""
+        yield from self._replies.readings()
         if self._dhcp is not None:
             yield from chain(self._dhcp.readings(), self._tftp.readings(), self._http.readings())
 
@@ -141,6 +148,10 @@ class BootListeners:
             *(self._syslog.problems if self._syslog is not None else ()),
             *self._shadows,
         ]
+
+    def unobserved(self) -> list[str]:
+        """List why other servers are not seen on some interface."""
+        return self._replies.unobserved
 
     def _unserved(self) -> dict[str, str]:
         """Return why each interface that cannot be served is not."""
@@ -184,6 +195,7 @@ class BootListeners:
             await self._listen(interfaces)
             self._tftp.retry()
             dhcp.retry()
+            self._replies.retry()
             if time.monotonic() >= next_search_at:
                 await asyncio.to_thread(self._find_shadows, interfaces)
                 next_search_at = time.monotonic() + SHADOWS_S

@@ -16,6 +16,7 @@ WINDOW: Final = timedelta(minutes=1)
 PER_HOST: Final = 10  # events of one kind that a registered host causes in a window
 PER_PULL: Final = 40  # of a pull: one for each five per cent, and a second pull
 PER_UNREGISTERED: Final = 100  # all unregistered machines together
+PER_LAN: Final = 10  # of other servers, which any machine can forge
 ADDRESSES_PER_HOST: Final = 16  # that have a window of their own
 HOSTS_PER_ADDRESS: Final = 16
 ADDRESSES: Final = 512  # windows of one kind; all further keys share one window
@@ -142,7 +143,7 @@ def _limit(key: _Key) -> int:
     if key.name in BY_ADDRESS:
         return 1
     if not key.subject:
-        return PER_UNREGISTERED
+        return PER_LAN if key.name == "lan.server_seen" else PER_UNREGISTERED
     return PER_PULL if key.name == "boot.content_pulled" else PER_HOST
 
 

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from netboot.boot_records.log_store import LogStore
 from netboot.model.boot.boot_client import Machine
+from netboot.model.boot.other_server import OtherServer
 from netboot.model.release import EntryName
 
 
@@ -39,6 +40,8 @@ class DaemonStatus:
     problems: Sequence[str]
     loaders: Mapping[str, str]
     warnings: Sequence[str] = ()  # of machines that were seen
+    other_servers: Sequence[OtherServer] = ()  # of the last day
+    unobserved: Sequence[str] = ()  # why other servers are not seen on some interface
     logs: LogUse | None = None  # None: no logs are received
 
 

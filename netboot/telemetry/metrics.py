@@ -63,6 +63,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "hosts": ("Declared hosts by the state of their install", ("state", "armed")),
     "hosts_not_ready": ("Declared hosts that could not be installed now: what they need is missing", ("armed",)),
     "unregistered_machines": ("Machines that requested a boot and are not declared", ()),
+    "other_servers": ("Other DHCP and PXE servers that were seen in the last day", ("effect",)),
     "problems": ("What keeps machines from being served as declared: problems of the status", ()),
     "configuration_rejected": ("1 if the files have faults, so that those accepted before are in force", ()),
     "cluster_secret_remaining_seconds": ("Time until the first secret of this kind ends", ("use", "secret")),

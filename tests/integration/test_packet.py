@@ -1,16 +1,15 @@
 """`dhcp.listen: packet`: frames beside another DHCP server that holds port 67 on the same box, and nothing that the
 kernel's own socket would not have received."""
 
-import json
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.listeners import dhcp_settings
 from fixtures.packets import options_of
+from fixtures.servers import Started, dhcpd, dnsmasq, kea, running_server
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import Dot1Q, Ether
@@ -33,58 +32,6 @@ def body(frame: Any) -> bytes:
 
 # Beside other servers
 
-DHCPD = """\
-authoritative;
-subnet 192.0.2.0 netmask 255.255.255.0 { range 192.0.2.100 192.0.2.150; }
-"""
-KEA = {
-    "Dhcp4": {
-        "interfaces-config": {"interfaces": ["s0"]},
-        "lease-database": {"type": "memfile", "persist": False},
-        "subnet4": [{"subnet": "192.0.2.0/24", "pools": [{"pool": "192.0.2.100 - 192.0.2.150"}]}],
-        "loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stderr"}]}],
-    }
-}
-
-
-def dnsmasq(directory: Path) -> tuple[list[str], str]:
-    command = ["dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=s0", "--no-ping"]
-    command += ["--dhcp-range=192.0.2.100,192.0.2.150", "--user=root", "--log-facility=-"]
-    return [*command, f"--dhcp-leasefile={directory}/leases", f"--pid-file={directory}/pid"], "DHCP, IP range"
-
-
-def dhcpd(directory: Path) -> tuple[list[str], str]:
-    (directory / "dhcpd.conf").write_text(DHCPD)
-    (directory / "leases").touch()
-    files = ["-cf", f"{directory}/dhcpd.conf", "-lf", f"{directory}/leases", "-pf", f"{directory}/pid"]
-    return ["dhcpd", "-4", "-f", "-d", *files, "s0"], "Server starting service"
-
-
-def kea(directory: Path) -> tuple[list[str], str]:
-    (directory / "kea.json").write_text(json.dumps(KEA))
-    where = [f"KEA_PIDFILE_DIR={directory}", f"KEA_LOCKFILE_DIR={directory}"]
-    return ["env", *where, "kea-dhcp4", "-c", f"{directory}/kea.json"], "DHCP4_STARTED"
-
-
-@contextmanager
-def running(namespace: str, command: list[str], ready: str) -> Iterator[None]:
-    """Start a server in the namespace, wait until it reports that it is ready, and stop it at the end."""
-    netns = ["ip", "netns", "exec", namespace]
-    server = subprocess.Popen([*netns, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        assert server.stderr is not None
-        reported = ""
-        for line in server.stderr:
-            reported += line
-            if ready in line:
-                break
-        else:
-            raise AssertionError(reported)
-        yield
-    finally:
-        server.kill()
-        server.communicate(timeout=10)
-
 
 @pytest.mark.parametrize(("other", "shares_the_port"), [(dnsmasq, False), (dhcpd, True), (kea, False)])
 def test_beside_a_server_that_holds_the_port_a_machine_gets_its_lease_and_its_loader(
@@ -92,10 +39,10 @@ def test_beside_a_server_that_holds_the_port_a_machine_gets_its_lease_and_its_lo
     serve: Any,
     capture: Capture,
     tmp_path: Path,
-    other: Callable[[Path], tuple[list[str], str]],
+    other: Callable[[Path], Started],
     shares_the_port: bool,
 ) -> None:
-    with running(lan.server, *other(tmp_path)):
+    with running_server(lan.server, *other(tmp_path)):
         if not shares_the_port:
             held_out = serve()
             assert "port 67" in "".join(held_out.problems)

@@ -6,7 +6,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from netboot.model.boot.other_server import Here, OtherServer, ServerEffect, ServerKind, ServerReply, after_reply
+from netboot.model.boot.other_server import (
+    Here,
+    OtherServer,
+    ServerEffect,
+    ServerKind,
+    ServerReply,
+    after_choice,
+    after_reply,
+)
 from netboot.model.host.mac import Mac
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
@@ -81,6 +89,21 @@ def test_a_reply_to_the_running_system_of_the_machine_keeps_what_is_known() -> N
 def test_a_boot_of_the_same_machine_without_boot_file_clears_it() -> None:
     server = seen(BOOT_LEASE, LEASE)
     assert server == replace(seen(LEASE), first_seen=NOW, last_seen=LATER, offers=2)
+
+
+def test_a_server_that_a_machine_chose_is_known_by_its_address_until_it_is_seen() -> None:
+    chosen = after_choice(None, SERVER, HERE, interface="eth0", now=NOW)
+    assert (chosen.effect, chosen.offers, chosen.mac, chosen.takes_boots) == (ServerEffect.UNSEEN, 0, None, False)
+    assert "verify that it sends no boot file" in chosen.cure
+    assert after_choice(chosen, SERVER, HERE, interface="eth0", now=LATER) == replace(chosen, last_seen=LATER)
+
+    first = after_reply(chosen, LEASE, HERE, interface="eth0", answers_boot=False, now=LATER)
+    assert first == replace(seen(LEASE), last_seen=LATER)
+
+
+def test_a_server_that_a_machine_chose_where_this_appliance_leases_is_a_rival() -> None:
+    chosen = after_choice(None, SERVER, Here((US,), leases=True), interface="eth0", now=NOW)
+    assert (chosen.effect, chosen.takes_boots) == (ServerEffect.LEASES, True)
 
 
 def test_a_boot_file_that_appears_later_changes_the_effect() -> None:

@@ -33,6 +33,7 @@ ANNOUNCED_S: Final = 900.0  # from a DISCOVER to its script; long enough for a s
 SAME_BOOT_S: Final = 75.0  # firmware sends requests for at most 60 s, with pauses of up to 32
 LOADER_RUNS_S: Final = 60.0  # after a loader's last request: an iPXE request within it is that loader's
 MOST_PROBLEMS: Final = 16  # of one boot, recorded
+OTHER_SERVERS: Final = 4  # whose offers are recorded in one boot
 SHORTEST_BOOT_S: Final = 3.0  # no machine fails, restarts and requests again so soon: a test, or forged
 
 
@@ -50,6 +51,7 @@ class BootSession:
     held_back_by: str = ""  # why its script waits, as reported
     refused_because: str = ""  # why it gets no offer, as reported
     problems: Counter[str] = field(default_factory=Counter)  # what failed in it, as reported
+    other_servers: set[IPv4Address] = field(default_factory=set)  # that offered it another boot, as reported
 
     def record_step(self, step: Step) -> Step | None:
         """Record a step, and return it; None if this boot had it already."""
@@ -63,6 +65,13 @@ class BootSession:
         if self.problems[problem] >= most or self.problems.total() >= MOST_PROBLEMS:
             return False
         self.problems[problem] += 1
+        return True
+
+    def note_other_server(self, server: IPv4Address) -> bool:
+        """Record that another server offered it a boot; return whether that is to be reported."""
+        if server in self.other_servers or len(self.other_servers) >= OTHER_SERVERS:
+            return False
+        self.other_servers.add(server)
         return True
 
 
@@ -82,6 +91,7 @@ class SeenMachine:
     once: OncePlan | None = field(default=None, repr=False)  # what it was used for instead; holds a token
     exchange: int | None = None  # of its firmware's last DISCOVER
     elapsed: int = 0
+    requested: int | None = None  # the exchange of its last DISCOVER for a boot, also of its loader
     arming: Arming | None = None  # at its last script
     loader_shown_s: float | None = None  # its loader was sent completely, or requested the script
     at_the_script: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)  # while unregistered
@@ -114,6 +124,7 @@ class SeenMachine:
         True if it does.
         """
         is_firmware = client.stage is Stage.FIRMWARE
+        self.requested = client.exchange if client.exchange is not None else self.requested
         last_s, self.announced_s = self.announced_s, now_s
         self.took_installer = False
         self.once = None

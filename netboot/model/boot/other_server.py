@@ -28,10 +28,11 @@ class ServerEffect(StrEnum):
     BOOT_FILE = "boot-file"  # the boot file in its leases is of another server
     PXE_OPTION = "pxe-option"  # option 60 in its leases: firmware requests its boot file from this server
     PXE_SERVER = "pxe-server"  # a proxyDHCP server: firmware chooses between its offer and ours
+    UNSEEN = "unseen"  # machines take leases of it, and its replies are not received here, as those of Kea
     LEASES = "leases"  # it leases addresses beside `dhcp.mode: reservation`, which does the same
 
 
-_HARMLESS: Final = frozenset({ServerEffect.NONE, ServerEffect.LEADS_HERE})
+_HARMLESS: Final = frozenset({ServerEffect.NONE, ServerEffect.LEADS_HERE, ServerEffect.UNSEEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class OtherServer:
     boot_client: Mac | None  # the machine of that reply
     first_seen: datetime
     last_seen: datetime
-    offers: int  # replies that were seen, acknowledgements included
+    offers: int  # replies that were seen, acknowledgements included; 0: only requests that name it
 
     @property
     def takes_boots(self) -> bool:
@@ -98,7 +99,7 @@ class OtherServer:
 
     @property
     def cure(self) -> str:
-        """State what to change on it; empty if nothing."""
+        """State what to change or to verify on it; empty if nothing."""
         return _CURES[self.effect]
 
     @property
@@ -130,12 +131,34 @@ def after_reply(
         last_seen=now,
         offers=1,
     )
-    if server is None:
-        return first
+    if server is None or server.offers == 0:
+        return first if server is None else replace(first, first_seen=server.first_seen)
     offers = server.offers + 1
     if reply.offers_boot or (answers_boot and reply.client == server.boot_client):
         return replace(first, first_seen=server.first_seen, offers=offers)
     return replace(server, mac=reply.mac, last_seen=now, offers=offers)
+
+
+def after_choice(
+    server: OtherServer | None, address: IPv4Address, here: Here, *, interface: str, now: datetime
+) -> OtherServer:
+    """Return a DHCP server after the boot request of a machine that chose its lease; None: it was not known."""
+    if server is not None:
+        return replace(server, last_seen=now)
+    return OtherServer(
+        address=address,
+        mac=None,
+        interface=interface,
+        kind=ServerKind.DHCP,
+        effect=ServerEffect.LEASES if here.leases else ServerEffect.UNSEEN,
+        boot_file="",
+        next_server="",
+        has_menu=False,
+        boot_client=None,
+        first_seen=now,
+        last_seen=now,
+        offers=0,
+    )
 
 
 def _effect(reply: ServerReply, here: Here) -> ServerEffect:
@@ -158,6 +181,7 @@ _DOES: Final = {
     ServerEffect.BOOT_FILE: "sends {file}, so machines may boot that instead of netboot",
     ServerEffect.PXE_OPTION: "sends option 60 (PXEClient), so machines may boot from it instead of netboot",
     ServerEffect.PXE_SERVER: "answers boot requests, so machines may boot from it instead of netboot",
+    ServerEffect.UNSEEN: "leases addresses, and its replies are not received here: it may send a boot file",
     ServerEffect.LEASES: "leases addresses beside netboot, so two machines may get the same address",
 }
 
@@ -169,5 +193,7 @@ _CURES: Final = {
     ServerEffect.PXE_OPTION: "remove option 60 from its replies: pxe-service and dhcp-option=60 of dnsmasq, "
     "vendor-class-identifier of ISC dhcpd and Kea; docs/other-servers.md",
     ServerEffect.PXE_SERVER: "stop it, or let it ignore the machines of netboot; docs/other-servers.md",
+    ServerEffect.UNSEEN: "verify that it sends no boot file (options 66 and 67) and no option 60; "
+    "docs/other-servers.md",
     ServerEffect.LEASES: "stop it, or set dhcp.mode: proxy; docs/other-servers.md",
 }

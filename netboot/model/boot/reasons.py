@@ -237,6 +237,9 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
         "ignition.firstboot=1 from the kernel line if the first run was complete",
     ),
     "boot.machine_wiped": _sentence("wiped", "the disk of {host} was wiped: {result}", is_blocking=False),
+    "boot.offered_elsewhere": _sentence(
+        "elsewhere", "{host} can boot from another server: {sentence}", "{cure}", is_blocking=False
+    ),
     "boot.offers_unanswered": _offers_unanswered,
     "boot.other_file_requested": _other_file,
     "boot.request_refused": _request_refused,
@@ -276,6 +279,7 @@ _EXPLAIN: Final[Mapping[str, Callable[[Data, str], Explanation | None]]] = {
     "install.secret_renewed": _sentence(
         "restored", "the secrets in the Ignition file of {host} are valid again", is_blocking=False
     ),
+    "lan.server_seen": _sentence("server", "{sentence}", "{cure}", is_blocking=False),
     "lease.conflict_found": _sentence(
         "lease", "the address {address} of {host} is used by another machine, {holder}", "{cure}"
     ),

@@ -6,10 +6,9 @@ kernel joins fragments, routes what is sent, resolves addresses and adds the tag
 port 67 beside another DHCP server: if no UDP socket is bound to the port, the kernel also sends "port unreachable" to a
 client that uses unicast.
 
-packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h>, <linux/filter.h> for numbers.
+packet(7), raw(7), udp(7) of the Linux manual; <linux/if_packet.h> for numbers.
 """
 
-import ctypes
 import socket
 from contextlib import ExitStack
 from ipaddress import IPv4Address
@@ -18,28 +17,22 @@ from typing import Any, Final
 
 from netboot.errors import PortError
 from netboot.model.host.network import Interface
+from netboot.serve.net import frame_receiver
+from netboot.serve.net.frame_receiver import ANCILLARY_BYTES, FrameLoss, Instruction
 from netboot.serve.net.udp import Address, Datagram, DatagramPort, enlarge_receive_buffer, error_name
 from netboot.telemetry.metrics import Metrics
 from netboot.wire.dhcp.message import BROADCAST
-from netboot.wire.frames import UdpDatagram, read, write
+from netboot.wire.frames import UdpDatagram, write
 
-_ETH_P_IP: Final = 0x0800
-_SOL_PACKET, _PACKET_AUXDATA, _PACKET_FANOUT = 263, 8, 18
+_SOL_PACKET, _PACKET_FANOUT = 263, 18
 _JOINED_FRAGMENTS: Final = Struct("=HH").pack(0, 0xA000)  # a group of its own: FLAG_DEFRAG, FLAG_UNIQUEID (Linux 4.12)
-_SO_ATTACH_FILTER = 26
-_DATAGRAMS: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 _RAW: Final = socket.SOCK_RAW | socket.SOCK_NONBLOCK
-_AUXDATA: Final = Struct("=IIIHHHH")  # status, lengths, offsets, VLAN's tag and protocol
-_CHECKSUM_NOT_MADE, _VLAN_VALID, _CHECKSUM_VALID = 1 << 3, 1 << 4, 1 << 7
-_VLAN_ID: Final = 0x0FFF
-_INSTRUCTION: Final = Struct("=HBBI")
-_PROGRAM: Final = Struct("@HP")
 
 
 class PacketSocket(DatagramPort):
     """A packet socket that receives and a raw socket that sends."""
 
-    _ancillary_bytes = socket.CMSG_SPACE(_AUXDATA.size)
+    _ancillary_bytes = ANCILLARY_BYTES
 
     def __init__(self, port: int, interface: Interface, *, counters: Metrics) -> None:
         """Open both; raise PortError if the right (CAP_NET_RAW) or the interface is missing or down."""
@@ -48,7 +41,7 @@ class PacketSocket(DatagramPort):
         self._accepted = {BROADCAST, *interface.addresses, *broadcast_addresses}
         try:
             with ExitStack() as on_failure:
-                self._receiver = on_failure.enter_context(socket.socket(socket.AF_PACKET, _DATAGRAMS, 0))
+                self._receiver = on_failure.enter_context(frame_receiver.opened())
                 self._sender = on_failure.enter_context(socket.socket(socket.AF_INET, _RAW, socket.IPPROTO_RAW))
                 self._set_options()
                 on_failure.pop_all()
@@ -59,11 +52,8 @@ class PacketSocket(DatagramPort):
             ) from error
 
     def _set_options(self) -> None:
-        _attach(self._receiver, _filter(self.port))
-        self._receiver.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         enlarge_receive_buffer(self._receiver)
-        # The socket was opened with protocol 0, which receives nothing: no frame arrives before the filter is attached.
-        self._receiver.bind((self.interface.name, _ETH_P_IP))
+        frame_receiver.receive_frames(self._receiver, self.interface.name, _filter(self.port))
         self._receiver.setsockopt(_SOL_PACKET, _PACKET_FANOUT, _JOINED_FRAGMENTS)  # before Linux 6.13: if it is up
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.name.encode())
@@ -88,23 +78,19 @@ class PacketSocket(DatagramPort):
         data, ancillary, sender = received
         if sender[2] not in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
             return None  # our own, or another machine's
-        status, _, _, _, _, tag, _ = _AUXDATA.unpack(ancillary)
-        if status & _VLAN_VALID and tag & _VLAN_ID:
-            self._lost("other-vlan")
-            return None
-        datagram = read(data, is_verified=bool(status & (_CHECKSUM_NOT_MADE | _CHECKSUM_VALID)))
-        if datagram is None:
-            self._lost("malformed")
+        datagram = frame_receiver.read_frame(data, ancillary)
+        if isinstance(datagram, FrameLoss):
+            self._lost(datagram.value)
             return None
         if datagram.destination not in self._accepted:
             return None  # for a machine that this appliance routes for
         return Datagram(datagram.data, (str(datagram.source), datagram.source_port), str(datagram.destination))
 
 
-def _filter(port: int) -> bytes:
-    """Write the kernel's filter, classic BPF over a packet from its IP header on: UDP to `port`."""
+def _filter(port: int) -> tuple[Instruction, ...]:
+    """Write the kernel's filter: UDP to `port`."""
     # fmt: off
-    program = (
+    return (
         (0x30, 0, 0, 9),        # load the protocol
         (0x15, 0, 4, 17),       # UDP, else drop
         (0xB1, 0, 0, 0),        # X = length of the IP header
@@ -114,10 +100,3 @@ def _filter(port: int) -> bytes:
         (0x06, 0, 0, 0),        # drop
     )
     # fmt: on
-    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
-
-
-def _attach(receiver: socket.socket, program: bytes) -> None:
-    held = ctypes.create_string_buffer(program, len(program))
-    pointer = _PROGRAM.pack(len(program) // _INSTRUCTION.size, ctypes.addressof(held))
-    receiver.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)

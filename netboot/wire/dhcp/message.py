@@ -63,6 +63,7 @@ class Option:
     REBINDING_TIME: Final = 59
     VENDOR_CLASS: Final = 60
     CLIENT_ID: Final = 61
+    TFTP_SERVER: Final = 66
     BOOT_FILE: Final = 67
     USER_CLASS: Final = 77  # RFC 3004
     RELAY_INFORMATION: Final = 82  # RFC 3046

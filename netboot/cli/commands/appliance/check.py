@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from netboot.admin.json_views import json_view
+from netboot.admin.json_views import View, json_view
 from netboot.app import from_settings
 from netboot.app.recorded_addresses import read_files
 from netboot.boot.documents.documents import Documents
@@ -191,8 +191,20 @@ async def _check_box(config: Path, settings: Settings, links: Links, *, known: C
         if any(each.startswith(f"network.interfaces[{index}]: ") for each in report.problems):
             said |= {each for each in problems if each.startswith(f"interface {interface.name} is not served: ")}
     report.problems += [f"the running daemon: {problem}" for problem in problems if problem not in said]
-    report.warnings += status["warnings"] if status is not None else ()
+    if status is not None:
+        report.warnings += status["warnings"]
+        _add_other_servers(report, status)
     return report
+
+
+def _add_other_servers(report: BoxReport, status: View) -> None:
+    """Report the other servers that the daemon saw; those that take boots are warnings."""
+    for server in status["other_servers"]:
+        to = f", boot data to {server['boot_client']}" if server["boot_client"] else ""
+        cure = f"; {server['cure']}" if server["cure"] else ""
+        text = f"{server['sentence']} (last seen {server['last_seen']}{to}){cure}"
+        (report.warnings if server["takes_boots"] else report.notes).append(text)
+    report.notes += [f"not observed: {reason}" for reason in status["unobserved"]]
 
 
 async def _check_store(settings: Settings, report: BoxReport, *, daemon_runs: bool) -> None:
