@@ -85,14 +85,14 @@ class FileService:
         seen = self.seen.get(mac_there) if mac_there else None
         if seen is not None and (file is not None or not names.is_requested_by_loaders(name)):
             seen.boot.trace.note_file_request(name, file)
-            self._record_other_file(seen, host)
+            self._record_other_file(seen, host, seen.boot.trace.other_file or _file_of_loader(seen, name, file))
         return file
 
-    def _record_other_file(self, seen: SeenMachine, host: Host | None) -> None:
-        """Record that a firmware requests another file than it was offered, once in each boot."""
-        trace = seen.boot.trace
-        if trace.variant is not None and trace.other_file and seen.boot.note_problem("other-file"):
-            data = {"name": trace.other_file, "loader": trace.variant.loader}
+    def _record_other_file(self, seen: SeenMachine, host: Host | None, name: str) -> None:
+        """Record that a machine requests another file than it was offered, once in each boot."""
+        variant = seen.boot.trace.variant
+        if variant is not None and name and seen.boot.note_problem("other-file"):
+            data = {"name": name, "loader": variant.loader}
             self.events.emit("boot.other_file_requested", data, host=host, mac=seen.mac, level=logging.WARNING)
 
     async def render(
@@ -222,3 +222,12 @@ class FileService:
         since_s = self.clock.monotonic() - PULLS_FOR_S
         pulls = [seen.boot.pull for seen in self.seen if seen.boot.pull is not None and seen.boot.pulled_s >= since_s]
         return sorted({pull.release for pull in pulls if pull.percent < 100})
+
+
+def _file_of_loader(seen: SeenMachine, name: str, file: BootFile | None) -> str:
+    """Return the name of a missing file that an iPXE requests instead of its script; empty if it does not."""
+    trace = seen.boot.trace
+    if file is not None or trace.variant is None or not trace.got_loader or trace.reached_script:
+        return ""
+    is_ipxe = loader_kind(trace.variant.loader) in (LoaderKind.IPXE_BIOS, LoaderKind.IPXE_UEFI)
+    return printable_line(name, longest=80) if is_ipxe else ""  # GRUB and others request files of their own

@@ -4,6 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+import pytest
 from fixtures.services import (
     ADDRESS,
     FIRMWARE,
@@ -193,3 +194,23 @@ def test_a_firmware_that_requests_another_file_is_reported_once_with_its_name(wi
         return [dict(event.data) for event in await services.events() if event.name == "boot.other_file_requested"]
 
     assert with_services(scenario) == [{"name": "pxelinux.0", "loader": "snponly.efi"}]
+
+
+@pytest.mark.parametrize(("loader", "found"), [("snponly.efi", ["pxelinux.0"]), ("grubx64.efi", [])])
+def test_an_ipxe_that_requests_a_missing_file_instead_of_its_script_is_reported(
+    with_services: WithServices, loader: str, found: list[str]
+):
+    async def scenario(services: BuiltServices) -> list[object]:
+        services.use(policy=replace(services.policy, loaders={(BootProtocol.PXE, Cpu.X64): loader}))
+        await services.install_moves.arm_all([HostName("cp1")], reason="test", attempts=3)
+        services.boots(FIRMWARE)
+        seen = services.seen.get(MAC)
+        assert seen is not None
+        seen.boot.trace.requested_loader = True
+        sent = {"bytes_sent": 100, "seconds": 0.1, "retransmissions": 0}
+        services.file_service.record_loader(ADDRESS, loader, outcome="sent", **sent)  # type: ignore[arg-type]
+        for name in ("autoexec.ipxe", "pxelinux.0", "other.0"):
+            services.file_service.request_file(ADDRESS, name)
+        return [each.data["name"] for each in await services.events() if each.name == "boot.other_file_requested"]
+
+    assert with_services(scenario) == found
